@@ -1,0 +1,245 @@
+//! One stream to a primary, and the requests that are under way on it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use quinn::{Connection, RecvStream, SendStream};
+use redis::Value;
+use tokio::io::AsyncReadExt;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::dial::{Pulse, SILENT, explain_io, pulse_timer};
+use crate::error::Error;
+use crate::limits;
+use crate::retry::{Attempt, Next, refused};
+use crate::scout::Ready;
+use crate::wire::reply::ReplyParser;
+
+/// A request, whose caller waits for it, with its share of the client's bounds.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// In the order in which callers asked.
+    pub(crate) id: u64,
+    pub(crate) attempt: Attempt,
+    pub(crate) asked: Instant,
+    pub(crate) deadline: Instant,
+    /// `None`: the caller has been told something already.
+    pub(crate) tell: Option<oneshot::Sender<Result<Vec<Value>, Error>>>,
+    /// Why it has to wait, for the caller's error.
+    pub(crate) obstacle: String,
+    pub(crate) _bounds: [OwnedSemaphorePermit; 2],
+}
+
+/// Requests that wait for a primary, in the order in which callers asked.
+pub(crate) type Waiting = BTreeMap<u64, Job>;
+
+impl Job {
+    pub(crate) fn finish(mut self, result: Result<Vec<Value>, Error>) {
+        if let Some(tell) = self.tell.take() {
+            // A caller that has gone away wants no answer.
+            let _ = tell.send(result);
+        }
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.tell.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// Acts on a decision: tells the caller, or gives the job back to be sent again.
+    fn settle(mut self, next: Next) -> Option<Job> {
+        match next {
+            Next::Done(replies) => self.finish(Ok(replies)),
+            Next::Fail(error) => self.finish(Err(error)),
+            Next::Again(why) if !self.is_abandoned() => {
+                self.obstacle = why;
+                return Some(self);
+            }
+            Next::Again(_) => {}
+        }
+        None
+    }
+}
+
+/// A job whose commands are on their way.
+#[derive(Debug)]
+struct Flight {
+    job: Job,
+    /// Where its first byte stands in the stream.
+    starts: u64,
+    expected: usize,
+    replies: Vec<Value>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) address: SocketAddr,
+    pub(crate) epoch: u64,
+    /// The node has refused a command: it is primary no longer.
+    pub(crate) deposed: bool,
+    connection: Connection,
+    pulse: Pulse,
+    send: SendStream,
+    receive: RecvStream,
+    /// While this is held, the scout of the node rests.
+    held: Option<oneshot::Sender<()>>,
+    parser: ReplyParser,
+    input: BytesMut,
+    output: VecDeque<Bytes>,
+    /// Bytes ever put into `output`, and of these, bytes that the stream has taken.
+    queued: u64,
+    written: u64,
+    flights: VecDeque<Flight>,
+}
+
+impl Link {
+    pub(crate) fn new(ready: Ready) -> Self {
+        let Ready { address, epoch, connection, send, receive, held } = ready;
+        Self {
+            address,
+            epoch,
+            deposed: false,
+            pulse: Pulse::of(&connection),
+            connection,
+            send,
+            receive,
+            held: Some(held),
+            parser: ReplyParser::default(),
+            input: BytesMut::new(),
+            output: VecDeque::new(),
+            queued: 0,
+            written: 0,
+            flights: VecDeque::new(),
+        }
+    }
+
+    /// Puts a job's pending commands behind all others.
+    pub(crate) fn push(&mut self, job: Job) {
+        let (starts, before) = (self.queued, self.output.len());
+        self.output.extend(job.attempt.pending().map(|command| command.bytes.clone()));
+        self.queued += self.output.range(before..).map(|bytes| bytes.len() as u64).sum::<u64>();
+        let expected = job.attempt.pending().count();
+        self.flights.push_back(Flight { job, starts, expected, replies: Vec::with_capacity(expected) });
+    }
+
+    /// One step of reading or writing; gives the jobs that must be sent again. Loses nothing if dropped while it waits.
+    ///
+    /// # Errors
+    /// Why the stream is of no further use; then take the rest by [`Link::lose`].
+    pub(crate) async fn step(&mut self) -> Result<Vec<Job>, String> {
+        self.input.reserve(limits::READ_BYTES.saturating_sub(self.input.len()).max(limits::READ_BYTES / 4));
+        let writes = !self.output.is_empty();
+        tokio::select! {
+            read = self.receive.read_buf(&mut self.input) => match read {
+                Ok(0) => Err("the node ended the stream".to_owned()),
+                Ok(_) => self.take_replies(),
+                Err(error) => Err(explain_io(&self.connection, &error)),
+            },
+            written = self.send.write_chunks(self.output.make_contiguous()), if writes => match written {
+                Ok(written) => {
+                    self.written += written.bytes as u64;
+                    self.output.drain(..written.chunks);
+                    Ok(Vec::new())
+                }
+                Err(error) => Err(explain_io(&self.connection, &error.into())),
+            },
+        }
+    }
+
+    fn take_replies(&mut self) -> Result<Vec<Job>, String> {
+        let mut again = Vec::new();
+        while let Some(reply) = self.parser.next(&mut self.input).map_err(|error| error.to_string())? {
+            if matches!(reply, Value::Push { .. }) {
+                tracing::trace!(?reply, "push message");
+                continue;
+            }
+            let Some(flight) = self.flights.front_mut() else {
+                return Err("the node answered what was not asked".to_owned());
+            };
+            self.deposed |= refused(&reply).is_some();
+            flight.replies.push(reply);
+            if flight.replies.len() == flight.expected {
+                let Flight { mut job, replies, .. } = self.flights.pop_front().expect("it was just seen");
+                let next = job.attempt.after_replies(replies);
+                again.extend(job.settle(next));
+            }
+        }
+        Ok(again)
+    }
+
+    /// To be called every [`limits::PULSE`]: how many looks in a row have found no sign of life.
+    pub(crate) fn silent_pulses(&mut self) -> u32 {
+        self.pulse.feel(&self.connection)
+    }
+
+    /// Callers whose deadline has passed are told that the outcome is unknown; their replies are still awaited here.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        for flight in self.flights.iter_mut().filter(|flight| flight.job.deadline <= now) {
+            if let Some(tell) = flight.job.tell.take() {
+                let waited = (now - flight.job.asked).as_millis();
+                let _ = tell.send(Err(Error::Unknown(format!("no reply within {waited} ms"))));
+            }
+        }
+    }
+
+    /// The connection is lost: judges all that is under way; gives the jobs that must be sent again.
+    pub(crate) fn lose(self, why: &str) -> Vec<Job> {
+        let written = self.written;
+        let judge = |Flight { mut job, starts, replies, .. }: Flight| {
+            let next = job.attempt.after_loss(replies, starts < written, why);
+            job.settle(next)
+        };
+        self.flights.into_iter().filter_map(judge).collect()
+    }
+
+    /// Takes back what no byte has been sent of.
+    pub(crate) fn take_unsent(&mut self) -> Vec<Job> {
+        let written = self.written;
+        let unsent = self.flights.partition_point(|flight| flight.starts < written);
+        let Some(first) = self.flights.get(unsent) else { return Vec::new() };
+        // The tail of what has been begun must still go out, or its replies would never come.
+        let mut keep = first.starts - written;
+        self.output.retain(|bytes| {
+            let kept = keep > 0;
+            keep = keep.saturating_sub(bytes.len() as u64);
+            kept
+        });
+        self.queued = first.starts;
+        self.flights.drain(unsent..).map(|flight| flight.job).collect()
+    }
+
+    /// Hears the last replies of a node that is primary no longer, and gives back through `again` what it refused.
+    pub(crate) async fn drain(mut self, again: mpsc::Sender<Job>) {
+        // It may become primary again; a fresh stream will tell.
+        self.held = None;
+        let mut timer = pulse_timer();
+        let why = loop {
+            // It may hold what it will refuse in the end, so each caller's own deadline is the only bound.
+            if self.flights.iter().all(|flight| flight.job.is_abandoned()) {
+                return;
+            }
+            let step = tokio::select! {
+                step = self.step() => step,
+                _ = timer.tick() => {
+                    self.expire(Instant::now());
+                    if self.silent_pulses() < limits::SILENT_PULSES_SUSPECT { continue } else { Err(SILENT.to_owned()) }
+                }
+            };
+            match step {
+                Ok(jobs) => give_back(jobs, &again).await,
+                Err(why) => break why,
+            }
+        };
+        give_back(self.lose(&why), &again).await;
+    }
+}
+
+async fn give_back(jobs: Vec<Job>, again: &mpsc::Sender<Job>) {
+    for job in jobs {
+        if let Err(mpsc::error::SendError(job)) = again.send(job).await {
+            job.finish(Err(Error::Closed));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What crosses the stream between a client and a node.
+//!
+//! A client opens one bidirectional stream of its QUIC connection (ALPN [`ALPN`]) and greets. The node answers with a
+//! notice that tells whether it is primary, and with another one each time this changes, until it is primary; from then on
+//! the stream carries ordinary RESP3, commands one way, replies the other, in order, with push messages between replies.
+//!
+//! ```text
+//!   client                                    node
+//!     | greeting: TNSC, version                 |
+//!     |---------------------------------------->|
+//!     |   notice: elsewhere, epoch 4, address   |   a standby; says no more until something changes
+//!     |<----------------------------------------|
+//!     |   notice: primary, epoch 5              |   it has taken over
+//!     |<----------------------------------------|
+//!     | RESP3 commands                          |
+//!     |---------------------------------------->|
+//!     |   RESP3 replies                         |
+//!     |<----------------------------------------|
+//! ```
+//!
+//! So a client that has greeted every node hears of a takeover from the new primary itself, the moment it happens, and its
+//! next command is half a round trip away from being executed.
+//!
+//! A node that is no longer primary answers a command with the error `NOTPRIMARY <address or ?> ...` and has not executed
+//! it. After the first such answer it gives the same one to every later command on this stream that touches data, even if
+//! it takes office again, so commands sent in order are never executed out of order; the client reads the remaining
+//! replies and greets anew.
+
+pub mod greeting;
+pub mod reply;
+
+/// Protocol name in the TLS handshake; has the version of the greeting's framing, not of its content.
+pub const ALPN: &[u8] = b"tanist-client/1";
+
+/// First word of the error with which a node that is not primary refuses a command.
+pub const NOT_PRIMARY: &str = "NOTPRIMARY";

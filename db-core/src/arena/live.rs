@@ -1,0 +1,262 @@
+//! A live shard's pages.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::frozen::FrozenShard;
+use super::page::{PAGE_BYTES, PAGES_PER_SHARD_MAX, Page, Pages};
+use super::pins::Pins;
+use super::pool::{OutOfMemory, PagePool};
+use super::raw::{OwnedPage, reclaim_unpinned};
+use super::table::{Slot, Table};
+use crate::ids::PageId;
+
+/// Spare pages that a shard keeps at hand beyond what a mutation reserved; more go back to the pool.
+const SPARES_MAX: usize = 64;
+
+/// What an arena did and holds, in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArenaStats {
+    /// Pages in use.
+    pub pages_used: u64,
+    /// Pages copied because a frozen version needed them, since the start.
+    pub pages_copied: u64,
+    /// Pages kept now for frozen versions alone.
+    pub pages_retired: u64,
+    /// Freezes since the start.
+    pub freezes: u64,
+}
+
+/// The pages of one shard, addressed by [`PageId`]; see the module's essay.
+#[derive(Debug)]
+pub struct Arena {
+    table: Table,
+    /// Ids from here on were never used since the last clear.
+    bound: u32,
+    /// Unused ids below `bound`. Not state: it follows from which pages are in use.
+    holes: BinaryHeap<Reverse<u32>>,
+    used: u32,
+    newest_frozen: u64,
+    spares: Vec<OwnedPage>,
+    pages_copied: u64,
+    pins: Arc<Pins>,
+}
+
+impl Arena {
+    /// An arena without pages.
+    #[must_use]
+    pub fn new(pool: &Arc<PagePool>) -> Self {
+        Self {
+            table: Table::default(),
+            bound: 0,
+            holes: BinaryHeap::new(),
+            used: 0,
+            newest_frozen: 0,
+            spares: Vec::new(),
+            pages_copied: 0,
+            pins: Pins::new(Arc::clone(pool)),
+        }
+    }
+
+    /// Makes sure that `pages` pages can be used or copied without asking the pool.
+    ///
+    /// # Errors
+    /// If the pool's bound does not allow it. Nothing has changed then.
+    #[inline]
+    pub fn reserve(&mut self, pages: usize) -> Result<(), OutOfMemory> {
+        if self.spares.len() >= pages {
+            return Ok(());
+        }
+        self.pool().clone().take(pages - self.spares.len(), &mut self.spares)
+    }
+
+    /// Takes a zeroed page into use: always the lowest unused id, so that the choice depends on nothing but which pages
+    /// are in use, and an image restored elsewhere continues with the same choices.
+    ///
+    /// # Panics
+    /// If the shard has used up its addresses (64 GiB); callers check [`has_addresses`](Self::has_addresses) first.
+    pub fn allocate(&mut self) -> PageId {
+        let id = match self.holes.pop() {
+            Some(Reverse(id)) => id,
+            None => {
+                assert!(self.bound < PAGES_PER_SHARD_MAX, "a shard has used up its page addresses");
+                self.bound += 1;
+                self.bound - 1
+            }
+        };
+        let mut page = self.spare();
+        page.make_zero();
+        self.put_new(PageId(id), page);
+        PageId(id)
+    }
+
+    /// Whether `pages` more can be addressed.
+    #[must_use]
+    pub const fn has_addresses(&self, pages: usize) -> bool {
+        (self.used as usize).saturating_add(pages) <= PAGES_PER_SHARD_MAX as usize
+    }
+
+    /// Takes page `id` of an image into use; None if it is in use or beyond a shard's addresses. Ids come in ascending
+    /// order.
+    pub(crate) fn insert(&mut self, id: PageId, bytes: &[u8; PAGE_BYTES]) -> Option<Result<(), OutOfMemory>> {
+        if id.0 < self.bound || id.0 >= PAGES_PER_SHARD_MAX {
+            return None;
+        }
+        if let Err(error) = self.reserve(1) {
+            return Some(Err(error));
+        }
+        self.holes.extend((self.bound..id.0).map(Reverse));
+        self.bound = id.0 + 1;
+        let mut page = self.spare();
+        page.all_mut().copy_from_slice(bytes);
+        self.put_new(id, page);
+        Some(Ok(()))
+    }
+
+    /// Gives a page up. Its id is the next to be used again if it is the lowest.
+    ///
+    /// # Panics
+    /// If the page is not in use.
+    pub fn free(&mut self, id: PageId) {
+        let slot = self.slot(id);
+        assert!(slot.page.is_some(), "a page that is freed is in use");
+        self.table.put(id, Slot::EMPTY);
+        self.holes.push(Reverse(id.0));
+        self.used -= 1;
+        self.discard(id, slot);
+    }
+
+    /// Gives spare pages beyond what a mutation needs back to the pool: the end of a mutation.
+    #[inline]
+    pub fn settle(&mut self) {
+        if self.spares.len() > SPARES_MAX {
+            self.trim(SPARES_MAX);
+        }
+    }
+
+    /// Gives all pages up; ids start from 0 again.
+    pub fn clear(&mut self) {
+        let table = std::mem::take(&mut self.table);
+        for id in (0..self.bound).map(PageId) {
+            let slot = table.slot(id);
+            if slot.page.is_some() {
+                self.discard(id, slot);
+            }
+        }
+        self.bound = 0;
+        self.used = 0;
+        self.holes.clear();
+        self.trim(0);
+    }
+
+    /// Fixes this moment's pages. Costs one reference count for each 512 pages.
+    pub fn freeze(&mut self) -> FrozenShard {
+        self.newest_frozen += 1;
+        self.trim(SPARES_MAX);
+        FrozenShard::new(self.table.clone(), self.bound, self.used, self.newest_frozen, Arc::clone(&self.pins))
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> ArenaStats {
+        ArenaStats {
+            pages_used: u64::from(self.used),
+            pages_copied: self.pages_copied,
+            pages_retired: self.pins.retired_pages(),
+            freezes: self.newest_frozen,
+        }
+    }
+
+    /// Number of pages in use.
+    #[must_use]
+    pub const fn pages_used(&self) -> u32 {
+        self.used
+    }
+
+    /// Where the pages come from.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<PagePool> {
+        self.pins.pool()
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, id: PageId) -> Slot {
+        self.table.slot(id)
+    }
+
+    #[inline]
+    pub(super) const fn newest_frozen(&self) -> u64 {
+        self.newest_frozen
+    }
+
+    /// The first write to a page since the newest freeze: copies it if a frozen version still needs it, and marks it so
+    /// that the next write goes in place.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_private(&mut self, id: PageId) {
+        let old = self.slot(id);
+        let Some(shared) = old.page else { return };
+        let born = self.newest_frozen + 1;
+        if !self.pins.is_pinned(id, old) {
+            self.table.put(id, Slot { page: Some(shared), born });
+            return;
+        }
+        let mut copy = self.spare();
+        copy.all_mut().copy_from_slice(self.page(id).all());
+        self.table.put(id, Slot { page: Some(copy.into_shared()), born });
+        self.pins.retire(id, shared, old.born, self.newest_frozen);
+        self.pages_copied += 1;
+    }
+
+    fn put_new(&mut self, id: PageId, page: OwnedPage) {
+        self.table.put(id, Slot { page: Some(page.into_shared()), born: self.newest_frozen + 1 });
+        self.used += 1;
+    }
+
+    /// Sends the page of a slot that was emptied to where it is needed: frozen versions, or the spares.
+    fn discard(&mut self, id: PageId, slot: Slot) {
+        let Some(page) = slot.page else { return };
+        let pinned = slot.born <= self.newest_frozen && self.pins.is_pinned(id, slot);
+        if pinned {
+            self.pins.retire(id, page, slot.born, self.newest_frozen);
+        } else {
+            self.spares.push(reclaim_unpinned(page, pinned));
+        }
+    }
+
+    fn spare(&mut self) -> OwnedPage {
+        match self.spares.pop() {
+            Some(page) => page,
+            None => self.pool().take_one(),
+        }
+    }
+
+    fn trim(&mut self, keep: usize) {
+        if self.spares.len() > keep {
+            let excess = self.spares.split_off(keep);
+            self.pool().give(excess);
+        }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl Pages for Arena {
+    #[inline]
+    fn page(&self, id: PageId) -> &Page {
+        Arena::page(self, id)
+    }
+
+    fn page_bound(&self) -> u32 {
+        self.bound
+    }
+
+    fn is_used(&self, id: PageId) -> bool {
+        self.slot(id).page.is_some()
+    }
+}

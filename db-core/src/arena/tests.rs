@@ -1,0 +1,209 @@
+//! The arena alone: pages against a plain map, frozen versions in the same and in other threads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::ids::PageId;
+use crate::keyspace::tests::Random;
+
+type Content = BTreeMap<u32, u64>;
+
+/// What a page of the model looks like: a number at both ends and in the middle.
+const AT: [usize; 3] = [0, PAGE_BYTES / 2, PAGE_BYTES - 8];
+
+fn write(arena: &mut Arena, id: u32, number: u64) {
+    let page = arena.page_mut(PageId(id));
+    AT.iter().for_each(|at| page.put_u64(*at, number));
+}
+
+fn assert_page(page: &Page, number: u64) {
+    AT.iter().for_each(|at| assert_eq!(page.u64_at(*at), number));
+}
+
+fn assert_content(pages: &impl Pages, content: &Content) {
+    for id in (0..pages.page_bound()).map(PageId) {
+        assert_eq!(pages.is_used(id), content.contains_key(&id.0));
+    }
+    content.iter().for_each(|(id, number)| assert_page(pages.page(PageId(*id)), *number));
+}
+
+struct Run {
+    random: Random,
+    arena: Arena,
+    content: Content,
+    number: u64,
+}
+
+impl Run {
+    fn new(seed: u64) -> Run {
+        println!("seed {seed}");
+        Run { random: Random(seed), arena: Arena::new(&PagePool::new(0)), content: Content::new(), number: 0 }
+    }
+
+    fn step(&mut self) {
+        self.number += 1;
+        let pages = self.content.len() as u64;
+        match self.random.below(10) {
+            0..=1 if pages < 1200 => {
+                let id = self.arena.allocate();
+                let lowest = (0..).find(|id| !self.content.contains_key(id)).unwrap();
+                assert_eq!(id.0, lowest, "the lowest unused page is taken");
+                assert!(self.arena.page(id).all().iter().all(|byte| *byte == 0));
+                write(&mut self.arena, id.0, self.number);
+                self.content.insert(id.0, self.number);
+            }
+            2 if pages != 0 => {
+                let id = self.any();
+                self.arena.free(PageId(id));
+                self.content.remove(&id);
+            }
+            _ if pages != 0 => {
+                let id = self.any();
+                write(&mut self.arena, id, self.number);
+                self.content.insert(id, self.number);
+            }
+            _ => {}
+        }
+        if self.random.below(20_000) == 0 {
+            self.arena.clear();
+            self.content.clear();
+        }
+        self.arena.settle();
+    }
+
+    fn any(&mut self) -> u32 {
+        let index = self.random.below(self.content.len() as u64) as usize;
+        *self.content.keys().nth(index).unwrap()
+    }
+}
+
+#[test]
+fn random_pages_and_freezes() {
+    for seed in 1..=3 {
+        let mut run = Run::new(seed);
+        let mut frozen: Vec<(FrozenShard, Content)> = Vec::new();
+        for _ in 0..8000 {
+            run.step();
+            if run.random.below(150) == 0 && frozen.len() < 5 {
+                frozen.push((run.arena.freeze(), run.content.clone()));
+            }
+            if !frozen.is_empty() && run.random.below(100) == 0 {
+                let index = run.random.below(frozen.len() as u64) as usize;
+                let (version, content) = &mut frozen[index];
+                let last = PageId(run.random.below(u64::from(version.page_bound()) + 1) as u32);
+                // What is not released yet is as it was.
+                let left: Vec<_> = content.range(version.passed()..).collect();
+                left.iter().for_each(|(id, number)| assert_page(version.page(PageId(**id)), **number));
+                version.release_through(last);
+                if run.random.below(3) == 0 {
+                    frozen.swap_remove(index);
+                }
+            }
+        }
+        assert_content(&run.arena, &run.content);
+        frozen.clear();
+        assert_eq!(run.arena.stats().pages_retired, 0);
+        let pool = Arc::clone(run.arena.pool());
+        drop(run);
+        assert_eq!(pool.bytes_in_use(), 0, "every page came back");
+    }
+}
+
+#[test]
+fn frozen_versions_in_other_threads() {
+    for seed in 11..=13 {
+        let mut run = Run::new(seed);
+        (0..3000).for_each(|_| run.step());
+        std::thread::scope(|scope| {
+            let mut readers = Vec::new();
+            for _ in 0..12 {
+                let (mut version, content) = (run.arena.freeze(), run.content.clone());
+                readers.push(scope.spawn(move || {
+                    for (id, number) in &content {
+                        assert_page(version.page(PageId(*id)), *number);
+                        version.release_through(PageId(*id));
+                    }
+                }));
+                (0..800).for_each(|_| run.step());
+            }
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+        assert_content(&run.arena, &run.content);
+        assert_eq!(run.arena.stats().pages_retired, 0);
+        assert!(run.arena.stats().pages_copied > 0);
+    }
+}
+
+#[test]
+fn a_frozen_version_outlives_its_arena_and_pool_handle() {
+    let pool = PagePool::new(0);
+    let mut arena = Arena::new(&pool);
+    for number in 0..100 {
+        let id = arena.allocate();
+        write(&mut arena, id.0, number);
+    }
+    let mut frozen = arena.freeze();
+    drop(arena);
+    frozen.release_through(PageId(49));
+    assert_eq!(pool.bytes_in_use(), 50 * PAGE_BYTES as u64);
+    drop(pool);
+    (50..100).for_each(|number| assert_page(frozen.page(PageId(number)), u64::from(number)));
+}
+
+#[test]
+fn only_the_first_write_to_a_needed_page_copies() {
+    let mut arena = Arena::new(&PagePool::new(0));
+    let ids: Vec<PageId> = (0..10).map(|_| arena.allocate()).collect();
+    let mut frozen = arena.freeze();
+    frozen.release_through(ids[4]);
+    for _ in 0..3 {
+        ids.iter().for_each(|id| arena.page_mut(*id).put_u8(0, 1));
+    }
+    assert_eq!((arena.stats().pages_copied, arena.stats().pages_retired), (5, 5));
+    frozen.release_through(ids[6]);
+    assert_eq!(arena.stats().pages_retired, 3);
+    drop(frozen);
+    assert_eq!(arena.stats().pages_retired, 0);
+    ids.iter().for_each(|id| arena.page_mut(*id).put_u8(0, 2));
+    assert_eq!(arena.stats().pages_copied, 5);
+}
+
+#[test]
+#[should_panic(expected = "was released")]
+fn a_released_page_is_not_read() {
+    let mut arena = Arena::new(&PagePool::new(0));
+    let id = arena.allocate();
+    let mut frozen = arena.freeze();
+    frozen.release_through(id);
+    let _ = frozen.page(id);
+}
+
+#[test]
+#[should_panic(expected = "page in use")]
+fn a_freed_page_is_not_read() {
+    let mut arena = Arena::new(&PagePool::new(0));
+    let id = arena.allocate();
+    arena.free(id);
+    let _ = arena.page(id);
+}
+
+#[test]
+fn the_pools_bound_holds_for_reservations() {
+    let pool = PagePool::new(10 * PAGE_BYTES as u64);
+    let mut arena = Arena::new(&pool);
+    assert_eq!(arena.reserve(11), Err(OutOfMemory));
+    assert_eq!(arena.reserve(10), Ok(()));
+    assert_eq!(Arena::new(&pool).reserve(1), Err(OutOfMemory));
+    drop(arena);
+    let kept = if cfg!(feature = "page-heap") { 0 } else { 10 * PAGE_BYTES as u64 };
+    assert_eq!((pool.bytes_in_use(), pool.bytes_free()), (0, kept));
+}
+
+#[test]
+fn prefault_makes_pages_wait() {
+    let pool = PagePool::new(0);
+    pool.prefault(1 << 20);
+    let waiting = if cfg!(feature = "page-heap") { 0 } else { 1 << 20 };
+    assert_eq!((pool.bytes_free(), pool.bytes_in_use()), (waiting, 0));
+}

@@ -1,0 +1,64 @@
+//! Why a command failed, in the words that clients know.
+
+use std::borrow::Cow;
+
+use crate::arena::OutOfMemory;
+
+/// An error reply: code and sentence in one, as they stand on the wire after `-`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(Cow<'static, str>);
+
+/// What a handler returns: `Ok` after writing exactly one reply.
+pub(crate) type Outcome = Result<(), Failure>;
+
+impl Failure {
+    pub(crate) const SYNTAX: Failure = Failure::fixed("ERR syntax error");
+    pub(crate) const NOT_AN_INTEGER: Failure = Failure::fixed("ERR value is not an integer or out of range");
+    pub(crate) const NOT_A_FLOAT: Failure = Failure::fixed("ERR value is not a valid float");
+    pub(crate) const NO_SUCH_KEY: Failure = Failure::fixed("ERR no such key");
+    pub(crate) const WRONG_TYPE: Failure =
+        Failure::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub(crate) const OVERFLOW: Failure = Failure::fixed("ERR increment or decrement would overflow");
+    pub(crate) const NAN_OR_INFINITY: Failure = Failure::fixed("ERR increment would produce NaN or Infinity");
+    pub(crate) const STRING_TOO_LONG: Failure =
+        Failure::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    pub(crate) const RECORD_TOO_LONG: Failure =
+        Failure::fixed("ERR the command's changes exceed the maximum length of a log record");
+    pub(crate) const KEY_TOO_LONG: Failure = Failure::fixed("ERR key exceeds the maximum length of 8192 bytes");
+    pub(crate) const OUT_OF_MEMORY: Failure = Failure::fixed("OOM command not allowed when used memory > 'maxmemory'.");
+    pub(crate) const SHARD_FULL: Failure = Failure::fixed("OOM a shard has reached the end of its address space.");
+    pub(crate) const EXEC_ABORTED: Failure =
+        Failure::fixed("EXECABORT Transaction discarded because of previous errors.");
+
+    /// A failure whose text is known at compile time.
+    pub(crate) const fn fixed(text: &'static str) -> Failure {
+        Failure(Cow::Borrowed(text))
+    }
+
+    /// A failure with something of the request in it.
+    pub(crate) fn owned(text: String) -> Failure {
+        Failure(Cow::Owned(text))
+    }
+
+    /// Too few or too many arguments for `command`.
+    pub(crate) fn arity(command: &str) -> Failure {
+        Failure::owned(format!("ERR wrong number of arguments for '{command}' command"))
+    }
+
+    /// A time to live that is not positive or does not fit.
+    pub(crate) fn expire_time(command: &str) -> Failure {
+        Failure::owned(format!("ERR invalid expire time in '{command}' command"))
+    }
+
+    /// Code and sentence.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<OutOfMemory> for Failure {
+    fn from(_: OutOfMemory) -> Failure {
+        Failure::SHARD_FULL
+    }
+}

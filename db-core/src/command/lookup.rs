@@ -1,0 +1,154 @@
+//! From a name in any case to its record, without an allocation.
+//!
+//! The index is an open-addressed table made at compile time. Its hash is of the first and the last eight bytes of the
+//! name, letters made small, and of its length.
+
+use super::failure::Failure;
+use super::spec::CommandSpec;
+use super::table::TABLES;
+
+const SLOTS: usize = 512;
+const EMPTY: u16 = u16::MAX;
+
+static INDEX: [u16; SLOTS] = build();
+
+/// Every command, by group.
+pub fn all() -> impl Iterator<Item = &'static CommandSpec> + Clone {
+    TABLES.iter().flat_map(|table| table.iter())
+}
+
+/// The record of the command `name`, in any case; of the container if it has subcommands.
+#[must_use]
+pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
+    let mut slot = slot_of(name);
+    loop {
+        let entry = INDEX[slot];
+        if entry == EMPTY {
+            return None;
+        }
+        let spec = &TABLES[usize::from(entry >> 8)][usize::from(entry & 0xff)];
+        if name.eq_ignore_ascii_case(spec.name.as_bytes()) {
+            return Some(spec);
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+}
+
+/// The record that `args`, with the name, call: of the subcommand in a container. Checks the number of arguments.
+///
+/// # Errors
+/// If there is no such command or subcommand, or the number of arguments is not what it takes.
+pub fn resolve(args: &[&[u8]]) -> Result<&'static CommandSpec, Failure> {
+    let name = args.first().copied().unwrap_or_default();
+    let mut spec = lookup(name).ok_or_else(|| unknown_command(args))?;
+    if !spec.subcommands.is_empty() && args.len() > 1 {
+        spec = subcommand(spec, args[1]).ok_or_else(|| unknown_subcommand(spec, args[1]))?;
+    }
+    if spec.takes(args.len()) { Ok(spec) } else { Err(Failure::arity(spec.name)) }
+}
+
+/// The subcommand `name` of `container`.
+pub(super) fn subcommand(container: &CommandSpec, name: &[u8]) -> Option<&'static CommandSpec> {
+    let start = container.name.len() + 1;
+    container.subcommands.iter().find(|spec| name.eq_ignore_ascii_case(&spec.name.as_bytes()[start..]))
+}
+
+fn unknown_command(args: &[&[u8]]) -> Failure {
+    const SHOWN_MAX: usize = 128;
+    let name = args.first().copied().unwrap_or_default();
+    let mut shown = String::new();
+    for arg in args.iter().skip(1) {
+        if shown.len() >= SHOWN_MAX {
+            break;
+        }
+        let end = arg.len().min(SHOWN_MAX - shown.len());
+        shown.push_str(&format!("'{}' ", String::from_utf8_lossy(&arg[..end])));
+    }
+    let name = String::from_utf8_lossy(&name[..name.len().min(SHOWN_MAX)]);
+    Failure::owned(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
+}
+
+fn unknown_subcommand(container: &CommandSpec, name: &[u8]) -> Failure {
+    let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+    let container = container.name.to_ascii_uppercase();
+    Failure::owned(format!("ERR unknown subcommand '{name}'. Try {container} HELP."))
+}
+
+const fn build() -> [u16; SLOTS] {
+    let mut index = [EMPTY; SLOTS];
+    let mut table = 0;
+    while table < TABLES.len() {
+        let mut at = 0;
+        while at < TABLES[table].len() {
+            let mut slot = slot_of(TABLES[table][at].name.as_bytes());
+            while index[slot] != EMPTY {
+                slot = (slot + 1) % SLOTS;
+            }
+            assert!(at < 256, "an entry has eight bits for the place in its table");
+            index[slot] = (table as u16) << 8 | at as u16;
+            at += 1;
+        }
+        table += 1;
+    }
+    index
+}
+
+const fn slot_of(name: &[u8]) -> usize {
+    let (head, tail) = ends(name);
+    // Sets the bit in which capitals differ from small letters.
+    const SMALL: u64 = 0x2020_2020_2020_2020;
+    let mixed = (head | SMALL) ^ (tail | SMALL).rotate_left(17) ^ name.len() as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize
+}
+
+/// The name in one or two numbers: its first and last eight bytes, which overlap in a short one.
+const fn ends(name: &[u8]) -> (u64, u64) {
+    if let (Some(head), Some(tail)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        return (u64::from_le_bytes(*head), u64::from_le_bytes(*tail));
+    }
+    if let (Some(head), Some(tail)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        return (u32::from_le_bytes(*head) as u64 | (u32::from_le_bytes(*tail) as u64) << 32, 0);
+    }
+    match name {
+        [] => (0, 0),
+        [one] => (*one as u64, 0),
+        [first, .., last] => (*first as u64 | (name[1] as u64) << 8 | (*last as u64) << 16, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_in_any_case() {
+        for spec in all() {
+            let upper = spec.name.to_ascii_uppercase();
+            assert_eq!(lookup(upper.as_bytes()).map(|found| found.name), Some(spec.name));
+            assert_eq!(lookup(spec.name.as_bytes()).map(|found| found.name), Some(spec.name));
+        }
+        for name in ["", "g", "gett", "GE T", "no-such-command-with-a-long-name"] {
+            assert!(lookup(name.as_bytes()).is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_stand_once_and_fill_less_than_half_of_the_index() {
+        let mut names: Vec<_> = all().map(|spec| spec.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(count < SLOTS / 2);
+    }
+
+    #[test]
+    fn what_cannot_be_called_is_refused_in_the_words_of_redis() {
+        let refused = |args: &[&[u8]]| resolve(args).unwrap_err().text().to_owned();
+        assert_eq!(refused(&[b"foo", b"a", b"b"]), "ERR unknown command 'foo', with args beginning with: 'a' 'b' ");
+        assert_eq!(refused(&[b"GET"]), "ERR wrong number of arguments for 'get' command");
+        assert_eq!(refused(&[b"object", b"foo"]), "ERR unknown subcommand 'foo'. Try OBJECT HELP.");
+        assert_eq!(refused(&[b"object", b"encoding"]), "ERR wrong number of arguments for 'object|encoding' command");
+        assert_eq!(refused(&[b"object"]), "ERR wrong number of arguments for 'object' command");
+    }
+}

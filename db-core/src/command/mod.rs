@@ -1,0 +1,51 @@
+//! Commands: one declarative record each, their arguments, their replies and what they do to a keyspace.
+//!
+//! A command comes in as a list of byte strings. [`resolve`] finds its [`CommandSpec`] and checks the number of
+//! arguments; the engine then locks what the record says the command touches and calls its handler with three things:
+//! the locked data (`engine::data::Data`), the call (`Call`: arguments, hashes of the keys, time) and the [`Reply`].
+//! A handler either writes one whole reply or returns a `Failure` and has changed nothing.
+//!
+//! Everything that lists commands (`COMMAND`, key positions, categories, the compatibility table of the book) is
+//! derived from the tables in `table/`; nothing about a command is said twice.
+
+pub(crate) mod args;
+mod extended;
+mod failure;
+pub(crate) mod glob;
+mod lookup;
+mod natural;
+pub(crate) mod number;
+mod reply;
+mod spec;
+mod table;
+
+mod expiry;
+mod introspect;
+mod key;
+mod object;
+mod scan;
+mod server;
+mod string;
+mod string_number;
+
+pub(crate) use args::Call;
+pub use failure::Failure;
+pub use glob::matches as glob_matches;
+pub use lookup::{all, lookup, resolve};
+pub use reply::{Protocol, Reply};
+pub use spec::{Category, CommandSpec, Flag, Flags, FrontCommand, Group, KeyPositions};
+pub(crate) use spec::{Control, Handler};
+
+/// Runs the handler of a command that works on data.
+#[cfg(test)]
+pub(crate) fn run(
+    spec: &CommandSpec,
+    data: &mut crate::engine::Data<'_>,
+    call: &Call<'_>,
+    reply: &mut Reply,
+) -> Result<(), Failure> {
+    match spec.handler {
+        Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => run(data, call, reply),
+        Handler::Front(_) | Handler::Control(_) => unreachable!("the engine has no data for these"),
+    }
+}

@@ -1,0 +1,105 @@
+//! Numbers as the protocol writes them: parsed as strictly as Redis does, printed without an allocation.
+
+/// Longest decimal form of a 64-bit integer, sign included.
+pub(crate) const INTEGER_TEXT_MAX: usize = 20;
+
+/// A signed 64-bit integer in its one canonical form: no plus, no leading zero, no blank, no `-0`.
+pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() < INTEGER_TEXT_MAX => {}
+        _ => return None,
+    }
+    let mut magnitude: u64 = 0;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+}
+
+/// An unsigned 64-bit integer of decimal digits, as `SCAN` takes its cursor: leading zeros are accepted.
+pub(crate) fn parse_cursor(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 40 {
+        return None;
+    }
+    text.iter().try_fold(0u64, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { value.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })
+}
+
+/// The decimal form of `value` in `buffer`'s tail.
+pub(crate) fn format_u64(value: u64, buffer: &mut [u8; INTEGER_TEXT_MAX]) -> &[u8] {
+    let mut rest = value;
+    let mut at = INTEGER_TEXT_MAX;
+    loop {
+        at -= 1;
+        buffer[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return &buffer[at..];
+        }
+    }
+}
+
+/// The decimal form of `value` in `buffer`'s tail.
+pub(crate) fn format_i64(value: i64, buffer: &mut [u8; INTEGER_TEXT_MAX]) -> &[u8] {
+    let start = {
+        let digits = format_u64(value.unsigned_abs(), buffer).len();
+        INTEGER_TEXT_MAX - digits
+    };
+    if value >= 0 {
+        return &buffer[start..];
+    }
+    buffer[start - 1] = b'-';
+    &buffer[start - 1..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_form_is_an_integer() {
+        for value in [0, 1, -1, 9, 10, i64::MAX, i64::MIN, i64::MIN + 1, 1_000_000] {
+            assert_eq!(parse_i64(value.to_string().as_bytes()), Some(value));
+            assert_eq!(format_i64(value, &mut [0; INTEGER_TEXT_MAX]), value.to_string().as_bytes());
+        }
+        for text in [
+            "",
+            "-",
+            "-0",
+            "+1",
+            "01",
+            " 1",
+            "1 ",
+            "1a",
+            "0x1",
+            "00",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551616",
+            "100000000000000000000",
+        ] {
+            assert_eq!(parse_i64(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(format_u64(u64::MAX, &mut [0; INTEGER_TEXT_MAX]), b"18446744073709551615");
+    }
+
+    #[test]
+    fn cursors_are_unsigned() {
+        assert_eq!(parse_cursor(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_cursor(b"007"), Some(7));
+        for text in ["", "-1", "x", "18446744073709551616"] {
+            assert_eq!(parse_cursor(text.as_bytes()), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Replies in RESP2 and RESP3, appended to one growing buffer.
+
+use super::failure::Failure;
+use super::number::{INTEGER_TEXT_MAX, format_i64, format_u64};
+
+/// Version of the protocol that a connection speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What every connection starts with.
+    #[default]
+    Resp2,
+    /// After `HELLO 3`: maps, sets, doubles, nulls and booleans of their own.
+    Resp3,
+}
+
+/// Encoder of replies. Aggregates are written as a header with a count, then that many members; where RESP2 lacks a
+/// type, its accepted stand-in is written.
+#[derive(Debug, Default)]
+pub struct Reply {
+    out: Vec<u8>,
+    protocol: Protocol,
+}
+
+impl Reply {
+    /// An empty buffer.
+    #[must_use]
+    pub fn new(protocol: Protocol) -> Reply {
+        Reply { out: Vec::new(), protocol }
+    }
+
+    /// The version written from now on.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// The version being written.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Bytes written so far: where the next reply starts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether nothing is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Everything written.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Takes everything written, leaving the buffer empty and without memory.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Forgets everything written, keeping the memory.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    /// Forgets what was written after `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
+    /// Takes already encoded bytes over as they are.
+    pub fn raw(&mut self, encoded: &[u8]) {
+        self.out.extend_from_slice(encoded);
+    }
+
+    /// `+OK`.
+    pub fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A short status; must hold no line break.
+    pub fn simple(&mut self, text: &str) {
+        debug_assert!(!text.contains(['\r', '\n']), "a status is one line");
+        self.out.push(b'+');
+        self.out.extend_from_slice(text.as_bytes());
+        self.end_line();
+    }
+
+    /// An error: code, blank, sentence. Line breaks, which a request may have smuggled in, become blanks.
+    pub fn error(&mut self, text: &str) {
+        self.out.push(b'-');
+        self.out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        self.end_line();
+    }
+
+    /// The error that a failure stands for.
+    pub fn failure(&mut self, failure: &Failure) {
+        self.error(failure.text());
+    }
+
+    /// An integer.
+    pub fn int(&mut self, value: i64) {
+        self.out.push(b':');
+        self.out.extend_from_slice(format_i64(value, &mut [0; INTEGER_TEXT_MAX]));
+        self.end_line();
+    }
+
+    /// A count as an integer.
+    pub fn count(&mut self, value: u64) {
+        self.header(b':', value);
+    }
+
+    /// A string of bytes.
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.out.reserve(bytes.len() + INTEGER_TEXT_MAX + 5);
+        self.header(b'$', bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
+        self.end_line();
+    }
+
+    /// A string of `len` bytes that lies in pieces.
+    pub fn bulk_chunks<'a>(&mut self, len: u64, chunks: impl Iterator<Item = &'a [u8]>) {
+        self.header(b'$', len);
+        let start = self.out.len();
+        self.out.reserve(usize::try_from(len).unwrap_or(0) + 2);
+        chunks.for_each(|chunk| self.out.extend_from_slice(chunk));
+        assert_eq!((self.out.len() - start) as u64, len, "the pieces of a string add up to its length");
+        self.end_line();
+    }
+
+    /// An integer in the form of a string of bytes.
+    pub fn bulk_int(&mut self, value: i64) {
+        self.bulk(format_i64(value, &mut [0; INTEGER_TEXT_MAX]));
+    }
+
+    /// No value.
+    pub fn null(&mut self) {
+        self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    /// No value where an array would stand.
+    pub fn null_array(&mut self) {
+        self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    /// Starts an array of `count` members.
+    pub fn array(&mut self, count: usize) {
+        self.header(b'*', count as u64);
+    }
+
+    /// Starts a map of `pairs` keys, each followed by its value.
+    pub fn map(&mut self, pairs: usize) {
+        if self.resp3() {
+            self.header(b'%', pairs as u64);
+        } else {
+            self.header(b'*', pairs as u64 * 2);
+        }
+    }
+
+    /// Starts a set of `count` members.
+    pub fn set(&mut self, count: usize) {
+        self.header(if self.resp3() { b'~' } else { b'*' }, count as u64);
+    }
+
+    /// Starts a message that answers nothing, of `count` members.
+    pub fn push(&mut self, count: usize) {
+        self.header(if self.resp3() { b'>' } else { b'*' }, count as u64);
+    }
+
+    /// A floating-point number in its shortest exact form.
+    pub fn double(&mut self, value: f64) {
+        let text = match value {
+            v if v.is_nan() => "nan".to_owned(),
+            v if v.is_infinite() => if v > 0.0 { "inf" } else { "-inf" }.to_owned(),
+            v => v.to_string(),
+        };
+        if self.resp3() {
+            self.out.push(b',');
+            self.out.extend_from_slice(text.as_bytes());
+            self.end_line();
+        } else {
+            self.bulk(text.as_bytes());
+        }
+    }
+
+    /// True or false; 1 or 0 in RESP2.
+    pub fn bool(&mut self, value: bool) {
+        if self.resp3() {
+            self.out.extend_from_slice(if value { b"#t\r\n" } else { b"#f\r\n" });
+        } else {
+            self.int(i64::from(value));
+        }
+    }
+
+    /// Text for people; `format` is `txt` or `mkd`.
+    pub fn verbatim(&mut self, format: &str, text: &str) {
+        debug_assert_eq!(format.len(), 3, "a format has three letters");
+        if self.resp3() {
+            self.header(b'=', text.len() as u64 + 4);
+            self.out.extend_from_slice(format.as_bytes());
+            self.out.push(b':');
+            self.out.extend_from_slice(text.as_bytes());
+            self.end_line();
+        } else {
+            self.bulk(text.as_bytes());
+        }
+    }
+
+    /// An integer of any size, given in decimal digits.
+    pub fn big_number(&mut self, digits: &str) {
+        if self.resp3() {
+            self.out.push(b'(');
+            self.out.extend_from_slice(digits.as_bytes());
+            self.end_line();
+        } else {
+            self.bulk(digits.as_bytes());
+        }
+    }
+
+    fn resp3(&self) -> bool {
+        self.protocol == Protocol::Resp3
+    }
+
+    /// Kind, count and line end. Most counts have few digits and take the short way.
+    #[inline]
+    fn header(&mut self, kind: u8, count: u64) {
+        let digit = |place: u64| b'0' + (count / place % 10) as u8;
+        match count {
+            0..=9 => self.out.extend_from_slice(&[kind, digit(1), b'\r', b'\n']),
+            10..=99 => self.out.extend_from_slice(&[kind, digit(10), digit(1), b'\r', b'\n']),
+            100..=999 => self.out.extend_from_slice(&[kind, digit(100), digit(10), digit(1), b'\r', b'\n']),
+            _ => {
+                self.out.push(kind);
+                self.out.extend_from_slice(format_u64(count, &mut [0; INTEGER_TEXT_MAX]));
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(protocol: Protocol, write: impl FnOnce(&mut Reply)) -> String {
+        let mut reply = Reply::new(protocol);
+        write(&mut reply);
+        String::from_utf8(reply.take()).unwrap()
+    }
+
+    #[test]
+    fn every_type_in_both_protocols() {
+        type Case = (fn(&mut Reply), &'static str, &'static str);
+        let cases: &[Case] = &[
+            (|r| r.ok(), "+OK\r\n", "+OK\r\n"),
+            (|r| r.error("ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
+            (|r| r.int(-42), ":-42\r\n", ":-42\r\n"),
+            (|r| r.count(u64::MAX), ":18446744073709551615\r\n", ":18446744073709551615\r\n"),
+            (|r| r.bulk(b""), "$0\r\n\r\n", "$0\r\n\r\n"),
+            (|r| r.bulk(b"0123456789"), "$10\r\n0123456789\r\n", "$10\r\n0123456789\r\n"),
+            (|r| r.bulk_chunks(3, [&b"a"[..], b"bc"].into_iter()), "$3\r\nabc\r\n", "$3\r\nabc\r\n"),
+            (|r| r.null(), "$-1\r\n", "_\r\n"),
+            (|r| r.null_array(), "*-1\r\n", "_\r\n"),
+            (|r| r.array(12), "*12\r\n", "*12\r\n"),
+            (|r| r.array(709), "*709\r\n", "*709\r\n"),
+            (|r| r.array(1000), "*1000\r\n", "*1000\r\n"),
+            (|r| r.map(2), "*4\r\n", "%2\r\n"),
+            (|r| r.set(2), "*2\r\n", "~2\r\n"),
+            (|r| r.push(2), "*2\r\n", ">2\r\n"),
+            (|r| r.double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
+            (|r| r.double(f64::NEG_INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n"),
+            (|r| r.bool(true), ":1\r\n", "#t\r\n"),
+            (|r| r.verbatim("txt", "hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
+            (|r| r.big_number("123"), "$3\r\n123\r\n", "(123\r\n"),
+        ];
+        for (write, resp2, resp3) in cases {
+            assert_eq!(written(Protocol::Resp2, write), *resp2);
+            assert_eq!(written(Protocol::Resp3, write), *resp3);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! KEYS and SCAN.
+//!
+//! A SCAN cursor is `inner * shards + shard`: the shards are walked one after another, each by its own cursor, under its
+//! own lock and for one step at a time. What is in a shard during the whole walk is shown at least once, and a shard's
+//! keys never move to another, so that Redis's guarantee holds over all of them.
+
+use super::args::{Call, is};
+use super::failure::{Failure, Outcome};
+use super::glob::matches;
+use super::key::kind_name;
+use super::number::{INTEGER_TEXT_MAX, format_u64, parse_cursor, parse_i64};
+use super::reply::Reply;
+use crate::engine::Data;
+use crate::ids::ShardId;
+use crate::keyspace::Entry;
+
+/// Keys passed by one SCAN unless COUNT says otherwise.
+const COUNT_DEFAULT: usize = 10;
+
+pub(crate) fn keys(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let pattern = call.arg(1);
+    let mut found = Reply::new(reply.protocol());
+    let mut count = 0;
+    data.each(&mut |entry| {
+        if matches(pattern, entry.key()) {
+            found.bulk(entry.key());
+            count += 1;
+        }
+    });
+    reply.array(count);
+    reply.raw(found.as_bytes());
+    Ok(())
+}
+
+struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
+    count: usize,
+    kind: Option<&'a [u8]>,
+}
+
+impl<'a> ScanOptions<'a> {
+    fn parse(call: &Call<'a>) -> Result<ScanOptions<'a>, Failure> {
+        let mut scan = ScanOptions { pattern: None, count: COUNT_DEFAULT, kind: None };
+        let mut options = call.options(2);
+        while let Some(word) = options.word() {
+            if is(word, "MATCH") {
+                scan.pattern = Some(options.value()?);
+            } else if is(word, "COUNT") {
+                let count = parse_i64(options.value()?).ok_or(Failure::NOT_AN_INTEGER)?;
+                scan.count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or(Failure::SYNTAX)?;
+            } else if is(word, "TYPE") {
+                scan.kind = Some(options.value()?);
+            } else {
+                return Err(Failure::SYNTAX);
+            }
+        }
+        Ok(scan)
+    }
+
+    fn shows(&self, entry: &Entry<'_>) -> bool {
+        self.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(kind_name(entry.kind()).as_bytes()))
+            && self.pattern.is_none_or(|pattern| matches(pattern, entry.key()))
+    }
+}
+
+pub(crate) fn scan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let cursor = parse_cursor(call.arg(1)).ok_or(Failure::fixed("ERR invalid cursor"))?;
+    let options = ScanOptions::parse(call)?;
+    let shards = u64::from(data.shard_count());
+    let (mut shard, mut inner) = (cursor % shards, cursor / shards);
+    let mut left = options.count;
+    let mut found = Reply::new(reply.protocol());
+    let mut count = 0;
+    // A shard's first segment is at most four steps of nothing: a small or empty keyspace is scanned in one call. Within a
+    // large one, many steps that show nothing end the call nevertheless.
+    let mut steps = 4 * shards + left as u64;
+    while left > 0 && steps > 0 && shard < shards {
+        let (next, passed) = data.scan(ShardId(shard as u16), inner, left, &mut |entry| {
+            if options.shows(&entry) {
+                found.bulk(entry.key());
+                count += 1;
+            }
+        });
+        left = left.saturating_sub(passed);
+        steps -= 1;
+        inner = next;
+        shard += u64::from(next == 0);
+    }
+    let next = if shard == shards { 0 } else { inner * shards + shard };
+    reply.array(2);
+    reply.bulk(format_u64(next, &mut [0; INTEGER_TEXT_MAX]));
+    reply.array(count);
+    reply.raw(found.as_bytes());
+    Ok(())
+}

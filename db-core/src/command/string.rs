@@ -1,0 +1,321 @@
+//! Strings as strings of bytes.
+
+use super::args::{Call, is};
+use super::expiry::{self, Lifetime};
+use super::failure::{Failure, Outcome};
+use super::reply::Reply;
+use crate::clock::UnixMillis;
+use crate::engine::Data;
+use crate::keyspace::{Entry, Key};
+use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::redo::record::Effect;
+
+/// What SET asks for beside key and value.
+#[derive(Debug, Default)]
+struct SetOptions {
+    only_if_missing: bool,
+    only_if_present: bool,
+    get: bool,
+    keep_ttl: bool,
+    lifetime: Option<Lifetime>,
+}
+
+impl SetOptions {
+    fn parse(call: &Call<'_>) -> Result<SetOptions, Failure> {
+        let mut set = SetOptions::default();
+        let mut options = call.options(3);
+        while let Some(word) = options.word() {
+            if is(word, "NX") && !set.only_if_present {
+                set.only_if_missing = true;
+            } else if is(word, "XX") && !set.only_if_missing {
+                set.only_if_present = true;
+            } else if is(word, "GET") {
+                set.get = true;
+            } else if is(word, "KEEPTTL") && set.lifetime.is_none() {
+                set.keep_ttl = true;
+            } else if !set.keep_ttl && Lifetime::replaces(word, set.lifetime.as_ref()) {
+                set.lifetime = Some(Lifetime::parse(word, options.value()?));
+            } else {
+                return Err(Failure::SYNTAX);
+            }
+        }
+        Ok(set)
+    }
+}
+
+pub(crate) fn set(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (key, value) = (call.key(0), call.arg(2));
+    check_value(value.len() as u64)?;
+    if call.args().len() == 3 {
+        data.change(Effect::Set { key, value, expire: None })?;
+        reply.ok();
+        return Ok(());
+    }
+    let options = SetOptions::parse(call)?;
+    let mut expire = options.lifetime.map(|lifetime| lifetime.deadline(data.now(), call.spec.name)).transpose()?;
+    let found = if options.get { data.find_string(&key)? } else { data.find(&key) };
+    let exists = found.is_some();
+    if let (true, Some(entry)) = (options.keep_ttl, found) {
+        expire = entry.expire_at();
+    }
+    if options.get {
+        write_value(found, reply);
+    }
+    if (options.only_if_missing && exists) || (options.only_if_present && !exists) {
+        if !options.get {
+            reply.null();
+        }
+        return Ok(());
+    }
+    data.change(Effect::Set { key, value, expire })?;
+    if !options.get {
+        reply.ok();
+    }
+    Ok(())
+}
+
+pub(crate) fn get(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    write_value(data.find_string(&call.key(0))?, reply);
+    Ok(())
+}
+
+/// GETEX: the value, and perhaps another expiry.
+pub(crate) fn getex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let key = call.key(0);
+    let (mut lifetime, mut persist) = (None, false);
+    let mut options = call.options(2);
+    while let Some(word) = options.word() {
+        if is(word, "PERSIST") && lifetime.is_none() {
+            persist = true;
+        } else if !persist && Lifetime::replaces(word, lifetime.as_ref()) {
+            lifetime = Some(Lifetime::parse(word, options.value()?));
+        } else {
+            return Err(Failure::SYNTAX);
+        }
+    }
+    let now = data.now();
+    let Some(entry) = data.find_string(&key)? else {
+        reply.null();
+        return Ok(());
+    };
+    let expiring = entry.expire_at().is_some();
+    let deadline = lifetime.map(|lifetime| lifetime.deadline(now, call.spec.name)).transpose()?;
+    write_value(Some(entry), reply);
+    match deadline {
+        Some(at) => expiry::expire_at(data, key, at),
+        None if persist && expiring => data.change(Effect::SetExpire { key, expire: None }),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn getdel(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let key = call.key(0);
+    let found = data.find_string(&key)?;
+    let exists = found.is_some();
+    write_value(found, reply);
+    if exists {
+        data.change(Effect::Del { key })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn getset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (key, value) = (call.key(0), call.arg(2));
+    check_value(value.len() as u64)?;
+    write_value(data.find_string(&key)?, reply);
+    data.change(Effect::Set { key, value, expire: None })
+}
+
+pub(crate) fn setnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (key, value) = (call.key(0), call.arg(2));
+    check_value(value.len() as u64)?;
+    let missing = data.find(&key).is_none();
+    if missing {
+        data.change(Effect::Set { key, value, expire: None })?;
+    }
+    reply.int(i64::from(missing));
+    Ok(())
+}
+
+pub(crate) fn setex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    set_with_lifetime(data, call, Lifetime::parse(b"EX", call.arg(2)), reply)
+}
+
+pub(crate) fn psetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    set_with_lifetime(data, call, Lifetime::parse(b"PX", call.arg(2)), reply)
+}
+
+fn set_with_lifetime(data: &mut Data<'_>, call: &Call<'_>, lifetime: Lifetime, reply: &mut Reply) -> Outcome {
+    let value = call.arg(3);
+    check_value(value.len() as u64)?;
+    let expire = Some(lifetime.deadline(data.now(), call.spec.name)?);
+    data.change(Effect::Set { key: call.key(0), value, expire })?;
+    reply.ok();
+    Ok(())
+}
+
+pub(crate) fn mset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    set_pairs(data, call)?;
+    reply.ok();
+    Ok(())
+}
+
+pub(crate) fn msetnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    check_pairs(call)?;
+    // All are looked at: the answer depends on all of them.
+    let mut none = true;
+    for key in call.keys() {
+        none &= data.find(&key).is_none();
+    }
+    if none {
+        set_pairs(data, call)?;
+    }
+    reply.int(i64::from(none));
+    Ok(())
+}
+
+fn set_pairs(data: &mut Data<'_>, call: &Call<'_>) -> Outcome {
+    check_pairs(call)?;
+    for (key, pair) in call.keys().zip(call.args()[1..].chunks_exact(2)) {
+        data.change(Effect::Set { key, value: pair[1], expire: None })?;
+    }
+    Ok(())
+}
+
+fn check_pairs(call: &Call<'_>) -> Outcome {
+    if call.args().len().is_multiple_of(2) {
+        return Err(Failure::arity(call.spec.name));
+    }
+    let bytes: u64 = call.args().iter().map(|arg| arg.len() as u64 + 32).sum();
+    if bytes > RECORD_BYTES_MAX {
+        return Err(Failure::RECORD_TOO_LONG);
+    }
+    call.args()[1..].chunks_exact(2).try_for_each(|pair| check_value(pair[1].len() as u64))
+}
+
+pub(crate) fn mget(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    reply.array(call.args().len() - 1);
+    for key in call.keys() {
+        // A key of another type counts as missing here.
+        write_value(data.find_string(&key).unwrap_or_default(), reply);
+    }
+    Ok(())
+}
+
+pub(crate) fn append(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (key, tail) = (call.key(0), call.arg(2));
+    let len = match data.find_string(&key)? {
+        Some(entry) => {
+            let len = entry.value().len() + tail.len() as u64;
+            check_value(len)?;
+            data.change(Effect::Append { key, tail })?;
+            len
+        }
+        None => {
+            check_value(tail.len() as u64)?;
+            data.change(Effect::Set { key, value: tail, expire: None })?;
+            tail.len() as u64
+        }
+    };
+    reply.count(len);
+    Ok(())
+}
+
+pub(crate) fn strlen(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    reply.count(data.find_string(&call.key(0))?.map_or(0, |entry| entry.value().len()));
+    Ok(())
+}
+
+pub(crate) fn setrange(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (key, bytes) = (call.key(0), call.arg(3));
+    let offset = u64::try_from(call.int(2)?).map_err(|_| Failure::fixed("ERR offset is out of range"))?;
+    let len = data.find_string(&key)?.map(|entry| entry.value().len());
+    if bytes.is_empty() {
+        reply.count(len.unwrap_or(0));
+        return Ok(());
+    }
+    let end = offset.saturating_add(bytes.len() as u64);
+    check_value(end)?;
+    match len {
+        None if offset == 0 => data.change(Effect::Set { key, value: bytes, expire: None })?,
+        None => {
+            // Two effects of one record, so that a gap of half a gigabyte is not in the log.
+            data.change(Effect::Set { key, value: b"", expire: None })?;
+            data.change(Effect::SetRange { key, offset, bytes }).inspect_err(|_| data.take_back(key))?;
+        }
+        Some(_) => data.change(Effect::SetRange { key, offset, bytes })?,
+    }
+    reply.count(len.unwrap_or(0).max(end));
+    Ok(())
+}
+
+/// GETRANGE and SUBSTR: both ends count from the end when negative, and the last byte is included.
+pub(crate) fn getrange(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (start, end) = (call.int(2)?, call.int(3)?);
+    let Some(entry) = data.find_string(&call.key(0))? else {
+        reply.bulk(b"");
+        return Ok(());
+    };
+    let value = entry.value();
+    let (from, to) = range(start, end, value.len());
+    if let Some(all) = value.as_slice() {
+        reply.bulk(&all[from as usize..to as usize]);
+        return Ok(());
+    }
+    let mut part = Vec::new();
+    value.range(from, to, &mut part);
+    reply.bulk(&part);
+    Ok(())
+}
+
+/// The half-open range of bytes that `start..=end` means in a string of `len` bytes.
+fn range(start: i64, end: i64, len: u64) -> (u64, u64) {
+    if start < 0 && end < 0 && start > end {
+        return (0, 0);
+    }
+    let len = len as i64;
+    let place = |at: i64| if at < 0 { len.saturating_add(at).max(0) } else { at };
+    let (from, to) = (place(start), place(end).min(len - 1));
+    if from > to || len == 0 { (0, 0) } else { (from as u64, to as u64 + 1) }
+}
+
+fn write_value(found: Option<Entry<'_>>, reply: &mut Reply) {
+    let Some(entry) = found else { return reply.null() };
+    let value = entry.value();
+    match value.as_slice() {
+        Some(bytes) => reply.bulk(bytes),
+        None => reply.bulk_chunks(value.len(), value.chunks()),
+    }
+}
+
+pub(super) fn check_value(len: u64) -> Outcome {
+    if len > VALUE_BYTES_MAX { Err(Failure::STRING_TOO_LONG) } else { Ok(()) }
+}
+
+/// Sets `key` to `value`, keeping `expire`.
+pub(super) fn keep_expiry(data: &mut Data<'_>, key: Key<'_>, value: &[u8], expire: Option<UnixMillis>) -> Outcome {
+    data.change(Effect::Set { key, value, expire })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+
+    #[test]
+    fn ranges_count_from_either_end() {
+        let of = |start: i64, end: i64| {
+            let (from, to) = range(start, end, 5);
+            &b"hello"[from as usize..to as usize]
+        };
+        assert_eq!(of(0, -1), b"hello");
+        assert_eq!(of(1, 3), b"ell");
+        assert_eq!(of(-3, -1), b"llo");
+        assert_eq!(of(-100, 100), b"hello");
+        assert_eq!(of(3, 1), b"");
+        assert_eq!(of(-1, -3), b"");
+        assert_eq!(of(5, 9), b"");
+        assert_eq!(of(0, -100), b"h");
+        assert_eq!(of(i64::MIN, i64::MAX), b"hello");
+        assert_eq!(range(0, -1, 0), (0, 0));
+    }
+}

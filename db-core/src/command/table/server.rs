@@ -1,0 +1,71 @@
+//! The server as a whole.
+
+use Flag::*;
+use Handler::{Free, Front, Whole};
+
+use crate::command::spec::{Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
+use crate::command::{introspect, server};
+
+const COMMAND: &[CommandSpec] = &[
+    spec("command|count", 2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::count))
+        .categories_own(&[Category::Connection])
+        .doc("The number of commands.", "O(1)"),
+    spec("command|docs", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::docs))
+        .categories_own(&[Category::Connection])
+        .doc("Documentation of commands.", "O(N) where N is the number of commands to look up"),
+    spec("command|getkeys", -3, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::getkeys))
+        .categories_own(&[Category::Connection])
+        .doc("The keys in a call.", "O(N) where N is the number of arguments to the command"),
+    spec("command|help", 2, &[Loading, Stale, Sentinel], Group::Server, "5.0.0", Free(introspect::help))
+        .categories_own(&[Category::Connection])
+        .doc("What the subcommands do.", "O(1)"),
+    spec("command|info", -2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::info))
+        .categories_own(&[Category::Connection])
+        .doc("Everything about commands.", "O(N) where N is the number of commands to look up"),
+    spec("command|list", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::list))
+        .categories_own(&[Category::Connection])
+        .doc("The names of commands.", "O(N) where N is the total number of commands"),
+];
+
+const CONFIG: &[CommandSpec] = &[
+    spec("config|get", -3, &[Admin, NoScript, Loading, Stale], Group::Server, "2.0.0", Front(FrontCommand::Config))
+        .doc("The values of settings.", "O(N) when N is the number of configuration parameters provided"),
+    spec("config|help", 2, &[Loading, Stale], Group::Server, "5.0.0", Front(FrontCommand::Config))
+        .doc("What the subcommands do.", "O(1)"),
+    spec(
+        "config|resetstat",
+        2,
+        &[Admin, NoScript, Loading, Stale],
+        Group::Server,
+        "2.0.0",
+        Front(FrontCommand::Config),
+    )
+    .doc("Starts the figures of INFO anew.", "O(1)"),
+    spec("config|set", -4, &[Admin, NoScript, Loading, Stale], Group::Server, "2.0.0", Front(FrontCommand::Config))
+        .doc("Changes settings.", "O(N) when N is the number of configuration parameters provided"),
+];
+
+pub(super) static COMMANDS: &[CommandSpec] = &[
+    spec("command", -1, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::every))
+        .categories_own(&[Category::Connection])
+        .doc("Everything about all commands.", "O(N) where N is the total number of commands")
+        .subcommands(COMMAND),
+    spec("config", -2, &[], Group::Server, "2.0.0", Front(FrontCommand::Config))
+        .doc("Settings.", "Depends on subcommand.")
+        .subcommands(CONFIG),
+    spec("info", -1, &[Loading, Stale, Sentinel], Group::Server, "1.0.0", Front(FrontCommand::Info))
+        .categories_own(&[Category::Dangerous])
+        .doc("The state of the node in words.", "O(1)"),
+    spec("role", 1, &[NoScript, Loading, Stale, Fast, Sentinel], Group::Server, "2.8.12", Front(FrontCommand::Role))
+        .categories_own(&[Category::Admin, Category::Dangerous])
+        .doc("The role of the node.", "O(1)"),
+    spec("dbsize", 1, &[Readonly, Fast], Group::Server, "1.0.0", Whole(server::dbsize))
+        .categories_own(&[Category::Keyspace])
+        .doc("The number of keys.", "O(1)"),
+    spec("flushall", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
+        .categories_own(&[Category::Keyspace, Category::Dangerous])
+        .doc("Deletes all keys.", "O(N) where N is the total number of keys in all databases"),
+    spec("flushdb", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
+        .categories_own(&[Category::Keyspace, Category::Dangerous])
+        .doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
+];

@@ -1,0 +1,241 @@
+//! What a handler sees of the engine: locked shards, the time, and the record in the making.
+
+use super::apply::{ApplyError, apply};
+use super::scratch::Scratch;
+use super::shard::{Shard, Shards};
+use crate::clock::UnixMillis;
+use crate::command::Failure;
+use crate::ids::{Lsn, ShardId};
+use crate::keyspace::{Entry, Key};
+use crate::limits::RECORD_BYTES_MAX;
+use crate::redo::RedoQueue;
+use crate::redo::record::Effect;
+use crate::value::Kind;
+
+/// The data of one command, or of all commands of one EXEC.
+pub(crate) struct Data<'a> {
+    shards: Shards<'a>,
+    now: UnixMillis,
+    scratch: &'a mut Scratch,
+    /// Newest record that wrote anything that was looked at.
+    seen: Lsn,
+}
+
+/// What became of a command's effects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Committed {
+    /// What its reply waits for.
+    pub(super) lsn: Lsn,
+    pub(super) wrote: bool,
+    /// The queue's consumer is to be woken once the locks are released.
+    pub(super) wake: bool,
+}
+
+impl<'a> Data<'a> {
+    #[inline]
+    pub(super) fn new(shards: Shards<'a>, now: UnixMillis, scratch: &'a mut Scratch) -> Data<'a> {
+        scratch.log.clear();
+        Data { shards, now, scratch, seen: Lsn::ZERO }
+    }
+
+    /// The moment at which the command happens.
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.now
+    }
+
+    /// The entry of `key`, unless it is missing or has expired.
+    #[inline]
+    pub(crate) fn find(&mut self, key: &Key<'_>) -> Option<Entry<'_>> {
+        let shard = self.shards.of(key.hash);
+        self.seen = self.seen.max(shard.dirty.of(key.hash));
+        shard.keyspace.get(key).filter(|entry| is_alive(entry, self.now))
+    }
+
+    /// The entry of `key`, which must hold a string if there is one.
+    #[inline]
+    pub(crate) fn find_string(&mut self, key: &Key<'_>) -> Result<Option<Entry<'_>>, Failure> {
+        match self.find(key) {
+            Some(entry) if entry.kind() != Kind::String => Err(Failure::WRONG_TYPE),
+            found => Ok(found),
+        }
+    }
+
+    /// Does `effect` and notes it in the record.
+    ///
+    /// # Errors
+    /// If memory does not suffice, or the record would be too long: nothing has changed.
+    ///
+    /// # Panics
+    /// If the effect contradicts the content: a handler made an effect without looking.
+    #[inline]
+    pub(crate) fn change(&mut self, effect: Effect<'_>) -> Result<(), Failure> {
+        if (self.scratch.log.bytes.len() + effect.bytes_max()) as u64 > RECORD_BYTES_MAX {
+            return Err(Failure::RECORD_TOO_LONG);
+        }
+        self.change_any(effect)
+    }
+
+    /// Deletes `key`, which the same command has just made, because what was to follow failed. Fits into any record: its
+    /// making has been noted, and would have failed itself in a record that is full.
+    pub(crate) fn take_back(&mut self, key: Key<'_>) {
+        self.change_any(Effect::Del { key }).expect("to delete needs no memory");
+    }
+
+    #[inline]
+    fn change_any(&mut self, effect: Effect<'_>) -> Result<(), Failure> {
+        match apply(&mut self.shards, &effect) {
+            Ok(()) => {
+                self.scratch.log.push(&effect);
+                Ok(())
+            }
+            Err(ApplyError::OutOfMemory) => Err(Failure::SHARD_FULL),
+            Err(ApplyError::Contradiction(what)) => panic!("a command made an impossible effect: {what}"),
+        }
+    }
+
+    /// Number of shards.
+    pub(crate) fn shard_count(&self) -> u16 {
+        self.shards.count()
+    }
+
+    /// Number of keys, those included that have expired and are not yet deleted. All shards are held.
+    pub(crate) fn key_count(&mut self) -> u64 {
+        self.look_at_all();
+        self.shards.iter().map(|shard| shard.keyspace.len()).sum()
+    }
+
+    /// Shows every key that has not expired. All shards are held.
+    pub(crate) fn each(&mut self, visit: &mut dyn FnMut(Entry<'_>)) {
+        self.look_at_all();
+        self.shards.iter().for_each(|shard| each_alive(shard, self.now, visit));
+    }
+
+    /// Shows about `count` keys of one shard from `cursor` on; expired ones are passed over. Answers the cursor to go on
+    /// with (0: the shard is done) and the number of keys passed.
+    pub(crate) fn scan(
+        &mut self,
+        shard: ShardId,
+        cursor: u64,
+        count: usize,
+        visit: &mut dyn FnMut(Entry<'_>),
+    ) -> (u64, usize) {
+        let (now, mut passed) = (self.now, 0);
+        let (next, newest) = self.shards.visit(shard, |shard| {
+            let next = shard.keyspace.scan(cursor, count, &mut |entry| {
+                passed += 1;
+                if is_alive(&entry, now) {
+                    visit(entry);
+                }
+            });
+            (next, shard.dirty.newest())
+        });
+        self.seen = self.seen.max(newest);
+        (next, passed)
+    }
+
+    /// Shows a key chosen by chance, close to uniformly, that has not expired; false when there is none. All shards are
+    /// held.
+    pub(crate) fn random(&mut self, visit: &mut dyn FnMut(Entry<'_>)) -> bool {
+        const TRIES: u32 = 100;
+        let total = self.key_count();
+        for _ in 0..if total == 0 { 0 } else { TRIES } {
+            let (place, dice) = (self.scratch.roll() % total, self.scratch.roll());
+            if let Some(entry) = self.pick(place, dice).filter(|entry| is_alive(entry, self.now)) {
+                visit(entry);
+                return true;
+            }
+        }
+        // Nearly all keys have expired: any one that has not will do.
+        let mut found = false;
+        self.each(&mut |entry| {
+            if !std::mem::replace(&mut found, true) {
+                visit(entry);
+            }
+        });
+        found
+    }
+
+    /// A key of the shard in which the `place`-th of all keys lies.
+    fn pick(&self, mut place: u64, dice: u64) -> Option<Entry<'_>> {
+        for shard in self.shards.iter() {
+            if place < shard.keyspace.len() {
+                return shard.keyspace.random(dice);
+            }
+            place -= shard.keyspace.len();
+        }
+        None
+    }
+
+    fn look_at_all(&mut self) {
+        let newest = self.shards.iter().map(|shard| shard.dirty.newest()).max();
+        self.seen = self.seen.max(newest.unwrap_or_default());
+    }
+
+    /// Takes in that the reply shows the work of the record at `lsn`.
+    pub(super) fn saw(&mut self, lsn: Lsn) {
+        self.seen = self.seen.max(lsn);
+    }
+
+    /// Appends the record, if anything changed, and notes its position where readers look. The locks are still held.
+    #[inline]
+    pub(super) fn commit(&mut self, redo: &RedoQueue) -> Committed {
+        let log = &mut self.scratch.log;
+        if log.is_empty() {
+            return Committed { lsn: self.seen, wrote: false, wake: false };
+        }
+        let appended = redo.append(&mut log.bytes);
+        for hash in &log.hashes {
+            self.shards.wrote(*hash, appended.lsn);
+        }
+        if log.all {
+            self.shards.wrote_all(appended.lsn);
+        }
+        Committed { lsn: appended.lsn, wrote: true, wake: appended.first }
+    }
+}
+
+#[inline]
+fn is_alive(entry: &Entry<'_>, now: UnixMillis) -> bool {
+    entry.expire_at().is_none_or(|at| at > now)
+}
+
+fn each_alive(shard: &Shard, now: UnixMillis, visit: &mut dyn FnMut(Entry<'_>)) {
+    const STEP: usize = 1024;
+    let mut cursor = 0;
+    loop {
+        cursor = shard.keyspace.scan(cursor, STEP, &mut |entry| {
+            if is_alive(&entry, now) {
+                visit(entry);
+            }
+        });
+        if cursor == 0 {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::primary;
+    use super::*;
+    use crate::command::{Call, Reply, lookup};
+
+    /// A short command may have a long effect (INCRBYFLOAT writes up to 5 KB), so arguments do not bound a record.
+    #[test]
+    fn a_record_is_bounded_whatever_a_transaction_makes_of_its_arguments() {
+        let engine = primary();
+        let mut scratch = Scratch::new(1);
+        let mut data = Data::new(Shards::all(&engine.cells), UnixMillis(0), &mut scratch);
+        let key = engine.hasher.key(b"k");
+        let room = 100;
+        data.scratch.log.bytes = vec![0; RECORD_BYTES_MAX as usize - room];
+        let long = Effect::Set { key, value: &[b'v'; 100], expire: None };
+        assert_eq!(data.change(long), Err(Failure::RECORD_TOO_LONG));
+        let spec = lookup(b"setrange").unwrap();
+        let args: [&[u8]; 4] = [b"setrange", b"k", b"1", &[b'x'; 70]];
+        let outcome = crate::command::run(spec, &mut data, &Call::new(spec, &args, &[key.hash]), &mut Reply::default());
+        assert_eq!(outcome, Err(Failure::RECORD_TOO_LONG));
+        assert!(data.find(&key).is_none(), "what was made before the failure is taken back");
+        assert_eq!(data.change(Effect::Set { key, value: b"v", expire: None }), Ok(()));
+    }
+}

@@ -1,0 +1,297 @@
+//! The engine: shards behind locks, and everything that happens to them.
+//!
+//! A session executes its commands on its own thread. [`Engine::execute`] finds the command's record, takes the locks of
+//! the shards that it touches (in index order), runs its handler, which applies effects and notes them, appends them as
+//! one record to the [`RedoQueue`] while the locks are held, and releases. So the log's order is an order in which the
+//! commands could have been executed one by one, and a record is atomic for everyone: other sessions, frozen versions,
+//! followers, recovery.
+//!
+//! A follower's engine does not execute writes: [`Engine::apply`] takes batches and applies their records by the same
+//! code. One process has one engine for its life: [`Engine::begin_epoch`] makes it the one that writes, and
+//! [`Engine::end_epoch`], in a switchover, one that follows. A write that comes in between is refused without a trace
+//! ([`Executed::refused`]), so that its session may hold it.
+//!
+//! What is missing on purpose: no time (it comes with each call), no decision about who may write, no waiting.
+
+mod apply;
+mod data;
+mod dirty;
+mod scratch;
+mod session;
+mod shard;
+mod transaction;
+mod upkeep;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::arena::PagePool;
+use crate::clock::UnixMillis;
+use crate::command::{self, Call, CommandSpec, Failure, Flag, FrontCommand, Handler, KeyPositions, Reply};
+use crate::ids::{Epoch, Lsn};
+use crate::image::RestoredImage;
+use crate::keyspace::{Key, KeyHasher, Keyspace};
+use crate::limits::{KEY_BYTES_MAX, SHARDS_MAX};
+use crate::redo::RedoQueue;
+
+pub(crate) use data::Data;
+pub use session::Session;
+use shard::{ShardCell, Shards};
+
+/// What an engine starts with.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineOptions {
+    /// Number of shards: a power of two up to [`SHARDS_MAX`].
+    pub shards: u16,
+    /// Bytes of pages above which commands that may need more memory fail; 0: no bound.
+    pub memory_bytes_max: u64,
+    /// Seed of the key hash: random for a new database, and part of its state from then on.
+    pub hash_seed: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions { shards: 16, memory_bytes_max: 0, hash_seed: 0 }
+    }
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Executed {
+    /// The reply may leave when everything up to here is durable; [`Lsn::ZERO`]: at once. It is the command's own record
+    /// or, if it wrote nothing, the newest that may have written what it looked at.
+    pub lsn: Lsn,
+    /// Whether it appended a record.
+    pub wrote: bool,
+    /// The command may write and this engine does not (any more): nothing has happened, there is no reply, and the same
+    /// arguments may be executed again later.
+    pub refused: bool,
+}
+
+impl Executed {
+    const AT_ONCE: Executed = Executed { lsn: Lsn::ZERO, wrote: false, refused: false };
+    const REFUSED: Executed = Executed { lsn: Lsn::ZERO, wrote: false, refused: true };
+}
+
+/// Runs the commands that concern the connection, the node or its settings.
+pub trait Front {
+    /// Runs `command` and writes exactly one reply. Inside EXEC shard locks are held: of the engine only
+    /// [`Engine::last`], [`Engine::keys`], [`Engine::expiring`], [`Engine::memory_bytes`], [`Engine::set_memory_max`] and
+    /// [`Engine::redo`] may be called.
+    fn run(&mut self, command: FrontCommand, args: &[&[u8]], session: &mut Session, reply: &mut Reply);
+}
+
+/// The data of one process.
+pub struct Engine {
+    cells: Arc<[ShardCell]>,
+    hasher: KeyHasher,
+    hash_seed: u64,
+    pool: Arc<PagePool>,
+    redo: RedoQueue,
+    memory_max: AtomicU64,
+    /// Commands may append records. Changed under all shard locks, and read under at least one.
+    writing: AtomicBool,
+    /// Shard that the expiry looks at first next time; wraps.
+    expire_first: AtomicUsize,
+    /// Held by whoever applies batches: one at a time.
+    applying: Mutex<()>,
+}
+
+impl Engine {
+    /// An empty engine that follows, before the first record.
+    ///
+    /// # Panics
+    /// If the number of shards is not a power of two up to [`SHARDS_MAX`].
+    #[must_use]
+    pub fn new(options: EngineOptions) -> Engine {
+        let pool = PagePool::new(0);
+        let shard = |_| Keyspace::new(&pool, options.hash_seed).expect("a pool without a bound gives its first pages");
+        let shards = (0..options.shards).map(shard).collect();
+        Engine::assemble(shards, &pool, options.hash_seed, RedoQueue::new(Epoch::ZERO, Lsn::ZERO))
+            .with_memory_max(options.memory_bytes_max)
+    }
+
+    /// An engine that follows, with the content of a verified image whose pages are of `pool`.
+    ///
+    /// # Panics
+    /// If the number of shards is not a power of two up to [`SHARDS_MAX`]; the image has been verified.
+    #[must_use]
+    pub fn restored(image: RestoredImage, pool: &Arc<PagePool>, memory_bytes_max: u64) -> Engine {
+        let queue = RedoQueue::new(image.meta.epoch, image.meta.cut);
+        Engine::assemble(image.shards, pool, image.meta.hash_seed, queue).with_memory_max(memory_bytes_max)
+    }
+
+    fn assemble(shards: Vec<Keyspace>, pool: &Arc<PagePool>, hash_seed: u64, redo: RedoQueue) -> Engine {
+        let count = shards.len();
+        assert!(count.is_power_of_two() && count <= usize::from(SHARDS_MAX), "{count} shards");
+        Engine {
+            cells: shards.into_iter().map(ShardCell::new).collect(),
+            hasher: KeyHasher::new(hash_seed),
+            hash_seed,
+            pool: Arc::clone(pool),
+            redo,
+            memory_max: AtomicU64::new(0),
+            writing: AtomicBool::new(false),
+            expire_first: AtomicUsize::new(0),
+            applying: Mutex::new(()),
+        }
+    }
+
+    fn with_memory_max(self, bytes: u64) -> Engine {
+        self.set_memory_max(bytes);
+        self
+    }
+
+    /// Executes one command, `args` with its name, at the moment `now`, and writes its reply. The caller has decided that
+    /// this node may execute it, and that the redo queue has room if it [writes](CommandSpec::writes) (or is EXEC and
+    /// [`Session::exec_writes`]).
+    pub fn execute(
+        &self,
+        session: &mut Session,
+        front: &mut dyn Front,
+        args: &[&[u8]],
+        now: UnixMillis,
+        reply: &mut Reply,
+    ) -> Executed {
+        match command::resolve(args) {
+            Ok(spec) => self.execute_resolved(spec, session, front, args, now, reply),
+            Err(failure) => {
+                session.spoil_transaction();
+                reply.set_protocol(session.protocol);
+                reply.failure(&failure);
+                Executed::AT_ONCE
+            }
+        }
+    }
+
+    /// Executes a command whose record [`command::resolve`] has found for these very arguments.
+    pub fn execute_resolved(
+        &self,
+        spec: &'static CommandSpec,
+        session: &mut Session,
+        front: &mut dyn Front,
+        args: &[&[u8]],
+        now: UnixMillis,
+        reply: &mut Reply,
+    ) -> Executed {
+        reply.set_protocol(session.protocol);
+        if session.transaction.is_some() && spec.is_queued_in_multi() {
+            return self.queue(spec, session, args, reply);
+        }
+        match spec.handler {
+            Handler::Keys(_) | Handler::Whole(_) | Handler::Cursor(_) | Handler::Free(_) => {
+                self.execute_data(spec, session, args, now, reply)
+            }
+            Handler::Front(command) => {
+                if command == FrontCommand::Reset {
+                    session.reset();
+                }
+                front.run(command, args, session, reply);
+                Executed::AT_ONCE
+            }
+            Handler::Control(control) => self.control(control, session, front, args, now, reply),
+        }
+    }
+
+    fn execute_data(
+        &self,
+        spec: &'static CommandSpec,
+        session: &mut Session,
+        args: &[&[u8]],
+        now: UnixMillis,
+        reply: &mut Reply,
+    ) -> Executed {
+        if spec.flags.has(Flag::DenyOom) && self.over_memory() {
+            reply.failure(&Failure::OUT_OF_MEMORY);
+            return Executed::AT_ONCE;
+        }
+        if let Err(failure) = self.hash_keys(spec, args, &mut session.hashes) {
+            reply.failure(&failure);
+            return Executed::AT_ONCE;
+        }
+        let (run, shards) = match spec.handler {
+            Handler::Keys(run) => match session.hashes[..] {
+                [hash] => (run, Shards::one(&self.cells, hash)),
+                ref hashes => (run, Shards::of_keys(&self.cells, hashes.iter().copied())),
+            },
+            Handler::Whole(run) => (run, Shards::all(&self.cells)),
+            Handler::Cursor(run) | Handler::Free(run) => (run, Shards::none(&self.cells)),
+            Handler::Front(_) | Handler::Control(_) => unreachable!("these have no data"),
+        };
+        if spec.writes() && !self.is_writing() {
+            return Executed::REFUSED;
+        }
+        let mut data = Data::new(shards, now, &mut session.scratch);
+        let mark = reply.len();
+        if let Err(failure) = run(&mut data, &Call::new(spec, args, &session.hashes), reply) {
+            reply.truncate(mark);
+            reply.failure(&failure);
+        }
+        self.commit(data)
+    }
+
+    /// Appends the record of `data`, releases its locks and wakes the shipper.
+    fn commit(&self, mut data: Data<'_>) -> Executed {
+        let committed = data.commit(&self.redo);
+        drop(data);
+        if committed.wake {
+            self.redo.wake();
+        }
+        Executed { lsn: committed.lsn, wrote: committed.wrote, refused: false }
+    }
+
+    /// Hashes the keys of a call, in the order of its arguments.
+    fn hash_keys(&self, spec: &CommandSpec, args: &[&[u8]], hashes: &mut Vec<u64>) -> Result<(), Failure> {
+        scratch::clear(hashes);
+        if spec.keys == KeyPositions::ONE {
+            hashes.push(self.key(args[1])?.hash);
+            return Ok(());
+        }
+        for at in spec.keys.of(args.len()) {
+            hashes.push(self.key(args[at])?.hash);
+        }
+        Ok(())
+    }
+
+    fn key<'a>(&self, bytes: &'a [u8]) -> Result<Key<'a>, Failure> {
+        if bytes.len() > KEY_BYTES_MAX { Err(Failure::KEY_TOO_LONG) } else { Ok(self.hasher.key(bytes)) }
+    }
+
+    /// Whether commands that may need memory are to be refused.
+    fn over_memory(&self) -> bool {
+        // Relaxed: a setting of its own.
+        let max = self.memory_max.load(Ordering::Relaxed);
+        max != 0 && self.memory_bytes() > max
+    }
+
+    /// Whether commands may append records; stays so while any shard lock is held.
+    fn is_writing(&self) -> bool {
+        // Relaxed: ordered by the lock that the caller holds.
+        self.writing.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys();
+        f.debug_struct("Engine")
+            .field("shards", &self.cells.len())
+            .field("keys", &keys)
+            .field("redo", &self.redo)
+            .finish()
+    }
+}
+
+const _: () = {
+    const fn shared_by_threads<T: Send + Sync>() {}
+    const fn moves_between_threads<T: Send>() {}
+    shared_by_threads::<Engine>();
+    moves_between_threads::<Session>();
+};

@@ -1,0 +1,70 @@
+//! What a session keeps from command to command so that a command needs no allocation.
+
+use crate::limits::SCRATCH_BYTES_KEPT;
+use crate::redo::record::Effect;
+
+/// Buffers and dice of one session.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) log: Log,
+    dice: u64,
+}
+
+impl Scratch {
+    pub(super) fn new(seed: u64) -> Scratch {
+        Scratch { dice: seed, ..Scratch::default() }
+    }
+
+    /// The next number of a sequence that looks random (splitmix64); it decides nothing that is replayed.
+    pub(super) fn roll(&mut self) -> u64 {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.dice;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// Empties `buffer`, keeping its memory unless one command has made it large: there may be many sessions.
+#[inline]
+pub(super) fn clear<T>(buffer: &mut Vec<T>) {
+    buffer.clear();
+    if buffer.capacity() * size_of::<T>() > SCRATCH_BYTES_KEPT {
+        *buffer = Vec::new();
+    }
+}
+
+/// The record in the making.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) bytes: Vec<u8>,
+    /// Hashes of the keys written.
+    pub(super) hashes: Vec<u64>,
+    /// Every key was written.
+    pub(super) all: bool,
+}
+
+impl Log {
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        clear(&mut self.bytes);
+        clear(&mut self.hashes);
+        self.all = false;
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.hashes.capacity() * size_of::<u64>()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, effect: &Effect<'_>) {
+        effect.encode(&mut self.bytes);
+        self.hashes.extend(effect.keys().into_iter().flatten().map(|key| key.hash));
+        self.all |= matches!(effect, Effect::FlushAll);
+    }
+}

@@ -1,0 +1,68 @@
+//! A session: what the engine remembers of one connection between its commands.
+
+use super::scratch::Scratch;
+use super::transaction::Transaction;
+use super::watch::Watching;
+use crate::command::Protocol;
+
+/// State of one connection: protocol, queued transaction, watched keys, and buffers that are used again.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) protocol: Protocol,
+    pub(super) transaction: Option<Box<Transaction>>,
+    pub(super) watching: Option<Watching>,
+    pub(super) scratch: Scratch,
+    /// Hashes of the keys of the command being executed.
+    pub(super) hashes: Vec<u64>,
+}
+
+impl Session {
+    /// A fresh session. `seed` starts its dice (for RANDOMKEY): a different one for each connection, its number say.
+    #[must_use]
+    pub fn new(seed: u64) -> Session {
+        Session {
+            protocol: Protocol::Resp2,
+            transaction: None,
+            watching: None,
+            scratch: Scratch::new(seed),
+            hashes: Vec::new(),
+        }
+    }
+
+    /// The version of the protocol in which replies are written.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Changes the version (HELLO); the reply being written must be told too.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// Whether commands are being queued.
+    #[must_use]
+    pub fn in_multi(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Whether an EXEC now would execute a command that may write.
+    #[must_use]
+    pub fn exec_writes(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.writes())
+    }
+
+    /// Marks the transaction being queued, if any, so that its EXEC fails: the caller has refused one of its commands.
+    pub fn spoil_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.spoil();
+        }
+    }
+
+    /// Back to the first state: RESP2, nothing queued, nothing watched.
+    pub fn reset(&mut self) {
+        self.protocol = Protocol::Resp2;
+        self.transaction = None;
+        self.watching = None;
+    }
+}

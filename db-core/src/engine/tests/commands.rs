@@ -1,0 +1,293 @@
+//! What cannot be compared with Redis by replies alone: expiry, memory, limits, scans under change.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::limits::VALUE_BYTES_MAX;
+
+#[test]
+fn an_expired_key_is_missing_to_every_command() {
+    let mut client = Client::alone();
+    for (command, reply) in [
+        ("get k", "$-1|"),
+        ("exists k", ":0|"),
+        ("del k", ":0|"),
+        ("ttl k", ":-2|"),
+        ("type k", "+none|"),
+        ("strlen k", ":0|"),
+        ("persist k", ":0|"),
+        ("expire k 10", ":0|"),
+        ("getdel k", "$-1|"),
+        ("rename k l", "-ERR no such key|"),
+        ("copy k l", ":0|"),
+        ("set k v xx", "$-1|"),
+        ("keys *", "*0|"),
+        ("scan 0", "*2|$1|0|*0|"),
+        ("randomkey", "$-1|"),
+        ("dbsize", ":1|"),
+        ("incr k", ":1|"),
+    ] {
+        client.run("set k 41 px 100");
+        client.now += 99;
+        assert_eq!(client.run("get k"), "$2|41|");
+        client.now += 1;
+        assert_eq!(client.run(command), reply, "{command}");
+        client.run("flushall");
+    }
+}
+
+#[test]
+fn writing_over_an_expired_key_does_not_revive_its_expiry() {
+    for (command, value) in
+        [("set k x keepttl", "x"), ("append k x", "x"), ("setrange k 0 x", "x"), ("incrby k 5", "5")]
+    {
+        let mut client = Client::alone();
+        client.run("set k old px 100");
+        client.now += 100;
+        client.run(command);
+        assert_eq!(client.run("get k"), format!("$1|{value}|"), "{command}");
+        assert_eq!(client.run("pttl k"), ":-1|", "{command}");
+    }
+}
+
+#[test]
+fn a_key_may_be_born_expired() {
+    let mut client = Client::alone();
+    assert_eq!(client.run("set k v pxat 5"), "+OK|");
+    assert_eq!(client.run("get k"), "$-1|");
+    assert_eq!(client.engine.expiring(), 1);
+    assert_eq!(client.engine.expire_due(UnixMillis(client.now), 10), 1);
+    client.run("set k v");
+    assert_eq!(client.run("getex k pxat 5"), "$1|v|");
+    assert_eq!((client.run("exists k"), client.engine.keys()), (":0|".into(), 0));
+}
+
+#[test]
+fn expired_keys_are_deleted_in_order_and_no_more_than_asked_for() {
+    let mut client = Client::alone();
+    for n in 0..1000 {
+        client.run(&format!("set key:{n} v pxat {}", client.now + n));
+    }
+    client.run("set stays v");
+    let engine = Arc::clone(&client.engine);
+    let before = engine.last();
+    assert_eq!(engine.expire_due(UnixMillis(client.now + 499), 300), 300);
+    assert_eq!(engine.expire_due(UnixMillis(client.now + 499), 300), 200);
+    assert_eq!(engine.expire_due(UnixMillis(client.now + 499), 300), 0);
+    assert_eq!((engine.keys(), engine.expiring()), (501, 500));
+    assert!(engine.last() > before);
+    engine.end_epoch();
+    assert_eq!(engine.expire_due(UnixMillis(u64::MAX), 300), 0, "only the one that writes deletes");
+}
+
+#[test]
+fn above_the_memory_bound_only_commands_that_may_grow_fail() {
+    let mut client = Client::alone();
+    client.run("set k v");
+    client.engine.set_memory_max(1);
+    let refused = "-OOM command not allowed when used memory > 'maxmemory'.|";
+    assert_eq!(client.run("set k w"), refused);
+    assert_eq!(client.run("incr k"), refused);
+    assert_eq!(client.run("get k"), "$1|v|");
+    client.run("multi");
+    assert_eq!(client.run("get k"), refused, "whatever is queued takes memory");
+    assert_eq!(client.run("exec"), "-EXECABORT Transaction discarded because of previous errors.|");
+    client.engine.set_memory_max(0);
+    client.run("multi");
+    client.run("set k w");
+    client.engine.set_memory_max(1);
+    assert_eq!(
+        client.run("exec"),
+        "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.|"
+    );
+    assert_eq!(client.run("del k"), ":1|");
+}
+
+#[test]
+fn keys_and_values_have_limits() {
+    let mut client = Client::alone();
+    let key = vec![b'k'; KEY_BYTES_MAX];
+    assert_eq!(client.call(&[b"set", &key, b"v"]).0, "+OK|");
+    assert_eq!(client.call(&[b"get", &key]).0, "$1|v|");
+    let longer = [&key[..], b"k"].concat();
+    for args in [&[&b"get"[..], &longer][..], &[b"set", &longer, b"v"], &[b"mset", b"a", b"b", &longer, b"v"]] {
+        assert_eq!(client.call(args).0, "-ERR key exceeds the maximum length of 8192 bytes|");
+    }
+    client.run("multi");
+    client.call(&[b"get", &longer]);
+    assert!(client.run("exec").starts_with("-EXECABORT"));
+    let too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)|";
+    assert_eq!(client.run(&format!("setrange k {VALUE_BYTES_MAX} x")), too_long);
+    assert_eq!(client.run("setrange k 9223372036854775807 x"), too_long);
+    assert_eq!(client.run("exists a k"), ":0|", "what is refused leaves nothing");
+}
+
+#[test]
+fn a_value_of_many_pages_is_served_in_parts() {
+    let mut client = Client::alone();
+    client.run("setrange k 1000000 end");
+    assert_eq!(client.run("strlen k"), ":1000003|");
+    assert_eq!(client.run("getrange k 999999 -1"), "$4|\0end|");
+    client.run("append k !");
+    assert_eq!(client.run("getrange k -4 -1"), "$4|end!|");
+    assert_eq!(client.run("copy k l"), ":1|");
+    let whole = client.run("get l");
+    assert!(whole.starts_with("$1000004|\0\0") && whole.ends_with("\0end!|"));
+    assert!(client.engine.redo().queued_bytes() < 200, "neither a gap nor a copy is in the log");
+}
+
+#[test]
+fn a_scan_shows_what_is_there_all_the_time_whatever_else_changes() {
+    let mut client = Client::alone();
+    let mut random = Random(5);
+    (0..500).for_each(|n| drop(client.run(&format!("set stays:{n} v"))));
+    for count in [1, 7, 10_000] {
+        let (mut cursor, mut seen) = ("0".to_owned(), BTreeSet::new());
+        for calls in 0.. {
+            assert!(calls < 100_000, "a scan ends");
+            let reply = client.run(&format!("scan {cursor} match stays:* count {count}"));
+            let mut words = reply.split('|').filter(|word| !word.starts_with(['*', '$']) && !word.is_empty());
+            cursor = words.next().unwrap().to_owned();
+            seen.extend(words.map(str::to_owned));
+            if cursor == "0" {
+                break;
+            }
+            for _ in 0..20 {
+                let n = random.below(3000);
+                client.run(&if random.below(3) == 0 { format!("del goes:{n}") } else { format!("set goes:{n} v") });
+            }
+        }
+        assert_eq!(seen.len(), 500, "count {count}");
+    }
+}
+
+#[test]
+fn any_cursor_is_answered() {
+    let mut client = Client::alone();
+    (0..500).for_each(|n| drop(client.run(&format!("set k:{n} v"))));
+    let mut random = Random(9);
+    for _ in 0..2000 {
+        let shift = random.below(64);
+        assert!(client.run(&format!("scan {} count 100", random.below(u64::MAX) >> shift)).starts_with("*2|"));
+    }
+    assert_eq!(client.run("scan 18446744073709551616"), "-ERR invalid cursor|");
+}
+
+#[test]
+fn randomkey_finds_the_last_key_that_lives_and_chooses_fairly() {
+    let mut client = Client::alone();
+    (0..400).for_each(|n| drop(client.run(&format!("set dead:{n} v px 1"))));
+    client.now += 1;
+    assert_eq!(client.run("randomkey"), "$-1|");
+    client.run("set alive v");
+    (0..50).for_each(|_| assert_eq!(client.run("randomkey"), "$5|alive|"));
+    client.run("flushall");
+    (0..10).for_each(|n| drop(client.run(&format!("set k{n} v"))));
+    let seen: BTreeSet<_> = (0..500).map(|_| client.run("randomkey")).collect();
+    assert_eq!(seen.len(), 10);
+}
+
+#[test]
+fn commands_are_told_to_clients() {
+    let mut client = Client::alone();
+    assert_eq!(client.run("command count"), format!(":{}|", command::all().count()));
+    let info = client.run("command info get nosuch object|encoding");
+    assert!(
+        info.starts_with("*3|*10|$3|get|:2|*2|+readonly|+fast|:1|:1|:1|*3|+@read|+@string|+@fast|*0|*1|*6|"),
+        "{info}"
+    );
+    assert!(info.contains("|$-1|*10|$15|object|encoding|:3|"), "{info}");
+    assert!(client.run("command docs get").starts_with("*2|$3|get|*8|$7|summary|"));
+    client.session.set_protocol(crate::command::Protocol::Resp3);
+    assert!(client.run("command docs").starts_with(&format!("%{}|", command::all().count())));
+    assert_eq!(client.run("command list filterby pattern pset*"), "*1|$6|psetex|");
+    assert!(client.run("command list filterby aclcat transaction").starts_with("*5|"));
+    assert_eq!(client.run("command getkeys mset a 1 b 2"), "*2|$1|a|$1|b|");
+}
+
+#[test]
+fn the_callers_commands_are_handed_to_it() {
+    let mut client = Client::alone();
+    assert_eq!(client.run("info"), "+Info|");
+    assert_eq!(client.run("client id"), "+Client|");
+    assert_eq!(client.run("client nosuch"), "-ERR unknown subcommand 'nosuch'. Try CLIENT HELP.|");
+    assert_eq!(client.run("hello 3"), "+Hello|");
+    client.run("multi");
+    client.run("set a b");
+    client.run("role");
+    assert_eq!(client.run("exec"), "*2|+OK|+Role|");
+    client.run("multi");
+    client.session.set_protocol(crate::command::Protocol::Resp3);
+    assert_eq!(client.run("reset"), "+Reset|");
+    assert!(!client.session.in_multi());
+    assert_eq!(client.run("get missing"), "$-1|", "RESP2 again");
+}
+
+#[test]
+fn no_call_breaks_the_engine() {
+    const WORDS: &[&[u8]] = &[
+        b"",
+        b"k",
+        b"l",
+        b"k1",
+        b"0",
+        b"-1",
+        b"1",
+        b"7",
+        b"9223372036854775807",
+        b"-9223372036854775808",
+        b"536870912",
+        b"1.5",
+        b"inf",
+        b"NX",
+        b"XX",
+        b"GT",
+        b"LT",
+        b"GET",
+        b"KEEPTTL",
+        b"EX",
+        b"PXAT",
+        b"PERSIST",
+        b"MATCH",
+        b"COUNT",
+        b"TYPE",
+        b"REPLACE",
+        b"DB",
+        b"*",
+        b"[",
+        b"\\",
+        b"\xff\x00",
+        b"get",
+        b"mset",
+        b"FILTERBY",
+        b"ACLCAT",
+        b"PATTERN",
+        b"a value of some length that does not fit into a few bytes",
+    ];
+    let specs: Vec<_> = command::all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)).collect();
+    for seed in 0..4 {
+        let mut random = Random(seed);
+        let mut client = Client::alone();
+        for _ in 0..20_000 {
+            let spec = specs[random.below(specs.len() as u64) as usize];
+            let mut args: Vec<&[u8]> = spec.name.split('|').map(str::as_bytes).collect();
+            args.extend((0..random.below(6)).map(|_| WORDS[random.below(WORDS.len() as u64) as usize]));
+            let (reply, executed) = client.call(&args);
+            assert!(reply.ends_with('|') && !executed.refused, "seed {seed}: {args:?}: {reply}");
+            client.now += random.below(100);
+            while client.engine.redo().take(usize::MAX).is_some() {}
+        }
+    }
+}
+
+#[test]
+fn a_session_does_not_keep_the_memory_of_one_large_command() {
+    let mut client = Client::alone();
+    let value = vec![b'v'; 200_000];
+    client.call(&[b"set", b"k", &value]);
+    client.run(&format!("mget {}", vec!["none"; 50_000].join(" ")));
+    client.run("get k");
+    client.run("set k v");
+    assert!(client.session.scratch.log.capacity() <= crate::limits::SCRATCH_BYTES_KEPT);
+    assert!(client.session.hashes.capacity() * 8 <= crate::limits::SCRATCH_BYTES_KEPT);
+}

@@ -1,0 +1,77 @@
+//! The engine as a whole: its commands under time, memory and concurrency, and its log.
+
+mod commands;
+mod gate;
+mod replay;
+mod transactions;
+
+use super::*;
+
+/// splitmix64.
+#[derive(Debug, Clone)]
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
+/// A caller that answers every command of its own with its name.
+pub(super) struct NamedFront;
+
+impl Front for NamedFront {
+    fn run(&mut self, command: FrontCommand, _: &[&[u8]], _: &mut Session, reply: &mut Reply) {
+        reply.simple(&format!("{command:?}"));
+    }
+}
+
+/// A connection to an engine, with a clock that is set by hand.
+pub(super) struct Client {
+    pub(super) engine: Arc<Engine>,
+    pub(super) session: Session,
+    pub(super) now: u64,
+}
+
+/// An engine of four shards that writes under epoch 1; its newest record is 1.
+pub(super) fn primary() -> Arc<Engine> {
+    let engine = Arc::new(follower());
+    engine.begin_epoch(Epoch(1));
+    engine
+}
+
+pub(super) fn follower() -> Engine {
+    Engine::new(EngineOptions { shards: 4, memory_bytes_max: 0, hash_seed: 11 })
+}
+
+impl Client {
+    pub(super) fn new(engine: &Arc<Engine>) -> Client {
+        Client { engine: Arc::clone(engine), session: Session::new(1), now: 1_000_000 }
+    }
+
+    /// A client of its own engine.
+    pub(super) fn alone() -> Client {
+        Client::new(&primary())
+    }
+
+    pub(super) fn call(&mut self, args: &[&[u8]]) -> (String, Executed) {
+        let mut reply = Reply::new(self.session.protocol());
+        let now = UnixMillis(self.now);
+        let executed = self.engine.execute(&mut self.session, &mut NamedFront, args, now, &mut reply);
+        (String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", "|"), executed)
+    }
+
+    /// Executes words separated by blanks; the reply has `|` for line ends.
+    pub(super) fn run(&mut self, words: &str) -> String {
+        self.executed(words).0
+    }
+
+    pub(super) fn executed(&mut self, words: &str) -> (String, Executed) {
+        let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
+        self.call(&args)
+    }
+}

@@ -1,0 +1,246 @@
+//! Same image and same log, same bytes.
+
+use super::*;
+use crate::image::ImageRestore;
+use crate::redo::batch::RedoBatch;
+use crate::redo::record::Effect;
+use crate::redo::{RecordError, ReplayError};
+
+/// What a primary left behind: its log in batches, and the images and content hashes of its cuts.
+struct History {
+    batches: Vec<Vec<u8>>,
+    cuts: Vec<(Lsn, u128, Vec<Vec<u8>>)>,
+    last: Lsn,
+    content: u128,
+}
+
+fn words(random: &mut Random) -> String {
+    let key = |random: &mut Random| format!("key:{}", random.below(300));
+    let (a, b) = (key(random), key(random));
+    let long = |random: &mut Random| "x".repeat(random.below(20_000) as usize + 1);
+    match random.below(24) {
+        0..=4 => format!("set {a} value:{}", random.below(1000)),
+        5 => format!("set {a} {}", long(random)),
+        6 => format!("set {a} v px {}", random.below(5000) + 1),
+        7 | 8 => format!("append {a} {}", if random.below(9) == 0 { long(random) } else { "tail".into() }),
+        9 => format!("setrange {a} {} middle", random.below(40_000)),
+        10..=12 => format!("del {a} {b}"),
+        13 => format!("rename {a} {b}"),
+        14 => format!("copy {a} {b} replace"),
+        15 => format!("pexpire {a} {}", random.below(4000)),
+        16 => format!("persist {a}"),
+        17 | 18 => format!("incrby n{a} {}", random.below(100)),
+        19 => format!("incrbyfloat f{a} 0.{}", random.below(1000)),
+        20 => format!("mset {a} 1 {b} 2 key:1 3 key:2 4"),
+        21 => "multi".into(),
+        22 => "exec".into(),
+        _ if random.below(300) == 0 => "flushall".into(),
+        _ => format!("getex {a} px {}", random.below(3000) + 1),
+    }
+}
+
+fn chunks(version: crate::image::FrozenVersion) -> Vec<Vec<u8>> {
+    let mut walk = version.into_chunks();
+    let mut chunks = Vec::new();
+    let mut chunk = Vec::new();
+    while walk.next_chunk(&mut chunk) {
+        chunks.push(chunk.clone());
+    }
+    chunks
+}
+
+fn live(seed: u64, commands: usize) -> History {
+    let engine = primary();
+    let mut client = Client::new(&engine);
+    let mut random = Random(seed);
+    let (mut batches, mut cuts) = (Vec::new(), Vec::new());
+    let mut take = |random: &mut Random, all: bool| {
+        while all || random.below(4) > 0 {
+            let Some(batch) = engine.redo().take(random.below(30_000) as usize) else { break };
+            batches.push(batch.to_bytes());
+        }
+    };
+    for _ in 0..commands {
+        client.run(&words(&mut random));
+        client.now += random.below(20);
+        match random.below(400) {
+            0..=40 => drop(engine.expire_due(UnixMillis(client.now), 50)),
+            41 | 42 => {
+                let version = engine.freeze();
+                cuts.push((version.cut(), version.content_hash(), version));
+            }
+            43..=90 => take(&mut random, false),
+            _ => {}
+        }
+    }
+    // The images are made only now: what was frozen must not have changed since.
+    let cuts = cuts.into_iter().map(|(cut, hash, version)| (cut, hash, chunks(version))).collect();
+    take(&mut random, true);
+    History { batches, cuts, last: engine.last(), content: engine.content_hash() }
+}
+
+/// Applies batches from the one that holds the record after what is applied, some of them twice.
+fn follow(engine: &Engine, history: &History, random: &mut Random) {
+    for bytes in &history.batches {
+        let batch = RedoBatch::open(bytes).unwrap();
+        for _ in 0..=random.below(2) {
+            engine.apply(&batch).unwrap();
+        }
+    }
+}
+
+#[test]
+fn followers_and_restored_images_end_in_the_same_bytes() {
+    for seed in 1..=6 {
+        println!("seed {seed}");
+        let history = live(seed, 6000);
+        let mut random = Random(seed);
+        let second = follower();
+        follow(&second, &history, &mut random);
+        assert_eq!((second.last(), second.content_hash()), (history.last, history.content), "seed {seed}");
+        for (cut, _, image) in &history.cuts {
+            let pool = PagePool::new(0);
+            let mut restore = ImageRestore::new(Arc::clone(&pool));
+            image.iter().for_each(|chunk| restore.feed(chunk).unwrap());
+            let third = Engine::restored(restore.finish().unwrap(), &pool, 0);
+            assert_eq!(third.last(), *cut);
+            follow(&third, &history, &mut random);
+            assert_eq!((third.last(), third.content_hash()), (history.last, history.content), "seed {seed} cut {cut}");
+            assert_eq!((third.keys(), third.expiring()), (second.keys(), second.expiring()));
+        }
+    }
+}
+
+#[test]
+fn a_follower_finds_the_primarys_hash_at_every_cut() {
+    let history = live(77, 4000);
+    let second = follower();
+    let mut cuts = history.cuts.iter().map(|(cut, hash, _)| (*cut, *hash));
+    for bytes in &history.batches {
+        let batch = RedoBatch::open(bytes).unwrap();
+        loop {
+            let applied = second.apply_until_cut(&batch).unwrap();
+            if let Some(cut) = applied.cuts.first() {
+                let version = second.freeze();
+                assert_eq!((applied.cuts.len(), applied.last, version.cut()), (1, *cut, *cut));
+                assert_eq!(Some((*cut, version.content_hash())), cuts.next());
+            }
+            if applied.last == batch.last() {
+                break;
+            }
+        }
+    }
+    assert_eq!(cuts.next(), None);
+    assert_eq!(second.epoch(), Epoch(1));
+}
+
+fn batch(first: u64, effects: &[&[Effect<'_>]]) -> Vec<u8> {
+    let mut batch = RedoBatch { epoch: 1, first_lsn: first, ends: Vec::new(), blob: Vec::new() };
+    for record in effects {
+        record.iter().for_each(|effect| effect.encode(&mut batch.blob));
+        batch.ends.push(batch.blob.len() as u32);
+    }
+    batch.to_bytes()
+}
+
+fn apply(engine: &Engine, bytes: &[u8]) -> Result<crate::redo::Applied, ReplayError> {
+    engine.apply(&RedoBatch::open(bytes).unwrap())
+}
+
+#[test]
+fn what_cannot_be_applied_is_told_apart() {
+    let engine = follower();
+    let key = engine.hasher.key(b"k");
+    let set = Effect::Set { key, value: b"v", expire: None };
+    let start = Effect::EpochStart { epoch: Epoch(4) };
+    let applied = apply(&engine, &batch(1, &[&[start], &[set], &[Effect::Cut]])).unwrap();
+    assert_eq!(applied, crate::redo::Applied { last: Lsn(3), cuts: vec![Lsn(3)], epoch_start: Some(Epoch(4)) });
+    assert_eq!(apply(&engine, &batch(5, &[&[set]])), Err(ReplayError::Gap { applied: Lsn(3), first: Lsn(5) }));
+    assert_eq!(apply(&engine, &batch(2, &[&[Effect::FlushAll]])).unwrap().last, Lsn(3), "known records are skipped");
+    let gone = Effect::Del { key: engine.hasher.key(b"none") };
+    let error = apply(&engine, &batch(4, &[&[gone]])).unwrap_err();
+    assert!(matches!(error, ReplayError::Contradiction { lsn: Lsn(4), .. }) && error.is_deterministic());
+    let back = Effect::EpochStart { epoch: Epoch(4) };
+    let error = apply(&engine, &batch(4, &[&[back]])).unwrap_err();
+    assert!(matches!(error, ReplayError::EpochBack { .. }) && error.is_deterministic());
+    engine.begin_epoch(Epoch(5));
+    assert_eq!(apply(&engine, &batch(5, &[&[set]])), Err(ReplayError::Writing));
+}
+
+#[test]
+fn a_malformed_record_changes_nothing() {
+    let engine = follower();
+    let set = Effect::Set { key: engine.hasher.key(b"k"), value: b"v", expire: None };
+    apply(&engine, &batch(1, &[&[set]])).unwrap();
+    let before = engine.content_hash();
+    let mut blob = Vec::new();
+    Effect::Del { key: engine.hasher.key(b"k") }.encode(&mut blob);
+    blob.push(200);
+    let bytes = RedoBatch { epoch: 1, first_lsn: 2, ends: vec![blob.len() as u32], blob }.to_bytes();
+    let error = apply(&engine, &bytes).unwrap_err();
+    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownTag(200) });
+    assert!(error.is_deterministic());
+    assert_eq!((engine.last(), engine.content_hash()), (Lsn(1), before));
+}
+
+#[test]
+fn a_promoted_follower_goes_on_where_the_log_ends() {
+    let first = primary();
+    Client::new(&first).run("set k 1");
+    let second = Arc::new(follower());
+    while let Some(batch) = first.redo().take(usize::MAX) {
+        apply(&second, &batch.to_bytes()).unwrap();
+    }
+    first.end_epoch();
+    assert_eq!(second.begin_epoch(Epoch(2)), Lsn(3));
+    assert_eq!(Client::new(&second).run("incr k"), ":2|");
+    while let Some(batch) = second.redo().take(usize::MAX) {
+        assert_eq!(batch.epoch, 2);
+        apply(&first, &batch.to_bytes()).unwrap();
+    }
+    assert_eq!((first.last(), first.content_hash()), (second.last(), second.content_hash()));
+    assert_eq!(Client::new(&first).run("get k"), "$1|2|");
+}
+
+/// The order of the log must be an order in which concurrent commands could have been executed one by one, at every cut.
+#[test]
+fn the_log_of_concurrent_sessions_replays_to_the_same_bytes() {
+    for seed in 1..=3 {
+        println!("seed {seed}");
+        let engine = primary();
+        let session = |seed: u64| {
+            let mut client = Client::new(&engine);
+            let mut random = Random(seed);
+            for _ in 0..2500 {
+                let command = match random.below(12) {
+                    0 => format!("watch key:{}", random.below(300)),
+                    1 => "unwatch".to_owned(),
+                    _ => words(&mut random),
+                };
+                client.run(&command);
+                client.now += random.below(20);
+                if random.below(50) == 0 {
+                    engine.expire_due(UnixMillis(client.now), 20);
+                }
+            }
+        };
+        let freezes =
+            || (0..6).map(|_| engine.freeze()).map(|version| (version.cut(), version.content_hash())).collect();
+        let cuts: Vec<(Lsn, u128)> = std::thread::scope(|scope| {
+            (0..3).for_each(|n| drop(scope.spawn(move || session(seed * 10 + n))));
+            scope.spawn(freezes).join().unwrap()
+        });
+        let second = follower();
+        let mut found = Vec::new();
+        while let Some(batch) = engine.redo().take(1 << 20) {
+            let bytes = batch.to_bytes();
+            let batch = RedoBatch::open(&bytes).unwrap();
+            while second.last() < batch.last() {
+                let applied = second.apply_until_cut(&batch).unwrap();
+                found.extend(applied.cuts.iter().map(|cut| (*cut, second.content_hash())));
+            }
+        }
+        assert_eq!(found, cuts, "seed {seed}");
+        assert_eq!((second.last(), second.content_hash()), (engine.last(), engine.content_hash()), "seed {seed}");
+    }
+}

@@ -1,0 +1,255 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//!
+//! Between MULTI and EXEC commands are checked as far as that is possible without data and kept. EXEC takes the locks of
+//! all their shards and of the watched keys', looks whether a watched key changed, runs the commands one after another
+//! and appends one record: other commands, frozen versions, replicas and recovery see all of it or nothing. A command
+//! that fails at this point does not undo the others; one that was refused while queueing spoils the whole.
+
+use super::data::Data;
+use super::shard::Shards;
+use super::{Engine, Executed, Front, Session};
+use crate::clock::UnixMillis;
+use crate::command::{Call, CommandSpec, Control, Failure, Flag, Handler, Reply};
+use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
+
+/// Commands queued since MULTI.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    commands: Vec<Queued>,
+    /// All arguments, back to back.
+    blob: Vec<u8>,
+    /// End of each argument in `blob`.
+    ends: Vec<usize>,
+    /// Hashes of all keys.
+    hashes: Vec<u64>,
+    writes: bool,
+    needs_memory: bool,
+    /// A command was refused: EXEC fails.
+    spoilt: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Queued {
+    spec: &'static CommandSpec,
+    /// End of its arguments in `Transaction::ends`.
+    args_end: usize,
+    /// End of its keys in `Transaction::hashes`.
+    hashes_end: usize,
+}
+
+impl Transaction {
+    pub(super) fn writes(&self) -> bool {
+        self.writes
+    }
+
+    pub(super) fn spoil(&mut self) {
+        self.spoilt = true;
+    }
+
+    fn queue(&mut self, spec: &'static CommandSpec, args: &[&[u8]], hashes: &[u64]) -> Result<(), Failure> {
+        // What an argument takes beside its bytes counts too, or a million empty ones would be free.
+        let more: usize = args.iter().map(|arg| arg.len() + size_of::<usize>()).sum();
+        let held = self.blob.len() + self.ends.len() * size_of::<usize>();
+        if (held + more) as u64 > TRANSACTION_BYTES_MAX || self.commands.len() >= TRANSACTION_COMMANDS_MAX {
+            return Err(Failure::owned(format!(
+                "ERR transaction too large: it may queue {TRANSACTION_COMMANDS_MAX} commands \
+                 and {TRANSACTION_BYTES_MAX} bytes of arguments"
+            )));
+        }
+        for arg in args {
+            self.blob.extend_from_slice(arg);
+            self.ends.push(self.blob.len());
+        }
+        self.hashes.extend_from_slice(hashes);
+        self.commands.push(Queued { spec, args_end: self.ends.len(), hashes_end: self.hashes.len() });
+        self.writes |= spec.writes();
+        self.needs_memory |= spec.flags.has(Flag::DenyOom);
+        Ok(())
+    }
+
+    /// The locks that all commands together need, and those of the watched keys.
+    fn locks<'e>(&self, engine: &'e Engine, watched: impl Iterator<Item = u64>) -> Shards<'e> {
+        let whole = |queued: &Queued| matches!(queued.spec.handler, Handler::Whole(_) | Handler::Cursor(_));
+        if self.commands.iter().any(whole) {
+            return Shards::all(&engine.cells);
+        }
+        Shards::of_keys(&engine.cells, self.hashes.iter().copied().chain(watched))
+    }
+}
+
+impl Engine {
+    pub(super) fn queue(
+        &self,
+        spec: &'static CommandSpec,
+        session: &mut Session,
+        args: &[&[u8]],
+        reply: &mut Reply,
+    ) -> Executed {
+        match self.try_queue(spec, session, args) {
+            Ok(()) => reply.simple("QUEUED"),
+            Err(failure) => {
+                session.spoil_transaction();
+                reply.failure(&failure);
+            }
+        }
+        Executed::AT_ONCE
+    }
+
+    fn try_queue(&self, spec: &'static CommandSpec, session: &mut Session, args: &[&[u8]]) -> Result<(), Failure> {
+        if spec.flags.has(Flag::NoMulti) {
+            return Err(Failure::fixed("ERR Command not allowed inside a transaction"));
+        }
+        if self.over_memory() {
+            // Any queued command takes memory until EXEC or DISCARD.
+            return Err(Failure::OUT_OF_MEMORY);
+        }
+        self.hash_keys(spec, args, &mut session.hashes)?;
+        match &mut session.transaction {
+            Some(transaction) => transaction.queue(spec, args, &session.hashes),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn control(
+        &self,
+        control: Control,
+        session: &mut Session,
+        front: &mut dyn Front,
+        args: &[&[u8]],
+        now: UnixMillis,
+        reply: &mut Reply,
+    ) -> Executed {
+        let outcome = match control {
+            Control::Exec => return self.exec(session, front, now, reply),
+            Control::Multi => multi(session),
+            Control::Discard => discard(session),
+            Control::Watch => self.watch(session, args, now),
+            Control::Unwatch => {
+                session.watching = None;
+                Ok(())
+            }
+        };
+        match outcome {
+            Ok(()) => reply.ok(),
+            Err(failure) => reply.failure(&failure),
+        }
+        Executed::AT_ONCE
+    }
+
+    fn watch(&self, session: &mut Session, args: &[&[u8]], now: UnixMillis) -> Result<(), Failure> {
+        if session.in_multi() {
+            return Err(Failure::fixed("ERR WATCH inside MULTI is not allowed"));
+        }
+        for arg in &args[1..] {
+            let key = self.key(arg)?;
+            let watching = session.watching.get_or_insert_with(|| super::watch::Watching::new(&self.cells));
+            watching.add(&key, now)?;
+        }
+        Ok(())
+    }
+
+    fn exec(&self, session: &mut Session, front: &mut dyn Front, now: UnixMillis, reply: &mut Reply) -> Executed {
+        let Some(transaction) = session.transaction.take() else {
+            reply.error("ERR EXEC without MULTI");
+            return Executed::AT_ONCE;
+        };
+        let refusal = if transaction.needs_memory && self.over_memory() {
+            Some(Failure::owned(format!(
+                "EXECABORT Transaction discarded because of: {}",
+                Failure::OUT_OF_MEMORY.text()
+            )))
+        } else {
+            transaction.spoilt.then_some(Failure::EXEC_ABORTED)
+        };
+        if let Some(failure) = refusal {
+            session.watching = None;
+            reply.failure(&failure);
+            return Executed::AT_ONCE;
+        }
+        let executed = self.exec_locked(&transaction, session, front, now, reply);
+        if executed.refused {
+            session.transaction = Some(transaction);
+        } else {
+            session.watching = None;
+        }
+        executed
+    }
+
+    fn exec_locked(
+        &self,
+        transaction: &Transaction,
+        session: &mut Session,
+        front: &mut dyn Front,
+        now: UnixMillis,
+        reply: &mut Reply,
+    ) -> Executed {
+        let watching = session.watching.take();
+        let shards = transaction.locks(self, watching.iter().flat_map(|watching| watching.hashes()));
+        if transaction.writes && !self.is_writing() {
+            drop(shards);
+            session.watching = watching;
+            return Executed::REFUSED;
+        }
+        let verdict = watching.as_ref().map(|watching| watching.verdict(&shards, now));
+        let mut scratch = std::mem::take(&mut session.scratch);
+        let mut data = Data::new(shards, now, &mut scratch);
+        let (changed, lsn) = verdict.unwrap_or_default();
+        data.saw(lsn);
+        if changed {
+            reply.null_array();
+        } else {
+            run_all(transaction, &mut data, session, front, reply);
+        }
+        let executed = self.commit(data);
+        session.scratch = scratch;
+        executed
+    }
+}
+
+/// Runs the queued commands one after another, each with its reply.
+fn run_all(
+    transaction: &Transaction,
+    data: &mut Data<'_>,
+    session: &mut Session,
+    front: &mut dyn Front,
+    reply: &mut Reply,
+) {
+    reply.array(transaction.commands.len());
+    let (mut start, mut args_done, mut hashes_done) = (0, 0, 0);
+    let mut args: Vec<&[u8]> = Vec::new();
+    for queued in &transaction.commands {
+        args.clear();
+        for end in &transaction.ends[args_done..queued.args_end] {
+            args.push(&transaction.blob[start..*end]);
+            start = *end;
+        }
+        let call = Call::new(queued.spec, &args, &transaction.hashes[hashes_done..queued.hashes_end]);
+        match queued.spec.handler {
+            Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => {
+                let mark = reply.len();
+                if let Err(failure) = run(data, &call, reply) {
+                    reply.truncate(mark);
+                    reply.failure(&failure);
+                }
+            }
+            Handler::Front(command) => front.run(command, &args, session, reply),
+            // Only UNWATCH is ever queued, and EXEC has ended the watch.
+            Handler::Control(_) => reply.ok(),
+        }
+        (args_done, hashes_done) = (queued.args_end, queued.hashes_end);
+    }
+}
+
+fn multi(session: &mut Session) -> Result<(), Failure> {
+    if session.in_multi() {
+        return Err(Failure::fixed("ERR MULTI calls can not be nested"));
+    }
+    session.transaction = Some(Box::default());
+    Ok(())
+}
+
+fn discard(session: &mut Session) -> Result<(), Failure> {
+    session.transaction.take().ok_or(Failure::fixed("ERR DISCARD without MULTI"))?;
+    session.watching = None;
+    Ok(())
+}

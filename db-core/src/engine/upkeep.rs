@@ -1,0 +1,290 @@
+//! What happens to an engine beside its commands: epochs, replay, expiry, freezes, figures.
+
+use std::sync::atomic::Ordering;
+
+use super::Engine;
+use super::apply::{ApplyError, apply, apply_expired};
+use super::shard::Shards;
+use crate::arena::PagePool;
+use crate::clock::UnixMillis;
+use crate::ids::{Epoch, Lsn};
+use crate::image::{FrozenVersion, ImageMeta};
+use crate::limits::EXPIRE_RECORD_KEYS_MAX;
+use crate::redo::batch::BatchView;
+use crate::redo::record::{Effect, Effects};
+use crate::redo::{Applied, RedoQueue, ReplayError, replay};
+
+impl Engine {
+    /// Makes this engine the one that writes: appends the epoch-start record and answers its position. From now on
+    /// records carry `epoch`, and commands that write are executed.
+    ///
+    /// # Panics
+    /// If `epoch` is not newer than every epoch seen.
+    pub fn begin_epoch(&self, epoch: Epoch) -> Lsn {
+        let appended = {
+            let _applying = self.applying.lock();
+            let _shards = Shards::all(&self.cells);
+            assert!(epoch > self.redo.epoch(), "epoch {epoch} is not newer than {}", self.redo.epoch());
+            self.redo.set_epoch(epoch);
+            let appended = self.redo.append(&mut encoded(&Effect::EpochStart { epoch }));
+            // Relaxed: ordered by the shard locks.
+            self.writing.store(true, Ordering::Relaxed);
+            appended
+        };
+        if appended.first {
+            self.redo.wake();
+        }
+        appended.lsn
+    }
+
+    /// Ends this engine's time of writing, in a switchover: commands that write are refused from now on. Answers the
+    /// newest record; once the queue is taken and all of it is durable, the engine may follow.
+    pub fn end_epoch(&self) -> Lsn {
+        let _shards = Shards::all(&self.cells);
+        // Relaxed: ordered by the shard locks.
+        self.writing.store(false, Ordering::Relaxed);
+        self.redo.last()
+    }
+
+    /// Takes [`Engine::end_epoch`] back: the switchover was given up before the lease was handed over.
+    pub fn resume_epoch(&self) {
+        let _shards = Shards::all(&self.cells);
+        assert!(self.redo.epoch() > Epoch::ZERO, "an epoch is resumed that was begun");
+        // Relaxed: ordered by the shard locks.
+        self.writing.store(true, Ordering::Relaxed);
+    }
+
+    /// Applies the records of `batch` that are not applied yet; known ones are skipped, so a batch may come again.
+    ///
+    /// # Errors
+    /// If records are missing before the batch, or a record cannot be applied. Those before it are applied, and after any
+    /// error but [`ReplayError::Gap`] and [`ReplayError::Writing`] the record itself may be in part: the engine is not to be
+    /// used any more.
+    pub fn apply(&self, batch: &BatchView<'_>) -> Result<Applied, ReplayError> {
+        self.apply_records(batch, false)
+    }
+
+    /// As [`Engine::apply`], but stops after the first cut record that it applies, so that the caller may freeze exactly
+    /// there; the rest of the batch is applied by calling again with it, until [`Applied::last`] has reached its end.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    pub fn apply_until_cut(&self, batch: &BatchView<'_>) -> Result<Applied, ReplayError> {
+        self.apply_records(batch, true)
+    }
+
+    fn apply_records(&self, batch: &BatchView<'_>, until_cut: bool) -> Result<Applied, ReplayError> {
+        let _applying = self.applying.lock();
+        // Relaxed: it changes to true only under `applying`.
+        if self.writing.load(Ordering::Relaxed) {
+            return Err(ReplayError::Writing);
+        }
+        let mut applied = Applied { last: self.redo.last(), ..Applied::default() };
+        for (lsn, record) in replay::unapplied(batch, applied.last)? {
+            self.apply_record(lsn, record, &mut applied)?;
+            applied.last = lsn;
+            if until_cut && applied.cuts.last() == Some(&lsn) {
+                break;
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Applies one record. All of it is read and its locks are taken before anything changes.
+    fn apply_record(&self, lsn: Lsn, record: &[u8], applied: &mut Applied) -> Result<(), ReplayError> {
+        let mut hashes = smallvec::SmallVec::<[u64; 4]>::new();
+        let mut whole = false;
+        for effect in Effects::new(record, self.hasher) {
+            let effect = effect.map_err(|error| ReplayError::Record { lsn, error })?;
+            match effect {
+                Effect::EpochStart { epoch } if epoch <= self.redo.epoch() => {
+                    return Err(ReplayError::EpochBack { lsn, epoch, newest: self.redo.epoch() });
+                }
+                Effect::FlushAll => whole = true,
+                effect => hashes.extend(effect.keys().into_iter().flatten().map(|key| key.hash)),
+            }
+        }
+        let mut shards = match hashes[..] {
+            _ if whole => Shards::all(&self.cells),
+            [hash] => Shards::one(&self.cells, hash),
+            ref hashes => Shards::of_keys(&self.cells, hashes.iter().copied()),
+        };
+        for effect in Effects::new(record, self.hasher) {
+            let effect = effect.map_err(|error| ReplayError::Record { lsn, error })?;
+            apply(&mut shards, &effect).map_err(|error| match error {
+                ApplyError::OutOfMemory => ReplayError::OutOfMemory { lsn },
+                ApplyError::Contradiction(what) => ReplayError::Contradiction { lsn, what },
+            })?;
+            match effect {
+                Effect::EpochStart { epoch } => {
+                    self.redo.set_epoch(epoch);
+                    applied.epoch_start = Some(epoch);
+                }
+                Effect::Cut => applied.cuts.push(lsn),
+                _ => {}
+            }
+        }
+        hashes.iter().for_each(|hash| shards.wrote(*hash, lsn));
+        if whole {
+            shards.wrote_all(lsn);
+        }
+        self.redo.applied(lsn);
+        Ok(())
+    }
+
+    /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Does nothing unless this engine
+    /// writes and its queue has room.
+    pub fn expire_due(&self, now: UnixMillis, max: usize) -> usize {
+        // Relaxed: no more than a turn-taking, so that a shard with many due keys does not keep the others waiting.
+        let start = self.expire_first.fetch_add(1, Ordering::Relaxed);
+        let mut deleted = 0;
+        for at in (0..self.cells.len()).map(|n| (start + n) % self.cells.len()) {
+            while deleted < max && self.redo.has_room() {
+                let step = (max - deleted).min(EXPIRE_RECORD_KEYS_MAX);
+                let here = self.expire_in_shard(at, now, step);
+                deleted += here;
+                if here < step {
+                    break;
+                }
+            }
+        }
+        deleted
+    }
+
+    /// Deletes up to `max` expired keys of one shard in one record.
+    fn expire_in_shard(&self, at: usize, now: UnixMillis, max: usize) -> usize {
+        let cell = &self.cells[at];
+        if cell.counts().expiring == 0 {
+            return 0;
+        }
+        let mut record = Vec::new();
+        let mut hashes = Vec::new();
+        let mut key = Vec::new();
+        let mut shards = Shards::at(&self.cells, at);
+        if !self.is_writing() {
+            return 0;
+        }
+        while hashes.len() < max {
+            let shard = shards.iter_mut().next().expect("one shard is held");
+            match shard.keyspace.first_expiring() {
+                Some((due, bytes)) if due <= now => {
+                    key.clear();
+                    key.extend_from_slice(bytes);
+                }
+                _ => break,
+            }
+            let key = self.hasher.key(&key);
+            apply_expired(shard, &key);
+            Effect::Del { key }.encode(&mut record);
+            hashes.push(key.hash);
+        }
+        if hashes.is_empty() {
+            return 0;
+        }
+        let appended = self.redo.append(&mut record);
+        hashes.iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
+        drop(shards);
+        if appended.first {
+            self.redo.wake();
+        }
+        hashes.len()
+    }
+
+    /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest
+    /// record applied.
+    pub fn freeze(&self) -> FrozenVersion {
+        let mut shards = Shards::all(&self.cells);
+        let appended = self.is_writing().then(|| self.redo.append(&mut encoded(&Effect::Cut)));
+        let meta = ImageMeta { cut: self.redo.last(), epoch: self.redo.epoch(), hash_seed: self.hash_seed };
+        let frozen = shards.iter_mut().map(|shard| shard.keyspace.freeze()).collect();
+        drop(shards);
+        if appended.is_some_and(|appended| appended.first) {
+            self.redo.wake();
+        }
+        FrozenVersion::new(meta, frozen)
+    }
+
+    /// Hash of all pages as they are now: equal on engines of equal history. Freezes for the time of hashing, without a
+    /// cut record.
+    #[must_use]
+    pub fn content_hash(&self) -> u128 {
+        self.content_hash_at().1
+    }
+
+    /// The same with the position of the newest record in it.
+    #[must_use]
+    pub fn content_hash_at(&self) -> (Lsn, u128) {
+        let mut shards = Shards::all(&self.cells);
+        let meta = ImageMeta { cut: self.redo.last(), epoch: self.redo.epoch(), hash_seed: self.hash_seed };
+        let frozen = shards.iter_mut().map(|shard| shard.keyspace.freeze()).collect();
+        drop(shards);
+        (meta.cut, FrozenVersion::new(meta, frozen).content_hash())
+    }
+
+    /// Newest record appended or applied.
+    #[must_use]
+    pub fn last(&self) -> Lsn {
+        self.redo.last()
+    }
+
+    /// Epoch under which records are appended; on a follower that of the newest epoch-start record applied.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.redo.epoch()
+    }
+
+    /// Records appended here and not yet taken by the shipper.
+    #[must_use]
+    pub fn redo(&self) -> &RedoQueue {
+        &self.redo
+    }
+
+    /// Number of keys, expired ones included that are not yet deleted.
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        self.cells.iter().map(|cell| cell.counts().keys).sum()
+    }
+
+    /// Number of keys with an expiry.
+    #[must_use]
+    pub fn expiring(&self) -> u64 {
+        self.cells.iter().map(|cell| cell.counts().expiring).sum()
+    }
+
+    /// Bytes of pages that hold data; pages that only a frozen version needs are not among them.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.cells.iter().map(|cell| cell.counts().memory_bytes).sum()
+    }
+
+    /// Bytes of pages above which commands that may need memory fail; 0: no bound.
+    pub fn set_memory_max(&self, bytes: u64) {
+        // Relaxed: a setting of its own.
+        self.memory_max.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The bound of [`Engine::set_memory_max`].
+    #[must_use]
+    pub fn memory_max(&self) -> u64 {
+        // Relaxed: a setting of its own.
+        self.memory_max.load(Ordering::Relaxed)
+    }
+
+    /// The pages' pool, for its figures.
+    #[must_use]
+    pub fn pool(&self) -> &PagePool {
+        &self.pool
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.cells.len() as u16
+    }
+}
+
+fn encoded(effect: &Effect<'_>) -> Vec<u8> {
+    let mut record = Vec::new();
+    effect.encode(&mut record);
+    record
+}

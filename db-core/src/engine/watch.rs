@@ -1,0 +1,151 @@
+//! Keys that sessions watch (WATCH), kept beside the shard that owns them and exact to the key.
+//!
+//! A watcher is told by a flag that it shares with its session. The registry is only looked at when somebody watches,
+//! so that writes pay one test for emptiness. Time alone changes a key as well: a key that was alive when the watch
+//! began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is
+//! then deleted for that reason does not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::shard::{ShardCell, Shards};
+use crate::clock::UnixMillis;
+use crate::command::Failure;
+use crate::ids::Lsn;
+use crate::keyspace::{Key, Keyspace};
+use crate::limits::WATCHED_BYTES_MAX;
+
+/// The watched keys of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    keys: BTreeMap<Box<[u8]>, Vec<Watcher>>,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    changed: Arc<AtomicBool>,
+    /// The key had expired when the watch began.
+    expired: bool,
+}
+
+impl Watched {
+    /// A command changed `key`.
+    #[inline]
+    pub(crate) fn touch(&self, key: &[u8]) {
+        if !self.keys.is_empty() {
+            self.mark(key, |_| true);
+        }
+    }
+
+    /// `key` was deleted because it has expired.
+    pub(crate) fn touch_expired(&self, key: &[u8]) {
+        self.mark(key, |watcher| !watcher.expired);
+    }
+
+    /// All keys are about to be deleted from `keyspace`.
+    pub(crate) fn touch_all(&self, keyspace: &Keyspace) {
+        let hasher = keyspace.hasher();
+        for key in self.keys.keys().filter(|key| keyspace.get(&hasher.key(key)).is_some()) {
+            self.touch_expired(key);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    fn mark(&self, key: &[u8], which: impl Fn(&Watcher) -> bool) {
+        for watcher in self.keys.get(key).into_iter().flatten().filter(|watcher| which(watcher)) {
+            // Relaxed: written and read under the shard's lock.
+            watcher.changed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn add(&mut self, key: &[u8], watcher: Watcher) {
+        self.keys.entry(key.into()).or_default().push(watcher);
+    }
+
+    fn remove(&mut self, key: &[u8], changed: &Arc<AtomicBool>) {
+        let Some(watchers) = self.keys.get_mut(key) else { return };
+        watchers.retain(|watcher| !Arc::ptr_eq(&watcher.changed, changed));
+        if watchers.is_empty() {
+            self.keys.remove(key);
+        }
+    }
+}
+
+/// The keys that one session watches; dropping it ends the watch. No shard lock may be held then.
+#[derive(Debug)]
+pub(super) struct Watching {
+    cells: Arc<[ShardCell]>,
+    changed: Arc<AtomicBool>,
+    /// By key, with what is to be known of it.
+    keys: BTreeMap<Box<[u8]>, WatchedKey>,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct WatchedKey {
+    hash: u64,
+    expired: bool,
+}
+
+impl Watching {
+    pub(super) fn new(cells: &Arc<[ShardCell]>) -> Watching {
+        Watching { cells: Arc::clone(cells), changed: Arc::default(), keys: BTreeMap::new(), bytes: 0 }
+    }
+
+    /// Watches `key` from now on.
+    pub(super) fn add(&mut self, key: &Key<'_>, now: UnixMillis) -> Result<(), Failure> {
+        if self.keys.contains_key(key.bytes) {
+            return Ok(());
+        }
+        let bytes = self.bytes + key.bytes.len() + size_of::<(Box<[u8]>, WatchedKey)>();
+        if bytes > WATCHED_BYTES_MAX {
+            return Err(Failure::owned(format!(
+                "ERR too many watched keys: they may take {WATCHED_BYTES_MAX} bytes in a session"
+            )));
+        }
+        self.bytes = bytes;
+        let mut shard = self.cells[usize::from(key.shard(self.cells.len() as u16).0)].lock();
+        let expired = has_expired(&shard.keyspace, key, now);
+        shard.watched.add(key.bytes, Watcher { changed: Arc::clone(&self.changed), expired });
+        self.keys.insert(key.bytes.into(), WatchedKey { hash: key.hash, expired });
+        Ok(())
+    }
+
+    /// Hashes of the watched keys.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = u64> + Clone {
+        self.keys.values().map(|key| key.hash)
+    }
+
+    /// Whether a key changed or expired since its watch began, and the newest record that may have made it so. The
+    /// locks of all watched keys are held in `shards`.
+    pub(super) fn verdict(&self, shards: &Shards<'_>, now: UnixMillis) -> (bool, Lsn) {
+        // Relaxed: written under the locks that are held here.
+        let mut changed = self.changed.load(Ordering::Relaxed);
+        let mut newest = Lsn::ZERO;
+        for (bytes, watched) in &self.keys {
+            let key = Key { bytes, hash: watched.hash };
+            let shard = shards.of(key.hash);
+            newest = newest.max(shard.dirty.of(key.hash));
+            changed |= !watched.expired && has_expired(&shard.keyspace, &key, now);
+        }
+        (changed, newest)
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        for (bytes, watched) in &self.keys {
+            let id = Key { bytes, hash: watched.hash }.shard(self.cells.len() as u16);
+            self.cells[usize::from(id.0)].lock().watched.remove(bytes, &self.changed);
+        }
+    }
+}
+
+fn has_expired(keyspace: &Keyspace, key: &Key<'_>, now: UnixMillis) -> bool {
+    keyspace.get(key).and_then(|entry| entry.expire_at()).is_some_and(|at| at <= now)
+}

@@ -1,0 +1,116 @@
+//! A frozen version of all shards, and the walk that turns it into chunks.
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::arena::FrozenShard;
+use crate::ids::{Lsn, PageId, ShardId};
+
+use super::ImageMeta;
+use super::chunk::{self, Header, PAGES_MAX};
+
+/// All shards at one cut.
+#[derive(Debug)]
+pub struct FrozenVersion {
+    meta: ImageMeta,
+    shards: Vec<FrozenShard>,
+}
+
+impl FrozenVersion {
+    /// One version out of shards that were frozen together, in shard order; a power of two of them.
+    #[must_use]
+    pub fn new(meta: ImageMeta, shards: Vec<FrozenShard>) -> Self {
+        assert!(shards.len().is_power_of_two() && u16::try_from(shards.len()).is_ok(), "shards are a power of two");
+        Self { meta, shards }
+    }
+
+    /// Its place in the log and its seed.
+    #[must_use]
+    pub fn meta(&self) -> ImageMeta {
+        self.meta
+    }
+
+    /// Its position in the log.
+    #[must_use]
+    pub fn cut(&self) -> Lsn {
+        self.meta.cut
+    }
+
+    /// The shards, to read from.
+    #[must_use]
+    pub fn shards(&self) -> &[FrozenShard] {
+        &self.shards
+    }
+
+    /// Hash (xxh3, 128 bits) of all pages in order with their numbers: equal on nodes of equal history.
+    #[must_use]
+    pub fn content_hash(&self) -> u128 {
+        let mut hash = Xxh3::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            hash.update(&(number as u32).to_le_bytes());
+            for id in shard.used_pages(PageId(0)) {
+                hash.update(&id.0.to_le_bytes());
+                hash.update(shard.page(id).all());
+            }
+        }
+        hash.digest128()
+    }
+
+    /// Turns the version into its image.
+    #[must_use]
+    pub fn into_chunks(self) -> ImageWalk {
+        let pages: Vec<u32> = self.shards.iter().map(FrozenShard::pages_used).collect();
+        let chunks = 1 + pages.iter().map(|pages| pages.div_ceil(PAGES_MAX as u32)).sum::<u32>();
+        let header = Header { meta: self.meta, chunks, pages };
+        ImageWalk { header, next: 0, shard: 0, shards: self.shards.into_iter().map(Some).collect() }
+    }
+}
+
+/// Produces an image chunk by chunk, and gives pages back as it passes them.
+#[derive(Debug)]
+pub struct ImageWalk {
+    header: Header,
+    next: u32,
+    shard: usize,
+    /// Those from `shard` on are still there.
+    shards: Vec<Option<FrozenShard>>,
+}
+
+impl ImageWalk {
+    /// What the image says of itself.
+    #[must_use]
+    pub fn meta(&self) -> ImageMeta {
+        self.header.meta
+    }
+
+    /// Number of chunks of the whole image.
+    #[must_use]
+    pub fn chunks(&self) -> u32 {
+        self.header.chunks
+    }
+
+    /// Replaces `out` with the next chunk (at most [`crate::limits::IMAGE_CHUNK_BYTES_MAX`] bytes); false and empty when
+    /// there is none left.
+    pub fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        if self.next == 0 {
+            chunk::write_header(out, &self.header);
+            self.next = 1;
+            return true;
+        }
+        while let Some(slot) = self.shards.get_mut(self.shard) {
+            if let Some(frozen) = slot {
+                let ids: Vec<PageId> = frozen.used_pages(PageId(frozen.passed())).take(PAGES_MAX).collect();
+                if let Some(last) = ids.last() {
+                    let shard = ShardId(self.shard as u16);
+                    chunk::write_pages(out, self.next, shard, self.header.meta.cut, &ids, |id| frozen.page(id).all());
+                    frozen.release_through(*last);
+                    self.next += 1;
+                    return true;
+                }
+            }
+            *slot = None;
+            self.shard += 1;
+        }
+        false
+    }
+}

@@ -1,0 +1,154 @@
+//! One shard's data: keys with values and expiries, every byte of it in pages of its arena.
+//!
+//! A mutation first reserves the pages that it could need at worst, so it fails before it changes anything or not at all.
+//! It is an *effect*: already decided, no clock, no randomness; the same effects in the same order give the same bytes.
+//!
+//! ```
+//! use tanist_db_core::arena::PagePool;
+//! use tanist_db_core::keyspace::{Keyspace, Read};
+//!
+//! let mut shard = Keyspace::new(&PagePool::new(0), 7)?;
+//! let key = shard.hasher().key(b"heir");
+//! shard.set(&key, b"chosen", None)?;
+//! let frozen = shard.freeze();
+//! shard.set(&key, b"crowned", None)?;
+//! assert_eq!(frozen.get(&key).unwrap().value().as_slice(), Some(&b"chosen"[..]));
+//! assert_eq!(shard.get(&key).unwrap().value().as_slice(), Some(&b"crowned"[..]));
+//! # Ok::<(), tanist_db_core::arena::OutOfMemory>(())
+//! ```
+
+mod key;
+mod read;
+mod verify;
+mod write;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+
+use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
+use crate::clock::UnixMillis;
+use crate::structure::{directory, root};
+
+pub use crate::arena::FrozenShard;
+pub use key::{Key, KeyHasher};
+pub use read::{Entry, Read};
+
+/// Pages that any mutation may take or copy beside those of large values and of the directory: superblock, directory and
+/// segment (two when it splits), slab pages and their neighbours, and twice a path of the expiry index.
+const MUTATION_PAGES: usize = 32;
+
+/// One shard's data.
+#[derive(Debug)]
+pub struct Keyspace {
+    arena: Arena,
+    hasher: KeyHasher,
+}
+
+impl Keyspace {
+    /// An empty keyspace over `pool`.
+    ///
+    /// # Errors
+    /// If the pool's bound does not allow its first pages.
+    pub fn new(pool: &Arc<PagePool>, hash_seed: u64) -> Result<Self, OutOfMemory> {
+        let mut arena = Arena::new(pool);
+        arena.reserve(MUTATION_PAGES)?;
+        Self::lay_out(&mut arena, hash_seed);
+        Ok(Self { arena, hasher: KeyHasher::new(hash_seed) })
+    }
+
+    fn lay_out(arena: &mut Arena, hash_seed: u64) {
+        root::create(arena, hash_seed);
+        directory::create(arena);
+    }
+
+    /// A keyspace out of an image's pages, for shard `shard` of `shards`.
+    ///
+    /// # Errors
+    /// A sentence if anything in the pages contradicts anything else: nothing of it may be used then.
+    pub(crate) fn from_pages(arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
+        let hasher = KeyHasher::new(hash_seed);
+        verify::check(&arena, hasher, shard, shards)?;
+        Ok(Self { arena, hasher })
+    }
+
+    /// The hasher whose keys this keyspace takes.
+    #[must_use]
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher
+    }
+
+    /// The entry of `key`. Expiry is ignored: the caller compares `expire_at` with its `now`.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, key: &Key<'_>) -> Option<Entry<'_>> {
+        Read::get(&self.arena, key)
+    }
+
+    /// Removes everything.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        Self::lay_out(&mut self.arena, self.hasher.seed());
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        Read::len(&self.arena)
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of keys that have an expiry.
+    #[must_use]
+    pub fn expiring(&self) -> u64 {
+        Read::expiring(&self.arena)
+    }
+
+    /// Visits about `count` keys from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
+    /// 2^35). A key that is there during the whole iteration is visited at least once, whatever else changes.
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
+        Read::scan(&self.arena, cursor, count, visit)
+    }
+
+    /// A key chosen by `random`, close to uniformly.
+    #[must_use]
+    pub fn random(&self, random: u64) -> Option<Entry<'_>> {
+        Read::random(&self.arena, random)
+    }
+
+    /// The key that expires first, and when.
+    #[must_use]
+    pub fn first_expiring(&self) -> Option<(UnixMillis, &[u8])> {
+        Read::first_expiring(&self.arena)
+    }
+
+    /// Pages in use times the page size.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        u64::from(self.arena.pages_used()) * PAGE_BYTES as u64
+    }
+
+    /// What the arena did and holds.
+    #[must_use]
+    pub fn stats(&self) -> ArenaStats {
+        self.arena.stats()
+    }
+
+    /// Fixes this moment's content: later writes copy what they touch while the frozen shard needs it.
+    #[must_use]
+    pub fn freeze(&mut self) -> FrozenShard {
+        self.arena.freeze()
+    }
+
+    /// Checks every invariant of the structure.
+    #[cfg(test)]
+    pub(crate) fn check(&self, shard: u16, shards: u16) -> Result<(), &'static str> {
+        verify::check(&self.arena, self.hasher, shard, shards)
+    }
+}

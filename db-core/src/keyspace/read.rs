@@ -1,0 +1,114 @@
+//! Reading, of a live shard or a frozen one alike.
+
+use std::fmt;
+
+use crate::arena::{Page, Pages, Ref};
+use crate::clock::UnixMillis;
+use crate::structure::{expiry, index, root};
+use crate::value::paged::Root;
+use crate::value::record::{self, Head};
+use crate::value::{Kind, ValueView};
+
+use super::Key;
+
+/// A key with what it holds, borrowed from the pages.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    pages: &'a dyn Pages,
+    page: &'a Page,
+    head: Head,
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn at<P: Pages>(pages: &'a P, at: Ref) -> Self {
+        let page = pages.page(at.page());
+        Self { pages, page, head: Head::of(page, at) }
+    }
+
+    /// What the key holds.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.head.kind
+    }
+
+    /// When it expires, if ever.
+    #[must_use]
+    pub fn expire_at(&self) -> Option<UnixMillis> {
+        self.head.expiry.map(UnixMillis)
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> ValueView<'a> {
+        let rest = self.head.rest(self.page);
+        if self.head.paged { ValueView::paged(Root::new(rest), self.pages) } else { ValueView::whole(rest) }
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &'a [u8] {
+        self.head.key(self.page)
+    }
+}
+
+/// What can be asked of a shard, live or frozen.
+///
+/// A frozen shard answers as long as no page of it was released.
+pub trait Read {
+    /// The entry of `key`. Expiry is ignored: the caller compares `expire_at` with its `now`.
+    fn get(&self, key: &Key<'_>) -> Option<Entry<'_>>;
+    /// Number of keys.
+    fn len(&self) -> u64;
+    /// Whether there is no key.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Number of keys that have an expiry.
+    fn expiring(&self) -> u64;
+    /// Visits about `count` keys from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
+    /// 2^35). A key that is there during the whole iteration is visited at least once, whatever else changes.
+    fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64;
+    /// A key chosen by `random`, close to uniformly.
+    fn random(&self, random: u64) -> Option<Entry<'_>>;
+    /// The key that expires first, and when.
+    fn first_expiring(&self) -> Option<(UnixMillis, &[u8])>;
+}
+
+impl<P: Pages> Read for P {
+    #[inline]
+    fn get(&self, key: &Key<'_>) -> Option<Entry<'_>> {
+        find(self, key).map(|found| Entry::at(self, found.at))
+    }
+
+    fn len(&self) -> u64 {
+        root::keys(self)
+    }
+
+    fn expiring(&self) -> u64 {
+        root::expiring(self)
+    }
+
+    fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
+        index::scan(self, cursor, count, |at| visit(Entry::at(self, at)))
+    }
+
+    fn random(&self, random: u64) -> Option<Entry<'_>> {
+        index::random(self, random).map(|at| Entry::at(self, at))
+    }
+
+    fn first_expiring(&self) -> Option<(UnixMillis, &[u8])> {
+        expiry::first(self).map(|(time, at)| (UnixMillis(time), Entry::at(self, at).key()))
+    }
+}
+
+/// The index entry of `key`.
+#[inline]
+pub(super) fn find<P: Pages>(pages: &P, key: &Key<'_>) -> Option<index::Found> {
+    index::find(pages, index::tag_of(key.hash), |at| record::is_of(pages.page(at.page()), at, key.bytes))
+}

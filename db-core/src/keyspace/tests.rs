@@ -1,0 +1,521 @@
+//! Random operations against a plain map.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::image::{FrozenVersion, ImageMeta, ImageRestore};
+use crate::{ids::Epoch, ids::Lsn};
+
+pub(crate) const SEED: u64 = 0x7a15;
+
+/// SplitMix64: small, seeded, and good enough to choose operations.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(len + 8);
+        while out.len() < len {
+            out.extend_from_slice(&self.next().to_le_bytes());
+        }
+        out.truncate(len);
+        out
+    }
+}
+
+/// What a keyspace should hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Model(pub(crate) BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>);
+
+/// One decided effect.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    Set(Vec<u8>, Vec<u8>, Option<u64>),
+    Append(Vec<u8>, Vec<u8>),
+    SetRange(Vec<u8>, u64, Vec<u8>),
+    SetExpire(Vec<u8>, Option<u64>),
+    Remove(Vec<u8>),
+    Clear,
+}
+
+/// A random length: mostly short, sometimes around the borders of slots and pages, rarely several pages.
+fn value_len(random: &mut Random) -> usize {
+    let spread = random.below(40) as usize;
+    match random.below(40) {
+        0 => 8150 + spread,
+        1 => 16_320 + spread,
+        2 => 16_384 * (1 + random.below(4) as usize) + spread,
+        3 => 16_384 * (1 + random.below(4) as usize) + 8150 + spread,
+        4 => random.below(140_000) as usize,
+        5..=9 => random.below(4000) as usize,
+        _ => random.below(200) as usize,
+    }
+}
+
+pub(crate) fn effect(random: &mut Random, keys: u64) -> Effect {
+    let number = random.below(keys);
+    let mut key = format!("key:{number}").into_bytes();
+    if number.is_multiple_of(97) {
+        key.resize(key.len() + (number as usize * 37) % 8000, b'k');
+    }
+    let expiry = (random.below(3) == 0).then(|| 1_000 + random.below(5_000));
+    match random.below(100) {
+        0..=44 => {
+            let len = value_len(random);
+            Effect::Set(key, random.bytes(len), expiry)
+        }
+        45..=56 => {
+            let len = value_len(random) / 4;
+            Effect::Append(key, random.bytes(len))
+        }
+        57..=64 => {
+            let (at, len) = (value_len(random) as u64, random.below(300) as usize);
+            Effect::SetRange(key, at, random.bytes(len))
+        }
+        65..=76 => Effect::SetExpire(key, expiry),
+        77 if random.below(300) == 0 => Effect::Clear,
+        _ => Effect::Remove(key),
+    }
+}
+
+impl Model {
+    pub(crate) fn apply(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Set(key, value, expiry) => {
+                self.0.insert(key.clone(), (value.clone(), *expiry));
+            }
+            Effect::Append(key, tail) => {
+                if let Some((value, _)) = self.0.get_mut(key) {
+                    value.extend_from_slice(tail);
+                }
+            }
+            Effect::SetRange(key, at, bytes) => {
+                if let Some((value, _)) = self.0.get_mut(key).filter(|_| !bytes.is_empty()) {
+                    let end = *at as usize + bytes.len();
+                    value.resize(value.len().max(end), 0);
+                    value[*at as usize..end].copy_from_slice(bytes);
+                }
+            }
+            Effect::SetExpire(key, expiry) => {
+                if let Some((_, there)) = self.0.get_mut(key) {
+                    *there = *expiry;
+                }
+            }
+            Effect::Remove(key) => {
+                self.0.remove(key);
+            }
+            Effect::Clear => self.0.clear(),
+        }
+    }
+
+    /// Reads every entry out of `shard` and compares.
+    pub(crate) fn assert_equals(&self, shard: &impl Read, hasher: KeyHasher) {
+        assert_eq!(shard.len(), self.0.len() as u64);
+        let expiring = self.0.values().filter_map(|(_, expiry)| *expiry).count();
+        assert_eq!(shard.expiring(), expiring as u64);
+        for (key, (value, expiry)) in &self.0 {
+            let entry = shard.get(&hasher.key(key)).unwrap_or_else(|| panic!("{} is missing", key.escape_ascii()));
+            assert_eq!(entry.key(), key);
+            assert_eq!(entry.expire_at(), expiry.map(UnixMillis));
+            assert_eq!(entry.value().len(), value.len() as u64);
+            let mut out = Vec::new();
+            entry.value().copy_to(&mut out);
+            assert!(out == *value, "{} has another value", key.escape_ascii());
+        }
+        let mut seen = BTreeSet::new();
+        let mut cursor = 0;
+        loop {
+            cursor = shard.scan(cursor, 10, &mut |entry| assert!(seen.insert(entry.key().to_vec())));
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert!(seen.iter().eq(self.0.keys()));
+        let first = self.0.values().filter_map(|(_, expiry)| *expiry).min();
+        assert_eq!(shard.first_expiring().map(|(time, _)| time.0), first);
+    }
+}
+
+pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
+    let hasher = shard.hasher();
+    match effect {
+        Effect::Set(key, value, expiry) => shard.set(&hasher.key(key), value, expiry.map(UnixMillis)).unwrap(),
+        Effect::Append(key, tail) => {
+            let key = hasher.key(key);
+            if let Some(len) = shard.get(&key).map(|entry| entry.value().len()) {
+                assert_eq!(shard.append(&key, tail).unwrap(), len + tail.len() as u64);
+            }
+        }
+        Effect::SetRange(key, at, bytes) => {
+            let key = hasher.key(key);
+            if shard.get(&key).is_some() {
+                shard.set_range(&key, *at, bytes).unwrap();
+            }
+        }
+        Effect::SetExpire(key, expiry) => {
+            let key = hasher.key(key);
+            let there = shard.get(&key).is_some();
+            assert_eq!(shard.set_expire(&key, expiry.map(UnixMillis)).unwrap(), there);
+        }
+        Effect::Remove(key) => {
+            let key = hasher.key(key);
+            let there = shard.get(&key).is_some();
+            assert_eq!(shard.remove(&key), there);
+            assert!(shard.get(&key).is_none());
+        }
+        Effect::Clear => shard.clear(),
+    }
+}
+
+fn meta() -> ImageMeta {
+    ImageMeta { cut: Lsn(1), epoch: Epoch(1), hash_seed: SEED }
+}
+
+fn image_of(version: FrozenVersion) -> Vec<Vec<u8>> {
+    let mut walk = version.into_chunks();
+    let mut chunks = Vec::new();
+    let mut out = Vec::new();
+    while walk.next_chunk(&mut out) {
+        chunks.push(out.clone());
+    }
+    assert_eq!(chunks.len() as u32, walk.chunks());
+    chunks
+}
+
+fn restore(chunks: &[Vec<u8>]) -> Keyspace {
+    let mut restore = ImageRestore::new(PagePool::new(0));
+    chunks.iter().for_each(|chunk| restore.feed(chunk).unwrap());
+    restore.finish().unwrap().shards.pop().unwrap()
+}
+
+fn hash(shard: &mut Keyspace) -> u128 {
+    FrozenVersion::new(meta(), vec![shard.freeze()]).content_hash()
+}
+
+fn new_shard() -> Keyspace {
+    Keyspace::new(&PagePool::new(0), SEED).unwrap()
+}
+
+/// A run of effects with freezes at random moments; frozen content is compared later, while writes have gone on.
+fn run(seed: u64, steps: u64, keys: u64) {
+    println!("seed {seed}, {steps} steps, {keys} keys");
+    let mut random = Random(seed);
+    let mut shard = new_shard();
+    let mut model = Model::default();
+    let mut frozen = Vec::new();
+    for step in 0..steps {
+        let effect = effect(&mut random, keys);
+        model.apply(&effect);
+        apply(&mut shard, &effect);
+        if random.below(60) == 0 && frozen.len() < 4 {
+            frozen.push((shard.freeze(), model.clone(), step));
+        }
+        if random.below(100) == 0 && !frozen.is_empty() {
+            let (version, then, at) = frozen.swap_remove(random.below(frozen.len() as u64) as usize);
+            println!("step {step}: comparing what was frozen at step {at}");
+            then.assert_equals(&version, shard.hasher());
+            if random.below(2) == 0 {
+                let version = FrozenVersion::new(meta(), vec![version]);
+                let expected = version.content_hash();
+                let mut restored = restore(&image_of(version));
+                assert_eq!(hash(&mut restored), expected);
+                then.assert_equals(&restored.freeze(), shard.hasher());
+            }
+        }
+        if step % 500 == 499 {
+            shard.check(0, 1).unwrap();
+            model.assert_equals(&shard.freeze(), shard.hasher());
+        }
+    }
+    shard.check(0, 1).unwrap();
+    model.assert_equals(&shard.freeze(), shard.hasher());
+    frozen.clear();
+    assert_eq!(shard.stats().pages_retired, 0);
+}
+
+#[test]
+fn random_effects_few_keys() {
+    for seed in 1..=4 {
+        run(seed, 4000, 40);
+    }
+}
+
+#[test]
+fn random_effects_many_keys() {
+    for seed in 11..=13 {
+        run(seed, 12_000, 3_000);
+    }
+}
+
+#[test]
+fn growth_and_shrinking_through_many_segments() {
+    let mut random = Random(5);
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    let keys: Vec<Vec<u8>> = (0..60_000u32).map(|number| format!("{number}").into_bytes()).collect();
+    for key in &keys {
+        shard.set(&hasher.key(key), key, (key.len() == 4).then_some(UnixMillis(random.below(900)))).unwrap();
+    }
+    assert!(root::segments(&shard.arena) > 32);
+    shard.check(0, 1).unwrap();
+    for key in &keys {
+        assert_eq!(shard.get(&hasher.key(key)).unwrap().value().as_slice(), Some(&key[..]));
+        assert!(shard.get(&hasher.key(&[key, &b"x"[..]].concat())).is_none());
+    }
+    for (left, key) in keys.iter().enumerate().rev() {
+        assert!(shard.remove(&hasher.key(key)));
+        if left % 10_000 == 0 {
+            shard.check(0, 1).unwrap();
+        }
+    }
+    assert_eq!((shard.len(), shard.expiring()), (0, 0));
+    assert!(root::segments(&shard.arena) <= 2, "{} segments are left", root::segments(&shard.arena));
+    assert!(shard.memory_bytes() < 1 << 20);
+    assert!(shard.random(7).is_none() && shard.first_expiring().is_none());
+}
+
+#[test]
+fn scan_guarantee_while_keys_come_and_go() {
+    for seed in 1..=6 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut shard = new_shard();
+        let hasher = shard.hasher();
+        let stay: BTreeSet<Vec<u8>> = (0..500).map(|number| format!("stay{number}").into_bytes()).collect();
+        for key in &stay {
+            shard.set(&hasher.key(key), b"", None).unwrap();
+        }
+        // Odd seeds grow during the scan, even ones start large and shrink: splits and merges under the cursor.
+        let others: Vec<Vec<u8>> = (0..20_000).map(|number| format!("other{number}").into_bytes()).collect();
+        let grows = seed % 2 == 1;
+        if !grows {
+            others.iter().for_each(|key| shard.set(&hasher.key(key), b"", None).unwrap());
+        }
+        let mut others = others.iter();
+        let mut seen = BTreeSet::new();
+        let mut cursor = 0;
+        loop {
+            cursor = shard.scan(cursor, 1 + random.below(30) as usize, &mut |entry| {
+                seen.insert(entry.key().to_vec());
+            });
+            if cursor == 0 {
+                break;
+            }
+            for key in others.by_ref().take(random.below(200) as usize) {
+                if grows {
+                    shard.set(&hasher.key(key), b"", None).unwrap();
+                } else {
+                    shard.remove(&hasher.key(key));
+                }
+            }
+        }
+        assert!(stay.is_subset(&seen));
+        shard.check(0, 1).unwrap();
+    }
+}
+
+#[test]
+fn foreign_cursors_end_or_go_on() {
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    for number in 0..5000u32 {
+        shard.set(&hasher.key(&number.to_le_bytes()), b"", None).unwrap();
+    }
+    let mut random = Random(1);
+    for shift in 0..64 {
+        let next = shard.scan(random.next() >> shift, 10, &mut |_| {});
+        assert!(next < 1 << 35);
+    }
+}
+
+#[test]
+fn random_key_is_close_to_uniform() {
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    for number in 0..100u32 {
+        shard.set(&hasher.key(&number.to_le_bytes()), b"", None).unwrap();
+    }
+    let mut random = Random(3);
+    let mut hits = BTreeMap::new();
+    for _ in 0..20_000 {
+        *hits.entry(shard.random(random.next()).unwrap().key().to_vec()).or_insert(0) += 1;
+    }
+    assert_eq!(hits.len(), 100);
+    assert!(hits.values().all(|hits| (100..400).contains(hits)), "{hits:?}");
+}
+
+#[test]
+fn long_values() {
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    let key = hasher.key(b"long");
+    let len = 70 * 1024 * 1024 + 5;
+    let value: Vec<u8> = (0..len).map(|at: u32| (at / 7) as u8).collect();
+    shard.set(&key, &value, None).unwrap();
+    shard.check(0, 1).unwrap();
+    let used = shard.stats().pages_used;
+    let frozen = shard.freeze();
+    // Appending and overwriting touch the pages concerned and no other.
+    assert_eq!(shard.append(&key, b"tail").unwrap(), u64::from(len) + 4);
+    assert_eq!(shard.set_range(&key, 40_000_000, &[0xff; 20_000]).unwrap(), u64::from(len) + 4);
+    assert!(shard.stats().pages_copied < 10, "{:?}", shard.stats());
+    let mut expected = value.clone();
+    expected.extend_from_slice(b"tail");
+    expected[40_000_000..40_020_000].fill(0xff);
+    let read = |entry: Entry<'_>| {
+        let mut out = Vec::new();
+        entry.value().copy_to(&mut out);
+        out
+    };
+    assert!(read(shard.get(&key).unwrap()) == expected);
+    assert!(read(frozen.get(&key).unwrap()) == value);
+    assert!(shard.get(&key).unwrap().value().as_slice().is_none());
+    for (start, end) in [(0, 5), (16_000, 17_000), (39_999_990, 40_030_000), (u64::from(len) - 3, u64::MAX), (9, 9)] {
+        let mut out = Vec::new();
+        shard.get(&key).unwrap().value().range(start, end, &mut out);
+        assert!(out == expected[start as usize..expected.len().min(end as usize)]);
+    }
+    drop(frozen);
+    shard.set(&key, b"short", None).unwrap();
+    assert!(shard.stats().pages_used < used / 100);
+    assert_eq!(shard.get(&key).unwrap().value().as_slice(), Some(&b"short"[..]));
+    shard.check(0, 1).unwrap();
+}
+
+#[test]
+fn growing_by_small_appends_through_all_forms() {
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    let key = hasher.key(b"k");
+    let mut random = Random(9);
+    let mut expected = Vec::new();
+    shard.set(&key, b"", Some(UnixMillis(5))).unwrap();
+    while expected.len() < 3 * 1024 * 1024 {
+        let len = 1 + random.below(9000) as usize;
+        let tail = random.bytes(len);
+        expected.extend_from_slice(&tail);
+        shard.append(&key, &tail).unwrap();
+    }
+    let mut out = Vec::new();
+    shard.get(&key).unwrap().value().copy_to(&mut out);
+    assert!(out == expected);
+    assert_eq!(shard.get(&key).unwrap().value().chunks().map(<[u8]>::len).sum::<usize>(), expected.len());
+    shard.check(0, 1).unwrap();
+}
+
+/// Same effects, same bytes: whether and when there were freezes, and whether one node was restored in between.
+#[test]
+fn same_effects_same_bytes() {
+    for seed in 21..=24 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let (mut plain, mut freezing, mut restored) = (new_shard(), new_shard(), new_shard());
+        let mut frozen = Vec::new();
+        for step in 0..6000 {
+            let effect = effect(&mut random, 700);
+            apply(&mut plain, &effect);
+            apply(&mut freezing, &effect);
+            apply(&mut restored, &effect);
+            if random.below(40) == 0 {
+                frozen.push(freezing.freeze());
+            }
+            if random.below(80) == 0 {
+                frozen.clear();
+            }
+            if step % 1500 == 700 {
+                restored = restore(&image_of(FrozenVersion::new(meta(), vec![restored.freeze()])));
+            }
+            if step % 500 == 499 {
+                let expected = hash(&mut plain);
+                assert_eq!(hash(&mut freezing), expected, "step {step}");
+                assert_eq!(hash(&mut restored), expected, "step {step}");
+            }
+        }
+    }
+}
+
+/// The transfer walks a frozen version in another thread and releases pages while the shard is written to.
+#[test]
+fn transfer_in_another_thread() {
+    for seed in 31..=33 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut shard = new_shard();
+        let hasher = shard.hasher();
+        let mut model = Model::default();
+        for _ in 0..3000 {
+            let effect = effect(&mut random, 800);
+            model.apply(&effect);
+            apply(&mut shard, &effect);
+        }
+        for _ in 0..8 {
+            let version = FrozenVersion::new(meta(), vec![shard.freeze()]);
+            let then = model.clone();
+            let second = shard.freeze();
+            std::thread::scope(|scope| {
+                let transfer = scope.spawn(move || restore(&image_of(version)));
+                while !transfer.is_finished() {
+                    let effect = effect(&mut random, 800);
+                    model.apply(&effect);
+                    apply(&mut shard, &effect);
+                }
+                let mut restored = transfer.join().unwrap();
+                then.assert_equals(&restored.freeze(), hasher);
+                then.assert_equals(&second, hasher);
+            });
+        }
+        shard.check(0, 1).unwrap();
+        model.assert_equals(&shard.freeze(), hasher);
+        assert_eq!(shard.stats().pages_retired, 0);
+    }
+}
+
+/// At the pool's bound a mutation fails and changes nothing; removal still works and makes room.
+#[test]
+fn filling_to_the_bound() {
+    let pool = PagePool::new(8 << 20);
+    let mut shard = Keyspace::new(&pool, SEED).unwrap();
+    let hasher = shard.hasher();
+    let mut model = Model::default();
+    let mut random = Random(77);
+    let mut failures = 0;
+    for round in 0..20_000u64 {
+        let key = format!("{}", random.below(4000)).into_bytes();
+        let len = random.below(9000) as usize * (1 + random.below(8) as usize);
+        let value = random.bytes(len);
+        match shard.set(&hasher.key(&key), &value, None) {
+            Ok(()) => drop(model.0.insert(key, (value, None))),
+            Err(OutOfMemory) => {
+                failures += 1;
+                if failures % 50 == 1 {
+                    let before = hash(&mut shard);
+                    assert!(shard.set(&hasher.key(b"big"), &vec![1; 9 << 20], None).is_err());
+                    assert_eq!(hash(&mut shard), before);
+                }
+                let victim = model.0.keys().nth(random.below(model.0.len() as u64) as usize).unwrap().clone();
+                assert!(shard.remove(&hasher.key(&victim)));
+                model.0.remove(&victim);
+            }
+        }
+        if round % 4000 == 0 {
+            shard.check(0, 1).unwrap();
+        }
+    }
+    assert!(failures > 100);
+    assert!(pool.bytes_in_use() <= (8 << 20) + (1 << 20));
+    model.assert_equals(&shard.freeze(), hasher);
+    drop(shard);
+    assert_eq!(pool.bytes_in_use(), 0);
+}

@@ -1,0 +1,258 @@
+//! The proof that pages which came from outside are a keyspace: every address leads to what is expected there, nothing is
+//! used twice, nothing is left over, all counts agree.
+
+use crate::arena::{Arena, Page, Pages, Ref};
+use crate::ids::PageId;
+use crate::limits::KEY_BYTES_MAX;
+use crate::structure::{directory, expiry, index, root, segment, slab};
+use crate::value::paged::Root;
+use crate::value::record::{Form, Head};
+
+use super::KeyHasher;
+
+type Verdict = Result<(), &'static str>;
+
+/// Checks all of `pages` as shard `shard` of `shards`. The time is that of reading every page once and every key at random.
+pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -> Verdict {
+    if !pages.is_used(root::ROOT) {
+        return Err("it has no superblock");
+    }
+    root::check(pages.page(root::ROOT))?;
+    if root::hash_seed(pages) != hasher.seed() {
+        return Err("its hash seed is not the image's");
+    }
+    let bound = pages.page_bound() as usize;
+    let claims = vec![Claim::Nobody; bound];
+    let mut check = Check { pages, hasher, shard, shards, claims, slots: Vec::new(), keys: 0, expiring: Vec::new() };
+    check.claim(root::ROOT);
+    check.directory()?;
+    check.expiry()?;
+    check.chains()?;
+    check.slabs()?;
+    check.leftovers()?;
+    if check.keys != root::keys(pages) || check.expiring.len() as u64 != root::expiring(pages) {
+        return Err("its counts of keys are wrong");
+    }
+    Ok(())
+}
+
+/// Whom a page belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Nobody,
+    /// A structure that uses the page as a whole.
+    Whole,
+    /// The allocator; the number of its `slots` entry.
+    Slab(u32),
+}
+
+/// The slots of a slab page that were found in use.
+struct Slots {
+    page: PageId,
+    used: [u64; 16],
+    chained: bool,
+}
+
+impl Slots {
+    /// Marks a slot; false if it was marked.
+    fn mark(&mut self, index: usize) -> bool {
+        let (word, bit) = (index / 64, 1 << (index % 64));
+        let fresh = self.used[word] & bit == 0;
+        self.used[word] |= bit;
+        fresh
+    }
+}
+
+struct Check<'a> {
+    pages: &'a Arena,
+    hasher: KeyHasher,
+    shard: u16,
+    shards: u16,
+    claims: Vec<Claim>,
+    slots: Vec<Slots>,
+    keys: u64,
+    expiring: Vec<(u64, Ref)>,
+}
+
+impl<'a> Check<'a> {
+    /// Claims a page as a whole; false if it is not in use or somebody else's.
+    fn claim(&mut self, id: PageId) -> bool {
+        let free = self.pages.is_used(id) && self.claims[id.0 as usize] == Claim::Nobody;
+        if free {
+            self.claims[id.0 as usize] = Claim::Whole;
+        }
+        free
+    }
+
+    /// The page as one of the allocator's, claimed at its first mention.
+    fn slab(&mut self, id: PageId) -> Result<(&'a Page, usize), &'static str> {
+        if !self.pages.is_used(id) {
+            return Err("an address leads to a page that is not there");
+        }
+        let page = self.pages.page(id);
+        match self.claims[id.0 as usize] {
+            Claim::Slab(number) => Ok((page, number as usize)),
+            Claim::Whole => Err("an address leads into a page that is no page of records"),
+            Claim::Nobody => {
+                slab::Header::read(page)?;
+                self.claims[id.0 as usize] = Claim::Slab(self.slots.len() as u32);
+                self.slots.push(Slots { page: id, used: [0; 16], chained: false });
+                Ok((page, self.slots.len() - 1))
+            }
+        }
+    }
+
+    /// Claims the slot at `at`, whose size `bytes_of` tells from its content once it is known to be a slot.
+    fn slot(
+        &mut self,
+        at: Ref,
+        bytes_of: impl FnOnce(&'a Page) -> Result<usize, &'static str>,
+    ) -> Result<&'a Page, &'static str> {
+        let (page, number) = self.slab(at.page())?;
+        let index = slab::slot_index(page, at.offset()).ok_or("an address leads between two records")?;
+        let bytes = bytes_of(page)?;
+        if bytes > slab::SLOT_BYTES_MAX || slab::slot_bytes(slab::class_of(bytes)) != slab::capacity(self.pages, at) {
+            return Err("a record has not the size of its slot");
+        }
+        if self.slots[number].mark(index) { Ok(page) } else { Err("a slot is used twice") }
+    }
+
+    fn directory(&mut self) -> Verdict {
+        let depth = root::depth(self.pages);
+        for index in 0..root::DIRECTORY_PAGES_MAX {
+            let page = root::directory_page(self.pages, index);
+            match page {
+                Some(page) if index < directory::pages(depth) && self.claim(page) => {}
+                None if index >= directory::pages(depth) => {}
+                _ => return Err("the directory's pages are not its own"),
+            }
+        }
+        let (mut index, mut segments) = (0, 0);
+        while index < 1 << depth {
+            let id = directory::entry(self.pages, index);
+            if !self.claim(id) {
+                return Err("a segment of the index is no page of its own");
+            }
+            let page = self.pages.page(id);
+            let local = segment::depth(page);
+            if !segment::is_segment(page) || local > depth {
+                return Err("a segment of the index is malformed");
+            }
+            let width = 1usize << (depth - local);
+            let aligned = index == (segment::prefix(page) as usize).saturating_mul(width);
+            if !aligned || !(index..index + width).all(|index| directory::entry(self.pages, index) == id) {
+                return Err("the directory and a segment disagree");
+            }
+            self.segment(page)?;
+            (index, segments) = (index + width, segments + 1);
+        }
+        if segments == root::segments(self.pages) { Ok(()) } else { Err("its count of segments is wrong") }
+    }
+
+    fn segment(&mut self, page: &Page) -> Verdict {
+        segment::check(page)?;
+        let mut entries: Vec<(u32, Ref)> = segment::entries(page).collect();
+        for (tag, at) in &entries {
+            self.record(*tag, *at)?;
+        }
+        entries.sort_unstable();
+        let key = |at: Ref| {
+            let page = self.pages.page(at.page());
+            Head::of(page, at).key(page)
+        };
+        let twice = entries.chunk_by(|a, b| a.0 == b.0).any(|same| {
+            same.iter().enumerate().any(|(index, a)| same[index + 1..].iter().any(|b| key(a.1) == key(b.1)))
+        });
+        if twice { Err("a key is there twice") } else { Ok(()) }
+    }
+
+    fn record(&mut self, tag: u32, at: Ref) -> Verdict {
+        let mut head = Err("a record is missing");
+        let page = self.slot(at, |page| {
+            let read = Head::read(page, at.offset())?;
+            head = Ok(read);
+            Ok(read.rest_at + read.rest_len - at.offset())
+        })?;
+        let head = head?;
+        if head.key_len > KEY_BYTES_MAX || page.u8_at(at.offset() + 1) != 0 || page.u16_at(at.offset() + 6) != 0 {
+            return Err("a record is malformed");
+        }
+        let key = self.hasher.key(head.key(page));
+        if index::tag_of(key.hash) != tag || key.shard(self.shards).0 != self.shard {
+            return Err("a record is not where its key belongs");
+        }
+        self.keys += 1;
+        self.expiring.extend(head.expiry.map(|time| (time, at)));
+        self.value(page, &head)
+    }
+
+    fn value(&mut self, page: &'a Page, head: &Head) -> Verdict {
+        if !head.paged {
+            let form = Form::of(head.key_len, head.rest_len as u64);
+            return if form.paged { Err("a value is too long for its record") } else { Ok(()) };
+        }
+        let root = Root::new(head.rest(page));
+        let pages = self.pages;
+        let this = std::cell::RefCell::new(self);
+        root.check(
+            pages,
+            |id| this.borrow_mut().claim(id),
+            |at, bytes| this.borrow_mut().slot(at, |_| Ok(bytes)).map(|_| ()),
+        )?;
+        if Form::of(head.key_len, root.len()).paged { Ok(()) } else { Err("a short value stands in pages") }
+    }
+
+    fn expiry(&mut self) -> Verdict {
+        let mut expected = std::mem::take(&mut self.expiring);
+        expected.sort_unstable();
+        let mut next = expected.iter();
+        let pages = self.pages;
+        expiry::check(pages, &mut |id| self.claim(id), &mut |item| match next.next() {
+            Some(there) if *there == item => Ok(()),
+            _ => Err("the expiry index and the records disagree"),
+        })?;
+        if next.next().is_some() {
+            return Err("a record is missing in the expiry index");
+        }
+        self.expiring = expected;
+        Ok(())
+    }
+
+    fn chains(&mut self) -> Verdict {
+        for class in 0..root::CLASSES_MAX {
+            let mut next = root::partial(self.pages, class);
+            let mut previous = None;
+            while let Some(id) = next {
+                let (page, number) = self.slab(id)?;
+                let header = slab::Header::read(page)?;
+                let chained = std::mem::replace(&mut self.slots[number].chained, true);
+                if chained || header.class != class || header.previous != previous || header.is_full() {
+                    return Err("a chain of pages with room leads astray");
+                }
+                (previous, next) = (Some(id), header.next);
+            }
+        }
+        Ok(())
+    }
+
+    fn slabs(&mut self) -> Verdict {
+        for slots in &mut self.slots {
+            let page = self.pages.page(slots.page);
+            let header = slab::Header::read(page)?;
+            let marked: u32 = slots.used.iter().map(|word| word.count_ones()).sum();
+            if marked as usize != header.used {
+                return Err("a page of records counts wrong");
+            }
+            if slots.chained == header.is_full() {
+                return Err("a page with room is in no chain, or a full one is");
+            }
+            slab::walk_free(page, |index| slots.mark(index))?;
+        }
+        Ok(())
+    }
+
+    fn leftovers(&self) -> Verdict {
+        let left = |(id, claim): (usize, &Claim)| *claim == Claim::Nobody && self.pages.is_used(PageId(id as u32));
+        if self.claims.iter().enumerate().any(left) { Err("a page belongs to nobody") } else { Ok(()) }
+    }
+}

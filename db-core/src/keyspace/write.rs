@@ -1,0 +1,215 @@
+//! Mutations.
+
+use crate::arena::{OutOfMemory, Ref};
+use crate::clock::UnixMillis;
+use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::structure::index::{self, Found};
+use crate::structure::{directory, expiry, root, slab};
+use crate::value::Kind;
+use crate::value::paged::{self, RootAt};
+use crate::value::record::{self, Form, Head};
+
+use super::read::find;
+use super::{Key, Keyspace, MUTATION_PAGES};
+
+impl Keyspace {
+    /// Sets `key` to the string `value`, replacing whatever it held, its expiry included.
+    ///
+    /// # Errors
+    /// If the pool's bound does not allow it; nothing has changed then.
+    pub fn set(&mut self, key: &Key<'_>, value: &[u8], expire: Option<UnixMillis>) -> Result<(), OutOfMemory> {
+        assert!(key.bytes.len() <= KEY_BYTES_MAX && value.len() as u64 <= VALUE_BYTES_MAX, "lengths were checked");
+        let form = Form::of(key.bytes.len(), value.len() as u64);
+        self.reserve(if form.paged { paged::pages_to_grow(0, value.len() as u64) } else { 0 })?;
+        let found = find(&self.arena, key);
+        if let Some(found) = found {
+            self.free_pages(found.at);
+        }
+        let expiry = expire.map(|at| at.0);
+        let at = match found {
+            Some(found) => self.fit(&found, form.record_bytes(key.bytes.len(), expiry.is_some()), 0, expiry),
+            None => self.add(key, form.record_bytes(key.bytes.len(), expiry.is_some()), expiry),
+        };
+        let page = self.arena.page_mut(at.page());
+        let head = record::write_head(page, at, Kind::String, form, key.bytes, expiry);
+        if form.paged {
+            let root = RootAt { page: at.page(), offset: head.rest_at };
+            paged::create(&mut self.arena, root, value.len() as u64);
+            paged::write(&mut self.arena, root, 0, value);
+        } else {
+            page.bytes_mut(head.rest_at, value.len()).copy_from_slice(value);
+        }
+        self.arena.settle();
+        Ok(())
+    }
+
+    /// Appends to the string at `key`; answers the new length. The caller has checked that it stays within
+    /// [`VALUE_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// If the pool's bound does not allow it; nothing has changed then.
+    ///
+    /// # Panics
+    /// If the key does not exist.
+    pub fn append(&mut self, key: &Key<'_>, tail: &[u8]) -> Result<u64, OutOfMemory> {
+        let (found, len) = self.existing(key);
+        self.write_at(key, &found, len, len, tail)
+    }
+
+    /// Overwrites from `offset` the string at `key`, filling a gap with zeros; answers the new length. The caller has checked
+    /// that it stays within [`VALUE_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// If the pool's bound does not allow it; nothing has changed then.
+    ///
+    /// # Panics
+    /// If the key does not exist.
+    pub fn set_range(&mut self, key: &Key<'_>, offset: u64, bytes: &[u8]) -> Result<u64, OutOfMemory> {
+        let (found, len) = self.existing(key);
+        if bytes.is_empty() {
+            return Ok(len);
+        }
+        self.write_at(key, &found, len, offset, bytes)
+    }
+
+    /// Sets or takes away the expiry; answers whether the key exists.
+    ///
+    /// # Errors
+    /// If the pool's bound does not allow it; nothing has changed then.
+    pub fn set_expire(&mut self, key: &Key<'_>, expire: Option<UnixMillis>) -> Result<bool, OutOfMemory> {
+        self.reserve(0)?;
+        let Some(found) = find(&self.arena, key) else { return Ok(false) };
+        let expiry = expire.map(|at| at.0);
+        let page = self.arena.page(found.at.page());
+        let head = Head::of(page, found.at);
+        if head.expiry == expiry {
+            return Ok(true);
+        }
+        let rest = head.rest(page).to_vec();
+        let form = Form { paged: head.paged, rest_len: head.rest_len };
+        let at = self.fit(&found, form.record_bytes(head.key_len, expiry.is_some()), 0, expiry);
+        let page = self.arena.page_mut(at.page());
+        let head = record::write_head(page, at, head.kind, form, key.bytes, expiry);
+        page.bytes_mut(head.rest_at, rest.len()).copy_from_slice(&rest);
+        Ok(true)
+    }
+
+    /// Removes `key`; answers whether it existed. Never fails: copies that it needs may exceed the pool's bound.
+    pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let Some(found) = find(&self.arena, key) else { return false };
+        self.free_pages(found.at);
+        let old = Head::of(self.arena.page(found.at.page()), found.at).expiry;
+        self.change_expiry((old, found.at), (None, found.at));
+        slab::free(&mut self.arena, found.at);
+        index::remove(&mut self.arena, &found);
+        let keys = root::keys(&self.arena) - 1;
+        root::put_keys(&mut self.arena, keys);
+        self.arena.settle();
+        true
+    }
+
+    /// Makes sure that a mutation which takes or copies at most `pages` pages of large values cannot fail.
+    #[inline]
+    fn reserve(&mut self, pages: usize) -> Result<(), OutOfMemory> {
+        // Doubling the directory copies all its pages and adds as many; below 4096 segments it is one.
+        let worst = MUTATION_PAGES + 3 * directory::pages(root::depth(&self.arena)) + pages;
+        if !self.arena.has_addresses(worst) {
+            return Err(OutOfMemory);
+        }
+        self.arena.reserve(worst)
+    }
+
+    fn existing(&self, key: &Key<'_>) -> (Found, u64) {
+        let found = find(&self.arena, key).expect("the caller has checked that the key exists");
+        let len = self.get(key).map_or(0, |entry| entry.value().len());
+        (found, len)
+    }
+
+    fn write_at(&mut self, key: &Key<'_>, found: &Found, old: u64, at: u64, bytes: &[u8]) -> Result<u64, OutOfMemory> {
+        let new = old.max(at.saturating_add(bytes.len() as u64));
+        assert!(new <= VALUE_BYTES_MAX, "the caller has checked the length");
+        let form = Form::of(key.bytes.len(), new);
+        if form.paged {
+            self.reserve(paged::pages_to_grow(old, new) + paged::pages_to_write(bytes.len()))?;
+            self.write_paged(key, found, new, form, at, bytes);
+        } else {
+            self.reserve(0)?;
+            self.write_inline(key, found, old, form, at as usize, bytes);
+        }
+        Ok(new)
+    }
+
+    fn write_inline(&mut self, key: &Key<'_>, found: &Found, old: u64, form: Form, at: usize, bytes: &[u8]) {
+        let head = Head::of(self.arena.page(found.at.page()), found.at);
+        let keep = head.rest_at + head.rest_len - found.at.offset();
+        let record = self.fit(found, form.record_bytes(head.key_len, head.expiry.is_some()), keep, head.expiry);
+        let page = self.arena.page_mut(record.page());
+        let head = record::write_head(page, record, head.kind, form, key.bytes, head.expiry);
+        let value = page.bytes_mut(head.rest_at, form.rest_len);
+        if at > old as usize {
+            value[old as usize..at].fill(0);
+        }
+        value[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn write_paged(&mut self, key: &Key<'_>, found: &Found, new: u64, form: Form, at: u64, bytes: &[u8]) {
+        let page = self.arena.page(found.at.page());
+        let old = Head::of(page, found.at);
+        let inline = if old.paged { Vec::new() } else { old.rest(page).to_vec() };
+        let keep = if old.paged { old.rest_at + old.rest_len - found.at.offset() } else { 0 };
+        let record = self.fit(found, form.record_bytes(old.key_len, old.expiry.is_some()), keep, old.expiry);
+        let page = self.arena.page_mut(record.page());
+        let head = record::write_head(page, record, old.kind, form, key.bytes, old.expiry);
+        let root = RootAt { page: record.page(), offset: head.rest_at };
+        if old.paged {
+            paged::grow(&mut self.arena, root, new);
+        } else {
+            paged::create(&mut self.arena, root, new);
+            paged::write(&mut self.arena, root, 0, &inline);
+        }
+        paged::write(&mut self.arena, root, at, bytes);
+    }
+
+    /// Gives up the pages of the value of the record at `at`, if it has any.
+    fn free_pages(&mut self, at: Ref) {
+        let head = Head::of(self.arena.page(at.page()), at);
+        if head.paged {
+            paged::free(&mut self.arena, RootAt { page: at.page(), offset: head.rest_at });
+        }
+    }
+
+    /// A slot for a new key.
+    fn add(&mut self, key: &Key<'_>, bytes: usize, expiry: Option<u64>) -> Ref {
+        let at = slab::allocate(&mut self.arena, bytes);
+        index::insert(&mut self.arena, index::tag_of(key.hash), at);
+        let keys = root::keys(&self.arena) + 1;
+        root::put_keys(&mut self.arena, keys);
+        self.change_expiry((None, at), (expiry, at));
+        at
+    }
+
+    /// Makes the slot of a record one for `bytes` bytes, keeping its first `keep`; index and expiry index follow.
+    fn fit(&mut self, found: &Found, bytes: usize, keep: usize, expiry: Option<u64>) -> Ref {
+        let old = Head::of(self.arena.page(found.at.page()), found.at).expiry;
+        let at = paged::resize_slot(&mut self.arena, found.at, keep, bytes);
+        if at != found.at {
+            index::replace(&mut self.arena, found, at);
+        }
+        self.change_expiry((old, found.at), (expiry, at));
+        at
+    }
+
+    fn change_expiry(&mut self, old: (Option<u64>, Ref), new: (Option<u64>, Ref)) {
+        if (old.0.is_none() && new.0.is_none()) || old == new {
+            return;
+        }
+        if let Some(time) = old.0 {
+            expiry::remove(&mut self.arena, (time, old.1));
+        }
+        if let Some(time) = new.0 {
+            expiry::insert(&mut self.arena, (time, new.1));
+        }
+        let expiring = root::expiring(&self.arena) + u64::from(new.0.is_some()) - u64::from(old.0.is_some());
+        root::put_expiring(&mut self.arena, expiring);
+    }
+}

@@ -1,0 +1,13 @@
+//! Tanist's engine: knows no network, role or other node.
+
+pub mod arena;
+pub mod clock;
+pub mod command;
+pub mod engine;
+pub mod ids;
+pub mod image;
+pub mod keyspace;
+pub mod limits;
+pub mod redo;
+pub(crate) mod structure;
+pub mod value;

@@ -1,0 +1,49 @@
+//! Every limit of the engine: name, unit, reason.
+
+/// Longest key in bytes. A key is stored in one piece within a page, beside its value's root.
+pub const KEY_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest value in bytes: what the protocol allows for one string.
+pub const VALUE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// Longest chunk of an image in bytes: one network frame and one file write.
+pub const IMAGE_CHUNK_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of redo records that may wait for the shipper: what a second of writes takes at 64 MiB/s. Above it writes wait.
+pub const REDO_QUEUE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Bytes at which a run of queued records is closed and becomes a batch of its own: large enough for group commit, small
+/// enough to be sent while the next one fills. A larger record stands alone and is not copied.
+pub const REDO_RUN_BYTES: usize = 256 * 1024;
+
+/// Longest redo record in bytes: one value of the largest size and others beside it in MSET or EXEC. Alone in its batch it
+/// must fit into one frame of the wire and of a segment, which end a little below 1 GiB.
+pub const RECORD_BYTES_MAX: u64 = 896 * 1024 * 1024;
+
+/// Most bytes of arguments that one transaction may queue: they stay in memory until EXEC. A value of the largest size
+/// fits.
+pub const TRANSACTION_BYTES_MAX: u64 = 768 * 1024 * 1024;
+
+/// Most commands that one transaction may queue: all of them run under the locks of their shards.
+pub const TRANSACTION_COMMANDS_MAX: usize = 1024 * 1024;
+
+/// Bytes that a session's watched keys may take: each of them costs the writers of its shard a look-up.
+pub const WATCHED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a buffer that a session keeps from one command to the next: with 10,000 idle sessions three such buffers
+/// each stay below 0.5 GB.
+pub const SCRATCH_BYTES_KEPT: usize = 16 * 1024;
+
+/// Slots a shard in which the newest record is noted for the reply gate (32 KiB a shard). Two keys in one slot only
+/// delay each other's readers.
+pub const DIRTY_SLOTS: usize = 4096;
+
+/// Most shards of an engine: the locks of all of them are taken for a freeze.
+pub const SHARDS_MAX: u16 = 256;
+
+/// Most keys deleted by one record of the expiry: its shard is locked for that long.
+pub const EXPIRE_RECORD_KEYS_MAX: usize = 256;
+
+const _: () = assert!(DIRTY_SLOTS.is_power_of_two() && SHARDS_MAX.is_power_of_two());
+const _: () = assert!(TRANSACTION_BYTES_MAX < RECORD_BYTES_MAX && RECORD_BYTES_MAX < u32::MAX as u64);
+const _: () = assert!(VALUE_BYTES_MAX < TRANSACTION_BYTES_MAX);

@@ -1,0 +1,15 @@
+//! Redo records: the effects of commands, and the batches they travel in.
+//!
+//! A command on the primary decides its effects, applies them by the code that replay uses, and appends them as one
+//! record while it holds the locks of the shards that they touch. So the same image and the same log give the same
+//! bytes on every node. [`RedoQueue`] gives out positions and holds what the shipper has not taken yet; a follower's
+//! engine applies batches in order, skipping what it knows.
+
+pub mod batch;
+mod queue;
+pub(crate) mod record;
+pub(crate) mod replay;
+
+pub use queue::RedoQueue;
+pub use record::RecordError;
+pub use replay::{Applied, ReplayError};

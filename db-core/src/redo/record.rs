@@ -1,0 +1,373 @@
+//! The bytes of a redo record: its one home.
+//!
+//! A record is one or more effects, back to back, executed as one. An effect is decided: no clock and no chance is asked
+//! again when it is replayed. It starts with a tag of one byte; lengths and offsets are LEB128 (at most ten bytes, in
+//! their shortest form), times and epochs are eight bytes little-endian. A tag is never given a second meaning: another
+//! layout of the same effect gets a tag of its own, so a log outlives the program that wrote it.
+//!
+//! A record has no length or checksum of its own: the batch knows where it ends and the frame around it is checksummed.
+
+use thiserror::Error;
+
+use crate::clock::UnixMillis;
+use crate::ids::Epoch;
+use crate::keyspace::{Key, KeyHasher};
+use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+/// Something that a command did, in a form that every replica repeats alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect<'a> {
+    /// The key holds this string and this expiry, whatever it held before.
+    Set { key: Key<'a>, value: &'a [u8], expire: Option<UnixMillis> },
+    /// The existing key has this expiry.
+    SetExpire { key: Key<'a>, expire: Option<UnixMillis> },
+    /// The existing string is longer by this tail.
+    Append { key: Key<'a>, tail: &'a [u8] },
+    /// The existing string holds these bytes from this offset, with zeros in a gap.
+    SetRange { key: Key<'a>, offset: u64, bytes: &'a [u8] },
+    /// The existing key is gone.
+    Del { key: Key<'a> },
+    /// `to` holds what the existing `from` holds, expiry included.
+    Copy { from: Key<'a>, to: Key<'a> },
+    /// `to` holds what the existing `from` held, expiry included, and `from` is gone.
+    Rename { from: Key<'a>, to: Key<'a> },
+    /// No key is left.
+    FlushAll,
+    /// The first record of an epoch.
+    EpochStart { epoch: Epoch },
+    /// The primary froze a version that contains exactly the records before and this one.
+    Cut,
+}
+
+const TAG_SET: u8 = 1;
+const TAG_SET_EXPIRING: u8 = 2;
+const TAG_EXPIRE: u8 = 3;
+const TAG_PERSIST: u8 = 4;
+const TAG_APPEND: u8 = 5;
+const TAG_SET_RANGE: u8 = 6;
+const TAG_DEL: u8 = 7;
+const TAG_COPY: u8 = 8;
+const TAG_RENAME: u8 = 9;
+const TAG_FLUSH_ALL: u8 = 10;
+const TAG_EPOCH_START: u8 = 11;
+const TAG_CUT: u8 = 12;
+
+/// Why bytes are not a record. Every replica that reads the same bytes fails alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// It holds no effect.
+    #[error("it is empty")]
+    Empty,
+    /// It ends within an effect.
+    #[error("it ends within an effect")]
+    Truncated,
+    /// This program knows no such effect.
+    #[error("unknown effect {0}: the log was written by a newer version")]
+    UnknownTag(u8),
+    /// A number in a form that is never written.
+    #[error("a number is malformed")]
+    Number,
+    /// A key or a value longer than any can be.
+    #[error("a key or value is longer than the limit")]
+    TooLong,
+}
+
+impl<'a> Effect<'a> {
+    /// The keys that it touches; all of them if it is [`Effect::FlushAll`].
+    #[inline]
+    pub(crate) fn keys(&self) -> [Option<Key<'a>>; 2] {
+        match *self {
+            Effect::Set { key, .. }
+            | Effect::SetExpire { key, .. }
+            | Effect::Append { key, .. }
+            | Effect::SetRange { key, .. }
+            | Effect::Del { key } => [Some(key), None],
+            Effect::Copy { from, to } | Effect::Rename { from, to } => [Some(from), Some(to)],
+            Effect::FlushAll | Effect::EpochStart { .. } | Effect::Cut => [None, None],
+        }
+    }
+
+    /// No fewer bytes than [`Effect::encode`] adds.
+    #[inline]
+    pub(crate) fn bytes_max(&self) -> usize {
+        const NUMBERS: usize = 32;
+        let payload = match *self {
+            Effect::Set { value, .. } => value.len(),
+            Effect::Append { tail, .. } => tail.len(),
+            Effect::SetRange { bytes, .. } => bytes.len(),
+            _ => 0,
+        };
+        let keys: usize = self.keys().iter().flatten().map(|key| key.bytes.len()).sum();
+        NUMBERS + keys + payload
+    }
+
+    /// Appends the effect's bytes to `out`.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Effect::Set { key, value, expire: None } => put_pair(out, TAG_SET, key.bytes, value),
+            Effect::Set { key, value, expire: Some(at) } => {
+                out.reserve(value.len() + key.bytes.len() + 24);
+                out.push(TAG_SET_EXPIRING);
+                put_time(out, at);
+                put_bytes(out, key.bytes);
+                put_bytes(out, value);
+            }
+            Effect::SetExpire { key, expire: Some(at) } => {
+                out.push(TAG_EXPIRE);
+                put_time(out, at);
+                put_bytes(out, key.bytes);
+            }
+            Effect::SetExpire { key, expire: None } => {
+                out.push(TAG_PERSIST);
+                put_bytes(out, key.bytes);
+            }
+            Effect::Append { key, tail } => put_pair(out, TAG_APPEND, key.bytes, tail),
+            Effect::SetRange { key, offset, bytes } => {
+                out.push(TAG_SET_RANGE);
+                put_number(out, offset);
+                put_bytes(out, key.bytes);
+                put_bytes(out, bytes);
+            }
+            Effect::Del { key } => {
+                out.push(TAG_DEL);
+                put_bytes(out, key.bytes);
+            }
+            Effect::Copy { from, to } => put_pair(out, TAG_COPY, from.bytes, to.bytes),
+            Effect::Rename { from, to } => put_pair(out, TAG_RENAME, from.bytes, to.bytes),
+            Effect::FlushAll => out.push(TAG_FLUSH_ALL),
+            Effect::EpochStart { epoch } => {
+                out.push(TAG_EPOCH_START);
+                out.extend_from_slice(&epoch.0.to_le_bytes());
+            }
+            Effect::Cut => out.push(TAG_CUT),
+        }
+    }
+}
+
+fn put_pair(out: &mut Vec<u8>, tag: u8, first: &[u8], second: &[u8]) {
+    out.reserve(first.len() + second.len() + 16);
+    out.push(tag);
+    put_bytes(out, first);
+    put_bytes(out, second);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn put_time(out: &mut Vec<u8>, at: UnixMillis) {
+    out.extend_from_slice(&at.0.to_le_bytes());
+}
+
+fn put_number(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Reads the effects of one record; stops after the first error.
+#[derive(Debug, Clone)]
+pub(crate) struct Effects<'a> {
+    rest: &'a [u8],
+    hasher: KeyHasher,
+    begun: bool,
+}
+
+impl<'a> Effects<'a> {
+    /// The effects in `record`, their keys hashed by `hasher`.
+    pub(crate) fn new(record: &'a [u8], hasher: KeyHasher) -> Effects<'a> {
+        Effects { rest: record, hasher, begun: false }
+    }
+
+    fn effect(&mut self) -> Result<Effect<'a>, RecordError> {
+        Ok(match self.byte()? {
+            TAG_SET => Effect::Set { key: self.key()?, value: self.value()?, expire: None },
+            TAG_SET_EXPIRING => {
+                let expire = Some(self.time()?);
+                Effect::Set { key: self.key()?, value: self.value()?, expire }
+            }
+            TAG_EXPIRE => {
+                let expire = Some(self.time()?);
+                Effect::SetExpire { key: self.key()?, expire }
+            }
+            TAG_PERSIST => Effect::SetExpire { key: self.key()?, expire: None },
+            TAG_APPEND => Effect::Append { key: self.key()?, tail: self.value()? },
+            TAG_SET_RANGE => self.set_range()?,
+            TAG_DEL => Effect::Del { key: self.key()? },
+            TAG_COPY => Effect::Copy { from: self.key()?, to: self.key()? },
+            TAG_RENAME => Effect::Rename { from: self.key()?, to: self.key()? },
+            TAG_FLUSH_ALL => Effect::FlushAll,
+            TAG_EPOCH_START => Effect::EpochStart { epoch: Epoch(self.fixed()?) },
+            TAG_CUT => Effect::Cut,
+            tag => return Err(RecordError::UnknownTag(tag)),
+        })
+    }
+
+    fn set_range(&mut self) -> Result<Effect<'a>, RecordError> {
+        let offset = self.number()?;
+        let effect = Effect::SetRange { key: self.key()?, offset, bytes: self.value()? };
+        match effect {
+            Effect::SetRange { bytes, .. } if offset > VALUE_BYTES_MAX - bytes.len() as u64 => {
+                Err(RecordError::TooLong)
+            }
+            effect => Ok(effect),
+        }
+    }
+
+    fn key(&mut self) -> Result<Key<'a>, RecordError> {
+        let bytes = self.bytes(KEY_BYTES_MAX as u64)?;
+        Ok(self.hasher.key(bytes))
+    }
+
+    fn value(&mut self) -> Result<&'a [u8], RecordError> {
+        self.bytes(VALUE_BYTES_MAX)
+    }
+
+    fn bytes(&mut self, max: u64) -> Result<&'a [u8], RecordError> {
+        let len = self.number()?;
+        if len > max {
+            return Err(RecordError::TooLong);
+        }
+        let (bytes, rest) = self.rest.split_at_checked(len as usize).ok_or(RecordError::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    fn time(&mut self) -> Result<UnixMillis, RecordError> {
+        self.fixed().map(UnixMillis)
+    }
+
+    fn fixed(&mut self) -> Result<u64, RecordError> {
+        let (bytes, rest) = self.rest.split_first_chunk::<8>().ok_or(RecordError::Truncated)?;
+        self.rest = rest;
+        Ok(u64::from_le_bytes(*bytes))
+    }
+
+    fn number(&mut self) -> Result<u64, RecordError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits || (byte == 0 && shift > 0) {
+                return Err(RecordError::Number);
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(RecordError::Number)
+    }
+
+    fn byte(&mut self) -> Result<u8, RecordError> {
+        let (byte, rest) = self.rest.split_first().ok_or(RecordError::Truncated)?;
+        self.rest = rest;
+        Ok(*byte)
+    }
+}
+
+impl<'a> Iterator for Effects<'a> {
+    type Item = Result<Effect<'a>, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            let empty = !std::mem::replace(&mut self.begun, true);
+            return empty.then_some(Err(RecordError::Empty));
+        }
+        self.begun = true;
+        let effect = self.effect();
+        if effect.is_err() {
+            self.rest = &[];
+        }
+        Some(effect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HASHER: KeyHasher = KeyHasher::new(7);
+
+    fn read(bytes: &[u8]) -> Result<Vec<Effect<'_>>, RecordError> {
+        Effects::new(bytes, HASHER).collect()
+    }
+
+    fn golden() -> Vec<(Effect<'static>, &'static [u8])> {
+        let (k, to) = (HASHER.key(b"key"), HASHER.key(b"to"));
+        let at = Some(UnixMillis(0x0102_0304_0506_0708));
+        vec![
+            (Effect::Set { key: k, value: b"v", expire: None }, b"\x01\x03key\x01v"),
+            (Effect::Set { key: k, value: b"", expire: at }, b"\x02\x08\x07\x06\x05\x04\x03\x02\x01\x03key\x00"),
+            (Effect::SetExpire { key: k, expire: at }, b"\x03\x08\x07\x06\x05\x04\x03\x02\x01\x03key"),
+            (Effect::SetExpire { key: k, expire: None }, b"\x04\x03key"),
+            (Effect::Append { key: k, tail: b"xy" }, b"\x05\x03key\x02xy"),
+            (Effect::SetRange { key: k, offset: 300, bytes: b"z" }, b"\x06\xac\x02\x03key\x01z"),
+            (Effect::Del { key: k }, b"\x07\x03key"),
+            (Effect::Copy { from: k, to }, b"\x08\x03key\x02to"),
+            (Effect::Rename { from: k, to }, b"\x09\x03key\x02to"),
+            (Effect::FlushAll, b"\x0a"),
+            (Effect::EpochStart { epoch: Epoch(5) }, b"\x0b\x05\x00\x00\x00\x00\x00\x00\x00"),
+            (Effect::Cut, b"\x0c"),
+        ]
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let mut all = Vec::new();
+        for (effect, bytes) in golden() {
+            let mut out = Vec::new();
+            effect.encode(&mut out);
+            assert_eq!(out, bytes, "{effect:?}");
+            assert!(out.len() <= effect.bytes_max());
+            assert_eq!(read(bytes), Ok(vec![effect]));
+            all.extend_from_slice(bytes);
+        }
+        let effects: Vec<_> = golden().into_iter().map(|(effect, _)| effect).collect();
+        assert_eq!(read(&all), Ok(effects), "effects stand back to back in one record");
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        for (effect, bytes) in golden() {
+            for end in 0..bytes.len() {
+                assert!(read(&bytes[..end]).is_err(), "{effect:?} cut at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_never_written_is_refused() {
+        let cases: &[(&[u8], RecordError)] = &[
+            (b"", RecordError::Empty),
+            (b"\x00", RecordError::UnknownTag(0)),
+            (b"\x0d", RecordError::UnknownTag(13)),
+            (b"\x0c\xff", RecordError::UnknownTag(255)),
+            (b"\x07\x83\x00key", RecordError::Number),
+            (b"\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", RecordError::Number),
+            (b"\x07\x81\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", RecordError::Number),
+            (b"\x07\x81\x40", RecordError::TooLong),
+            (b"\x01\x01k\x81\x80\x80\x80\x02", RecordError::TooLong),
+            (b"\x06\xff\xff\xff\xff\x01\x01k\x02xy", RecordError::TooLong),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(read(bytes), Err(*error), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(effects) = read(&bytes) {
+                let mut again = Vec::new();
+                effects.iter().for_each(|effect| effect.encode(&mut again));
+                prop_assert_eq!(again, bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The superblock: page 0 of every shard.
+//!
+//! ```text
+//!   0  page type u8 = 1, zero u8, layout version u16, magic u32
+//!   8  hash seed u64
+//!  16  keys u64
+//!  24  keys with an expiry u64
+//!  32  directory depth u32 (the directory has 2^depth entries, 0..=22)
+//!  36  segments u32
+//!  40  root page of the expiry index u32 (0: none)
+//!  44  height of the expiry index u32 (0: none, 1: the root is a leaf)
+//!  64  first page with a free slot, by size class: 64 x u32 (0: none)
+//! 4096 directory pages: 1024 x u32 (0: none)
+//! ```
+
+use crate::arena::{Arena, Page, Pages};
+use crate::ids::PageId;
+
+use super::PageType;
+
+pub(crate) const ROOT: PageId = PageId(0);
+
+const MAGIC: u32 = u32::from_le_bytes(*b"TNSH");
+const LAYOUT_VERSION: u16 = 1;
+
+/// Size classes that the superblock has room for.
+pub(crate) const CLASSES_MAX: usize = 64;
+
+/// Entries of the largest directory are 2 to this power: as many segments as a shard has pages.
+pub(crate) const DEPTH_MAX: u32 = 22;
+
+const TYPE: usize = 0;
+const VERSION: usize = 2;
+const MAGIC_AT: usize = 4;
+const SEED: usize = 8;
+const KEYS: usize = 16;
+const EXPIRING: usize = 24;
+const DEPTH: usize = 32;
+const SEGMENTS: usize = 36;
+const EXPIRY_ROOT: usize = 40;
+const EXPIRY_HEIGHT: usize = 44;
+const PARTIAL: usize = 64;
+const DIRECTORY: usize = 4096;
+/// Directory pages that the superblock has room for.
+pub(crate) const DIRECTORY_PAGES_MAX: usize = 1024;
+
+/// Makes page 0 of an empty arena.
+pub(crate) fn create(arena: &mut Arena, hash_seed: u64) {
+    let page = arena.allocate();
+    assert!(page == ROOT, "the superblock is the first page of a shard");
+    let root = arena.page_mut(ROOT);
+    root.put_u8(TYPE, PageType::Root as u8);
+    root.put_u16(VERSION, LAYOUT_VERSION);
+    root.put_u32(MAGIC_AT, MAGIC);
+    root.put_u64(SEED, hash_seed);
+}
+
+/// Checks what stands at fixed places; the counts are checked against the structures later.
+pub(crate) fn check(root: &Page) -> Result<(), &'static str> {
+    if root.u8_at(TYPE) != PageType::Root as u8 || root.u32_at(MAGIC_AT) != MAGIC {
+        return Err("page 0 is not a superblock");
+    }
+    if root.u16_at(VERSION) != LAYOUT_VERSION {
+        return Err("the superblock has an unknown layout version");
+    }
+    if root.u32_at(DEPTH) > DEPTH_MAX {
+        return Err("the directory is too deep");
+    }
+    Ok(())
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $get:ident, $put:ident: $type:ty = $read:ident / $write:ident at $offset:expr;)+) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub(crate) fn $get(pages: &impl Pages) -> $type {
+            pages.page(ROOT).$read($offset)
+        }
+
+        #[inline]
+        pub(crate) fn $put(arena: &mut Arena, value: $type) {
+            arena.page_mut(ROOT).$write($offset, value);
+        }
+    )+};
+}
+
+fields! {
+    /// Number of keys.
+    keys, put_keys: u64 = u64_at / put_u64 at KEYS;
+    /// Number of keys that have an expiry.
+    expiring, put_expiring: u64 = u64_at / put_u64 at EXPIRING;
+    /// Bits of the hash that the directory is addressed by.
+    depth, put_depth: u32 = u32_at / put_u32 at DEPTH;
+    /// Number of index segments.
+    segments, put_segments: u32 = u32_at / put_u32 at SEGMENTS;
+    /// Page of the expiry index's root, 0 if there is none.
+    expiry_root, put_expiry_root: u32 = u32_at / put_u32 at EXPIRY_ROOT;
+    /// Levels of the expiry index.
+    expiry_height, put_expiry_height: u32 = u32_at / put_u32 at EXPIRY_HEIGHT;
+}
+
+pub(crate) fn hash_seed(pages: &impl Pages) -> u64 {
+    pages.page(ROOT).u64_at(SEED)
+}
+
+/// First slab page of `class` with a free slot.
+#[inline]
+pub(crate) fn partial(pages: &impl Pages, class: usize) -> Option<PageId> {
+    some_page(pages.page(ROOT).u32_at(PARTIAL + 4 * class))
+}
+
+pub(crate) fn put_partial(arena: &mut Arena, class: usize, page: Option<PageId>) {
+    arena.page_mut(ROOT).put_u32(PARTIAL + 4 * class, page_or_zero(page));
+}
+
+/// The `index`th page of the directory.
+#[inline]
+pub(crate) fn directory_page(pages: &impl Pages, index: usize) -> Option<PageId> {
+    debug_assert!(index < DIRECTORY_PAGES_MAX);
+    some_page(pages.page(ROOT).u32_at(DIRECTORY + 4 * index))
+}
+
+pub(crate) fn put_directory_page(arena: &mut Arena, index: usize, page: PageId) {
+    arena.page_mut(ROOT).put_u32(DIRECTORY + 4 * index, page.0);
+}
+
+/// Page numbers in pages: 0 (the superblock) means none.
+#[inline]
+pub(crate) const fn some_page(number: u32) -> Option<PageId> {
+    if number == 0 { None } else { Some(PageId(number)) }
+}
+
+#[inline]
+pub(crate) fn page_or_zero(page: Option<PageId>) -> u32 {
+    page.map_or(0, |page| page.0)
+}

@@ -1,0 +1,253 @@
+//! The record allocator: pages cut into slots of one size class, chained by class while they have room.
+//!
+//! ```text
+//!   0  page type u8 = 4, class u8, slots in use u16
+//!   4  first free slot's granule u16 (0: none), slots ever used u16
+//!   8  next page of the class with room u32, previous one u32 (0: none)
+//!  16  reserved, zero
+//!  32  slots; a free slot's first two bytes are the granule of the next free one
+//! ```
+//!
+//! Allocation takes the first page of the class with room, its newest free slot first, then its first never used one. A page
+//! that gets empty is given back unless it is the only one of its class with room, which would swing at a border.
+//! Sizes up to 256 B are exact in granules, larger ones are what divides a page well: at most 1/8 is lost up to 2 KiB.
+
+use crate::arena::{Arena, GRANULE_BYTES, GRANULES_PER_PAGE, Page, Pages, Ref};
+use crate::ids::PageId;
+
+use super::PageType;
+use super::root;
+
+const TYPE: usize = 0;
+const CLASS: usize = 1;
+const USED: usize = 2;
+const FREE: usize = 4;
+const FRESH: usize = 6;
+const NEXT: usize = 8;
+const PREVIOUS: usize = 12;
+const HEADER_GRANULES: usize = 2;
+
+const SLOT_GRANULES: usize = GRANULES_PER_PAGE - HEADER_GRANULES;
+
+/// Largest slot in bytes.
+pub(crate) const SLOT_BYTES_MAX: usize = SLOT_GRANULES * GRANULE_BYTES;
+
+/// Slots a page of the classes above 16 granules; each class is as large as that number allows.
+const SLOTS_OF_LARGE: [usize; 27] =
+    [56, 51, 46, 42, 39, 36, 31, 28, 25, 22, 20, 18, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1];
+
+/// Number of size classes.
+pub(crate) const CLASSES: usize = 16 + SLOTS_OF_LARGE.len();
+
+const _: () = assert!(CLASSES <= root::CLASSES_MAX);
+
+/// Granules of a slot, by class.
+const GRANULES: [u16; CLASSES] = {
+    let mut granules = [0; CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        granules[class] =
+            if class < 16 { class as u16 + 1 } else { (SLOT_GRANULES / SLOTS_OF_LARGE[class - 16]) as u16 };
+        assert!(class == 0 || granules[class] > granules[class - 1]);
+        class += 1;
+    }
+    granules
+};
+
+/// Smallest class with room for a number of granules.
+const CLASS_OF: [u8; SLOT_GRANULES + 1] = {
+    let mut table = [0; SLOT_GRANULES + 1];
+    let (mut granules, mut class) = (0, 0);
+    while granules <= SLOT_GRANULES {
+        if granules > GRANULES[class] as usize {
+            class += 1;
+        }
+        table[granules] = class as u8;
+        granules += 1;
+    }
+    table
+};
+
+/// The class of `bytes`, at most [`SLOT_BYTES_MAX`].
+#[inline]
+pub(crate) fn class_of(bytes: usize) -> usize {
+    CLASS_OF[bytes.div_ceil(GRANULE_BYTES)] as usize
+}
+
+/// Bytes of a slot of `class`.
+#[inline]
+pub(crate) fn slot_bytes(class: usize) -> usize {
+    GRANULES[class] as usize * GRANULE_BYTES
+}
+
+fn slots_per_page(class: usize) -> usize {
+    SLOT_GRANULES / GRANULES[class] as usize
+}
+
+/// A slot for `bytes`, whose content is whatever was there.
+pub(crate) fn allocate(arena: &mut Arena, bytes: usize) -> Ref {
+    let class = class_of(bytes);
+    let id = match root::partial(arena, class) {
+        Some(id) => id,
+        None => add_page(arena, class),
+    };
+    let page = arena.page_mut(id);
+    let used = page.u16_at(USED) + 1;
+    page.put_u16(USED, used);
+    let free = page.u16_at(FREE) as usize;
+    let granule = if free != 0 {
+        let next = page.u16_at(free * GRANULE_BYTES);
+        page.put_u16(FREE, next);
+        free
+    } else {
+        let fresh = page.u16_at(FRESH);
+        page.put_u16(FRESH, fresh + 1);
+        HEADER_GRANULES + fresh as usize * GRANULES[class] as usize
+    };
+    if used as usize == slots_per_page(class) {
+        unlink(arena, id, class);
+    }
+    Ref::new(id, granule)
+}
+
+/// Gives the slot at `at` back.
+pub(crate) fn free(arena: &mut Arena, at: Ref) {
+    let id = at.page();
+    let page = arena.page_mut(id);
+    assert!(page.u8_at(TYPE) == PageType::Slab as u8, "a freed slot lies in a slab page");
+    let class = page.u8_at(CLASS) as usize;
+    let used = page.u16_at(USED) - 1;
+    page.put_u16(USED, used);
+    let first = page.u16_at(FREE);
+    page.put_u16(at.offset(), first);
+    page.put_u16(FREE, at.granule() as u16);
+    let (next, previous) = (page.u32_at(NEXT), page.u32_at(PREVIOUS));
+    if used as usize + 1 == slots_per_page(class) {
+        // One slot a page: it went from full to empty. It is kept if it is the only one with room, as below.
+        if used == 0 && root::partial(arena, class).is_some() {
+            arena.free(id);
+        } else {
+            link(arena, id, class);
+        }
+    } else if used == 0 && (next != 0 || previous != 0) {
+        unlink(arena, id, class);
+        arena.free(id);
+    }
+}
+
+/// Bytes of the slot at `at`.
+#[inline]
+pub(crate) fn capacity(pages: &impl Pages, at: Ref) -> usize {
+    slot_bytes(pages.page(at.page()).u8_at(CLASS) as usize)
+}
+
+fn add_page(arena: &mut Arena, class: usize) -> PageId {
+    let id = arena.allocate();
+    let page = arena.page_mut(id);
+    page.put_u8(TYPE, PageType::Slab as u8);
+    page.put_u8(CLASS, class as u8);
+    link(arena, id, class);
+    id
+}
+
+/// Puts a page at the head of its class's chain.
+fn link(arena: &mut Arena, id: PageId, class: usize) {
+    let next = root::partial(arena, class);
+    let page = arena.page_mut(id);
+    page.put_u32(NEXT, root::page_or_zero(next));
+    page.put_u32(PREVIOUS, 0);
+    if let Some(next) = next {
+        arena.page_mut(next).put_u32(PREVIOUS, id.0);
+    }
+    root::put_partial(arena, class, Some(id));
+}
+
+fn unlink(arena: &mut Arena, id: PageId, class: usize) {
+    let page = arena.page_mut(id);
+    let (next, previous) = (root::some_page(page.u32_at(NEXT)), root::some_page(page.u32_at(PREVIOUS)));
+    page.put_u32(NEXT, 0);
+    page.put_u32(PREVIOUS, 0);
+    if let Some(next) = next {
+        arena.page_mut(next).put_u32(PREVIOUS, root::page_or_zero(previous));
+    }
+    match previous {
+        Some(previous) => arena.page_mut(previous).put_u32(NEXT, root::page_or_zero(next)),
+        None => root::put_partial(arena, class, next),
+    }
+}
+
+/// A slab page's header, for the verification of an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) class: usize,
+    pub(crate) used: usize,
+    pub(crate) next: Option<PageId>,
+    pub(crate) previous: Option<PageId>,
+}
+
+impl Header {
+    /// Reads and checks a header in itself.
+    pub(crate) fn read(page: &Page) -> Result<Header, &'static str> {
+        let class = page.u8_at(CLASS) as usize;
+        if page.u8_at(TYPE) != PageType::Slab as u8 || class >= CLASSES {
+            return Err("a page of records is not one");
+        }
+        let (used, fresh) = (page.u16_at(USED) as usize, page.u16_at(FRESH) as usize);
+        if used > fresh || fresh > slots_per_page(class) {
+            return Err("a page of records counts more slots than it has");
+        }
+        let (next, previous) = (root::some_page(page.u32_at(NEXT)), root::some_page(page.u32_at(PREVIOUS)));
+        Ok(Header { class, used, next, previous })
+    }
+
+    /// Whether all slots are in use: such a page is in no chain.
+    pub(crate) fn is_full(self) -> bool {
+        self.used == slots_per_page(self.class)
+    }
+}
+
+/// Number of the slot at byte `offset`, if one that was ever used starts there.
+pub(crate) fn slot_index(page: &Page, offset: usize) -> Option<usize> {
+    let size = slot_bytes(page.u8_at(CLASS) as usize);
+    let from = offset.checked_sub(HEADER_GRANULES * GRANULE_BYTES)?;
+    let index = from / size;
+    (from % size == 0 && index < page.u16_at(FRESH) as usize).then_some(index)
+}
+
+/// Walks the chain of free slots, telling `visit` each one's number; it answers false to stop with an error.
+pub(crate) fn walk_free(page: &Page, mut visit: impl FnMut(usize) -> bool) -> Result<(), &'static str> {
+    let mut granule = page.u16_at(FREE) as usize;
+    let mut left = page.u16_at(FRESH) as usize - page.u16_at(USED) as usize;
+    while granule != 0 {
+        if granule >= GRANULES_PER_PAGE || left == 0 {
+            return Err("a chain of free slots leads astray");
+        }
+        let Some(index) = slot_index(page, granule * GRANULE_BYTES) else {
+            return Err("a chain of free slots leads astray");
+        };
+        if !visit(index) {
+            return Err("a free slot is in use");
+        }
+        left -= 1;
+        granule = page.u16_at(granule * GRANULE_BYTES) as usize;
+    }
+    if left == 0 { Ok(()) } else { Err("a chain of free slots is too short") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_fit_tightly() {
+        for bytes in 1..=SLOT_BYTES_MAX {
+            let class = class_of(bytes);
+            assert!(slot_bytes(class) >= bytes);
+            assert!(class == 0 || slot_bytes(class - 1) < bytes);
+            if (256..2048).contains(&bytes) {
+                assert!(slot_bytes(class) - bytes < slot_bytes(class) / 8 + GRANULE_BYTES, "{bytes}");
+            }
+        }
+        assert_eq!((slot_bytes(0), slot_bytes(CLASSES - 1)), (16, SLOT_BYTES_MAX));
+    }
+}

@@ -1,0 +1,11 @@
+//! Records and values: what a slot of the allocator holds.
+//!
+//! A record has a header, the key, and the value: in line if both fit into a slot, else as the root of a page list
+//! (`paged`). Which one follows from the lengths alone, so the same content always has the same form.
+
+pub(crate) mod paged;
+pub(crate) mod record;
+mod view;
+
+pub use record::Kind;
+pub use view::ValueView;

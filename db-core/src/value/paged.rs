@@ -1,0 +1,293 @@
+//! Values that do not fit into a slot: full pages, and a slot for what is left over.
+//!
+//! The root stands in the record, after the key:
+//!
+//! ```text
+//!   0  length u64
+//!   8  slot of the tail u32 (0: none)
+//!  12  up to 64 page numbers u32: of the pages themselves if they are at most 64 (1 MiB), else of list pages,
+//!      each an array of 4096 page numbers
+//! ```
+//!
+//! How many pages, lists and tail bytes there are follows from the length alone. A tail above half a slot takes a page of its
+//! own, which costs the same. Bytes of a page or slot beyond the length are zero if they are in a page; in a slot they are
+//! whatever was there, so growing fills them.
+
+use crate::arena::{Arena, PAGE_BYTES, Pages, Ref};
+use crate::ids::PageId;
+use crate::limits::VALUE_BYTES_MAX;
+use crate::structure::slab::{self, SLOT_BYTES_MAX};
+
+const LEN: usize = 0;
+const TAIL: usize = 8;
+const IDS: usize = 12;
+
+/// Page numbers that a root has room for.
+const ROOT_IDS_MAX: usize = 64;
+const LIST_IDS: usize = PAGE_BYTES / 4;
+const TAIL_BYTES_MAX: u64 = SLOT_BYTES_MAX as u64 / 2;
+
+/// Longest root in bytes.
+pub(crate) const ROOT_BYTES_MAX: usize = IDS + 4 * ROOT_IDS_MAX;
+
+const _: () = assert!(VALUE_BYTES_MAX <= (ROOT_IDS_MAX * LIST_IDS * PAGE_BYTES) as u64);
+
+/// Pages of a value of `len` bytes, the lists not counted.
+fn pages_of(len: u64) -> usize {
+    let full = (len / PAGE_BYTES as u64) as usize;
+    full + usize::from(len % PAGE_BYTES as u64 > TAIL_BYTES_MAX)
+}
+
+/// Bytes in the tail's slot.
+fn tail_of(len: u64) -> usize {
+    let rest = len % PAGE_BYTES as u64;
+    if rest > TAIL_BYTES_MAX { 0 } else { rest as usize }
+}
+
+fn has_lists(pages: usize) -> bool {
+    pages > ROOT_IDS_MAX
+}
+
+/// Page numbers that a root has room for: a root never shrinks as its value grows.
+fn root_ids(pages: usize) -> usize {
+    pages.min(ROOT_IDS_MAX)
+}
+
+fn lists_of(pages: usize) -> usize {
+    if has_lists(pages) { pages.div_ceil(LIST_IDS) } else { 0 }
+}
+
+/// Bytes of the root of a value of `len` bytes.
+pub(crate) fn root_bytes(len: u64) -> usize {
+    IDS + 4 * root_ids(pages_of(len))
+}
+
+/// Pages that growing from `old` to `new` bytes may take, lists and tail included.
+pub(crate) fn pages_to_grow(old: u64, new: u64) -> usize {
+    let (before, after) = (pages_of(old), pages_of(new).max(pages_of(old)));
+    after - before + after.div_ceil(LIST_IDS) + 2
+}
+
+/// Pages that writing `bytes` bytes may copy.
+pub(crate) fn pages_to_write(bytes: usize) -> usize {
+    bytes / PAGE_BYTES + 2
+}
+
+/// A root as read from a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Root<'a> {
+    bytes: &'a [u8],
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(*bytes[at..].first_chunk().expect("a root has its page numbers"))
+}
+
+impl<'a> Root<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub(crate) fn len(self) -> u64 {
+        u64::from_le_bytes(*self.bytes[LEN..].first_chunk().expect("a root has a length"))
+    }
+
+    fn tail(self) -> Ref {
+        Ref(word(self.bytes, TAIL))
+    }
+
+    /// The `index`th page.
+    fn page(self, pages: &(impl Pages + ?Sized), index: usize) -> PageId {
+        if has_lists(pages_of(self.len())) {
+            let list = PageId(word(self.bytes, IDS + 4 * (index / LIST_IDS)));
+            PageId(pages.page(list).u32_at(4 * (index % LIST_IDS)))
+        } else {
+            PageId(word(self.bytes, IDS + 4 * index))
+        }
+    }
+
+    /// The pieces of the value: one a page, then the tail.
+    pub(crate) fn pieces(self) -> usize {
+        pages_of(self.len()) + usize::from(tail_of(self.len()) != 0)
+    }
+
+    /// The `index`th piece; pieces but the last are a page long.
+    pub(crate) fn piece(self, pages: &'a dyn Pages, index: usize) -> &'a [u8] {
+        let len = (self.len() - (index * PAGE_BYTES) as u64).min(PAGE_BYTES as u64) as usize;
+        if index < pages_of(self.len()) {
+            pages.page(self.page(pages, index)).bytes(0, len)
+        } else {
+            pages.page(self.tail().page()).bytes(self.tail().offset(), len)
+        }
+    }
+
+    /// Checks a root that may be damaged: `page` and `slot` say whether a page or slot is in use and of nobody else.
+    pub(crate) fn check(
+        self,
+        pages: &impl Pages,
+        mut page: impl FnMut(PageId) -> bool,
+        mut slot: impl FnMut(Ref, usize) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        if self.bytes.len() < IDS || self.len() > VALUE_BYTES_MAX || self.bytes.len() != root_bytes(self.len()) {
+            return Err("a large value's root has a wrong length");
+        }
+        let count = pages_of(self.len());
+        if !(0..lists_of(count)).all(|list| page(PageId(word(self.bytes, IDS + 4 * list)))) {
+            return Err("a list of a large value's pages is no page of its own");
+        }
+        if !(0..count).all(|index| page(self.page(pages, index))) {
+            return Err("a page of a large value is no page of its own");
+        }
+        match tail_of(self.len()) {
+            0 if self.tail().is_null() => Ok(()),
+            0 => Err("a large value without a tail has one"),
+            bytes => slot(self.tail(), bytes),
+        }
+    }
+}
+
+/// Where a root stands: the record's page and the byte offset within it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RootAt {
+    pub(crate) page: PageId,
+    pub(crate) offset: usize,
+}
+
+impl RootAt {
+    fn u32_at(self, arena: &Arena, at: usize) -> u32 {
+        arena.page(self.page).u32_at(self.offset + at)
+    }
+
+    fn put_u32(self, arena: &mut Arena, at: usize, value: u32) {
+        arena.page_mut(self.page).put_u32(self.offset + at, value);
+    }
+
+    fn len(self, arena: &Arena) -> u64 {
+        arena.page(self.page).u64_at(self.offset + LEN)
+    }
+
+    fn page(self, arena: &Arena, index: usize) -> PageId {
+        let len = self.len(arena);
+        let bytes = arena.page(self.page).bytes(self.offset, root_bytes(len));
+        Root::new(bytes).page(arena, index)
+    }
+}
+
+/// Makes a value of `len` zero bytes; its root has room.
+pub(crate) fn create(arena: &mut Arena, root: RootAt, len: u64) {
+    arena.page_mut(root.page).put_u64(root.offset + LEN, 0);
+    root.put_u32(arena, TAIL, 0);
+    grow(arena, root, len);
+}
+
+/// Makes a value longer, with zero bytes; its root has room for the new length.
+pub(crate) fn grow(arena: &mut Arena, root: RootAt, new: u64) {
+    let old = root.len(arena);
+    let (before, after) = (pages_of(old), pages_of(new));
+    if !has_lists(before) && has_lists(after) {
+        move_to_lists(arena, root, before);
+    }
+    for index in before..after {
+        let id = arena.allocate();
+        put_page(arena, root, index, id, has_lists(after));
+    }
+    arena.page_mut(root.page).put_u64(root.offset + LEN, new);
+    grow_tail(arena, root, tail_of(old), before, after > before, tail_of(new));
+}
+
+fn move_to_lists(arena: &mut Arena, root: RootAt, pages: usize) {
+    let ids: Vec<u32> = (0..pages).map(|index| root.u32_at(arena, IDS + 4 * index)).collect();
+    for (index, id) in ids.into_iter().enumerate() {
+        put_page(arena, root, index, PageId(id), true);
+    }
+}
+
+fn put_page(arena: &mut Arena, root: RootAt, index: usize, id: PageId, lists: bool) {
+    if !lists {
+        root.put_u32(arena, IDS + 4 * index, id.0);
+        return;
+    }
+    let slot = IDS + 4 * (index / LIST_IDS);
+    if index.is_multiple_of(LIST_IDS) {
+        let list = arena.allocate();
+        root.put_u32(arena, slot, list.0);
+    }
+    let list = PageId(root.u32_at(arena, slot));
+    arena.page_mut(list).put_u32(4 * (index % LIST_IDS), id.0);
+}
+
+/// Moves the tail into the page that took its place (`moved`), or to a slot of its new size.
+fn grow_tail(arena: &mut Arena, root: RootAt, old: usize, page_index: usize, moved: bool, new: usize) {
+    let mut there = old;
+    let mut tail = Ref(root.u32_at(arena, TAIL));
+    if moved && old != 0 {
+        let page = root.page(arena, page_index);
+        let (from, to) = arena.page_pair(tail.page(), page);
+        to.bytes_mut(0, old).copy_from_slice(from.bytes(tail.offset(), old));
+        slab::free(arena, tail);
+        (tail, there) = (Ref::NULL, 0);
+    }
+    if new != 0 {
+        tail = resize_slot(arena, tail, there, new);
+        arena.page_mut(tail.page()).bytes_mut(tail.offset() + there, new - there).fill(0);
+    }
+    root.put_u32(arena, TAIL, tail.0);
+}
+
+/// A slot of the class of `new` bytes with the first `keep` bytes of the one at `at` (null: none).
+pub(crate) fn resize_slot(arena: &mut Arena, at: Ref, keep: usize, new: usize) -> Ref {
+    if !at.is_null() && slab::capacity(arena, at) == slab::slot_bytes(slab::class_of(new)) {
+        return at;
+    }
+    let to = slab::allocate(arena, new);
+    if !at.is_null() {
+        copy(arena, at, to, keep);
+        slab::free(arena, at);
+    }
+    to
+}
+
+fn copy(arena: &mut Arena, from: Ref, to: Ref, bytes: usize) {
+    if from.page() == to.page() {
+        arena.page_mut(to.page()).all_mut().copy_within(from.offset()..from.offset() + bytes, to.offset());
+    } else {
+        let (source, target) = arena.page_pair(from.page(), to.page());
+        target.bytes_mut(to.offset(), bytes).copy_from_slice(source.bytes(from.offset(), bytes));
+    }
+}
+
+/// Overwrites from `offset`; the value is long enough. Touches the pages concerned and no other.
+pub(crate) fn write(arena: &mut Arena, root: RootAt, mut offset: u64, mut bytes: &[u8]) {
+    let pages = pages_of(root.len(arena));
+    while !bytes.is_empty() {
+        let (index, within) = ((offset / PAGE_BYTES as u64) as usize, (offset % PAGE_BYTES as u64) as usize);
+        let (now, later) = bytes.split_at(bytes.len().min(PAGE_BYTES - within));
+        let (page, at) = if index < pages {
+            (root.page(arena, index), within)
+        } else {
+            let tail = Ref(root.u32_at(arena, TAIL));
+            (tail.page(), tail.offset() + within)
+        };
+        arena.page_mut(page).bytes_mut(at, now.len()).copy_from_slice(now);
+        offset += now.len() as u64;
+        bytes = later;
+    }
+}
+
+/// Gives all pages and the tail up; the root is void afterwards.
+pub(crate) fn free(arena: &mut Arena, root: RootAt) {
+    let len = root.len(arena);
+    let pages = pages_of(len);
+    for index in 0..pages {
+        let id = root.page(arena, index);
+        arena.free(id);
+    }
+    for list in 0..lists_of(pages) {
+        let id = PageId(root.u32_at(arena, IDS + 4 * list));
+        arena.free(id);
+    }
+    if tail_of(len) != 0 {
+        let tail = Ref(root.u32_at(arena, TAIL));
+        slab::free(arena, tail);
+    }
+}

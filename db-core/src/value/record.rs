@@ -1,0 +1,155 @@
+//! The record: what the index leads to.
+//!
+//! ```text
+//!   0  kind u8 (low 4 bits), flags (bit 4: has an expiry, bit 5: the value is paged)
+//!   1  reserved u8, zero
+//!   2  key length u16
+//!   4  length u16 of what follows the key: the value, or the root of its pages
+//!   6  reserved u16, zero
+//!   8  expiry u64 in Unix milliseconds, if flagged
+//!      key, then value or root, unaligned
+//! ```
+//!
+//! 8 bytes beside key and value: a 16-byte key with a 100-byte value takes a slot of 128.
+
+use crate::arena::{Page, Ref};
+use crate::limits::KEY_BYTES_MAX;
+use crate::structure::slab::SLOT_BYTES_MAX;
+
+use super::paged;
+
+const KIND: usize = 0;
+const KEY_LEN: usize = 2;
+const REST_LEN: usize = 4;
+const EXPIRY: usize = 8;
+const HEADER_BYTES: usize = 8;
+const EXPIRY_BYTES: usize = 8;
+
+const KIND_MASK: u8 = 0x0f;
+const HAS_EXPIRY: u8 = 0x10;
+const IS_PAGED: u8 = 0x20;
+
+const _: () = assert!(HEADER_BYTES + EXPIRY_BYTES + KEY_BYTES_MAX + paged::ROOT_BYTES_MAX <= SLOT_BYTES_MAX);
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A string of bytes.
+    String = 1,
+}
+
+impl Kind {
+    fn from_bits(bits: u8) -> Option<Kind> {
+        (bits == Kind::String as u8).then_some(Kind::String)
+    }
+}
+
+/// A record's header with the places of its parts, as byte offsets within its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) kind: Kind,
+    pub(crate) paged: bool,
+    pub(crate) expiry: Option<u64>,
+    pub(crate) key_at: usize,
+    pub(crate) key_len: usize,
+    pub(crate) rest_at: usize,
+    pub(crate) rest_len: usize,
+}
+
+impl Head {
+    /// The header of the record at `offset`; an error if it is none.
+    #[inline]
+    pub(crate) fn read(page: &Page, offset: usize) -> Result<Head, &'static str> {
+        let first = page.u8_at(offset + KIND);
+        let Some(kind) = Kind::from_bits(first & KIND_MASK) else { return Err("a record is of no known kind") };
+        let has_expiry = first & HAS_EXPIRY != 0;
+        let key_at = offset + HEADER_BYTES + if has_expiry { EXPIRY_BYTES } else { 0 };
+        let key_len = page.u16_at(offset + KEY_LEN) as usize;
+        Ok(Head {
+            kind,
+            paged: first & IS_PAGED != 0,
+            expiry: has_expiry.then(|| page.u64_at(offset + EXPIRY)),
+            key_at,
+            key_len,
+            rest_at: key_at + key_len,
+            rest_len: page.u16_at(offset + REST_LEN) as usize,
+        })
+    }
+
+    /// The header of a record of our own.
+    #[inline]
+    pub(crate) fn of(page: &Page, at: Ref) -> Head {
+        Head::read(page, at.offset()).expect("the index leads to records")
+    }
+
+    pub(crate) fn key<'a>(&self, page: &'a Page) -> &'a [u8] {
+        page.bytes(self.key_at, self.key_len)
+    }
+
+    pub(crate) fn rest<'a>(&self, page: &'a Page) -> &'a [u8] {
+        page.bytes(self.rest_at, self.rest_len)
+    }
+}
+
+/// Whether the record at `at` is that of `key`.
+#[inline]
+pub(crate) fn is_of(page: &Page, at: Ref, key: &[u8]) -> bool {
+    let offset = at.offset();
+    let head: &[u8; HEADER_BYTES] = page.array(offset);
+    if u16::from_le_bytes([head[KEY_LEN], head[KEY_LEN + 1]]) as usize != key.len() {
+        return false;
+    }
+    let key_at = offset + HEADER_BYTES + if head[KIND] & HAS_EXPIRY != 0 { EXPIRY_BYTES } else { 0 };
+    page.bytes(key_at, key.len()) == key
+}
+
+/// The form that a value of a length takes beside a key of a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) paged: bool,
+    /// Bytes after the key.
+    pub(crate) rest_len: usize,
+}
+
+impl Form {
+    #[inline]
+    pub(crate) fn of(key_len: usize, value_len: u64) -> Form {
+        // The expiry counts whether it is there or not: coming and going it never changes the form.
+        let paged = value_len > (SLOT_BYTES_MAX - HEADER_BYTES - EXPIRY_BYTES - key_len) as u64;
+        Form { paged, rest_len: if paged { paged::root_bytes(value_len) } else { value_len as usize } }
+    }
+
+    /// Bytes of the whole record.
+    #[inline]
+    pub(crate) fn record_bytes(self, key_len: usize, has_expiry: bool) -> usize {
+        HEADER_BYTES + if has_expiry { EXPIRY_BYTES } else { 0 } + key_len + self.rest_len
+    }
+}
+
+/// Writes header and key; the rest is left as it is.
+#[inline]
+pub(crate) fn write_head(page: &mut Page, at: Ref, kind: Kind, form: Form, key: &[u8], expiry: Option<u64>) -> Head {
+    let offset = at.offset();
+    let flags = if expiry.is_some() { HAS_EXPIRY } else { 0 } | if form.paged { IS_PAGED } else { 0 };
+    let head: &mut [u8; HEADER_BYTES] = page.array_mut(offset);
+    head.fill(0);
+    head[KIND] = kind as u8 | flags;
+    head[KEY_LEN..KEY_LEN + 2].copy_from_slice(&(key.len() as u16).to_le_bytes());
+    head[REST_LEN..REST_LEN + 2].copy_from_slice(&(form.rest_len as u16).to_le_bytes());
+    let mut key_at = offset + HEADER_BYTES;
+    if let Some(expiry) = expiry {
+        page.put_u64(offset + EXPIRY, expiry);
+        key_at += EXPIRY_BYTES;
+    }
+    page.bytes_mut(key_at, key.len()).copy_from_slice(key);
+    Head {
+        kind,
+        paged: form.paged,
+        expiry,
+        key_at,
+        key_len: key.len(),
+        rest_at: key_at + key.len(),
+        rest_len: form.rest_len,
+    }
+}

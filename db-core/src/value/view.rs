@@ -1,0 +1,103 @@
+//! A value as readers see it.
+
+use std::fmt;
+
+use crate::arena::{PAGE_BYTES, Pages};
+
+use super::paged::Root;
+
+/// A string value, in one piece or in pieces of a page.
+#[derive(Clone, Copy)]
+pub struct ValueView<'a> {
+    repr: Repr<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Repr<'a> {
+    Whole(&'a [u8]),
+    Paged(Root<'a>, &'a dyn Pages),
+}
+
+impl fmt::Debug for ValueView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValueView").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> ValueView<'a> {
+    pub(crate) fn whole(bytes: &'a [u8]) -> Self {
+        Self { repr: Repr::Whole(bytes) }
+    }
+
+    pub(crate) fn paged(root: Root<'a>, pages: &'a dyn Pages) -> Self {
+        Self { repr: Repr::Paged(root, pages) }
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self.repr {
+            Repr::Whole(bytes) => bytes.len() as u64,
+            Repr::Paged(root, _) => root.len(),
+        }
+    }
+
+    /// Whether there is no byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pieces in order, each at most a page long; none is empty.
+    pub fn chunks(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.pieces_from(0)
+    }
+
+    /// The value, if it lies in one piece.
+    #[must_use]
+    pub fn as_slice(&self) -> Option<&'a [u8]> {
+        match self.repr {
+            Repr::Whole(bytes) => Some(bytes),
+            Repr::Paged(..) => None,
+        }
+    }
+
+    /// Appends the whole value to `out`.
+    pub fn copy_to(&self, out: &mut Vec<u8>) {
+        self.range(0, self.len(), out);
+    }
+
+    /// Appends the bytes from `start` to before `end` (clipped to the length) to `out`. Reads the pages concerned only.
+    pub fn range(&self, start: u64, end: u64, out: &mut Vec<u8>) {
+        let end = end.min(self.len());
+        if start >= end {
+            return;
+        }
+        let mut left = (end - start) as usize;
+        let mut skip = start;
+        out.reserve(left);
+        if matches!(self.repr, Repr::Paged(..)) {
+            skip = start % PAGE_BYTES as u64;
+        }
+        for piece in self.pieces_from((start / PAGE_BYTES as u64) as usize) {
+            let piece = &piece[skip as usize..];
+            let taken = &piece[..piece.len().min(left)];
+            out.extend_from_slice(taken);
+            (skip, left) = (0, left - taken.len());
+            if left == 0 {
+                return;
+            }
+        }
+    }
+
+    fn pieces_from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (whole, paged) = match self.repr {
+            Repr::Whole(bytes) => (Some(bytes).filter(|bytes| !bytes.is_empty()), None),
+            Repr::Paged(root, pages) => (None, Some((root, pages))),
+        };
+        let paged = paged
+            .into_iter()
+            .flat_map(move |(root, pages)| (first..root.pieces()).map(move |index| root.piece(pages, index)));
+        whole.into_iter().chain(paged)
+    }
+}

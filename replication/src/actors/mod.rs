@@ -1,0 +1,16 @@
+//! The drivers: actors that carry events to the plain state machines and their effects to the world.
+
+pub(crate) mod follower;
+pub(crate) mod link;
+pub(crate) mod sentry;
+pub(crate) mod shipper;
+pub(crate) mod thread;
+pub(crate) mod transfer;
+pub mod vault;
+
+use actix::Message;
+
+/// End at once: the process does too.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Halt;

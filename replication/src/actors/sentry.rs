@@ -1,0 +1,570 @@
+//! Watches over a node's role: drives the role machine, keeps the connection to the vault, and decides when to freeze.
+//!
+//! - *Receives* what its fellow actors have to tell ([`Happened`], [`StreamLost`], `Carried`), what the vault says (answers to
+//!   its own calls, news), and what people ask: [`SwitchOver`], [`Stop`].
+//! - *Ticks*: the machine's own wake-ups (renewals, claims, looks during a hold), and a beat for reports, expiry and images.
+//! - *Fails* never by itself. A silent or lost connection is replaced by a fresh one: after a cut QUIC keeps an old one
+//!   silent beyond the heal. What an old connection still brings is dropped by its number.
+//! - *Drains* as the machine says: hold, wait for the log's end to be durable, release.
+//! - *Cleans up* at the end: says why, halts its fellows, closes the connection. The process ends soon after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle,
+    StreamHandler, WrapFuture,
+};
+use futures_util::stream;
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::Lsn;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::follower::{Follow, Follower, StopFollowing};
+use super::link::Dialer;
+use super::shipper::{Ship, Shipper, StopShipping};
+use super::thread::{Life, on_thread};
+use super::transfer::{Carried, Carry, StopCarrying, Transfer};
+use crate::EVENT;
+use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, MAILBOX_MAX, NEWS_QUEUE_MAX};
+use crate::node::{ImagePlan, Shared};
+use crate::role::{Ask, Effect, End, Event, Machine, Sight, SwitchoverReport};
+use crate::serving::{Permit, Role, Standing};
+use crate::transport::rpc::{ControlClient, RpcError, Welcome};
+use crate::wire::message::{Answer, Progress, Request};
+
+/// Something for the machine.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Happened(pub(crate) Event);
+
+/// A stream of the connection `generation` has ended; `why` is absent if the machine has been told what it means.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct StreamLost {
+    pub(crate) generation: u64,
+    pub(crate) why: Option<String>,
+}
+
+/// Hand the office to a successor.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SwitchoverReport, String>")]
+pub(crate) struct SwitchOver {
+    pub(crate) to: Option<String>,
+}
+
+/// End in good order.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop;
+
+/// The actor; its arbiter also drives the connection to the vault and the shipper.
+pub(crate) struct Sentry {
+    shared: Arc<Shared>,
+    machine: Machine,
+    dialer: Dialer,
+    link: Option<ControlClient>,
+    /// Number of the newest connection or attempt.
+    generation: u64,
+    fellows: Option<Fellows>,
+    wake: Option<(Monotonic, SpawnHandle)>,
+    reporting: bool,
+    report_due: bool,
+    switchover: Option<oneshot::Sender<Result<SwitchoverReport, String>>>,
+    plan: ImagePlan,
+    ended: watch::Sender<Option<End>>,
+    _life: Life,
+}
+
+/// The actors that do as the sentry says.
+struct Fellows {
+    shipper: Addr<Shipper>,
+    follower: Addr<Follower>,
+    transfer: Addr<Transfer>,
+}
+
+impl Sentry {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        machine: Machine,
+        dialer: Dialer,
+        ended: watch::Sender<Option<End>>,
+        life: Life,
+    ) -> Sentry {
+        let plan = ImagePlan::new(shared.options.image_interval, shared.options.image_log_bytes);
+        Sentry {
+            shared,
+            machine,
+            dialer,
+            link: None,
+            generation: 0,
+            fellows: None,
+            wake: None,
+            reporting: false,
+            report_due: false,
+            switchover: None,
+            plan,
+            ended,
+            _life: life,
+        }
+    }
+
+    fn now(&self) -> Monotonic {
+        self.shared.options.clock.monotonic()
+    }
+
+    /// Tells the machine, and does what it wants done.
+    fn on(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let mut effects = Vec::new();
+        self.machine.handle(event, self.now(), &mut effects);
+        for effect in effects {
+            self.act(effect, ctx);
+        }
+        self.set_wake(ctx);
+    }
+
+    fn act(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Publish(standing) => self.publish(&standing),
+            Effect::Ask(ask) => self.ask(ask, ctx),
+            Effect::OpenAppend(epoch) => {
+                if let (Some(client), Some(fellows)) = (&self.link, &self.fellows) {
+                    let order = Ship { client: client.clone(), generation: self.generation, epoch };
+                    self.order(fellows.shipper.try_send(order).is_ok(), ctx);
+                }
+            }
+            Effect::CloseAppend => {
+                let sent = self.fellows.as_ref().is_none_or(|fellows| {
+                    fellows.shipper.try_send(StopShipping).is_ok() & fellows.transfer.try_send(StopCarrying).is_ok()
+                });
+                self.order(sent, ctx);
+            }
+            Effect::StartFollow => {
+                if let (Some(client), Some(fellows)) = (&self.link, &self.fellows) {
+                    let order = Follow { client: client.clone(), generation: self.generation };
+                    self.order(fellows.follower.try_send(order).is_ok(), ctx);
+                }
+            }
+            Effect::StopFollow => {
+                let sent = self.fellows.as_ref().is_none_or(|fellows| fellows.follower.try_send(StopFollowing).is_ok());
+                self.order(sent, ctx);
+            }
+            Effect::BeginEpoch(epoch) => {
+                let lsn = self.shared.engine.begin_epoch(epoch);
+                self.on(Event::Marked { lsn }, ctx);
+            }
+            Effect::Mark => {
+                // A cut is a record like any other, and nobody needs this version.
+                let lsn = self.shared.engine.freeze().cut();
+                self.on(Event::Marked { lsn }, ctx);
+            }
+            Effect::SwitchoverEnded(outcome) => self.switchover_ended(outcome),
+            Effect::TookOver(takeover) => {
+                tracing::info!(target: EVENT, "{}", takeover.words());
+                self.shared.figures.lock().last_takeover = takeover.words();
+                self.plan.took_office(self.now(), self.shared.engine.last());
+            }
+            Effect::End(end) => self.end(end, ctx),
+        }
+    }
+
+    /// An order that a fellow could not take means that it hangs: a fresh connection repeats all orders.
+    fn order(&mut self, sent: bool, ctx: &mut Context<Self>) {
+        if !sent {
+            ctx.notify(StreamLost { generation: self.generation, why: Some("an actor takes no orders".to_owned()) });
+        }
+    }
+
+    fn publish(&mut self, standing: &Standing) {
+        let (engine, serving) = (&self.shared.engine, &self.shared.serving);
+        let before = serving.role();
+        // Whoever may execute must find an engine that writes, and whoever finds that it does not any more must find the hold.
+        if standing.role == Role::Primary && before == Role::HandingOver {
+            engine.resume_epoch();
+        }
+        serving.publish(standing, self.shared.options.clock.monotonic());
+        if standing.role == Role::HandingOver && before != Role::HandingOver {
+            engine.end_epoch();
+        }
+        if standing.role != before {
+            let primary = standing.primary.as_ref().map_or("nobody", |primary| primary.node.as_str());
+            let (was, is, epoch) = (before.word(), standing.role.word(), standing.epoch);
+            tracing::info!("{was} -> {is} (epoch {epoch}, lease with {primary})");
+            if (before, standing.role) == (Role::Joining, Role::Standby) {
+                tracing::info!(target: EVENT, "standby, primary is {primary}");
+            }
+        }
+    }
+
+    fn set_wake(&mut self, ctx: &mut Context<Self>) {
+        let at = self.machine.wake_at();
+        if self.wake.as_ref().map(|(at, _)| *at) == at {
+            return;
+        }
+        if let Some((_, handle)) = self.wake.take() {
+            ctx.cancel_future(handle);
+        }
+        self.wake = at.map(|at| {
+            let handle = ctx.run_later(at.since(self.now()), |sentry, ctx| {
+                sentry.wake = None;
+                let executing = sentry.shared.serving.executing();
+                let last = sentry.shared.engine.last();
+                sentry.on(Event::Tick(Sight { executing, last }), ctx);
+            });
+            (at, handle)
+        });
+    }
+
+    // --- The connection
+
+    fn connect(&mut self, ctx: &mut Context<Self>) {
+        self.generation += 1;
+        let generation = self.generation;
+        let (dialer, hello) = (self.dialer.clone(), self.shared.hello());
+        let (tell, told) = mpsc::channel(NEWS_QUEUE_MAX);
+        let news = stream::unfold(told, move |mut told| async move {
+            told.recv().await.map(|answer| (News { generation, answer }, told))
+        });
+        ctx.add_stream(news);
+        let reach = async move {
+            dialer
+                .until_reached(&hello, false, || {
+                    let tell = tell.clone();
+                    // A full queue loses news; the sentry's own calls then tell it the same, a little later.
+                    move |answer| drop(tell.try_send(answer))
+                })
+                .await
+        };
+        ctx.spawn(reach.into_actor(self).map(move |reached, sentry, ctx| {
+            if let (Ok((client, welcome)), true) = (reached, sentry.generation == generation) {
+                sentry.connected(client, welcome, ctx);
+            }
+        }));
+    }
+
+    fn connected(&mut self, client: ControlClient, welcome: Welcome, ctx: &mut Context<Self>) {
+        tracing::info!(target: EVENT, "connected to the vault (its log is durable to record {})", welcome.durable);
+        let (generation, closed) = (self.generation, client.clone());
+        // Drops its clone when it ends, as it must: the last clone closes the connection.
+        ctx.spawn(async move { closed.closed().await }.into_actor(self).map(move |why, sentry, ctx| {
+            sentry.lose_link(generation, &why, ctx);
+        }));
+        self.link = Some(client);
+        (self.reporting, self.report_due) = (false, false);
+        self.on(Event::Connected { view: welcome.view, length: welcome.lease }, ctx);
+        self.report(ctx);
+    }
+
+    fn lose_link(&mut self, generation: u64, why: &str, ctx: &mut Context<Self>) {
+        if generation != self.generation {
+            return;
+        }
+        let Some(client) = self.link.take() else { return };
+        tracing::warn!(target: EVENT, "connection to the vault lost: {why}");
+        client.close("a fresh connection follows");
+        self.connect(ctx);
+        self.on(Event::Disconnected, ctx);
+    }
+
+    /// Calls the vault. A silent one is taken for lost.
+    fn call(
+        &mut self,
+        request: Request,
+        ctx: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, Monotonic, Option<Answer>, &mut Context<Self>) + 'static,
+    ) {
+        let (generation, sent) = (self.generation, self.now());
+        let Some(client) = self.link.clone() else { return then(self, sent, None, ctx) };
+        let wait = self.machine.times().silence();
+        let call = async move { client.call(request, wait).await };
+        ctx.spawn(call.into_actor(self).map(move |result, sentry, ctx| {
+            if generation != sentry.generation {
+                return;
+            }
+            if matches!(result, Err(RpcError::Late(_))) {
+                sentry.lose_link(generation, "it is silent", ctx);
+            }
+            then(sentry, sent, result.ok(), ctx);
+        }));
+    }
+
+    fn ask(&mut self, ask: Ask, ctx: &mut Context<Self>) {
+        let request = match &ask {
+            Ask::Renew { epoch } => Request::Renew { epoch: epoch.0 },
+            Ask::Claim { seen } => Request::Claim { seen: seen.0 },
+            Ask::HandOver { epoch, successor, at } => {
+                Request::HandOver { epoch: epoch.0, successor: successor.clone(), at: at.0 }
+            }
+            Ask::Release { epoch } => Request::Release { epoch: epoch.0 },
+            Ask::Followers => Request::Report(self.progress()),
+        };
+        self.call(request, ctx, move |sentry, sent, answer, ctx| sentry.answered(ask, sent, answer, ctx));
+    }
+
+    fn answered(&mut self, ask: Ask, sent: Monotonic, answer: Option<Answer>, ctx: &mut Context<Self>) {
+        use tanist_db_core::ids::Epoch;
+        let event = match answer {
+            Some(Answer::Lease(view)) => Event::Lease { ask, sent, view },
+            Some(Answer::Claimed { epoch, sealed }) => {
+                Event::Claimed { epoch: Epoch(epoch), sealed: Lsn(sealed), sent }
+            }
+            Some(Answer::Followers(nodes)) => Event::Followers { sent, nodes },
+            Some(Answer::Fenced { epoch }) => Event::Fenced { epoch: Epoch(epoch) },
+            Some(Answer::Refused { why }) => {
+                tracing::warn!("the vault refuses {ask:?}: {why}");
+                Event::Refused { ask, why }
+            }
+            Some(other) => {
+                tracing::warn!("the vault answers {ask:?} with {other:?}");
+                Event::Unanswered { ask }
+            }
+            None => Event::Unanswered { ask },
+        };
+        let unsettled = matches!(event, Event::Unanswered { ask: Ask::HandOver { .. } });
+        self.on(event, ctx);
+        if unsettled {
+            // Only a fresh connection's first look at the lease settles who holds it.
+            self.lose_link(self.generation, "a hand-over was not answered", ctx);
+        }
+    }
+
+    // --- The beat
+
+    fn progress(&self) -> Progress {
+        let shared = &self.shared;
+        Progress {
+            role: shared.serving.role().word().to_owned(),
+            applied: shared.engine.last().0,
+            durable: shared.serving.durable().0,
+            epoch: shared.serving.epoch().0,
+            last_takeover: shared.figures.lock().last_takeover.clone(),
+        }
+    }
+
+    /// Tells the vault how this node stands; if a report is under way, once it is answered.
+    fn report(&mut self, ctx: &mut Context<Self>) {
+        if self.link.is_none() || self.reporting {
+            self.report_due = self.reporting;
+            return;
+        }
+        (self.reporting, self.report_due) = (true, false);
+        self.call(Request::Report(self.progress()), ctx, |sentry, sent, answer, ctx| {
+            sentry.reporting = false;
+            if let Some(Answer::Followers(nodes)) = answer {
+                sentry.shared.figures.lock().others.clone_from(&nodes);
+                sentry.on(Event::Followers { sent, nodes }, ctx);
+            }
+            if sentry.report_due {
+                sentry.report(ctx);
+            }
+        });
+    }
+
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        self.report(ctx);
+        if self.may_execute() {
+            self.expire(ctx);
+            self.freeze_if_due(ctx);
+        }
+    }
+
+    fn may_execute(&self) -> bool {
+        self.shared.serving.may_execute(self.now()) == Permit::Yes
+    }
+
+    fn expire(&mut self, ctx: &mut Context<Self>) {
+        let deleted = self.shared.engine.expire_due(self.shared.options.clock.unix(), EXPIRE_KEYS_MAX);
+        if deleted >= EXPIRE_KEYS_MAX {
+            ctx.run_later(EXPIRE_PAUSE, |sentry, ctx| {
+                if sentry.may_execute() {
+                    sentry.expire(ctx);
+                }
+            });
+        }
+    }
+
+    fn freeze_if_due(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let log_bytes = self.shared.log_bytes_since_cut();
+        let (Some(client), Some(fellows)) = (self.link.clone(), &self.fellows) else { return };
+        if !self.plan.take_due(now, self.shared.engine.last(), log_bytes) {
+            return;
+        }
+        let version = self.shared.engine.freeze();
+        let pause = self.now().since(now);
+        let (cut, epoch) = (version.cut(), self.machine.epoch());
+        self.shared.note_cut();
+        self.shared.figures.lock().froze(pause);
+        tracing::info!("frozen at record {cut} in {} us; the image is on its way", pause.as_micros());
+        if fellows.transfer.try_send(Carry { version, client, epoch }).is_err() {
+            self.image_failed("the transfer takes no orders", ctx);
+        }
+    }
+
+    fn image_failed(&mut self, why: &str, _: &mut Context<Self>) {
+        tracing::warn!(target: EVENT, "image not stored: {why}");
+        self.shared.figures.lock().images_failed += 1;
+        self.plan.failed(self.now());
+    }
+
+    // --- Ends
+
+    fn switchover_ended(&mut self, outcome: Result<SwitchoverReport, String>) {
+        match &outcome {
+            Ok(report) => {
+                let words = format!(
+                    "handed over to {} with epoch {} after holding for {:.1} ms",
+                    report.successor,
+                    report.epoch,
+                    Duration::from_micros(report.hold_us).as_secs_f64() * 1e3
+                );
+                tracing::info!(target: EVENT, "{words}");
+                self.shared.figures.lock().last_takeover = words;
+            }
+            Err(why) => tracing::warn!(target: EVENT, "no switchover: {why}"),
+        }
+        if let Some(asker) = self.switchover.take() {
+            // Whoever asked may have given up waiting.
+            let _ = asker.send(outcome);
+        }
+    }
+
+    fn end(&mut self, end: End, ctx: &mut Context<Self>) {
+        match &end {
+            End::Stopped => tracing::info!("stopped"),
+            End::Rejoin(why) => tracing::warn!("starting again to rejoin: {why}"),
+            End::Failed(why) => tracing::error!("{why}"),
+        }
+        self.ended.send_replace(Some(end));
+        self.halt(ctx);
+    }
+
+    fn halt(&mut self, ctx: &mut Context<Self>) {
+        if let Some(fellows) = self.fellows.take() {
+            fellows.shipper.do_send(super::Halt);
+            fellows.follower.do_send(super::Halt);
+            fellows.transfer.do_send(super::Halt);
+        }
+        if let Some(client) = self.link.take() {
+            client.close("the process ends");
+        }
+        self.generation += 1;
+        ctx.stop();
+    }
+}
+
+impl Actor for Sentry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        let (shared, address) = (Arc::clone(&self.shared), ctx.address());
+        let shipper = Shipper::new(Arc::clone(&shared), address.clone()).start();
+        let following = (Arc::clone(&shared), address.clone());
+        let follower = on_thread("tanist-follower", move |life| Ok(Follower::new(following.0, following.1, life)));
+        let clock = Arc::clone(&shared.options.clock);
+        let transfer = on_thread("tanist-transfer", move |life| Ok(Transfer::new(clock, address, life)));
+        match (follower, transfer) {
+            (Ok(follower), Ok(transfer)) => self.fellows = Some(Fellows { shipper, follower, transfer }),
+            (Err(error), _) | (_, Err(error)) => {
+                return self.on(Event::Broken(End::Failed(error)), ctx);
+            }
+        }
+        ctx.run_interval(BEAT_EVERY, Self::beat);
+        self.connect(ctx);
+    }
+}
+
+impl Handler<Happened> for Sentry {
+    type Result = ();
+
+    fn handle(&mut self, Happened(event): Happened, ctx: &mut Context<Self>) {
+        let progress = matches!(event, Event::Applied { .. } | Event::Following { .. });
+        self.on(event, ctx);
+        if progress {
+            self.report(ctx);
+        }
+    }
+}
+
+impl Handler<StreamLost> for Sentry {
+    type Result = ();
+
+    fn handle(&mut self, lost: StreamLost, ctx: &mut Context<Self>) {
+        if let Some(why) = lost.why {
+            self.lose_link(lost.generation, &why, ctx);
+        }
+    }
+}
+
+impl Handler<Carried> for Sentry {
+    type Result = ();
+
+    fn handle(&mut self, Carried(result): Carried, ctx: &mut Context<Self>) {
+        match result {
+            Ok(report) => {
+                self.plan.stored();
+                tracing::info!(
+                    "image at record {} stored: {:.1} MB, {:.0} MB/s",
+                    report.cut,
+                    report.bytes as f64 / 1e6,
+                    report.bytes as f64 / report.took_us.max(1) as f64
+                );
+                let mut figures = self.shared.figures.lock();
+                figures.images_stored += 1;
+                figures.last_image = Some(report);
+            }
+            // Not even a newer epoch is news here: the append stream and the lease tell it, and of the right office.
+            Err(why) => self.image_failed(&why, ctx),
+        }
+    }
+}
+
+impl Handler<SwitchOver> for Sentry {
+    type Result = ResponseFuture<Result<SwitchoverReport, String>>;
+
+    fn handle(&mut self, order: SwitchOver, ctx: &mut Context<Self>) -> Self::Result {
+        if self.switchover.is_some() {
+            return Box::pin(async { Err("a switchover is under way already".to_owned()) });
+        }
+        let (tell, told) = oneshot::channel();
+        self.switchover = Some(tell);
+        self.on(Event::SwitchoverAsked { to: order.to }, ctx);
+        Box::pin(async { told.await.unwrap_or_else(|_| Err("the process ends".to_owned())) })
+    }
+}
+
+impl Handler<Stop> for Sentry {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        self.on(Event::Shutdown, ctx);
+    }
+}
+
+/// The end that a test makes of a node without a word to anyone.
+#[cfg(test)]
+impl Handler<super::Halt> for Sentry {
+    type Result = ();
+
+    fn handle(&mut self, _: super::Halt, ctx: &mut Context<Self>) {
+        self.halt(ctx);
+    }
+}
+
+/// What the vault said unasked on the connection `generation`.
+struct News {
+    generation: u64,
+    answer: Answer,
+}
+
+impl StreamHandler<News> for Sentry {
+    fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
+        if let (Answer::Lease(view), true) = (news.answer, news.generation == self.generation) {
+            self.on(Event::News(view), ctx);
+        }
+    }
+
+    /// A connection's news end with it; that is not the end of the sentry.
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}

@@ -1,0 +1,164 @@
+//! Carries frozen versions to the vault: the transfer processor, apart from everything that executes commands.
+//!
+//! - *Receives* from the sentry: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
+//! - *Ticks*: never; it goes as fast as the stream takes chunks, on a thread of its own that yields to all others.
+//! - *Fails* by telling the sentry why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
+//! - *Drains* nothing: a node that ends gives the upload up.
+//! - *Cleans up*: pages go back as the walk passes them, the rest with the walk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
+};
+use serde::Serialize;
+use tanist_db_core::clock::Clock;
+use tanist_db_core::ids::Epoch;
+use tanist_db_core::image::FrozenVersion;
+
+use super::sentry::Sentry;
+use super::thread::Life;
+use crate::limits::TRANSFER_NICE;
+use crate::transport::rpc::{ControlClient, Priority};
+use crate::wire::frame::{FrameKind, seal};
+use crate::wire::message::{Answer, Request};
+
+/// Carry this version to the vault.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Carry {
+    pub(crate) version: FrozenVersion,
+    pub(crate) client: ControlClient,
+    pub(crate) epoch: Epoch,
+}
+
+/// What became of it, for the sentry.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Carried(pub(crate) Result<ImageReport, String>);
+
+/// Give up the upload under way: it belongs to an office that is over, and what the vault would say of it concerns no other.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct StopCarrying;
+
+/// An image that was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ImageReport {
+    /// Log position that it contains exactly.
+    pub cut: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// From the first chunk to the vault's confirmation, in microseconds.
+    pub took_us: u64,
+}
+
+/// The actor.
+pub(crate) struct Transfer {
+    clock: Arc<dyn Clock>,
+    sentry: Addr<Sentry>,
+    upload: Option<SpawnHandle>,
+    _life: Life,
+}
+
+impl Transfer {
+    pub(crate) fn new(clock: Arc<dyn Clock>, sentry: Addr<Sentry>, life: Life) -> Transfer {
+        Transfer { clock, sentry, upload: None, _life: life }
+    }
+}
+
+impl Actor for Transfer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        // On Linux this is the calling thread's alone. Without it images are only a little less polite.
+        if let Err(error) = rustix::process::setpriority_process(None, TRANSFER_NICE) {
+            tracing::debug!("the transfer thread keeps its priority: {error}");
+        }
+    }
+}
+
+impl Handler<Carry> for Transfer {
+    type Result = ();
+
+    fn handle(&mut self, order: Carry, ctx: &mut Context<Self>) {
+        let clock = Arc::clone(&self.clock);
+        if let Some(older) = self.upload.take() {
+            ctx.cancel_future(older);
+        }
+        self.upload = Some(ctx.spawn(carry(order, clock).into_actor(self).map(|result, actor, _| {
+            actor.upload = None;
+            // The sentry has asked for one image and waits for this; if it is gone, so is the process.
+            let _ = actor.sentry.try_send(Carried(result));
+        })));
+    }
+}
+
+impl Handler<StopCarrying> for Transfer {
+    type Result = ();
+
+    fn handle(&mut self, _: StopCarrying, ctx: &mut Context<Self>) {
+        if let Some(upload) = self.upload.take() {
+            ctx.cancel_future(upload);
+            let _ = self.sentry.try_send(Carried(Err("given up with the office that froze it".to_owned())));
+        }
+    }
+}
+
+impl Handler<super::Halt> for Transfer {
+    type Result = ();
+
+    fn handle(&mut self, _: super::Halt, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+async fn carry(order: Carry, clock: Arc<dyn Clock>) -> Result<ImageReport, String> {
+    let Carry { version, client, epoch } = order;
+    let (begun, cut) = (clock.monotonic(), version.cut());
+    let put = Request::ImagePut { epoch: epoch.0, cut: cut.0 };
+    let mut channel = client.open_channel(put, Priority::Bulk).await.map_err(words)?;
+    expect(channel.answer().await.map_err(words)?, &Answer::ImageReady)?;
+    let mut walk = version.into_chunks();
+    let (mut chunk, mut chunks, mut bytes) = (Vec::new(), 0, 0);
+    while walk.next_chunk(&mut chunk) {
+        chunks += 1;
+        bytes += chunk.len() as u64;
+        tokio::select! {
+            biased;
+            // Fenced, or refused, before all of it is sent.
+            early = channel.receive.message::<crate::wire::message::Reply>() => {
+                return Err(refusal(early.map_err(words)?.answer));
+            }
+            written = channel.send.write_chunk(seal(FrameKind::Chunk, &chunk)) => {
+                written.map_err(words)?;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    channel.request(Request::ImageEnd { chunks, bytes }).await.map_err(words)?;
+    expect(channel.answer().await.map_err(words)?, &Answer::ImageStored)?;
+    let took = clock.monotonic().since(begun);
+    Ok(ImageReport { cut: cut.0, bytes, took_us: micros(took) })
+}
+
+fn expect(answer: Answer, wanted: &Answer) -> Result<(), String> {
+    if answer == *wanted { Ok(()) } else { Err(refusal(answer)) }
+}
+
+fn refusal(answer: Answer) -> String {
+    match answer {
+        Answer::Fenced { epoch } => format!("epoch {epoch} has begun"),
+        Answer::Refused { why } => why,
+        other => format!("{other:?} on an image's stream"),
+    }
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,489 @@
+//! The vault's server.
+//!
+//! ```text
+//!   accept loop ── connection task ── control stream: Hello, calls, news of the lease
+//!        │               └─ stream tasks: append, follow, image up, image down
+//!        │                        │ ask
+//!        └───────────────► VaultServer (the keeper's driver) ──► log writer thread ──► disk
+//! ```
+//!
+//! [`VaultServer`] **receives** what connection and stream tasks ask: admit a peer, rule on a call, a frame, an image. Its
+//! mailbox is bounded and everyone waits for the answer, so its backlog is at most one question for each task. It **ticks**
+//! every few milliseconds to notice that the lease has run out. It never waits for the disk: a change of the lease goes to
+//! the log writer behind all frames accepted so far, and calls that depend on it wait in a list of at most one for each
+//! connection. It **fails** only with the log writer: when the disk has failed, [`VaultHandle::failed`] says so, nothing is
+//! acknowledged any more, and the process must end. It **drains** on [`VaultHandle::stop`]: connections are closed, what was
+//! queued is written, everything is synced. It **cleans up** after a connection when that ends: the roster forgets it, its
+//! append stream counts no more, an unfinished upload removes its files.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::prelude::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use quinn::{Endpoint, VarInt};
+use tanist_db_core::clock::{Clock, Monotonic};
+use tanist_db_core::ids::{Epoch, Lsn};
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+use crate::limits;
+use crate::vault::catalog::Catalog;
+use crate::vault::catalog_sled::CatalogSled;
+use crate::vault::disk::Disk;
+use crate::vault::disk_fs::DiskFs;
+use crate::vault::keeper::{AppendRuling, Ruling, StreamId};
+use crate::vault::lock::Lock;
+use crate::vault::roster::{Caller, ConnectionId};
+use crate::vault::segment::LogFrame;
+use crate::vault::{Keeper, Storage, StorageError};
+use crate::wire::message::{Answer, LeaseView, Request, StatusView};
+
+mod append;
+mod connection;
+mod follow;
+mod images;
+mod writer;
+
+use writer::{LogHandle, Room};
+
+/// How often the vault looks whether the lease has run out: adds to the time that a takeover from a lost host takes.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What a vault needs to know.
+#[derive(Clone, Debug)]
+pub struct VaultOptions {
+    /// Folder of everything it keeps; made if it is not there.
+    pub dir: PathBuf,
+    /// Whose vault it is.
+    pub cluster: u128,
+    /// Length of a lease.
+    pub lease: Duration,
+}
+
+impl VaultOptions {
+    /// A vault of `cluster` in `dir`, with a lease of two seconds.
+    #[must_use]
+    pub const fn new(dir: PathBuf, cluster: u128) -> Self {
+        Self { dir, cluster, lease: Duration::from_secs(2) }
+    }
+}
+
+/// Why a vault could not start.
+#[derive(Debug, Error)]
+pub enum VaultError {
+    /// What it keeps could not be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The machine gave no thread.
+    #[error("the vault could not start its log writer: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Opens what is kept in `options.dir` and serves it at `endpoint`, which accepts the vault's protocol under mutual TLS.
+/// Runs as actor and tasks of the current arbiter, and one thread.
+///
+/// # Errors
+/// If the folder is another vault's or another cluster's, or anything in it is damaged. Nothing is served then.
+pub async fn start(
+    options: VaultOptions,
+    endpoint: Endpoint,
+    clock: Arc<dyn Clock>,
+) -> Result<VaultHandle, VaultError> {
+    let open = {
+        let options = options.clone();
+        move || {
+            let lock = Lock::take(&options.dir)?;
+            let catalog: Arc<dyn Catalog> = Arc::new(CatalogSled::open(&options.dir.join("catalog"))?);
+            let disk: Arc<dyn Disk> = Arc::new(DiskFs::new(&options.dir));
+            Ok::<_, StorageError>((lock, Storage::open(disk, catalog, options.cluster)?))
+        }
+    };
+    let opened = actix_rt::task::spawn_blocking(open).await.map_err(|error| VaultError::Thread(error.into()))?;
+    let (lock, storage) = opened?;
+    let mut handle = serve(storage, options.lease, endpoint, clock)?;
+    handle.lock = Some(lock);
+    Ok(handle)
+}
+
+/// [`start`] over storage that is open already.
+///
+/// # Errors
+/// If the machine gives no thread.
+pub fn serve(
+    storage: Storage,
+    lease: Duration,
+    endpoint: Endpoint,
+    clock: Arc<dyn Clock>,
+) -> Result<VaultHandle, VaultError> {
+    let Storage { disk, cluster, log, images, records, lease: remembered } = storage;
+    let end = log.extent().durable;
+    tracing::info!(durable = end.0, epoch = remembered.epoch, holder = remembered.holder, "vault opened");
+    let keeper = Keeper::new(clock.monotonic(), lease, remembered, end);
+    let log = LogHandle::start(log, records).map_err(VaultError::Thread)?;
+    let (news, heard) = watch::channel(());
+    let shared = Arc::new(Shared {
+        cluster,
+        disk,
+        images,
+        log,
+        clock,
+        news: heard,
+        uploads: tokio::sync::Semaphore::new(limits::IMAGE_UPLOADS_MAX),
+    });
+    let server = VaultServer {
+        keeper,
+        shared: Arc::clone(&shared),
+        news,
+        // A number that tells two starts apart; nothing is decided by it.
+        incarnation: rand::random(),
+        connections: HashMap::new(),
+        waiting: VecDeque::new(),
+        change: None,
+    };
+    let server = server.start();
+    actix_rt::spawn(connection::accept(endpoint.clone(), Arc::clone(&shared), server.clone()));
+    Ok(VaultHandle { server, shared, endpoint, lock: None })
+}
+
+/// A running vault.
+#[derive(Debug)]
+pub struct VaultHandle {
+    server: Addr<VaultServer>,
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    lock: Option<Lock>,
+}
+
+impl VaultHandle {
+    /// Waits until the disk has failed; gives the sentence that says how. Nothing is acknowledged from then on: end the
+    /// process with an error.
+    pub async fn failed(&self) -> String {
+        let mut log = self.shared.log.watch();
+        let failed = log.wait_for(|state| state.failed.is_some()).await;
+        let why = failed.ok().and_then(|state| state.failed.clone());
+        why.map_or_else(|| "the log writer has ended".to_owned(), |why| why.to_string())
+    }
+
+    /// Everything about the cluster, as a tool would be told.
+    pub async fn status(&self) -> Option<StatusView> {
+        self.server.send(AskStatus).await.ok()
+    }
+
+    /// Closes all connections, writes what was queued, syncs everything, and gives the folder back.
+    pub async fn stop(self) {
+        self.endpoint.close(VarInt::from_u32(0), b"the vault is stopping");
+        self.shared.log.stop().await;
+        let _ = self.server.send(Stop).await;
+        self.endpoint.wait_idle().await;
+        // The tasks of the connections still hold the catalog for a moment.
+        let released = async {
+            while Arc::strong_count(&self.shared) > 1 {
+                actix_rt::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if tokio::time::timeout(limits::CALL_WAIT, released).await.is_err() {
+            tracing::warn!("a task of the vault did not end");
+        }
+        drop((self.shared, self.lock));
+        tracing::info!("vault stopped");
+    }
+}
+
+/// What all tasks of a vault use.
+#[derive(Debug)]
+struct Shared {
+    cluster: u128,
+    disk: Arc<dyn Disk>,
+    images: crate::vault::image_store::ImageStore,
+    log: LogHandle,
+    clock: Arc<dyn Clock>,
+    /// Changes whenever the lease has changed hands or ended.
+    news: watch::Receiver<()>,
+    uploads: tokio::sync::Semaphore,
+}
+
+/// The keeper's driver; see the module.
+#[derive(Debug)]
+struct VaultServer {
+    keeper: Keeper,
+    shared: Arc<Shared>,
+    news: watch::Sender<()>,
+    incarnation: u64,
+    connections: HashMap<ConnectionId, quinn::Connection>,
+    /// Calls that wait for the change of the lease that is being made durable: at most one a connection.
+    waiting: VecDeque<Asked>,
+    /// Whose call caused that change.
+    change: Option<oneshot::Sender<Answer>>,
+}
+
+/// A call with the way back to its asker.
+#[derive(Debug)]
+struct Asked {
+    caller: Arc<Caller>,
+    request: Request,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Actor for VaultServer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(TICK, |server, _| {
+            let now = server.now();
+            if server.keeper.tick(now) {
+                tracing::warn!(epoch = server.keeper.view(now).epoch, "the lease has run out");
+                server.news.send_replace(());
+            }
+        });
+    }
+}
+
+impl VaultServer {
+    fn now(&self) -> Monotonic {
+        self.shared.clock.monotonic()
+    }
+
+    fn durable(&self) -> Lsn {
+        self.shared.log.state().extent.durable
+    }
+
+    fn rule(&mut self, asked: Asked, ctx: &mut Context<Self>) {
+        let ruling = self.keeper.call(self.now(), &asked.caller, asked.request.clone(), self.durable());
+        match ruling {
+            // Nobody may be left to hear an answer; what was decided holds all the same.
+            Ruling::Answer(answer) => drop(asked.answer.send(answer)),
+            Ruling::Wait => self.waiting.push_back(asked),
+            Ruling::Persist { record, seal } => {
+                self.change = Some(asked.answer);
+                let Ok(done) = self.shared.log.put_lease(record, seal) else { return };
+                // If the writer ends first it has failed: the change is never told, and the process must end.
+                let then = wrap_future(done).map(|sealed, server: &mut Self, ctx: &mut Context<Self>| {
+                    if let Ok(sealed) = sealed {
+                        server.persisted(sealed, ctx);
+                    }
+                });
+                ctx.spawn(then);
+            }
+        }
+    }
+
+    fn persisted(&mut self, sealed: Lsn, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let answer = self.keeper.persisted(now, sealed);
+        let lease = self.keeper.view(now);
+        tracing::info!(epoch = lease.epoch, holder = lease.holder, left_us = lease.remaining_us, %sealed, "lease changed");
+        if let Some(asker) = self.change.take() {
+            drop(asker.send(answer));
+        }
+        self.news.send_replace(());
+        for asked in std::mem::take(&mut self.waiting) {
+            self.rule(asked, ctx);
+        }
+    }
+}
+
+/// Admits a peer; answered with `Welcome`.
+#[derive(Message)]
+#[rtype(result = "Answer")]
+struct Enter {
+    caller: Arc<Caller>,
+    connection: quinn::Connection,
+}
+
+impl Handler<Enter> for VaultServer {
+    type Result = actix::MessageResult<Enter>;
+
+    fn handle(&mut self, enter: Enter, _: &mut Context<Self>) -> Self::Result {
+        let now = self.now();
+        let replaced = self.keeper.enter(now, &enter.caller);
+        if let Some(old) = replaced.and_then(|id| self.connections.get(&id)) {
+            old.close(VarInt::from_u32(0), b"a newer connection of this node has come");
+        }
+        self.connections.insert(enter.caller.connection, enter.connection);
+        actix::MessageResult(Answer::Welcome {
+            incarnation: self.incarnation,
+            lease_us: u64::try_from(self.keeper.length().as_micros()).unwrap_or(u64::MAX),
+            durable: self.durable().0,
+            lease: self.keeper.view(now),
+        })
+    }
+}
+
+/// A connection has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Leave(ConnectionId);
+
+impl Handler<Leave> for VaultServer {
+    type Result = ();
+
+    fn handle(&mut self, Leave(connection): Leave, _: &mut Context<Self>) {
+        self.keeper.leave(connection);
+        self.connections.remove(&connection);
+        self.waiting.retain(|asked| asked.caller.connection != connection);
+    }
+}
+
+/// A call of a control stream.
+#[derive(Message)]
+#[rtype(result = "Option<Answer>")]
+struct Ask {
+    caller: Arc<Caller>,
+    request: Request,
+}
+
+impl Handler<Ask> for VaultServer {
+    type Result = ResponseFuture<Option<Answer>>;
+
+    fn handle(&mut self, ask: Ask, ctx: &mut Context<Self>) -> Self::Result {
+        let (answer, wait) = oneshot::channel();
+        if ask.request == Request::Status {
+            drop(answer.send(Answer::Status(Box::new(self.status()))));
+        } else {
+            self.rule(Asked { caller: ask.caller, request: ask.request, answer }, ctx);
+        }
+        Box::pin(async { wait.await.ok() })
+    }
+}
+
+/// Who may write now.
+#[derive(Message)]
+#[rtype(result = "LeaseView")]
+struct AskLease;
+
+impl Handler<AskLease> for VaultServer {
+    type Result = actix::MessageResult<AskLease>;
+
+    fn handle(&mut self, _: AskLease, _: &mut Context<Self>) -> Self::Result {
+        actix::MessageResult(self.keeper.view(self.now()))
+    }
+}
+
+/// Everything about the cluster.
+#[derive(Message)]
+#[rtype(result = "StatusView")]
+struct AskStatus;
+
+impl Handler<AskStatus> for VaultServer {
+    type Result = actix::MessageResult<AskStatus>;
+
+    fn handle(&mut self, _: AskStatus, _: &mut Context<Self>) -> Self::Result {
+        actix::MessageResult(self.status())
+    }
+}
+
+impl VaultServer {
+    fn status(&self) -> StatusView {
+        let now = self.now();
+        let extent = self.shared.log.state().extent;
+        StatusView {
+            pid: std::process::id(),
+            lease: self.keeper.view(now),
+            durable: extent.durable.0,
+            oldest: extent.oldest.0,
+            log_bytes: extent.bytes,
+            images: self.shared.images.views(),
+            nodes: self.keeper.nodes(now),
+        }
+    }
+}
+
+/// Whether the caller may write under an epoch; with a cut, whether an image up to there may be published.
+#[derive(Message)]
+#[rtype(result = "Result<(), Answer>")]
+struct MayWrite {
+    caller: Arc<Caller>,
+    epoch: Epoch,
+    cut: Option<Lsn>,
+}
+
+impl Handler<MayWrite> for VaultServer {
+    type Result = Result<(), Answer>;
+
+    fn handle(&mut self, ask: MayWrite, _: &mut Context<Self>) -> Self::Result {
+        match ask.cut {
+            None => self.keeper.may_write(&ask.caller, ask.epoch),
+            Some(cut) => self.keeper.may_publish(&ask.caller, ask.epoch, cut, self.durable()),
+        }
+    }
+}
+
+/// Opens an append stream.
+#[derive(Message)]
+#[rtype(result = "Result<StreamId, Answer>")]
+struct OpenAppend {
+    caller: Arc<Caller>,
+    epoch: Epoch,
+}
+
+impl Handler<OpenAppend> for VaultServer {
+    type Result = Result<StreamId, Answer>;
+
+    fn handle(&mut self, open: OpenAppend, _: &mut Context<Self>) -> Self::Result {
+        self.keeper.open_append(&open.caller, open.epoch)
+    }
+}
+
+/// Lets an append stream begin after `durable`.
+#[derive(Message)]
+#[rtype(result = "Result<(), Answer>")]
+struct BeginAppend {
+    caller: Arc<Caller>,
+    stream: StreamId,
+    durable: Lsn,
+}
+
+impl Handler<BeginAppend> for VaultServer {
+    type Result = Result<(), Answer>;
+
+    fn handle(&mut self, begin: BeginAppend, _: &mut Context<Self>) -> Self::Result {
+        self.keeper.begin_append(&begin.caller, begin.stream, begin.durable)
+    }
+}
+
+/// A frame of an append stream, with room for it in the log writer's queue. If it is to be written, it is queued.
+#[derive(Message)]
+#[rtype(result = "Result<(), Answer>")]
+struct Append {
+    caller: Arc<Caller>,
+    stream: StreamId,
+    frame: LogFrame,
+    room: Room,
+}
+
+impl Handler<Append> for VaultServer {
+    type Result = Result<(), Answer>;
+
+    fn handle(&mut self, append: Append, _: &mut Context<Self>) -> Self::Result {
+        let Append { caller, stream, frame, room } = append;
+        match self.keeper.append(&caller, stream, &frame) {
+            AppendRuling::Known => Ok(()),
+            AppendRuling::End(answer) => Err(answer),
+            AppendRuling::Write => self.shared.log.write(frame, room).map_err(|_| stopped()),
+        }
+    }
+}
+
+/// Ends the actor.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Stop;
+
+impl Handler<Stop> for VaultServer {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        actix::ActorContext::stop(ctx);
+    }
+}
+
+/// The answer of a vault whose disk has failed, or that is stopping.
+fn stopped() -> Answer {
+    Answer::Refused { why: "the vault has stopped".to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! A node's side of replication, from start to end.
+//!
+//! ```text
+//!   join    reach the vault, load the newest image, make the engine          -> Joined
+//!   start   sentry, shipper, follower and transfer around that engine        -> NodeHandle
+//! ```
+//!
+//! Between the two the caller has the engine and nothing is served. After [`start`] sessions ask [`NodeHandle::serving`]; the
+//! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-sentry` (connection, sentry,
+//! shipper), `tanist-follower`, `tanist-transfer`.
+
+mod join;
+mod plan;
+mod shared;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use tanist_db_core::clock::Clock;
+use tanist_db_core::engine::Engine;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::actors::link::Dialer;
+use crate::actors::sentry::{Sentry, Stop, SwitchOver};
+use crate::actors::thread::on_thread;
+use crate::lease::LeaseTimes;
+use crate::role::{End, Identity, Machine, SwitchoverReport};
+use crate::serving::Serving;
+use crate::transport::tls::Credentials;
+use crate::wire::message::FollowerView;
+
+pub use crate::actors::transfer::ImageReport;
+pub use join::{Joined, join};
+pub(crate) use plan::ImagePlan;
+pub(crate) use shared::Shared;
+pub use status::NodeStatus;
+
+/// What a node must know to take part.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// Its name, as in its certificate.
+    pub node: String,
+    /// Number of this start of its database process, chosen by its supervisor.
+    pub incarnation: u64,
+    /// Its certificate, which also names the cluster.
+    pub credentials: Arc<Credentials>,
+    /// Where the vault serves.
+    pub vault: SocketAddr,
+    /// Where this node serves the Redis protocol, as clients shall dial it.
+    pub resp_address: String,
+    /// Where this node serves the client library, as clients shall dial it.
+    pub quic_address: String,
+    /// Number of shards, the same on all nodes of a cluster for its life.
+    pub shards: u16,
+    /// Seed of the hash of keys, the same on all nodes of a cluster for its life.
+    pub hash_seed: u64,
+    /// Bytes of pages above which commands that need memory fail; 0: no bound.
+    pub memory_bytes_max: u64,
+    /// Time between renewals of the lease.
+    pub renew_every: Duration,
+    /// Longest time between two images, if anything was written.
+    pub image_interval: Duration,
+    /// Bytes of log after which an image is taken at the latest.
+    pub image_log_bytes: u64,
+    /// The process's clock: the one by which sessions ask [`Serving`].
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a node could not start.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The vault refuses this process: a person must change something first.
+    #[error("{0}")]
+    Refused(String),
+    /// The newest image cannot be used; nothing of it was.
+    #[error("{0}")]
+    Image(String),
+    /// The machine refuses a socket or a thread.
+    #[error("{0}")]
+    Machine(String),
+}
+
+/// A node that takes part; clones speak for the same.
+#[derive(Clone)]
+pub struct NodeHandle {
+    shared: Arc<Shared>,
+    sentry: Addr<Sentry>,
+    ended: watch::Receiver<Option<End>>,
+}
+
+/// Takes part with the state that [`join`] has loaded; sessions ask `serving`, which nobody else writes.
+///
+/// # Errors
+/// If the machine gives no thread or socket.
+pub fn start(joined: Joined, options: NodeOptions, serving: Arc<Serving>) -> Result<NodeHandle, NodeError> {
+    let Joined { engine, lease } = joined;
+    let me = Identity {
+        node: options.node.clone(),
+        incarnation: options.incarnation,
+        resp_address: options.resp_address.clone(),
+        quic_address: options.quic_address.clone(),
+    };
+    let times = LeaseTimes { length: lease, renew_every: options.renew_every.min(lease / 4) };
+    let machine = Machine::new(me, times, engine.last());
+    let shared = Arc::new(Shared::new(options, engine, serving));
+    let (tell_end, ended) = watch::channel(None);
+    let for_thread = Arc::clone(&shared);
+    let sentry = on_thread("tanist-sentry", move |life| {
+        let dialer = Dialer::new(Arc::clone(&for_thread.options.credentials), for_thread.options.vault)?;
+        Ok(Sentry::new(for_thread, machine, dialer, tell_end, life))
+    });
+    Ok(NodeHandle { shared, sentry: sentry.map_err(NodeError::Machine)?, ended })
+}
+
+impl NodeHandle {
+    /// What sessions ask.
+    #[must_use]
+    pub fn serving(&self) -> &Arc<Serving> {
+        &self.shared.serving
+    }
+
+    /// The process's engine.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.shared.engine
+    }
+
+    /// Hands the office to `to`, or to the best follower: a pause that clients do not notice.
+    ///
+    /// # Errors
+    /// A sentence that says why not. If it says that the lease has not moved, nothing has changed.
+    pub async fn request_switchover(&self, to: Option<String>) -> Result<SwitchoverReport, String> {
+        self.sentry.send(SwitchOver { to }).await.unwrap_or_else(|_| Err("the node is ending".to_owned()))
+    }
+
+    /// Ends in good order: a primary executes nothing more, drains, and gives its lease up. Returns when that is done or has
+    /// taken too long; then replies that became durable have been released to their sessions.
+    pub async fn shutdown(&self) {
+        // An error means that the sentry has ended already.
+        let _ = self.sentry.send(Stop).await;
+        self.ended().await;
+    }
+
+    /// Waits until the node takes part no more, and says how the process must end.
+    pub async fn ended(&self) -> End {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await.map(|end| end.clone()) {
+            Ok(Some(end)) => end,
+            _ => End::Failed("the sentry has ended without a word".to_owned()),
+        }
+    }
+
+    /// The other nodes as they last told the vault, as long as this node hears of them.
+    #[must_use]
+    pub fn standbys(&self) -> Vec<FollowerView> {
+        self.shared.figures.lock().others.clone()
+    }
+
+    /// How the node stands.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        status::of(&self.shared)
+    }
+}
+
+impl std::fmt::Debug for NodeHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeHandle").field("node", &self.shared.options.node).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! When to freeze.
+
+use std::time::Duration;
+
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::Lsn;
+
+use crate::limits::IMAGE_RETRY;
+
+/// A plain schedule: one image at a time, each when enough log has gathered or enough time has passed since the last.
+#[derive(Debug)]
+pub(crate) struct ImagePlan {
+    interval: Duration,
+    log_bytes: u64,
+    under_way: bool,
+    /// The last one was not stored.
+    owed: bool,
+    /// The log's end right after the newest cut, or at the beginning of office.
+    at: Lsn,
+    since: Monotonic,
+    not_before: Monotonic,
+}
+
+impl ImagePlan {
+    pub(crate) fn new(interval: Duration, log_bytes: u64) -> ImagePlan {
+        let never = Monotonic(0);
+        ImagePlan { interval, log_bytes, under_way: false, owed: false, at: Lsn::ZERO, since: never, not_before: never }
+    }
+
+    /// This node is primary from now on.
+    pub(crate) fn took_office(&mut self, now: Monotonic, last: Lsn) {
+        (self.at, self.since, self.under_way, self.owed) = (last, now, false, false);
+    }
+
+    /// Whether to freeze now; if so, counts it as done: the cut's own record follows `last`.
+    pub(crate) fn take_due(&mut self, now: Monotonic, last: Lsn, log_bytes: u64) -> bool {
+        let changed = last > self.at && (log_bytes >= self.log_bytes || now.since(self.since) >= self.interval);
+        let take = (changed || self.owed) && !self.under_way && now >= self.not_before;
+        if take {
+            (self.at, self.since, self.under_way, self.owed) = (last.next(), now, true, false);
+        }
+        take
+    }
+
+    /// The image is in the vault.
+    pub(crate) fn stored(&mut self) {
+        self.under_way = false;
+    }
+
+    /// It is not; the next is due soon.
+    pub(crate) fn failed(&mut self, now: Monotonic) {
+        (self.under_way, self.owed) = (false, true);
+        self.not_before = now.after(IMAGE_RETRY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn plan() -> ImagePlan {
+        let mut plan = ImagePlan::new(Duration::from_secs(60), 1_000);
+        plan.took_office(Monotonic(SECOND), Lsn(10));
+        plan
+    }
+
+    #[test]
+    fn an_image_is_due_after_enough_log_or_enough_time_if_anything_was_written() {
+        let mut plan = plan();
+        assert!(!plan.take_due(Monotonic(2 * SECOND), Lsn(20), 999));
+        assert!(plan.take_due(Monotonic(2 * SECOND), Lsn(20), 1_000));
+        plan.stored();
+        assert!(!plan.take_due(Monotonic(62 * SECOND), Lsn(21), 10), "only the cut itself was written");
+        assert!(plan.take_due(Monotonic(62 * SECOND), Lsn(22), 10));
+    }
+
+    #[test]
+    fn one_at_a_time_and_a_failed_one_is_repeated_after_a_pause() {
+        let mut plan = plan();
+        assert!(plan.take_due(Monotonic(2 * SECOND), Lsn(20), 5_000));
+        assert!(!plan.take_due(Monotonic(3 * SECOND), Lsn(30), 5_000));
+        plan.failed(Monotonic(4 * SECOND));
+        assert!(!plan.take_due(Monotonic(4 * SECOND), Lsn(30), 0));
+        assert!(plan.take_due(Monotonic(4 * SECOND).after(IMAGE_RETRY), Lsn(30), 0));
+    }
+}

@@ -1,0 +1,83 @@
+//! What a node's actors share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tanist_db_core::engine::Engine;
+
+use super::{ImageReport, NodeOptions};
+use crate::serving::Serving;
+use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
+
+/// Everything that outlives a connection.
+pub(crate) struct Shared {
+    pub(crate) options: NodeOptions,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) figures: Mutex<Figures>,
+    /// Bytes of log frames since the newest cut that this node has made or applied.
+    log_bytes: AtomicU64,
+}
+
+/// Figures for people.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// In words; empty if there was none.
+    pub(crate) last_takeover: String,
+    pub(crate) freezes: u64,
+    pub(crate) freeze_pause_last: Duration,
+    pub(crate) freeze_pause_max: Duration,
+    pub(crate) images_stored: u64,
+    pub(crate) images_failed: u64,
+    pub(crate) last_image: Option<ImageReport>,
+    /// The other nodes, as the vault last showed them.
+    pub(crate) others: Vec<FollowerView>,
+}
+
+impl Figures {
+    pub(crate) fn froze(&mut self, pause: Duration) {
+        self.freezes += 1;
+        self.freeze_pause_last = pause;
+        self.freeze_pause_max = self.freeze_pause_max.max(pause);
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(options: NodeOptions, engine: Arc<Engine>, serving: Arc<Serving>) -> Shared {
+        Shared { options, engine, serving, figures: Mutex::default(), log_bytes: AtomicU64::new(0) }
+    }
+
+    /// The first message of each connection.
+    pub(crate) fn hello(&self) -> Hello {
+        hello(&self.options)
+    }
+
+    pub(crate) fn note_log_bytes(&self, bytes: usize) {
+        // Relaxed here and below: an estimate that decides when to freeze.
+        self.log_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A cut: what is shipped or applied from now on counts towards the next image.
+    pub(crate) fn note_cut(&self) {
+        self.log_bytes.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn log_bytes_since_cut(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn hello(options: &NodeOptions) -> Hello {
+    Hello {
+        version: PROTOCOL_VERSION,
+        cluster: options.credentials.cluster(),
+        peer: Peer::Database,
+        node: options.node.clone(),
+        incarnation: options.incarnation,
+        pid: std::process::id(),
+        resp_address: options.resp_address.clone(),
+        quic_address: options.quic_address.clone(),
+    }
+}

@@ -1,0 +1,254 @@
+//! Handing the office to a successor, as planned: steps 1 to 5 of a switchover.
+
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::Lsn;
+
+use super::event::{Ask, Effect, SwitchoverReport};
+use super::machine::{Machine, State};
+use crate::limits::{SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX, SWITCHOVER_LAG_MAX};
+use crate::serving::Role;
+use crate::wire::message::FollowerView;
+
+/// How far a hand-over has come.
+#[derive(Debug)]
+pub(super) struct HandingOver {
+    successor: String,
+    held_since: Monotonic,
+    deadline: Monotonic,
+    /// Newest record that the successor has reported as applied.
+    confirmed: Lsn,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Batches that began before the hold still execute.
+    Quieting,
+    /// Nothing executes; the log ends here. Until it is durable and the successor has it.
+    Draining { at: Lsn },
+    /// Asked; only the vault's word counts now.
+    Sent,
+    /// The connection was lost after asking, or the vault has fenced this office without saying for whom.
+    Unknown,
+}
+
+/// A switchover that was asked for, before anything is held.
+#[derive(Debug)]
+pub(super) struct Choosing {
+    to: Option<String>,
+    asked_at: Monotonic,
+    deadline: Monotonic,
+    /// Why none of those seen so far will do.
+    why: String,
+}
+
+impl HandingOver {
+    /// Nothing has been asked of the vault yet: the hold may be lifted.
+    pub(super) fn is_early(&self) -> bool {
+        matches!(self.step, Step::Quieting | Step::Draining { .. })
+    }
+}
+
+impl Machine {
+    pub(super) fn switchover_asked(&mut self, to: Option<String>, now: Monotonic) {
+        if let Err(why) = self.may_switch_over(to.as_deref()) {
+            return self.push(Effect::SwitchoverEnded(Err(why)));
+        }
+        self.look_at = now;
+        let why = "the vault does not answer".to_owned();
+        self.choosing = Some(Choosing { to, asked_at: now, deadline: now.after(SWITCHOVER_CHOOSE_WAIT), why });
+        self.ask_followers();
+    }
+
+    fn may_switch_over(&self, to: Option<&str>) -> Result<(), String> {
+        match &self.state {
+            State::Primary(office) if self.choosing.is_some() || office.barrier.is_some() => {
+                Err("a switchover is under way already".to_owned())
+            }
+            State::Primary(_) if to == Some(&self.me.node) => Err(format!("{} is primary already", self.me.node)),
+            State::Primary(_) => Ok(()),
+            State::HandingOver(..) => Err("a switchover is under way already".to_owned()),
+            _ if self.view.holder.is_empty() => Err("there is no primary yet".to_owned()),
+            _ => Err(format!("this node is {}; ask the primary, {}", self.role().word(), self.view.holder)),
+        }
+    }
+
+    /// One such call at a time.
+    fn ask_followers(&mut self) {
+        if self.connected && !self.followers_asked {
+            self.followers_asked = true;
+            self.ask(Ask::Followers);
+        }
+    }
+
+    pub(super) fn followers(&mut self, sent: Monotonic, nodes: &[FollowerView], now: Monotonic) {
+        self.followers_asked = false;
+        if let State::HandingOver(_, handing) = &mut self.state
+            && let Some(successor) = nodes.iter().find(|node| node.node == handing.successor)
+        {
+            handing.confirmed = Lsn(successor.progress.applied);
+        }
+        if self.choosing.as_ref().is_some_and(|choosing| sent >= choosing.asked_at) {
+            self.choose(nodes, now);
+        }
+    }
+
+    /// Step 1. Nobody will do yet: the next answer may name one.
+    fn choose(&mut self, nodes: &[FollowerView], now: Monotonic) {
+        let Some(choosing) = &mut self.choosing else { return };
+        let last = self.sight.last.0;
+        let wanted = |node: &&FollowerView| choosing.to.as_ref().is_none_or(|to| *to == node.node);
+        let standby = |node: &&FollowerView| node.progress.role == Role::Standby.word();
+        match nodes.iter().filter(wanted).filter(standby).max_by_key(|node| node.progress.applied) {
+            Some(node) if node.progress.applied.saturating_add(SWITCHOVER_LAG_MAX) >= last => {
+                let successor = node.node.clone();
+                self.hold(successor, now);
+            }
+            Some(node) => {
+                let behind = last - node.progress.applied;
+                choosing.why = format!("{} is {behind} records behind; try again when it has caught up", node.node);
+            }
+            None => {
+                choosing.why = match &choosing.to {
+                    Some(to) => format!("{to} is not connected to the vault as a standby"),
+                    None => "no standby is connected to the vault".to_owned(),
+                };
+            }
+        }
+    }
+
+    pub(super) fn advance_choosing(&mut self, now: Monotonic) {
+        match &mut self.choosing {
+            Some(choosing) if now >= choosing.deadline => {
+                let why = std::mem::take(&mut choosing.why);
+                self.end_switchover(Err(why));
+            }
+            Some(_) => self.ask_followers(),
+            None => {}
+        }
+    }
+
+    /// Step 2.
+    fn hold(&mut self, successor: String, now: Monotonic) {
+        let State::Primary(office) = std::mem::replace(&mut self.state, State::Standby) else {
+            unreachable!("only a primary chooses a successor");
+        };
+        self.choosing = None;
+        self.forget_sight(now);
+        let handing = HandingOver {
+            successor,
+            held_since: now,
+            deadline: now.after(SWITCHOVER_HOLD_MAX),
+            confirmed: Lsn::ZERO,
+            step: Step::Quieting,
+        };
+        self.state = State::HandingOver(office, handing);
+    }
+
+    /// Steps 2 to 4, as far as they can go.
+    pub(super) fn advance_hand_over(&mut self, now: Monotonic) {
+        self.renew_if_due(now);
+        let State::HandingOver(office, handing) = &mut self.state else { return };
+        if matches!(handing.step, Step::Quieting) && self.sight.executing == 0 {
+            handing.step = Step::Draining { at: self.sight.last };
+        }
+        if handing.is_early() && now >= handing.deadline {
+            let (successor, confirmed, durable) = (&handing.successor, handing.confirmed, self.durable);
+            let why = format!(
+                "given up after {} ms of holding: durable to {durable}, {successor} has applied {confirmed}, the log ends at {}",
+                SWITCHOVER_HOLD_MAX.as_millis(),
+                self.sight.last
+            );
+            return self.resume(&why);
+        }
+        let Step::Draining { at } = handing.step else { return };
+        if self.durable >= at && handing.confirmed == at && self.connected {
+            handing.step = Step::Sent;
+            let (epoch, successor) = (office.epoch, handing.successor.clone());
+            self.ask(Ask::HandOver { epoch, successor, at });
+        } else {
+            self.ask_followers();
+        }
+    }
+
+    /// Everything this node has is in the log, and nothing executes.
+    pub(super) fn is_drained(&self) -> bool {
+        match &self.state {
+            State::HandingOver(_, HandingOver { step, .. }) => match step {
+                Step::Quieting => false,
+                Step::Draining { at } => self.durable >= *at,
+                Step::Sent | Step::Unknown => true,
+            },
+            _ => false,
+        }
+    }
+
+    /// The vault has refused an append of the drained office: a newer epoch is there or in the making. Its view will say.
+    pub(super) fn await_word(&mut self) {
+        if let State::HandingOver(_, handing) = &mut self.state {
+            handing.step = Step::Unknown;
+        }
+    }
+
+    /// Step 5.
+    pub(super) fn handed_over(&mut self, now: Monotonic) {
+        let State::HandingOver(_, handing) = std::mem::replace(&mut self.state, State::Standby) else {
+            unreachable!("only an office that is handed over ends so");
+        };
+        let holder = self.view.holder.clone();
+        let outcome = if holder == handing.successor {
+            let hold_us = u64::try_from(now.since(handing.held_since).as_micros()).unwrap_or(u64::MAX);
+            Ok(SwitchoverReport { successor: holder, epoch: self.view.epoch, hold_us })
+        } else {
+            Err(format!("{holder} has taken office instead of {}", handing.successor))
+        };
+        self.applied = self.sight.last;
+        self.push(Effect::CloseAppend);
+        self.push(Effect::StartFollow);
+        self.push(Effect::SwitchoverEnded(outcome));
+    }
+
+    /// Nothing has been handed over for certain.
+    pub(super) fn hand_over_refused(&mut self, why: &str) {
+        if matches!(&self.state, State::HandingOver(_, HandingOver { step: Step::Sent, .. })) {
+            self.resume(why);
+        }
+    }
+
+    pub(super) fn lose_hand_over_answer(&mut self) {
+        self.followers_asked = false;
+        if let State::HandingOver(_, handing) = &mut self.state
+            && matches!(handing.step, Step::Sent)
+        {
+            handing.step = Step::Unknown;
+        }
+    }
+
+    /// A fresh connection shows that the lease has not moved; make sure that the old request can move it no more.
+    pub(super) fn settle_unknown(&mut self) {
+        if !matches!(&self.state, State::HandingOver(_, HandingOver { step: Step::Unknown, .. })) {
+            return;
+        }
+        self.resume("the connection to the vault was lost, and the lease has not moved");
+        if let State::Primary(office) = &mut self.state {
+            office.barrier = Some(Lsn(u64::MAX));
+            self.push(Effect::Mark);
+        }
+    }
+
+    /// Back to office: the hold ends.
+    fn resume(&mut self, why: &str) {
+        match std::mem::replace(&mut self.state, State::Standby) {
+            State::HandingOver(office, _) => self.state = State::Primary(office),
+            other => self.state = other,
+        }
+        self.push(Effect::SwitchoverEnded(Err(why.to_owned())));
+    }
+
+    /// Whoever asked for a switchover that is under way is told how it ended.
+    pub(super) fn end_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
+        if self.choosing.take().is_some() || matches!(self.state, State::HandingOver(..)) {
+            self.push(Effect::SwitchoverEnded(outcome));
+        }
+    }
+}

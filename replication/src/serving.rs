@@ -1,0 +1,454 @@
+//! What sessions must know of the node's role, and nothing else: may a command execute, has its effect become durable.
+//!
+//! The sentry writes ([`Serving::publish`]), the shipper and the follower raise the durable position
+//! ([`Serving::advance_durable`]), sessions read. A session's life around one batch of commands:
+//!
+//! 1. read the clock *after* the commands have arrived, then [`Serving::enter`]: the guard says that the node holds office and
+//!    its lease has not ended. The moment of entering lies between a command's arrival and its reply, so a read that executes
+//!    under the guard is linearizable even if the process is paused right after the check: whatever another primary has
+//!    done since came after that moment.
+//! 2. execute, drop the guard. A hold counts as complete only when no guard is left ([`Serving::executing`] is 0): that is
+//!    what makes "hold, then drain" of a switchover exact.
+//! 3. keep the reply until [`Serving::wait`] says that its position is durable.
+//!
+//! # Why no wake-up is lost
+//!
+//! A change first stores the new value (position or version), then takes the waiters' lock and collects whom it concerns. A
+//! waiter takes the lock, looks at the value, and registers only if it still has to wait. The two locked sections have an
+//! order: if the waiter's comes first, the change finds it registered; if it comes second, the lock makes the new value
+//! visible to its look. For the same reason a waiter that has seen its condition fulfilled need not deregister: the change that
+//! fulfilled it is yet to take the lock, or has already taken the registration out.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::{Epoch, Lsn};
+
+use crate::limits::{EXECUTION_LANES, PERMISSION_NEARLY_OVER, SERVING_WAITERS_MAX};
+
+#[cfg(test)]
+mod tests;
+
+/// The part that a node plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Role {
+    /// Loading the newest image and the log after it.
+    Joining = 0,
+    /// Applies what becomes durable, ready to take over.
+    Standby = 1,
+    /// Has claimed an epoch and reads the log to its sealed end.
+    Promoting = 2,
+    /// Executes commands.
+    Primary = 3,
+    /// Primary that holds its clients while a successor takes over as planned.
+    HandingOver = 4,
+    /// Replaced by a newer epoch while it may have had records of its own: final, the process ends.
+    Fenced = 5,
+}
+
+impl Role {
+    /// The role in one word, for people and for messages.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Role::Joining => "joining",
+            Role::Standby => "standby",
+            Role::Promoting => "promoting",
+            Role::Primary => "primary",
+            Role::HandingOver => "handing over",
+            Role::Fenced => "fenced",
+        }
+    }
+
+    const fn from_byte(byte: u8) -> Role {
+        match byte {
+            0 => Role::Joining,
+            1 => Role::Standby,
+            2 => Role::Promoting,
+            3 => Role::Primary,
+            4 => Role::HandingOver,
+            _ => Role::Fenced,
+        }
+    }
+}
+
+/// Where the primary serves, as the vault has told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PrimaryAddress {
+    /// The node's name.
+    pub node: String,
+    /// Its address for the Redis protocol, `host:port`.
+    pub resp: String,
+    /// Its address for the client library, `host:port`.
+    pub quic: String,
+}
+
+/// May a command execute?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// This node holds office and its lease.
+    Yes,
+    /// It holds office or is about to, but must not execute at the moment: promoting, handing over, or its lease has to be
+    /// renewed first. Keep the command and ask again after the next change.
+    Hold,
+    /// Another node, or none yet, holds office: see [`Serving::primary`].
+    NotPrimary,
+    /// Fenced: the process is about to end; answer nothing.
+    Stopped,
+}
+
+/// Counts changes of anything that a session decides by, except the durable position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(u64);
+
+/// Why [`Serving::wait`] has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The position is durable.
+    Durable,
+    /// The version is another one: ask again what is allowed.
+    Changed,
+    /// The node is fenced: the position will never be known to be durable here.
+    Stopped,
+    /// More than [`SERVING_WAITERS_MAX`] wait already: give up on the connection.
+    Crowded,
+}
+
+/// What the sentry publishes, all of it at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The node's role.
+    pub role: Role,
+    /// The newest epoch that the node knows; its own if it is primary.
+    pub epoch: Epoch,
+    /// End of the node's own lease as it counts itself; [`Monotonic`] zero if it holds none.
+    pub lease_until: Monotonic,
+    /// Commands may execute before this moment; zero: not at all. Never later than `lease_until`.
+    pub execute_until: Monotonic,
+    /// Who is primary; `None` before the first.
+    pub primary: Option<Arc<PrimaryAddress>>,
+}
+
+impl Standing {
+    /// A node that has just started.
+    #[must_use]
+    pub fn joining() -> Standing {
+        Standing {
+            role: Role::Joining,
+            epoch: Epoch::ZERO,
+            lease_until: Monotonic(0),
+            execute_until: Monotonic(0),
+            primary: None,
+        }
+    }
+}
+
+/// One counter of executing batches, alone on its cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Lane(AtomicU32);
+
+/// Shared between a node's sessions and its sentry; see the module's text.
+#[derive(Debug)]
+pub struct Serving {
+    /// The only word that the hot path reads besides its lane. Zero unless commands may execute.
+    execute_until: AtomicU64,
+    role: AtomicU8,
+    epoch: AtomicU64,
+    lease_until: AtomicU64,
+    durable: AtomicU64,
+    version: AtomicU64,
+    room_wanted: AtomicBool,
+    lanes: Box<[Lane]>,
+    primary: RwLock<Option<Arc<PrimaryAddress>>>,
+    waiters: Mutex<Waiters>,
+}
+
+/// Who waits, by position: the front of the map is whom the next `Durable` concerns. Those who only wait for a change stand
+/// at the largest position.
+#[derive(Debug, Default)]
+struct Waiters {
+    next_id: u64,
+    by_position: BTreeMap<(Lsn, u64), Waker>,
+}
+
+impl Serving {
+    /// A node that has just started.
+    #[must_use]
+    pub fn new() -> Arc<Serving> {
+        Arc::new(Serving {
+            execute_until: AtomicU64::new(0),
+            role: AtomicU8::new(Role::Joining as u8),
+            epoch: AtomicU64::new(0),
+            lease_until: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            version: AtomicU64::new(1),
+            room_wanted: AtomicBool::new(false),
+            lanes: (0..EXECUTION_LANES).map(|_| Lane::default()).collect(),
+            primary: RwLock::new(None),
+            waiters: Mutex::default(),
+        })
+    }
+
+    /// May a command execute at `now`? A look only: to execute, [`Serving::enter`].
+    #[must_use]
+    pub fn may_execute(&self, now: Monotonic) -> Permit {
+        // Acquire: whoever sees the permission also sees the state that promotion has prepared.
+        if now.0 < self.execute_until.load(Ordering::Acquire) {
+            return Permit::Yes;
+        }
+        match self.role() {
+            Role::Joining | Role::Standby => Permit::NotPrimary,
+            Role::Promoting | Role::Primary | Role::HandingOver => Permit::Hold,
+            Role::Fenced => Permit::Stopped,
+        }
+    }
+
+    /// Asks to execute commands that had all arrived at `now`; keep the guard exactly while they execute, never over an
+    /// `await`.
+    ///
+    /// # Errors
+    /// With the permit that is not [`Permit::Yes`].
+    pub fn enter(&self, now: Monotonic) -> Result<Executing<'_>, Permit> {
+        // Refused sessions must not touch their lane, or many of them asking again would keep a hold from completing.
+        match self.may_execute(now) {
+            Permit::Yes => {}
+            refused => return Err(refused),
+        }
+        let lane = &self.lanes[lane_of_this_thread()].0;
+        // SeqCst here and in `publish`: of "I am in" and "the hold is on" at least one is seen by the other side, so a
+        // session either finds the hold or is found by `executing`.
+        lane.fetch_add(1, Ordering::SeqCst);
+        let executing = Executing { lane };
+        if now.0 < self.execute_until.load(Ordering::SeqCst) {
+            return Ok(executing);
+        }
+        drop(executing);
+        // A hold has come between the two looks; if it is already over, the next attempt succeeds.
+        Err(Permit::Hold)
+    }
+
+    /// How many batches execute now. Once this has been 0 after a hold was published, nothing executes until it is lifted.
+    #[must_use]
+    pub fn executing(&self) -> u32 {
+        // SeqCst: see `enter`. Reading 0 also acquires what the last guard's holder has appended.
+        self.lanes.iter().map(|lane| lane.0.load(Ordering::SeqCst)).sum()
+    }
+
+    /// The node's role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        Role::from_byte(self.role.load(Ordering::Acquire))
+    }
+
+    /// The newest epoch that the node knows; its own if it is primary.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// End of the node's own lease by its own count; zero if it holds none.
+    #[must_use]
+    pub fn lease_until(&self) -> Monotonic {
+        Monotonic(self.lease_until.load(Ordering::Acquire))
+    }
+
+    /// Who is primary and where; `None` before the first.
+    #[must_use]
+    pub fn primary(&self) -> Option<Arc<PrimaryAddress>> {
+        self.primary.read().clone()
+    }
+
+    /// Everything up to here is in the vault, as far as this node knows.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        Lsn(self.durable.load(Ordering::Acquire))
+    }
+
+    /// The present version; take it *before* looking at what may change.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version(self.version.load(Ordering::Acquire))
+    }
+
+    /// Waits until `lsn` is durable or the version is no longer `seen`, whichever comes first.
+    pub fn wait(&self, lsn: Lsn, seen: Version) -> Wait<'_> {
+        Wait { serving: self, lsn, seen: Some(seen), registered: None }
+    }
+
+    /// Waits until the version is no longer `seen`: for a held command.
+    pub fn changed(&self, seen: Version) -> Wait<'_> {
+        self.wait(Lsn(u64::MAX), seen)
+    }
+
+    /// Waits until `lsn` is durable, over changes of role: ends with [`Woken::Durable`], `Stopped` or `Crowded`. Bound it
+    /// with a timeout: while the vault is away it does not end.
+    pub fn durable_reached(&self, lsn: Lsn) -> Wait<'_> {
+        Wait { serving: self, lsn, seen: None, registered: None }
+    }
+
+    /// To be called before looking whether the redo queue has room, by a session that will wait for it if not: the
+    /// version returned changes when room has been made after this call.
+    #[must_use]
+    pub fn want_room(&self) -> Version {
+        let seen = self.version();
+        self.room_wanted.store(true, Ordering::SeqCst);
+        // Pairs with the fence in `room_freed`: either this session then sees the room, or the shipper sees the wish.
+        fence(Ordering::SeqCst);
+        seen
+    }
+
+    /// The shipper has taken from the redo queue.
+    pub fn room_freed(&self) {
+        fence(Ordering::SeqCst);
+        if self.room_wanted.load(Ordering::SeqCst) && self.room_wanted.swap(false, Ordering::SeqCst) {
+            self.bump();
+        }
+    }
+
+    /// Everything up to `lsn` is in the vault: wakes those who wait for it. Positions behind the known one do nothing, and
+    /// neither does any once the node is fenced.
+    pub fn advance_durable(&self, lsn: Lsn) {
+        if self.role() == Role::Fenced || self.durable.fetch_max(lsn.0, Ordering::AcqRel) >= lsn.0 {
+            return;
+        }
+        let mut woken = Vec::new();
+        let mut waiters = self.waiters.lock();
+        while let Some(first) = waiters.by_position.first_entry() {
+            if first.key().0 > lsn {
+                break;
+            }
+            woken.push(first.remove());
+        }
+        drop(waiters);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Replaces what sessions see; `now` tells whether a lease that had ended is valid again. The sentry alone calls this.
+    pub fn publish(&self, standing: &Standing, now: Monotonic) {
+        let fenced = self.role() == Role::Fenced;
+        assert!(!fenced || standing.role == Role::Fenced, "a fenced process never takes another role");
+        assert!(standing.execute_until <= standing.lease_until, "a node executes only within its lease");
+        // A permission that was about to end counts as ended: a session may have found it so after `now` was read.
+        let could = now.after(PERMISSION_NEARLY_OVER).0 < self.execute_until.load(Ordering::Relaxed);
+        let can = now < standing.execute_until;
+        let same = could == can
+            && self.role() == standing.role
+            && self.epoch() == standing.epoch
+            && *self.primary.read() == standing.primary;
+        // A permission is taken away before, and given after, everything else has been said.
+        if !can {
+            self.execute_until.store(0, Ordering::SeqCst);
+        }
+        self.role.store(standing.role as u8, Ordering::Release);
+        self.epoch.store(standing.epoch.0, Ordering::Release);
+        self.lease_until.store(standing.lease_until.0, Ordering::Release);
+        if can {
+            self.execute_until.store(standing.execute_until.0, Ordering::SeqCst);
+        }
+        if !same {
+            self.primary.write().clone_from(&standing.primary);
+            self.bump();
+        }
+    }
+
+    /// A new version: everyone who waits looks again.
+    fn bump(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+        let woken = std::mem::take(&mut self.waiters.lock().by_position);
+        woken.into_values().for_each(Waker::wake);
+    }
+}
+
+/// Proof that the commands now executing do so under the lease; see [`Serving::enter`].
+#[derive(Debug)]
+#[must_use = "the guard must live while the commands execute"]
+pub struct Executing<'a> {
+    lane: &'a AtomicU32,
+}
+
+impl Drop for Executing<'_> {
+    fn drop(&mut self) {
+        // Release: whoever reads 0 sees all that was appended under the guard.
+        self.lane.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Spreads threads over the lanes, so that sessions of different arbiters do not fight for a cache line.
+fn lane_of_this_thread() -> usize {
+    static THREADS: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static LANE: usize = THREADS.fetch_add(1, Ordering::Relaxed) as usize % EXECUTION_LANES;
+    }
+    LANE.with(|lane| *lane)
+}
+
+/// Future of [`Serving::wait`]. Cheap to make and to drop; holds a place among the waiters only while it is pending.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Wait<'a> {
+    serving: &'a Serving,
+    lsn: Lsn,
+    /// `None`: changes do not end this wait.
+    seen: Option<Version>,
+    registered: Option<u64>,
+}
+
+impl Wait<'_> {
+    fn look(&self) -> Option<Woken> {
+        if self.serving.durable() >= self.lsn {
+            return Some(Woken::Durable);
+        }
+        if self.serving.role() == Role::Fenced {
+            return Some(Woken::Stopped);
+        }
+        self.seen.filter(|seen| *seen != self.serving.version()).map(|_| Woken::Changed)
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = Woken;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Woken> {
+        if let Some(woken) = self.look() {
+            self.registered = None;
+            return Poll::Ready(woken);
+        }
+        let mut waiters = self.serving.waiters.lock();
+        // The look that counts: see "Why no wake-up is lost".
+        if let Some(woken) = self.look() {
+            drop(waiters);
+            self.registered = None;
+            return Poll::Ready(woken);
+        }
+        let id = match self.registered {
+            Some(id) => id,
+            None if waiters.by_position.len() >= SERVING_WAITERS_MAX => return Poll::Ready(Woken::Crowded),
+            None => {
+                waiters.next_id += 1;
+                waiters.next_id
+            }
+        };
+        waiters.by_position.insert((self.lsn, id), cx.waker().clone());
+        drop(waiters);
+        self.registered = Some(id);
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.registered {
+            self.serving.waiters.lock().by_position.remove(&(self.lsn, id));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Telling the vault of a death, within milliseconds and until it has heard.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::SupervisorOptions;
+use crate::actors::link::Dialer;
+use crate::limits::{CALL_WAIT, OBITUARIES_MAX, OBITUARY_WAIT};
+use crate::transport::rpc::ControlClient;
+use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
+
+/// A task that keeps a connection to the vault, so that an obituary is one message on it.
+#[derive(Debug)]
+pub(super) struct Obituaries {
+    dead: mpsc::Sender<u64>,
+    /// How many the vault has heard of, and how many it was to hear of.
+    heard: watch::Receiver<u64>,
+    told: std::cell::Cell<u64>,
+}
+
+impl Obituaries {
+    pub(super) fn start(options: &SupervisorOptions) -> Result<Obituaries, String> {
+        let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault)?;
+        let (dead, to_tell) = mpsc::channel(OBITUARIES_MAX);
+        let (hear, heard) = watch::channel(0);
+        let teller = Teller { dialer, node: options.node.clone(), dead: to_tell, heard: hear };
+        tokio::spawn(teller.run());
+        Ok(Obituaries { dead, heard, told: std::cell::Cell::new(0) })
+    }
+
+    /// Incarnation `incarnation` has been reaped.
+    pub(super) fn tell(&self, incarnation: u64) {
+        if self.dead.try_send(incarnation).is_ok() {
+            self.told.set(self.told.get() + 1);
+        } else {
+            // So many deaths while the vault is away: none of the later ones can have held a lease.
+            tracing::debug!("the vault is away; an obituary is left out");
+        }
+    }
+
+    /// Waits, but not for ever, until the vault has heard all.
+    pub(super) async fn told(&self) {
+        let (mut heard, all) = (self.heard.clone(), self.told.get());
+        let _ = tokio::time::timeout(CALL_WAIT, heard.wait_for(|heard| *heard >= all)).await;
+    }
+}
+
+struct Teller {
+    dialer: Dialer,
+    node: String,
+    dead: mpsc::Receiver<u64>,
+    heard: watch::Sender<u64>,
+}
+
+impl Teller {
+    /// Ends with the supervisor.
+    async fn run(mut self) {
+        let mut untold = None;
+        loop {
+            let Ok((client, _)) = self.dialer.until_reached(&self.hello(), false, || |_| {}).await else { continue };
+            let closed = client.clone();
+            let mut closed = std::pin::pin!(closed.closed());
+            loop {
+                let incarnation = match untold {
+                    Some(incarnation) => incarnation,
+                    None => tokio::select! {
+                        next = self.dead.recv() => match next {
+                            Some(incarnation) => incarnation,
+                            None => return,
+                        },
+                        _ = &mut closed => break,
+                    },
+                };
+                if !self.tell(&client, incarnation).await {
+                    untold = Some(incarnation);
+                    client.close("a fresh connection follows");
+                    break;
+                }
+                untold = None;
+                self.heard.send_modify(|heard| *heard += 1);
+            }
+        }
+    }
+
+    /// Whether the vault has heard.
+    async fn tell(&self, client: &ControlClient, incarnation: u64) -> bool {
+        let request = Request::Obituary { node: self.node.clone(), incarnation };
+        match client.call(request, OBITUARY_WAIT).await {
+            Ok(Answer::Lease(_)) => true,
+            Ok(other) => {
+                // It will never accept it: the lease has to run out.
+                tracing::warn!("node {}: the vault answers the obituary with {other:?}", self.node);
+                true
+            }
+            Err(error) => {
+                tracing::debug!("obituary: {error}; trying again");
+                false
+            }
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            version: PROTOCOL_VERSION,
+            cluster: self.dialer.credentials.cluster(),
+            peer: Peer::Supervisor,
+            node: self.node.clone(),
+            incarnation: 0,
+            pid: std::process::id(),
+            resp_address: String::new(),
+            quic_address: String::new(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! How the processes of a cluster reach each other: QUIC under mutual TLS.
+//!
+//! ```text
+//!   principal   who a certificate speaks for: vault, node-a, tool, client
+//!   certs       the cluster's authority: create, issue, renew          (files in DIR/tls)
+//!   tls         load and check; configurations; who is at the other end
+//!   quic        endpoints, transport settings, connect, what went wrong in a sentence
+//!   rpc         control streams: a call and its answer, news; further streams of a connection
+//! ```
+//!
+//! A connection is driven on the arbiter whose code calls `accept` or `connect`: make endpoints on one that never blocks.
+//! Losing a connection proves nothing about a peer (see `lease`): these timeouts decide only when to try a fresh one.
+
+pub mod certs;
+pub mod principal;
+pub mod quic;
+pub mod rpc;
+pub mod tls;
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// A moment for people.
+fn spoken_date(unix_ms: u64) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+    let seconds = i64::try_from(unix_ms / 1_000).unwrap_or(i64::MAX);
+    let date = OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|date| date.format(format).ok());
+    date.unwrap_or_else(|| format!("second {seconds} since 1970"))
+}
+
+#[cfg(test)]
+mod tests;

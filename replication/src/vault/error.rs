@@ -1,0 +1,73 @@
+//! What can go wrong with what is stored, sorted by what the caller does next.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::disk::{Disk, is_full};
+
+/// Why something stored could not be written or read.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// Stored bytes are not what was written. Refuse: serve nothing that depends on them, change nothing.
+    #[error("{file} is damaged at byte {offset}: {what}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// Where the damage was noticed, in bytes from the file's start.
+        offset: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The folder belongs to another cluster. Refuse.
+    #[error("{file} belongs to cluster {found:032x}, not to {wanted:032x}: give this vault a data folder of its own")]
+    OtherCluster {
+        /// The file that says so.
+        file: String,
+        /// Whose it is.
+        found: u128,
+        /// Whose it should be.
+        wanted: u128,
+    },
+    /// The disk is full. Nothing was added and nothing is lost: try again when there is room.
+    #[error("no room left for {file}: free some space and service resumes by itself")]
+    Full {
+        /// The file that was to grow.
+        file: String,
+    },
+    /// The machine failed to write or sync: what is on disk is not known any more. Stop.
+    #[error("{file}: {source}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What the machine said.
+        source: io::Error,
+    },
+    /// An earlier write or sync failed: nothing is accepted any more. Stop.
+    #[error("nothing is stored any more since an earlier failure: {why}")]
+    Poisoned {
+        /// That failure.
+        why: String,
+    },
+    /// The records asked for were trimmed away: load an image first.
+    #[error("the log begins at record {oldest}")]
+    Trimmed {
+        /// Oldest record still in the log.
+        oldest: u64,
+    },
+    /// Something else in the folder stands in the way; the sentence says what to do.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl StorageError {
+    /// The error for a failed operation on `path`.
+    pub(crate) fn io(disk: &dyn Disk, path: &str, source: io::Error) -> Self {
+        let file = disk.name(path);
+        if is_full(&source) { Self::Full { file } } else { Self::Io { file, source } }
+    }
+
+    pub(crate) fn damaged(disk: &dyn Disk, path: &str, offset: u64, what: impl Into<String>) -> Self {
+        Self::Damaged { file: disk.name(path), offset, what: what.into() }
+    }
+}

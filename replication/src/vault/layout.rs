@@ -1,0 +1,16 @@
+//! Reading integers out of fixed layouts. Every caller has checked the length before.
+
+/// The bytes at `at` as a little-endian `u32`.
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes were asked for"))
+}
+
+/// The bytes at `at` as a little-endian `u64`.
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes were asked for"))
+}
+
+/// The bytes at `at` as a little-endian `u128`.
+pub(crate) fn u128_at(bytes: &[u8], at: usize) -> u128 {
+    u128::from_le_bytes(bytes[at..at + 16].try_into().expect("sixteen bytes were asked for"))
+}

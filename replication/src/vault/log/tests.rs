@@ -1,0 +1,317 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::vault::disk_sim::DiskSim;
+use crate::vault::log_reader::LogReader;
+use crate::vault::segment::{open_header, seal_header};
+use crate::vault::testing::frame;
+
+const CLUSTER: u128 = 0xabc;
+
+fn open(disk: &DiskSim, segment_bytes: u64) -> Result<Log, StorageError> {
+    Log::open_with(Arc::new(disk.clone()), CLUSTER, segment_bytes)
+}
+
+fn read_all(disk: &DiskSim, log: &Log) -> Vec<LogFrame> {
+    let mut reader = LogReader::new(Arc::new(disk.clone()), CLUSTER, Lsn::ZERO);
+    let mut frames = Vec::new();
+    loop {
+        let more = reader.read(&log.extent(), 1).unwrap();
+        if more.is_empty() {
+            return frames;
+        }
+        frames.extend(more);
+    }
+}
+
+/// Frames of 1, 2, 3, 1, 2, 3, ... records, in groups of 1 or 2.
+fn groups(count: u64) -> Vec<Vec<LogFrame>> {
+    let mut groups = Vec::new();
+    let mut next = 1;
+    for i in 0..count {
+        let mut group = Vec::new();
+        for _ in 0..=i % 2 {
+            let records = i % 3 + 1;
+            group.push(frame(i / 4 + 1, next, records));
+            next += records;
+        }
+        groups.push(group);
+    }
+    groups
+}
+
+fn filled(groups: &[Vec<LogFrame>], segment_bytes: u64) -> DiskSim {
+    let disk = DiskSim::new(1);
+    let mut log = open(&disk, segment_bytes).unwrap();
+    for group in groups {
+        log.commit(group).unwrap();
+    }
+    log.settle().unwrap();
+    disk.restart_process();
+    disk
+}
+
+#[test]
+fn golden_segment_header() {
+    let header = seal_header(0x0102, Lsn(77));
+    let mut wanted = [0u8; 40];
+    wanted[..5].copy_from_slice(b"TNSG\x01");
+    (wanted[8], wanted[9], wanted[24]) = (2, 1, 77);
+    wanted[36..].copy_from_slice(&GOLDEN_CRC);
+    assert_eq!(header, wanted);
+    assert_eq!(open_header(&header), Ok((0x0102, Lsn(77))));
+}
+
+const GOLDEN_CRC: [u8; 4] = [152, 206, 198, 142];
+
+#[test]
+fn what_was_committed_is_read_back_over_segments_and_restarts() {
+    let groups = groups(20);
+    let disk = filled(&groups, 300);
+    let log = open(&disk, 300).unwrap();
+    assert_eq!(read_all(&disk, &log), groups.concat());
+    let extent = log.extent();
+    assert_eq!((extent.durable, extent.oldest), (groups.concat().last().unwrap().last, Lsn(1)));
+    assert!(disk.list(LOG_FOLDER).unwrap().len() > 5, "it has several segments");
+    assert_eq!(log.epoch(), Epoch(5));
+}
+
+#[test]
+fn a_reader_begins_anywhere_and_goes_on() {
+    let groups = groups(12);
+    let frames = groups.concat();
+    let disk = filled(&groups, 300);
+    let mut log = open(&disk, 300).unwrap();
+    for after in 0..log.extent().durable.0 {
+        let mut reader = LogReader::new(Arc::new(disk.clone()), CLUSTER, Lsn(after));
+        let read = reader.read(&log.extent(), usize::MAX).unwrap();
+        let wanted: Vec<_> = frames.iter().filter(|frame| frame.last.0 > after).cloned().collect();
+        assert_eq!(read, wanted, "after {after}");
+        assert!(reader.read(&log.extent(), 1).unwrap().is_empty());
+    }
+    let mut reader = LogReader::new(Arc::new(disk.clone()), CLUSTER, log.extent().durable);
+    for _ in 0..5 {
+        let next = frame(9, log.extent().durable.0 + 1, 2);
+        log.commit(std::slice::from_ref(&next)).unwrap();
+        assert_eq!(reader.read(&log.extent(), 1).unwrap(), [next]);
+    }
+}
+
+#[test]
+fn a_frame_longer_than_a_write_and_a_segment() {
+    let disk = DiskSim::new(1);
+    let mut log = open(&disk, 1000).unwrap();
+    let group = [frame(1, 1, 3), frame(1, 4, 20_000), frame(1, 20_004, 2)];
+    assert!(group[1].bytes().len() > limits::WRITE_BYTES);
+    log.commit(&group).unwrap();
+    log.commit(&[frame(1, 20_006, 1)]).unwrap();
+    disk.restart_process();
+    let log = open(&disk, 1000).unwrap();
+    assert_eq!(read_all(&disk, &log)[..3], group);
+    assert_eq!(disk.list(LOG_FOLDER).unwrap().len(), 3);
+}
+
+/// All that a start may make of a tampered log: exactly what was acknowledged, or an error that names a file.
+fn check_tampered(disk: &DiskSim, frames: &[LogFrame], what: &str) {
+    match open(disk, 300) {
+        Ok(log) => assert_eq!(read_all(disk, &log), frames, "{what}"),
+        Err(error) => assert!(error.to_string().contains("sim:log/"), "{what}: {error}"),
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused_or_harmless() {
+    let groups = groups(6);
+    let frames = groups.concat();
+    let disk = filled(&groups, 300);
+    let mut refused = 0;
+    for name in disk.list(LOG_FOLDER).unwrap() {
+        let path = format!("{LOG_FOLDER}/{name}");
+        let content = disk.content(&path);
+        for bit in 0..content.len() * 8 {
+            let fork = disk.fork();
+            let mut flipped = content.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fork.tamper(&path, &flipped);
+            if name != "durable" {
+                let error = open(&fork, 300).err().unwrap_or_else(|| panic!("bit {bit} of {name} was not noticed"));
+                assert!(error.to_string().contains(&name), "{error}");
+                assert_eq!(fork.content(&path), flipped, "a refused start changes nothing");
+                refused += 1;
+            } else {
+                check_tampered(&fork, &frames, &format!("bit {bit} of {name}"));
+            }
+        }
+    }
+    assert!(refused > 1000);
+}
+
+#[test]
+fn every_truncation_and_every_missing_file_is_refused_or_harmless() {
+    let groups = groups(6);
+    let frames = groups.concat();
+    let disk = filled(&groups, 300);
+    for name in disk.list(LOG_FOLDER).unwrap() {
+        let path = format!("{LOG_FOLDER}/{name}");
+        let content = disk.content(&path);
+        for len in 0..content.len() {
+            let fork = disk.fork();
+            fork.tamper(&path, &content[..len]);
+            check_tampered(&fork, &frames, &format!("{name} cut to {len}"));
+        }
+        let fork = disk.fork();
+        fork.remove_file(&path).unwrap();
+        let first = name.starts_with("00000000000000000001.");
+        assert!(first || open(&fork, 300).is_err(), "{name} removed");
+    }
+}
+
+#[test]
+fn swapped_and_foreign_files_are_refused() {
+    let disk = filled(&groups(6), 300);
+    let names = disk.list(LOG_FOLDER).unwrap();
+    let (one, two) = (format!("{LOG_FOLDER}/{}", names[0]), format!("{LOG_FOLDER}/{}", names[1]));
+    let fork = disk.fork();
+    let content = fork.content(&two);
+    fork.tamper(&one, &content);
+    assert!(matches!(open(&fork, 300), Err(StorageError::Damaged { .. })));
+    let foreign = Log::open_with(Arc::new(disk.clone()), CLUSTER + 1, 300).unwrap_err();
+    assert!(matches!(foreign, StorageError::OtherCluster { .. }), "{foreign}");
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_written_over() {
+    let groups = groups(5);
+    let disk = filled(&groups, 10_000);
+    let path = segment_path(Lsn(1));
+    let sound = disk.content(&path);
+    let next = frame(9, groups.concat().last().unwrap().last.0 + 1, 3);
+    for len in 1..next.bytes().len() {
+        let fork = disk.fork();
+        fork.tamper(&path, &[&sound[..], &next.bytes()[..len]].concat());
+        let mut log = open(&fork, 10_000).unwrap();
+        assert_eq!(fork.content(&path), sound, "cut at {len}");
+        log.commit(&[frame(9, next.first.0, 1)]).unwrap();
+    }
+    let fork = disk.fork();
+    fork.tamper(&path, &[&sound[..], next.bytes()].concat());
+    assert_eq!(open(&fork, 10_000).unwrap().extent().durable, next.last, "a whole frame was decided and is kept");
+}
+
+#[test]
+fn trimming_keeps_what_is_needed_and_the_newest_segment() {
+    let groups = groups(20);
+    let disk = filled(&groups, 300);
+    let mut log = open(&disk, 300).unwrap();
+    let second = log.older[1].first;
+    assert_eq!(log.trim(Lsn(second.0 - 2)).unwrap(), 0);
+    assert_eq!(log.trim(Lsn(second.0 - 1)).unwrap(), 1);
+    assert_eq!(log.extent().oldest, second);
+    let mut late = LogReader::new(Arc::new(disk.clone()), CLUSTER, Lsn(0));
+    assert!(matches!(late.read(&log.extent(), 1), Err(StorageError::Trimmed { oldest }) if oldest == second.0));
+    log.trim(log.extent().durable).unwrap();
+    assert_eq!((log.older.len(), log.extent().oldest), (0, log.first));
+    disk.restart_process();
+    assert_eq!(open(&disk, 300).unwrap().extent(), log.extent());
+}
+
+#[test]
+fn a_full_disk_refuses_and_resumes() {
+    for room in (0..400).step_by(7) {
+        let disk = filled(&groups(3), 200);
+        let mut log = open(&disk, 200).unwrap();
+        let before = log.extent();
+        let group = [frame(5, before.durable.0 + 1, 4), frame(5, before.durable.0 + 5, 4)];
+        disk.set_room(room);
+        match log.commit(&group) {
+            Err(StorageError::Full { .. }) => assert_eq!(log.extent().durable, before.durable),
+            other => assert!(other.is_ok() && room > 200, "room for {room}: {other:?}"),
+        }
+        disk.set_room(u64::MAX);
+        if log.extent().durable == before.durable {
+            log.commit(&group).unwrap();
+        }
+        disk.restart_process();
+        let log = open(&disk, 200).unwrap();
+        assert_eq!(read_all(&disk, &log)[4..], group, "room for {room}");
+    }
+}
+
+#[test]
+fn a_failed_sync_poisons_the_log() {
+    let disk = filled(&groups(3), 10_000);
+    let mut log = open(&disk, 10_000).unwrap();
+    let next = frame(5, log.extent().durable.0 + 1, 1);
+    disk.fail_sync_at(disk.operations() + 1);
+    assert!(matches!(log.commit(std::slice::from_ref(&next)), Err(StorageError::Io { .. })));
+    let again = log.commit(&[next]).unwrap_err();
+    assert!(matches!(&again, StorageError::Poisoned { why } if why.contains("failed to sync")), "{again}");
+    assert!(log.settle().is_err() && log.stamp(Epoch(9)).is_err());
+}
+
+/// The power goes off in the middle of every single operation of a run, and again in the middle of every operation of the
+/// recovery: all that was acknowledged is there, and nothing that was not sent.
+#[test]
+fn power_cut_at_every_operation() {
+    let groups = groups(8);
+    let frames = groups.concat();
+    for seed in 0..6 {
+        let mut cut_at = 0;
+        loop {
+            let disk = DiskSim::new(seed);
+            disk.cut_power_at(cut_at);
+            let acknowledged = run(&disk, &groups);
+            if !disk.is_cut() {
+                break;
+            }
+            disk.restart();
+            let start = disk.operations();
+            for again in 0..12 {
+                let fork = disk.fork();
+                fork.cut_power_at(start + again);
+                let _ = open(&fork, 300);
+                fork.restart();
+                check_recovered(&fork, &frames, acknowledged, &format!("seed {seed}, cut at {cut_at} and {again}"));
+            }
+            check_recovered(&disk, &frames, acknowledged, &format!("seed {seed}, cut at {cut_at}"));
+            cut_at += 1;
+        }
+        assert!(cut_at > 30, "the run has many operations");
+    }
+}
+
+/// Commits the groups until the power goes off; gives the newest acknowledged record and the newest stamped epoch.
+fn run(disk: &DiskSim, groups: &[Vec<LogFrame>]) -> (Lsn, Epoch) {
+    let mut done = (Lsn::ZERO, Epoch::ZERO);
+    let Ok(mut log) = open(disk, 300) else { return done };
+    for (i, group) in groups.iter().enumerate() {
+        if log.commit(group).is_err() {
+            return done;
+        }
+        done.0 = log.extent().durable;
+        if i == 3 {
+            if log.stamp(Epoch(40)).is_err() {
+                return done;
+            }
+            done.1 = Epoch(40);
+        }
+        if i == 5 && log.settle().is_err() {
+            return done;
+        }
+        if i == 6 {
+            let _ = log.trim(Lsn(2));
+        }
+    }
+    done
+}
+
+fn check_recovered(disk: &DiskSim, frames: &[LogFrame], (durable, epoch): (Lsn, Epoch), what: &str) {
+    let log = open(disk, 300).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(log.extent().durable >= durable && log.epoch() >= epoch, "{what}");
+    let oldest = log.extent().oldest;
+    let mut reader = LogReader::new(Arc::new(disk.clone()), CLUSTER, Lsn(oldest.0 - 1));
+    let read = reader.read(&log.extent(), usize::MAX).unwrap();
+    let wanted: Vec<_> =
+        frames.iter().filter(|f| f.first >= oldest && f.last <= log.extent().durable).cloned().collect();
+    assert_eq!(read, wanted, "{what}");
+}

@@ -1,0 +1,178 @@
+//! All that a vault keeps, opened together and checked against each other.
+
+use std::sync::Arc;
+
+use tanist_db_core::ids::Lsn;
+
+use super::catalog::{Catalog, LeaseRecord, Records};
+use super::disk::Disk;
+use super::error::StorageError;
+use super::image_store::ImageStore;
+use super::log::Log;
+use super::segment::LOG_FOLDER;
+
+/// Log, images and catalog of one vault.
+#[derive(Debug)]
+pub struct Storage {
+    /// Where log and images are.
+    pub disk: Arc<dyn Disk>,
+    /// Whose they are.
+    pub cluster: u128,
+    /// The redo log.
+    pub log: Log,
+    /// The images.
+    pub images: ImageStore,
+    /// The catalog.
+    pub records: Records,
+    /// The lease as it was when the vault stopped.
+    pub lease: LeaseRecord,
+}
+
+impl Storage {
+    /// Opens everything, or begins it where there is nothing.
+    ///
+    /// # Errors
+    /// If anything belongs to another cluster, is damaged, or contradicts the rest.
+    pub fn open(disk: Arc<dyn Disk>, catalog: Arc<dyn Catalog>, cluster: u128) -> Result<Self, StorageError> {
+        let records = Records::new(catalog);
+        let known = records.knows(cluster)?;
+        let log = Log::open(Arc::clone(&disk), cluster)?;
+        let lease = recall_lease(&records, known, &log)?;
+        check_lease(&*disk, &records, &lease, &log)?;
+        if !known {
+            records.enter(cluster)?;
+            records.put_lease(&lease)?;
+        }
+        let images = ImageStore::open(Arc::clone(&disk), cluster, records.clone())?;
+        check_images(&*disk, &images, &log)?;
+        Ok(Self { disk, cluster, log, images, records, lease })
+    }
+}
+
+/// What to do about a catalog that is not to be believed.
+const REMEDY: &str = "stop the cluster and remove the catalog's folder: it is made again from log and images";
+
+/// The lease as remembered. A catalog that was removed is made again: the log knows the newest epoch, nobody is taken for
+/// its holder, and it counts as held for its full length.
+fn recall_lease(records: &Records, known: bool, log: &Log) -> Result<LeaseRecord, StorageError> {
+    if let Some(lease) = records.lease()? {
+        return Ok(lease);
+    }
+    let epoch = log.epoch();
+    if (known || !records.is_new()) && epoch.0 > 0 {
+        return Err(records.damaged("lease", format!("it is missing, though the log knows epoch {epoch}; {REMEDY}")));
+    }
+    if epoch.0 > 0 {
+        tracing::warn!(catalog = records.place(), %epoch, "the catalog was lost; making it again from log and images");
+    }
+    Ok(LeaseRecord { epoch: epoch.0, sealed: log.extent().durable.0, ..LeaseRecord::default() })
+}
+
+fn check_lease(disk: &dyn Disk, records: &Records, lease: &LeaseRecord, log: &Log) -> Result<(), StorageError> {
+    if lease.epoch < log.epoch().0 {
+        let what = format!("it knows epoch {}, the log knows epoch {}; {REMEDY}", lease.epoch, log.epoch());
+        return Err(records.damaged("lease", what));
+    }
+    let end = log.extent().durable;
+    if Lsn(lease.sealed) > end {
+        let what = format!("it ends at record {end}, but epoch {} began after record {}", lease.epoch, lease.sealed);
+        return Err(StorageError::damaged(disk, LOG_FOLDER, 0, what));
+    }
+    Ok(())
+}
+
+fn check_images(disk: &dyn Disk, images: &ImageStore, log: &Log) -> Result<(), StorageError> {
+    let extent = log.extent();
+    let newest = images.newest_cut().unwrap_or(Lsn::ZERO);
+    if newest > extent.durable {
+        let what = format!("it ends at record {}, but an image reaches to record {newest}", extent.durable);
+        return Err(StorageError::damaged(disk, LOG_FOLDER, 0, what));
+    }
+    if extent.oldest > newest.next() {
+        let oldest = extent.oldest;
+        let what = format!("it begins at record {oldest}, but no image holds the records before: segments are missing");
+        return Err(StorageError::damaged(disk, LOG_FOLDER, 0, what));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tanist_db_core::clock::UnixMillis;
+    use tanist_db_core::ids::Epoch;
+
+    use super::*;
+    use crate::vault::catalog::CatalogMemory;
+    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::segment::segment_path;
+    use crate::vault::testing::{chunk, frame};
+
+    const CLUSTER: u128 = 5;
+
+    fn open(disk: &DiskSim, catalog: &CatalogMemory) -> Result<Storage, StorageError> {
+        Storage::open(Arc::new(disk.clone()), Arc::new(catalog.clone()), CLUSTER)
+    }
+
+    /// Records 1 to 6 under epoch 2 in office, an image at 4.
+    fn sample() -> (DiskSim, CatalogMemory) {
+        let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+        let mut storage = open(&disk, &catalog).unwrap();
+        assert_eq!(storage.lease, LeaseRecord::default());
+        storage.log.commit(&[frame(1, 1, 3), frame(2, 4, 3)]).unwrap();
+        storage.log.stamp(Epoch(2)).unwrap();
+        let lease = LeaseRecord { epoch: 2, holder: "a".to_owned(), sealed: 3, ..LeaseRecord::default() };
+        storage.records.put_lease(&lease).unwrap();
+        let mut upload = storage.images.begin(Lsn(4), Epoch(2)).unwrap();
+        upload.add(&[chunk(1, 10)]).unwrap();
+        storage.images.publish(upload.finish(1, 10, UnixMillis(0)).unwrap()).unwrap();
+        disk.restart_process();
+        (disk, catalog)
+    }
+
+    #[test]
+    fn a_lost_catalog_is_made_again_without_a_holder() {
+        let (disk, catalog) = sample();
+        assert_eq!(open(&disk, &catalog).unwrap().lease.holder, "a");
+        let fresh = CatalogMemory::default();
+        let storage = open(&disk, &fresh).unwrap();
+        assert_eq!((storage.lease.epoch, storage.lease.holder.as_str(), storage.lease.sealed), (2, "", 6));
+        assert_eq!((storage.lease.ended, storage.images.newest_cut()), (false, Some(Lsn(4))));
+        assert_eq!(open(&disk, &fresh).unwrap().lease, storage.lease);
+    }
+
+    #[test]
+    fn a_catalog_that_has_forgotten_an_epoch_is_refused() {
+        let (disk, catalog) = sample();
+        let records = Records::new(Arc::new(catalog.clone()));
+        records.put_lease(&LeaseRecord { epoch: 1, ..LeaseRecord::default() }).unwrap();
+        let error = open(&disk, &catalog).unwrap_err().to_string();
+        assert!(error.contains("sim:catalog") && error.contains("knows epoch 2"), "{error}");
+        catalog.remove("lease").unwrap();
+        assert!(open(&disk, &catalog).unwrap_err().to_string().contains("missing"));
+    }
+
+    #[test]
+    fn a_log_that_lacks_what_lease_or_images_rely_on_is_refused() {
+        let (disk, catalog) = sample();
+        let lease = LeaseRecord { epoch: 3, sealed: 7, ..LeaseRecord::default() };
+        Records::new(Arc::new(catalog.fork())).put_lease(&lease).unwrap();
+        let forgetful = catalog.fork();
+        Records::new(Arc::new(forgetful.clone())).put_lease(&lease).unwrap();
+        assert!(open(&disk.fork(), &forgetful).unwrap_err().to_string().contains("epoch 3 began after record 7"));
+        let fork = disk.fork();
+        fork.remove_file(&segment_path(Lsn(1))).unwrap();
+        assert!(open(&fork, &catalog.fork()).is_err(), "all segments are gone");
+    }
+
+    #[test]
+    fn another_clusters_folder_is_refused_unchanged() {
+        let (disk, catalog) = sample();
+        let before = disk.operations();
+        let other = |catalog| Storage::open(Arc::new(disk.clone()), Arc::new(catalog), CLUSTER + 1);
+        assert!(matches!(other(catalog.clone()), Err(StorageError::OtherCluster { .. })));
+        assert_eq!(disk.operations(), before);
+        let fresh = CatalogMemory::default();
+        assert!(matches!(other(fresh.clone()), Err(StorageError::OtherCluster { .. })));
+        assert!(fresh.keys("").unwrap().is_empty());
+    }
+}

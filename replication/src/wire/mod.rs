@@ -1,0 +1,4 @@
+//! Messages between the processes of a cluster and the frames they stand in.
+
+pub mod frame;
+pub mod message;

@@ -1,0 +1,164 @@
+//! The command line.
+//!
+//! ```text
+//! tanist up                        a cluster on this machine: starts and watches the three below
+//!  |- tanist vault                 keeps log, images and the lease
+//!  |- tanist node --name a         supervisor of node a
+//!  |   `- tanist database ...      the database process: what a kill -9 of the primary is meant to hit
+//!  `- tanist node --name b
+//! ```
+//!
+//! A child holds the read end of a pipe from its parent as stdin: when the parent stops, or dies, the child reads the end of
+//! the pipe and stops cleanly. So nothing is left behind, whoever is killed.
+
+mod args;
+mod ask;
+mod certs;
+mod database;
+mod node;
+mod status;
+mod switchover;
+mod up;
+mod vault;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::exit::{EXIT_CONFIG, EXIT_OK, Failure};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "tanist",
+    version,
+    about = "An in-memory database that speaks the Redis protocol, with a hot standby that loses no acknowledged write",
+    after_help = "Start with `tanist up`. Settings come from flags, TANIST_* variables and a TOML file (--config), in this \
+                  order; `tanist up --help` lists them."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Start a cluster on this machine: a vault, a primary and a standby
+    Up(up::UpArgs),
+    /// Show every process of a cluster: role, process id, address, epoch, positions, lag, images, last takeover
+    Status(status::StatusArgs),
+    /// Let the standby become the primary as planned; nothing is lost, clients wait for a moment
+    Switchover(switchover::SwitchoverArgs),
+    /// Run the vault of a cluster
+    Vault(vault::VaultArgs),
+    /// Run a node of a cluster: starts its database process and watches it
+    Node(node::NodeArgs),
+    /// Make or renew the cluster's certificates
+    #[command(subcommand)]
+    Certs(certs::CertsCommand),
+    /// The database process of a node; started by `tanist node`
+    #[command(hide = true)]
+    Database(database::DatabaseArgs),
+}
+
+/// Parses the process's arguments, does what they say, and tells how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(exit) => return exit,
+    };
+    let done = match cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Switchover(args) => switchover::run(args),
+        Command::Vault(args) => vault::run(args),
+        Command::Node(args) => node::run(args),
+        Command::Certs(args) => certs::run(args),
+        Command::Database(args) => database::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::from(EXIT_OK),
+        Err(failure) => {
+            if failure != Failure::SaidByChild {
+                complain(&failure.to_string());
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+/// The command, or the exit of a process that has said why not (or has shown help).
+fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, ExitCode> {
+    Cli::try_parse_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _closed = error.print();
+            ExitCode::from(if error.use_stderr() { EXIT_CONFIG } else { EXIT_OK })
+        }
+        _ => {
+            complain(&sentence(&error));
+            ExitCode::from(EXIT_CONFIG)
+        }
+    })
+}
+
+/// What clap spreads over several lines, in one.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let said = text.split("\nUsage:").next().unwrap_or(&text);
+    let words: Vec<&str> = said
+        .lines()
+        .map(|line| line.trim().trim_start_matches("error: ").trim_start_matches("tip: "))
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    format!("{} (`tanist help` lists what there is)", words.join("; "))
+}
+
+fn complain(sentence: &str) {
+    let _closed = writeln!(std::io::stderr(), "tanist: {sentence}");
+}
+
+/// Writes what a command was asked for to stdout.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Runs a command's future to its end. Everything with a life of its own is an actor: commands run in an actix system.
+fn block_on<F: Future<Output = Result<(), Failure>>>(future: F) -> Result<(), Failure> {
+    actix_rt::System::new().block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_has_one_name_everywhere() {
+        let cli = Cli::command();
+        let up = cli.find_subcommand("up").expect("there is `up`");
+        for arg in up.get_arguments().filter(|arg| arg.get_env().is_some()) {
+            let id = arg.get_id().as_str();
+            assert_eq!(arg.get_long(), Some(id.replace('_', "-").as_str()));
+            let env = arg.get_env().and_then(|env| env.to_str());
+            assert_eq!(env, Some(format!("TANIST_{}", id.to_uppercase()).as_str()), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_flag_is_answered_in_one_line() {
+        let error = Cli::try_parse_from(["tanist", "up", "--prot", "7000"]).expect_err("no such flag");
+        let sentence = sentence(&error);
+        assert!(sentence.starts_with("unexpected argument '--prot' found"), "{sentence}");
+        assert!(sentence.contains("--port") && !sentence.contains('\n'), "{sentence}");
+    }
+}

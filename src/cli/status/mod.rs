@@ -1,0 +1,183 @@
+//! `tanist status`: asks the vault and every node, each on its own, and shows what they say, and who says nothing.
+
+mod table;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_replication::transport::principal::Principal;
+use tanist_replication::transport::quic::{self, ALPN_VAULT};
+use tanist_replication::transport::rpc::ControlClient;
+use tanist_replication::transport::tls::Credentials;
+use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request, StatusView};
+
+use super::args::NodesArgs;
+use super::ask::ask;
+use super::{certs, print};
+use crate::admin::NodeReport;
+use crate::cluster_file::{ClusterFile, DataFolder};
+use crate::config::{Layer, NodeLayer, Password};
+use crate::exit::Failure;
+
+use view::Asked;
+pub(super) use view::{ClusterStatus, NodeStatus};
+
+/// Longest wait for an answer: whoever needs longer is shown as silent.
+const ANSWER_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// Print JSON, as described in docs/operations.md
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    nodes: NodesArgs,
+}
+
+pub(super) fn run(args: StatusArgs) -> Result<(), Failure> {
+    let asker = Asker::from_args(args.nodes)?;
+    super::block_on(async move {
+        let status = asker.status().await;
+        print(&if args.json {
+            serde_json::to_string_pretty(&status).map_err(|e| Failure::Runtime(e.to_string()))? + "\n"
+        } else {
+            table::table(&status, SystemClock::new().unix())
+        });
+        if status.is_silent() {
+            return Err(Failure::Runtime("no process of this cluster answers: `tanist up` starts them".into()));
+        }
+        Ok(())
+    })
+}
+
+/// Asks the processes of one cluster how they are.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    whom: Whom,
+    password: Password,
+}
+
+#[derive(Clone, Debug)]
+enum Whom {
+    /// Everyone in `cluster.toml`.
+    Cluster(Arc<Known>),
+    /// Nodes at these addresses. The vault talks only to those who have the cluster's certificates.
+    Nodes(Vec<String>),
+}
+
+#[derive(Debug)]
+struct Known {
+    folder: DataFolder,
+    cluster: ClusterFile,
+    credentials: Credentials,
+}
+
+impl Asker {
+    pub(super) fn from_args(args: NodesArgs) -> Result<Asker, Failure> {
+        let NodesArgs { addresses, requirepass, tool } = args;
+        let node = NodeLayer { requirepass, ..NodeLayer::default() };
+        let config = tool.config(Layer { node, ..Layer::default() })?;
+        if addresses.is_empty() {
+            Asker::new(&DataFolder::new(&config.common.data), config.node.requirepass)
+        } else {
+            Ok(Asker { whom: Whom::Nodes(addresses), password: config.node.requirepass })
+        }
+    }
+
+    pub(super) fn new(folder: &DataFolder, password: Password) -> Result<Asker, Failure> {
+        let cluster = folder.cluster()?;
+        let credentials = certs::load(folder, &cluster, &Principal::Tool)?;
+        Ok(Asker { whom: Whom::Cluster(Arc::new(Known { folder: folder.clone(), cluster, credentials })), password })
+    }
+
+    /// What everybody says.
+    pub(super) async fn status(&self) -> ClusterStatus {
+        match &self.whom {
+            Whom::Cluster(known) => {
+                let nodes = known
+                    .cluster
+                    .nodes
+                    .iter()
+                    .map(|(name, address)| self.node(name, address.resp.to_string(), address.quic.to_string()));
+                let (vault, nodes) = join(known.vault(), join_all(nodes)).await;
+                let (cluster, address) = (known.cluster.cluster.to_string(), known.cluster.vault.quic.to_string());
+                let mut status = ClusterStatus::merge(cluster, address, vault, nodes);
+                known.name_processes(&mut status);
+                status
+            }
+            Whom::Nodes(addresses) => {
+                let nodes = addresses.iter().map(|address| self.node("", address.clone(), String::new()));
+                let nodes = join_all(nodes).await;
+                let told = nodes.iter().filter_map(|asked| asked.said.as_ref().ok());
+                let cluster = told.map(|report| report.cluster.clone()).next().unwrap_or_default();
+                let vault = Err("not asked: that needs the certificates in the data folder, see --data".into());
+                ClusterStatus::merge(cluster, String::new(), vault, nodes)
+            }
+        }
+    }
+
+    /// The vault's view of the cluster, or why there is none.
+    pub(super) async fn vault(&self) -> Result<StatusView, String> {
+        match &self.whom {
+            Whom::Cluster(known) => known.vault().await,
+            Whom::Nodes(_) => Err("not known".into()),
+        }
+    }
+
+    /// Sends `words` to the node at `address`; waits `wait` for the answer.
+    pub(super) async fn tell(&self, address: &str, words: &[&str], wait: Duration) -> Result<String, String> {
+        ask(address, &self.password, words, wait).await
+    }
+
+    async fn node(&self, name: &str, resp: String, quic: String) -> Asked {
+        let answer = self.tell(&resp, &["TANIST", "STATUS"], ANSWER_WAIT).await;
+        let said = answer.and_then(|json| {
+            let report: NodeReport =
+                serde_json::from_str(&json).map_err(|e| format!("it answers with no report: {e}"))?;
+            match name.is_empty() || report.name == name {
+                true => Ok(report),
+                false => Err(format!("node '{}' answers there", report.name)),
+            }
+        });
+        Asked { name: name.to_owned(), resp, quic, said }
+    }
+}
+
+impl Known {
+    async fn vault(&self) -> Result<StatusView, String> {
+        let address = self.cluster.vault.quic;
+        let endpoint = quic::dialer(address).map_err(|e| e.to_string())?;
+        let connection = quic::connect(&endpoint, &self.credentials, ALPN_VAULT, &Principal::Vault, address)
+            .await
+            .map_err(|e| e.why)?;
+        let hello = Hello {
+            version: PROTOCOL_VERSION,
+            cluster: self.cluster.cluster.0,
+            peer: Peer::Tool,
+            node: String::new(),
+            incarnation: 0,
+            pid: std::process::id(),
+            resp_address: String::new(),
+            quic_address: String::new(),
+        };
+        let (client, _) = ControlClient::open(connection, &hello, |_| {}).await.map_err(|e| e.to_string())?;
+        match client.call(Request::Status, ANSWER_WAIT).await.map_err(|e| e.to_string())? {
+            Answer::Status(view) => Ok(*view),
+            Answer::Refused { why } => Err(why),
+            other => Err(format!("unexpected answer {other:?}")),
+        }
+    }
+
+    /// Adds what the locks of the data folder tell about processes on this machine.
+    fn name_processes(&self, status: &mut ClusterStatus) {
+        if status.vault.pid.is_none() {
+            status.vault.pid = self.folder.holder("vault.lock");
+        }
+        for node in &mut status.nodes {
+            node.supervisor_pid = self.folder.holder(&format!("node-{}.lock", node.name));
+        }
+    }
+}

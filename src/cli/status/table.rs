@@ -1,0 +1,138 @@
+//! The table of `tanist status`: at most 100 columns, one line a process, then what else matters.
+
+use std::fmt::Write;
+
+use tanist_db_core::clock::UnixMillis;
+
+use super::view::{ClusterStatus, ImageStatus, NodeStatus, VaultStatus};
+
+pub(super) fn table(status: &ClusterStatus, now: UnixMillis) -> String {
+    let mut text = format!("cluster {}\n\n", status.cluster);
+    line(&mut text, ["", "role", "pid", "address", "epoch", "applied", "durable", "lag"]);
+    if !status.vault.address.is_empty() {
+        line(&mut text, vault_row(&status.vault).each_ref().map(String::as_str));
+    }
+    for node in &status.nodes {
+        line(&mut text, node_row(node).each_ref().map(String::as_str));
+    }
+    text.push('\n');
+    if !status.vault.reachable {
+        let _infallible = writeln!(text, "vault: not reachable ({})", status.vault.why);
+    }
+    for node in &status.nodes {
+        if !node.reachable {
+            let _infallible = writeln!(text, "node {}: not reachable ({})", node.name, node.why);
+        }
+        if !node.last_takeover.is_empty() {
+            let _infallible = writeln!(text, "node {}: {}", node.name, node.last_takeover);
+        }
+        if node.freeze_pause_us_max > 0 {
+            let _infallible = writeln!(text, "node {}: longest freeze {} us", node.name, node.freeze_pause_us_max);
+        }
+    }
+    if status.vault.reachable {
+        let (oldest, log) = (status.vault.oldest_lsn, bytes(status.vault.log_bytes));
+        let _infallible = writeln!(text, "log from {oldest}, {log}; {}", images(&status.vault.images, now));
+    }
+    text
+}
+
+fn line(text: &mut String, [name, role, pid, address, epoch, applied, durable, lag]: [&str; 8]) {
+    let row = format!("{name:<10} {role:<12} {pid:>7}  {address:<21} {epoch:>5} {applied:>12} {durable:>12} {lag:>8}");
+    text.push_str(row.trim_end());
+    text.push('\n');
+}
+
+fn vault_row(vault: &VaultStatus) -> [String; 8] {
+    let known = |number: u64| if vault.reachable { number.to_string() } else { "-".into() };
+    [
+        "vault".into(),
+        if vault.reachable { String::new() } else { "unreachable".into() },
+        vault.pid.map_or_else(|| "-".into(), |pid| pid.to_string()),
+        vault.address.clone(),
+        known(vault.epoch),
+        String::new(),
+        known(vault.durable_lsn),
+        String::new(),
+    ]
+}
+
+fn node_row(node: &NodeStatus) -> [String; 8] {
+    let known = |number: u64| if node.role.is_empty() { "-".into() } else { number.to_string() };
+    [
+        format!("node {}", node.name),
+        match (node.role.as_str(), node.reachable) {
+            ("", _) => "unreachable".into(),
+            (role, true) => role.into(),
+            // What the vault last heard of it may be out of date.
+            (role, false) => format!("{role}?"),
+        },
+        node.pid.map_or_else(|| "-".into(), |pid| pid.to_string()),
+        node.resp.clone(),
+        known(node.epoch),
+        known(node.applied_lsn),
+        known(node.durable_lsn),
+        known(node.lag_records),
+    ]
+}
+
+fn images(images: &[ImageStatus], now: UnixMillis) -> String {
+    match images.first() {
+        None => "no image yet".into(),
+        Some(newest) => {
+            let age = now.0.saturating_sub(newest.stored_unix_ms) / 1000;
+            let plural = if images.len() == 1 { "image" } else { "images" };
+            let (count, size) = (images.len(), bytes(newest.bytes));
+            format!("{count} {plural}, the newest at {} ({size}, {age} s old)", newest.cut)
+        }
+    }
+}
+
+fn bytes(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| bytes >= 1 << shift) {
+        Some((shift, unit)) => format!("{}.{} {unit}", bytes >> shift, ((bytes >> (shift - 10)) & 1023) * 10 / 1024),
+        None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::tests::{merge, primary, vault};
+    use super::*;
+    use crate::admin::NodeReport;
+
+    #[test]
+    fn the_table_fits_a_terminal_and_says_what_matters() {
+        let status = merge(Ok(vault()), |name| match name {
+            "a" => Ok(primary()),
+            _ => Err("nobody answers there".into()),
+        });
+        let text = table(&status, UnixMillis(1_700_000_030_000));
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        for part in [
+            "node a     primary           11  127.0.0.1:6379",
+            "node b     standby?          12  127.0.0.1:6380",
+            "vault                        10  127.0.0.1:6381",
+            "node b: not reachable (nobody answers there)",
+            "node a: took over from b in 120 ms",
+            "log from 400, 5.0 MiB; 1 image, the newest at 399 (2.0 MiB, 30 s old)",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_largest_numbers_keep_the_lines_short() {
+        let node = NodeReport { applied_lsn: u64::MAX >> 24, epoch: 99_999, ..primary() };
+        let status = merge(Ok(vault()), |_| Ok(node.clone()));
+        assert!(table(&status, UnixMillis(0)).lines().all(|line| line.len() <= 100));
+    }
+
+    #[test]
+    fn an_unreachable_cluster_is_shown_as_such() {
+        let status = merge(Err("nobody".into()), |_| Err("nobody".into()));
+        let text = table(&status, UnixMillis(0));
+        assert_eq!(text.matches("unreachable").count(), 3, "{text}");
+    }
+}

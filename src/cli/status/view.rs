@@ -1,0 +1,247 @@
+//! The cluster as `tanist status` shows it, and how it is put together from what the processes say.
+
+use serde::Serialize;
+use tanist_replication::wire::message::{FollowerView, StatusView};
+
+use crate::admin::NodeReport;
+
+/// Everything that `tanist status --json` prints; described in docs/operations.md.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ClusterStatus {
+    pub(crate) cluster: String,
+    pub(crate) vault: VaultStatus,
+    pub(crate) nodes: Vec<NodeStatus>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct VaultStatus {
+    pub(crate) address: String,
+    pub(crate) pid: Option<u32>,
+    pub(crate) reachable: bool,
+    /// Why it cannot be reached; empty if it can.
+    pub(crate) why: String,
+    pub(crate) epoch: u64,
+    /// Who holds the lease; empty if nobody does at the moment.
+    pub(crate) holder: String,
+    pub(crate) durable_lsn: u64,
+    pub(crate) oldest_lsn: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) images: Vec<ImageStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ImageStatus {
+    pub(crate) cut: u64,
+    pub(crate) epoch: u64,
+    pub(crate) chunks: u32,
+    pub(crate) bytes: u64,
+    pub(crate) stored_unix_ms: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct NodeStatus {
+    pub(crate) name: String,
+    pub(crate) role: String,
+    /// The database process.
+    pub(crate) pid: Option<u32>,
+    /// Known if the supervisor runs on this machine.
+    pub(crate) supervisor_pid: Option<u32>,
+    pub(crate) resp: String,
+    pub(crate) quic: String,
+    pub(crate) epoch: u64,
+    pub(crate) applied_lsn: u64,
+    pub(crate) durable_lsn: u64,
+    /// Records that are durable and not yet applied here.
+    pub(crate) lag_records: u64,
+    pub(crate) last_takeover: String,
+    pub(crate) freeze_pause_us_max: u64,
+    /// True if the node itself has answered.
+    pub(crate) reachable: bool,
+    /// Why it has not; empty if it has.
+    pub(crate) why: String,
+}
+
+/// What a process said, or why it said nothing.
+pub(super) type Said<T> = Result<T, String>;
+
+/// A node that was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// Empty if only the node itself could tell.
+    pub(super) name: String,
+    pub(super) resp: String,
+    pub(super) quic: String,
+    pub(super) said: Said<NodeReport>,
+}
+
+impl ClusterStatus {
+    /// Puts together what the vault and the nodes say. A node that is silent is shown as the vault last heard of it.
+    pub(super) fn merge(cluster: String, vault_address: String, vault: Said<StatusView>, nodes: Vec<Asked>) -> Self {
+        let connected = vault.as_ref().map(|vault| vault.nodes.clone()).unwrap_or_default();
+        let vault = VaultStatus::new(vault_address, vault);
+        let nodes = nodes.into_iter().map(|asked| {
+            let seen = connected.iter().find(|node| node.node == asked.name);
+            NodeStatus::new(asked, seen)
+        });
+        let mut status = ClusterStatus { cluster, nodes: nodes.collect(), vault };
+        let durable = status.nodes.iter().map(|node| node.durable_lsn).fold(status.vault.durable_lsn, u64::max);
+        for node in status.nodes.iter_mut().filter(|node| !node.role.is_empty()) {
+            node.lag_records = durable.saturating_sub(node.applied_lsn);
+        }
+        status
+    }
+
+    /// The node that says of itself that it is primary, under the newest epoch if an older one has not noticed yet.
+    pub(crate) fn primary(&self) -> Option<&NodeStatus> {
+        self.nodes.iter().filter(|node| node.reachable && node.role == "primary").max_by_key(|node| node.epoch)
+    }
+
+    /// True if nothing answered at all.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.vault.reachable && self.nodes.iter().all(|node| !node.reachable)
+    }
+}
+
+impl VaultStatus {
+    fn new(address: String, said: Said<StatusView>) -> VaultStatus {
+        match said {
+            Err(why) => VaultStatus { address, why, ..VaultStatus::default() },
+            Ok(view) => VaultStatus {
+                address,
+                pid: Some(view.pid),
+                reachable: true,
+                why: String::new(),
+                epoch: view.lease.epoch,
+                holder: if view.lease.remaining_us > 0 { view.lease.holder } else { String::new() },
+                durable_lsn: view.durable,
+                oldest_lsn: view.oldest,
+                log_bytes: view.log_bytes,
+                images: view
+                    .images
+                    .iter()
+                    .map(|image| ImageStatus {
+                        cut: image.cut,
+                        epoch: image.epoch,
+                        chunks: image.chunks,
+                        bytes: image.bytes,
+                        stored_unix_ms: image.stored_unix_ms,
+                    })
+                    .collect(),
+            },
+        }
+    }
+}
+
+impl NodeStatus {
+    fn new(asked: Asked, seen: Option<&FollowerView>) -> NodeStatus {
+        let Asked { name, resp, quic, said } = asked;
+        match (said, seen) {
+            (Ok(report), _) => NodeStatus {
+                name: if name.is_empty() { report.name } else { name },
+                role: report.role,
+                pid: Some(report.pid),
+                resp,
+                quic: if quic.is_empty() { report.quic } else { quic },
+                epoch: report.epoch,
+                applied_lsn: report.applied_lsn,
+                durable_lsn: report.durable_lsn,
+                last_takeover: report.last_takeover,
+                freeze_pause_us_max: report.freeze_pause_us_max,
+                reachable: true,
+                ..NodeStatus::default()
+            },
+            (Err(why), Some(seen)) => NodeStatus {
+                name,
+                role: seen.progress.role.clone(),
+                pid: Some(seen.pid),
+                resp,
+                quic,
+                epoch: seen.progress.epoch,
+                applied_lsn: seen.progress.applied,
+                durable_lsn: seen.progress.durable,
+                last_takeover: seen.progress.last_takeover.clone(),
+                why,
+                ..NodeStatus::default()
+            },
+            (Err(why), None) => NodeStatus { name, resp, quic, why, ..NodeStatus::default() },
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use tanist_replication::wire::message::{ImageView, LeaseView, Progress};
+
+    use super::*;
+
+    pub(in super::super) fn merge(vault: Said<StatusView>, node: impl Fn(&str) -> Said<NodeReport>) -> ClusterStatus {
+        let nodes = [("a", "127.0.0.1:6379"), ("b", "127.0.0.1:6380")];
+        let asked =
+            |(name, at): (&str, &str)| Asked { name: name.into(), resp: at.into(), quic: at.into(), said: node(name) };
+        ClusterStatus::merge("5".repeat(32), "127.0.0.1:6381".into(), vault, nodes.map(asked).into())
+    }
+
+    pub(in super::super) fn vault() -> StatusView {
+        StatusView {
+            pid: 10,
+            lease: LeaseView { epoch: 3, holder: "a".into(), remaining_us: 1_900_000, ..LeaseView::default() },
+            durable: 1000,
+            oldest: 400,
+            log_bytes: 5 << 20,
+            images: vec![ImageView {
+                cut: 399,
+                epoch: 3,
+                chunks: 2,
+                bytes: 1 << 21,
+                stored_unix_ms: 1_700_000_000_000,
+            }],
+            nodes: vec![FollowerView {
+                node: "b".into(),
+                pid: 12,
+                progress: Progress { role: "standby".into(), applied: 990, durable: 995, ..Progress::default() },
+                ..FollowerView::default()
+            }],
+        }
+    }
+
+    pub(in super::super) fn primary() -> NodeReport {
+        NodeReport {
+            name: "a".into(),
+            role: "primary".into(),
+            pid: 11,
+            epoch: 3,
+            applied_lsn: 1002,
+            durable_lsn: 1000,
+            last_takeover: "took over from b in 120 ms".into(),
+            freeze_pause_us_max: 77,
+            ..NodeReport::default()
+        }
+    }
+
+    #[test]
+    fn a_silent_node_is_shown_as_the_vault_knows_it() {
+        let status = merge(Ok(vault()), |name| match name {
+            "a" => Ok(primary()),
+            _ => Err("nobody answers there".into()),
+        });
+        let [a, b] = &status.nodes[..] else { panic!("two nodes") };
+        assert_eq!((a.reachable, a.pid, a.lag_records, a.freeze_pause_us_max), (true, Some(11), 0, 77));
+        assert_eq!((b.reachable, b.pid, b.lag_records, b.role.as_str()), (false, Some(12), 10, "standby"));
+        assert_eq!(b.why, "nobody answers there");
+        assert_eq!(status.primary().map(|node| node.name.as_str()), Some("a"));
+        assert!(!status.is_silent());
+    }
+
+    #[test]
+    fn of_two_that_say_primary_the_newer_epoch_is() {
+        let status =
+            merge(Err("stopped".into()), |name| Ok(NodeReport { epoch: if name == "b" { 4 } else { 3 }, ..primary() }));
+        assert_eq!(status.primary().map(|node| node.name.as_str()), Some("b"));
+    }
+
+    #[test]
+    fn silence_is_silence() {
+        let status = merge(Err("nobody".into()), |_| Err("nobody".into()));
+        assert!(status.is_silent() && status.primary().is_none());
+    }
+}

@@ -1,0 +1,198 @@
+//! `tanist up`: a cluster on this machine. Starts the vault and, when it answers, the nodes; keeps all of them running, tells
+//! what happens, and stops them in order: standby, primary, vault. So a clean stop leaves nothing to take over or to repair.
+//!
+//! Until the cluster has been ready once, a child that ends is a reason to give up: what stands in its way (a damaged file, a
+//! port) is for a person to see. After that it is started again, however often it takes.
+
+mod child;
+mod narrator;
+mod prepare;
+
+use std::time::Duration;
+
+use futures_util::future::select_all;
+use tanist_replication::wire::message::FollowerView;
+use tokio::time::{sleep, timeout};
+
+use self::child::{Child, ChildState};
+use self::narrator::Narrator;
+use self::prepare::Prepared;
+use super::args::FileArgs;
+use super::status::{Asker, ClusterStatus};
+use crate::config::{ClusterLayer, CommonLayer, Layer, LeaseLayer, LogLayer, NodeLayer};
+use crate::exit::{EXIT_CONFIG, Failure};
+use crate::shutdown::Shutdown;
+
+/// Pause between two looks at a cluster that is starting.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// Looks after which a person is told what is being waited for: five seconds and more.
+const LOOKS_SILENT: u32 = 100;
+/// How long the first node is given to become primary before the second one is started.
+const FIRST_ALONE_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for the answer to who is primary when stopping: without it nodes stop in the reverse order of their names.
+const WHO_IS_PRIMARY_MAX: Duration = Duration::from_millis(500);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UpArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    common: CommonLayer,
+    #[command(flatten)]
+    cluster: ClusterLayer,
+    #[command(flatten)]
+    lease: LeaseLayer,
+    #[command(flatten)]
+    node: NodeLayer,
+    #[command(flatten)]
+    log: LogLayer,
+}
+
+pub(super) fn run(args: UpArgs) -> Result<(), Failure> {
+    let UpArgs { file, common, cluster, lease, node, log } = args;
+    let prepared = prepare::prepare(file.under(Layer { common, cluster, lease, node, log })?)?;
+    let asker = Asker::new(&prepared.folder, prepared.config.node.requirepass.clone())?;
+    super::block_on(async move {
+        let shutdown = super::args::shutdown(false)?;
+        let narrator = Narrator::start()?;
+        let (made, cluster) = (if prepared.new { "made" } else { "found" }, prepared.cluster.cluster);
+        narrator.say(
+            "tanist",
+            &format!("{made} cluster {cluster} in {} (times are UTC)", prepared.folder.root().display()),
+        );
+        let mut up = Up { asker, narrator: narrator.clone(), shutdown, vault: None, nodes: Vec::new() };
+        let outcome = up.serve(&prepared).await;
+        up.stop().await;
+        narrator.finish().await;
+        outcome
+    })
+}
+
+/// A cluster that is running, or on its way.
+struct Up {
+    asker: Asker,
+    narrator: Narrator,
+    shutdown: Shutdown,
+    vault: Option<Child>,
+    /// By name.
+    nodes: Vec<(String, Child)>,
+}
+
+impl Up {
+    /// Starts everything and returns when it shall be stopped, or could not be started.
+    async fn serve(&mut self, prepared: &Prepared) -> Result<(), Failure> {
+        self.vault = Some(Child::start(prepared.vault.clone(), self.narrator.clone()));
+        if !self.wait_for("the vault", |up| async move { up.vault().await.is_ok() }).await? {
+            return Ok(());
+        }
+        for (name, spec) in &prepared.nodes {
+            self.nodes.push((name.clone(), Child::start(spec.clone(), self.narrator.clone())));
+            // The first one becomes primary, so that a person finds it on the first port; unless it takes too long to load.
+            let first =
+                timeout(FIRST_ALONE_MAX, self.wait_for("a primary", |asker| async move { has_primary(&asker).await }));
+            if let Ok(there) = first.await
+                && !there?
+            {
+                return Ok(());
+            }
+        }
+        if !self.wait_for("a primary and its standby", |asker| async move { is_ready(&asker.status().await) }).await? {
+            return Ok(());
+        }
+        self.narrator.say("tanist", &what_next(&self.asker.status().await, prepared));
+        self.shutdown.asked().await;
+        Ok(())
+    }
+
+    /// Waits until `what` is there (true) or until the cluster shall stop (false).
+    async fn wait_for<F: Future<Output = bool>>(
+        &mut self,
+        what: &str,
+        is_there: impl Fn(Asker) -> F,
+    ) -> Result<bool, Failure> {
+        let (asker, narrator, shutdown) = (self.asker.clone(), self.narrator.clone(), self.shutdown.clone());
+        let look = async {
+            let mut looks = 0u32;
+            while !is_there(asker.clone()).await {
+                looks += 1;
+                if looks.is_multiple_of(LOOKS_SILENT) {
+                    narrator.say("tanist", &format!("still waiting for {what}"));
+                }
+                sleep(LOOK_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            () = look => Ok(true),
+            () = shutdown.asked() => Ok(false),
+            failure = self.first_death() => Err(failure),
+        }
+    }
+
+    /// Ends when a child has died, with a sentence about it.
+    async fn first_death(&mut self) -> Failure {
+        let children = self.vault.iter_mut().chain(self.nodes.iter_mut().map(|(_, child)| child));
+        let deaths = children.map(|child| {
+            let who = child.who.clone();
+            Box::pin(async move { (who, child.died().await) })
+        });
+        let ((who, ChildState { why, code, .. }), ..) = select_all(deaths).await;
+        let sentence = format!("{who} did not start: {why}");
+        if code == Some(EXIT_CONFIG.into()) { Failure::Config(sentence) } else { Failure::Runtime(sentence) }
+    }
+
+    /// Stops the standby, then the primary, then the vault.
+    async fn stop(&mut self) {
+        if self.shutdown.is_asked() {
+            self.narrator.say("tanist", "stopping");
+        }
+        let vault = match self.nodes.is_empty() {
+            false => timeout(WHO_IS_PRIMARY_MAX, self.asker.vault()).await.ok().and_then(Result::ok),
+            true => None,
+        };
+        let primary = vault.map(|vault| vault.lease.holder).unwrap_or_default();
+        let mut nodes: Vec<_> = self.nodes.drain(..).rev().collect();
+        nodes.sort_by_key(|(name, _)| *name == primary);
+        for (_, node) in nodes {
+            self.stop_child(node).await;
+        }
+        if let Some(vault) = self.vault.take() {
+            self.stop_child(vault).await;
+        }
+    }
+
+    async fn stop_child(&self, child: Child) {
+        let who = child.who.clone();
+        child.stop().await;
+        self.narrator.say(&who, "stopped");
+    }
+}
+
+/// True if the lease is held by a process that is there. After a crash it may still run for one that is not.
+async fn has_primary(asker: &Asker) -> bool {
+    asker.vault().await.is_ok_and(|vault| {
+        let holds =
+            |node: &FollowerView| node.node == vault.lease.holder && node.incarnation == vault.lease.incarnation;
+        vault.lease.remaining_us > 0 && vault.nodes.iter().any(holds)
+    })
+}
+
+/// True if one node is primary and every other its standby, by their own words, and the vault agrees.
+fn is_ready(status: &ClusterStatus) -> bool {
+    let standbys = status.nodes.iter().filter(|node| node.reachable && node.role == "standby").count();
+    status.primary().is_some_and(|primary| primary.name == status.vault.holder) && standbys + 1 == status.nodes.len()
+}
+
+/// The last line of a start: what a person may do now.
+fn what_next(status: &ClusterStatus, prepared: &Prepared) -> String {
+    let primary = status.primary();
+    let port = primary.and_then(|node| node.resp.rsplit(':').next()).unwrap_or_default();
+    let auth = if prepared.config.node.requirepass.0.is_empty() { "" } else { " -a PASSWORD" };
+    let mut text = format!("ready; use it:       redis-cli -p {port}{auth}");
+    let program = std::env::args_os().next().unwrap_or_else(|| "tanist".into());
+    let (program, data) = (program.display(), prepared.folder.root().display());
+    text += &format!("\nlook at it:          {program} status --data {data}");
+    if let Some((name, pid)) = primary.and_then(|node| Some((&node.name, node.pid?))) {
+        text += &format!("\nsee a takeover:      kill -9 {pid}   (the database process of node {name}, the primary)");
+    }
+    text + "\nstop it:             Ctrl-C"
+}

@@ -1,0 +1,53 @@
+//! `tanist vault`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tanist_db_core::clock::SystemClock;
+use tanist_replication::actors::vault::{self, VaultError, VaultOptions};
+use tanist_replication::transport::principal::Principal;
+use tanist_replication::transport::quic::{self, ALPN_VAULT};
+
+use super::args::{Server, ServerArgs, shutdown};
+use super::certs;
+use crate::cluster_file::LOCK_WAIT;
+use crate::config::{Layer, LeaseLayer};
+use crate::exit::Failure;
+use crate::telemetry::EVENT;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VaultArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    lease: LeaseLayer,
+}
+
+pub(super) fn run(args: VaultArgs) -> Result<(), Failure> {
+    let child = args.server.child;
+    let server = args.server.server(Layer { lease: args.lease, ..Layer::default() }, "vault")?;
+    let _lock = server.folder.lock("vault.lock", LOCK_WAIT)?;
+    super::block_on(serve(server, child))
+}
+
+async fn serve(server: Server, child: bool) -> Result<(), Failure> {
+    let shutdown = shutdown(child)?;
+    let Server { config, folder, cluster, .. } = server;
+    let credentials = certs::load(&folder, &cluster, &Principal::Vault)?;
+    let address = cluster.vault.quic;
+    let endpoint =
+        quic::listen(address, credentials.server_config(&[ALPN_VAULT])).map_err(|e| Failure::Config(e.to_string()))?;
+    let lease = Duration::from_millis(config.lease.lease_ms);
+    let options = VaultOptions { dir: folder.vault(), cluster: cluster.cluster.0, lease };
+    let vault = vault::start(options, endpoint, Arc::new(SystemClock::new())).await.map_err(|e| match e {
+        VaultError::Storage(e) => Failure::Config(e.to_string()),
+        VaultError::Thread(_) => Failure::Runtime(e.to_string()),
+    })?;
+    tracing::info!(target: EVENT, kind = "ready", "ready on {address}, lease {} ms", lease.as_millis());
+    tokio::select! {
+        () = shutdown.asked() => {}
+        why = vault.failed() => return Err(Failure::Runtime(why)),
+    }
+    vault.stop().await;
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Paths in the data folder, and the locks that keep two processes from working on the same part of it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::ClusterFile;
+use crate::exit::Failure;
+
+/// What an interrupted first run may leave behind before `cluster.toml` is written.
+const BEFORE_BIRTH: [&str; 5] = ["lock", "logs", "tls", "tls.new", "cluster.toml.new"];
+/// A process whose parent was killed notices it at once, and needs this long at most to stop and to free its part.
+pub const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+
+/// The folder of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFolder {
+    root: PathBuf,
+}
+
+/// Keeps others out of a part of the data folder for as long as it lives.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl DataFolder {
+    /// The folder at `root`, whether it exists or not.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `cluster.toml`.
+    #[must_use]
+    pub fn cluster_toml(&self) -> PathBuf {
+        self.root.join("cluster.toml")
+    }
+
+    /// Certificates and keys.
+    #[must_use]
+    pub fn tls(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+
+    /// The vault's files.
+    #[must_use]
+    pub fn vault(&self) -> PathBuf {
+        self.root.join("vault")
+    }
+
+    /// Where the processes' logs are.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The cluster that lives here.
+    ///
+    /// # Errors
+    /// There is none, or its file is damaged.
+    pub fn cluster(&self) -> Result<ClusterFile, Failure> {
+        ClusterFile::load(&self.cluster_toml())
+    }
+
+    /// Makes the folder if it is not there.
+    ///
+    /// # Errors
+    /// The file system refuses, or something that is no folder is in the way.
+    pub fn create(&self) -> Result<(), Failure> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.root)
+            .map_err(|e| Failure::Config(format!("cannot make the data folder {}: {e}", self.root.display())))
+    }
+
+    /// True if a new cluster may be made here: the folder holds nothing but what an interrupted first run leaves behind.
+    ///
+    /// # Errors
+    /// It holds something else, which will not be touched; or it cannot be read.
+    pub fn is_unborn(&self) -> Result<bool, Failure> {
+        if self.cluster_toml().exists() {
+            return Ok(false);
+        }
+        let cannot_read = |e| Failure::Config(format!("cannot read the data folder {}: {e}", self.root.display()));
+        for entry in fs::read_dir(&self.root).map_err(cannot_read)? {
+            let name = entry.map_err(cannot_read)?.file_name();
+            if !BEFORE_BIRTH.iter().any(|left| name == *left) {
+                return Err(Failure::Config(format!(
+                    "{} has no cluster.toml but holds '{}': choose an empty or a new folder with --data",
+                    self.root.display(),
+                    name.display()
+                )));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Id of the process that holds the lock `name`; `None` if nobody does.
+    #[must_use]
+    pub fn holder(&self, name: &str) -> Option<u32> {
+        let mut file = File::open(self.root.join(name)).ok()?;
+        if file.try_lock_shared().is_ok() {
+            return None;
+        }
+        let mut holder = String::new();
+        file.read_to_string(&mut holder).ok()?;
+        holder.parse().ok()
+    }
+
+    /// Takes the lock `name` of this folder; waits up to `wait` for a process that is just stopping.
+    ///
+    /// # Errors
+    /// Another process holds it; the sentence gives its id.
+    pub fn lock(&self, name: &str, wait: Duration) -> Result<FolderLock, Failure> {
+        let path = self.root.join(name);
+        let cannot = |e: io::Error| Failure::Config(format!("cannot lock {}: {e}", path.display()));
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(cannot)?;
+        for _ in 0..=wait.as_millis() / LOCK_RETRY.as_millis() {
+            match file.try_lock() {
+                Ok(()) => {
+                    file.set_len(0).and_then(|()| file.rewind()).map_err(cannot)?;
+                    write!(file, "{}", std::process::id()).map_err(cannot)?;
+                    return Ok(FolderLock { _file: file });
+                }
+                Err(TryLockError::WouldBlock) => wait_for_lock(),
+                Err(TryLockError::Error(e)) => return Err(cannot(e)),
+            }
+        }
+        let mut holder = String::new();
+        let _unknown = file.take(16).read_to_string(&mut holder);
+        let holder = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+        Err(Failure::Config(format!(
+            "another tanist{holder} is working on the data folder {} (it holds {name}): stop it first, or choose another \
+             folder with --data",
+            self.root.display()
+        )))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "start-up, before any arbiter exists")]
+fn wait_for_lock() {
+    std::thread::sleep(LOCK_RETRY);
+}
+
+/// Writes a file so that a crash leaves the old one or the new one, never a part.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("toml.new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_folder_is_left_alone() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let folder = DataFolder::new(dir.path());
+        assert!(folder.is_unborn().expect("empty"));
+        fs::create_dir(folder.tls()).expect("writable");
+        assert!(folder.is_unborn().expect("as left by an interrupted first run"));
+        fs::write(dir.path().join("thesis.tex"), "years of work").expect("writable");
+        let failure = folder.is_unborn().expect_err("holds something of value");
+        assert!(failure.to_string().contains("thesis.tex"), "{failure}");
+    }
+
+    #[test]
+    fn a_lock_keeps_others_out_and_names_its_holder() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let folder = DataFolder::new(dir.path());
+        let held = folder.lock("lock", Duration::ZERO).expect("free");
+        let failure = folder.lock("lock", Duration::ZERO).expect_err("held");
+        assert!(failure.to_string().contains(&format!("process {}", std::process::id())), "{failure}");
+        assert_eq!(folder.holder("lock"), Some(std::process::id()));
+        drop(held);
+        assert_eq!(folder.holder("lock"), None);
+        folder.lock("lock", Duration::ZERO).expect("free again");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("data");
+        fs::write(&path, "").expect("writable");
+        let failure = DataFolder::new(&path).create().expect_err("a file is in the way");
+        assert!(failure.to_string().contains(&path.display().to_string()), "{failure}");
+    }
+}

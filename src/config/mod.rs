@@ -1,0 +1,188 @@
+//! Settings: one declaration ([`settings`]) for flags, environment and file.
+//!
+//! ```text
+//! flags        tanist up --lease-ms 3000
+//! environment  TANIST_LEASE_MS=3000
+//! file         tanist up --config tanist.toml      [lease]
+//!                                                  lease_ms = 3000
+//! default      2000
+//! ```
+//!
+//! The upper line wins. A key that does not exist, a value that does not parse and settings that contradict each other are
+//! refused with a sentence that says what to do; nothing starts on a guess. Variables of the environment that start with
+//! `TANIST_` and name no setting are passed over: orchestrators make variables of that form from the name of a service.
+
+mod check;
+mod settings;
+mod value;
+
+use std::path::Path;
+
+pub(crate) use settings::ForChild;
+pub use settings::{Cluster, ClusterLayer, Common, CommonLayer, Lease, LeaseLayer, Log, LogLayer, Node, NodeLayer};
+pub use value::{ByteSize, Durability, LogFormat, Password};
+
+/// A sentence that says which setting is wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// What one source says of every section. The tables of a file.
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Layer {
+    /// What every command needs.
+    pub common: CommonLayer,
+    /// Where a cluster on one machine listens.
+    pub cluster: ClusterLayer,
+    /// The lease's.
+    pub lease: LeaseLayer,
+    /// The nodes'.
+    pub node: NodeLayer,
+    /// The log's.
+    pub log: LogLayer,
+}
+
+/// Every setting with its value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// What every command needs.
+    pub common: Common,
+    /// Where a cluster on one machine listens.
+    pub cluster: Cluster,
+    /// The lease's.
+    pub lease: Lease,
+    /// The nodes'.
+    pub node: Node,
+    /// The log's.
+    pub log: Log,
+}
+
+impl Layer {
+    /// The layer that a TOML file holds.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, or has an unknown key or a wrong value; the sentence names file and line.
+    pub fn from_file(path: &Path) -> Result<Layer, ConfigError> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| ConfigError(format!("cannot read the configuration file {shown}: {e}")))?;
+        Self::from_toml(&text).map_err(|e| ConfigError(format!("configuration file {shown}, {}", e.0)))
+    }
+
+    fn from_toml(text: &str) -> Result<Layer, ConfigError> {
+        toml::from_str(text).map_err(|e| {
+            let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            ConfigError(format!("line {line}: {}", e.message().replace('\n', " ")))
+        })
+    }
+
+    /// This layer's words where it has any, else those of the layer below.
+    #[must_use]
+    pub fn over(self, below: Layer) -> Layer {
+        Layer {
+            common: self.common.over(below.common),
+            cluster: self.cluster.over(below.cluster),
+            lease: self.lease.over(below.lease),
+            node: self.node.over(below.node),
+            log: self.log.over(below.log),
+        }
+    }
+
+    /// Fills in defaults and checks the relations between settings.
+    ///
+    /// # Errors
+    /// A sentence about the first relation that does not hold.
+    pub fn resolve(self) -> Result<Config, ConfigError> {
+        let config = Config {
+            common: self.common.resolve(),
+            cluster: self.cluster.resolve(),
+            lease: self.lease.resolve(),
+            node: self.node.resolve(),
+            log: self.log.resolve(),
+        };
+        check::check(&config)?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(toml: &str) -> String {
+        match Layer::from_toml(toml).and_then(Layer::resolve) {
+            Ok(config) => panic!("accepted: {config:?}"),
+            Err(e) => e.0,
+        }
+    }
+
+    #[test]
+    fn defaults_agree_with_each_other() {
+        let config = Layer::default().resolve().expect("defaults are checked like anything else");
+        assert_eq!(config.node.durability, Durability::Durable);
+        assert_eq!((config.lease.lease_ms, config.lease.renew_ms), (2000, 250));
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn an_upper_layer_wins_setting_by_setting() {
+        let file = Layer::from_toml("[lease]\nlease_ms = 3000\n[node]\nmaxmemory = \"1gb\"\nmaxclients = 5")
+            .expect("good file");
+        let mut flags = Layer::default();
+        flags.node.maxclients = Some(7);
+        let config = flags.over(file).resolve().expect("no clash");
+        assert_eq!(config.lease.lease_ms, 3000);
+        assert_eq!(config.node.maxmemory, ByteSize(1 << 30));
+        assert_eq!(config.node.maxclients, 7);
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
+        let sentence = refusal("[node]\nmax_memory = 1");
+        assert!(sentence.starts_with("line 2: unknown field `max_memory`"), "{sentence}");
+        let sentence = refusal("[nodes]\n");
+        assert!(sentence.contains("unknown field `nodes`"), "{sentence}");
+        let sentence = refusal("[node]\n\ndurability = \"fast\"");
+        assert_eq!(sentence, "line 3: 'fast' is none of: durable, relaxed");
+        let sentence = refusal("[node]\nmaxmemory = -1");
+        assert!(sentence.contains("cannot be negative"), "{sentence}");
+        let sentence = refusal("[cluster]\nport = 70000");
+        assert!(sentence.starts_with("line 2: "), "{sentence}");
+    }
+
+    #[test]
+    fn contradictions_are_refused_with_the_way_out() {
+        for (toml, way_out) in [
+            ("[lease]\nrenew_ms = 600", "at most 500"),
+            ("[lease]\nlease_ms = 100", "from 200"),
+            ("[lease]\nlease_ms = 6000", "durable_wait_ms above lease_ms"),
+            ("[cluster]\nport = 65534", "from 1 to 65533"),
+            ("[cluster]\nshards = 12", "power of two"),
+            ("[node]\nrelaxed_bytes_max = 10", "1mb or more"),
+            ("[node]\nrelaxed_ms_max = 5001", "from 1 to durable_wait_ms"),
+            ("[node]\nmaxclients = 0", "number of clients"),
+            ("[node]\nimage_interval_ms = 0", "from 1"),
+            ("[node]\nimage_log_bytes = 10", "1mb or more"),
+            ("[log]\nlog_level = \"=loud=\"", "log_level"),
+        ] {
+            let sentence = refusal(toml);
+            assert!(sentence.contains(way_out), "{toml}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Layer::from_file(Path::new("/nowhere/tanist.toml")).expect_err("no such file");
+        assert!(error.0.contains("/nowhere/tanist.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_child_gets_flags_and_secrets_apart() {
+        let layer = Layer::from_toml("[node]\nrequirepass = \"hunter2\"\nmaxmemory = \"64mb\"").expect("good");
+        let mut child = ForChild::default();
+        layer.node.for_child(&mut child);
+        assert_eq!(child.args, ["--maxmemory", "64mb"]);
+        assert_eq!(child.env, [("TANIST_REQUIREPASS", "hunter2".into())]);
+    }
+}

@@ -1,0 +1,214 @@
+//! Types of settings: each is read from the same words in a flag, in the environment and in a file.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+/// A value of a setting that can be written back as a flag, for a child process.
+pub(super) trait FlagValue {
+    /// The words that parse to this value again.
+    fn flag_value(&self) -> OsString;
+}
+
+macro_rules! flag_value_by_display {
+    ($($type:ty),+) => {$(
+        impl FlagValue for $type {
+            fn flag_value(&self) -> OsString {
+                self.to_string().into()
+            }
+        }
+    )+};
+}
+
+flag_value_by_display!(u16, u32, u64, String, IpAddr, ByteSize, Durability, LogFormat);
+
+impl FlagValue for PathBuf {
+    fn flag_value(&self) -> OsString {
+        self.clone().into()
+    }
+}
+
+impl FlagValue for Password {
+    fn flag_value(&self) -> OsString {
+        self.0.clone().into()
+    }
+}
+
+/// A number of bytes. Written as a number or with one of Redis's units: `k`, `m`, `g` (powers of 1000), `kb`, `mb`, `gb`
+/// (powers of 1024).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is no number of bytes; write it like 1048576, 64mb or 2gb");
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let unit: u64 = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" => 1000,
+            "kb" => 1 << 10,
+            "m" => 1_000_000,
+            "mb" => 1 << 20,
+            "g" => 1_000_000_000,
+            "gb" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        number.checked_mul(unit).map(ByteSize).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "gb"), (1 << 20, "mb"), (1 << 10, "kb")];
+        match units.iter().find(|(unit, _)| self.0 > 0 && self.0.is_multiple_of(*unit)) {
+            Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrWords;
+        impl Visitor<'_> for NumberOrWords {
+            type Value = ByteSize;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes like 1048576 or \"64mb\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<ByteSize, E> {
+                u64::try_from(number).map(ByteSize).map_err(|_| E::custom("a number of bytes cannot be negative"))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<ByteSize, E> {
+                Ok(ByteSize(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(NumberOrWords)
+    }
+}
+
+/// A word that authenticates; never printed.
+#[derive(Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Password(pub String);
+
+impl FromStr for Password {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Password(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "Password(none)" } else { "Password(set)" })
+    }
+}
+
+macro_rules! words {
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[doc = $variant_doc])* $variant,)+
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(format!("'{text}' is none of: {}", [$($word),+].join(", "))),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $($name::$variant => $word),+ })
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+words! {
+    /// When the reply to a write may leave the node.
+    Durability {
+        /// When the vault has the write on disk.
+        Durable = "durable",
+        /// At once; what may be lost is bounded by bytes and by time.
+        Relaxed = "relaxed",
+    }
+}
+
+words! {
+    /// How log lines are written.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_redis_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("1k", 1000),
+            ("1kb", 1024),
+            ("3MB", 3 << 20),
+            ("2g", 2_000_000_000),
+            ("2gb", 2 << 30),
+        ] {
+            assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
+        }
+        for text in ["", "mb", "-1", "1.5gb", "1tb", "99999999999gb"] {
+            assert!(text.parse::<ByteSize>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_written_as_they_are_read() {
+        for bytes in [0, 1, 1023, 1024, 1 << 20, 3 << 30, (1 << 30) + 1, u64::MAX] {
+            assert_eq!(ByteSize(bytes).to_string().parse(), Ok(ByteSize(bytes)));
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        assert_eq!(format!("{:?}", Password("hunter2".into())), "Password(set)");
+    }
+
+    #[test]
+    fn a_wrong_word_is_answered_with_the_right_ones() {
+        assert_eq!("fast".parse::<Durability>(), Err("'fast' is none of: durable, relaxed".into()));
+    }
+}

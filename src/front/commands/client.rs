@@ -1,0 +1,220 @@
+//! `CLIENT ...`.
+
+use tanist_db_core::command::Reply;
+
+use super::{Outcome, SYNTAX, at, help, is, number, shown, unknown_subcommand};
+use crate::front::caller::{Caller, Replies};
+use crate::front::limits::NAME_BYTES_MAX;
+use crate::front::registry::{Entry, Name};
+
+const HELP: [&str; 22] = [
+    "CLIENT <subcommand> [<arg> ...]. Subcommands are:",
+    "GETNAME",
+    "    The name of this connection.",
+    "ID",
+    "    The number of this connection.",
+    "INFO",
+    "    Everything about this connection.",
+    "KILL <ip:port> | [ID <id>] [ADDR <ip:port>] [LADDR <ip:port>] [TYPE <type>] [USER <user>] [SKIPME (YES|NO)]",
+    "    End the connections that match; all conditions given must.",
+    "LIST [TYPE <type> | ID <id> [<id> ...]]",
+    "    Everything about all connections, or about those named.",
+    "NO-EVICT (ON|OFF)",
+    "    Noted for CLIENT LIST: nothing is evicted here.",
+    "NO-TOUCH (ON|OFF)",
+    "    Noted for CLIENT LIST: nothing depends on the use of keys here.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Which replies this connection gets.",
+    "SETINFO (LIB-NAME|LIB-VER) <text>",
+    "    Name the library of this connection, or its version.",
+    "SETNAME <name>",
+    "    Name this connection.",
+    "HELP",
+];
+
+pub(super) fn run(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let Some(&subcommand) = args.get(1) else { return Err(unknown_subcommand(args)) };
+    match subcommand.to_ascii_lowercase().as_slice() {
+        b"id" => reply.count(caller.entry().id()),
+        b"getname" => match caller.entry().client_name() {
+            name if name.is_empty() => reply.null(),
+            name => reply.bulk(name.as_bytes()),
+        },
+        b"setname" => {
+            caller.entry().set_name(Name::Client, &printable(at(args, 2)?, "Client names")?);
+            reply.ok();
+        }
+        b"setinfo" => set_info(caller, args, reply)?,
+        b"info" => reply.verbatim("txt", &format!("{}\n", caller.entry().describe(caller.now))),
+        b"list" => list(caller, args, reply)?,
+        b"kill" => kill(caller, args, reply)?,
+        b"reply" => set_replies(caller, args, reply)?,
+        b"no-evict" => {
+            caller.entry().set_no_evict(on_or_off(at(args, 2)?)?);
+            reply.ok();
+        }
+        b"no-touch" => {
+            caller.entry().set_no_touch(on_or_off(at(args, 2)?)?);
+            reply.ok();
+        }
+        b"help" => help(&HELP, reply),
+        _ => return Err(unknown_subcommand(args)),
+    }
+    Ok(())
+}
+
+/// `value` as text that `CLIENT LIST` can show: no blanks, no line breaks, nothing invisible.
+pub(super) fn printable(value: &[u8], what: &str) -> Result<String, String> {
+    match std::str::from_utf8(value) {
+        Ok(text) if value.len() <= NAME_BYTES_MAX && value.iter().all(u8::is_ascii_graphic) => Ok(text.to_owned()),
+        _ if value.len() > NAME_BYTES_MAX => Err(format!("ERR {what} cannot be longer than {NAME_BYTES_MAX} bytes.")),
+        _ => Err(format!("ERR {what} cannot contain spaces, newlines or special characters.")),
+    }
+}
+
+fn on_or_off(arg: &[u8]) -> Result<bool, String> {
+    match arg {
+        arg if is(arg, "on") => Ok(true),
+        arg if is(arg, "off") => Ok(false),
+        _ => Err(SYNTAX.into()),
+    }
+}
+
+fn set_info(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let (name, what) = match at(args, 2)? {
+        option if is(option, "lib-name") => (Name::Library, "lib-name"),
+        option if is(option, "lib-ver") => (Name::LibraryVersion, "lib-ver"),
+        option => return Err(format!("ERR Unrecognized option '{}'", shown(option))),
+    };
+    caller.entry().set_name(name, &printable(at(args, 3)?, what)?);
+    reply.ok();
+    Ok(())
+}
+
+fn set_replies(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+    match at(args, 2)? {
+        option if is(option, "on") => {
+            caller.replies = Replies::On;
+            reply.ok();
+        }
+        option if is(option, "off") => caller.replies = Replies::Off,
+        option if is(option, "skip") => {
+            if caller.replies != Replies::Off {
+                caller.replies = Replies::SkipNext;
+            }
+        }
+        _ => return Err(SYNTAX.into()),
+    }
+    Ok(())
+}
+
+fn list(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let mut wanted: Option<Vec<u64>> = None;
+    let mut none = false;
+    match args.get(2..).unwrap_or_default() {
+        [] => {}
+        [option, kind] if is(option, "type") => none = !is_normal(kind)?,
+        [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
+            let ids = ids.iter().map(|id| number(id).ok_or("ERR Invalid client ID"));
+            wanted = Some(ids.collect::<Result<_, _>>()?);
+        }
+        _ => return Err(SYNTAX.into()),
+    }
+    let entries = caller.context.registry.all();
+    let chosen = entries.iter().filter(|entry| !none && wanted.as_ref().is_none_or(|ids| ids.contains(&entry.id())));
+    let text: String = chosen.map(|entry| entry.describe(caller.now) + "\n").collect();
+    reply.verbatim("txt", &text);
+    Ok(())
+}
+
+/// Whether connections of this type exist here: all of ours are normal.
+fn is_normal(kind: &[u8]) -> Result<bool, String> {
+    const OTHERS: [&str; 4] = ["master", "replica", "slave", "pubsub"];
+    match kind {
+        kind if is(kind, "normal") => Ok(true),
+        kind if OTHERS.iter().any(|other| is(kind, other)) => Ok(false),
+        kind => Err(format!("ERR Unknown client type '{}'", shown(kind))),
+    }
+}
+
+fn kill(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+    if let [_, _, address] = args {
+        let wanted = KillFilter { address: Some(shown(address)), skip_me: false, ..KillFilter::default() };
+        return match kill_matching(caller, &wanted) {
+            0 => Err("ERR No such client".into()),
+            _ => {
+                reply.ok();
+                Ok(())
+            }
+        };
+    }
+    let wanted = KillFilter::parse(args.get(2..).unwrap_or_default())?;
+    reply.count(kill_matching(caller, &wanted));
+    Ok(())
+}
+
+#[derive(Debug)]
+struct KillFilter {
+    id: Option<u64>,
+    address: Option<String>,
+    local: Option<String>,
+    /// Of a type or user of which there are none.
+    nobody: bool,
+    skip_me: bool,
+}
+
+impl Default for KillFilter {
+    fn default() -> Self {
+        KillFilter { id: None, address: None, local: None, nobody: false, skip_me: true }
+    }
+}
+
+impl KillFilter {
+    fn parse(options: &[&[u8]]) -> Result<KillFilter, String> {
+        let mut filter = KillFilter::default();
+        let (pairs, []) = options.as_chunks::<2>() else { return Err(SYNTAX.into()) };
+        for &[option, value] in pairs {
+            match option {
+                option if is(option, "id") => {
+                    filter.id = Some(number(value).ok_or("ERR client-id should be greater than 0")?);
+                }
+                option if is(option, "addr") => filter.address = Some(shown(value)),
+                option if is(option, "laddr") => filter.local = Some(shown(value)),
+                option if is(option, "type") => filter.nobody |= !is_normal(value)?,
+                option if is(option, "user") => filter.nobody |= value != b"default",
+                option if is(option, "skipme") => match value {
+                    value if is(value, "yes") => filter.skip_me = true,
+                    value if is(value, "no") => filter.skip_me = false,
+                    _ => return Err(SYNTAX.into()),
+                },
+                _ => return Err(SYNTAX.into()),
+            }
+        }
+        Ok(filter)
+    }
+
+    fn matches(&self, entry: &Entry) -> bool {
+        !self.nobody
+            && self.id.is_none_or(|id| entry.id() == id)
+            && self.address.as_ref().is_none_or(|address| entry.peer().address == *address)
+            && self.local.as_ref().is_none_or(|local| entry.peer().local == *local)
+    }
+}
+
+/// Ends the connections that match. The caller's own gets its reply first.
+fn kill_matching(caller: &mut Caller<'_>, wanted: &KillFilter) -> u64 {
+    let mut killed = 0;
+    for entry in caller.context.registry.all() {
+        let me = entry.id() == caller.entry().id();
+        if !wanted.matches(&entry) || (me && wanted.skip_me) {
+            continue;
+        }
+        killed += 1;
+        if me {
+            caller.closing = true;
+        } else {
+            entry.kill();
+        }
+    }
+    killed
+}

@@ -1,0 +1,231 @@
+//! `INFO [section ...]`.
+//!
+//! Names and units are Redis's where the thing exists here, because tools parse them; what is Tanist's own starts with `tanist_`.
+
+use std::fmt::{Display, Write as _};
+
+use tanist_db_core::command::Reply;
+use tanist_replication::serving::Role;
+
+use super::replication::{host_and_port, last};
+use super::{Outcome, REDIS_VERSION, is};
+use crate::config::Durability;
+use crate::front::caller::Caller;
+use crate::front::context::Stats;
+
+/// The lines of one section.
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, key: &str, value: impl Display) {
+        let _ = write!(self.0, "{key}:{value}\r\n");
+    }
+}
+
+type Section = (&'static str, fn(&Caller<'_>, &mut Lines));
+
+const SECTIONS: [Section; 9] = [
+    ("Server", server),
+    ("Clients", clients),
+    ("Memory", memory),
+    ("Persistence", persistence),
+    ("Stats", stats),
+    ("Replication", replication),
+    ("CPU", cpu),
+    ("Cluster", cluster),
+    ("Keyspace", keyspace),
+];
+
+pub(super) fn run(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let wanted = args.get(1..).unwrap_or_default();
+    let all =
+        wanted.is_empty() || wanted.iter().any(|name| ["all", "default", "everything"].iter().any(|w| is(name, w)));
+    let mut lines = Lines(String::with_capacity(4096));
+    for (name, write) in SECTIONS {
+        if all || wanted.iter().any(|wanted| is(wanted, name)) {
+            if !lines.0.is_empty() {
+                lines.0.push_str("\r\n");
+            }
+            let _ = write!(lines.0, "# {name}\r\n");
+            write(caller, &mut lines);
+        }
+    }
+    reply.verbatim("txt", &lines.0);
+    Ok(())
+}
+
+fn server(caller: &Caller<'_>, lines: &mut Lines) {
+    let identity = &caller.context.identity;
+    let now = caller.context.clock.unix();
+    let uptime = now.0.saturating_sub(identity.started.0) / 1000;
+    lines.add("redis_version", REDIS_VERSION);
+    lines.add("tanist_version", env!("CARGO_PKG_VERSION"));
+    lines.add("redis_mode", "standalone");
+    lines.add("os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
+    lines.add("arch_bits", usize::BITS);
+    lines.add("multiplexing_api", "epoll");
+    lines.add("process_id", std::process::id());
+    lines.add("run_id", &identity.run_id);
+    lines.add("tcp_port", identity.port);
+    lines.add("server_time_usec", now.0 * 1000);
+    lines.add("uptime_in_seconds", uptime);
+    lines.add("uptime_in_days", uptime / 86_400);
+    lines.add("io_threads_active", u8::from(identity.threads > 1));
+    lines.add("tanist_node", &identity.node);
+}
+
+fn clients(caller: &Caller<'_>, lines: &mut Lines) {
+    lines.add("connected_clients", caller.context.registry.count());
+    lines.add("maxclients", caller.context.settings.connections_max());
+    lines.add("blocked_clients", 0);
+}
+
+fn memory(caller: &Caller<'_>, lines: &mut Lines) {
+    let used = caller.context.engine().map_or(0, |engine| engine.memory_bytes());
+    let resident = process::resident_bytes();
+    let max = caller.context.settings.memory_bytes_max();
+    lines.add("used_memory", used);
+    lines.add("used_memory_human", human(used));
+    lines.add("used_memory_rss", resident);
+    lines.add("used_memory_rss_human", human(resident));
+    lines.add("maxmemory", max);
+    lines.add("maxmemory_human", human(max));
+    lines.add("maxmemory_policy", "noeviction");
+    lines.add("mem_allocator", "mimalloc");
+}
+
+fn persistence(caller: &Caller<'_>, lines: &mut Lines) {
+    let serving = &caller.context.serving;
+    lines.add("loading", u8::from(caller.context.engine().is_none()));
+    lines.add("rdb_bgsave_in_progress", 0);
+    lines.add("rdb_last_bgsave_status", "ok");
+    lines.add("aof_enabled", 1);
+    lines.add("aof_rewrite_in_progress", 0);
+    lines.add("aof_last_write_status", "ok");
+    lines.add("tanist_durability", caller.context.settings.durability());
+    lines.add("tanist_last_lsn", last(caller));
+    lines.add("tanist_durable_lsn", serving.durable());
+}
+
+fn stats(caller: &Caller<'_>, lines: &mut Lines) {
+    let stats = &caller.context.stats;
+    lines.add("total_connections_received", caller.context.registry.accepted());
+    lines.add("total_commands_processed", Stats::read(&stats.commands));
+    lines.add("total_net_input_bytes", Stats::read(&stats.input_bytes));
+    lines.add("total_net_output_bytes", Stats::read(&stats.output_bytes));
+    lines.add("rejected_connections", caller.context.registry.refused());
+    lines.add("tanist_not_durable_replies", Stats::read(&stats.not_durable));
+    lines.add("tanist_not_executed_commands", Stats::read(&stats.not_executed));
+    lines.add("tanist_protocol_errors", Stats::read(&stats.protocol_errors));
+}
+
+fn replication(caller: &Caller<'_>, lines: &mut Lines) {
+    let serving = &caller.context.serving;
+    let last = last(caller);
+    let role = serving.role();
+    if matches!(role, Role::Primary | Role::HandingOver) {
+        let standbys = caller.context.admin().map(|admin| admin.standbys()).unwrap_or_default();
+        lines.add("role", "master");
+        lines.add("connected_slaves", standbys.len());
+        for (i, standby) in standbys.iter().enumerate() {
+            let (host, port) = host_and_port(&standby.resp);
+            let lag = last.0.saturating_sub(standby.applied.0);
+            lines.add(
+                &format!("slave{i}"),
+                format_args!("ip={host},port={port},state=online,offset={},lag={}", standby.applied, u8::from(lag > 0)),
+            );
+        }
+    } else {
+        let primary = serving.primary();
+        let (host, port) = primary.as_ref().map_or(("", "0"), |primary| host_and_port(&primary.resp));
+        lines.add("role", "slave");
+        lines.add("master_host", host);
+        lines.add("master_port", port);
+        lines.add("master_link_status", if primary.is_some() && role == Role::Standby { "up" } else { "down" });
+        lines.add("master_sync_in_progress", u8::from(role == Role::Joining));
+        lines.add("slave_repl_offset", last);
+        lines.add("slave_read_only", 1);
+        lines.add("connected_slaves", 0);
+    }
+    lines.add("master_replid", format_args!("{:0<40}", caller.context.identity.cluster));
+    lines.add("master_repl_offset", last);
+    lines.add("tanist_role", role.word());
+    lines.add("tanist_epoch", serving.epoch());
+    if caller.context.settings.durability() == Durability::Relaxed {
+        let risk = caller.context.risk.at(last, serving.durable(), caller.now);
+        lines.add("tanist_at_risk_bytes", risk.bytes);
+        lines.add("tanist_at_risk_ms", risk.time.as_millis());
+    }
+}
+
+fn cpu(_: &Caller<'_>, lines: &mut Lines) {
+    let (system, user) = process::cpu_seconds();
+    lines.add("used_cpu_sys", format_args!("{system:.6}"));
+    lines.add("used_cpu_user", format_args!("{user:.6}"));
+}
+
+fn cluster(_: &Caller<'_>, lines: &mut Lines) {
+    lines.add("cluster_enabled", 0);
+}
+
+fn keyspace(caller: &Caller<'_>, lines: &mut Lines) {
+    let Some(engine) = caller.context.engine() else { return };
+    let keys = engine.keys();
+    if keys > 0 {
+        lines.add("db0", format_args!("keys={keys},expires={},avg_ttl=0", engine.expiring()));
+    }
+}
+
+/// Bytes as Redis writes them for people: `1.50M`.
+fn human(bytes: u64) -> String {
+    let units = [(1_u64 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, letter)) => format!("{:.2}{letter}", bytes as f64 / unit as f64),
+        None => format!("{bytes}B"),
+    }
+}
+
+/// What the system says of this process; zeros where it says nothing.
+mod process {
+    use std::fs::read_to_string;
+
+    /// The kernel tells times in these, whatever its own clock does (USER_HZ).
+    const TICKS_PER_SECOND: f64 = 100.0;
+
+    pub(super) fn resident_bytes() -> u64 {
+        let status = read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim_end_matches("kB").trim().parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
+    }
+
+    /// Processor time in the system and in the program.
+    pub(super) fn cpu_seconds() -> (f64, f64) {
+        let stat = read_to_string("/proc/self/stat").unwrap_or_default();
+        // The program's name, in parentheses, may hold blanks. Then comes field 3; 14 is user time, 15 system time, in ticks.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let mut times = fields
+            .split_ascii_whitespace()
+            .skip(11)
+            .map(|field| field.parse::<f64>().unwrap_or(0.0) / TICKS_PER_SECOND);
+        let user = times.next().unwrap_or(0.0);
+        (times.next().unwrap_or(0.0), user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_for_people() {
+        assert_eq!([0, 1023, 1536, 3 << 30].map(human), ["0B", "1023B", "1.50K", "3.00G"]);
+    }
+
+    #[test]
+    fn the_process_has_used_memory_and_time() {
+        assert!(process::resident_bytes() > 1 << 20);
+        let (system, user) = process::cpu_seconds();
+        assert!(system >= 0.0 && user >= 0.0);
+    }
+}

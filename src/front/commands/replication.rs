@@ -1,0 +1,72 @@
+//! `ROLE` and `WAIT`.
+
+use std::time::Duration;
+
+use tanist_db_core::command::{FrontCommand, Reply};
+use tanist_db_core::ids::Lsn;
+use tanist_replication::serving::Role;
+
+use super::{NOT_AN_INTEGER, Outcome, at, number};
+use crate::front::caller::Caller;
+
+/// Newest record appended or applied here.
+pub(super) fn last(caller: &Caller<'_>) -> Lsn {
+    caller.context.engine().map_or(Lsn::ZERO, |engine| engine.last())
+}
+
+/// Host and port of `address`.
+pub(super) fn host_and_port(address: &str) -> (&str, &str) {
+    address.rsplit_once(':').unwrap_or((address, "0"))
+}
+
+pub(super) fn role(caller: &Caller<'_>, reply: &mut Reply) -> Outcome {
+    let serving = &caller.context.serving;
+    let offset = last(caller).0;
+    match serving.role() {
+        Role::Primary | Role::HandingOver => {
+            let standbys = caller.context.admin().map(|admin| admin.standbys()).unwrap_or_default();
+            reply.array(3);
+            reply.bulk(b"master");
+            reply.count(offset);
+            reply.array(standbys.len());
+            for standby in standbys {
+                let (host, port) = host_and_port(&standby.resp);
+                reply.array(3);
+                reply.bulk(host.as_bytes());
+                reply.bulk(port.as_bytes());
+                reply.bulk(standby.applied.to_string().as_bytes());
+            }
+        }
+        role => {
+            let primary = serving.primary();
+            let (host, port) = primary.as_ref().map_or(("", "0"), |primary| host_and_port(&primary.resp));
+            reply.array(5);
+            reply.bulk(b"slave");
+            reply.bulk(host.as_bytes());
+            reply.int(number(port.as_bytes()).unwrap_or(0));
+            reply.bulk(match role {
+                Role::Joining => b"sync",
+                _ => b"connected",
+            });
+            reply.count(offset);
+        }
+    }
+    Ok(())
+}
+
+/// The vault stands for the replicas: its confirmation counts as one, and there is no other to wait for.
+pub(super) fn wait(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let (Some(replicas), Some(millis)) = (number::<i64>(at(args, 1)?), number::<i64>(at(args, 2)?)) else {
+        return Err(NOT_AN_INTEGER.into());
+    };
+    let millis = u64::try_from(millis).map_err(|_| "ERR timeout is negative")?;
+    let durable = caller.last_write <= caller.context.serving.durable();
+    if durable || replicas <= 0 || caller.alone != Some(FrontCommand::Wait) {
+        reply.int(i64::from(durable));
+        return Ok(());
+    }
+    // The gate holds this reply until it is true, and replaces it by 0 when the time is over.
+    caller.wait = Some((millis > 0).then(|| Duration::from_millis(millis)));
+    reply.int(1);
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! What all sessions of a node share.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use futures_util::future::BoxFuture;
+use tanist_db_core::clock::{Clock, UnixMillis};
+use tanist_db_core::engine::Engine;
+use tanist_db_core::ids::Lsn;
+use tanist_replication::serving::Serving;
+
+use super::registry::Registry;
+use super::risk::Risk;
+use super::settings::Settings;
+
+/// What the front asks of the machinery behind it; the node's wiring answers.
+pub trait Admin: Send + Sync {
+    /// The state of node and cluster as one JSON object (`TANIST STATUS`).
+    fn status(&self) -> String;
+
+    /// Hands office over to `to`, or to the other node if none is named. `Ok` is a sentence for people.
+    ///
+    /// # Errors
+    /// A sentence that says why nothing changed.
+    fn switchover(&self, to: Option<String>) -> BoxFuture<'static, Result<String, String>>;
+
+    /// Position and hash of everything that the node holds (`TANIST DIGEST`): equal on two nodes that hold the same.
+    fn digest(&self) -> BoxFuture<'static, Result<String, String>>;
+
+    /// The standbys that have told how they stand, for `ROLE` and `INFO`; empty on a standby.
+    fn standbys(&self) -> Vec<StandbyState>;
+}
+
+/// A standby as its primary knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandbyState {
+    /// Where it serves the Redis protocol, `host:port`.
+    pub resp: String,
+    /// Newest record that it has applied.
+    pub applied: Lsn,
+}
+
+/// Who this node is, for `INFO` and `CONFIG GET`.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The node's name.
+    pub node: String,
+    /// The cluster's number as 32 hexadecimal digits: `master_replid`.
+    pub cluster: String,
+    /// Number of this start of the process, 40 hexadecimal digits: `run_id`.
+    pub run_id: String,
+    /// Address on which the node listens.
+    pub bind: String,
+    /// Its port.
+    pub port: u16,
+    /// Its data folder.
+    pub folder: PathBuf,
+    /// Threads that execute commands.
+    pub threads: usize,
+    /// When the process was started.
+    pub started: UnixMillis,
+}
+
+/// Counters for `INFO`. They order nothing: relaxed all of them.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Commands executed or answered.
+    pub commands: AtomicU64,
+    /// Bytes of requests received.
+    pub input_bytes: AtomicU64,
+    /// Bytes of replies sent.
+    pub output_bytes: AtomicU64,
+    /// Replies replaced because the vault did not confirm in time.
+    pub not_durable: AtomicU64,
+    /// Commands that were refused unexecuted because the node did not get permission in time.
+    pub not_executed: AtomicU64,
+    /// Protocol errors.
+    pub protocol_errors: AtomicU64,
+}
+
+impl Stats {
+    pub(super) fn add(counter: &AtomicU64, by: u64) {
+        if by > 0 {
+            counter.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+/// What all sessions of a node share. Made once; the engine arrives later, when an image has been loaded.
+pub struct NodeContext {
+    engine: OnceLock<Arc<Engine>>,
+    admin: OnceLock<Arc<dyn Admin>>,
+    /// The node's role, and what is durable.
+    pub serving: Arc<Serving>,
+    /// Both times.
+    pub clock: Arc<dyn Clock>,
+    /// What can be changed while the node runs.
+    pub settings: Settings,
+    /// Who is connected.
+    pub registry: Arc<Registry>,
+    /// Counters.
+    pub stats: Stats,
+    /// Who this node is.
+    pub identity: Identity,
+    pub(super) risk: Risk,
+}
+
+impl NodeContext {
+    /// A node without data: commands that need some are answered with `-LOADING`.
+    #[must_use]
+    pub fn new(
+        serving: Arc<Serving>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        identity: Identity,
+    ) -> Arc<NodeContext> {
+        Arc::new(NodeContext {
+            engine: OnceLock::new(),
+            admin: OnceLock::new(),
+            serving,
+            clock,
+            settings,
+            registry: Arc::default(),
+            stats: Stats::default(),
+            identity,
+            risk: Risk::default(),
+        })
+    }
+
+    /// The engine, once there is one.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Arc<Engine>> {
+        self.engine.get()
+    }
+
+    /// The data is there: the process keeps this engine for its life.
+    ///
+    /// # Panics
+    /// If called twice.
+    pub fn install_engine(&self, engine: Arc<Engine>) {
+        engine.set_memory_max(self.settings.memory_bytes_max());
+        assert!(self.engine.set(engine).is_ok(), "a process has one engine for its life");
+    }
+
+    /// Names who answers `TANIST ...`.
+    ///
+    /// # Panics
+    /// If called twice.
+    pub fn install_admin(&self, admin: Arc<dyn Admin>) {
+        assert!(self.admin.set(admin).is_ok(), "a process is wired once");
+    }
+
+    pub(super) fn admin(&self) -> Option<&Arc<dyn Admin>> {
+        self.admin.get()
+    }
+
+    /// Bounds the bytes of data; 0 takes the bound away.
+    pub fn set_memory_bytes_max(&self, bytes: u64) {
+        self.settings.note_memory_bytes_max(bytes);
+        if let Some(engine) = self.engine() {
+            engine.set_memory_max(bytes);
+        }
+    }
+}
+
+impl fmt::Debug for NodeContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeContext")
+            .field("identity", &self.identity)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,223 @@
+//! The client library's way in: sessions over QUIC streams.
+//!
+//! One socket a node, so one arbiter drives the endpoint and takes the handshakes' first packets; each connection is then
+//! handed to one of the arbiters that execute commands, which drives it from there on. A client is whom its certificate names,
+//! so no password is asked.
+//!
+//! A connection has one stream (see `tanist_client::wire`). Until this node is primary it only gets notices, at every change
+//! of role: that is how a client hears of a takeover from the node that has taken over. Then the stream is a session's.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use actix_rt::ArbiterHandle;
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream};
+use tanist_client::wire::greeting::{GREETING_BYTES, GreetingError, Notice, check_greeting};
+use tanist_replication::serving::{Role, Serving, Woken};
+use tanist_replication::transport::principal::Principal;
+use tanist_replication::transport::quic::{self, ListenError};
+use tanist_replication::transport::tls::Credentials;
+use tracing::debug;
+
+use super::limits::{AUTHENTICATION_TIME, CLOSING_TIME};
+use super::registry::{Peer, Registration, Way};
+use super::tcp::StopAccepting;
+use super::{NodeContext, session};
+
+/// Accepts the client library's connections and spreads them over arbiters. Stops when told ([`StopAccepting`]).
+pub struct Acceptor {
+    node: Node,
+    socket: Option<UdpSocket>,
+    endpoint: Option<Endpoint>,
+    arbiters: Vec<ArbiterHandle>,
+}
+
+/// What a connection needs to know of its node.
+#[derive(Clone)]
+struct Node {
+    context: Arc<NodeContext>,
+    credentials: Arc<Credentials>,
+}
+
+/// Starts to accept at `address`, driven by the first of `arbiters`; connections live on all of them. Gives the address
+/// that the system chose if the port was 0.
+///
+/// # Errors
+/// If the address cannot be had.
+///
+/// # Panics
+/// If there is no arbiter.
+pub fn start(
+    context: &Arc<NodeContext>,
+    credentials: Arc<Credentials>,
+    address: SocketAddr,
+    arbiters: &[ArbiterHandle],
+) -> Result<(Addr<Acceptor>, SocketAddr), ListenError> {
+    let socket = quic::bind(address)?;
+    let address = socket.local_addr().map_err(|source| ListenError::Socket { address, source })?;
+    let first = arbiters.first().expect("a node executes commands on at least one arbiter");
+    let node = Node { context: Arc::clone(context), credentials };
+    let acceptor = Acceptor { node, socket: Some(socket), endpoint: None, arbiters: arbiters.to_vec() };
+    Ok((Acceptor::start_in_arbiter(first, move |_| acceptor), address))
+}
+
+impl Actor for Acceptor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(socket) = self.socket.take() else { return };
+        match quic::accept_on(socket, self.node.credentials.config_for_clients()) {
+            Ok(endpoint) => {
+                self.endpoint = Some(endpoint.clone());
+                let accepting = accept(self.node.clone(), endpoint, self.arbiters.clone());
+                ctx.spawn(accepting.into_actor(self).map(|(), _, ctx| ctx.stop()));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the UDP socket cannot be used: this node serves no client library");
+                ctx.stop();
+            }
+        }
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // Connections live on; new ones are refused at once instead of being left to time out.
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.set_server_config(None);
+        }
+    }
+}
+
+impl Handler<StopAccepting> for Acceptor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopAccepting, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+async fn accept(node: Node, endpoint: Endpoint, arbiters: Vec<ArbiterHandle>) {
+    let mut turns = arbiters.iter().cycle();
+    while let (Some(incoming), Some(arbiter)) = (endpoint.accept().await, turns.next()) {
+        let node = node.clone();
+        // An arbiter that has stopped belongs to a node that is stopping.
+        arbiter.spawn_fn(move || drop(actix_rt::spawn(serve(node, incoming))));
+    }
+}
+
+/// One connection, from its handshake to its end.
+async fn serve(node: Node, incoming: Incoming) {
+    let address = incoming.remote_address();
+    let connection = match incoming.await {
+        Ok(connection) => connection,
+        Err(error) => {
+            debug!(%address, why = quic::explain(&error), "handshake of the client library");
+            return;
+        }
+    };
+    if let Err(why) = converse(&node, &connection).await {
+        debug!(%address, why, "client library");
+        connection.close(1_u32.into(), why.as_bytes());
+    }
+    // The client closes when it has read the last reply; closing here could overtake that.
+    let _ = tokio::time::timeout(CLOSING_TIME, connection.closed()).await;
+}
+
+async fn converse(node: &Node, connection: &Connection) -> Result<(), String> {
+    match node.credentials.peer(connection) {
+        Some(Principal::Client | Principal::Tool | Principal::Node(_)) => {}
+        Some(other) => return Err(format!("{other} is no client")),
+        None => return Err("its certificate names nobody of this cluster".to_owned()),
+    }
+    let greeted = tokio::time::timeout(AUTHENTICATION_TIME, greeting(connection)).await;
+    let Some((mut send, receive)) = greeted.map_err(|_| "it has not greeted in time".to_owned())?? else {
+        return Ok(());
+    };
+    let context = &node.context;
+    let peer = Peer {
+        address: connection.remote_address().to_string(),
+        local: format!("{}:{}", context.identity.bind, context.identity.port),
+        way: Way::Library,
+        authenticated: true,
+    };
+    let now = context.clock.monotonic();
+    let Some(registration) = context.registry.register(peer, now, context.settings.connections_max()) else {
+        let refused = Notice::Refused { why: "max number of clients reached".to_owned() };
+        return send.write_all(&refused.to_bytes()).await.map_err(|error| error.to_string());
+    };
+    if attend(node, connection, &registration, &mut send).await? {
+        session::serve(Arc::clone(context), registration, tokio::io::join(receive, send)).await;
+    }
+    Ok(())
+}
+
+/// The client's stream, after its greeting; `None` if the client was told why it cannot be served.
+async fn greeting(connection: &Connection) -> Result<Option<(SendStream, RecvStream)>, String> {
+    let (mut send, mut receive) = connection.accept_bi().await.map_err(|error| quic::explain(&error))?;
+    let mut bytes = [0; GREETING_BYTES];
+    receive.read_exact(&mut bytes).await.map_err(|error| error.to_string())?;
+    match check_greeting(bytes) {
+        Ok(()) => Ok(Some((send, receive))),
+        Err(GreetingError::Version(version)) => {
+            let refused = Notice::Refused { why: GreetingError::Version(version).to_string() };
+            send.write_all(&refused.to_bytes()).await.map_err(|error| error.to_string())?;
+            Ok(None)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Tells the client how things stand whenever that changes, until this node is primary (`true`) or there is nobody to tell.
+async fn attend(
+    node: &Node,
+    connection: &Connection,
+    registration: &Registration,
+    send: &mut SendStream,
+) -> Result<bool, String> {
+    let serving = &*node.context.serving;
+    let mut told = None;
+    loop {
+        let seen = serving.version();
+        if serving.role() == Role::Fenced {
+            return Ok(false);
+        }
+        let notice = notice(serving, &node.context.identity.node);
+        if told.as_ref() != Some(&notice) {
+            send.write_all(&notice.to_bytes()).await.map_err(|error| error.to_string())?;
+        }
+        if matches!(notice, Notice::Primary { .. }) {
+            return Ok(true);
+        }
+        told = Some(notice);
+        tokio::select! {
+            woken = serving.changed(seen) => match woken {
+                Woken::Durable | Woken::Changed => {}
+                Woken::Stopped | Woken::Crowded => return Ok(false),
+            },
+            _ = connection.closed() => return Ok(false),
+            () = poll_fn(|cx| registration.entry().poll_killed(cx)) => return Ok(false),
+        }
+    }
+}
+
+/// How things stand for a client. A node that hands over says that it is not primary: it would hold commands and then
+/// refuse them.
+fn notice(serving: &Serving, own: &str) -> Notice {
+    let epoch = serving.epoch().0;
+    if serving.role() == Role::Primary {
+        return Notice::Primary { epoch };
+    }
+    let primary = serving.primary().filter(|primary| primary.node != own);
+    Notice::Elsewhere { epoch, address: primary.map(|primary| primary.quic.clone()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,364 @@
+//! One turn: executing the complete requests that are there, as far as may be.
+
+use tanist_db_core::clock::{Monotonic, UnixMillis};
+use tanist_db_core::command::{self, CommandSpec, Flag, Reply};
+use tanist_db_core::engine::{Executed, Front as _, Session};
+use tanist_db_core::ids::Lsn;
+use tanist_replication::serving::{Executing, Permit, Version};
+
+use super::Conversation;
+use crate::config::Durability;
+use crate::front::NodeContext;
+use crate::front::caller::Caller;
+use crate::front::context::Stats;
+use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
+use crate::front::redirect;
+use crate::front::reply_gate::Instead;
+use crate::resp::Parsed;
+
+/// Why a turn has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// No complete request is left.
+    Hungry,
+    /// Others want their turn too.
+    More,
+    /// The next command may not execute until something changes.
+    Held(Until),
+    /// The output is full.
+    Full,
+    /// A command that takes its time has begun.
+    Acting,
+    /// The client leaves once it has its replies.
+    Closing,
+    /// The connection ends at once.
+    Stopped,
+}
+
+/// What a held command waits for: `lsn` durable, or another version than `seen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Until {
+    pub(super) lsn: Lsn,
+    pub(super) seen: Version,
+}
+
+/// Commands wait for permission to execute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    pub(super) since: Monotonic,
+    /// Position in the input: commands before it have been waiting since then.
+    end: u64,
+}
+
+/// Why a command may not execute.
+enum Refusal {
+    Hold(Until),
+    NotPrimary,
+    Stopped,
+}
+
+/// What the commands of one turn have in common.
+struct Batch<'a> {
+    now: Monotonic,
+    unix: UnixMillis,
+    /// Taken before anything was looked at: a change since then ends a hold.
+    seen: Version,
+    durability: Durability,
+    /// Kept from the first command that touches data to the turn's end.
+    guard: Option<Executing<'a>>,
+    /// What is at risk has been looked at.
+    risk_known: bool,
+    commands: u64,
+    written_bytes: u64,
+    last: Option<&'static str>,
+}
+
+/// What one step of a turn did.
+enum Step {
+    /// The request is dealt with and takes so many bytes.
+    Done(usize),
+    End(Turn),
+}
+
+impl<'a> Conversation<'a> {
+    /// Executes complete requests in order until one of the reasons to stop.
+    pub(super) fn turn(&mut self) -> Turn {
+        let context = self.context;
+        // After the requests have been read: what is executed under a permission asked with this time may be read.
+        let now = context.clock.monotonic();
+        let durability = context.settings.durability();
+        self.caller.now = now;
+        let mut batch = Batch {
+            now,
+            unix: context.clock.unix(),
+            seen: context.serving.version(),
+            durability,
+            guard: None,
+            risk_known: false,
+            commands: 0,
+            written_bytes: 0,
+            last: None,
+        };
+        let turn = self.run_batch(&mut batch);
+        drop(batch.guard);
+        if batch.commands > 0 {
+            Stats::add(&context.stats.commands, batch.commands);
+            context.risk.wrote(batch.written_bytes);
+            self.caller.note(batch.last, &self.session);
+        }
+        turn
+    }
+
+    fn run_batch(&mut self, batch: &mut Batch<'a>) -> Turn {
+        let budget_end = self.input.position() + BATCH_BYTES as u64;
+        for _ in 0..BATCH_COMMANDS {
+            if self.caller.closing {
+                return Turn::Closing;
+            }
+            if self.caller.action.is_some() {
+                return Turn::Acting;
+            }
+            if self.output.is_full() {
+                return Turn::Full;
+            }
+            match self.step(batch) {
+                Step::Done(bytes) => {
+                    self.ready = None;
+                    self.input.consume(bytes);
+                }
+                Step::End(turn) => return turn,
+            }
+            if self.input.position() >= budget_end {
+                return Turn::More;
+            }
+        }
+        Turn::More
+    }
+
+    fn step(&mut self, batch: &mut Batch<'a>) -> Step {
+        let bytes = match self.ready {
+            Some(bytes) => bytes,
+            None => match self.parser.parse(self.input.unread()) {
+                Ok(Parsed::Command { bytes }) => bytes,
+                Ok(Parsed::Nothing { bytes }) => return Step::Done(bytes),
+                Ok(Parsed::Incomplete { .. }) => return Step::End(Turn::Hungry),
+                Err(error) => {
+                    Stats::add(&self.context.stats.protocol_errors, 1);
+                    self.say(&format!("ERR {error}"));
+                    self.caller.closing = true;
+                    return Step::End(Turn::Closing);
+                }
+            },
+        };
+        self.ready = Some(bytes);
+        self.command(bytes, batch)
+    }
+
+    /// The request of `bytes` at the front of the input.
+    fn command(&mut self, bytes: usize, batch: &mut Batch<'a>) -> Step {
+        let args = self.parser.arguments(self.input.unread());
+        if self.parser.was_inline() && is_http(args[0]) {
+            // A browser was made to talk to us: what follows was written by a stranger.
+            return Step::End(Turn::Stopped);
+        }
+        let spec = command::resolve(&args);
+        if !self.caller.authenticated && !spec.as_ref().is_ok_and(|spec| spec.flags.has(Flag::NoAuth)) {
+            drop(args);
+            self.say("NOAUTH Authentication required.");
+            return Step::Done(bytes);
+        }
+        let spec = match spec {
+            Ok(spec) => spec,
+            Err(failure) => {
+                drop(args);
+                self.session.spoil_transaction();
+                self.say(failure.text());
+                return Step::Done(bytes);
+            }
+        };
+        let asks = self.asks_permission(spec);
+        if asks && let Err(refusal) = self.permission(spec, batch) {
+            drop(args);
+            return self.refuse(spec, bytes, refusal, batch.now);
+        }
+        let mark = self.output.reply.len();
+        self.caller.begin(spec, &self.session);
+        let (session, caller, reply) = (&mut self.session, &mut self.caller, &mut self.output.reply);
+        let executed = execute(self.context, session, caller, reply, spec, &args, batch.unix);
+        drop(args);
+        if executed.refused {
+            return self.refuse(spec, bytes, Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }), batch.now);
+        }
+        if executed.wrote {
+            self.caller.last_write = executed.lsn;
+            batch.written_bytes += bytes as u64;
+        }
+        if asks {
+            self.hold = None;
+        }
+        batch.commands += 1;
+        batch.last = Some(spec.name);
+        self.finish(mark, executed.lsn, batch);
+        self.adopt_limits();
+        Step::Done(bytes)
+    }
+
+    /// Whether `spec` touches data now, rather than being queued.
+    fn asks_permission(&self, spec: &CommandSpec) -> bool {
+        spec.touches_data() && (!self.session.in_multi() || is_exec(spec))
+    }
+
+    fn permission(&self, spec: &CommandSpec, batch: &mut Batch<'a>) -> Result<(), Refusal> {
+        let serving = &*self.context.serving;
+        if self.deposed {
+            return Err(Refusal::NotPrimary);
+        }
+        if batch.guard.is_none() {
+            match serving.enter(batch.now) {
+                Ok(guard) => batch.guard = Some(guard),
+                Err(Permit::Yes | Permit::Hold) => {
+                    return Err(Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }));
+                }
+                Err(Permit::NotPrimary) => return Err(Refusal::NotPrimary),
+                Err(Permit::Stopped) => return Err(Refusal::Stopped),
+            }
+        }
+        let writes = spec.writes() || (is_exec(spec) && self.session.exec_writes());
+        if writes { self.room(batch) } else { Ok(()) }
+    }
+
+    /// Whether one more write fits into the redo queue and, at level relaxed, into what may be at risk.
+    fn room(&self, batch: &mut Batch<'a>) -> Result<(), Refusal> {
+        let Some(engine) = self.context.engine() else { return Ok(()) };
+        let serving = &*self.context.serving;
+        if !engine.redo().has_room() {
+            let seen = serving.want_room();
+            if !engine.redo().has_room() {
+                return Err(Refusal::Hold(Until { lsn: NEVER, seen }));
+            }
+        }
+        if batch.durability == Durability::Relaxed && !batch.risk_known {
+            let settings = &self.context.settings;
+            let risk = self.context.risk.at(engine.last(), serving.durable(), batch.now);
+            if risk.bytes > settings.relaxed_bytes_max() || risk.time > settings.relaxed_time_max() {
+                return Err(Refusal::Hold(Until { lsn: risk.until, seen: batch.seen }));
+            }
+            batch.risk_known = true;
+        }
+        Ok(())
+    }
+
+    /// A command that may not execute: wait, or say why.
+    fn refuse(&mut self, spec: &CommandSpec, bytes: usize, refusal: Refusal, now: Monotonic) -> Step {
+        let sentence = match refusal {
+            Refusal::Stopped => return Step::End(Turn::Stopped),
+            Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
+                redirect::LOADING.to_owned()
+            }
+            Refusal::NotPrimary => {
+                self.deposed = self.is_library();
+                redirect::sentence(&self.context.serving, self.caller.entry().peer().way, spec)
+            }
+            Refusal::Hold(until) => {
+                let wait = self.context.settings.durable_wait();
+                let here = self.input.position();
+                let hold = match self.hold {
+                    Some(hold) if here < hold.end => hold,
+                    _ => *self.hold.insert(Hold { since: now, end: self.input.end() }),
+                };
+                if now.since(hold.since) < wait {
+                    return Step::End(Turn::Held(until));
+                }
+                Stats::add(&self.context.stats.not_executed, 1);
+                redirect::not_executed(self.context.serving.role(), wait)
+            }
+        };
+        if is_exec(spec) {
+            self.discard();
+        }
+        self.say(&sentence);
+        Step::Done(bytes)
+    }
+
+    /// Forgets the transaction being queued and the watched keys, as an EXEC that fails does.
+    fn discard(&mut self) {
+        if let Some(engine) = self.context.engine() {
+            let now = self.context.clock.unix();
+            engine.execute(&mut self.session, &mut self.caller, &[b"DISCARD"], now, &mut Reply::default());
+        }
+    }
+
+    /// The reply that began at `mark` is complete: who may see it, and when.
+    fn finish(&mut self, mark: usize, lsn: Lsn, batch: &Batch<'a>) {
+        let durable = self.context.serving.durable();
+        if !self.caller.take_reply() {
+            self.output.reply.truncate(mark);
+        }
+        if let Some(wait) = self.caller.wait.take() {
+            let deadline = wait.map_or(Monotonic(u64::MAX), |wait| batch.now.after(wait));
+            self.output.finish(mark, self.caller.last_write, durable, deadline, Instead::Zero);
+        } else if batch.durability == Durability::Relaxed {
+            self.output.finish_free(mark);
+        } else {
+            let deadline = batch.now.after(self.context.settings.durable_wait());
+            self.output.finish(mark, lsn, durable, deadline, Instead::NotDurable);
+        }
+    }
+
+    /// An error of our own.
+    fn say(&mut self, sentence: &str) {
+        let mark = self.output.reply.len();
+        self.output.reply.error(sentence);
+        self.caller.before_reply();
+        if !self.caller.take_reply() {
+            self.output.reply.truncate(mark);
+        }
+        self.output.finish_free(mark);
+    }
+
+    /// A client that has said who it is may send more at a time.
+    fn adopt_limits(&mut self) {
+        if self.caller.authenticated == self.parser.limits().before_authentication {
+            self.parser.set_limits(super::limits_for(self.caller.authenticated));
+        }
+    }
+
+    fn is_library(&self) -> bool {
+        self.caller.entry().peer().way == crate::front::registry::Way::Library
+    }
+}
+
+/// Executes the command that `spec` describes. While data is being loaded, only what needs none.
+fn execute(
+    context: &NodeContext,
+    session: &mut Session,
+    caller: &mut Caller<'_>,
+    reply: &mut Reply,
+    spec: &'static CommandSpec,
+    args: &[&[u8]],
+    now: UnixMillis,
+) -> Executed {
+    if let Some(engine) = context.engine() {
+        return engine.execute_resolved(spec, session, caller, args, now, reply);
+    }
+    match spec.front() {
+        Some(front) => {
+            reply.set_protocol(session.protocol());
+            caller.run(front, args, session, reply);
+        }
+        None => reply.error(redirect::LOADING),
+    }
+    Executed { lsn: Lsn::ZERO, wrote: false, refused: false }
+}
+
+/// No record has this position: only a change ends the wait.
+const NEVER: Lsn = Lsn(u64::MAX);
+
+fn is_exec(spec: &CommandSpec) -> bool {
+    spec.name == "exec"
+}
+
+/// The first words of an HTTP request that a web page can send anywhere.
+fn is_http(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
+}

@@ -1,0 +1,341 @@
+//! A session: one client's conversation, over any stream of bytes.
+//!
+//! It runs as one task on the thread that accepted it and goes round and round:
+//!
+//! ```text
+//!            ┌──────────────────────── wait for any of ───────────────────────┐
+//!            │  bytes to read · room to write · durable · role · time · kill   │
+//!            └───────┬────────────────────────────────────────────────▲───────┘
+//!                    ▼                                                │
+//!   input ──► parse ──► permission ──► engine.execute ──► output ──► gate ──► peer
+//!             (resp)    (Serving)      (own thread)       (one buffer, lengths)
+//! ```
+//!
+//! * `input`, `output`: the two buffers, each with its bounds.
+//! * `execute`: one *turn*: every complete request, up to a budget, so that neighbours on the thread get theirs.
+//! * here: waiting, reading and writing.
+//!
+//! **Later commands do not wait for earlier replies.** While the gate holds a write's reply until the vault has the write, the
+//! session goes on reading and executing what the client has pipelined; only bytes and number of held replies bound
+//! that. Replies leave in order.
+//!
+//! **A command that may not execute waits in the input**, parsed but untouched, and everything behind it: so it is executed once
+//! or not at all, whatever becomes of the node's role meanwhile. After the same time as for a write it fails with an error that
+//! says it was not executed.
+//!
+//! **A fenced node says nothing more**: what is held is dropped with the connection.
+
+mod execute;
+mod input;
+mod output;
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::command::Protocol;
+use tanist_db_core::engine::Session;
+use tanist_replication::serving::{Role, Serving, Version, Wait, Woken};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+use super::NodeContext;
+use super::caller::Caller;
+use super::context::Stats;
+use super::limits::{CLOSING_TIME, INPUT_AHEAD_BYTES};
+use super::redirect;
+use super::registry::{Registration, Way};
+use crate::resp::{RequestLimits, RequestParser};
+use execute::{Hold, Turn, Until};
+use input::Input;
+use output::Output;
+
+/// Serves one client until it leaves, is killed, breaks the protocol, or the node is fenced.
+pub async fn serve<S>(context: Arc<NodeContext>, registration: Registration, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut conversation = Conversation::new(&context, registration);
+    let mut link = Link { stream, wait: None, timer: Timer::default(), received_all: false };
+    loop {
+        let seen = context.serving.version();
+        if context.serving.role() == Role::Fenced {
+            return;
+        }
+        let turn = conversation.go_on(link.received_all);
+        if turn == Turn::Stopped {
+            return;
+        }
+        let wishes = conversation.wishes(turn, seen);
+        let event = poll_fn(|cx| link.poll(&mut conversation, &wishes, cx)).await;
+        if event == Event::Over {
+            break;
+        }
+        if wishes.more {
+            tokio::task::yield_now().await;
+        }
+    }
+    let mut stream = link.stream;
+    // The peer may be gone already: there is nobody to tell.
+    let _ = tokio::time::timeout(CLOSING_TIME, poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx))).await;
+}
+
+fn limits_for(authenticated: bool) -> RequestLimits {
+    if authenticated { RequestLimits::TRUSTED } else { RequestLimits::STRANGER }
+}
+
+/// Everything of a session but its stream.
+struct Conversation<'a> {
+    context: &'a NodeContext,
+    input: Input,
+    parser: RequestParser,
+    /// Bytes of the request at the front of the input, if it has been parsed and not executed.
+    ready: Option<usize>,
+    hold: Option<Hold>,
+    /// The client library was told that this node is not primary. It is told so for every later command too: were the node to
+    /// take office again in the middle of a pipeline, its end would be executed without its beginning.
+    deposed: bool,
+    session: Session,
+    caller: Caller<'a>,
+    output: Output,
+    /// Set with `caller.closing`: the moment at which a slow reader is cut.
+    closing_until: Option<Monotonic>,
+}
+
+/// What a session waits for.
+#[derive(Debug)]
+struct Wishes {
+    /// Another turn is due at once; look at the stream only.
+    more: bool,
+    read: bool,
+    /// Room in the output is worth a turn of its own.
+    drained: bool,
+    /// Over once everything has been written.
+    leave: bool,
+    until: Option<Until>,
+    deadline: Option<Monotonic>,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    /// Something has changed.
+    Progress,
+    /// The connection is at its end.
+    Over,
+}
+
+impl<'a> Conversation<'a> {
+    fn new(context: &'a NodeContext, registration: Registration) -> Self {
+        let id = registration.entry().id();
+        let mut caller = Caller::new(context, registration);
+        let mut session = Session::new(id);
+        let mut output = Output::default();
+        if caller.entry().peer().way == Way::Library {
+            caller.set_protocol(Protocol::Resp3, &mut session, &mut output.reply);
+        }
+        Self {
+            context,
+            input: Input::default(),
+            parser: RequestParser::new(limits_for(caller.authenticated)),
+            ready: None,
+            hold: None,
+            session,
+            caller,
+            output,
+            deposed: false,
+            closing_until: None,
+        }
+    }
+
+    /// Lets go of what has become durable or late, and takes a turn.
+    fn go_on(&mut self, received_all: bool) -> Turn {
+        let serving = &*self.context.serving;
+        self.output.release(serving.durable());
+        let mut turn = self.turn();
+        if turn == Turn::Hungry && received_all {
+            self.caller.closing = true;
+            turn = Turn::Closing;
+        }
+        let now = self.caller.now;
+        let wait = self.context.settings.durable_wait();
+        let replaced = self.output.replace_late(now, serving.durable(), || redirect::not_durable(wait));
+        Stats::add(&self.context.stats.not_durable, replaced);
+        if self.caller.closing {
+            self.closing_until.get_or_insert(now.after(wait).after(CLOSING_TIME));
+        }
+        turn
+    }
+
+    fn wishes(&self, turn: Turn, seen: Version) -> Wishes {
+        let pending = self.output.pending();
+        let held = match turn {
+            Turn::Held(until) => Some(until),
+            _ => None,
+        };
+        let lsn = pending.map(|pending| pending.lsn).into_iter().chain(held.map(|until| until.lsn)).min();
+        // The earlier version of two: a change between them must not be missed.
+        let seen = if held.is_some() { held.map(|until| until.seen) } else { Some(seen) };
+        let hold_deadline = match (turn, self.hold) {
+            (Turn::Held(_), Some(hold)) => Some(hold.since.after(self.context.settings.durable_wait())),
+            _ => None,
+        };
+        let deadlines = [pending.map(|pending| pending.deadline), hold_deadline, self.closing_until];
+        let read = match turn {
+            Turn::Hungry => true,
+            Turn::Held(_) | Turn::Acting => self.input.unread().len() < INPUT_AHEAD_BYTES,
+            _ => false,
+        };
+        Wishes {
+            more: turn == Turn::More,
+            read,
+            drained: turn == Turn::Full,
+            leave: turn == Turn::Closing,
+            until: lsn.zip(seen).map(|(lsn, seen)| Until { lsn, seen }),
+            deadline: deadlines.into_iter().flatten().min(),
+        }
+    }
+
+    /// The reply of a command that took its time.
+    fn poll_action(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(action) = &mut self.caller.action else { return Poll::Pending };
+        let Poll::Ready(result) = action.as_mut().poll(cx) else { return Poll::Pending };
+        self.caller.action = None;
+        let mark = self.output.reply.len();
+        match result {
+            Ok(sentence) => self.output.reply.bulk(sentence.as_bytes()),
+            Err(sentence) => self.output.reply.error(&format!("ERR {sentence}")),
+        }
+        self.output.finish_free(mark);
+        Poll::Ready(())
+    }
+}
+
+/// The stream, and what else can wake a session.
+struct Link<'a, S> {
+    stream: S,
+    wait: Option<(Until, Wait<'a>)>,
+    timer: Timer,
+    /// The peer sends nothing more.
+    received_all: bool,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
+    fn poll(&mut self, conversation: &mut Conversation<'a>, wishes: &Wishes, cx: &mut Context<'_>) -> Poll<Event> {
+        let context = conversation.context;
+        if conversation.caller.entry().poll_killed(cx).is_ready() {
+            return Poll::Ready(Event::Over);
+        }
+        let Ok(mut progress) = self.poll_write(conversation, wishes, cx) else { return Poll::Ready(Event::Over) };
+        if wishes.leave && conversation.output.is_empty() {
+            return Poll::Ready(Event::Over);
+        }
+        if wishes.read && !self.received_all {
+            match conversation.input.poll_fill(Pin::new(&mut self.stream), cx) {
+                Poll::Ready(Ok(bytes)) => {
+                    self.received_all = bytes == 0;
+                    Stats::add(&context.stats.input_bytes, bytes as u64);
+                    progress = true;
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Event::Over),
+                Poll::Pending => {}
+            }
+        }
+        match self.poll_serving(&context.serving, wishes.until, cx) {
+            Poll::Ready(Woken::Crowded) => return Poll::Ready(Event::Over),
+            Poll::Ready(Woken::Durable | Woken::Changed | Woken::Stopped) => progress = true,
+            Poll::Pending => {}
+        }
+        if let Some(deadline) = wishes.deadline {
+            let fired = self.timer.poll(deadline, context, cx).is_ready();
+            let cut = conversation.closing_until.is_some_and(|until| until <= context.clock.monotonic());
+            if fired && cut {
+                return Poll::Ready(Event::Over);
+            }
+            progress |= fired;
+        }
+        progress |= conversation.poll_action(cx).is_ready();
+        if progress || wishes.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
+    }
+
+    /// Writes what may leave. `Ok(true)` if a turn may now do more than before; `Err` if the peer is gone.
+    fn poll_write(
+        &mut self,
+        conversation: &mut Conversation<'a>,
+        wishes: &Wishes,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, ()> {
+        let mut stream = Pin::new(&mut self.stream);
+        let mut written = 0;
+        while !conversation.output.ready().is_empty() {
+            match stream.as_mut().poll_write(cx, conversation.output.ready()) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                    conversation.output.advance(bytes);
+                    written += bytes as u64;
+                }
+                Poll::Ready(_) => return Err(()),
+                Poll::Pending => break,
+            }
+        }
+        if written > 0 {
+            Stats::add(&conversation.context.stats.output_bytes, written);
+            if let Poll::Ready(Err(_)) = stream.poll_flush(cx) {
+                return Err(());
+            }
+        }
+        Ok(wishes.drained && !conversation.output.is_full())
+    }
+
+    /// Ready once the position awaited is durable, or the node's role another.
+    fn poll_serving(&mut self, serving: &'a Serving, until: Option<Until>, cx: &mut Context<'_>) -> Poll<Woken> {
+        let Some(until) = until else {
+            self.wait = None;
+            return Poll::Pending;
+        };
+        let (_, wait) = match &mut self.wait {
+            Some(present) if present.0 == until => present,
+            place => place.insert((until, serving.wait(until.lsn, until.seen))),
+        };
+        let woken = ready!(Pin::new(wait).poll(cx));
+        self.wait = None;
+        Poll::Ready(woken)
+    }
+}
+
+/// A timer that is armed when needed and then left to run: deadlines mostly move away, and re-arming for each costs more than an
+/// alarm in vain.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// When it will fire, if armed.
+    at: Option<Monotonic>,
+}
+
+impl Timer {
+    /// Ready at `deadline`, or a little earlier.
+    fn poll(&mut self, deadline: Monotonic, context: &NodeContext, cx: &mut Context<'_>) -> Poll<()> {
+        let armed = self.at.is_some_and(|at| at <= deadline);
+        if !armed {
+            if deadline == Monotonic(u64::MAX) {
+                return Poll::Pending;
+            }
+            let at = Instant::now() + deadline.since(context.clock.monotonic());
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(at),
+                place => *place = Some(Box::pin(tokio::time::sleep_until(at))),
+            }
+            self.at = Some(deadline);
+        }
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        if sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.at = None;
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

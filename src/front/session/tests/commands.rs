@@ -1,0 +1,230 @@
+//! Connection commands, in Redis's words.
+
+use super::*;
+
+#[test]
+fn a_password_is_asked_and_a_stranger_may_say_little() {
+    run(async {
+        let node = Node::without_data(config::Node {
+            requirepass: config::Password("hunter2".into()),
+            ..config::Node::default()
+        });
+        node.install_engine();
+        node.appoint();
+        let mut client = node.client();
+        client.ask("GET a\r\n", "-NOAUTH Authentication required.\r\n").await;
+        client.ask("NOSUCH\r\n", "-NOAUTH Authentication required.\r\n").await;
+        client.ask("HELLO 3\r\n", "-NOAUTH HELLO must be called with the client already authenticated").await;
+        client
+            .expect(", otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client")
+            .await;
+        client.expect(" and select the RESP protocol version at the same time\r\n").await;
+        let wrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+        client.ask("AUTH hunter3\r\n", wrong).await;
+        client.ask("AUTH hunter22\r\n", wrong).await;
+        client.ask("AUTH admin hunter2\r\n", wrong).await;
+        client.ask("HELLO 3 AUTH default wrong\r\n", wrong).await;
+        client.ask("AUTH hunter2\r\n", "+OK\r\n").await;
+        client.ask("GET a\r\n", "$-1\r\n").await;
+        client.ask("RESET\r\n", "+RESET\r\n").await;
+        client.ask("GET a\r\n", "-NOAUTH Authentication required.\r\n").await;
+        client.ask("*11\r\n", "-ERR Protocol error: unauthenticated multibulk length\r\n").await;
+        client.expect_end().await;
+        let mut client = node.client();
+        client.ask("HELLO 3 AUTH default hunter2 SETNAME me\r\n", "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n").await;
+        client.expect("$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:2\r\n").await;
+        client.expect("$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n").await;
+        client.ask("CLIENT GETNAME\r\n", "$2\r\nme\r\n").await;
+        client.ask("GET a\r\n", "_\r\n").await;
+        let long = "x".repeat(20_000);
+        client.ask(&format!("*2\r\n$4\r\nECHO\r\n$20000\r\n{long}\r\n"), &format!("$20000\r\n{long}\r\n")).await;
+    });
+}
+
+#[test]
+fn strangers_and_idlers_are_cut_in_time() {
+    run(async {
+        let password = config::Password("p".into());
+        let node = Node::without_data(config::Node { requirepass: password, ..config::Node::default() });
+        node.install_engine();
+        node.appoint();
+        let sweep = || {
+            let now = node.context.clock.monotonic();
+            node.context.registry.sweep(now, node.context.settings.idle_time_max(), AUTHENTICATION_TIME);
+        };
+        let (mut stranger, mut friend) = (node.client(), node.client());
+        friend.ask("AUTH p\r\n", "+OK\r\n").await;
+        sleep(Duration::from_secs(9)).await;
+        sweep();
+        stranger.ask("PING\r\n", "-NOAUTH Authentication required.\r\n").await;
+        sleep(Duration::from_secs(2)).await;
+        sweep();
+        stranger.expect_end().await;
+        friend.ask("CONFIG SET timeout 60\r\n", "+OK\r\n").await;
+        sleep(Duration::from_secs(59)).await;
+        sweep();
+        friend.ask("PING\r\n", "+PONG\r\n").await;
+        sleep(Duration::from_secs(61)).await;
+        sweep();
+        friend.expect_end().await;
+    });
+}
+
+#[test]
+fn clients_are_listed_named_killed_and_silenced() {
+    run(async {
+        let node = Node::primary();
+        let (mut one, mut two) = (node.client(), node.client());
+        one.ask("CLIENT SETNAME first\r\n", "+OK\r\n").await;
+        one.ask(
+            "CLIENT SETNAME \"a b\"\r\n",
+            "-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
+        )
+        .await;
+        one.ask("CLIENT SETINFO LIB-NAME lib\r\nCLIENT SETINFO LIB-VER 1.2\r\n", "+OK\r\n+OK\r\n").await;
+        one.ask("CLIENT SETINFO X y\r\n", "-ERR Unrecognized option 'X'\r\n").await;
+        let line = "id=1 addr=127.0.0.1:50000 laddr=127.0.0.1:6379 fd=-1 name=first age=0 idle=0 flags=N db=0 sub=0 psub=0 \
+                    ssub=0 multi=-1 cmd=client|setinfo user=default redir=-1 resp=2 lib-name=lib lib-ver=1.2\n";
+        two.ask("CLIENT LIST ID 1\r\n", &format!("${}\r\n{line}\r\n", line.len())).await;
+        assert!(two.bulk("CLIENT INFO\r\n").await.contains(" cmd=client|info "));
+        two.ask("CLIENT KILL ID 1\r\n", ":1\r\n").await;
+        one.expect_end().await;
+        two.ask("CLIENT KILL 1.2.3.4:5\r\n", "-ERR No such client\r\n").await;
+        two.ask("CLIENT REPLY SKIP\r\nPING\r\nECHO a\r\n", "$1\r\na\r\n").await;
+        two.ask("CLIENT REPLY OFF\r\nPING\r\nNOSUCH\r\nCLIENT REPLY ON\r\nPING\r\n", "+OK\r\n+PONG\r\n").await;
+        two.ask("CLIENT KILL ID 2 SKIPME no\r\nPING\r\n", ":1\r\n").await;
+        two.expect_end().await;
+    });
+}
+
+#[test]
+fn settings_are_told_by_pattern_and_changed_all_or_none() {
+    run(async {
+        let node = Node::primary();
+        let mut client = node.client();
+        client.ask("CONFIG GET save\r\n", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n").await;
+        client
+            .ask("CONFIG GET append* SAVE\r\n", "*6\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n$10\r\nappendonly\r\n")
+            .await;
+        client.expect("$3\r\nyes\r\n$4\r\nsave\r\n$0\r\n\r\n").await;
+        client.ask("CONFIG GET nosuch\r\n", "*0\r\n").await;
+        client.ask("CONFIG SET maxmemory 100mb durability relaxed\r\n", "+OK\r\n").await;
+        assert_eq!(node.engine().memory_max(), 100 << 20);
+        assert_eq!(node.context.settings.durability(), config::Durability::Relaxed);
+        client
+            .ask(
+                "CONFIG SET maxmemory 1 port 1\r\n",
+                "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config\r\n",
+            )
+            .await;
+        client
+            .ask("CONFIG SET nosuch 1\r\n", "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n")
+            .await;
+        client
+            .ask(
+                "CONFIG SET maxmemory lots\r\n",
+                "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value\r\n",
+            )
+            .await;
+        client.ask("CONFIG GET maxmemory\r\n", "*2\r\n$9\r\nmaxmemory\r\n$9\r\n104857600\r\n").await;
+        client.ask("CONFIG RESETSTAT\r\n", "+OK\r\n").await;
+    });
+}
+
+#[test]
+fn info_has_the_sections_that_tools_parse() {
+    run(async {
+        let node = Node::primary();
+        node.confirm_all();
+        let mut client = node.client();
+        client.ask("SET a 1 EX 100\r\n", "+OK\r\n").await;
+        client.ask("INFO keyspace\r\n", "$44\r\n# Keyspace\r\ndb0:keys=1,expires=1,avg_ttl=0\r\n\r\n").await;
+        client.ask("INFO nosuch\r\n", "$0\r\n\r\n").await;
+        let text = client.bulk("INFO\r\n").await;
+        for section in ["Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Keyspace"] {
+            assert!(text.contains(&format!("# {section}\r\n")), "{section} is missing in {text}");
+        }
+        let lines = [
+            "redis_version:7.0.15",
+            "connected_clients:1",
+            "role:master",
+            "tanist_role:primary",
+            "tanist_durable_lsn:2",
+        ];
+        for line in lines.into_iter().chain(["tcp_port:6379", "loading:0", "master_repl_offset:2", "tanist_epoch:1"]) {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {text}");
+        }
+        node.play(Role::Standby);
+        let text = client.bulk("INFO replication server\r\n").await;
+        for line in ["role:slave", "master_host:10.0.0.2", "master_port:6380", "master_link_status:up", "tanist_node:a"]
+        {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {text}");
+        }
+        assert!(!text.contains("# Memory"));
+    });
+}
+
+#[test]
+fn other_databases_do_not_exist() {
+    run(async {
+        let mut client = Node::primary().client();
+        client.ask("SELECT 0\r\n", "+OK\r\n").await;
+        client.ask("SELECT 1\r\n", "-ERR DB index is out of range\r\n").await;
+        client.ask("SELECT x\r\n", "-ERR value is not an integer or out of range\r\n").await;
+        client.ask("HELLO 4\r\n", "-NOPROTO unsupported protocol version\r\n").await;
+        client.ask("HELLO x\r\n", "-ERR Protocol version is not an integer or out of range\r\n").await;
+    });
+}
+
+#[derive(Default)]
+struct Played {
+    asked: Mutex<Vec<Option<String>>>,
+}
+
+impl Admin for Played {
+    fn status(&self) -> String {
+        "{}".into()
+    }
+
+    fn switchover(&self, to: Option<String>) -> BoxFuture<'static, Result<String, String>> {
+        self.asked.lock().unwrap().push(to.clone());
+        Box::pin(async move {
+            sleep(Duration::from_millis(50)).await;
+            match to {
+                Some(to) => Err(format!("no node is named {to}")),
+                None => Ok("done".into()),
+            }
+        })
+    }
+
+    fn digest(&self) -> BoxFuture<'static, Result<String, String>> {
+        Box::pin(async { Ok("7 00ff".to_owned()) })
+    }
+
+    fn standbys(&self) -> Vec<StandbyState> {
+        vec![StandbyState { resp: "10.0.0.2:6380".into(), applied: Lsn(1) }]
+    }
+}
+
+#[test]
+fn a_switchover_is_answered_when_it_is_over_and_in_its_place() {
+    run(async {
+        let node = Node::primary();
+        let admin = Arc::new(Played::default());
+        let mut client = node.client();
+        client.ask("TANIST STATUS\r\n", "-LOADING this node is still starting\r\n").await;
+        node.context.install_admin(Arc::clone(&admin) as Arc<dyn Admin>);
+        client.ask("TANIST STATUS\r\n", "$2\r\n{}\r\n").await;
+        client.ask("TANIST DIGEST\r\n", "$6\r\n7 00ff\r\n").await;
+        client.send("ECHO a\r\nTANIST SWITCHOVER\r\nECHO b\r\n").await;
+        client.expect("$1\r\na\r\n").await;
+        client.expect_silence(millis(40)).await;
+        client.expect("$4\r\ndone\r\n$1\r\nb\r\n").await;
+        client.ask("TANIST SWITCHOVER c\r\n", "-ERR no node is named c\r\n").await;
+        client.ask("TANIST NOSUCH\r\n", "-ERR unknown subcommand 'NOSUCH'. Try TANIST HELP.\r\n").await;
+        client
+            .ask("ROLE\r\n", "*3\r\n$6\r\nmaster\r\n:1\r\n*1\r\n*3\r\n$8\r\n10.0.0.2\r\n$4\r\n6380\r\n$1\r\n1\r\n")
+            .await;
+        assert_eq!(*admin.asked.lock().unwrap(), [None, Some("c".into())]);
+    });
+}

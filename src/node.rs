@@ -1,0 +1,250 @@
+//! A database process: the engine, the node's side of replication and the protocol fronts, wired together.
+//!
+//! ```text
+//!   TCP, QUIC acceptors ─► sessions ─► Engine ─► redo queue ─► shipper ─► vault
+//!        │                    │           ▲                                 │
+//!        └── NodeContext ─────┘           └──────── follower ◄──────────────┘
+//!                 │
+//!              Serving ◄──────── sentry: role, lease, durable position
+//! ```
+//!
+//! In order: bind the addresses (a port in use is found before anything else happens), load image and state from the vault
+//! while clients are told `-LOADING`, take part, serve until asked to stop or until the role machine says that it is over.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use actix_rt::{Arbiter, ArbiterHandle};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_db_core::ids::Lsn;
+use tanist_replication::node::{self as replica, NodeError, NodeHandle, NodeOptions};
+use tanist_replication::role::End;
+use tanist_replication::serving::Serving;
+use tanist_replication::transport::principal::Principal;
+use tanist_replication::transport::tls::Credentials;
+use tanist_replication::wire::message::FollowerView;
+
+use crate::admin::NodeReport;
+use crate::cluster_file::{ClusterFile, DataFolder, NodeAddress};
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::front::tcp::StopAccepting;
+use crate::front::{Admin, Identity, NodeContext, Settings, StandbyState, quic, tcp};
+use crate::shutdown::Shutdown;
+use crate::telemetry::EVENT;
+
+/// What a database process is told when it is started.
+#[derive(Clone, Debug)]
+pub struct DatabaseOptions {
+    /// The node's name, as in its certificate.
+    pub name: String,
+    /// Number of this start, drawn by the supervisor, which names it in an obituary.
+    pub incarnation: u64,
+    /// The cluster that the node belongs to.
+    pub cluster: ClusterFile,
+    /// Its data folder.
+    pub folder: DataFolder,
+    /// Its settings, checked.
+    pub config: Config,
+}
+
+/// How long replies that became durable during the drain may take to leave their sockets before the process ends.
+const LAST_REPLIES: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown` is asked for, then drains, gives the lease up and returns.
+///
+/// # Errors
+/// The node cannot start, or was fenced and must start again ([`Failure::Rejoin`]).
+pub async fn run(options: DatabaseOptions, shutdown: Shutdown) -> Result<(), Failure> {
+    let address = options.cluster.node(&options.name)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let principal = Principal::node(&options.name)
+        .ok_or_else(|| Failure::Config(format!("'{}' is no name for a node", options.name)))?;
+    let credentials = Credentials::load(&options.folder.tls(), &principal, Arc::clone(&clock))
+        .map_err(|error| Failure::Config(error.to_string()))?;
+    let credentials = Arc::new(credentials);
+
+    let serving = Serving::new();
+    let arbiters: Vec<Arbiter> = (0..threads(&options.config)).map(|_| Arbiter::new()).collect();
+    let identity = identity(&options, address.resp, arbiters.len(), &*clock);
+    let settings = Settings::new(&options.config.node);
+    let context = NodeContext::new(Arc::clone(&serving), Arc::clone(&clock), settings, identity);
+    let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+    let fronts = Fronts::open(&context, &credentials, address, &handles)?;
+
+    let replica_options = replica_options(&options, address, credentials, clock);
+    let node = tokio::select! {
+        node = join(replica_options, address, serving, &context) => node?,
+        () = shutdown.asked() => return Ok(()),
+    };
+    let end = tokio::select! {
+        end = node.ended() => end,
+        () = shutdown.asked() => {
+            node.shutdown().await;
+            node.ended().await
+        }
+    };
+    fronts.close();
+    if end == End::Stopped {
+        tokio::time::sleep(LAST_REPLIES).await;
+    }
+    match end {
+        End::Stopped => Ok(()),
+        End::Rejoin(why) => {
+            tracing::info!(target: EVENT, kind = "rejoin", "starts again as a joining node: {why}");
+            Err(Failure::Rejoin(why))
+        }
+        End::Failed(why) => Err(Failure::Runtime(why)),
+    }
+}
+
+/// Loads the state, then takes part with it.
+async fn join(
+    options: NodeOptions,
+    address: NodeAddress,
+    serving: Arc<Serving>,
+    context: &Arc<NodeContext>,
+) -> Result<NodeHandle, Failure> {
+    let failed = |error: NodeError| match error {
+        NodeError::Refused(_) | NodeError::Image(_) => Failure::Config(error.to_string()),
+        NodeError::Machine(_) => Failure::Runtime(error.to_string()),
+    };
+    let joined = replica::join(&options).await.map_err(failed)?;
+    context.install_engine(Arc::clone(&joined.engine));
+    let node = replica::start(joined, options, serving).map_err(failed)?;
+    context.install_admin(Arc::new(Wired { node: node.clone(), address, context: Arc::downgrade(context) }));
+    Ok(node)
+}
+
+/// The ways in.
+struct Fronts {
+    tcp: Vec<Addr<tcp::Acceptor>>,
+    quic: Addr<quic::Acceptor>,
+}
+
+impl Fronts {
+    fn open(
+        context: &Arc<NodeContext>,
+        credentials: &Arc<Credentials>,
+        address: NodeAddress,
+        arbiters: &[ArbiterHandle],
+    ) -> Result<Fronts, Failure> {
+        let tcp = tcp::start(context, address.resp, arbiters).map_err(|error| Failure::Config(error.to_string()))?;
+        let quic = quic::start(context, Arc::clone(credentials), address.quic, arbiters);
+        let (quic, _) = quic.map_err(|error| Failure::Config(error.to_string()))?;
+        Ok(Fronts { tcp, quic })
+    }
+
+    fn close(&self) {
+        // A full mailbox means that the acceptor's thread is beyond help, and the process ends anyway.
+        self.tcp.iter().for_each(|acceptor| drop(acceptor.try_send(StopAccepting)));
+        drop(self.quic.try_send(StopAccepting));
+    }
+}
+
+fn threads(config: &Config) -> usize {
+    match config.node.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => usize::from(threads),
+    }
+}
+
+fn identity(options: &DatabaseOptions, resp: SocketAddr, threads: usize, clock: &dyn Clock) -> Identity {
+    Identity {
+        node: options.name.clone(),
+        cluster: options.cluster.cluster.to_string(),
+        run_id: format!("{:040x}", options.incarnation),
+        bind: resp.ip().to_string(),
+        port: resp.port(),
+        folder: options.folder.root().to_owned(),
+        threads,
+        started: clock.unix(),
+    }
+}
+
+fn replica_options(
+    options: &DatabaseOptions,
+    address: NodeAddress,
+    credentials: Arc<Credentials>,
+    clock: Arc<dyn Clock>,
+) -> NodeOptions {
+    let Config { lease, node, .. } = &options.config;
+    NodeOptions {
+        node: options.name.clone(),
+        incarnation: options.incarnation,
+        credentials,
+        vault: options.cluster.vault.quic,
+        resp_address: address.resp.to_string(),
+        quic_address: address.quic.to_string(),
+        shards: options.cluster.shards,
+        hash_seed: options.cluster.hash_seed.0,
+        memory_bytes_max: node.maxmemory.0,
+        renew_every: Duration::from_millis(lease.renew_ms),
+        image_interval: Duration::from_millis(node.image_interval_ms),
+        image_log_bytes: node.image_log_bytes.0,
+        clock,
+    }
+}
+
+/// Answers `TANIST ...` for the front.
+struct Wired {
+    node: NodeHandle,
+    address: NodeAddress,
+    /// Weak, since the context holds this.
+    context: std::sync::Weak<NodeContext>,
+}
+
+impl Admin for Wired {
+    fn status(&self) -> String {
+        let status = self.node.status();
+        let context = self.context.upgrade();
+        let report = NodeReport {
+            cluster: context.as_ref().map_or_else(String::new, |context| context.identity.cluster.clone()),
+            name: status.node,
+            role: status.role.word().to_owned(),
+            pid: status.pid,
+            resp: self.address.resp.to_string(),
+            quic: self.address.quic.to_string(),
+            epoch: status.epoch,
+            applied_lsn: status.last,
+            durable_lsn: status.durable,
+            last_takeover: status.last_takeover,
+            freeze_pause_us_max: status.freeze_pause_us_max,
+            keys: status.keys,
+            memory_bytes: status.memory_bytes,
+            clients: context.map_or(0, |context| context.registry.count()) as u64,
+        };
+        serde_json::to_string(&report).unwrap_or_default()
+    }
+
+    fn switchover(&self, to: Option<String>) -> BoxFuture<'static, Result<String, String>> {
+        let node = self.node.clone();
+        async move {
+            let report = node.request_switchover(to).await?;
+            let hold = Duration::from_micros(report.hold_us).as_secs_f64() * 1e3;
+            Ok(format!("node {} is primary with epoch {}; clients waited {hold:.1} ms", report.successor, report.epoch))
+        }
+        .boxed()
+    }
+
+    fn standbys(&self) -> Vec<StandbyState> {
+        let standby =
+            |view: FollowerView| StandbyState { resp: view.resp_address, applied: Lsn(view.progress.applied) };
+        self.node.standbys().into_iter().map(standby).collect()
+    }
+
+    fn digest(&self) -> BoxFuture<'static, Result<String, String>> {
+        let engine = Arc::clone(self.node.engine());
+        async move {
+            // Hashing every page takes a while: not on a thread that executes commands.
+            let digest = tokio::task::spawn_blocking(move || engine.content_hash_at()).await;
+            let (position, hash) = digest.map_err(|error| format!("the digest was not finished: {error}"))?;
+            Ok(format!("{position} {hash:032x}"))
+        }
+        .boxed()
+    }
+}

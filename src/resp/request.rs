@@ -1,0 +1,345 @@
+//! The incremental parser.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use super::{RequestLimits, inline};
+
+/// A command's arguments, name first. Sixteen need no allocation.
+pub type Arguments<'a> = SmallVec<[&'a [u8]; 16]>;
+
+/// Spans kept between commands; a longer list is given back after the command that needed it.
+const SPANS_KEPT: usize = 1024;
+/// Bytes kept for unquoted lines between commands.
+const UNQUOTED_BYTES_KEPT: usize = 4096;
+/// Digits of a length; one more could not be a valid one, and 18 cannot overflow.
+const DIGITS_MAX: usize = 18;
+
+/// What stands at the front of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// A whole command: its arguments are ready, and it takes this many bytes of the buffer.
+    Command {
+        /// Bytes to consume once the command has been executed.
+        bytes: usize,
+    },
+    /// An empty line or an empty array, which asks for nothing and gets no answer.
+    Nothing {
+        /// Bytes to consume.
+        bytes: usize,
+    },
+    /// The rest has not come yet; call again with the same bytes and more behind them.
+    Incomplete {
+        /// At least so many bytes are still to come. A hint, declared by the peer: do not allocate by it.
+        missing: usize,
+    },
+}
+
+/// Why the bytes are no request. Its text is Redis's; the connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// The number of arguments is malformed or beyond the limit.
+    ArgumentCount,
+    /// More arguments than a client may send before it has authenticated.
+    ArgumentCountUnauthenticated,
+    /// An argument does not start with `$` but with this byte.
+    ExpectedBulk(u8),
+    /// An argument's length is malformed or beyond the limit.
+    BulkLength,
+    /// An argument longer than a client may send before it has authenticated.
+    BulkLengthUnauthenticated,
+    /// An argument is not followed by CR LF, so its length was wrong.
+    BulkEnd,
+    /// A plain line without an end.
+    InlineTooLong,
+    /// A plain line with an open quote.
+    UnbalancedQuotes,
+    /// The request as a whole is beyond the limit.
+    RequestTooLong,
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Protocol error: ")?;
+        match self {
+            Self::ArgumentCount => f.write_str("invalid multibulk length"),
+            Self::ArgumentCountUnauthenticated => f.write_str("unauthenticated multibulk length"),
+            Self::ExpectedBulk(byte) => {
+                // A control character would break the reply's own line.
+                let shown = if byte.is_ascii_graphic() || *byte == b' ' { *byte as char } else { '?' };
+                write!(f, "expected '$', got '{shown}'")
+            }
+            Self::BulkLength => f.write_str("invalid bulk length"),
+            Self::BulkLengthUnauthenticated => f.write_str("unauthenticated bulk length"),
+            Self::BulkEnd => f.write_str("expected CRLF after bulk"),
+            Self::InlineTooLong => f.write_str("too big inline request"),
+            Self::UnbalancedQuotes => f.write_str("unbalanced quotes in request"),
+            Self::RequestTooLong => f.write_str("too big request"),
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}
+
+/// Where an argument lies, in bytes from the start of its request (or of the unquoted line).
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn new(start: usize, end: usize) -> Span {
+        // Both are within `request_bytes_max`, which fits; see `limits`.
+        Span { start: start as u32, end: end as u32 }
+    }
+}
+
+/// Reads one request after the other from the front of a buffer, and remembers how far it got when a request is not
+/// complete. The buffer's owner consumes a finished request's bytes and may move the rest; it must not change them.
+#[derive(Debug)]
+pub struct RequestParser {
+    limits: RequestLimits,
+    /// Next byte to look at, from the request's start. Between requests 0.
+    position: usize,
+    /// Arguments of the array at hand that are not complete; 0 between requests and within a plain line.
+    missing: usize,
+    /// Length of the argument whose header stands right before `position`.
+    bulk: Option<usize>,
+    spans: Vec<Span>,
+    /// A plain line's arguments without their quotes; `spans` refers to it if `inline`.
+    unquoted: Vec<u8>,
+    /// The newest request was a plain line.
+    inline: bool,
+}
+
+/// A number at the front of a header line.
+enum Number {
+    Value { value: i64, next: usize },
+    Incomplete,
+    Malformed,
+}
+
+impl RequestParser {
+    /// A parser at the start of a request.
+    #[must_use]
+    pub fn new(limits: RequestLimits) -> Self {
+        Self { limits, position: 0, missing: 0, bulk: None, spans: Vec::new(), unquoted: Vec::new(), inline: false }
+    }
+
+    /// From the next length on, these bounds hold.
+    pub fn set_limits(&mut self, limits: RequestLimits) {
+        self.limits = limits;
+    }
+
+    /// The bounds in force.
+    #[must_use]
+    pub fn limits(&self) -> &RequestLimits {
+        &self.limits
+    }
+
+    /// The newest request was a plain line.
+    #[must_use]
+    pub fn was_inline(&self) -> bool {
+        self.inline
+    }
+
+    /// Looks at `input`, which starts with the request at hand.
+    ///
+    /// # Errors
+    /// If the bytes are no request; nothing behind them can be trusted.
+    #[inline]
+    pub fn parse(&mut self, input: &[u8]) -> Result<Parsed, ProtocolError> {
+        if self.missing == 0 {
+            match input.first() {
+                None => return Ok(Parsed::Incomplete { missing: 1 }),
+                Some(b'*') => {}
+                Some(_) => return self.parse_inline(input),
+            }
+            self.clear_arguments();
+            match number(input, 1) {
+                Number::Incomplete => return Ok(Parsed::Incomplete { missing: 1 }),
+                Number::Malformed => return Err(ProtocolError::ArgumentCount),
+                Number::Value { value, next } if value <= 0 => return Ok(Parsed::Nothing { bytes: next }),
+                Number::Value { value, next } => self.begin_array(value, next)?,
+            }
+        }
+        self.parse_bulks(input)
+    }
+
+    /// The arguments of the command that [`parse`](Self::parse) has just found at the front of `input`.
+    #[inline]
+    #[must_use]
+    pub fn arguments<'a>(&'a self, input: &'a [u8]) -> Arguments<'a> {
+        let source = if self.inline { &self.unquoted[..] } else { input };
+        let mut arguments = Arguments::new();
+        arguments.extend(self.spans.iter().map(|span| &source[span.start as usize..span.end as usize]));
+        arguments
+    }
+
+    fn clear_arguments(&mut self) {
+        self.spans.clear();
+        if self.spans.capacity() > SPANS_KEPT {
+            self.spans.shrink_to(SPANS_KEPT);
+        }
+        if self.inline {
+            self.inline = false;
+            self.unquoted.clear();
+            self.unquoted.shrink_to(UNQUOTED_BYTES_KEPT);
+        }
+    }
+
+    fn begin_array(&mut self, count: i64, next: usize) -> Result<(), ProtocolError> {
+        let count = usize::try_from(count).map_err(|_| ProtocolError::ArgumentCount)?;
+        if count > self.limits.arguments_max {
+            return Err(match self.limits.before_authentication {
+                true if count <= RequestLimits::TRUSTED.arguments_max => ProtocolError::ArgumentCountUnauthenticated,
+                _ => ProtocolError::ArgumentCount,
+            });
+        }
+        self.missing = count;
+        self.position = next;
+        Ok(())
+    }
+
+    #[inline]
+    fn parse_bulks(&mut self, input: &[u8]) -> Result<Parsed, ProtocolError> {
+        while self.missing > 0 {
+            let length = match self.bulk {
+                Some(length) => length,
+                None => match self.parse_bulk_header(input)? {
+                    Some(length) => length,
+                    None => return Ok(Parsed::Incomplete { missing: 1 }),
+                },
+            };
+            let end = self.position + length;
+            if input.len() < end + 2 {
+                self.bulk = Some(length);
+                return Ok(Parsed::Incomplete { missing: end + 2 - input.len() });
+            }
+            if input[end..end + 2] != *b"\r\n" {
+                return Err(ProtocolError::BulkEnd);
+            }
+            self.spans.push(Span::new(self.position, end));
+            self.bulk = None;
+            self.position = end + 2;
+            self.missing -= 1;
+        }
+        Ok(Parsed::Command { bytes: std::mem::take(&mut self.position) })
+    }
+
+    /// Moves `position` behind an argument's header and gives its length, or nothing if the header is not complete.
+    #[inline]
+    fn parse_bulk_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
+        match input.get(self.position) {
+            None => return Ok(None),
+            Some(b'$') => {}
+            Some(&other) => return Err(ProtocolError::ExpectedBulk(other)),
+        }
+        let (value, next) = match number(input, self.position + 1) {
+            Number::Incomplete => return Ok(None),
+            Number::Malformed => return Err(ProtocolError::BulkLength),
+            Number::Value { value, next } => (value, next),
+        };
+        let length = usize::try_from(value).map_err(|_| ProtocolError::BulkLength)?;
+        if length > self.limits.bulk_bytes_max {
+            return Err(match self.limits.before_authentication {
+                true if length <= RequestLimits::TRUSTED.bulk_bytes_max => ProtocolError::BulkLengthUnauthenticated,
+                _ => ProtocolError::BulkLength,
+            });
+        }
+        if next + length + 2 > self.limits.request_bytes_max {
+            return Err(ProtocolError::RequestTooLong);
+        }
+        self.position = next;
+        Ok(Some(length))
+    }
+
+    #[cold]
+    fn parse_inline(&mut self, input: &[u8]) -> Result<Parsed, ProtocolError> {
+        // `position` remembers how far the line has been searched for its end.
+        let Some(found) = memchr::memchr(b'\n', &input[self.position..]) else {
+            if input.len() > self.limits.inline_bytes_max {
+                return Err(ProtocolError::InlineTooLong);
+            }
+            self.position = input.len();
+            return Ok(Parsed::Incomplete { missing: 1 });
+        };
+        let end = std::mem::take(&mut self.position) + found;
+        if end > self.limits.inline_bytes_max {
+            return Err(ProtocolError::InlineTooLong);
+        }
+        self.clear_arguments();
+        self.inline = true;
+        let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
+        let (spans, unquoted) = (&mut self.spans, &mut self.unquoted);
+        inline::split(line, unquoted, |start, end| spans.push(Span::new(start, end)))
+            .map_err(|inline::Unbalanced| ProtocolError::UnbalancedQuotes)?;
+        if self.limits.before_authentication {
+            self.check_stranger()?;
+        }
+        let bytes = end + 1;
+        Ok(if self.spans.is_empty() { Parsed::Nothing { bytes } } else { Parsed::Command { bytes } })
+    }
+
+    fn check_stranger(&self) -> Result<(), ProtocolError> {
+        if self.spans.len() > self.limits.arguments_max {
+            return Err(ProtocolError::ArgumentCountUnauthenticated);
+        }
+        if self.spans.iter().any(|span| (span.end - span.start) as usize > self.limits.bulk_bytes_max) {
+            return Err(ProtocolError::BulkLengthUnauthenticated);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a decimal number and CR LF from `from` on: no sign but `-`, no leading zero, no space.
+#[inline]
+fn number(input: &[u8], from: usize) -> Number {
+    // Nearly all lengths have one to three digits and stand before more bytes.
+    let digit = |byte: u8| i64::from(byte.wrapping_sub(b'0'));
+    match input.get(from..) {
+        Some(&[a @ b'0'..=b'9', b'\r', b'\n', ..]) => Number::Value { value: digit(a), next: from + 3 },
+        Some(&[a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..]) => {
+            Number::Value { value: digit(a) * 10 + digit(b), next: from + 4 }
+        }
+        Some(&[a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..]) => {
+            Number::Value { value: digit(a) * 100 + digit(b) * 10 + digit(c), next: from + 5 }
+        }
+        _ => any_number(input, from),
+    }
+}
+
+#[inline(never)]
+fn any_number(input: &[u8], from: usize) -> Number {
+    let mut at = from;
+    let negative = input.get(at) == Some(&b'-');
+    at += usize::from(negative);
+    let first = at;
+    let mut value: i64 = 0;
+    loop {
+        let Some(&byte) = input.get(at) else { return Number::Incomplete };
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        if at - first == DIGITS_MAX {
+            return Number::Malformed;
+        }
+        value = value * 10 + i64::from(digit);
+        at += 1;
+    }
+    let digits = at - first;
+    if digits == 0 || (input[first] == b'0' && (digits > 1 || negative)) || input[at] != b'\r' {
+        return Number::Malformed;
+    }
+    match input.get(at + 1) {
+        None => Number::Incomplete,
+        Some(b'\n') => Number::Value { value: if negative { -value } else { value }, next: at + 2 },
+        Some(_) => Number::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! What a process says: log lines on stderr, and events on stdout.
+//!
+//! A *log line* is for whoever looks for a cause; level and modules are chosen by `log_level`. An *event* is one of the few
+//! lines that a person watching the cluster wants to see: ready, took over, died, image stored. Any crate makes an event with
+//! `tracing::info!(target: "event", "took over under epoch 3")`; fields given beside the sentence travel with it. Under
+//! `tanist up` events are JSON objects, one a line, which `up` shows; otherwise they are written for people.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+use tanist_db_core::clock::{Clock, SystemClock, UnixMillis};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, FilterFn};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt as lines};
+
+use crate::config::{Log, LogFormat};
+
+/// Target of events.
+pub use tanist_replication::EVENT;
+
+/// Form in which events are written to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// For people: `12:00:01 vault  ready`.
+    Text,
+    /// For a parent process: a [`Said`] a line.
+    Json,
+}
+
+/// An event as it travels from a child to `tanist up`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// When, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// Which process: `vault`, `node a`.
+    pub who: String,
+    /// Its process id.
+    pub pid: u32,
+    /// What happened, for people.
+    pub text: String,
+    /// What happened, for programs; empty where no program asks.
+    #[serde(default)]
+    pub kind: String,
+}
+
+/// Starts logging and events for the process `who`. Once a process, first thing; tools do not: they say what they are asked.
+pub fn start(log: &Log, who: &str, events: Events) {
+    if events == Events::Json {
+        // A parent that does not read must not stop its child.
+        let pipe = rustix::fs::fcntl_getfl(io::stdout());
+        let _blocking = pipe.and_then(|flags| rustix::fs::fcntl_setfl(io::stdout(), flags | OFlags::NONBLOCK));
+    }
+    let filter = EnvFilter::builder().parse_lossy(&log.log_level);
+    let ansi = io::stderr().is_terminal();
+    let log_lines = match log.log_format {
+        LogFormat::Text => lines::layer().with_writer(io::stderr).with_ansi(ansi).boxed(),
+        LogFormat::Json => lines::layer().json().with_writer(io::stderr).boxed(),
+    };
+    let told = Told { who: who.to_owned(), events, clock: SystemClock::new() };
+    let is_event = |about: &Metadata<'_>| about.target() == EVENT;
+    tracing_subscriber::registry()
+        .with(log_lines.with_filter(filter))
+        .with(told.with_filter(FilterFn::new(is_event)))
+        .init();
+}
+
+/// Refuses a log filter that would not be understood.
+pub(crate) fn check_filter(filter: &str) -> Result<(), String> {
+    EnvFilter::builder().parse(filter).map(drop).map_err(|e| {
+        format!("log_level is '{filter}', which is no filter ({e}): write a level like info, or modules like info,tanist=debug")
+    })
+}
+
+/// Writes events to stdout.
+struct Told {
+    who: String,
+    events: Events,
+    clock: SystemClock,
+}
+
+impl<S: Subscriber> Layer<S> for Told {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut words = Words::default();
+        event.record(&mut words);
+        let said = Said {
+            unix_ms: self.clock.unix().0,
+            who: self.who.clone(),
+            pid: std::process::id(),
+            text: words.text,
+            kind: words.kind,
+        };
+        say(&said, self.events);
+    }
+}
+
+/// Writes one event, in one write: nothing is left half, and the pipe that two processes share keeps lines whole. A stdout that
+/// is closed, or full because nobody reads it, is no reason to stop or to wait: the log has the event as well.
+fn say(said: &Said, form: Events) {
+    let line = match form {
+        Events::Text => format!("{} {:<7} {}\n", time_of_day(UnixMillis(said.unix_ms)), said.who, said.text),
+        Events::Json => serde_json::to_string(said).map_or_else(|_| String::new(), |json| json + "\n"),
+    };
+    let _dropped = rustix::io::write(io::stdout(), line.as_bytes());
+}
+
+/// The fields of an event that are shown.
+#[derive(Default)]
+struct Words {
+    text: String,
+    kind: String,
+}
+
+impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "kind" => value.clone_into(&mut self.kind),
+            "message" => value.clone_into(&mut self.text),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.text = format!("{value:?}");
+        }
+    }
+}
+
+/// `HH:MM:SS.mmm` in UTC: the same on both machines of a cluster.
+pub(crate) fn time_of_day(at: UnixMillis) -> String {
+    let ms = at.0 % (24 * 60 * 60 * 1000);
+    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_of_day_is_utc() {
+        assert_eq!(time_of_day(UnixMillis(0)), "00:00:00.000");
+        assert_eq!(time_of_day(UnixMillis(1_700_000_000_123)), "22:13:20.123");
+    }
+
+    #[test]
+    fn filters_are_checked() {
+        assert_eq!(check_filter("info,tanist_replication=debug"), Ok(()));
+        assert!(check_filter("tanist=loudly").expect_err("no such level").contains("log_level is 'tanist=loudly'"));
+    }
+
+    #[test]
+    fn events_survive_the_pipe() {
+        let said =
+            Said { unix_ms: 5, who: "node a".into(), pid: 7, text: "took \"over\"\n".into(), kind: "role".into() };
+        let line = serde_json::to_string(&said).expect("plain data");
+        assert!(!line.contains('\n'));
+        assert_eq!(serde_json::from_str::<Said>(&line).expect("its own output"), said);
+    }
+}

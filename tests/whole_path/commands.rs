@@ -1,0 +1,342 @@
+//! The same commands to Tanist and to Debian's `redis-server`: the same answers, byte for byte, in both protocols.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+use crate::harness::{Cluster, rounds, seed, wait_until};
+
+#[test]
+fn random_commands_are_answered_as_redis_answers_them() {
+    let mut rng = StdRng::seed_from_u64(seed());
+    let redis = Redis::start();
+    let cluster = Cluster::start();
+    for protocol in ["2", "3"] {
+        let mut theirs = Raw::connect(redis.port);
+        let mut ours = Raw::connect(cluster.port);
+        for raw in [&mut theirs, &mut ours] {
+            raw.ask(&words("FLUSHALL"));
+            raw.ask(&[b"HELLO".to_vec(), protocol.into()]);
+        }
+        let mut history = Vec::new();
+        for _ in 0..rounds(4000) {
+            let command = random_command(&mut rng);
+            history.push(show(&command));
+            let (expected, found) = (theirs.ask(&command), ours.ask(&command));
+            let recent = history[history.len().saturating_sub(25)..].join("\n");
+            assert_eq!(found, expected, "RESP{protocol}, after:\n{recent}");
+        }
+    }
+}
+
+/// What random sequences seldom reach: limits, overflows, syntax errors, one line each.
+#[test]
+fn corner_cases_are_answered_as_redis_answers_them() {
+    let redis = Redis::start();
+    let cluster = Cluster::start();
+    let mut theirs = Raw::connect(redis.port);
+    let mut ours = Raw::connect(cluster.port);
+    for line in CORNERS.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let command = words(line);
+        let (expected, found) = (theirs.ask(&command), ours.ask(&command));
+        assert_eq!(found, expected, "{line}");
+    }
+}
+
+const CORNERS: &str = "
+    NOSUCH
+    NOSUCH a b c
+    GET
+    GET a b
+    SET k
+    SET k v EX
+    SET k v EX 0
+    SET k v EX -1
+    SET k v EX abc
+    SET k v PX 9223372036854775807
+    SET k v EX 9223372036854775807
+    SET k v NX XX
+    SET k v EX 10 PX 10
+    SET k v KEEPTTL EX 10
+    SET k v GET NX
+    SET k v BOGUS
+    SETEX k 0 v
+    PSETEX k -5 v
+    SET n 9223372036854775807
+    INCR n
+    INCRBY n -9223372036854775808
+    DECRBY n -9223372036854775808
+    SET n -9223372036854775808
+    DECR n
+    INCRBY n abc
+    SET s abc
+    INCR s
+    INCRBYFLOAT s 1
+    SET f 10.5
+    INCRBYFLOAT f 0.1
+    INCRBYFLOAT f 1e3
+    INCRBYFLOAT f nan
+    INCRBYFLOAT f inf
+    SET f 3.0e3
+    INCRBYFLOAT f 200
+    APPEND s def
+    GETRANGE s 1 3
+    GETRANGE s -3 -1
+    GETRANGE s 5 1
+    SUBSTR s 0 -1
+    SETRANGE s 2 XX
+    SETRANGE s -1 XX
+    SETRANGE s 536870912 XX
+    SETRANGE missing 0 a
+    SETRANGE gap 5 a
+    GET gap
+    EXPIRE s abc
+    EXPIRE s 9223372036854775807
+    EXPIRE s 100 NX XX
+    EXPIRE s 100 GT LT
+    EXPIRE s 100 BOGUS
+    EXPIRE s 100 GT
+    EXPIRE s 100 LT
+    EXPIRE s 10 GT
+    EXPIRE missing 10
+    PERSIST s
+    PERSIST s
+    TTL s
+    TTL missing
+    EXPIREAT s 1
+    GET s
+    GETEX
+    GETEX n EX 0
+    GETEX n PERSIST
+    GETEX n BOGUS
+    GETDEL n
+    GETDEL n
+    MSET a 1 b
+    MSETNX a 1 b 2
+    MSETNX a 3 c 4
+    MGET a b c
+    RENAME missing x
+    RENAME a a
+    RENAMENX a b
+    RENAMENX a d
+    COPY d e
+    COPY d e
+    COPY d e REPLACE
+    COPY d e DB 0
+    COPY d d
+    TYPE d
+    TYPE missing
+    OBJECT ENCODING d
+    EXISTS d d missing
+    TOUCH d e missing
+    DEL d e missing
+    UNLINK b missing
+    DBSIZE abc
+    SELECT 0
+    SELECT 99
+    SELECT abc
+    EXEC
+    DISCARD
+    MULTI
+    MULTI
+    WATCH k
+    SET q 1
+    NOSUCH
+    EXEC
+    MULTI
+    SET q 1
+    INCR q
+    GET q extra
+    EXEC
+    MULTI
+    SET q abc
+    INCR q
+    GET q
+    EXEC
+    MULTI
+    DISCARD
+    UNWATCH
+    PING
+    PING hello
+    PING a b
+    ECHO hello
+    ECHO
+    HELLO 4
+    HELLO abc
+    AUTH x
+    AUTH default x
+    CLIENT BOGUS
+    CLIENT SETNAME
+    CLIENT SETNAME conn
+    CLIENT GETNAME
+    CLIENT NO-EVICT maybe
+    CONFIG BOGUS
+    CONFIG GET
+    COMMAND BOGUS
+    COMMAND COUNT x
+    COMMAND INFO nosuch
+    SCAN abc
+    SCAN 0 COUNT 0
+    SCAN 0 COUNT abc
+    SCAN 0 BOGUS
+    FLUSHALL BOGUS
+    FLUSHALL SYNC
+    SCAN 0
+    KEYS *
+    RANDOMKEY
+    WAIT abc 0
+    WAIT 0 -1
+    RESET
+    QUIT
+";
+
+fn random_command(rng: &mut StdRng) -> Vec<Vec<u8>> {
+    let key = |rng: &mut StdRng| ["a", "b", "c", "d", "e", "f"].choose(rng).expect("six").to_string();
+    let value = |rng: &mut StdRng| match rng.random_range(0..6) {
+        0 => rng.random_range(-20..20).to_string(),
+        1 => format!("{}.{}", rng.random_range(-9..9), [0, 25, 5, 75][rng.random_range(0..4)]),
+        2 => String::new(),
+        3 => "x".repeat(rng.random_range(1..300)),
+        4 => "y".repeat(rng.random_range(10_000..40_000)),
+        _ => format!("v{}", rng.random::<u16>()),
+    };
+    let number = |rng: &mut StdRng| rng.random_range(-5..40).to_string();
+    let (k, l, v, n, m) = (key(rng), key(rng), value(rng), number(rng), number(rng));
+    let f = ["NX", "XX", "GT", "LT"].choose(rng).expect("four").to_string();
+    let at = 4_000_000_000u64 + rng.random_range(0..1000);
+    let parts: Vec<String> = match rng.random_range(0..43) {
+        0 => vec!["SET".into(), k, v],
+        1 => vec!["SET".into(), k, v, "NX".into()],
+        2 => vec!["SET".into(), k, v, "XX".into(), "GET".into()],
+        3 => vec!["SET".into(), k, v, "EXAT".into(), at.to_string()],
+        4 => vec!["SET".into(), k, v, "KEEPTTL".into()],
+        5 => vec!["SETNX".into(), k, v],
+        6 => vec!["GETSET".into(), k, v],
+        7 => vec!["GET".into(), k],
+        8 => vec!["GETDEL".into(), k],
+        9 => vec!["GETEX".into(), k, "PXAT".into(), (at * 1000 + 7).to_string()],
+        10 => vec!["GETEX".into(), k, "PERSIST".into()],
+        11 => vec!["APPEND".into(), k, v],
+        12 => vec!["STRLEN".into(), k],
+        13 => vec!["SETRANGE".into(), k, n, v],
+        14 => vec!["SETRANGE".into(), k, rng.random_range(0..50_000).to_string(), v],
+        15 => vec!["GETRANGE".into(), k, n, m],
+        16 => vec!["GETRANGE".into(), k, rng.random_range(-40_000..40_000).to_string(), m],
+        17 => vec!["INCR".into(), k],
+        18 => vec!["DECRBY".into(), k, n],
+        19 => vec!["INCRBYFLOAT".into(), k, value(rng)],
+        20 => vec!["MSET".into(), k, v, l, n],
+        21 => vec!["MSETNX".into(), k, v, l, n],
+        22 => vec!["MGET".into(), k, l, "missing".into()],
+        23 => vec!["DEL".into(), k, l],
+        24 => vec!["UNLINK".into(), k],
+        25 => vec!["EXISTS".into(), k, l, "a".into()],
+        26 => vec!["TYPE".into(), k],
+        27 => vec!["EXPIREAT".into(), k, at.to_string(), f],
+        28 => vec!["PEXPIREAT".into(), k, (at * 1000 + 3).to_string(), f],
+        29 => vec!["EXPIRETIME".into(), k],
+        30 => vec!["PEXPIRETIME".into(), k],
+        31 => vec!["PERSIST".into(), k],
+        32 => vec!["RENAME".into(), k, l],
+        33 => vec!["RENAMENX".into(), k, l],
+        34 => vec!["COPY".into(), k, l, "REPLACE".into()],
+        35 => vec!["COPY".into(), k, l],
+        36 => vec!["DBSIZE".into()],
+        37 => vec!["MULTI".into()],
+        38 => vec![["EXEC", "EXEC", "DISCARD"].choose(rng).expect("three").to_string()],
+        39 => vec!["WATCH".into(), k],
+        40 => vec!["TOUCH".into(), k, l],
+        41 => vec!["PING".into(), v],
+        _ => vec!["EXPIREAT".into(), k, "1".into()],
+    };
+    parts.into_iter().map(String::into_bytes).collect()
+}
+
+fn words(line: &str) -> Vec<Vec<u8>> {
+    line.split_whitespace().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+fn show(command: &[Vec<u8>]) -> String {
+    let parts = command.iter().map(|part| {
+        let text = String::from_utf8_lossy(part);
+        if text.len() > 40 { format!("<{} bytes of {:?}>", text.len(), &text[..1]) } else { format!("{text:?}") }
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// Debian's server on a free port, without a log or snapshots.
+struct Redis {
+    child: Child,
+    port: u16,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("bound").port();
+        drop(free);
+        let child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server runs; install it with: apt-get install redis-server");
+        wait_until("redis-server accepts", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Self { child, port }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection that shows replies as the bytes that came.
+struct Raw {
+    reader: BufReader<TcpStream>,
+}
+
+impl Raw {
+    fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+        Self { reader: BufReader::new(stream) }
+    }
+
+    fn ask(&mut self, command: &[Vec<u8>]) -> String {
+        let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
+        for part in command {
+            bytes.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
+            bytes.extend_from_slice(part);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        self.reader.get_mut().write_all(&bytes).expect("the server reads");
+        let mut reply = Vec::new();
+        self.read_reply(&mut reply);
+        String::from_utf8_lossy(&reply).into_owned()
+    }
+
+    /// Appends one whole reply, however deep, to `reply`.
+    fn read_reply(&mut self, reply: &mut Vec<u8>) {
+        let start = reply.len();
+        self.reader.read_until(b'\n', reply).expect("a reply");
+        let line = String::from_utf8_lossy(&reply[start..]).trim_end().to_string();
+        let count = line.get(1..).and_then(|number| number.parse::<i64>().ok()).unwrap_or(0).max(0) as usize;
+        match line.bytes().next() {
+            Some(b'$' | b'=') if !line.ends_with("-1") => {
+                let start = reply.len();
+                reply.resize(start + count + 2, 0);
+                self.reader.read_exact(&mut reply[start..]).expect("a bulk string");
+            }
+            Some(b'*' | b'~' | b'>') => (0..count).for_each(|_| self.read_reply(reply)),
+            Some(b'%') => (0..2 * count).for_each(|_| self.read_reply(reply)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The whole path with real processes: `tanist up` started as a user would, killed, stopped, damaged, and asked afterwards.
+//!
+//! Each test starts its own cluster in a temporary folder on free loopback ports; only one runs at a time, so that the
+//! printed times mean something on a small machine. Times are printed, never asserted. A failing test prints its seed
+//! and keeps its folder (its path is in the message), with the log of every process.
+
+#![expect(clippy::disallowed_methods, reason = "tests of real processes wait for real time")]
+#![expect(clippy::print_stdout, reason = "what was measured, and the seed")]
+
+mod harness;
+
+mod bad_input;
+mod commands;
+mod damage;
+mod fencing;
+mod first_command;
+mod images;
+mod kill;
+mod load;
+mod restart;
+mod switchover;
+mod vault_away;
