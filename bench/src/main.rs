@@ -61,7 +61,10 @@ enum What {
 }
 
 fn main() {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    // Servers are started in folders of their own.
+    arguments.tanist =
+        arguments.tanist.canonicalize().expect("the program is there; build it with: cargo build --release");
     match &arguments.what {
         What::Throughput { keys, value_bytes, connections, pipelines, commands, systems } => {
             let mut servers: Vec<Server> =

@@ -54,8 +54,13 @@ impl Server {
                 command
             }
         };
-        let child =
-            command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
+        let child = command
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
         let start = Instant::now();
         while !ready(port) {
             assert!(start.elapsed() < Duration::from_secs(60), "{} does not serve", system.name());

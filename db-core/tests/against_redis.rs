@@ -9,6 +9,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use tanist_db_core::clock::{Clock, SystemClock};
 use tanist_db_core::command::{FrontCommand, Protocol, Reply};
@@ -23,15 +24,22 @@ struct Redis {
 }
 
 impl Redis {
-    /// A server without persistence on a free port; `None` where there is no such program.
-    fn start() -> Option<Redis> {
+    /// A server without persistence on a free port, and a connection to it; `None` where there is no such program.
+    ///
+    /// One at a time: a process that another thread is just starting holds this one's port open until it has become its
+    /// program, and would take the connection with it.
+    fn start() -> Option<(Redis, Connection)> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _starting = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
         let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn()
             .ok()?;
-        Some(Redis { process, port })
+        let redis = Redis { process, port };
+        let connection = redis.connect();
+        Some((redis, connection))
     }
 
     fn connect(&self) -> Connection {
@@ -354,14 +362,13 @@ fn and_so_they_are_in_resp3() {
 }
 
 fn compare(protocol: Protocol) {
-    let Some(redis) = Redis::start() else {
+    let Some((_redis, mut theirs)) = Redis::start() else {
         println!("no redis-server on the PATH: nothing to compare with");
         return;
     };
     let clock = SystemClock::new();
     let seed = std::env::var("TANIST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(clock.unix().0);
     println!("TANIST_SEED={seed}");
-    let mut theirs = redis.connect();
     let engine = Engine::new(EngineOptions { shards: 4, hash_seed: seed, ..EngineOptions::default() });
     engine.begin_epoch(Epoch(1));
     let mut ours = Ours { engine, session: Session::new(seed), clock };

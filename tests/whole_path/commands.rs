@@ -285,7 +285,12 @@ impl Redis {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server runs; install it with: apt-get install redis-server");
-        wait_until("redis-server accepts", || TcpStream::connect(("127.0.0.1", port)).ok());
+        // Accepting is not enough: a process just being started by another test may still hold the port that was tried.
+        wait_until("redis-server answers", || {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            stream.write_all(b"PING\r\n").ok()?;
+            stream.read_exact(&mut [0; 7]).ok()
+        });
         Self { child, port }
     }
 }
