@@ -59,8 +59,13 @@ fn node(port: u16, threads: usize) -> Arc<NodeContext> {
     }));
     engine.begin_epoch(Epoch(1));
     let for_ever = Monotonic(u64::MAX);
-    let standing =
-        Standing { role: Role::Primary, epoch: Epoch(1), lease_until: for_ever, execute_until: for_ever, primary: None };
+    let standing = Standing {
+        role: Role::Primary,
+        epoch: Epoch(1),
+        lease_until: for_ever,
+        execute_until: for_ever,
+        primary: None,
+    };
     serving.publish(&standing, clock.monotonic());
     context
 }

@@ -20,6 +20,13 @@ pub const READ_BYTES: usize = 64 << 10;
 /// A frame reader does not go to its stream for less room than this, in bytes: a packet's payload.
 pub const READ_BYTES_MIN: usize = 8 << 10;
 
+/// A frame of which so many bytes have come is a long one.
+pub const LONG_FRAME_BYTES: usize = 16 << 20;
+
+/// By how much the memory of a long frame grows at most, of what has come: 512 MB are copied once at 64 MB, and what is not yet
+/// filled is not resident.
+pub const LONG_FRAME_GROWTH: usize = 8;
+
 // --- Connections
 
 /// Certificate authority's lifetime: longer than a machine's.
@@ -152,6 +159,10 @@ pub const EXPIRE_PAUSE: Duration = Duration::from_millis(5);
 /// small enough that the first record does not wait for the last.
 pub const SHIP_FRAME_BYTES: usize = 256 << 10;
 
+/// Bytes of records from which on their frame is sealed by a thread of its own: copying and summing so much takes about half a
+/// millisecond, in which no renewal could leave.
+pub const SHIP_ASIDE_BYTES: usize = 1 << 20;
+
 /// Bytes of frames that the vault has not confirmed. Further records stay in the engine's queue, whose own bound makes writes
 /// wait.
 pub const SHIP_WINDOW_BYTES: usize = 16 << 20;
@@ -194,6 +205,7 @@ pub const OBITUARIES_MAX: usize = 64;
 pub const OBITUARY_WAIT: Duration = Duration::from_millis(300);
 
 const _: () = assert!(CHILD_STOP_WAIT.as_millis() > STOP_WAIT.as_millis());
+const _: () = assert!(SHIP_FRAME_BYTES <= SHIP_ASIDE_BYTES);
 const _: () = assert!(SHIP_SMALL_BYTES <= SHIP_FRAME_BYTES && SHIP_FRAME_BYTES <= SHIP_WINDOW_BYTES);
 
 // --- Vault

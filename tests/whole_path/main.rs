@@ -16,6 +16,7 @@ mod fencing;
 mod first_command;
 mod images;
 mod kill;
+mod large_values;
 mod load;
 mod restart;
 mod switchover;

@@ -5,14 +5,22 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::dirty::Dirty;
 use super::watch::Watched;
+use crate::clock::{Clock, Monotonic};
 use crate::ids::{Lsn, ShardId};
 use crate::keyspace::{Key, Keyspace};
+
+/// A shard that is not free after this long is held by a long command; a short one takes a microsecond.
+const BUSY_PATIENCE: Duration = Duration::from_micros(100);
+
+/// Attempts to take all shards without making anyone wait for a long command; then everyone waits for once.
+const BUSY_TRIES: usize = 32;
 
 /// One shard: data, and what the engine knows of it.
 pub(crate) struct Shard {
@@ -83,12 +91,14 @@ pub(crate) struct Shards<'e> {
     held: Held<'e>,
 }
 
+type Guards<'e> = SmallVec<[Option<MutexGuard<'e, Shard>>; 16]>;
+
 enum Held<'e> {
     /// Nothing; a whole shard may be visited under its own lock.
     None,
     One(ShardId, MutexGuard<'e, Shard>),
     /// One place a shard.
-    Many(SmallVec<[Option<MutexGuard<'e, Shard>>; 16]>),
+    Many(Guards<'e>),
 }
 
 impl<'e> Shards<'e> {
@@ -119,6 +129,28 @@ impl<'e> Shards<'e> {
     /// Every shard, locked in index order.
     pub(crate) fn all(cells: &'e [ShardCell]) -> Shards<'e> {
         Shards { cells, held: Held::Many(cells.iter().map(|cell| Some(cell.lock())).collect()) }
+    }
+
+    /// All shards, for a moment's work, and since when the first of them is held. While a long command holds one, only those
+    /// wait that need it too: a busy shard is waited for with no other held.
+    pub(crate) fn all_at_once<'c>(cells: &'e [ShardCell], clock: &'c dyn Clock) -> (Shards<'e>, Monotonic) {
+        let mut waited_for: Option<usize> = None;
+        for _ in 0..BUSY_TRIES {
+            let mut held: Guards<'e> = cells.iter().map(|_| None).collect();
+            if let Some(at) = waited_for {
+                held[at] = Some(cells[at].lock());
+            }
+            let since = clock.monotonic();
+            waited_for = (0..cells.len()).find(|at| {
+                let guard = held[*at].take();
+                held[*at] = guard.or_else(|| cells[*at].shard.try_lock_for(BUSY_PATIENCE));
+                held[*at].is_none()
+            });
+            if waited_for.is_none() {
+                return (Shards { cells, held: Held::Many(held) }, since);
+            }
+        }
+        (Shards::all(cells), clock.monotonic())
     }
 
     /// Number of shards, held or not.

@@ -1,12 +1,13 @@
 //! What happens to an engine beside its commands: epochs, replay, expiry, freezes, figures.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Engine;
 use super::apply::{ApplyError, apply, apply_expired};
 use super::shard::Shards;
 use crate::arena::PagePool;
-use crate::clock::UnixMillis;
+use crate::clock::{Clock, UnixMillis};
 use crate::ids::{Epoch, Lsn};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::EXPIRE_RECORD_KEYS_MAX;
@@ -193,7 +194,18 @@ impl Engine {
     /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest
     /// record applied.
     pub fn freeze(&self) -> FrozenVersion {
-        let mut shards = Shards::all(&self.cells);
+        self.freeze_held(Shards::all(&self.cells))
+    }
+
+    /// As [`Engine::freeze`], without making others wait for a long command that holds a shard; and how long commands waited
+    /// for the freeze.
+    pub fn freeze_timed(&self, clock: &dyn Clock) -> (FrozenVersion, Duration) {
+        let (shards, since) = Shards::all_at_once(&self.cells, clock);
+        let version = self.freeze_held(shards);
+        (version, clock.monotonic().since(since))
+    }
+
+    fn freeze_held(&self, mut shards: Shards<'_>) -> FrozenVersion {
         let appended = self.is_writing().then(|| self.redo.append(&mut encoded(&Effect::Cut)));
         let meta = ImageMeta { cut: self.redo.last(), epoch: self.redo.epoch(), hash_seed: self.hash_seed };
         let frozen = shards.iter_mut().map(|shard| shard.keyspace.freeze()).collect();

@@ -4,7 +4,7 @@
 //! envelope around it (magic, length, checksum) is the transport's and the segment's; a batch is only ever read through
 //! [`RedoBatch::open`], which checks all of it.
 
-use rkyv::{Archive, Deserialize, Serialize, rancor};
+use rkyv::{Archive, Archived, Deserialize, Serialize, rancor};
 use thiserror::Error;
 
 use crate::ids::{Epoch, Lsn};
@@ -44,7 +44,16 @@ impl RedoBatch {
     /// The batch's archived bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        rkyv::to_bytes::<rancor::Error>(self).expect("archiving to memory cannot fail").into_vec()
+        self.to_bytes_behind(0)
+    }
+
+    /// The batch's archived bytes behind `room` zeros, where an envelope's header goes without another copy.
+    #[must_use]
+    pub fn to_bytes_behind(&self, room: usize) -> Vec<u8> {
+        let rest = size_of::<Archived<RedoBatch>>() + 4 * self.ends.len() + self.blob.len();
+        let mut out = Vec::with_capacity(room + rest);
+        out.resize(room, 0);
+        rkyv::api::high::to_bytes_in::<_, rancor::Error>(self, out).expect("archiving to memory cannot fail")
     }
 
     /// Checks `bytes` and gives access without copying.

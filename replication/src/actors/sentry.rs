@@ -390,13 +390,7 @@ impl Sentry {
         if !self.plan.take_due(now, self.shared.engine.last(), log_bytes) {
             return;
         }
-        let version = self.shared.engine.freeze();
-        let pause = self.now().since(now);
-        let (cut, epoch) = (version.cut(), self.machine.epoch());
-        self.shared.note_cut();
-        self.shared.figures.lock().froze(pause);
-        tracing::info!("frozen at record {cut} in {} us; the image is on its way", pause.as_micros());
-        if fellows.transfer.try_send(Carry { version, client, epoch }).is_err() {
+        if fellows.transfer.try_send(Carry { client, epoch: self.machine.epoch() }).is_err() {
             self.image_failed("the transfer takes no orders", ctx);
         }
     }
@@ -462,8 +456,7 @@ impl Actor for Sentry {
         let shipper = Shipper::new(Arc::clone(&shared), address.clone()).start();
         let following = (Arc::clone(&shared), address.clone());
         let follower = on_thread("tanist-follower", move |life| Ok(Follower::new(following.0, following.1, life)));
-        let clock = Arc::clone(&shared.options.clock);
-        let transfer = on_thread("tanist-transfer", move |life| Ok(Transfer::new(clock, address, life)));
+        let transfer = on_thread("tanist-transfer", move |life| Ok(Transfer::new(shared, address, life)));
         match (follower, transfer) {
             (Ok(follower), Ok(transfer)) => self.fellows = Some(Fellows { shipper, follower, transfer }),
             (Err(error), _) | (_, Err(error)) => {

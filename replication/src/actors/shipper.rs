@@ -1,5 +1,8 @@
 //! Ships the engine's records to the vault while this node holds office.
 //!
+//! A long record's frame is sealed by a thread of its own, and keeps its turn in the window meanwhile: this arbiter also renews
+//! the lease.
+//!
 //! - *Receives* from the sentry: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
 //!   vault has) and [`StopShipping`]. From the engine: a wake-up when a record is appended to an empty queue.
 //! - *Ticks*: never; it waits for records, for room in the stream, and for the vault's confirmations.
@@ -23,12 +26,12 @@ use tanist_db_core::redo::batch::RedoBatch;
 use tokio::sync::Notify;
 
 use super::sentry::{Happened, Sentry, StreamLost};
-use crate::limits::{SHIP_FRAME_BYTES, SHIP_FRAMES_MAX, SHIP_SMALL_BYTES, SHIP_WINDOW_BYTES};
+use crate::limits::{SHIP_ASIDE_BYTES, SHIP_FRAME_BYTES, SHIP_FRAMES_MAX, SHIP_SMALL_BYTES, SHIP_WINDOW_BYTES};
 use crate::node::Shared;
 use crate::role::{End, Event};
 use crate::stream::Window;
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
-use crate::wire::frame::{FrameKind, FrameReader, seal};
+use crate::wire::frame::{FrameKind, FrameReader, HEADER_BYTES, seal_in_place};
 use crate::wire::message::{Answer, Reply, Request};
 
 /// Open the append stream of `epoch` on this connection.
@@ -195,6 +198,9 @@ impl Task {
         if let Some(frame) = window.take_unsent() {
             return Some(frame);
         }
+        if window.has_unsent() {
+            return None;
+        }
         let redo = self.shared.engine.redo();
         let gather = window.frames() >= SHIP_FRAMES_MAX && redo.queued_bytes() < SHIP_SMALL_BYTES as u64;
         if gather || !window.has_room() {
@@ -203,9 +209,18 @@ impl Task {
         let batch = redo.take(SHIP_FRAME_BYTES)?;
         self.shared.serving.room_freed();
         let (first, last) = (Lsn(batch.first_lsn), Lsn(batch.first_lsn + batch.ends.len() as u64 - 1));
-        let frame = sealed(&batch);
-        self.shared.note_log_bytes(frame.len());
-        window.push(first, last, frame);
+        self.shared.note_log_bytes(batch.blob.len());
+        if batch.blob.len() >= SHIP_ASIDE_BYTES {
+            let unsealed = window.push_unsealed(first, last, batch.blob.len());
+            let wake = Arc::clone(&self.wake);
+            actix_rt::task::spawn_blocking(move || {
+                unsealed.fill(sealed(&batch));
+                drop(batch);
+                wake.notify_one();
+            });
+            return None;
+        }
+        window.push(first, last, sealed(&batch));
         window.take_unsent()
     }
 
@@ -248,5 +263,5 @@ impl Task {
 }
 
 fn sealed(batch: &RedoBatch) -> bytes::Bytes {
-    seal(FrameKind::Batch, &batch.to_bytes())
+    seal_in_place(FrameKind::Batch, batch.to_bytes_behind(HEADER_BYTES))
 }

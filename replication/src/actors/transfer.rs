@@ -1,6 +1,6 @@
-//! Carries frozen versions to the vault: the transfer processor, apart from everything that executes commands.
+//! Freezes versions and carries them to the vault: the transfer processor, apart from everything that executes commands.
 //!
-//! - *Receives* from the sentry: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
+//! - *Receives* from the sentry, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
 //! - *Ticks*: never; it goes as fast as the stream takes chunks, on a thread of its own that yields to all others.
 //! - *Fails* by telling the sentry why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
 //! - *Drains* nothing: a node that ends gives the upload up.
@@ -13,22 +13,20 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 use serde::Serialize;
-use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Epoch;
-use tanist_db_core::image::FrozenVersion;
 
 use super::sentry::Sentry;
 use super::thread::Life;
 use crate::limits::TRANSFER_NICE;
+use crate::node::Shared;
 use crate::transport::rpc::{ControlClient, Priority};
 use crate::wire::frame::{FrameKind, seal};
 use crate::wire::message::{Answer, Request};
 
-/// Carry this version to the vault.
-#[derive(Message)]
+/// Freeze, and carry the version to the vault. A freeze may wait for a long command, as the sentry must not.
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Carry {
-    pub(crate) version: FrozenVersion,
     pub(crate) client: ControlClient,
     pub(crate) epoch: Epoch,
 }
@@ -56,15 +54,15 @@ pub struct ImageReport {
 
 /// The actor.
 pub(crate) struct Transfer {
-    clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
     sentry: Addr<Sentry>,
     upload: Option<SpawnHandle>,
     _life: Life,
 }
 
 impl Transfer {
-    pub(crate) fn new(clock: Arc<dyn Clock>, sentry: Addr<Sentry>, life: Life) -> Transfer {
-        Transfer { clock, sentry, upload: None, _life: life }
+    pub(crate) fn new(shared: Arc<Shared>, sentry: Addr<Sentry>, life: Life) -> Transfer {
+        Transfer { shared, sentry, upload: None, _life: life }
     }
 }
 
@@ -83,11 +81,11 @@ impl Handler<Carry> for Transfer {
     type Result = ();
 
     fn handle(&mut self, order: Carry, ctx: &mut Context<Self>) {
-        let clock = Arc::clone(&self.clock);
+        let shared = Arc::clone(&self.shared);
         if let Some(older) = self.upload.take() {
             ctx.cancel_future(older);
         }
-        self.upload = Some(ctx.spawn(carry(order, clock).into_actor(self).map(|result, actor, _| {
+        self.upload = Some(ctx.spawn(carry(order, shared).into_actor(self).map(|result, actor, _| {
             actor.upload = None;
             // The sentry has asked for one image and waits for this; if it is gone, so is the process.
             let _ = actor.sentry.try_send(Carried(result));
@@ -114,8 +112,10 @@ impl Handler<super::Halt> for Transfer {
     }
 }
 
-async fn carry(order: Carry, clock: Arc<dyn Clock>) -> Result<ImageReport, String> {
-    let Carry { version, client, epoch } = order;
+async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String> {
+    let Carry { client, epoch } = order;
+    let version = shared.freeze();
+    let clock = &shared.options.clock;
     let (begun, cut) = (clock.monotonic(), version.cut());
     let put = Request::ImagePut { epoch: epoch.0, cut: cut.0 };
     let mut channel = client.open_channel(put, Priority::Bulk).await.map_err(words)?;

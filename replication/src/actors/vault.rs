@@ -242,8 +242,11 @@ impl Actor for VaultServer {
 }
 
 impl VaultServer {
-    fn now(&self) -> Monotonic {
-        self.shared.clock.monotonic()
+    /// The time; the keeper hears that the vault runs.
+    fn now(&mut self) -> Monotonic {
+        let now = self.shared.clock.monotonic();
+        self.keeper.awake(now);
+        now
     }
 
     fn durable(&self) -> Lsn {
@@ -251,7 +254,8 @@ impl VaultServer {
     }
 
     fn rule(&mut self, asked: Asked, ctx: &mut Context<Self>) {
-        let ruling = self.keeper.call(self.now(), &asked.caller, asked.request.clone(), self.durable());
+        let (now, durable) = (self.now(), self.durable());
+        let ruling = self.keeper.call(now, &asked.caller, asked.request.clone(), durable);
         match ruling {
             // Nobody may be left to hear an answer; what was decided holds all the same.
             Ruling::Answer(answer) => drop(asked.answer.send(answer)),
@@ -358,7 +362,8 @@ impl Handler<AskLease> for VaultServer {
     type Result = actix::MessageResult<AskLease>;
 
     fn handle(&mut self, _: AskLease, _: &mut Context<Self>) -> Self::Result {
-        actix::MessageResult(self.keeper.view(self.now()))
+        let now = self.now();
+        actix::MessageResult(self.keeper.view(now))
     }
 }
 
@@ -376,7 +381,7 @@ impl Handler<AskStatus> for VaultServer {
 }
 
 impl VaultServer {
-    fn status(&self) -> StatusView {
+    fn status(&mut self) -> StatusView {
         let now = self.now();
         let extent = self.shared.log.state().extent;
         StatusView {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::engine::Engine;
+use tanist_db_core::image::FrozenVersion;
 
 use super::{ImageReport, NodeOptions};
 use crate::serving::Serving;
@@ -47,6 +48,15 @@ impl Figures {
 impl Shared {
     pub(crate) fn new(options: NodeOptions, engine: Arc<Engine>, serving: Arc<Serving>) -> Shared {
         Shared { options, engine, serving, figures: Mutex::default(), log_bytes: AtomicU64::new(0) }
+    }
+
+    /// Fixes a version for an image, and notes how long commands waited for it.
+    pub(crate) fn freeze(&self) -> FrozenVersion {
+        let (version, pause) = self.engine.freeze_timed(&*self.options.clock);
+        self.note_cut();
+        self.figures.lock().froze(pause);
+        tracing::info!("frozen at record {} in {} us; the image is on its way", version.cut(), pause.as_micros());
+        version
     }
 
     /// The first message of each connection.

@@ -2,4 +2,4 @@
 
 mod window;
 
-pub use window::{Window, WindowError};
+pub use window::{Unsealed, Window, WindowError};

@@ -9,6 +9,7 @@
 //! order, beginning right after what it has: the vault never sees a gap, and what it sees twice it knows by position.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tanist_db_core::ids::Lsn;
@@ -46,11 +47,26 @@ pub enum WindowError {
     },
 }
 
+/// The place of a frame that another thread seals. It keeps its turn meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Unsealed(Arc<OnceLock<Bytes>>);
+
+impl Unsealed {
+    /// The frame is there. Whoever sends has to be woken.
+    ///
+    /// # Panics
+    /// If called twice.
+    pub fn fill(&self, frame: Bytes) {
+        assert!(self.0.set(frame).is_ok(), "a frame is sealed once");
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
     first: Lsn,
     last: Lsn,
-    bytes: Bytes,
+    bytes: usize,
+    frame: Arc<OnceLock<Bytes>>,
 }
 
 /// Frames that the vault has not confirmed.
@@ -103,18 +119,35 @@ impl Window {
     ///
     /// # Panics
     /// If they do not follow what was pushed before.
-    pub fn push(&mut self, first: Lsn, last: Lsn, bytes: Bytes) {
-        assert!(first == self.last.next() && last >= first, "records are shipped without a gap");
-        self.bytes += bytes.len();
-        self.last = last;
-        self.frames.push_back(Kept { first, last, bytes });
+    pub fn push(&mut self, first: Lsn, last: Lsn, frame: Bytes) {
+        let bytes = frame.len();
+        self.push_unsealed(first, last, bytes).fill(frame);
     }
 
-    /// The next frame to send, which counts as sent.
+    /// Takes in the records `first` to `last`, of about `bytes`, whose frame is yet to be sealed.
+    ///
+    /// # Panics
+    /// As [`Window::push`].
+    pub fn push_unsealed(&mut self, first: Lsn, last: Lsn, bytes: usize) -> Unsealed {
+        assert!(first == self.last.next() && last >= first, "records are shipped without a gap");
+        self.bytes += bytes;
+        self.last = last;
+        let unsealed = Unsealed::default();
+        self.frames.push_back(Kept { first, last, bytes, frame: Arc::clone(&unsealed.0) });
+        unsealed
+    }
+
+    /// The next frame to send, which counts as sent; `None` also while it is not sealed yet.
     pub fn take_unsent(&mut self) -> Option<Bytes> {
-        let frame = self.frames.get(self.sent)?;
+        let frame = self.frames.get(self.sent)?.frame.get()?.clone();
         self.sent += 1;
-        Some(frame.bytes.clone())
+        Some(frame)
+    }
+
+    /// Whether a frame is kept that has not been sent on the present stream.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.sent < self.frames.len()
     }
 
     /// A fresh stream begins behind `has`: nothing was sent on it yet.
@@ -150,7 +183,7 @@ impl Window {
             if front.last > lsn {
                 return Err(WindowError::Torn { has: lsn, first: front.first, last: front.last });
             }
-            self.bytes -= front.bytes.len();
+            self.bytes -= front.bytes;
             self.sent -= 1;
             self.frames.pop_front();
         }
@@ -187,6 +220,21 @@ mod tests {
         window.confirm(Lsn(12)).unwrap();
         assert_eq!(window.durable(), Lsn(14));
         window.confirm(Lsn(19)).unwrap();
+        assert_eq!(window.bytes(), 0);
+    }
+
+    #[test]
+    fn a_frame_in_the_making_keeps_its_turn() {
+        let mut window = Window::new(Lsn(10), 100);
+        let unsealed = window.push_unsealed(Lsn(11), Lsn(11), 60);
+        let (first, last, later) = frame(12, 12);
+        window.push(first, last, later);
+        assert!(window.take_unsent().is_none() && window.has_unsent() && window.bytes() == 70);
+        window.restart(Lsn(10)).unwrap();
+        unsealed.fill(Bytes::from_static(&[11]));
+        let sent: Vec<u8> = std::iter::from_fn(|| window.take_unsent()).map(|bytes| bytes[0]).collect();
+        assert_eq!((sent, window.has_unsent()), (vec![11, 12], false));
+        window.confirm(Lsn(12)).unwrap();
         assert_eq!(window.bytes(), 0);
     }
 

@@ -61,6 +61,10 @@ enum Why {
     End,
 }
 
+/// The vault's own silence counts as a pause from this part of a lease on: two renewals of the shortest that are allowed may
+/// have been missed, and a busy machine does not keep a process waiting for so long.
+const PAUSE_SHARE: u32 = 4;
+
 /// The judge.
 #[derive(Debug)]
 pub struct Keeper {
@@ -72,6 +76,8 @@ pub struct Keeper {
     expiry_told: bool,
     change: Option<Change>,
     roster: Roster,
+    /// When the vault last said that it runs.
+    awake: Monotonic,
     /// Newest record accepted for writing, not before the newest durable one.
     accepted: Lsn,
     appender: Option<append::Appender>,
@@ -90,6 +96,7 @@ impl Keeper {
             expiry_told: false,
             change: None,
             roster: Roster::default(),
+            awake: now,
             accepted: end,
             appender: None,
             streams: 0,
@@ -139,6 +146,17 @@ impl Keeper {
     #[must_use]
     pub fn next_expiry(&self) -> Option<Monotonic> {
         (self.lease.epoch > 0 && !self.lease.ended && !self.expiry_told).then_some(self.expiry)
+    }
+
+    /// The vault runs: to be said every few milliseconds, and before anything that has waited for it is ruled on. After a
+    /// pause of the vault itself, in which nobody could renew, the lease counts as fresh, as after a start: a pause must
+    /// not replace a healthy primary.
+    pub fn awake(&mut self, now: Monotonic) {
+        let paused = now.since(self.awake) > self.length / PAUSE_SHARE;
+        if paused && self.next_expiry().is_some() {
+            self.expiry = self.expiry.max(now.after(self.length));
+        }
+        self.awake = now;
     }
 
     /// Notices that the lease has run out; true if that is news for everyone.

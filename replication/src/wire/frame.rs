@@ -389,10 +389,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Frame { kind: header.kind, bytes })
     }
 
-    /// Reads some more towards `need` bytes. At most doubles the memory, so a declared length costs a peer as many bytes.
+    /// Reads some more towards `need` bytes. Memory at most doubles, so a declared length costs a peer as many bytes; a frame
+    /// that has come to some length may grow in larger steps, which spares it most of the copying.
     async fn fill(&mut self, need: usize) -> Result<usize, FrameError> {
         let missing = need - self.buffer.len();
-        let step = self.buffer.len().max(limits::READ_BYTES);
+        let here = self.buffer.len();
+        let growth = if here < limits::LONG_FRAME_BYTES { 2 } else { limits::LONG_FRAME_GROWTH };
+        let step = (here * (growth - 1)).max(limits::READ_BYTES);
         if self.buffer.capacity() - self.buffer.len() < missing.min(limits::READ_BYTES_MIN) {
             self.buffer.reserve(step.min(missing.max(limits::READ_BYTES)));
         }

@@ -171,6 +171,26 @@ fn a_lease_that_ran_out_is_renewed_unless_someone_claimed() {
 }
 
 #[test]
+fn a_pause_of_the_vault_itself_costs_nobody_the_lease() {
+    let (mut script, a, b, _) = Script::in_office();
+    let run_to = |script: &mut Script, from: u64, to: u64| {
+        (from..=to).step_by(10).for_each(|ms| script.at(ms).keeper.awake(Monotonic(ms * 1000)));
+    };
+    run_to(&mut script, 0, 1500);
+    // Silent from 1.5 s to 9 s, like everyone's messages to it.
+    script.at(9000).keeper.awake(Monotonic(9_000_000));
+    assert!(!script.keeper.tick(script.now));
+    let refused = script.call(&b, Request::Claim { seen: 1 });
+    assert_eq!(lease(&refused), (1, "a", 2000), "nobody could renew: the lease is fresh");
+    // The holder is gone indeed: then it runs out, once.
+    run_to(&mut script, 9000, 11_000);
+    assert!(script.keeper.tick(script.now));
+    script.at(20_000).keeper.awake(Monotonic(20_000_000));
+    assert_eq!(script.call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 }, "it had run out");
+    assert_eq!(lease(&script.call(&a, Request::Renew { epoch: 1 })), (2, "b", 2000));
+}
+
+#[test]
 fn only_the_holder_renews() {
     let (mut script, _, b, _) = Script::in_office();
     let (other_start, early) = (database(3, "a", 11), database(4, "a", 10));

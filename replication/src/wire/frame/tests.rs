@@ -143,6 +143,10 @@ fn memory_follows_what_arrived_and_not_what_was_declared() {
         assert_eq!(reader.buffer.len(), arrived);
         assert!(reader.buffer.capacity() <= 3 * arrived + limits::READ_BYTES, "{}", reader.buffer.capacity());
     }
+    let arrived = 20 << 20;
+    let mut reader = FrameReader::new(Pieces { bytes: frame[..arrived].to_vec(), at: 0, piece: 100_000, ends: false });
+    assert!(pin!(reader.next()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(reader.buffer.capacity() <= limits::LONG_FRAME_GROWTH * arrived, "{}", reader.buffer.capacity());
 }
 
 #[test]
