@@ -13,6 +13,9 @@ pub const BUFFER_KEPT_BYTES: usize = 4 * 1024;
 pub const BATCH_COMMANDS: usize = 128;
 /// Bytes of requests executed in a row, for the same reason.
 pub const BATCH_BYTES: usize = 256 * 1024;
+/// Requests of one connection that are parsed before the first of them is executed: as many as a processor can ask its memory
+/// for with profit, and few enough that what was asked for is still there when its turn comes.
+pub const REQUESTS_AHEAD: usize = 32;
 /// Replies of one connection that wait for the vault: what a pipeline may have in flight. 40 bytes each.
 pub const HELD_REPLIES_MAX: usize = 16 * 1024;
 /// Bytes of one connection's output, held or not yet taken by a slow reader, beyond which it executes nothing. One reply
@@ -39,3 +42,4 @@ pub const PASSWORD_BYTES_MAX: usize = 512;
 
 const _: () = assert!(INPUT_AHEAD_BYTES >= READ_BYTES);
 const _: () = assert!(BATCH_BYTES >= READ_BYTES);
+const _: () = assert!(REQUESTS_AHEAD <= BATCH_COMMANDS);

@@ -12,14 +12,16 @@
 //! connection, after one error reply in Redis's words.
 //!
 //! ```
-//! use tanist::resp::{Arguments, Parsed, RequestLimits, RequestParser};
+//! use tanist::resp::{Parsed, RequestLimits, RequestParser};
 //!
 //! let mut parser = RequestParser::new(RequestLimits::TRUSTED);
 //! let input = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING\r\n";
-//! let Ok(Parsed::Command { bytes }) = parser.parse(input) else { panic!("a whole command is there") };
-//! assert_eq!(parser.arguments(input)[..], [&b"GET"[..], b"k"]);
-//! assert!(matches!(parser.parse(&input[bytes..]), Ok(Parsed::Command { bytes: 6 })));
-//! # let _: Arguments<'_> = parser.arguments(&input[bytes..]);
+//! let Ok(Parsed::Command(first)) = parser.parse(input) else { panic!("a whole command is there") };
+//! let rest = &input[first.bytes..];
+//! let Ok(Parsed::Command(second)) = parser.parse(rest) else { panic!("and another") };
+//! assert_eq!(parser.arguments(&first, input)[..], [&b"GET"[..], b"k"]);
+//! assert_eq!(parser.arguments(&second, rest)[..], [b"PING"]);
+//! parser.forget();
 //! ```
 
 mod inline;
@@ -27,4 +29,4 @@ mod limits;
 mod request;
 
 pub use limits::RequestLimits;
-pub use request::{Arguments, Parsed, ProtocolError, RequestParser};
+pub use request::{Arguments, Parsed, ProtocolError, Request, RequestParser};

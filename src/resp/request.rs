@@ -19,11 +19,8 @@ const DIGITS_MAX: usize = 18;
 /// What stands at the front of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// A whole command: its arguments are ready, and it takes this many bytes of the buffer.
-    Command {
-        /// Bytes to consume once the command has been executed.
-        bytes: usize,
-    },
+    /// A whole command.
+    Command(Request),
     /// An empty line or an empty array, which asks for nothing and gets no answer.
     Nothing {
         /// Bytes to consume.
@@ -34,6 +31,26 @@ pub enum Parsed {
         /// At least so many bytes are still to come. A hint, declared by the peer: do not allocate by it.
         missing: usize,
     },
+}
+
+/// A whole request; its parser knows where its arguments lie until told to [forget](RequestParser::forget).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Bytes of the buffer that it takes, to consume once it has been executed.
+    pub bytes: usize,
+    /// Its arguments among the parser's spans.
+    first: u32,
+    end: u32,
+    /// It came as a plain line, so its spans lie in what was unquoted.
+    pub inline: bool,
+}
+
+impl Request {
+    /// Number of its arguments, the command's name among them.
+    #[must_use]
+    pub const fn arguments(&self) -> usize {
+        (self.end - self.first) as usize
+    }
 }
 
 /// Why the bytes are no request. Its text is Redis's; the connection cannot go on.
@@ -96,8 +113,9 @@ impl Span {
     }
 }
 
-/// Reads one request after the other from the front of a buffer, and remembers how far it got when a request is not
-/// complete. The buffer's owner consumes a finished request's bytes and may move the rest; it must not change them.
+/// Reads one request after the other from a buffer, and remembers how far it got when a request is not complete. The buffer's
+/// owner consumes the bytes of finished requests and may move the rest; it must not change them. It may parse several
+/// requests before it executes the first.
 #[derive(Debug)]
 pub struct RequestParser {
     limits: RequestLimits,
@@ -108,10 +126,10 @@ pub struct RequestParser {
     /// Length of the argument whose header stands right before `position`.
     bulk: Option<usize>,
     spans: Vec<Span>,
-    /// A plain line's arguments without their quotes; `spans` refers to it if `inline`.
+    /// The first of `spans` that belongs to the request at hand.
+    begun: usize,
+    /// Arguments of plain lines without their quotes.
     unquoted: Vec<u8>,
-    /// The newest request was a plain line.
-    inline: bool,
 }
 
 /// A number at the front of a header line.
@@ -125,7 +143,7 @@ impl RequestParser {
     /// A parser at the start of a request.
     #[must_use]
     pub fn new(limits: RequestLimits) -> Self {
-        Self { limits, position: 0, missing: 0, bulk: None, spans: Vec::new(), unquoted: Vec::new(), inline: false }
+        Self { limits, position: 0, missing: 0, bulk: None, spans: Vec::new(), begun: 0, unquoted: Vec::new() }
     }
 
     /// From the next length on, these bounds hold.
@@ -137,12 +155,6 @@ impl RequestParser {
     #[must_use]
     pub fn limits(&self) -> &RequestLimits {
         &self.limits
-    }
-
-    /// The newest request was a plain line.
-    #[must_use]
-    pub fn was_inline(&self) -> bool {
-        self.inline
     }
 
     /// Looks at `input`, which starts with the request at hand.
@@ -157,7 +169,6 @@ impl RequestParser {
                 Some(b'*') => {}
                 Some(_) => return self.parse_inline(input),
             }
-            self.clear_arguments();
             match number(input, 1) {
                 Number::Incomplete => return Ok(Parsed::Incomplete { missing: 1 }),
                 Number::Malformed => return Err(ProtocolError::ArgumentCount),
@@ -168,26 +179,47 @@ impl RequestParser {
         self.parse_bulks(input)
     }
 
-    /// The arguments of the command that [`parse`](Self::parse) has just found at the front of `input`.
+    /// The arguments of `request`, which stands at the front of `input`.
     #[inline]
     #[must_use]
-    pub fn arguments<'a>(&'a self, input: &'a [u8]) -> Arguments<'a> {
-        let source = if self.inline { &self.unquoted[..] } else { input };
+    pub fn arguments<'a>(&'a self, request: &Request, input: &'a [u8]) -> Arguments<'a> {
+        let source = if request.inline { &self.unquoted[..] } else { input };
         let mut arguments = Arguments::new();
-        arguments.extend(self.spans.iter().map(|span| &source[span.start as usize..span.end as usize]));
+        let spans = &self.spans[request.first as usize..request.end as usize];
+        arguments.extend(spans.iter().map(|span| &source[span.start as usize..span.end as usize]));
         arguments
     }
 
-    fn clear_arguments(&mut self) {
-        self.spans.clear();
-        if self.spans.capacity() > SPANS_KEPT {
+    /// One argument of `request`, which stands at the front of `input`.
+    ///
+    /// # Panics
+    /// If it has no such argument.
+    #[inline]
+    #[must_use]
+    pub fn argument<'a>(&'a self, request: &Request, input: &'a [u8], index: usize) -> &'a [u8] {
+        let source = if request.inline { &self.unquoted[..] } else { input };
+        let span = self.spans[request.first as usize..request.end as usize][index];
+        &source[span.start as usize..span.end as usize]
+    }
+
+    /// The arguments of all requests found so far are not asked for any more.
+    pub fn forget(&mut self) {
+        self.spans.drain(..self.begun);
+        self.begun = 0;
+        if self.spans.len() < SPANS_KEPT && self.spans.capacity() > SPANS_KEPT {
             self.spans.shrink_to(SPANS_KEPT);
         }
-        if self.inline {
-            self.inline = false;
+        if !self.unquoted.is_empty() {
             self.unquoted.clear();
             self.unquoted.shrink_to(UNQUOTED_BYTES_KEPT);
         }
+    }
+
+    /// The request at hand is complete.
+    #[inline]
+    fn complete(&mut self, bytes: usize, inline: bool) -> Request {
+        let first = std::mem::replace(&mut self.begun, self.spans.len()) as u32;
+        Request { bytes, first, end: self.begun as u32, inline }
     }
 
     fn begin_array(&mut self, count: i64, next: usize) -> Result<(), ProtocolError> {
@@ -226,7 +258,8 @@ impl RequestParser {
             self.position = end + 2;
             self.missing -= 1;
         }
-        Ok(Parsed::Command { bytes: std::mem::take(&mut self.position) })
+        let bytes = std::mem::take(&mut self.position);
+        Ok(Parsed::Command(self.complete(bytes, false)))
     }
 
     /// Moves `position` behind an argument's header and gives its length, or nothing if the header is not complete.
@@ -270,8 +303,6 @@ impl RequestParser {
         if end > self.limits.inline_bytes_max {
             return Err(ProtocolError::InlineTooLong);
         }
-        self.clear_arguments();
-        self.inline = true;
         let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
         let (spans, unquoted) = (&mut self.spans, &mut self.unquoted);
         inline::split(line, unquoted, |start, end| spans.push(Span::new(start, end)))
@@ -280,14 +311,18 @@ impl RequestParser {
             self.check_stranger()?;
         }
         let bytes = end + 1;
-        Ok(if self.spans.is_empty() { Parsed::Nothing { bytes } } else { Parsed::Command { bytes } })
+        if self.spans.len() == self.begun {
+            return Ok(Parsed::Nothing { bytes });
+        }
+        Ok(Parsed::Command(self.complete(bytes, true)))
     }
 
     fn check_stranger(&self) -> Result<(), ProtocolError> {
-        if self.spans.len() > self.limits.arguments_max {
+        let spans = &self.spans[self.begun..];
+        if spans.len() > self.limits.arguments_max {
             return Err(ProtocolError::ArgumentCountUnauthenticated);
         }
-        if self.spans.iter().any(|span| (span.end - span.start) as usize > self.limits.bulk_bytes_max) {
+        if spans.iter().any(|span| (span.end - span.start) as usize > self.limits.bulk_bytes_max) {
             return Err(ProtocolError::BulkLengthUnauthenticated);
         }
         Ok(())

@@ -230,6 +230,12 @@ impl<'e> Shards<'e> {
     }
 }
 
+/// The shard of the key of `hash`, unless somebody holds it.
+#[inline]
+pub(crate) fn try_shard(cells: &[ShardCell], hash: u64) -> Option<MutexGuard<'_, Shard>> {
+    cells[usize::from(shard_of(cells, hash).0)].shard.try_lock()
+}
+
 #[inline]
 fn shard_of(cells: &[ShardCell], hash: u64) -> ShardId {
     Key { bytes: &[], hash }.shard(cells.len() as u16)

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
-use crate::structure::{directory, root};
+use crate::structure::{directory, index, root};
 
 pub use crate::arena::FrozenShard;
 pub use key::{Key, KeyHasher};
@@ -38,6 +38,13 @@ pub use read::{Entry, Read};
 /// Pages that any mutation may take or copy beside those of large values and of the directory: superblock, directory and
 /// segment (two when it splits), slab pages and their neighbours, and twice a path of the expiry index.
 const MUTATION_PAGES: usize = 32;
+
+/// Steps of asking for the memory of a key; each needs what the one before has asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Prefetch {
+    Index,
+    Record,
+}
 
 /// One shard's data.
 #[derive(Debug)]
@@ -84,6 +91,16 @@ impl Keyspace {
     #[must_use]
     pub fn get(&self, key: &Key<'_>) -> Option<Entry<'_>> {
         Read::get(&self.arena, key)
+    }
+
+    /// Asks the processor for the place of a key of `hash` in the index, in a first step, and in a second one for its record. A
+    /// hint: nothing is waited for, so that others may be asked for meanwhile.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64, step: Prefetch) {
+        match step {
+            Prefetch::Index => index::prefetch(&self.arena, index::tag_of(hash)),
+            Prefetch::Record => index::prefetch_records(&self.arena, index::tag_of(hash)),
+        }
     }
 
     /// Removes everything.

@@ -29,6 +29,24 @@ pub(crate) fn find<P: Pages>(pages: &P, tag: u32, is_it: impl FnMut(Ref) -> bool
     segment::find(pages.page(segment), tag, is_it).map(|(place, at)| Found { segment, place, at })
 }
 
+/// Asks for the memory in which a search for `tag` starts.
+#[inline]
+pub(crate) fn prefetch(arena: &Arena, tag: u32) {
+    arena.prefetch(directory::lookup(arena, tag), segment::home_offset(tag));
+}
+
+/// Asks for the records that a search for `tag` will look at, and for the headers of their pages. The bucket should be there
+/// by now.
+#[inline]
+pub(crate) fn prefetch_records(arena: &Arena, tag: u32) {
+    /// Two lines in a row from any address in the first: header, key and a value of usual length.
+    const LINES: [usize; 2] = [0, 64];
+    segment::likely(arena.page(directory::lookup(arena, tag)), tag, |at| {
+        arena.prefetch(at.page(), 0);
+        LINES.iter().for_each(|line| arena.prefetch(at.page(), at.offset() + line));
+    });
+}
+
 /// Adds an entry.
 pub(crate) fn insert(arena: &mut Arena, tag: u32, at: Ref) {
     let mut id = directory::lookup(arena, tag);

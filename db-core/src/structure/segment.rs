@@ -136,6 +136,23 @@ pub(crate) fn find(page: &Page, tag: u32, mut is_it: impl FnMut(Ref) -> bool) ->
     None
 }
 
+/// Byte offset of the bucket at which a search for `tag` starts.
+#[inline]
+pub(crate) const fn home_offset(tag: u32) -> usize {
+    BUCKETS_AT + home(tag) * BUCKET_BYTES
+}
+
+/// The records that a search for `tag` looks at first: those of its home bucket with this very tag.
+#[inline]
+pub(crate) fn likely(page: &Page, tag: u32, mut visit: impl FnMut(Ref)) {
+    let line = line(page, home(tag));
+    let mut same = equal(line, 0, tag);
+    while same != 0 {
+        visit(Ref(word(line, REFS_AT + 4 * same.trailing_zeros() as usize)));
+        same &= same - 1;
+    }
+}
+
 /// Adds an entry; the segment must have room.
 pub(crate) fn insert(page: &mut Page, tag: u32, at: Ref) {
     let mut bucket = home(tag);

@@ -7,6 +7,7 @@ use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::{Executing, Permit, Version};
 
 use super::Conversation;
+use super::ahead::Planned;
 use crate::config::Durability;
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
@@ -14,7 +15,6 @@ use crate::front::context::Stats;
 use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
 use crate::front::redirect;
 use crate::front::reply_gate::Instead;
-use crate::resp::Parsed;
 
 /// Why a turn has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,8 @@ impl<'a> Conversation<'a> {
         };
         let turn = self.run_batch(&mut batch);
         drop(batch.guard);
-        if batch.commands > 0 {
+        self.executed = batch.commands > 0;
+        if self.executed {
             Stats::add(&context.stats.commands, batch.commands);
             context.risk.wrote(batch.written_bytes);
             self.caller.note(batch.last, &self.session);
@@ -123,7 +124,7 @@ impl<'a> Conversation<'a> {
             }
             match self.step(batch) {
                 Step::Done(bytes) => {
-                    self.ready = None;
+                    self.ahead.done();
                     self.input.consume(bytes);
                 }
                 Step::End(turn) => return turn,
@@ -136,38 +137,35 @@ impl<'a> Conversation<'a> {
     }
 
     fn step(&mut self, batch: &mut Batch<'a>) -> Step {
-        let bytes = match self.ready {
-            Some(bytes) => bytes,
-            None => match self.parser.parse(self.input.unread()) {
-                Ok(Parsed::Command { bytes }) => bytes,
-                Ok(Parsed::Nothing { bytes }) => return Step::Done(bytes),
-                Ok(Parsed::Incomplete { .. }) => return Step::End(Turn::Hungry),
-                Err(error) => {
-                    Stats::add(&self.context.stats.protocol_errors, 1);
-                    self.say(&format!("ERR {error}"));
-                    self.caller.closing = true;
-                    return Step::End(Turn::Closing);
-                }
-            },
-        };
-        self.ready = Some(bytes);
-        self.command(bytes, batch)
+        let engine = self.context.engine().map(|engine| &**engine);
+        let trusted = self.caller.authenticated;
+        match self.ahead.next(&mut self.parser, &mut self.input, engine, trusted) {
+            Ok(Some(planned)) => self.command(&planned, batch),
+            Ok(None) => Step::End(Turn::Hungry),
+            Err(error) => {
+                Stats::add(&self.context.stats.protocol_errors, 1);
+                self.say(&format!("ERR {error}"));
+                self.caller.closing = true;
+                Step::End(Turn::Closing)
+            }
+        }
     }
 
-    /// The request of `bytes` at the front of the input.
-    fn command(&mut self, bytes: usize, batch: &mut Batch<'a>) -> Step {
-        let args = self.parser.arguments(self.input.unread());
-        if self.parser.was_inline() && is_http(args[0]) {
+    /// The request at the front of the input.
+    fn command(&mut self, planned: &Planned, batch: &mut Batch<'a>) -> Step {
+        let Planned { request, spec } = planned;
+        let bytes = request.bytes;
+        let args = self.parser.arguments(request, self.input.unread());
+        if request.inline && is_http(args[0]) {
             // A browser was made to talk to us: what follows was written by a stranger.
             return Step::End(Turn::Stopped);
         }
-        let spec = command::resolve(&args);
-        if !self.caller.authenticated && !spec.as_ref().is_ok_and(|spec| spec.flags.has(Flag::NoAuth)) {
+        if !self.caller.authenticated && !spec.is_some_and(|spec| spec.flags.has(Flag::NoAuth)) {
             drop(args);
             self.say("NOAUTH Authentication required.");
             return Step::Done(bytes);
         }
-        let spec = match spec {
+        let spec = match spec.map_or_else(|| command::resolve(&args), Ok) {
             Ok(spec) => spec,
             Err(failure) => {
                 drop(args);

@@ -12,6 +12,7 @@
 //! ```
 //!
 //! * `input`, `output`: the two buffers, each with its bounds.
+//! * `ahead`: requests that are parsed before their turn, so that the memory they need is asked for in time.
 //! * `execute`: one *turn*: every complete request, up to a budget, so that neighbours on the thread get theirs.
 //! * here: waiting, reading and writing.
 //!
@@ -25,6 +26,7 @@
 //!
 //! **A fenced node says nothing more**: what is held is dropped with the connection.
 
+mod ahead;
 mod execute;
 mod input;
 mod output;
@@ -48,6 +50,7 @@ use super::limits::{CLOSING_TIME, INPUT_AHEAD_BYTES};
 use super::redirect;
 use super::registry::{Registration, Way};
 use crate::resp::{RequestLimits, RequestParser};
+use ahead::Ahead;
 use execute::{Hold, Turn, Until};
 use input::Input;
 use output::Output;
@@ -58,7 +61,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut conversation = Conversation::new(&context, registration);
-    let mut link = Link { stream, wait: None, timer: Timer::default(), received_all: false };
+    let mut link = Link { stream, wait: None, timer: Timer::default(), received_all: false, stepped_back: false };
     loop {
         let seen = context.serving.version();
         if context.serving.role() == Role::Fenced {
@@ -91,8 +94,8 @@ struct Conversation<'a> {
     context: &'a NodeContext,
     input: Input,
     parser: RequestParser,
-    /// Bytes of the request at the front of the input, if it has been parsed and not executed.
-    ready: Option<usize>,
+    /// Requests at the front of the input that have been parsed and not executed.
+    ahead: Ahead,
     hold: Option<Hold>,
     /// The client library was told that this node is not primary. It is told so for every later command too: were the node to
     /// take office again in the middle of a pipeline, its end would be executed without its beginning.
@@ -100,6 +103,8 @@ struct Conversation<'a> {
     session: Session,
     caller: Caller<'a>,
     output: Output,
+    /// The newest turn has executed commands.
+    executed: bool,
     /// Set with `caller.closing`: the moment at which a slow reader is cut.
     closing_until: Option<Monotonic>,
 }
@@ -109,6 +114,9 @@ struct Conversation<'a> {
 struct Wishes {
     /// Another turn is due at once; look at the stream only.
     more: bool,
+    /// Replies have just been written: let the neighbours on this thread execute too before any of them is sent. Whoever
+    /// waits at the other end then wakes up to many replies, not to each.
+    step_back: bool,
     read: bool,
     /// Room in the output is worth a turn of its own.
     drained: bool,
@@ -140,11 +148,12 @@ impl<'a> Conversation<'a> {
             context,
             input: Input::default(),
             parser: RequestParser::new(limits_for(caller.authenticated)),
-            ready: None,
+            ahead: Ahead::default(),
             hold: None,
             session,
             caller,
             output,
+            executed: false,
             deposed: false,
             closing_until: None,
         }
@@ -190,6 +199,7 @@ impl<'a> Conversation<'a> {
         };
         Wishes {
             more: turn == Turn::More,
+            step_back: self.executed && turn != Turn::More,
             read,
             drained: turn == Turn::Full,
             leave: turn == Turn::Closing,
@@ -220,10 +230,24 @@ struct Link<'a, S> {
     timer: Timer,
     /// The peer sends nothing more.
     received_all: bool,
+    /// Has done so in the present wait; see [`Wishes::step_back`].
+    stepped_back: bool,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
     fn poll(&mut self, conversation: &mut Conversation<'a>, wishes: &Wishes, cx: &mut Context<'_>) -> Poll<Event> {
+        if wishes.step_back && !std::mem::replace(&mut self.stepped_back, wishes.step_back) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = self.poll_all(conversation, wishes, cx);
+        if polled.is_ready() {
+            self.stepped_back = false;
+        }
+        polled
+    }
+
+    fn poll_all(&mut self, conversation: &mut Conversation<'a>, wishes: &Wishes, cx: &mut Context<'_>) -> Poll<Event> {
         let context = conversation.context;
         if conversation.caller.entry().poll_killed(cx).is_ready() {
             return Poll::Ready(Event::Over);

@@ -2,33 +2,46 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A connection as the front drives it: bytes come in pieces, finished requests are consumed.
+/// A connection as the front drives it: bytes come in pieces, some requests are parsed ahead, and then consumed.
 struct Reader {
     parser: RequestParser,
+    ahead: usize,
     buffer: Vec<u8>,
     commands: Vec<Vec<Vec<u8>>>,
 }
 
 impl Reader {
     fn new(limits: RequestLimits) -> Self {
-        Self { parser: RequestParser::new(limits), buffer: Vec::new(), commands: Vec::new() }
+        Self { parser: RequestParser::new(limits), ahead: 1, buffer: Vec::new(), commands: Vec::new() }
     }
 
     fn feed(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
         self.buffer.extend_from_slice(piece);
         loop {
-            let bytes = match self.parser.parse(&self.buffer)? {
-                Parsed::Command { bytes } => {
-                    self.commands.push(self.parser.arguments(&self.buffer).iter().map(|a| a.to_vec()).collect());
-                    bytes
-                }
-                Parsed::Nothing { bytes } => bytes,
-                Parsed::Incomplete { missing } => {
-                    assert!(missing > 0);
-                    return Ok(());
+            let (mut requests, mut at) = (Vec::new(), 0);
+            let last = loop {
+                match self.parser.parse(&self.buffer[at..]) {
+                    Ok(Parsed::Command(request)) => {
+                        requests.push((at, request));
+                        at += request.bytes;
+                        if requests.len() == self.ahead {
+                            break Ok(Parsed::Command(request));
+                        }
+                    }
+                    Ok(Parsed::Nothing { bytes }) => at += bytes,
+                    last => break last,
                 }
             };
-            self.buffer.drain(..bytes);
+            for (at, request) in requests {
+                let arguments = self.parser.arguments(&request, &self.buffer[at..]);
+                self.commands.push(arguments.iter().map(|a| a.to_vec()).collect());
+            }
+            self.parser.forget();
+            self.buffer.drain(..at);
+            if let Parsed::Incomplete { missing } = last? {
+                assert!(missing > 0);
+                return Ok(());
+            }
         }
     }
 }
@@ -141,8 +154,9 @@ fn a_large_bulk_in_small_pieces_is_not_scanned_again() {
         }
     };
     assert!(calls > 100_000);
-    assert_eq!(last, Parsed::Command { bytes: bytes.len() });
-    assert_eq!(parser.arguments(&bytes)[2], value);
+    let Parsed::Command(request) = last else { panic!("{last:?}") };
+    assert_eq!(request.bytes, bytes.len());
+    assert_eq!(parser.arguments(&request, &bytes)[2], value);
 }
 
 fn a_command() -> impl Strategy<Value = Vec<Vec<u8>>> {
@@ -165,6 +179,7 @@ proptest! {
     fn random_splits_give_the_same_commands(
         sent in prop::collection::vec(prop_oneof![a_command().prop_map(Sent::Array), a_line().prop_map(Sent::Line)], 1..12),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
+        ahead in 1..6_usize,
     ) {
         let mut bytes = Vec::new();
         let mut expected = Vec::new();
@@ -176,7 +191,7 @@ proptest! {
         }
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).chain([0, bytes.len()]).collect();
         cuts.sort_unstable();
-        let mut reader = Reader::new(RequestLimits::TRUSTED);
+        let mut reader = Reader { ahead, ..Reader::new(RequestLimits::TRUSTED) };
         for piece in cuts.windows(2) {
             reader.feed(&bytes[piece[0]..piece[1]]).unwrap();
         }
@@ -200,7 +215,7 @@ proptest! {
     ) {
         let mut whole = Reader::new(RequestLimits::TRUSTED);
         let at_once = whole.feed(&pieces.concat());
-        let mut split = Reader::new(RequestLimits::TRUSTED);
+        let mut split = Reader { ahead: 3, ..Reader::new(RequestLimits::TRUSTED) };
         let in_pieces = pieces.iter().try_for_each(|piece| split.feed(piece));
         prop_assert_eq!(at_once, in_pieces);
         prop_assert_eq!(whole.commands, split.commands);

@@ -1,0 +1,95 @@
+//! Requests that are parsed before their turn.
+//!
+//! A pipeline brings many requests at once. Parsing some of them before the first is executed shows which keys they touch, and
+//! the engine asks the processor for the memory of all of them together: one wait instead of one for each.
+
+use std::collections::VecDeque;
+
+use tanist_db_core::command::{self, CommandSpec};
+use tanist_db_core::engine::Engine;
+
+use super::input::Input;
+use crate::front::limits::REQUESTS_AHEAD;
+use crate::resp::{Parsed, ProtocolError, Request, RequestParser};
+
+/// A request that stands at the front of the input or behind others that do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Planned {
+    pub(super) request: Request,
+    /// What it calls; `None` if that is an error, which is made when its turn comes.
+    pub(super) spec: Option<&'static CommandSpec>,
+}
+
+/// Requests in the order of their coming.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    planned: VecDeque<Planned>,
+    /// What follows them is no request.
+    malformed: Option<ProtocolError>,
+}
+
+impl Ahead {
+    /// The next request, if it is complete: parses more of the input when none is left. With `trusted` several at a time;
+    /// the limits of others may change with each.
+    pub(super) fn next(
+        &mut self,
+        parser: &mut RequestParser,
+        input: &mut Input,
+        engine: Option<&Engine>,
+        trusted: bool,
+    ) -> Result<Option<Planned>, ProtocolError> {
+        if self.planned.is_empty() {
+            parser.forget();
+            self.parse(parser, input, if trusted { REQUESTS_AHEAD } else { 1 })?;
+            if let Some(engine) = engine {
+                self.prefetch(parser, input, engine);
+            }
+        }
+        Ok(self.planned.front().copied())
+    }
+
+    /// The front request has been dealt with, its bytes are consumed.
+    pub(super) fn done(&mut self) {
+        self.planned.pop_front();
+    }
+
+    fn parse(&mut self, parser: &mut RequestParser, input: &mut Input, max: usize) -> Result<(), ProtocolError> {
+        if let Some(error) = self.malformed {
+            return Err(error);
+        }
+        let mut at = 0;
+        while self.planned.len() < max {
+            let rest = &input.unread()[at..];
+            match parser.parse(rest) {
+                Ok(Parsed::Command(request)) => {
+                    let spec = command::resolve(&parser.arguments(&request, rest)).ok();
+                    self.planned.push_back(Planned { request, spec });
+                    at += request.bytes;
+                }
+                Ok(Parsed::Nothing { bytes }) if self.planned.is_empty() => input.consume(bytes),
+                Ok(Parsed::Nothing { .. } | Parsed::Incomplete { .. }) => break,
+                Err(error) if self.planned.is_empty() => return Err(error),
+                Err(error) => {
+                    self.malformed = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn prefetch(&self, parser: &RequestParser, input: &Input, engine: &Engine) {
+        // A single key's memory would come no sooner.
+        if self.planned.len() < 2 {
+            return;
+        }
+        let mut rest = input.unread();
+        let keys = self.planned.iter().filter_map(|planned| {
+            let here = rest;
+            rest = &here[planned.request.bytes..];
+            let first = planned.spec?.keys.of(planned.request.arguments()).next()?;
+            Some(parser.argument(&planned.request, here, first))
+        });
+        engine.prefetch(keys);
+    }
+}
