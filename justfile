@@ -32,10 +32,48 @@ sanitize-thread:
 whole-path rounds="100":
     TANIST_ROUNDS={{ rounds }} cargo test --release --test whole_path -- --nocapture
 
-# Beside Debian's redis-server on this machine, alternating: ratios, and the server's processor time for a million commands.
-bench *args:
+# Beside the neighbours on this machine, taking turns, into docs/benchmarks.md: about two hours on a machine that does nothing else.
+bench: (bench-all "")
+
+# The same with short turns and small data: shows that all of it works, not how fast anything is. Not into the book.
+bench-quick: (bench-all "quick")
+
+# One part of it: throughput, durable, image, load-image, memory, connections, micro, summary; `just bench-one NAME --help`.
+bench-one name *args: bench-build
+    {{ bench }} {{ name }} {{ args }}
+
+bench := "cargo run --quiet --release -p tanist-bench --"
+
+[private]
+bench-build:
     cargo build --release
-    cargo run --release -p tanist-bench -- throughput {{ args }}
+    cargo build --release -p tanist-bench
+
+[private]
+bench-all how: bench-build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    bench="{{ bench }}"
+    if [ "{{ how }}" = quick ]; then
+        short="--turns 1 --seconds 1 --warm-up 0.3 --results target/bench/quick"
+        $bench throughput $short --keys 100000 --value-bytes 100
+        $bench durable $short --keys 10000
+        $bench image $short --gigabytes 0.1 --seconds 8
+        $bench load-image $short --gigabytes 0.1
+        $bench memory $short --keys 100000
+        $bench connections $short --idle 1000 --active 100
+        $bench micro $short --keys 100000
+        $bench summary $short
+    else
+        $bench throughput --book docs
+        $bench durable --book docs
+        $bench image --gigabytes 1 --book docs
+        $bench load-image --gigabytes 1,5 --book docs
+        $bench memory --keys 1000000,10000000 --book docs
+        $bench connections --book docs
+        $bench micro --book docs
+        $bench summary --book docs
+    fi
 
 # Format all code.
 fmt:

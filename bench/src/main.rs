@@ -1,135 +1,108 @@
-//! Comparison benchmarks: real servers on one machine, alternating, ratios in one run.
+//! Comparison benchmarks: real servers on one machine, taking turns, ratios in one run.
 //!
 //! Times mean little on a shared machine; the ratio of two servers that took turns on it means something. Beside each
 //! throughput stands the server's own processor time per million commands, which the load generator does not blur.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
+//!
+//! Each subcommand answers one question with one table. It stores its figures as JSON, and with `--book docs` it replaces
+//! its part of `docs/benchmarks.md`; `summary` puts the stored figures beside the aims.
+//!
+//! ```text
+//! main -> run/*     what is asked of which servers, and the rows that answer it
+//!          |- load     the generator: requests made ahead, one epoll, latency in histograms
+//!          |- system   servers as processes, and the kernel's account of them
+//!          '- report   table, JSON, the book's part;  plot: SVG by hand
+//! ```
 
 mod load;
-mod server;
+mod machine;
+mod plot;
+mod report;
+mod run;
+mod system;
 mod table;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use load::{Kind, Load, Outcome};
-use server::{Server, System};
-use table::Table;
+use load::Timing;
+use system::{Folder, Programs};
+
+/// What fails ends the run with a sentence.
+pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
 #[derive(Parser)]
 #[command(about)]
-struct Arguments {
-    /// The `tanist` program to measure.
+pub(crate) struct Arguments {
+    /// The `tanist` program to measure
     #[arg(long, default_value = "target/release/tanist", global = true)]
     tanist: PathBuf,
-    /// Turns for each server; the median of each figure is shown.
-    #[arg(long, default_value_t = 3, global = true)]
+    /// Turns for each server; the median of each figure is shown
+    #[arg(long, default_value_t = 5, global = true)]
     turns: usize,
-    /// Seconds of load a turn.
-    #[arg(long, default_value_t = 3.0, global = true)]
+    /// Seconds of load a turn
+    #[arg(long, default_value_t = 5.0, global = true)]
     seconds: f64,
+    /// Seconds of load before each turn that are not measured
+    #[arg(long, default_value_t = 1.0, global = true)]
+    warm_up: f64,
+    /// The book's folder: replace this command's part of its page on benchmarks
+    #[arg(long, value_name = "DIR", global = true)]
+    book: Option<PathBuf>,
+    /// Where figures are stored as JSON
+    #[arg(long, default_value = "target/bench", global = true)]
+    results: PathBuf,
+    /// Where servers keep their data while they run: on a disk
+    #[arg(long, default_value = "target/bench/data", global = true)]
+    data: PathBuf,
     #[command(subcommand)]
     what: What,
 }
 
 #[derive(Subcommand)]
 enum What {
-    /// Throughput, latency and processor time of SET, GET, INCR, MSET and a mix, at pipelines 1, 16 and 64.
-    Throughput {
-        #[arg(long, default_value_t = 1_000_000)]
-        keys: u64,
-        #[arg(long, default_value_t = 100)]
-        value_bytes: usize,
-        #[arg(long, default_value_t = 50)]
-        connections: usize,
-        #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
-        pipelines: Vec<usize>,
-        #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Set, Kind::Get])]
-        commands: Vec<Kind>,
-        #[arg(long, value_enum, value_delimiter = ',', default_values_t = [System::Redis, System::TanistRelaxed])]
-        systems: Vec<System>,
-    },
-    /// Resident bytes per key of a filled server.
-    Memory {
-        #[arg(long, default_value_t = 1_000_000)]
-        keys: u64,
-        #[arg(long, default_value_t = 100)]
-        value_bytes: usize,
-        #[arg(long, value_enum, value_delimiter = ',', default_values_t = [System::Redis, System::TanistRelaxed])]
-        systems: Vec<System>,
-    },
+    Throughput(run::throughput::Options),
+    Durable(run::durable::Options),
 }
 
-fn main() {
-    let mut arguments = Arguments::parse();
+impl Arguments {
+    fn timing(&self, slices: bool) -> Timing {
+        Timing { warm_up_seconds: self.warm_up, seconds: self.seconds, slices }
+    }
+
+    fn programs(&self) -> Programs {
+        Programs { tanist: self.tanist.clone(), data: self.data.clone() }
+    }
+}
+
+fn main() -> ExitCode {
+    match measure(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(mut arguments: Arguments) -> Fallible<()> {
     // Servers are started in folders of their own.
-    arguments.tanist =
-        arguments.tanist.canonicalize().expect("the program is there; build it with: cargo build --release");
-    match &arguments.what {
-        What::Throughput { keys, value_bytes, connections, pipelines, commands, systems } => {
-            let mut servers: Vec<Server> =
-                systems.iter().map(|system| Server::start(*system, &arguments.tanist)).collect();
-            for server in &servers {
-                load::fill(server.port, *keys, *value_bytes);
-            }
-            let mut table = Table::new(&[
-                "command", "pipeline", "server", "k/s", "ratio", "cpu s/M", "ratio", "p50 us", "p99 us", "p99.9 us",
-            ]);
-            for kind in commands {
-                for pipeline in pipelines {
-                    let load = Load {
-                        kind: *kind,
-                        keys: *keys,
-                        value_bytes: *value_bytes,
-                        connections: *connections,
-                        pipeline: *pipeline,
-                        seconds: arguments.seconds,
-                    };
-                    compare(&mut table, &mut servers, &load, arguments.turns);
-                }
-            }
-            table.print();
-        }
-        What::Memory { keys, value_bytes, systems } => {
-            let mut table = Table::new(&["server", "resident MB", "bytes per key"]);
-            for system in systems {
-                let server = Server::start(*system, &arguments.tanist);
-                let before = server.resident_bytes();
-                load::fill(server.port, *keys, *value_bytes);
-                let resident = server.resident_bytes();
-                let per_key = (resident - before) as f64 / *keys as f64;
-                table.row(&[system.name().into(), (resident >> 20).to_string(), format!("{per_key:.0}")]);
-            }
-            table.print();
-        }
-    }
+    arguments.tanist = arguments
+        .tanist
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}; build it with: cargo build --release", arguments.tanist.display()))?;
+    std::fs::create_dir_all(&arguments.data)?;
+    arguments.data = arguments.data.canonicalize()?;
+    Folder::sweep(&arguments.data);
+    let report = match &arguments.what {
+        What::Throughput(options) => run::throughput::run(&arguments, options)?,
+        What::Durable(options) => run::durable::run(&arguments, options)?,
+    };
+    report.publish(&arguments)
 }
 
-/// Lets the servers take turns under one load and adds a row each, ratios against the first.
-fn compare(table: &mut Table, servers: &mut [Server], load: &Load, turns: usize) {
-    let mut outcomes: Vec<Vec<Outcome>> = servers.iter().map(|_| Vec::new()).collect();
-    for _ in 0..turns {
-        for (server, outcomes) in servers.iter().zip(&mut outcomes) {
-            let cpu = server.cpu_seconds();
-            let mut outcome = load.run(server.port);
-            outcome.cpu_per_million = (server.cpu_seconds() - cpu) / (outcome.commands as f64 / 1e6);
-            outcomes.push(outcome);
-        }
-    }
-    let medians: Vec<Outcome> = outcomes.iter_mut().map(|outcomes| Outcome::median(outcomes)).collect();
-    let first = &medians[0];
-    for (server, outcome) in servers.iter().zip(&medians) {
-        table.row(&[
-            format!("{:?}", load.kind).to_uppercase(),
-            load.pipeline.to_string(),
-            server.system.name().into(),
-            format!("{:.0}", outcome.per_second / 1e3),
-            format!("{:.2}", outcome.per_second / first.per_second),
-            format!("{:.2}", outcome.cpu_per_million),
-            format!("{:.2}", outcome.cpu_per_million / first.cpu_per_million),
-            outcome.p50_us.to_string(),
-            outcome.p99_us.to_string(),
-            outcome.p999_us.to_string(),
-        ]);
-    }
+fn complain(sentence: &str) {
+    use std::io::Write;
+    let _closed = writeln!(std::io::stderr(), "bench: {sentence}");
 }

@@ -1,6 +1,7 @@
 //! Figures as a Markdown table with aligned columns, readable in a terminal and in the book.
 
 /// Rows of text under a heading.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -14,17 +15,41 @@ impl Table {
         self.rows.push(cells.to_vec());
     }
 
-    pub(crate) fn print(&self) {
-        let widths: Vec<usize> = (0..self.rows[0].len())
-            .map(|column| self.rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+    /// Columns of figures are flush right, all others flush left.
+    pub(crate) fn markdown(&self) -> String {
+        let columns = 0..self.rows[0].len();
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
+        let widths: Vec<usize> = columns.clone().map(width).collect();
+        let is_figure = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '<');
+        let right: Vec<bool> = columns
+            .map(|column| self.rows[1..].iter().all(|row| row[column].is_empty() || is_figure(&row[column])))
             .collect();
-        for (i, row) in self.rows.iter().enumerate() {
-            let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
-            println!("| {} |", cells.join(" | "));
-            if i == 0 {
-                let rules: Vec<_> = widths.iter().map(|width| format!("{}:", "-".repeat(width - 1))).collect();
-                println!("| {} |", rules.join(" | "));
+        let mut text = String::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            let cells = row.iter().zip(&widths).zip(&right);
+            let cells: Vec<String> = cells
+                .map(
+                    |((cell, width), right)| if *right { format!("{cell:>width$}") } else { format!("{cell:<width$}") },
+                )
+                .collect();
+            text += &format!("| {} |\n", cells.join(" | "));
+            if number == 0 {
+                let rules = widths.iter().zip(&right);
+                let rules: Vec<String> =
+                    rules.map(|(width, right)| "-".repeat(width - 1) + if *right { ":" } else { "-" }).collect();
+                text += &format!("| {} |\n", rules.join(" | "));
             }
         }
+        text
+    }
+}
+
+/// A figure with about three digits that count.
+pub(crate) fn figure(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => "-".to_owned(),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
     }
 }
