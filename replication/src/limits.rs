@@ -152,12 +152,20 @@ pub const AWAY_LOG_EVERY: Duration = Duration::from_secs(10);
 /// goes on after [`EXPIRE_PAUSE`].
 pub const EXPIRE_KEYS_MAX: usize = 2_000;
 
+/// A node reports to the vault no more often than this: it adds to the pause of a switchover, which waits for the successor's
+/// last report.
+pub const REPORT_PAUSE: Duration = Duration::from_millis(5);
+
 /// See [`EXPIRE_KEYS_MAX`].
 pub const EXPIRE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Bytes of records in one frame to the vault, a longer single record aside: large enough that its own costs do not matter,
 /// small enough that the first record does not wait for the last.
 pub const SHIP_FRAME_BYTES: usize = 256 << 10;
+
+/// Records that nobody waits for gather so long before they are shipped, unless they fill a frame: each frame costs five threads
+/// a wake-up. Far below what level `relaxed` may have at risk.
+pub const SHIP_GATHER: Duration = Duration::from_millis(2);
 
 /// Bytes of records from which on their frame is sealed by a thread of its own: copying and summing so much takes about half a
 /// millisecond, in which no renewal could leave.
@@ -169,7 +177,7 @@ pub const SHIP_WINDOW_BYTES: usize = 16 << 20;
 
 /// Small frames that the vault has not confirmed. While so many are under way, records gather into a larger frame: at high
 /// load that makes full frames without adding a wait at low load.
-pub const SHIP_FRAMES_MAX: usize = 4;
+pub const SHIP_FRAMES_MAX: usize = 2;
 
 /// A frame whose records are shorter than this is small, in bytes.
 pub const SHIP_SMALL_BYTES: usize = 16 << 10;

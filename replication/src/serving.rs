@@ -20,10 +20,11 @@
 //! fulfilled it is yet to take the lock, or has already taken the registration out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, RwLock};
@@ -157,8 +158,10 @@ impl Standing {
 #[repr(align(128))]
 struct Lane(AtomicU32);
 
+/// What is called when somebody begins to wait for a position.
+type Demand = Box<dyn Fn() + Send + Sync>;
+
 /// Shared between a node's sessions and its sentry; see the module's text.
-#[derive(Debug)]
 pub struct Serving {
     /// The only word that the hot path reads besides its lane. Zero unless commands may execute.
     execute_until: AtomicU64,
@@ -171,6 +174,7 @@ pub struct Serving {
     lanes: Box<[Lane]>,
     primary: RwLock<Option<Arc<PrimaryAddress>>>,
     waiters: Mutex<Waiters>,
+    demand: OnceLock<Demand>,
 }
 
 /// Who waits, by position: the front of the map is whom the next `Durable` concerns. Those who only wait for a change stand
@@ -179,6 +183,15 @@ pub struct Serving {
 struct Waiters {
     next_id: u64,
     by_position: BTreeMap<(Lsn, u64), Waker>,
+}
+
+/// Stands for no position: such a waiter is woken by changes only.
+const NO_POSITION: Lsn = Lsn(u64::MAX);
+
+impl Waiters {
+    fn await_positions(&self) -> bool {
+        self.by_position.first_key_value().is_some_and(|((lsn, _), _)| *lsn != NO_POSITION)
+    }
 }
 
 impl Serving {
@@ -196,7 +209,23 @@ impl Serving {
             lanes: (0..EXECUTION_LANES).map(|_| Lane::default()).collect(),
             primary: RwLock::new(None),
             waiters: Mutex::default(),
+            demand: OnceLock::new(),
         })
+    }
+
+    /// Names what to call when somebody begins to wait for a position while nobody else does: whoever makes records durable
+    /// may let them gather until then. It is called on the waiter's thread and must neither block nor take long.
+    ///
+    /// # Panics
+    /// If named twice: a process has one shipper for its life.
+    pub fn on_demand(&self, demand: Box<dyn Fn() + Send + Sync>) {
+        assert!(self.demand.set(demand).is_ok(), "one consumer makes records durable");
+    }
+
+    /// Whether somebody waits for a position to become durable.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.waiters.lock().await_positions()
     }
 
     /// May a command execute at `now`? A look only: to execute, [`Serving::enter`].
@@ -287,7 +316,7 @@ impl Serving {
 
     /// Waits until the version is no longer `seen`: for a held command.
     pub fn changed(&self, seen: Version) -> Wait<'_> {
-        self.wait(Lsn(u64::MAX), seen)
+        self.wait(NO_POSITION, seen)
     }
 
     /// Waits until `lsn` is durable, over changes of role: ends with [`Woken::Durable`], `Stopped` or `Crowded`. Bound it
@@ -383,6 +412,16 @@ impl Drop for Executing<'_> {
     }
 }
 
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving")
+            .field("role", &self.role())
+            .field("epoch", &self.epoch())
+            .field("durable", &self.durable())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Spreads threads over the lanes, so that sessions of different arbiters do not fight for a cache line.
 fn lane_of_this_thread() -> usize {
     static THREADS: AtomicU32 = AtomicU32::new(0);
@@ -438,9 +477,13 @@ impl Future for Wait<'_> {
                 waiters.next_id
             }
         };
+        let demands = self.lsn != NO_POSITION && !waiters.await_positions();
         waiters.by_position.insert((self.lsn, id), cx.waker().clone());
         drop(waiters);
         self.registered = Some(id);
+        if let (true, Some(demand)) = (demands, self.serving.demand.get()) {
+            demand();
+        }
         Poll::Pending
     }
 }

@@ -27,8 +27,8 @@ pub(super) struct Committed {
     /// What its reply waits for.
     pub(super) lsn: Lsn,
     pub(super) wrote: bool,
-    /// The queue's consumer is to be woken once the locks are released.
-    pub(super) wake: bool,
+    /// The queue was empty before.
+    pub(super) wakes: bool,
 }
 
 impl<'a> Data<'a> {
@@ -181,7 +181,7 @@ impl<'a> Data<'a> {
     pub(super) fn commit(&mut self, redo: &RedoQueue) -> Committed {
         let log = &mut self.scratch.log;
         if log.is_empty() {
-            return Committed { lsn: self.seen, wrote: false, wake: false };
+            return Committed { lsn: self.seen, wrote: false, wakes: false };
         }
         let appended = redo.append(&mut log.bytes);
         for hash in &log.hashes {
@@ -190,7 +190,7 @@ impl<'a> Data<'a> {
         if log.all {
             self.shards.wrote_all(appended.lsn);
         }
-        Committed { lsn: appended.lsn, wrote: true, wake: appended.first }
+        Committed { lsn: appended.lsn, wrote: true, wakes: appended.first }
     }
 }
 

@@ -74,14 +74,17 @@ pub struct Executed {
     pub lsn: Lsn,
     /// Whether it appended a record.
     pub wrote: bool,
+    /// The redo queue was empty before that record: [`RedoQueue::wake`] is due, unless the caller is about to wait for the
+    /// record, which wakes whoever ships it as well.
+    pub wakes: bool,
     /// The command may write and this engine does not (any more): nothing has happened, there is no reply, and the same
     /// arguments may be executed again later.
     pub refused: bool,
 }
 
 impl Executed {
-    const AT_ONCE: Executed = Executed { lsn: Lsn::ZERO, wrote: false, refused: false };
-    const REFUSED: Executed = Executed { lsn: Lsn::ZERO, wrote: false, refused: true };
+    const AT_ONCE: Executed = Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: false };
+    const REFUSED: Executed = Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: true };
 }
 
 /// Runs the commands that concern the connection, the node or its settings.
@@ -245,24 +248,26 @@ impl Engine {
     /// executed: memory is a hundred times slower than the processor, and several requests for it cost hardly more than
     /// one. A hint: it changes nothing, and waits for no lock.
     pub fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        let hashes: SmallVec<[u64; PREFETCH_KEYS]> = keys.map(|key| self.hasher.key(key).hash).collect();
-        for step in [Prefetch::Index, Prefetch::Record] {
+        self.prefetch_hashes(keys.map(|key| self.hasher.key(key).hash));
+    }
+
+    fn prefetch_hashes(&self, hashes: impl Iterator<Item = u64>) {
+        let hashes: SmallVec<[u64; PREFETCH_KEYS]> = hashes.collect();
+        // The second step waits for what the first one has asked for: with a single key nothing is won by it.
+        let steps = if hashes.len() > 1 { &[Prefetch::Index, Prefetch::Record][..] } else { &[Prefetch::Index] };
+        for step in steps {
             for hash in &hashes {
                 if let Some(shard) = shard::try_shard(&self.cells, *hash) {
-                    shard.keyspace.prefetch(*hash, step);
+                    shard.keyspace.prefetch(*hash, *step);
                 }
             }
         }
     }
 
-    /// Appends the record of `data`, releases its locks and wakes the shipper.
+    /// Appends the record of `data` and releases its locks.
     fn commit(&self, mut data: Data<'_>) -> Executed {
         let committed = data.commit(&self.redo);
-        drop(data);
-        if committed.wake {
-            self.redo.wake();
-        }
-        Executed { lsn: committed.lsn, wrote: committed.wrote, refused: false }
+        Executed { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes, refused: false }
     }
 
     /// Hashes the keys of a call, in the order of its arguments.

@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Engine;
 use super::apply::{ApplyError, apply, apply_expired};
 use super::shard::Shards;
@@ -12,8 +14,11 @@ use crate::ids::{Epoch, Lsn};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::EXPIRE_RECORD_KEYS_MAX;
 use crate::redo::batch::BatchView;
-use crate::redo::record::{Effect, Effects};
+use crate::redo::record::{Effect, Effects, RecordError};
 use crate::redo::{Applied, RedoQueue, ReplayError, replay};
+
+/// Records of a batch that are read before the first of them is applied: as many as a processor can ask its memory for.
+const RECORDS_AHEAD: usize = 32;
 
 impl Engine {
     /// Makes this engine the one that writes: appends the epoch-start record and answers its position. From now on
@@ -81,28 +86,43 @@ impl Engine {
             return Err(ReplayError::Writing);
         }
         let mut applied = Applied { last: self.redo.last(), ..Applied::default() };
-        for (lsn, record) in replay::unapplied(batch, applied.last)? {
-            self.apply_record(lsn, record, &mut applied)?;
-            applied.last = lsn;
-            if until_cut && applied.cuts.last() == Some(&lsn) {
-                break;
+        let mut records = replay::unapplied(batch, applied.last)?;
+        loop {
+            // Read some records before the first of them is applied: their memory is asked for together.
+            let run: SmallVec<[Decoded<'_>; RECORDS_AHEAD]> =
+                records.by_ref().take(RECORDS_AHEAD).map(|(lsn, record)| self.decode(lsn, record)).collect();
+            if run.is_empty() {
+                return Ok(applied);
+            }
+            self.prefetch_hashes(run.iter().filter_map(|record| record.effects.as_ref().ok()).flat_map(hashes));
+            for record in run {
+                let lsn = record.lsn;
+                self.apply_record(record, &mut applied)?;
+                applied.last = lsn;
+                if until_cut && applied.cuts.last() == Some(&lsn) {
+                    return Ok(applied);
+                }
             }
         }
-        Ok(applied)
     }
 
-    /// Applies one record. All of it is read and its locks are taken before anything changes.
-    fn apply_record(&self, lsn: Lsn, record: &[u8], applied: &mut Applied) -> Result<(), ReplayError> {
-        let mut hashes = smallvec::SmallVec::<[u64; 4]>::new();
+    fn decode<'r>(&self, lsn: Lsn, record: &'r [u8]) -> Decoded<'r> {
+        Decoded { lsn, effects: Effects::new(record, self.hasher).collect() }
+    }
+
+    /// Applies one record, all of which has been read. Its locks are taken before anything changes.
+    fn apply_record(&self, record: Decoded<'_>, applied: &mut Applied) -> Result<(), ReplayError> {
+        let lsn = record.lsn;
+        let effects = record.effects.map_err(|error| ReplayError::Record { lsn, error })?;
+        let hashes: SmallVec<[u64; 4]> = hashes(&effects).collect();
         let mut whole = false;
-        for effect in Effects::new(record, self.hasher) {
-            let effect = effect.map_err(|error| ReplayError::Record { lsn, error })?;
-            match effect {
+        for effect in &effects {
+            match *effect {
                 Effect::EpochStart { epoch } if epoch <= self.redo.epoch() => {
                     return Err(ReplayError::EpochBack { lsn, epoch, newest: self.redo.epoch() });
                 }
                 Effect::FlushAll => whole = true,
-                effect => hashes.extend(effect.keys().into_iter().flatten().map(|key| key.hash)),
+                _ => {}
             }
         }
         let mut shards = match hashes[..] {
@@ -110,8 +130,7 @@ impl Engine {
             [hash] => Shards::one(&self.cells, hash),
             ref hashes => Shards::of_keys(&self.cells, hashes.iter().copied()),
         };
-        for effect in Effects::new(record, self.hasher) {
-            let effect = effect.map_err(|error| ReplayError::Record { lsn, error })?;
+        for effect in effects {
             apply(&mut shards, &effect).map_err(|error| match error {
                 ApplyError::OutOfMemory => ReplayError::OutOfMemory { lsn },
                 ApplyError::Contradiction(what) => ReplayError::Contradiction { lsn, what },
@@ -293,6 +312,17 @@ impl Engine {
     pub fn shards(&self) -> u16 {
         self.cells.len() as u16
     }
+}
+
+/// A record with its effects, or what is wrong with its bytes.
+struct Decoded<'r> {
+    lsn: Lsn,
+    effects: Result<SmallVec<[Effect<'r>; 1]>, RecordError>,
+}
+
+/// Hashes of the keys that effects touch.
+fn hashes(effects: &SmallVec<[Effect<'_>; 1]>) -> impl Iterator<Item = u64> {
+    effects.iter().flat_map(|effect| effect.keys().into_iter().flatten().map(|key| key.hash))
 }
 
 fn encoded(effect: &Effect<'_>) -> Vec<u8> {

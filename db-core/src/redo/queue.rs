@@ -86,8 +86,8 @@ impl RedoQueue {
         self.queued_bytes() < self.bytes_max
     }
 
-    /// Names what to call when a record arrives at the empty queue. It is called on the thread of the session that
-    /// appended, after all locks were released, and must neither block nor take long. It may be called once too often.
+    /// Names what [`RedoQueue::wake`] calls: when a record has arrived at the empty queue, on the thread that appended it,
+    /// after all locks were released. It must neither block nor take long. It may be called once too often.
     ///
     /// # Panics
     /// If named twice: a process has one shipper for its life.
@@ -118,7 +118,7 @@ impl RedoQueue {
     }
 
     /// Tells the consumer that there is something. No lock may be held.
-    pub(crate) fn wake(&self) {
+    pub fn wake(&self) {
         if let Some(wake) = self.wake.get() {
             wake();
         }

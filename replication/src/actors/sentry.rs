@@ -26,7 +26,7 @@ use super::shipper::{Ship, Shipper, StopShipping};
 use super::thread::{Life, on_thread};
 use super::transfer::{Carried, Carry, StopCarrying, Transfer};
 use crate::EVENT;
-use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, MAILBOX_MAX, NEWS_QUEUE_MAX};
+use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, MAILBOX_MAX, NEWS_QUEUE_MAX, REPORT_PAUSE};
 use crate::node::{ImagePlan, Shared};
 use crate::role::{Ask, Effect, End, Event, Machine, Sight, SwitchoverReport};
 use crate::serving::{Permit, Role, Standing};
@@ -70,6 +70,8 @@ pub(crate) struct Sentry {
     wake: Option<(Monotonic, SpawnHandle)>,
     reporting: bool,
     report_due: bool,
+    /// No report leaves before this.
+    report_next: Monotonic,
     switchover: Option<oneshot::Sender<Result<SwitchoverReport, String>>>,
     plan: ImagePlan,
     ended: watch::Sender<Option<End>>,
@@ -102,6 +104,7 @@ impl Sentry {
             wake: None,
             reporting: false,
             report_due: false,
+            report_next: Monotonic(0),
             switchover: None,
             plan,
             ended,
@@ -341,20 +344,32 @@ impl Sentry {
         }
     }
 
-    /// Tells the vault how this node stands; if a report is under way, once it is answered.
+    /// Tells the vault how this node stands; if a report is under way, once it is answered, and if the last one was sent just
+    /// now, a little later.
     fn report(&mut self, ctx: &mut Context<Self>) {
         if self.link.is_none() || self.reporting {
             self.report_due = self.reporting;
             return;
         }
-        (self.reporting, self.report_due) = (true, false);
+        let now = self.now();
+        if now < self.report_next {
+            if !std::mem::replace(&mut self.report_due, true) {
+                ctx.run_later(self.report_next.since(now), |sentry, ctx| {
+                    if std::mem::take(&mut sentry.report_due) {
+                        sentry.report(ctx);
+                    }
+                });
+            }
+            return;
+        }
+        (self.reporting, self.report_due, self.report_next) = (true, false, now.after(REPORT_PAUSE));
         self.call(Request::Report(self.progress()), ctx, |sentry, sent, answer, ctx| {
             sentry.reporting = false;
             if let Some(Answer::Followers(nodes)) = answer {
                 sentry.shared.figures.lock().others.clone_from(&nodes);
                 sentry.on(Event::Followers { sent, nodes }, ctx);
             }
-            if sentry.report_due {
+            if std::mem::take(&mut sentry.report_due) {
                 sentry.report(ctx);
             }
         });
@@ -362,6 +377,8 @@ impl Sentry {
 
     fn beat(&mut self, ctx: &mut Context<Self>) {
         self.report(ctx);
+        // Nothing waits longer, should whoever appended a record not have come to say so.
+        self.shared.engine.redo().wake();
         if self.may_execute() {
             self.expire(ctx);
             self.freeze_if_due(ctx);

@@ -3,8 +3,12 @@
 //! A long record's frame is sealed by a thread of its own, and keeps its turn in the window meanwhile: this arbiter also renews
 //! the lease.
 //!
+//! Records leave as soon as somebody waits for one of them to become durable; those that nobody waits for (level `relaxed`) may
+//! gather for a moment. While a frame is under way the next one forms, so frames are as full as the load makes them.
+//!
 //! - *Receives* from the sentry: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
-//!   vault has) and [`StopShipping`]. From the engine: a wake-up when a record is appended to an empty queue.
+//!   vault has) and [`StopShipping`]. From engine and sessions: a wake-up when a record is appended to an empty queue, or
+//!   when somebody begins to wait for one.
 //! - *Ticks*: never; it waits for records, for room in the stream, and for the vault's confirmations.
 //! - *Fails* by telling the sentry: fenced, or the stream has failed (the sentry then takes a fresh connection), or the vault
 //!   contradicts itself (the process ends).
@@ -21,12 +25,15 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 use quinn::{RecvStream, SendStream};
+use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::redo::batch::RedoBatch;
 use tokio::sync::Notify;
 
 use super::sentry::{Happened, Sentry, StreamLost};
-use crate::limits::{SHIP_ASIDE_BYTES, SHIP_FRAME_BYTES, SHIP_FRAMES_MAX, SHIP_SMALL_BYTES, SHIP_WINDOW_BYTES};
+use crate::limits::{
+    SHIP_ASIDE_BYTES, SHIP_FRAME_BYTES, SHIP_FRAMES_MAX, SHIP_GATHER, SHIP_SMALL_BYTES, SHIP_WINDOW_BYTES,
+};
 use crate::node::Shared;
 use crate::role::{End, Event};
 use crate::stream::Window;
@@ -63,6 +70,8 @@ impl Shipper {
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
         shared.engine.redo().on_append(Box::new(move || waker.notify_one()));
+        let waker = Arc::clone(&wake);
+        shared.serving.on_demand(Box::new(move || waker.notify_one()));
         Shipper { shared, sentry, wake, office: None, task: None }
     }
 
@@ -181,18 +190,24 @@ impl Task {
     }
 
     async fn write(&self, mut send: SendStream) -> Result<(), RpcError> {
+        let mut gathered_since = None;
         loop {
-            let frame = self.next_frame();
-            match frame {
-                Some(frame) => send.write_chunk(frame).await.map_err(|error| RpcError::Lost(error.to_string()))?,
-                // The permit of a wake-up that comes before this waits for it.
+            if let Some(frame) = self.next_frame(&mut gathered_since) {
+                gathered_since = None;
+                send.write_chunk(frame).await.map_err(|error| RpcError::Lost(error.to_string()))?;
+                continue;
+            }
+            // The permit of a wake-up that comes before this waits for it.
+            match gathered_since {
                 None => self.wake.notified().await,
+                Some(_) => drop(tokio::time::timeout(SHIP_GATHER, self.wake.notified()).await),
             }
         }
     }
 
-    /// The next frame to send: what a fresh stream must repeat, or what the engine has appended since.
-    fn next_frame(&self) -> Option<bytes::Bytes> {
+    /// The next frame to send: what a fresh stream must repeat, or what the engine has appended since. If there is something
+    /// that may gather first, notes since when it does.
+    fn next_frame(&self, gathered_since: &mut Option<Monotonic>) -> Option<bytes::Bytes> {
         let mut window = self.window.borrow_mut();
         let window = window.as_mut()?;
         if let Some(frame) = window.take_unsent() {
@@ -202,9 +217,16 @@ impl Task {
             return None;
         }
         let redo = self.shared.engine.redo();
-        let gather = window.frames() >= SHIP_FRAMES_MAX && redo.queued_bytes() < SHIP_SMALL_BYTES as u64;
+        let queued = redo.queued_bytes();
+        let gather = window.frames() >= SHIP_FRAMES_MAX && queued < SHIP_SMALL_BYTES as u64;
         if gather || !window.has_room() {
             return None;
+        }
+        if queued > 0 && queued < SHIP_FRAME_BYTES as u64 && !self.shared.serving.is_awaited() {
+            let now = self.shared.options.clock.monotonic();
+            if now.since(*gathered_since.get_or_insert(now)) < SHIP_GATHER {
+                return None;
+            }
         }
         let batch = redo.take(SHIP_FRAME_BYTES)?;
         self.shared.serving.room_freed();

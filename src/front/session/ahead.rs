@@ -24,7 +24,7 @@ pub(super) struct Planned {
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     planned: VecDeque<Planned>,
-    /// What follows them is no request.
+    /// What follows them is no request: nothing behind it is looked at.
     malformed: Option<ProtocolError>,
 }
 
@@ -39,13 +39,34 @@ impl Ahead {
         trusted: bool,
     ) -> Result<Option<Planned>, ProtocolError> {
         if self.planned.is_empty() {
-            parser.forget();
-            self.parse(parser, input, if trusted { REQUESTS_AHEAD } else { 1 })?;
-            if let Some(engine) = engine {
+            self.parse(parser, input, trusted);
+            // The memory of a single request would come no sooner.
+            if let (Some(engine), 2..) = (engine, self.planned.len()) {
                 self.prefetch(parser, input, engine);
             }
         }
-        Ok(self.planned.front().copied())
+        match (self.planned.front(), self.malformed) {
+            (None, Some(error)) => Err(error),
+            (front, _) => Ok(front.copied()),
+        }
+    }
+
+    /// Prepares for [`next`](Self::next) to be called a moment later. False if there is nothing to prepare.
+    pub(super) fn plan(
+        &mut self,
+        parser: &mut RequestParser,
+        input: &mut Input,
+        engine: Option<&Engine>,
+        trusted: bool,
+    ) -> bool {
+        if !self.planned.is_empty() {
+            return false;
+        }
+        self.parse(parser, input, trusted);
+        if let Some(engine) = engine {
+            self.prefetch(parser, input, engine);
+        }
+        !self.planned.is_empty()
     }
 
     /// The front request has been dealt with, its bytes are consumed.
@@ -53,12 +74,11 @@ impl Ahead {
         self.planned.pop_front();
     }
 
-    fn parse(&mut self, parser: &mut RequestParser, input: &mut Input, max: usize) -> Result<(), ProtocolError> {
-        if let Some(error) = self.malformed {
-            return Err(error);
-        }
+    fn parse(&mut self, parser: &mut RequestParser, input: &mut Input, trusted: bool) {
+        parser.forget();
+        let max = if trusted { REQUESTS_AHEAD } else { 1 };
         let mut at = 0;
-        while self.planned.len() < max {
+        while self.planned.len() < max && self.malformed.is_none() {
             let rest = &input.unread()[at..];
             match parser.parse(rest) {
                 Ok(Parsed::Command(request)) => {
@@ -68,21 +88,12 @@ impl Ahead {
                 }
                 Ok(Parsed::Nothing { bytes }) if self.planned.is_empty() => input.consume(bytes),
                 Ok(Parsed::Nothing { .. } | Parsed::Incomplete { .. }) => break,
-                Err(error) if self.planned.is_empty() => return Err(error),
-                Err(error) => {
-                    self.malformed = Some(error);
-                    break;
-                }
+                Err(error) => self.malformed = Some(error),
             }
         }
-        Ok(())
     }
 
     fn prefetch(&self, parser: &RequestParser, input: &Input, engine: &Engine) {
-        // A single key's memory would come no sooner.
-        if self.planned.len() < 2 {
-            return;
-        }
         let mut rest = input.unread();
         let keys = self.planned.iter().filter_map(|planned| {
             let here = rest;

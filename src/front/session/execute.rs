@@ -70,6 +70,8 @@ struct Batch<'a> {
     risk_known: bool,
     commands: u64,
     written_bytes: u64,
+    /// Its first record went into an empty queue.
+    wakes: bool,
     last: Option<&'static str>,
 }
 
@@ -97,15 +99,19 @@ impl<'a> Conversation<'a> {
             risk_known: false,
             commands: 0,
             written_bytes: 0,
+            wakes: false,
             last: None,
         };
         let turn = self.run_batch(&mut batch);
         drop(batch.guard);
-        self.executed = batch.commands > 0;
-        if self.executed {
+        if batch.commands > 0 {
             Stats::add(&context.stats.commands, batch.commands);
             context.risk.wrote(batch.written_bytes);
             self.caller.note(batch.last, &self.session);
+        }
+        // Whoever waits for a record makes it leave at once (`Serving::on_demand`); others may gather.
+        if batch.wakes && self.output.pending().is_none() {
+            context.engine().inspect(|engine| engine.redo().wake());
         }
         turn
     }
@@ -190,6 +196,7 @@ impl<'a> Conversation<'a> {
         if executed.wrote {
             self.caller.last_write = executed.lsn;
             batch.written_bytes += bytes as u64;
+            batch.wakes |= executed.wakes;
         }
         if asks {
             self.hold = None;
@@ -346,7 +353,7 @@ fn execute(
         }
         None => reply.error(redirect::LOADING),
     }
-    Executed { lsn: Lsn::ZERO, wrote: false, refused: false }
+    Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: false }
 }
 
 /// No record has this position: only a change ends the wait.

@@ -61,11 +61,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut conversation = Conversation::new(&context, registration);
-    let mut link = Link { stream, wait: None, timer: Timer::default(), received_all: false, stepped_back: false };
+    let mut link = Link { stream, wait: None, timer: Timer::default(), received_all: false };
     loop {
         let seen = context.serving.version();
         if context.serving.role() == Role::Fenced {
             return;
+        }
+        if conversation.plan() {
+            step_back().await;
         }
         let turn = conversation.go_on(link.received_all);
         if turn == Turn::Stopped {
@@ -83,6 +86,19 @@ where
     let mut stream = link.stream;
     // The peer may be gone already: there is nobody to tell.
     let _ = tokio::time::timeout(CLOSING_TIME, poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx))).await;
+}
+
+/// Lets the neighbours on this thread that are ready take their step first. All of them read and ask for memory before one
+/// executes, and all replies leave in a row: memory and whoever waits at the other end are then woken for many, not for each.
+fn step_back() -> impl Future<Output = ()> {
+    let mut stepped = false;
+    poll_fn(move |cx| {
+        if std::mem::replace(&mut stepped, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
 }
 
 fn limits_for(authenticated: bool) -> RequestLimits {
@@ -103,8 +119,8 @@ struct Conversation<'a> {
     session: Session,
     caller: Caller<'a>,
     output: Output,
-    /// The newest turn has executed commands.
-    executed: bool,
+    /// Bytes have come since requests were last looked for.
+    fresh: bool,
     /// Set with `caller.closing`: the moment at which a slow reader is cut.
     closing_until: Option<Monotonic>,
 }
@@ -114,9 +130,6 @@ struct Conversation<'a> {
 struct Wishes {
     /// Another turn is due at once; look at the stream only.
     more: bool,
-    /// Replies have just been written: let the neighbours on this thread execute too before any of them is sent. Whoever
-    /// waits at the other end then wakes up to many replies, not to each.
-    step_back: bool,
     read: bool,
     /// Room in the output is worth a turn of its own.
     drained: bool,
@@ -153,10 +166,18 @@ impl<'a> Conversation<'a> {
             session,
             caller,
             output,
-            executed: false,
+            fresh: false,
             deposed: false,
             closing_until: None,
         }
+    }
+
+    /// Looks for requests in what has just come, and asks for the memory that they need. True if it may be worth while to
+    /// wait a moment for it.
+    fn plan(&mut self) -> bool {
+        let engine = self.context.engine().map(|engine| &**engine);
+        std::mem::take(&mut self.fresh)
+            && self.ahead.plan(&mut self.parser, &mut self.input, engine, self.caller.authenticated)
     }
 
     /// Lets go of what has become durable or late, and takes a turn.
@@ -199,7 +220,6 @@ impl<'a> Conversation<'a> {
         };
         Wishes {
             more: turn == Turn::More,
-            step_back: self.executed && turn != Turn::More,
             read,
             drained: turn == Turn::Full,
             leave: turn == Turn::Closing,
@@ -230,24 +250,10 @@ struct Link<'a, S> {
     timer: Timer,
     /// The peer sends nothing more.
     received_all: bool,
-    /// Has done so in the present wait; see [`Wishes::step_back`].
-    stepped_back: bool,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
     fn poll(&mut self, conversation: &mut Conversation<'a>, wishes: &Wishes, cx: &mut Context<'_>) -> Poll<Event> {
-        if wishes.step_back && !std::mem::replace(&mut self.stepped_back, wishes.step_back) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let polled = self.poll_all(conversation, wishes, cx);
-        if polled.is_ready() {
-            self.stepped_back = false;
-        }
-        polled
-    }
-
-    fn poll_all(&mut self, conversation: &mut Conversation<'a>, wishes: &Wishes, cx: &mut Context<'_>) -> Poll<Event> {
         let context = conversation.context;
         if conversation.caller.entry().poll_killed(cx).is_ready() {
             return Poll::Ready(Event::Over);
@@ -260,6 +266,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
             match conversation.input.poll_fill(Pin::new(&mut self.stream), cx) {
                 Poll::Ready(Ok(bytes)) => {
                     self.received_all = bytes == 0;
+                    conversation.fresh = bytes > 0;
                     Stats::add(&context.stats.input_bytes, bytes as u64);
                     progress = true;
                 }

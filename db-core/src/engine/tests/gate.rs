@@ -6,7 +6,7 @@ use super::*;
 fn a_write_waits_for_its_own_record() {
     let mut client = Client::alone();
     let (_, executed) = client.executed("set a 1");
-    assert_eq!(executed, Executed { lsn: Lsn(2), wrote: true, refused: false });
+    assert_eq!(executed, Executed { lsn: Lsn(2), wrote: true, wakes: false, refused: false });
     let (_, executed) = client.executed("mset a 1 b 2 c 3");
     assert_eq!((executed.lsn, executed.wrote), (Lsn(3), true), "one command is one record");
 }
@@ -109,11 +109,9 @@ fn the_shipper_is_woken_when_it_has_nothing() {
     engine.redo().on_append(Box::new(move || {
         counter.fetch_add(1, Ordering::Relaxed);
     }));
-    client.run("get a");
-    client.run("set a 1");
-    client.run("set a 2");
-    assert_eq!(woken.load(Ordering::Relaxed), 1);
+    let wakes = ["get a", "set a 1", "set a 2"].map(|line| client.executed(line).1.wakes);
+    assert_eq!((wakes, woken.load(Ordering::Relaxed)), ([false, true, false], 0), "a session wakes by waiting");
     assert_eq!(engine.redo().take(usize::MAX).unwrap().ends.len(), 2);
     engine.freeze();
-    assert_eq!(woken.load(Ordering::Relaxed), 2);
+    assert_eq!(woken.load(Ordering::Relaxed), 1, "nobody waits for a cut");
 }
