@@ -48,6 +48,22 @@ fn corner_cases_are_answered_as_redis_answers_them() {
     }
 }
 
+/// The one reply to WAIT that differs on purpose is that of a primary: it counts the vault. A standby refuses as a replica does.
+#[test]
+fn wait_is_refused_by_a_standby_as_by_a_replica() {
+    let redis = Redis::start();
+    let cluster = Cluster::start();
+    let (_, standby) = cluster.wait_for_pair();
+    let mut theirs = Raw::connect(redis.port);
+    let nowhere = free_port().to_string();
+    theirs.ask(&[b"REPLICAOF".to_vec(), b"127.0.0.1".to_vec(), nowhere.into_bytes()]);
+    let mut ours = Raw::connect(standby.port);
+    for line in ["WAIT 0 0", "WAIT x 0", "WAIT 1 x"] {
+        assert_eq!(ours.ask(&words(line)), theirs.ask(&words(line)), "{line}");
+    }
+    assert_eq!(Raw::connect(cluster.port).ask(&words("WAIT 0 0")), ":1\r\n", "the vault counts as one");
+}
+
 const CORNERS: &str = "
     NOSUCH
     NOSUCH a b c
@@ -187,10 +203,38 @@ const CORNERS: &str = "
     FLUSHALL BOGUS
     FLUSHALL SYNC
     SCAN 0
+    SCAN -1
+    SCAN +5
+    SCAN -
+    SCAN 18446744073709551615
+    SCAN 18446744073709551616
+    SCAN -18446744073709551616
     KEYS *
     RANDOMKEY
     WAIT abc 0
+    WAIT +1 0
     WAIT 0 -1
+    WAIT 0 x
+    WAIT x x
+    WAIT 0 9223372036854775808
+    MULTI
+    SET q 1
+    EXEC x
+    EXEC
+    EXEC x
+    WATCH q
+    SET q 2
+    MULTI
+    EXEC x
+    MULTI
+    GET q
+    EXEC
+    MULTI
+    DISCARD x
+    EXEC
+    COMMAND INFO get mget object|encoding rename getdel del
+    SELECT 00
+    HELLO +2
     RESET
     QUIT
 ";
@@ -269,6 +313,11 @@ fn show(command: &[Vec<u8>]) -> String {
     parts.collect::<Vec<_>>().join(" ")
 }
 
+fn free_port() -> u16 {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("bound").port()
+}
+
 /// Debian's server on a free port, without a log or snapshots.
 struct Redis {
     child: Child,
@@ -277,9 +326,7 @@ struct Redis {
 
 impl Redis {
     fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("bound").port();
-        drop(free);
+        let port = free_port();
         let child = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())

@@ -29,6 +29,9 @@ impl Failure {
     pub(crate) const SHARD_FULL: Failure = Failure::fixed("OOM a shard has reached the end of its address space.");
     pub(crate) const EXEC_ABORTED: Failure =
         Failure::fixed("EXECABORT Transaction discarded because of previous errors.");
+    /// An EXEC that is refused ends its transaction, and says so.
+    pub(crate) const EXEC_ARITY: Failure =
+        Failure::fixed("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
 
     /// A failure whose text is known at compile time.
     pub(crate) const fn fixed(text: &'static str) -> Failure {

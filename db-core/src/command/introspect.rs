@@ -136,9 +136,14 @@ fn write_info(spec: &CommandSpec, reply: &mut Reply) {
     reply.int(i64::from(spec.keys.last));
     reply.int(i64::from(spec.keys.step));
     write_statuses(spec.categories(), reply);
-    reply.array(0);
+    reply.set(spec.tips.len());
+    spec.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     write_key_specs(spec, reply);
-    reply.array(spec.subcommands.len());
+    match spec.subcommands {
+        // An odd rule of Redis: none are an empty set, some are an array.
+        [] => reply.set(0),
+        subcommands => reply.array(subcommands.len()),
+    }
     spec.subcommands.iter().for_each(|spec| write_info(spec, reply));
 }
 
@@ -149,19 +154,17 @@ fn write_statuses(names: impl Iterator<Item = &'static str>, reply: &mut Reply) 
 }
 
 fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
-    if !spec.has_keys() {
-        return reply.array(0);
+    reply.set(spec.key_uses.len());
+    for (keys, key_use) in spec.key_parts() {
+        // Here the last key counts from the first one, unless it counts from the end.
+        let last = if keys.last < 0 { i64::from(keys.last) } else { i64::from(keys.last) - i64::from(keys.first) };
+        reply.map(3);
+        reply.bulk(b"flags");
+        write_statuses(key_use.flags().iter().copied(), reply);
+        write_search(reply, b"begin_search", b"index", &[(b"index", i64::from(keys.first))]);
+        let range: &[(&[u8], i64)] = &[(b"lastkey", last), (b"keystep", i64::from(keys.step)), (b"limit", 0)];
+        write_search(reply, b"find_keys", b"range", range);
     }
-    let keys = spec.keys;
-    // Here the last key counts from the first one, unless it counts from the end.
-    let last = if keys.last < 0 { i64::from(keys.last) } else { i64::from(keys.last) - i64::from(keys.first) };
-    reply.array(1);
-    reply.map(3);
-    reply.bulk(b"flags");
-    write_statuses(std::iter::once(if spec.writes() { "RW" } else { "RO" }), reply);
-    write_search(reply, b"begin_search", b"index", &[(b"index", i64::from(keys.first))]);
-    let range: &[(&[u8], i64)] = &[(b"lastkey", last), (b"keystep", i64::from(keys.step)), (b"limit", 0)];
-    write_search(reply, b"find_keys", b"range", range);
 }
 
 fn write_search(reply: &mut Reply, name: &[u8], kind: &[u8], fields: &[(&[u8], i64)]) {

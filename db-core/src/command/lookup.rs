@@ -44,7 +44,11 @@ pub fn resolve(args: &[&[u8]]) -> Result<&'static CommandSpec, Failure> {
     if !spec.subcommands.is_empty() && args.len() > 1 {
         spec = subcommand(spec, args[1]).ok_or_else(|| unknown_subcommand(spec, args[1]))?;
     }
-    if spec.takes(args.len()) { Ok(spec) } else { Err(Failure::arity(spec.name)) }
+    match spec.takes(args.len()) {
+        true => Ok(spec),
+        false if spec.is_exec() => Err(Failure::EXEC_ARITY),
+        false => Err(Failure::arity(spec.name)),
+    }
 }
 
 /// The subcommand `name` of `container`.

@@ -33,7 +33,7 @@ pub use failure::Failure;
 pub use glob::matches as glob_matches;
 pub use lookup::{all, lookup, resolve};
 pub use reply::{Protocol, Reply};
-pub use spec::{Category, CommandSpec, Flag, Flags, FrontCommand, Group, KeyPositions};
+pub use spec::{Category, CommandSpec, Flag, Flags, FrontCommand, Group, KeyPositions, KeyUse};
 pub(crate) use spec::{Control, Handler};
 
 /// Runs the handler of a command that works on data.

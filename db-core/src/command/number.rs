@@ -25,15 +25,24 @@ pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
-/// An unsigned 64-bit integer of decimal digits, as `SCAN` takes its cursor: leading zeros are accepted.
+/// A cursor as `SCAN` takes it: what C's `strtoul` makes of it without a leading blank. So nothing is 0, a sign is allowed, -1 is
+/// the largest cursor, and a zero byte ends the text.
 pub(crate) fn parse_cursor(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 40 {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    let (negative, digits) = match text {
+        [] => return Some(0),
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() {
         return None;
     }
-    text.iter().try_fold(0u64, |value, byte| {
+    let magnitude = digits.iter().try_fold(0u64, |value, byte| {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 { None } else { value.checked_mul(10)?.checked_add(u64::from(digit)) }
-    })
+    })?;
+    Some(if negative { magnitude.wrapping_neg() } else { magnitude })
 }
 
 /// The decimal form of `value` in `buffer`'s tail.
@@ -98,7 +107,10 @@ mod tests {
     fn cursors_are_unsigned() {
         assert_eq!(parse_cursor(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(parse_cursor(b"007"), Some(7));
-        for text in ["", "-1", "x", "18446744073709551616"] {
+        assert_eq!(parse_cursor(b""), Some(0));
+        assert_eq!(parse_cursor(b"-1"), Some(u64::MAX));
+        assert_eq!(parse_cursor(b"+5\0x"), Some(5));
+        for text in ["x", "-", "+-1", " 1", "1 ", "18446744073709551616", "-18446744073709551616"] {
             assert_eq!(parse_cursor(text.as_bytes()), None, "{text:?}");
         }
     }

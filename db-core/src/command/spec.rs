@@ -158,6 +158,12 @@ impl KeyPositions {
     pub(crate) const ALL: KeyPositions = KeyPositions { first: 1, last: -1, step: 1 };
     pub(crate) const PAIRS: KeyPositions = KeyPositions { first: 1, last: -1, step: 2 };
 
+    /// The place of the `nth` key alone, counted from 0.
+    const fn only(self, nth: u8) -> KeyPositions {
+        let first = self.first + nth * self.step;
+        KeyPositions { first, last: first as i8, step: 1 }
+    }
+
     /// Positions of the keys in a call of `count` arguments.
     pub fn of(self, count: usize) -> impl Iterator<Item = usize> + Clone {
         let last = match self.last {
@@ -167,6 +173,50 @@ impl KeyPositions {
         let first = usize::from(self.first);
         let end = if first == 0 { 0 } else { (last + 1).min(count) };
         (first..end.max(first)).step_by(usize::from(self.step.max(1)))
+    }
+}
+
+/// What a command does with a key and its value; the words are those of a key specification in `COMMAND INFO`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Looks whether it is there, or at what is known of it beside its value.
+    Exist,
+    /// Shows its value, or something computed from it.
+    Read,
+    /// Shows its value and changes it.
+    Change,
+    /// Changes it without showing its value.
+    Alter,
+    /// Adds to its value.
+    Extend,
+    /// Replaces it, whatever it held.
+    Overwrite,
+    /// Makes it if it is not there.
+    Insert,
+    /// Shows its value and deletes it.
+    Take,
+    /// Deletes it, whatever it holds.
+    Remove,
+    /// As SET, whose options decide.
+    Set,
+}
+
+impl KeyUse {
+    /// The flags of the key specification.
+    #[must_use]
+    pub const fn flags(self) -> &'static [&'static str] {
+        match self {
+            KeyUse::Exist => &["RO"],
+            KeyUse::Read => &["RO", "access"],
+            KeyUse::Change => &["RW", "access", "update"],
+            KeyUse::Alter => &["RW", "update"],
+            KeyUse::Extend => &["RW", "insert"],
+            KeyUse::Overwrite => &["OW", "update"],
+            KeyUse::Insert => &["OW", "insert"],
+            KeyUse::Take => &["RW", "access", "delete"],
+            KeyUse::Remove => &["RM", "delete"],
+            KeyUse::Set => &["RW", "access", "update", "variable_flags"],
+        }
     }
 }
 
@@ -238,6 +288,10 @@ pub struct CommandSpec {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: KeyPositions,
+    /// What it does with its keys: one entry for all of them, or one for each of a fixed number.
+    pub key_uses: &'static [KeyUse],
+    /// What a client that spreads keys over several servers should know, in the protocol's words.
+    pub tips: &'static [&'static str],
     /// Its family.
     pub group: Group,
     /// Version of Redis that brought it.
@@ -273,6 +327,8 @@ pub(crate) const fn spec(
         arity,
         flags: Flags::of(flags),
         keys: KeyPositions::NONE,
+        key_uses: &[],
+        tips: &[],
         group,
         since,
         own_categories: &[],
@@ -284,8 +340,14 @@ pub(crate) const fn spec(
 }
 
 impl CommandSpec {
-    pub(crate) const fn keys(mut self, keys: KeyPositions) -> Self {
+    pub(crate) const fn keys(mut self, keys: KeyPositions, uses: &'static [KeyUse]) -> Self {
         self.keys = keys;
+        self.key_uses = uses;
+        self
+    }
+
+    pub(crate) const fn tips(mut self, tips: &'static [&'static str]) -> Self {
+        self.tips = tips;
         self
     }
 
@@ -329,6 +391,15 @@ impl CommandSpec {
         self.keys.first > 0
     }
 
+    /// Its keys by what is done with them: each part has the positions of its keys. Empty if no argument is a key.
+    pub fn key_parts(&self) -> impl Iterator<Item = (KeyPositions, KeyUse)> {
+        let (keys, uses) = (self.keys, self.key_uses);
+        (0u8..).zip(uses).map(move |(nth, key_use)| match uses {
+            [_] => (keys, *key_use),
+            _ => (keys.only(nth), *key_use),
+        })
+    }
+
     /// Whether it is queued between MULTI and EXEC rather than executed.
     #[must_use]
     pub const fn is_queued_in_multi(&self) -> bool {
@@ -337,6 +408,12 @@ impl CommandSpec {
             Handler::Control(Control::Multi | Control::Exec | Control::Discard | Control::Watch)
                 | Handler::Front(FrontCommand::Quit | FrontCommand::Reset)
         )
+    }
+
+    /// Whether it is EXEC, which ends a transaction even when it is refused.
+    #[must_use]
+    pub const fn is_exec(&self) -> bool {
+        matches!(self.handler, Handler::Control(Control::Exec))
     }
 
     /// Who runs it, if it is the caller of the engine.

@@ -170,7 +170,7 @@ impl Engine {
         match command::resolve(args) {
             Ok(spec) => self.execute_resolved(spec, session, front, args, now, reply),
             Err(failure) => {
-                session.spoil_transaction();
+                session.refuse(args);
                 reply.set_protocol(session.protocol);
                 reply.failure(&failure);
                 Executed::AT_ONCE

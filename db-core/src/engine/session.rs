@@ -52,8 +52,18 @@ impl Session {
         self.transaction.as_ref().is_some_and(|transaction| transaction.writes())
     }
 
-    /// Marks the transaction being queued, if any, so that its EXEC fails: the caller has refused one of its commands.
-    pub fn spoil_transaction(&mut self) {
+    /// The command `args` was refused before it could be queued or executed: the EXEC of the transaction being queued, if any,
+    /// will fail. If it was EXEC itself, the transaction is over and nothing is watched any more.
+    pub fn refuse(&mut self, args: &[&[u8]]) {
+        if args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
+            self.transaction = None;
+            self.watching = None;
+        }
+        self.spoil_transaction();
+    }
+
+    /// The EXEC of the transaction being queued, if any, will fail.
+    pub(super) fn spoil_transaction(&mut self) {
         if let Some(transaction) = &mut self.transaction {
             transaction.spoil();
         }

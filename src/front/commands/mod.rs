@@ -68,8 +68,10 @@ fn shown(arg: &[u8]) -> String {
     String::from_utf8_lossy(&arg[..arg.len().min(128)]).into_owned()
 }
 
-fn number<T: std::str::FromStr>(arg: &[u8]) -> Option<T> {
-    std::str::from_utf8(arg).ok()?.parse().ok()
+/// A number in its one canonical form, as Redis takes it: no plus, no leading zero.
+fn number<T: std::str::FromStr + ToString>(arg: &[u8]) -> Option<T> {
+    let text = std::str::from_utf8(arg).ok()?;
+    text.parse().ok().filter(|number: &T| number.to_string() == text)
 }
 
 const SYNTAX: &str = "ERR syntax error";

@@ -56,9 +56,14 @@ pub(super) fn role(caller: &Caller<'_>, reply: &mut Reply) -> Outcome {
 
 /// The vault stands for the replicas: its confirmation counts as one, and there is no other to wait for.
 pub(super) fn wait(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let (Some(replicas), Some(millis)) = (number::<i64>(at(args, 1)?), number::<i64>(at(args, 2)?)) else {
-        return Err(NOT_AN_INTEGER.into());
-    };
+    const ON_REPLICA: &str = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica \
+                              is configured to be writable (which is not the default) writes to replicas are just local and \
+                              are not propagated.";
+    if !matches!(caller.context.serving.role(), Role::Primary | Role::HandingOver) {
+        return Err(ON_REPLICA.into());
+    }
+    let replicas: i64 = number(at(args, 1)?).ok_or(NOT_AN_INTEGER)?;
+    let millis: i64 = number(at(args, 2)?).ok_or("ERR timeout is not an integer or out of range")?;
     let millis = u64::try_from(millis).map_err(|_| "ERR timeout is negative")?;
     let durable = caller.last_write <= caller.context.serving.durable();
     if durable || replicas <= 0 || caller.alone != Some(FrontCommand::Wait) {

@@ -174,8 +174,8 @@ impl<'a> Conversation<'a> {
         let spec = match spec.map_or_else(|| command::resolve(&args), Ok) {
             Ok(spec) => spec,
             Err(failure) => {
+                self.session.refuse(&args);
                 drop(args);
-                self.session.spoil_transaction();
                 self.say(failure.text());
                 return Step::Done(bytes);
             }
@@ -210,7 +210,7 @@ impl<'a> Conversation<'a> {
 
     /// Whether `spec` touches data now, rather than being queued.
     fn asks_permission(&self, spec: &CommandSpec) -> bool {
-        spec.touches_data() && (!self.session.in_multi() || is_exec(spec))
+        spec.touches_data() && (!self.session.in_multi() || spec.is_exec())
     }
 
     fn permission(&self, spec: &CommandSpec, batch: &mut Batch<'a>) -> Result<(), Refusal> {
@@ -228,7 +228,7 @@ impl<'a> Conversation<'a> {
                 Err(Permit::Stopped) => return Err(Refusal::Stopped),
             }
         }
-        let writes = spec.writes() || (is_exec(spec) && self.session.exec_writes());
+        let writes = spec.writes() || (spec.is_exec() && self.session.exec_writes());
         if writes { self.room(batch) } else { Ok(()) }
     }
 
@@ -278,7 +278,7 @@ impl<'a> Conversation<'a> {
                 redirect::not_executed(self.context.serving.role(), wait)
             }
         };
-        if is_exec(spec) {
+        if spec.is_exec() {
             self.discard();
         }
         self.say(&sentence);
@@ -358,10 +358,6 @@ fn execute(
 
 /// No record has this position: only a change ends the wait.
 const NEVER: Lsn = Lsn(u64::MAX);
-
-fn is_exec(spec: &CommandSpec) -> bool {
-    spec.name == "exec"
-}
 
 /// The first words of an HTTP request that a web page can send anywhere.
 fn is_http(word: &[u8]) -> bool {

@@ -39,6 +39,7 @@ const CLIENT: &[CommandSpec] = &[
         Front(FrontCommand::Client),
     )
     .categories_own(&[Category::Connection])
+    .tips(&["nondeterministic_output"])
     .doc("Everything about the connection.", "O(1)"),
     spec(
         "client|kill",
@@ -59,6 +60,7 @@ const CLIENT: &[CommandSpec] = &[
         Front(FrontCommand::Client),
     )
     .categories_own(&[Category::Connection])
+    .tips(&["nondeterministic_output"])
     .doc("Everything about all connections.", "O(N) where N is the number of client connections"),
     spec(
         "client|no-evict",
@@ -108,6 +110,7 @@ const CLIENT: &[CommandSpec] = &[
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("ping", -1, &[Fast, Sentinel], Group::Connection, "1.0.0", Free(server::ping))
         .categories_own(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("Answers PONG, or what it is given.", "O(1)"),
     spec("echo", 2, &[Loading, Stale, Fast], Group::Connection, "1.0.0", Free(server::echo))
         .categories_own(&[Category::Connection])

@@ -3,113 +3,127 @@
 use Flag::*;
 use Handler::{Cursor, Free, Front, Keys, Whole};
 
-use crate::command::spec::{Category, CommandSpec, Flag, FrontCommand, Group, Handler, KeyPositions, spec};
+use crate::command::spec::{Category, CommandSpec, Flag, FrontCommand, Group, Handler, KeyPositions, KeyUse, spec};
 use crate::command::{expiry, key, object, scan};
 
 const OBJECT: &[CommandSpec] = &[
     spec("object|encoding", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::encoding))
-        .keys(KeyPositions::SECOND)
+        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
         .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output"])
         .doc("The name of the representation of a value.", "O(1)"),
     spec("object|freq", 3, &[Readonly], Group::Generic, "4.0.0", Keys(object::freq))
-        .keys(KeyPositions::SECOND)
+        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
         .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output"])
         .doc("How often a key is used.", "O(1)"),
     spec("object|help", 2, &[Loading, Stale], Group::Generic, "6.2.0", Free(object::help))
         .categories_own(&[Category::Keyspace])
         .doc("What the subcommands do.", "O(1)"),
     spec("object|idletime", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::idletime))
-        .keys(KeyPositions::SECOND)
+        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
         .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output"])
         .doc("How long a key was not used.", "O(1)"),
     spec("object|refcount", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::refcount))
-        .keys(KeyPositions::SECOND)
+        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
         .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output"])
         .doc("How many share a value.", "O(1)"),
 ];
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("del", -2, &[Write], Group::Generic, "1.0.0", Keys(key::del))
-        .keys(KeyPositions::ALL)
+        .keys(KeyPositions::ALL, &[KeyUse::Remove])
         .categories_own(&[Category::Keyspace])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
         .doc("Deletes keys.", "O(N) where N is the number of keys that will be removed."),
     spec("unlink", -2, &[Write, Fast], Group::Generic, "4.0.0", Keys(key::del))
-        .keys(KeyPositions::ALL)
+        .keys(KeyPositions::ALL, &[KeyUse::Remove])
         .categories_own(&[Category::Keyspace])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
         .doc("Deletes keys.", "O(1) for each key removed regardless of its size."),
     spec("exists", -2, &[Readonly, Fast], Group::Generic, "1.0.0", Keys(key::exists))
-        .keys(KeyPositions::ALL)
+        .keys(KeyPositions::ALL, &[KeyUse::Exist])
         .categories_own(&[Category::Keyspace])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
         .doc("How many of the keys exist.", "O(N) where N is the number of keys to check."),
     spec("type", 2, &[Readonly, Fast], Group::Generic, "1.0.0", Keys(key::kind))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Exist])
         .categories_own(&[Category::Keyspace])
         .doc("What kind of value a key holds.", "O(1)"),
     spec("touch", -2, &[Readonly, Fast], Group::Generic, "3.2.1", Keys(key::exists))
-        .keys(KeyPositions::ALL)
+        .keys(KeyPositions::ALL, &[KeyUse::Exist])
         .categories_own(&[Category::Keyspace])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
         .doc("How many of the keys exist.", "O(N) where N is the number of keys that will be touched."),
     spec("expire", -3, &[Write, Fast], Group::Generic, "1.0.0", Keys(expiry::expire))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Alter])
         .categories_own(&[Category::Keyspace])
         .doc("Lets a key expire after seconds.", "O(1)"),
     spec("expireat", -3, &[Write, Fast], Group::Generic, "1.2.0", Keys(expiry::expireat))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Alter])
         .categories_own(&[Category::Keyspace])
         .doc("Lets a key expire at a moment given in seconds.", "O(1)"),
     spec("pexpire", -3, &[Write, Fast], Group::Generic, "2.6.0", Keys(expiry::pexpire))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Alter])
         .categories_own(&[Category::Keyspace])
         .doc("Lets a key expire after milliseconds.", "O(1)"),
     spec("pexpireat", -3, &[Write, Fast], Group::Generic, "2.6.0", Keys(expiry::pexpireat))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Alter])
         .categories_own(&[Category::Keyspace])
         .doc("Lets a key expire at a moment given in milliseconds.", "O(1)"),
     spec("ttl", 2, &[Readonly, Fast], Group::Generic, "1.0.0", Keys(expiry::ttl))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Read])
         .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output"])
         .doc("Seconds until a key expires.", "O(1)"),
     spec("pttl", 2, &[Readonly, Fast], Group::Generic, "2.6.0", Keys(expiry::pttl))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Read])
         .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output"])
         .doc("Milliseconds until a key expires.", "O(1)"),
     spec("expiretime", 2, &[Readonly, Fast], Group::Generic, "7.0.0", Keys(expiry::expiretime))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Read])
         .categories_own(&[Category::Keyspace])
         .doc("The moment at which a key expires, in seconds.", "O(1)"),
     spec("pexpiretime", 2, &[Readonly, Fast], Group::Generic, "7.0.0", Keys(expiry::pexpiretime))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Read])
         .categories_own(&[Category::Keyspace])
         .doc("The moment at which a key expires, in milliseconds.", "O(1)"),
     spec("persist", 2, &[Write, Fast], Group::Generic, "2.2.0", Keys(expiry::persist))
-        .keys(KeyPositions::ONE)
+        .keys(KeyPositions::ONE, &[KeyUse::Alter])
         .categories_own(&[Category::Keyspace])
         .doc("Takes the expiry of a key away.", "O(1)"),
     spec("rename", 3, &[Write], Group::Generic, "1.0.0", Keys(key::rename))
-        .keys(KeyPositions::TWO)
+        .keys(KeyPositions::TWO, &[KeyUse::Take, KeyUse::Overwrite])
         .categories_own(&[Category::Keyspace])
         .doc("Gives a key another name, overwriting what has it.", "O(1)"),
     spec("renamenx", 3, &[Write, Fast], Group::Generic, "1.0.0", Keys(key::renamenx))
-        .keys(KeyPositions::TWO)
+        .keys(KeyPositions::TWO, &[KeyUse::Take, KeyUse::Insert])
         .categories_own(&[Category::Keyspace])
         .doc("Gives a key another name unless something has it.", "O(1)"),
     spec("copy", -3, &[Write, DenyOom], Group::Generic, "6.2.0", Keys(key::copy))
-        .keys(KeyPositions::TWO)
+        .keys(KeyPositions::TWO, &[KeyUse::Read, KeyUse::Overwrite])
         .categories_own(&[Category::Keyspace])
         .doc("Copies the value and expiry of a key to another.", "O(N) worst case for collections, where N is the number of nested items."),
     spec("randomkey", 1, &[Readonly, TouchesArbitraryKeys], Group::Generic, "1.0.0", Whole(key::randomkey))
         .categories_own(&[Category::Keyspace])
+        .tips(&["request_policy:all_shards", "nondeterministic_output"])
         .doc("Some key by chance.", "O(1)"),
     spec("keys", 2, &[Readonly], Group::Generic, "1.0.0", Whole(scan::keys))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
         .doc("All keys that match a pattern.", "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length."),
     spec("scan", -2, &[Readonly, TouchesArbitraryKeys], Group::Generic, "2.8.0", Cursor(scan::scan))
         .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output", "request_policy:special"])
         .doc("Some keys at a time, until all were shown.", "O(1) for every call."),
     spec("object", -2, &[], Group::Generic, "2.2.3", Free(object::help))
         .doc("What is known of the representation of values.", "Depends on subcommand.")
         .subcommands(OBJECT),
     spec("wait", 3, &[Blocking], Group::Generic, "3.0.0", Front(FrontCommand::Wait))
         .categories_own(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
         .doc("Waits until replicas have the writes of this connection.", "O(1)"),
 ];

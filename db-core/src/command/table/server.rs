@@ -12,6 +12,7 @@ const COMMAND: &[CommandSpec] = &[
         .doc("The number of commands.", "O(1)"),
     spec("command|docs", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::docs))
         .categories_own(&[Category::Connection])
+        .tips(&["nondeterministic_output_order"])
         .doc("Documentation of commands.", "O(N) where N is the number of commands to look up"),
     spec("command|getkeys", -3, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::getkeys))
         .categories_own(&[Category::Connection])
@@ -21,9 +22,11 @@ const COMMAND: &[CommandSpec] = &[
         .doc("What the subcommands do.", "O(1)"),
     spec("command|info", -2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::info))
         .categories_own(&[Category::Connection])
+        .tips(&["nondeterministic_output_order"])
         .doc("Everything about commands.", "O(N) where N is the number of commands to look up"),
     spec("command|list", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::list))
         .categories_own(&[Category::Connection])
+        .tips(&["nondeterministic_output_order"])
         .doc("The names of commands.", "O(N) where N is the total number of commands"),
 ];
 
@@ -42,12 +45,14 @@ const CONFIG: &[CommandSpec] = &[
     )
     .doc("Starts the figures of INFO anew.", "O(1)"),
     spec("config|set", -4, &[Admin, NoScript, Loading, Stale], Group::Server, "2.0.0", Front(FrontCommand::Config))
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
         .doc("Changes settings.", "O(N) when N is the number of configuration parameters provided"),
 ];
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("command", -1, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::every))
         .categories_own(&[Category::Connection])
+        .tips(&["nondeterministic_output_order"])
         .doc("Everything about all commands.", "O(N) where N is the total number of commands")
         .subcommands(COMMAND),
     spec("config", -2, &[], Group::Server, "2.0.0", Front(FrontCommand::Config))
@@ -55,17 +60,21 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .subcommands(CONFIG),
     spec("info", -1, &[Loading, Stale, Sentinel], Group::Server, "1.0.0", Front(FrontCommand::Info))
         .categories_own(&[Category::Dangerous])
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
         .doc("The state of the node in words.", "O(1)"),
     spec("role", 1, &[NoScript, Loading, Stale, Fast, Sentinel], Group::Server, "2.8.12", Front(FrontCommand::Role))
         .categories_own(&[Category::Admin, Category::Dangerous])
         .doc("The role of the node.", "O(1)"),
     spec("dbsize", 1, &[Readonly, Fast], Group::Server, "1.0.0", Whole(server::dbsize))
         .categories_own(&[Category::Keyspace])
+        .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
         .doc("The number of keys.", "O(1)"),
     spec("flushall", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("Deletes all keys.", "O(N) where N is the total number of keys in all databases"),
     spec("flushdb", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
 ];

@@ -193,7 +193,9 @@ fn commands_are_told_to_clients() {
     assert_eq!(client.run("command count"), format!(":{}|", command::all().count()));
     let info = client.run("command info get nosuch object|encoding");
     assert!(
-        info.starts_with("*3|*10|$3|get|:2|*2|+readonly|+fast|:1|:1|:1|*3|+@read|+@string|+@fast|*0|*1|*6|"),
+        info.starts_with(
+            "*3|*10|$3|get|:2|*2|+readonly|+fast|:1|:1|:1|*3|+@read|+@string|+@fast|*0|*1|*6|$5|flags|*2|+RO|+access|"
+        ),
         "{info}"
     );
     assert!(info.contains("|$-1|*10|$15|object|encoding|:3|"), "{info}");

@@ -28,9 +28,29 @@ fn what_is_refused_while_queueing_spoils_the_whole() {
     }
     client.run("multi");
     client.run("set a 1");
-    client.session.spoil_transaction();
+    client.session.refuse(&[b"nosuch"]);
     assert!(client.run("exec").starts_with("-EXECABORT"), "the caller may refuse a command too");
     assert_eq!(client.run("exists a"), ":0|");
+}
+
+#[test]
+fn an_exec_that_is_refused_ends_the_transaction() {
+    let mut client = Client::alone();
+    let mut other = Client::new(&client.engine);
+    client.run("watch k");
+    other.run("set k 1");
+    client.run("multi");
+    client.run("set a 1");
+    let refused = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command|";
+    assert_eq!(client.run("exec x"), refused);
+    assert_eq!(client.run("exec"), "-ERR EXEC without MULTI|");
+    assert_eq!(client.run("exists a"), ":0|");
+    client.run("multi");
+    client.run("set a 1");
+    assert_eq!(client.run("exec"), "*1|+OK|", "nothing is watched any more");
+    client.run("multi");
+    client.session.refuse(&[b"EXEC", b"x"]);
+    assert_eq!(client.run("exec"), "-ERR EXEC without MULTI|", "the caller may refuse it too");
 }
 
 #[test]

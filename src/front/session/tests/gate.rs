@@ -148,7 +148,8 @@ fn wait_tells_whether_the_vault_has_the_callers_writes() {
         client.expect_silence(Duration::from_secs(60)).await;
         node.durable(2);
         client.expect(":1\r\n").await;
-        client.ask("WAIT 1 x\r\n", "-ERR value is not an integer or out of range\r\n").await;
+        client.ask("WAIT x 1\r\n", "-ERR value is not an integer or out of range\r\n").await;
+        client.ask("WAIT 1 x\r\n", "-ERR timeout is not an integer or out of range\r\n").await;
         client.ask("WAIT 1 -1\r\n", "-ERR timeout is negative\r\n").await;
     });
 }

@@ -121,5 +121,6 @@ fn a_standby_answers_for_itself_and_refuses_data() {
         client.expect(" this node is the standby and answers no reads. The primary is at 10.0.0.2:6380.\r\n").await;
         client.ask("DISCARD\r\n", "-ERR DISCARD without MULTI\r\n").await;
         client.ask("ECHO x\r\n", "$1\r\nx\r\n").await;
+        client.ask("WAIT 0 x\r\n", "-ERR WAIT cannot be used with replica instances. Please also note that").await;
     });
 }
