@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use tanist_replication::transport::principal::NodeName;
 
+use super::ask::host_and_port;
 use crate::cluster_file::{ClusterFile, DataFolder};
-use crate::config::{CommonLayer, Config, Layer, LogLayer, Password};
+use crate::config::{CommonLayer, Config, ConfigError, Layer, LogLayer, Password};
 use crate::exit::Failure;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Events};
@@ -55,7 +56,7 @@ impl ToolArgs {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct NodesArgs {
     /// Redis addresses of the cluster's nodes (host:port); without any, the data folder says where they are
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = node_address)]
     pub(super) addresses: Vec<String>,
     /// Password of the default user; prefer TANIST_REQUIREPASS or the file to the flag
     #[arg(long, env = "TANIST_REQUIREPASS", hide_env_values = true, value_name = "PASSWORD")]
@@ -97,11 +98,16 @@ pub(super) struct Server {
 }
 
 impl ServerArgs {
-    /// Reads the settings and the cluster's file, and starts to log as `who`.
-    pub(super) fn server(self, flags: Layer, who: &str) -> Result<Server, Failure> {
+    /// Reads the settings and the cluster's file, and starts to log as `who`. `resolve` checks what concerns this process.
+    pub(super) fn server(
+        self,
+        flags: Layer,
+        who: &str,
+        resolve: fn(Layer) -> Result<Config, ConfigError>,
+    ) -> Result<Server, Failure> {
         let flags = Layer { common: self.common, log: self.log, ..flags };
         let layer = self.file.under(flags)?;
-        let config = layer.clone().resolve()?;
+        let config = resolve(layer.clone())?;
         telemetry::start(&config.log, who, if self.events_json { Events::Json } else { Events::Text });
         let folder = DataFolder::new(&config.common.data);
         let cluster = folder.cluster()?;
@@ -112,6 +118,11 @@ impl ServerArgs {
 /// How the process is asked to stop; call within the runtime.
 pub(super) fn shutdown(child: bool) -> Result<Shutdown, Failure> {
     Shutdown::from_signals(child).map_err(|e| Failure::Runtime(format!("cannot watch for signals: {e}")))
+}
+
+/// An address at which a node can be asked.
+fn node_address(text: &str) -> Result<String, String> {
+    host_and_port(text).map(|_| text.to_owned())
 }
 
 /// A node's name, as it may stand in certificates, file names and tables.

@@ -26,7 +26,7 @@ pub(super) fn run(args: DatabaseArgs) -> Result<(), Failure> {
     let child = args.server.child;
     let who = format!("node {}", args.name);
     let flags = Layer { lease: args.lease, node: args.node, ..Layer::default() };
-    let Server { config, folder, cluster, .. } = args.server.server(flags, &who)?;
+    let Server { config, folder, cluster, .. } = args.server.server(flags, &who, Layer::resolve)?;
     cluster.node(&args.name)?;
     // A predecessor whose supervisor was killed may still be on its way out, and has the ports until then.
     let _lock = folder.lock(&format!("node-{}.database.lock", args.name), LOCK_WAIT)?;

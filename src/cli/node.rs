@@ -30,7 +30,7 @@ pub(super) fn run(args: NodeArgs) -> Result<(), Failure> {
     let NodeArgs { name, server: flags, lease, node } = args;
     let (child, events_json) = (flags.child, flags.events_json);
     let layer = Layer { lease, node, ..Layer::default() };
-    let server = flags.server(layer, &format!("node {name}"))?;
+    let server = flags.server(layer, &format!("node {name}"), Layer::resolve)?;
     server.cluster.node(&name)?;
     let _lock = server.folder.lock(&format!("node-{name}.lock"), LOCK_WAIT)?;
     let database = Database::new(&server, &name, events_json)?;

@@ -25,7 +25,8 @@ pub(super) struct VaultArgs {
 
 pub(super) fn run(args: VaultArgs) -> Result<(), Failure> {
     let child = args.server.child;
-    let server = args.server.server(Layer { lease: args.lease, ..Layer::default() }, "vault")?;
+    let server =
+        args.server.server(Layer { lease: args.lease, ..Layer::default() }, "vault", Layer::resolve_for_vault)?;
     let _lock = server.folder.lock("vault.lock", LOCK_WAIT)?;
     super::block_on(serve(server, child))
 }

@@ -72,16 +72,33 @@ impl DataFolder {
         ClusterFile::load(&self.cluster_toml())
     }
 
-    /// Makes the folder if it is not there.
+    /// Makes the folder if it is not there, and gives what was made: the folder and those above it that were missing, the
+    /// innermost first.
     ///
     /// # Errors
     /// The file system refuses, or something that is no folder is in the way.
-    pub fn create(&self) -> Result<(), Failure> {
+    pub fn create(&self) -> Result<Vec<PathBuf>, Failure> {
+        let missing = self.root.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let missing = missing.map(Path::to_owned).collect();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.root)
-            .map_err(|e| Failure::Config(format!("cannot make the data folder {}: {e}", self.root.display())))
+            .map_err(|e| Failure::Config(format!("cannot make the data folder {}: {e}", self.root.display())))?;
+        Ok(missing)
+    }
+
+    /// Takes back what [`create`](Self::create) has made, as far as nothing but the caller's lock `name` has been put there.
+    pub fn take_back(&self, made: &[PathBuf], name: &str) {
+        let only_lock = |folder: &Path| {
+            let mut entries = fs::read_dir(folder).into_iter().flatten();
+            entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == name))
+        };
+        if made.first().is_some_and(|root| only_lock(root)) {
+            let _left = fs::remove_file(self.root.join(name));
+            // Stops by itself where somebody has put something else.
+            let _left = made.iter().try_for_each(fs::remove_dir);
+        }
     }
 
     /// True if a new cluster may be made here: the folder holds nothing but what an interrupted first run leaves behind.
@@ -209,5 +226,24 @@ mod tests {
         fs::write(&path, "").expect("writable");
         let failure = DataFolder::new(&path).create().expect_err("a file is in the way");
         assert!(failure.to_string().contains(&path.display().to_string()), "{failure}");
+    }
+    #[test]
+    fn a_folder_that_was_made_is_taken_back_and_no_other() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let folder = DataFolder::new(&dir.path().join("new").join("data"));
+        let made = folder.create().expect("made");
+        let lock = folder.lock("lock", Duration::ZERO).expect("free");
+        folder.take_back(&made, "lock");
+        drop(lock);
+        assert!(!dir.path().join("new").exists() && dir.path().exists());
+
+        let made = folder.create().expect("made again");
+        fs::write(folder.root().join("thesis.tex"), "years of work").expect("writable");
+        folder.take_back(&made, "lock");
+        assert!(folder.root().join("thesis.tex").exists());
+        assert!(folder.create().expect("there").is_empty());
+        fs::remove_file(folder.root().join("thesis.tex")).expect("removed");
+        folder.take_back(&[], "lock");
+        assert!(folder.root().exists(), "it was there before");
     }
 }

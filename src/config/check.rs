@@ -15,20 +15,16 @@ const IMAGE_LOG_BYTES_MIN: u64 = 1 << 20;
 /// Page tables of more shards cost more than their locks save.
 const SHARDS_MAX: u16 = 1024;
 
-/// Node a, node b and the vault need three ports in a row.
-const PORTS: u16 = 3;
-
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    let Config { cluster, lease, node, log, .. } = config;
+    check_common(config)?;
+    check_node(config)
+}
+
+/// What concerns every process.
+pub(super) fn check_common(config: &Config) -> Result<(), ConfigError> {
+    let Config { cluster, lease, log, .. } = config;
     let refuse = |sentence: String| Err(ConfigError(sentence));
 
-    if cluster.port == 0 || cluster.port > u16::MAX - (PORTS - 1) {
-        return refuse(format!(
-            "port is {}, but node b and the vault use the two ports after it: choose one from 1 to {}",
-            cluster.port,
-            u16::MAX - (PORTS - 1)
-        ));
-    }
     if !cluster.shards.is_power_of_two() || cluster.shards > SHARDS_MAX {
         return refuse(format!("shards is {}: choose a power of two from 1 to {SHARDS_MAX}", cluster.shards));
     }
@@ -44,6 +40,14 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             lease.lease_ms / RENEWALS_PER_LEASE_MIN
         ));
     }
+    crate::telemetry::check_filter(&log.log_level).map_err(ConfigError)
+}
+
+/// What concerns nodes.
+fn check_node(config: &Config) -> Result<(), ConfigError> {
+    let Config { lease, node, .. } = config;
+    let refuse = |sentence: String| Err(ConfigError(sentence));
+
     if node.durable_wait_ms <= lease.lease_ms || node.durable_wait_ms > MS_MAX {
         return refuse(format!(
             "durable_wait_ms is {} and lease_ms is {}: commands held during a takeover would fail before it could happen, \
@@ -70,5 +74,5 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if node.image_log_bytes.0 < IMAGE_LOG_BYTES_MIN {
         return refuse(format!("image_log_bytes is {}: set it to 1mb or more", node.image_log_bytes));
     }
-    crate::telemetry::check_filter(&log.log_level).map_err(ConfigError)
+    Ok(())
 }

@@ -20,7 +20,7 @@ use std::path::Path;
 
 pub(crate) use settings::ForChild;
 pub use settings::{Cluster, ClusterLayer, Common, CommonLayer, Lease, LeaseLayer, Log, LogLayer, Node, NodeLayer};
-pub use value::{ByteSize, Durability, LogFormat, Password};
+pub use value::{BasePort, ByteSize, Durability, LogFormat, Password};
 
 /// A sentence that says which setting is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,15 +94,29 @@ impl Layer {
     /// # Errors
     /// A sentence about the first relation that does not hold.
     pub fn resolve(self) -> Result<Config, ConfigError> {
-        let config = Config {
+        let config = self.filled();
+        check::check(&config)?;
+        Ok(config)
+    }
+
+    /// The same for a vault, which is not told the nodes' settings: they are not compared with its own.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_for_vault(self) -> Result<Config, ConfigError> {
+        let config = self.filled();
+        check::check_common(&config)?;
+        Ok(config)
+    }
+
+    fn filled(self) -> Config {
+        Config {
             common: self.common.resolve(),
             cluster: self.cluster.resolve(),
             lease: self.lease.resolve(),
             node: self.node.resolve(),
             log: self.log.resolve(),
-        };
-        check::check(&config)?;
-        Ok(config)
+        }
     }
 }
 
@@ -169,6 +183,16 @@ mod tests {
             let sentence = refusal(toml);
             assert!(sentence.contains(way_out), "{toml}: {sentence}");
         }
+    }
+
+    /// A vault that was started with a long lease compared it with a default of the nodes, which `up` had not told it, and refused.
+    #[test]
+    fn a_vault_takes_a_lease_that_only_nodes_must_outwait() {
+        let layer = Layer::from_toml("[lease]\nlease_ms = 6000").expect("good");
+        assert_eq!(layer.clone().resolve_for_vault().expect("no node's matter").lease.lease_ms, 6000);
+        layer.resolve().expect_err("a node has to wait for longer");
+        let layer = Layer::from_toml("[lease]\nlease_ms = 100").expect("good");
+        layer.resolve_for_vault().expect_err("too short for anybody");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::value::{ByteSize, Durability, FlagValue, LogFormat, Password};
+use super::value::{BasePort, ByteSize, Durability, FlagValue, LogFormat, Password};
 
 /// A layer's settings as flags, and those that must not be seen in a list of processes as environment variables.
 #[derive(Debug, Default)]
@@ -98,7 +98,7 @@ settings! {
     /// Where a cluster on one machine listens, and what is fixed when it is made.
     Cluster / ClusterLayer, "Cluster" {
         /// Redis port of node a; node b has the next one, the vault the one after that
-        port: u16 = "6379", "PORT", "TANIST_PORT", shown;
+        port: BasePort = "6379", "PORT", "TANIST_PORT", shown;
         /// IP address on which nodes and vault listen
         bind: IpAddr = "127.0.0.1", "IP", "TANIST_BIND", shown;
         /// Parts of the key space, a power of two; fixed when the data folder is made

@@ -24,7 +24,7 @@ macro_rules! flag_value_by_display {
     )+};
 }
 
-flag_value_by_display!(u16, u32, u64, String, IpAddr, ByteSize, Durability, LogFormat);
+flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, Durability, LogFormat);
 
 impl FlagValue for PathBuf {
     fn flag_value(&self) -> OsString {
@@ -98,6 +98,50 @@ impl<'de> Deserialize<'de> for ByteSize {
             }
         }
         deserializer.deserialize_any(NumberOrWords)
+    }
+}
+
+/// The first of the ports of a cluster on one machine: node a, node b and the vault take three in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasePort(u16);
+
+impl BasePort {
+    const MAX: u16 = u16::MAX - 2;
+
+    /// The port of node a.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0
+    }
+
+    fn new(number: i64) -> Result<BasePort, String> {
+        u16::try_from(number).ok().filter(|port| (1..=Self::MAX).contains(port)).map(BasePort).ok_or_else(|| {
+            format!(
+                "port is {number}, but node b and the vault use the two ports after it: choose one from 1 to {}",
+                Self::MAX
+            )
+        })
+    }
+}
+
+impl FromStr for BasePort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.parse().map_err(|_| format!("'{text}' is no port: choose one from 1 to {}", Self::MAX))?;
+        BasePort::new(number)
+    }
+}
+
+impl fmt::Display for BasePort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for BasePort {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BasePort::new(i64::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
@@ -199,6 +243,15 @@ mod tests {
     fn bytes_are_written_as_they_are_read() {
         for bytes in [0, 1, 1023, 1024, 1 << 20, 3 << 30, (1 << 30) + 1, u64::MAX] {
             assert_eq!(ByteSize(bytes).to_string().parse(), Ok(ByteSize(bytes)));
+        }
+    }
+
+    #[test]
+    fn a_port_leaves_room_for_two_more() {
+        assert_eq!("65533".parse().map(BasePort::get), Ok(65533));
+        for text in ["0", "65534", "70000", "99999999", "-1", "port", ""] {
+            let refused = text.parse::<BasePort>().expect_err(text);
+            assert!(refused.contains("from 1 to 65533"), "{refused}");
         }
     }
 

@@ -2,7 +2,17 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+use tanist::cluster_file::ClusterFile;
+use tanist_replication::transport::principal::Principal;
+use time::OffsetDateTime;
 
 use crate::harness::{Cluster, TANIST};
 use crate::load::connect_primary;
@@ -24,10 +34,16 @@ fn a_wrong_flag_or_value_is_refused() {
     for (arguments, expected) in [
         (&["up", "--prot", "1"][..], "--prot"),
         (&["up", "--port", "99999999"], "99999999"),
+        (&["up", "--port", "70000"], "from 1 to 65533"),
+        (&["status", "notanaddress"], "host:port"),
+        (&["switchover", "host:0"], "host:port"),
         (&["up", "--durability", "sometimes"], "durable"),
         (&["status", "--data", "/nonexistent/folder"], "/nonexistent/folder"),
     ] {
-        refused(&Command::new(TANIST).args(arguments).output().expect("it runs"), expected);
+        let output = Command::new(TANIST).args(arguments).output().expect("it runs");
+        refused(&output, expected);
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}");
+        assert_eq!(output.stderr.iter().filter(|byte| **byte == b'\n').count(), 1, "one sentence: {output:?}");
     }
 }
 
@@ -46,6 +62,9 @@ fn a_port_in_use_is_refused_and_nothing_stays_running() {
     let mut cluster = Cluster::prepared(&[]);
     let taken = TcpListener::bind(("127.0.0.1", cluster.port)).expect("the port was free");
     refused(&run(&cluster), &cluster.port.to_string());
+    assert!(!cluster.data().exists(), "nothing is left behind");
+    refused(&cluster.up_command().args(["--bind", "203.0.113.1"]).output().expect("it ends"), "203.0.113.1");
+    assert!(!cluster.data().exists(), "nothing is left behind");
     drop(taken);
     cluster.up();
 }
@@ -94,19 +113,42 @@ fn a_truncated_certificate_or_cluster_file_is_refused() {
 fn an_expired_certificate_is_refused_with_what_to_do() {
     let mut cluster = Cluster::start();
     assert_eq!(cluster.stop(), Some(0));
-    let file = cluster.data().join("tls").join("vault.pem");
-    let good = fs::read_to_string(&file).expect("the certificate");
-    fs::write(&file, expired_certificate()).expect("written");
-    refused(&run(&cluster), "expired");
-    fs::write(&file, good).expect("healed");
+    let tls = cluster.data().join("tls");
+    let file = Principal::Vault.certificate_file(&tls);
+    let (start, end, later) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1), date_time_ymd(2090, 1, 1));
+    let expired = vault_certificate(&cluster, start..end);
+    fs::write(&file, &expired).expect("written");
+    refused(&run(&cluster), "vault.pem expired");
+    refused(&run(&cluster), "tanist certs renew");
+    // All but the date was as it should be.
+    fs::write(&file, vault_certificate(&cluster, start..later)).expect("written");
+    cluster.up();
+    assert_eq!(cluster.stop(), Some(0));
+    fs::write(&file, &expired).expect("written");
+    let renewed = cluster.tool(&["certs", "renew"]);
+    assert!(renewed.status.success(), "{renewed:?}");
     cluster.up();
 }
 
-/// A certificate whose year is over.
-fn expired_certificate() -> String {
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let mut parameters = rcgen::CertificateParams::new(vec!["vault.test.tanist".to_string()]).expect("a name");
-    parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    parameters.not_after = rcgen::date_time_ymd(2021, 1, 1);
-    parameters.self_signed(&key).expect("a certificate").pem()
+/// A certificate for the vault's own key, signed by the cluster's own authority, that is valid for `time` only.
+fn vault_certificate(cluster: &Cluster, time: Range<OffsetDateTime>) -> String {
+    let tls = cluster.data().join("tls");
+    let key = |file: &Path| KeyPair::from_pem(&fs::read_to_string(file).expect("a key")).expect("sound");
+    let id = ClusterFile::load(&cluster.data().join("cluster.toml")).expect("the cluster's file").cluster;
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name = named(format!("Tanist cluster {id}"));
+    let authority = Issuer::new(authority, key(&tls.join("ca.key")));
+    let mut vault = CertificateParams::new([Principal::Vault.server_name(id.0)]).expect("a name");
+    vault.distinguished_name = named(Principal::Vault.to_string());
+    vault.use_authority_key_identifier_extension = true;
+    vault.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    vault.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    (vault.not_before, vault.not_after) = (time.start, time.end);
+    vault.signed_by(&key(&Principal::Vault.key_file(&tls)), &authority).expect("a certificate").pem()
+}
+
+fn named(name: String) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
 }

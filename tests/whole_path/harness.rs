@@ -26,6 +26,8 @@ pub(crate) struct Cluster {
     pub(crate) port: u16,
     options: Vec<String>,
     up: Option<Child>,
+    /// Process groups whose `up` was killed alone.
+    left: Vec<Pid>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -57,7 +59,7 @@ impl Cluster {
         let turn = ONE_AT_A_TIME.lock();
         let dir = tempfile::Builder::new().prefix("tanist-test-").tempdir().expect("a temporary folder");
         let options = options.iter().map(ToString::to_string).collect();
-        Self { dir: Some(dir), port: free_ports(), options, up: None, _turn: turn }
+        Self { dir: Some(dir), port: free_ports(), options, up: None, left: Vec::new(), _turn: turn }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -71,8 +73,14 @@ impl Cluster {
         command
     }
 
-    /// Starts `tanist up` in a process group of its own and waits for a serving pair.
+    /// Starts `tanist up` and waits for a serving pair.
     pub(crate) fn up(&mut self) {
+        self.begin_up();
+        self.wait_for_pair();
+    }
+
+    /// Starts `tanist up` in a process group of its own.
+    pub(crate) fn begin_up(&mut self) {
         let log = self.data().with_file_name("up.log");
         let log = fs::File::options().create(true).append(true).open(log).expect("the log of `up`");
         let child = self
@@ -84,7 +92,6 @@ impl Cluster {
             .spawn()
             .expect("tanist up starts");
         self.up = Some(child);
-        self.wait_for_pair();
     }
 
     /// What `up` has printed so far.
@@ -162,6 +169,14 @@ impl Cluster {
         }
     }
 
+    /// SIGKILL to `up` alone: its children are left to notice it.
+    pub(crate) fn kill_up(&mut self) {
+        let mut up = self.up.take().expect("`up` is running");
+        self.left.push(Pid::from_child(&up));
+        up.kill().expect("it is ours");
+        up.wait().expect("up is reaped");
+    }
+
     /// SIGTERM to `up`; waits until it and its children have gone. Returns its exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         let mut up = self.up.take()?;
@@ -207,6 +222,9 @@ impl Drop for Cluster {
             let _ = kill_process_group(group, Signal::KILL);
             let _ = up.wait();
         }
+        for group in &self.left {
+            let _ = kill_process_group(*group, Signal::KILL);
+        }
         if std::thread::panicking() {
             let logs = self.logs();
             if let Some(dir) = self.dir.take() {
@@ -242,7 +260,7 @@ pub(crate) fn signal(pid: i32, signal: Signal) {
 }
 
 /// Polls until `condition` gives a value.
-pub(crate) fn wait_until<T>(what: &str, condition: impl Fn() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {

@@ -1,10 +1,14 @@
 //! Everything killed at once, then `up` again: every acknowledged write is there.
 
+use std::net::UdpSocket;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::harness::{Cluster, rounds, words};
+use rustix::process::Signal;
+
+use crate::harness::{Cluster, TANIST, rounds, signal, wait_until, words};
 use crate::load::{Writer, connect_primary};
 
 #[test]
@@ -38,4 +42,37 @@ fn a_clean_stop_and_start_keeps_everything() {
     let told = writer.finish();
     cluster.up();
     told.verify(&mut connect_primary(ports));
+}
+
+/// The children of an `up` that was killed notice it and stop; an `up` that comes before they have gone waits for them.
+#[test]
+fn an_up_right_after_the_kill_of_up_waits_for_its_children() {
+    let mut cluster = Cluster::start();
+    let ports = [cluster.port, cluster.port + 1];
+    for round in 0..rounds(2) {
+        redis::cmd("SET").arg("round").arg(round).exec(&mut connect_primary(ports)).expect("acknowledged");
+        cluster.kill_up();
+        let said_before = cluster.events().len();
+        cluster.begin_up();
+        wait_until("`up` is ready", || cluster.events()[said_before..].contains("ready; use it").then_some(()));
+        let found: usize = redis::cmd("GET").arg("round").query(&mut connect_primary(ports)).expect("a value");
+        assert_eq!(found, round);
+    }
+}
+
+/// It says whom it waits for: here a vault that somebody has started by hand, and stops after a look at that sentence.
+#[test]
+fn an_up_names_the_processes_that_it_waits_for() {
+    let mut cluster = Cluster::start();
+    assert_eq!(cluster.stop(), Some(0));
+    let mut vault = Command::new(TANIST).args(["vault", "--data"]).arg(cluster.data()).spawn().expect("it starts");
+    let address = ("127.0.0.1", cluster.port + 2);
+    wait_until("the vault listens", || UdpSocket::bind(address).is_err().then_some(()));
+    let said_before = cluster.events().len();
+    cluster.begin_up();
+    let says = |words: &str| wait_until(words, || cluster.events()[said_before..].contains(words).then_some(()));
+    says(&format!("vault (process {})", vault.id()));
+    signal(vault.id() as i32, Signal::TERM);
+    assert!(vault.wait().expect("it ends").success());
+    says("ready; use it");
 }

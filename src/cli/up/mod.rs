@@ -50,22 +50,27 @@ pub(super) struct UpArgs {
 
 pub(super) fn run(args: UpArgs) -> Result<(), Failure> {
     let UpArgs { file, common, cluster, lease, node, log } = args;
-    let prepared = prepare::prepare(file.under(Layer { common, cluster, lease, node, log })?)?;
-    let asker = Asker::new(&prepared.folder, prepared.config.node.requirepass.clone())?;
+    let layer = file.under(Layer { common, cluster, lease, node, log })?;
     super::block_on(async move {
-        let shutdown = super::args::shutdown(false)?;
         let narrator = Narrator::start()?;
-        let (made, cluster) = (if prepared.new { "made" } else { "found" }, prepared.cluster.cluster);
-        narrator.say(
-            "tanist",
-            &format!("{made} cluster {cluster} in {} (times are UTC)", prepared.folder.root().display()),
-        );
-        let mut up = Up { asker, narrator: narrator.clone(), shutdown, vault: None, nodes: Vec::new() };
-        let outcome = up.serve(&prepared).await;
-        up.stop().await;
+        let outcome = prepare_and_serve(layer, &narrator).await;
         narrator.finish().await;
         outcome
     })
+}
+
+async fn prepare_and_serve(layer: Layer, narrator: &Narrator) -> Result<(), Failure> {
+    // May wait, and blocks its thread meanwhile: nothing else runs here yet, and a Ctrl-C still ends the process.
+    let prepared = prepare::prepare(layer, |text| narrator.say("tanist", text))?;
+    let asker = Asker::new(&prepared.folder, prepared.config.node.requirepass.clone())?;
+    let shutdown = super::args::shutdown(false)?;
+    let (made, cluster) = (if prepared.new { "made" } else { "found" }, prepared.cluster.cluster);
+    narrator
+        .say("tanist", &format!("{made} cluster {cluster} in {} (times are UTC)", prepared.folder.root().display()));
+    let mut up = Up { asker, narrator: narrator.clone(), shutdown, vault: None, nodes: Vec::new() };
+    let outcome = up.serve(&prepared).await;
+    up.stop().await;
+    outcome
 }
 
 /// A cluster that is running, or on its way.

@@ -9,12 +9,16 @@ use super::child::ChildSpec;
 use crate::cli::args::{CHILD, EVENTS_JSON, own_program};
 use crate::cli::certs;
 use crate::cluster_file::{ClusterFile, DataFolder, FolderLock};
-use crate::config::{Config, ForChild, Layer};
+use crate::config::{BasePort, Config, ForChild, Layer};
 use crate::exit::Failure;
 
-/// Children of an `up` that was killed stop at once, but not instantly: so long their ports may still be taken.
-const PORTS_WAIT: Duration = Duration::from_secs(3);
-const PORTS_RETRY: Duration = Duration::from_millis(50);
+/// The lock of a running `up`.
+const LOCK: &str = "lock";
+/// Children of an `up` that was killed notice it at once; a primary whose vault goes first needs some seconds to give up.
+const LEFTOVERS_WAIT: Duration = Duration::from_secs(15);
+/// A process that ends lets go of its lock and of its ports, in no certain order.
+const PORTS_WAIT: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(50);
 
 /// A cluster that is ready to be started.
 #[derive(Debug)]
@@ -30,29 +34,45 @@ pub(super) struct Prepared {
     _lock: FolderLock,
 }
 
-/// Makes the cluster if there is none, and checks everything that can be checked without starting it.
-pub(super) fn prepare(layer: Layer) -> Result<Prepared, Failure> {
+/// Makes the cluster if there is none, and checks everything that can be checked without starting it. `say` is told what takes
+/// its time. A refusal leaves no new folder behind.
+pub(super) fn prepare(layer: Layer, say: impl Fn(&str)) -> Result<Prepared, Failure> {
     let config = layer.clone().resolve()?;
     let root = std::path::absolute(&config.common.data)
         .map_err(|e| Failure::Config(format!("{} is no path of a data folder: {e}", config.common.data.display())))?;
     let folder = DataFolder::new(&root);
-    folder.create()?;
-    let lock = folder.lock("lock", Duration::ZERO)?;
+    let made = folder.create()?;
+    let lock = folder.lock(LOCK, Duration::ZERO)?;
+    let prepared = prepare_locked(&layer, config, &folder, lock, say);
+    if prepared.is_err() {
+        folder.take_back(&made, LOCK);
+    }
+    prepared
+}
+
+fn prepare_locked(
+    layer: &Layer,
+    config: Config,
+    folder: &DataFolder,
+    lock: FolderLock,
+    say: impl Fn(&str),
+) -> Result<Prepared, Failure> {
     let new = folder.is_unborn()?;
     let cluster = if new {
-        ClusterFile::new(config.cluster.bind, config.cluster.port, config.cluster.shards)
+        ClusterFile::new(config.cluster.bind, config.cluster.port.get(), config.cluster.shards)
     } else {
-        existing(&folder, &layer)?
+        existing(folder, layer)?
     };
+    leftovers_have_gone(folder, &cluster, say)?;
     ports_are_free(&cluster)?;
-    certs::ensure(&folder, &cluster, new)?;
+    certs::ensure(folder, &cluster, new)?;
     std::fs::create_dir_all(folder.logs())
         .map_err(|e| Failure::Config(format!("cannot make {}: {e}", folder.logs().display())))?;
     cluster.save(&folder.cluster_toml())?;
-    let vault = vault_spec(&layer, &folder)?;
-    let nodes = cluster.nodes.keys().map(|name| Ok((name.clone(), node_spec(&layer, &folder, name)?)));
+    let vault = vault_spec(layer, folder)?;
+    let nodes = cluster.nodes.keys().map(|name| Ok((name.clone(), node_spec(layer, folder, name)?)));
     let nodes = nodes.collect::<Result<_, Failure>>()?;
-    Ok(Prepared { config, folder, cluster, new, vault, nodes, _lock: lock })
+    Ok(Prepared { config, folder: folder.clone(), cluster, new, vault, nodes, _lock: lock })
 }
 
 /// The cluster of the folder, moved to other ports if that was asked for.
@@ -70,12 +90,45 @@ fn existing(folder: &DataFolder, layer: &Layer) -> Result<ClusterFile, Failure> 
     if (layer.cluster.port, layer.cluster.bind) != (None, None) {
         let now = cluster.nodes.values().next().map(|node| node.resp);
         let bind = layer.cluster.bind.or(now.map(|at| at.ip()));
-        let port = layer.cluster.port.or(now.map(|at| at.port()));
+        let port = layer.cluster.port.map(BasePort::get).or(now.map(|at| at.port()));
         if let (Some(bind), Some(port)) = (bind, port) {
             cluster.listen_on(bind, port);
         }
     }
     Ok(cluster)
+}
+
+/// Waits for processes of this folder that have outlived their `up`: they hold its ports, and stop by themselves.
+fn leftovers_have_gone(folder: &DataFolder, cluster: &ClusterFile, say: impl Fn(&str)) -> Result<(), Failure> {
+    let mut left = leftovers(folder, cluster);
+    if left.is_empty() {
+        return Ok(());
+    }
+    say(&format!("processes of an earlier start are still stopping, waiting for them: {}", left.join(", ")));
+    let mut waited = Duration::ZERO;
+    while waited < LEFTOVERS_WAIT {
+        pause();
+        waited += RETRY;
+        left = leftovers(folder, cluster);
+        if left.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Failure::Config(format!(
+        "processes of this data folder are still running and do not stop: {}; stop them first, or choose another folder with \
+         --data",
+        left.join(", ")
+    )))
+}
+
+/// Who holds a lock of the folder, with its process id.
+fn leftovers(folder: &DataFolder, cluster: &ClusterFile) -> Vec<String> {
+    let node = |name: &String| {
+        let supervisor = (format!("supervisor of node {name}"), format!("node-{name}.lock"));
+        [supervisor, (format!("node {name}"), format!("node-{name}.database.lock"))]
+    };
+    let locks = cluster.nodes.keys().flat_map(node).chain([("vault".into(), "vault.lock".into())]);
+    locks.filter_map(|(who, lock)| folder.holder(&lock).map(|pid| format!("{who} (process {pid})"))).collect()
 }
 
 fn ports_are_free(cluster: &ClusterFile) -> Result<(), Failure> {
@@ -95,7 +148,7 @@ fn ports_are_free(cluster: &ClusterFile) -> Result<(), Failure> {
                 )));
             }
             pause();
-            waited += PORTS_RETRY;
+            waited += RETRY;
         }
     }
     Ok(())
@@ -107,7 +160,7 @@ fn try_port(at: SocketAddr, kind: &str) -> io::Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "start-up, before any arbiter exists")]
 fn pause() {
-    std::thread::sleep(PORTS_RETRY);
+    std::thread::sleep(RETRY);
 }
 
 fn vault_spec(layer: &Layer, folder: &DataFolder) -> Result<ChildSpec, Failure> {
@@ -146,22 +199,62 @@ fn spec(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
     use super::*;
 
-    fn layer(data: &std::path::Path, port: u16) -> Layer {
+    fn layer(data: &Path, port: u16) -> Layer {
         let mut layer = Layer::default();
         layer.common.data = Some(data.to_owned());
-        layer.cluster.port = Some(port);
+        layer.cluster.port = Some(port.to_string().parse().expect("a port with two more after it"));
         layer
     }
 
-    #[test]
-    fn a_port_in_use_is_named_and_no_cluster_is_made() {
-        let dir = tempfile::tempdir().expect("temporary folder");
+    fn taken() -> (UdpSocket, u16) {
         let taken = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
         let port = taken.local_addr().expect("bound").port();
-        let failure = prepare(layer(dir.path(), port)).expect_err("the port is taken");
+        (taken, port)
+    }
+
+    #[test]
+    fn a_port_in_use_is_named_and_nothing_is_left_behind() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let (_taken, port) = taken();
+        let data = dir.path().join("deep").join("data");
+        let failure = prepare(layer(&data, port), |_| {}).expect_err("the port is taken");
         assert!(failure.to_string().contains(&format!("port {port} (UDP)")), "{failure}");
+        assert!(!dir.path().join("deep").exists());
+
+        prepare(layer(dir.path(), port), |_| {}).expect_err("still taken");
+        assert!(dir.path().exists(), "a folder that was there stays");
         assert!(!dir.path().join("cluster.toml").exists());
+    }
+
+    #[test]
+    fn an_address_of_another_machine_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let mut layer = layer(&dir.path().join("data"), 7000);
+        // Of the block for documentation: no machine has it.
+        layer.cluster.bind = Some([203, 0, 113, 1].into());
+        let failure = prepare(layer, |_| {}).expect_err("not an address of this machine");
+        assert!(failure.to_string().contains("cannot listen on 203.0.113.1:7000"), "{failure}");
+        assert!(!dir.path().join("data").exists());
+    }
+
+    #[test]
+    fn a_process_that_has_outlived_its_parent_is_named_and_waited_for() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let folder = DataFolder::new(dir.path());
+        let cluster = ClusterFile::new([127, 0, 0, 1].into(), 7000, 16);
+        leftovers_have_gone(&folder, &cluster, |text| panic!("nobody is left, but: {text}")).expect("nobody");
+        let left = Cell::new(Some(folder.lock("node-b.database.lock", Duration::ZERO).expect("free")));
+        let named = format!("node b (process {})", std::process::id());
+        leftovers_have_gone(&folder, &cluster, |text| {
+            assert!(text.contains(&named), "{text}");
+            drop(left.take());
+        })
+        .expect("it has gone");
+        assert!(left.take().is_none(), "it was told");
     }
 }
