@@ -18,6 +18,7 @@ mod images;
 mod kill;
 mod large_values;
 mod load;
+mod relaxed;
 mod restart;
 mod switchover;
 mod vault_away;
