@@ -1,7 +1,7 @@
 //! Everything killed at once, then `up` again: every acknowledged write is there.
 
 use std::net::UdpSocket;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
@@ -65,7 +65,13 @@ fn an_up_right_after_the_kill_of_up_waits_for_its_children() {
 fn an_up_names_the_processes_that_it_waits_for() {
     let mut cluster = Cluster::start();
     assert_eq!(cluster.stop(), Some(0));
-    let mut vault = Command::new(TANIST).args(["vault", "--data"]).arg(cluster.data()).spawn().expect("it starts");
+    let mut vault = Command::new(TANIST)
+        .args(["vault", "--data"])
+        .arg(cluster.data())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
     let address = ("127.0.0.1", cluster.port + 2);
     wait_until("the vault listens", || UdpSocket::bind(address).is_err().then_some(()));
     let said_before = cluster.events().len();
