@@ -9,7 +9,7 @@ use super::child::ChildSpec;
 use crate::cli::args::{CHILD, EVENTS_JSON, own_program};
 use crate::cli::certs;
 use crate::cluster_file::{ClusterFile, DataFolder, FolderLock};
-use crate::config::{BasePort, Config, ForChild, Layer};
+use crate::config::{BasePort, Config, ForChild, Layer, NodeLayer};
 use crate::exit::Failure;
 
 /// The lock of a running `up`.
@@ -70,7 +70,8 @@ fn prepare_locked(
         .map_err(|e| Failure::Config(format!("cannot make {}: {e}", folder.logs().display())))?;
     cluster.save(&folder.cluster_toml())?;
     let vault = vault_spec(layer, folder)?;
-    let nodes = cluster.nodes.keys().map(|name| Ok((name.clone(), node_spec(layer, folder, name)?)));
+    let threads = threads(layer, cluster.nodes.len());
+    let nodes = cluster.nodes.keys().map(|name| Ok((name.clone(), node_spec(layer, folder, name, threads)?)));
     let nodes = nodes.collect::<Result<_, Failure>>()?;
     Ok(Prepared { config, folder: folder.clone(), cluster, new, vault, nodes, _lock: lock })
 }
@@ -169,10 +170,21 @@ fn vault_spec(layer: &Layer, folder: &DataFolder) -> Result<ChildSpec, Failure> 
     spec(layer, folder, "vault", "vault", &["vault"], child)
 }
 
-fn node_spec(layer: &Layer, folder: &DataFolder, name: &str) -> Result<ChildSpec, Failure> {
+/// Threads of each of `nodes` nodes on this machine: more than there are processors for would only take turns.
+fn threads(layer: &Layer, nodes: usize) -> u16 {
+    match layer.node.threads {
+        None | Some(0) => {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            u16::try_from((processors / nodes).max(1)).unwrap_or(u16::MAX)
+        }
+        Some(threads) => threads,
+    }
+}
+
+fn node_spec(layer: &Layer, folder: &DataFolder, name: &str, threads: u16) -> Result<ChildSpec, Failure> {
     let mut child = ForChild::default();
     layer.lease.for_child(&mut child);
-    layer.node.for_child(&mut child);
+    NodeLayer { threads: Some(threads), ..layer.node.clone() }.for_child(&mut child);
     spec(layer, folder, &format!("node {name}"), &format!("node-{name}"), &["node", "--name", name], child)
 }
 
