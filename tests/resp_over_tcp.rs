@@ -35,12 +35,14 @@ fn a_node(maxclients: u32) -> Arc<NodeContext> {
     let engine = Arc::new(Engine::new(EngineOptions::default()));
     context.install_engine(Arc::clone(&engine));
     let vault = (Arc::clone(&serving), Arc::downgrade(&engine));
-    engine.redo().on_append(Box::new(move || {
+    let ship = move || {
         let Some(engine) = vault.1.upgrade() else { return };
         while let Some(batch) = engine.redo().take(1 << 20) {
             vault.0.advance_durable(tanist_db_core::ids::Lsn(batch.first_lsn + batch.ends.len() as u64 - 1));
         }
-    }));
+    };
+    serving.on_demand(Box::new(ship.clone()));
+    engine.redo().on_append(Box::new(ship));
     let epoch = Epoch(1);
     engine.begin_epoch(epoch);
     let until = Monotonic(u64::MAX);
