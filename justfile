@@ -58,16 +58,16 @@ bench-all how: bench-build
         short="--turns 1 --seconds 1 --warm-up 0.3 --results target/bench/quick"
         $bench throughput $short --keys 100000 --value-bytes 100
         $bench durable $short --keys 10000
-        $bench image $short --gigabytes 0.1 --seconds 8
+        $bench image $short --gigabytes 0.1 --interval 40
         $bench load-image $short --gigabytes 0.1
-        $bench memory $short --keys 100000
+        $bench memory $short --keys 100000 --churn 200000
         $bench connections $short --idle 1000 --active 100
         $bench micro $short --keys 100000
         $bench summary $short
     else
-        $bench throughput --book docs
+        $bench throughput --keys 1000000,10000000 --book docs
         $bench durable --book docs
-        $bench image --gigabytes 1 --book docs
+        $bench image --gigabytes 1,5 --book docs
         $bench load-image --gigabytes 1,5 --book docs
         $bench memory --keys 1000000,10000000 --book docs
         $bench connections --book docs

@@ -24,6 +24,11 @@ pub(crate) fn describe(tanist: &Path) -> serde_json::Value {
     })
 }
 
+/// Whether so many bytes leave room for all else on this machine.
+pub(crate) fn has_room_for(bytes: u64) -> bool {
+    bytes < rustix::system::sysinfo().totalram as u64 / 10 * 7
+}
+
 /// The same as a line of the book.
 pub(crate) fn sentence(machine: &serde_json::Value) -> String {
     let text = |name: &str| machine[name].as_str().unwrap_or_default().to_owned();

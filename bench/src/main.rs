@@ -35,8 +35,8 @@ pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 #[derive(Parser)]
 #[command(about)]
 pub(crate) struct Arguments {
-    /// The `tanist` program to measure
-    #[arg(long, default_value = "target/release/tanist", global = true)]
+    /// The `tanist` program to measure [default: the one beside this program]
+    #[arg(long, default_value_os_t = beside_this(), hide_default_value = true, global = true)]
     tanist: PathBuf,
     /// Turns for each server; the median of each figure is shown
     #[arg(long, default_value_t = 5, global = true)]
@@ -64,6 +64,12 @@ pub(crate) struct Arguments {
 enum What {
     Throughput(run::throughput::Options),
     Durable(run::durable::Options),
+    Image(run::image::Options),
+    LoadImage(run::load_image::Options),
+    Memory(run::memory::Options),
+    Connections(run::connections::Options),
+    Micro(run::micro::Options),
+    Summary(run::summary::Options),
 }
 
 impl Arguments {
@@ -98,8 +104,19 @@ fn measure(mut arguments: Arguments) -> Fallible<()> {
     let report = match &arguments.what {
         What::Throughput(options) => run::throughput::run(&arguments, options)?,
         What::Durable(options) => run::durable::run(&arguments, options)?,
+        What::Image(options) => run::image::run(&arguments, options)?,
+        What::LoadImage(options) => run::load_image::run(&arguments, options)?,
+        What::Memory(options) => run::memory::run(&arguments, options)?,
+        What::Connections(options) => run::connections::run(&arguments, options)?,
+        What::Summary(options) => return run::summary::run(&arguments, options),
+        What::Micro(options) => run::micro::run(&arguments, options)?,
     };
     report.publish(&arguments)
+}
+
+/// Where Cargo puts the database.
+fn beside_this() -> PathBuf {
+    std::env::current_exe().unwrap_or_default().with_file_name("tanist")
 }
 
 fn complain(sentence: &str) {

@@ -40,7 +40,7 @@ impl Bars {
             legend.push((name, INK));
         }
         let mut canvas = Canvas::new(&self.title, &legend);
-        let frame = canvas.frame(230.0, &self.y, top);
+        let frame = canvas.frame(230.0, &self.y, ticks(top), false);
         let slot = (WIDTH - LEFT - RIGHT) / self.groups.len().max(1) as f64;
         let bar = (slot * 0.8 / self.series.len().max(1) as f64).min(46.0);
         for (g, label) in self.groups.iter().enumerate() {
@@ -66,6 +66,8 @@ impl Bars {
 pub(crate) struct Panel {
     /// What the height means, with its unit.
     pub(crate) y: String,
+    /// Steps of the height are factors of ten; what is not above zero is left out.
+    pub(crate) logarithmic: bool,
     /// A name, and points of time and value.
     pub(crate) series: Vec<(String, Vec<(f64, f64)>)>,
 }
@@ -95,15 +97,18 @@ impl Lines {
         let x = |time: f64| LEFT + (WIDTH - LEFT - RIGHT) * (time / end).clamp(0.0, 1.0);
         let mut bottom = 0.0;
         for panel in &self.panels {
-            let top = panel.series.iter().flat_map(|(_, points)| points).map(|point| point.1).fold(0.0, f64::max);
-            let frame = canvas.frame(170.0, &panel.y, top);
+            let values = || panel.series.iter().flat_map(|(_, points)| points).map(|point| point.1);
+            let top = values().fold(0.0, f64::max);
+            let scale = if panel.logarithmic { decades(values(), top) } else { ticks(top) };
+            let frame = canvas.frame(170.0, &panel.y, scale, panel.logarithmic);
             for (from, to, series) in &self.marked {
                 // A strip at the foot for each series, so that stretches of two servers do not cover each other.
                 let y = frame.bottom - 7.0 * (*series as f64 + 1.0);
                 canvas.veil(x(*from), y, x(*to) - x(*from), 6.0, COLOURS[series % COLOURS.len()]);
             }
             for (number, (_, points)) in panel.series.iter().enumerate() {
-                let points: Vec<(f64, f64)> = points.iter().map(|(time, value)| (x(*time), frame.y(*value))).collect();
+                let points = points.iter().filter(|point| !panel.logarithmic || point.1 > 0.0);
+                let points: Vec<(f64, f64)> = points.map(|(time, value)| (x(*time), frame.y(*value))).collect();
                 canvas.path(&points, COLOURS[number % COLOURS.len()], "");
             }
             bottom = frame.bottom;
@@ -121,12 +126,19 @@ impl Lines {
 struct Frame {
     top: f64,
     bottom: f64,
-    full: f64,
+    least: f64,
+    most: f64,
+    logarithmic: bool,
 }
 
 impl Frame {
     fn y(&self, value: f64) -> f64 {
-        self.bottom - (self.bottom - self.top) * (value / self.full).clamp(0.0, 1.0)
+        let share = if self.logarithmic {
+            (value / self.least).log10() / (self.most / self.least).log10()
+        } else {
+            (value - self.least) / (self.most - self.least)
+        };
+        self.bottom - (self.bottom - self.top) * share.clamp(0.0, 1.0)
     }
 }
 
@@ -164,10 +176,11 @@ impl Canvas {
     }
 
     /// Grid and axis of a diagram of this height.
-    fn frame(&mut self, height: f64, y: &str, top: f64) -> Frame {
-        let full = ticks(top).last().copied().unwrap_or(1.0);
-        let frame = Frame { top: self.at, bottom: self.at + height, full };
-        for tick in ticks(top) {
+    fn frame(&mut self, height: f64, y: &str, scale: Vec<f64>, logarithmic: bool) -> Frame {
+        let least = scale.first().copied().unwrap_or(0.0);
+        let most = scale.last().copied().unwrap_or(1.0);
+        let frame = Frame { top: self.at, bottom: self.at + height, least, most, logarithmic };
+        for tick in scale {
             let at = frame.y(tick);
             self.path(&[(LEFT, at), (WIDTH - RIGHT, at)], FAINT, "");
             self.text(LEFT - 8.0, at + 4.0, "end", &label(tick));
@@ -228,6 +241,16 @@ fn ticks(top: f64) -> Vec<f64> {
     let step = step.unwrap_or(power);
     let count = (top / step - 1e-9).ceil() as usize;
     (0..=count).map(|i| i as f64 * step).collect()
+}
+
+/// Powers of ten around these values.
+fn decades(values: impl Iterator<Item = f64>, top: f64) -> Vec<f64> {
+    let least = values.filter(|value| *value > 0.0).fold(top, f64::min);
+    if least <= 0.0 {
+        return vec![1.0, 10.0];
+    }
+    let (first, last) = (least.log10().floor() as i32, top.log10().ceil() as i32);
+    (first..=last.max(first + 1)).map(|power| 10f64.powi(power)).collect()
 }
 
 fn label(value: f64) -> String {

@@ -54,7 +54,7 @@ impl Report {
         let folder = book.join("benchmarks");
         fs::create_dir_all(&folder)?;
         for (file, words, svg) in &self.plots {
-            fs::write(folder.join(file).with_extension("svg"), svg)?;
+            fs::write(folder.join(format!("{file}.svg")), svg)?;
             part += &format!("\n![{words}](benchmarks/{file}.svg)\n");
         }
         replace_part(book, self.name, &part)
@@ -76,11 +76,19 @@ fn with_part(text: &str, name: &str, part: &str) -> Option<String> {
     Some(format!("{}\n{}\n\n{}", &text[..start], part.trim(), &text[end..]))
 }
 
-/// The command that makes this, as a reader types it.
+/// The command that makes this, as a reader types it: where programs and data are is this machine's affair.
 fn command() -> String {
-    let words = std::env::args().skip(1);
-    let words: Vec<String> = words.filter(|word| !word.starts_with("--tanist")).collect();
-    format!("just bench-one {}", words.join(" "))
+    const PLACES: [&str; 3] = ["--tanist", "--results", "--data"];
+    let mut command = "just bench-one".to_owned();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match PLACES.iter().find(|place| word.starts_with(**place)) {
+            Some(place) if word == *place => _ = words.next(),
+            Some(_) => {}
+            None => command += &format!(" {word}"),
+        }
+    }
+    command
 }
 
 #[cfg(test)]

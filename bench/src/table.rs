@@ -20,10 +20,8 @@ impl Table {
         let columns = 0..self.rows[0].len();
         let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
         let widths: Vec<usize> = columns.clone().map(width).collect();
-        let is_figure = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '<');
-        let right: Vec<bool> = columns
-            .map(|column| self.rows[1..].iter().all(|row| row[column].is_empty() || is_figure(&row[column])))
-            .collect();
+        let is_figure = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || " .-%()".contains(c));
+        let right: Vec<bool> = columns.map(|column| self.rows[1..].iter().all(|row| is_figure(&row[column]))).collect();
         let mut text = String::new();
         for (number, row) in self.rows.iter().enumerate() {
             let cells = row.iter().zip(&widths).zip(&right);

@@ -1,6 +1,8 @@
 //! Measures the engine's heart against a hash map behind the same kind of lock.
 //!
-//! `cargo run --release -p tanist-db-core --example micro [keys, default 1000000]`
+//! `cargo run --release -p tanist-db-core --example micro [--json] [keys, default 1000000]`
+//!
+//! With `--json` each figure is an object on a line of its own: `{"who", "what", "value", "unit", "note"}`.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a measuring program prints and reads the clock")]
 
@@ -19,6 +21,18 @@ use tanist_db_core::keyspace::{KeyHasher, Keyspace};
 const SHARDS: u16 = 16;
 const SEED: u64 = 1;
 const VALUE_BYTES: usize = 100;
+
+/// One figure, for people or for programs.
+fn say(who: &str, what: &str, value: f64, unit: &str, note: &str) {
+    if std::env::args().any(|arg| arg == "--json") {
+        // What was too short to measure divides to infinity, which JSON does not know.
+        let value = if value.is_finite() { value.to_string() } else { "null".to_owned() };
+        println!(r#"{{"who":"{who}","what":"{what}","value":{value},"unit":"{unit}","note":"{note}"}}"#);
+    } else {
+        let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
+        println!("{who:8} {what:14} {value:11.2} {unit}{note}");
+    }
+}
 
 type Shards = Vec<Mutex<Keyspace>>;
 type Maps = Vec<Mutex<HashMap<Box<[u8]>, Box<[u8]>, Seeded>>>;
@@ -138,12 +152,12 @@ fn ours(keys: u64) {
         let key = hasher.key(&name);
         shard(&shards, &key).lock().set(&key, &[number as u8; VALUE_BYTES], None).expect("no bound");
     }
-    println!("tanist   load          {:7.1} ns", per(start.elapsed(), keys));
+    say("tanist", "load", per(start.elapsed(), keys), "ns", "");
     let bytes: u64 = shards.iter().map(|shard| shard.lock().memory_bytes()).sum();
-    println!("tanist   bytes per key {:7.1}", bytes as f64 / keys as f64);
+    say("tanist", "bytes per key", bytes as f64 / keys as f64, "bytes", "");
     for round in 0..3 {
-        println!("tanist   get           {:7.1} ns (round {round})", get_all(&shards, keys, 2_000_000));
-        println!("tanist   set           {:7.1} ns (round {round})", set_all(&shards, keys, 2_000_000));
+        say("tanist", "get", get_all(&shards, keys, 2_000_000), "ns", &format!("round {round}"));
+        say("tanist", "set", set_all(&shards, keys, 2_000_000), "ns", &format!("round {round}"));
     }
     let mut pauses = Vec::new();
     for _ in 0..20 {
@@ -154,22 +168,19 @@ fn ours(keys: u64) {
     }
     pauses.sort();
     let gib = bytes as f64 / f64::from(1 << 30);
-    println!(
-        "tanist   freeze pause  {:7.1} us median, {:.1} us max, at {gib:.2} GiB",
-        pauses[10].as_nanos() as f64 / 1e3,
-        pauses[19].as_nanos() as f64 / 1e3
-    );
+    say("tanist", "freeze, median", pauses[10].as_nanos() as f64 / 1e3, "us", &format!("at {gib:.2} GiB"));
+    say("tanist", "freeze, max", pauses[19].as_nanos() as f64 / 1e3, "us", "of 20");
     let (version, _) = freeze(&shards);
-    println!("tanist   set, frozen   {:7.1} ns (first 100,000 after a freeze)", set_all(&shards, keys, 100_000));
-    println!("tanist   set, frozen   {:7.1} ns (next 1,000,000)", set_all(&shards, keys, 1_000_000));
-    println!("tanist   get, frozen   {:7.1} ns", get_all(&shards, keys, 1_000_000));
+    say("tanist", "set, frozen", set_all(&shards, keys, 100_000), "ns", "first 100,000 after a freeze");
+    say("tanist", "set, then", set_all(&shards, keys, 1_000_000), "ns", "next 1,000,000");
+    say("tanist", "get, frozen", get_all(&shards, keys, 1_000_000), "ns", "");
     let copied: u64 = shards.iter().map(|shard| shard.lock().stats().pages_copied).sum();
-    println!("tanist   pages copied  {copied}");
+    say("tanist", "pages copied", copied as f64, "pages", "");
     drop(version);
     let (version, _) = freeze(&shards);
     let start = Cpu::now();
     let hash = version.content_hash();
-    println!("tanist   content hash  {:7.2} GiB/s ({hash:032x})", gib / start.elapsed().as_secs_f64());
+    say("tanist", "content hash", gib / start.elapsed().as_secs_f64(), "GiB/s", &format!("{hash:032x}"));
     image(version, gib, &pool);
     expiries(&shards, keys);
 }
@@ -178,22 +189,26 @@ fn image(version: FrozenVersion, gib: f64, pool: &Arc<PagePool>) {
     let mut restore = ImageRestore::new(Arc::clone(pool));
     let (mut walking, mut feeding) = (Duration::ZERO, Duration::ZERO);
     let mut walk = version.into_chunks();
-    let mut chunk = Vec::new();
-    loop {
+    // Many at a time: the kernel counts a thread's time in steps of milliseconds.
+    let mut chunks: Vec<Vec<u8>> = vec![Vec::new(); 256];
+    let mut more = true;
+    while more {
         let start = Cpu::now();
-        if !walk.next_chunk(&mut chunk) {
-            break;
-        }
+        let filled = chunks.iter_mut().map(|chunk| walk.next_chunk(chunk)).take_while(|more| *more).count();
         walking += start.elapsed();
+        more = filled == chunks.len();
         let start = Cpu::now();
-        restore.feed(&chunk).expect("an own image");
+        for chunk in &chunks[..filled] {
+            restore.feed(chunk).expect("an own image");
+        }
         feeding += start.elapsed();
     }
     let start = Cpu::now();
     let restored = restore.finish().expect("an own image");
-    println!("image    walk          {:7.2} GiB/s", gib / walking.as_secs_f64());
-    println!("image    feed          {:7.2} GiB/s", gib / feeding.as_secs_f64());
-    println!("image    verify        {:7.2} GiB/s", gib / start.elapsed().as_secs_f64());
+    say("image", "bytes", gib * f64::from(1 << 30), "bytes", "");
+    say("image", "walk", gib / walking.as_secs_f64(), "GiB/s", "");
+    say("image", "feed", gib / feeding.as_secs_f64(), "GiB/s", "");
+    say("image", "verify", gib / start.elapsed().as_secs_f64(), "GiB/s", "");
     drop(restored);
 }
 
@@ -206,7 +221,7 @@ fn expiries(shards: &Shards, keys: u64) {
         let expire = Some(UnixMillis(number.wrapping_mul(0x9e37_79b9) % 1_000_000));
         shard(shards, &key).lock().set_expire(&key, expire).expect("no bound");
     }
-    println!("tanist   set_expire    {:7.1} ns", per(start.elapsed(), 500_000));
+    say("tanist", "set_expire", per(start.elapsed(), 500_000), "ns", "");
 }
 
 fn maps(keys: u64) {
@@ -219,7 +234,7 @@ fn maps(keys: u64) {
         let value = [number as u8; VALUE_BYTES];
         maps[key.shard(SHARDS).0 as usize].lock().insert(name.into(), value.into());
     }
-    println!("hash map load          {:7.1} ns", per(start.elapsed(), keys));
+    say("hash map", "load", per(start.elapsed(), keys), "ns", "");
     for round in 0..3 {
         let start = Cpu::now();
         let mut sum = 0;
@@ -229,7 +244,7 @@ fn maps(keys: u64) {
             sum += maps[key.shard(SHARDS).0 as usize].lock().get(&name[..]).map_or(0, |value| u64::from(value[99]));
         }
         black_box(sum);
-        println!("hash map get           {:7.1} ns (round {round})", per(start.elapsed(), 2_000_000));
+        say("hash map", "get", per(start.elapsed(), 2_000_000), "ns", &format!("round {round}"));
         let start = Cpu::now();
         for number in numbers(keys, 2_000_000) {
             let name = name(number);
@@ -237,12 +252,12 @@ fn maps(keys: u64) {
             let value = [number as u8; VALUE_BYTES];
             maps[key.shard(SHARDS).0 as usize].lock().insert(name.into(), value.into());
         }
-        println!("hash map set           {:7.1} ns (round {round})", per(start.elapsed(), 2_000_000));
+        say("hash map", "set", per(start.elapsed(), 2_000_000), "ns", &format!("round {round}"));
     }
 }
 
 fn main() {
-    let keys = std::env::args().nth(1).and_then(|keys| keys.parse().ok()).unwrap_or(1_000_000);
+    let keys = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
     ours(keys);
     maps(keys);
 }

@@ -20,7 +20,7 @@ mod requests;
 pub(crate) use clock::{Clock, pause};
 pub(crate) use drive::{Mark, Prepared, Timing};
 pub(crate) use fill::{fill, send_all};
-pub(crate) use outcome::{Outcome, Slice, Tally};
+pub(crate) use outcome::{Outcome, SLICE_MICROS, Tally};
 pub(crate) use requests::{Kind, key, push_command};
 
 /// When a connection sends its next batch.

@@ -39,16 +39,13 @@ impl Tally {
     }
 }
 
-/// One slice of the time series.
-pub(crate) type Slice = Tally;
-
 /// What a group of connections did while it was measured.
 #[derive(Clone)]
 pub(crate) struct Outcome {
     pub(crate) seconds: f64,
     pub(crate) all: Tally,
     /// Slices of 100 ms since the measurement began; empty if none were asked for.
-    pub(crate) slices: Vec<Slice>,
+    pub(crate) slices: Vec<Tally>,
     with_slices: bool,
 }
 

@@ -1,5 +1,12 @@
 //! The subcommands, a file each, and how servers take turns.
 
+pub(crate) mod connections;
 pub(crate) mod durable;
+pub(crate) mod image;
+pub(crate) mod load_image;
+pub(crate) mod memory;
+pub(crate) mod micro;
+pub(crate) mod summary;
 pub(crate) mod throughput;
 mod turns;
+mod watch;

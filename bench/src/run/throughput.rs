@@ -8,14 +8,14 @@ use crate::plot::Bars;
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;
-use crate::{Arguments, Fallible};
+use crate::{Arguments, Fallible, machine};
 
 /// Throughput, latency and processor time of SET, GET, INCR, MSET and a mix, at pipelines 1, 16 and 64
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Different keys
-    #[arg(long, default_value_t = 1_000_000)]
-    pub(crate) keys: u64,
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000_000])]
+    pub(crate) keys: Vec<u64>,
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
     pub(crate) value_bytes: Vec<usize>,
     #[arg(long, default_value_t = 50)]
@@ -29,46 +29,65 @@ pub(crate) struct Options {
     pub(crate) systems: Vec<System>,
 }
 
-const HEADING: [&str; 13] = [
-    "command", "value", "pipeline", "server", "k/s", "ratio", "cpu s/M", "ratio", "cpu all", "ratio", "p50 us",
+const HEADING: [&str; 14] = [
+    "command", "value", "keys", "pipeline", "server", "k/s", "ratio", "cpu s/M", "ratio", "cpu all", "ratio", "p50 us",
     "p99 us", "p99.9 us",
 ];
 
 pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> {
     let mut report = Report::new("throughput", &HEADING);
-    for value_bytes in &options.value_bytes {
-        let servers = Server::start_all(&arguments.programs(), &options.systems)?;
-        for server in &servers {
-            fill(server.port, 0, options.keys, *value_bytes)?;
-            if options.commands.contains(&Kind::Incr) {
-                let zero = |out: &mut Vec<u8>, number| push_command(out, &[b"SET", &key(b'n', number), b"0"]);
-                send_all(server.port, 0..options.keys, zero)?;
+    for keys in &options.keys {
+        for value_bytes in &options.value_bytes {
+            let systems = options.systems.iter().filter(|system| system.is_there());
+            let bytes = systems.map(|system| system.memory_bytes(*keys, *value_bytes as u64)).sum();
+            if machine::has_room_for(bytes) {
+                with_data(arguments, options, *keys, *value_bytes, &mut report)?;
+            } else {
+                report.notes.push(format!("{keys} keys of {value_bytes} B: more memory than this machine has."));
             }
         }
-        let mut plot = Plots::new(&servers, options.keys, *value_bytes);
-        for kind in &options.commands {
-            // The value does not matter to INCR.
-            if *kind == Kind::Incr && *value_bytes != options.value_bytes[0] {
-                continue;
-            }
-            for pipeline in &options.pipelines {
-                let group = Group {
-                    kind: *kind,
-                    connections: options.connections,
-                    pipeline: *pipeline,
-                    keys: options.keys,
-                    value_bytes: *value_bytes,
-                    pace: Pace::Closed,
-                };
-                let figures = take_turns(arguments, &servers, &Prepared::new(&[group.clone()]))?;
-                let figures: Vec<Figures> = figures.iter().map(|groups| groups[0]).collect();
-                add(&mut report, &servers, &group, &figures);
-                plot.add(&group, &figures);
-            }
-        }
-        plot.finish(&mut report, *value_bytes);
     }
     Ok(report)
+}
+
+/// All loads over one set of data.
+fn with_data(
+    arguments: &Arguments,
+    options: &Options,
+    keys: u64,
+    value_bytes: usize,
+    report: &mut Report,
+) -> Fallible<()> {
+    let servers = Server::start_all(&arguments.programs(), &options.systems)?;
+    // The value does not matter to INCR.
+    let counts = value_bytes == options.value_bytes[0];
+    let kinds = options.commands.iter().filter(|kind| counts || **kind != Kind::Incr);
+    for server in &servers {
+        fill(server.port, 0, keys, value_bytes)?;
+        if counts && options.commands.contains(&Kind::Incr) {
+            let zero = |out: &mut Vec<u8>, number| push_command(out, &[b"SET", &key(b'n', number), b"0"]);
+            send_all(server.port, 0..keys, zero)?;
+        }
+    }
+    let mut plots = Plots::new(&servers, keys, value_bytes);
+    for kind in kinds {
+        for pipeline in &options.pipelines {
+            let group = Group {
+                kind: *kind,
+                connections: options.connections,
+                pipeline: *pipeline,
+                keys,
+                value_bytes,
+                pace: Pace::Closed,
+            };
+            let figures = take_turns(arguments, &servers, &Prepared::new(std::slice::from_ref(&group)))?;
+            let figures: Vec<Figures> = figures.iter().map(|groups| groups[0]).collect();
+            add(report, &servers, &group, &figures);
+            plots.add(&group, &figures);
+        }
+    }
+    plots.finish(report, keys, value_bytes);
+    Ok(())
 }
 
 /// Adds a row for each server, ratios against the first.
@@ -78,6 +97,7 @@ fn add(report: &mut Report, servers: &[Server], group: &Group, figures: &[Figure
         report.table.row(&[
             group.kind.name().into(),
             if group.kind == Kind::Incr { String::new() } else { group.value_bytes.to_string() },
+            group.keys.to_string(),
             group.pipeline.to_string(),
             server.name().into(),
             figure(f.per_second / 1e3),
@@ -124,23 +144,23 @@ impl Plots {
     }
 
     fn add(&mut self, group: &Group, figures: &[Figures]) {
-        let first = figures[0];
-        let ratio: [(&mut Bars, fn(&Figures) -> f64); 2] =
-            [(&mut self.throughput, |f| f.per_second), (&mut self.cpu, |f| f.cpu_per_million)];
-        for (bars, of) in ratio {
-            bars.groups.push(format!("{}\nx {}", group.kind.name(), group.pipeline));
-            for (series, figures) in bars.series.iter_mut().zip(&figures[1..]) {
-                series.1.push(of(figures) / of(&first));
+        fn push(bars: &mut Bars, label: &str, figures: &[Figures], of: impl Fn(&Figures) -> f64) {
+            bars.groups.push(label.to_owned());
+            for (series, beside) in bars.series.iter_mut().zip(&figures[1..]) {
+                series.1.push(of(beside) / of(&figures[0]));
             }
         }
+        let label = format!("{}\nx {}", group.kind.name(), group.pipeline);
+        push(&mut self.throughput, &label, figures, |f| f.per_second);
+        push(&mut self.cpu, &label, figures, |f| f.cpu_per_million);
     }
 
-    fn finish(self, report: &mut Report, value_bytes: usize) {
+    fn finish(self, report: &mut Report, keys: u64, value_bytes: usize) {
         if self.throughput.series.is_empty() {
             return;
         }
         for (name, bars) in [("throughput", self.throughput), ("cpu", self.cpu)] {
-            report.plots.push((format!("{name}-{value_bytes}"), bars.title.clone(), bars.svg()));
+            report.plots.push((format!("{name}-{keys}-{value_bytes}"), bars.title.clone(), bars.svg()));
         }
     }
 }

@@ -18,6 +18,11 @@ impl Client {
         Ok(Self(BufReader::new(stream)))
     }
 
+    /// Waits for replies as long as it takes.
+    pub(crate) fn be_patient(&mut self) -> Fallible<()> {
+        Ok(self.0.get_ref().set_read_timeout(None)?)
+    }
+
     /// The reply to a command as text: a simple string, a number or a bulk string.
     pub(crate) fn ask(&mut self, parts: &[&str]) -> Fallible<String> {
         let mut out = Vec::new();

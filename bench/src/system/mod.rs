@@ -70,6 +70,12 @@ impl System {
         matches!(self, System::RedisReplica | System::ValkeyReplica)
     }
 
+    /// About how many bytes of memory so many keys of 16 bytes with such values take, all copies together.
+    pub(crate) fn memory_bytes(self, keys: u64, value_bytes: u64) -> u64 {
+        let copies = if self.is_tanist() || self.has_replica() { 2 } else { 1 };
+        keys * (value_bytes + 100) * 6 / 5 * copies
+    }
+
     pub(crate) fn is_there(self) -> bool {
         self.is_tanist() || found(self.program())
     }
@@ -141,11 +147,6 @@ impl Server {
     /// What `tanist status --json` says.
     pub(crate) fn status(&self) -> Fallible<serde_json::Value> {
         start::status(&self.tanist, &self.data())
-    }
-
-    /// What the serving process of a Tanist says of itself.
-    pub(crate) fn own_status(&self) -> Fallible<serde_json::Value> {
-        Ok(serde_json::from_str(&self.client()?.ask(&["TANIST", "STATUS"])?)?)
     }
 
     /// Tanist's data folder.

@@ -47,8 +47,6 @@ pub(crate) struct Resident {
     pub(crate) all: u64,
     /// Without files and shared memory.
     pub(crate) anonymous: u64,
-    /// The highest `all` so far.
-    pub(crate) peak: u64,
 }
 
 /// Resident memory of a process; zeros if it is gone.
@@ -58,5 +56,5 @@ pub(crate) fn resident(pid: u32) -> Resident {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
     };
-    Resident { all: field("VmRSS"), anonymous: field("RssAnon"), peak: field("VmHWM") }
+    Resident { all: field("VmRSS"), anonymous: field("RssAnon") }
 }

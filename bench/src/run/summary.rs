@@ -1,0 +1,237 @@
+//! The table of aims with what the stored figures say.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::report::{Report, replace_part};
+use crate::table::figure;
+use crate::{Arguments, Fallible};
+
+/// The aims beside what the other commands have measured last
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {}
+
+/// What an aim asks of its figure.
+#[derive(Clone, Copy)]
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Bound {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Bound::AtLeast(least) => value >= least,
+            Bound::AtMost(most) => value <= most,
+        }
+    }
+}
+
+/// A line of the table.
+struct Aim {
+    figure: &'static str,
+    aim: &'static str,
+    bound: Bound,
+    /// What was measured, each with its name; all must keep the bound.
+    measured: fn(&Stored) -> Vec<(String, f64)>,
+    unit: &'static str,
+}
+
+const AIMS: [Aim; 15] = [
+    aim(
+        "throughput, `relaxed`, pipeline 1, 50 connections, against Redis",
+        ">= 1.0 (stretch 1.3)",
+        Bound::AtLeast(1.0),
+        |s| s.throughput(1, "ratio"),
+        "",
+    ),
+    aim("throughput, pipeline 16", ">= 1.5 (stretch 2)", Bound::AtLeast(1.5), |s| s.throughput(16, "ratio"), ""),
+    aim("throughput, pipeline 64", ">= 1.5 (stretch 2)", Bound::AtLeast(1.5), |s| s.throughput(64, "ratio"), ""),
+    aim(
+        "server CPU per million commands, pipeline 1, of Redis",
+        "<= 1.0",
+        Bound::AtMost(1.0),
+        |s| s.throughput(1, "cpu_ratio"),
+        "",
+    ),
+    aim("the same, pipeline 16", "<= 0.7", Bound::AtMost(0.7), |s| s.throughput(16, "cpu_ratio"), ""),
+    aim("the same, pipeline 64", "<= 0.6", Bound::AtMost(0.6), |s| s.throughput(64, "cpu_ratio"), ""),
+    aim(
+        "`durable` against Redis `appendfsync always`, 50 connections, SET",
+        ">= 2",
+        Bound::AtLeast(2.0),
+        |s| s.durable_against("redis, fsync always"),
+        "",
+    ),
+    aim(
+        "`durable` against own `relaxed`, SET, 50 connections",
+        ">= 0.62 (stretch 0.8)",
+        Bound::AtLeast(0.62),
+        |s| s.durable_against("tanist relaxed"),
+        "",
+    ),
+    aim(
+        "GET p99 while 8 connections SET at level `durable`, against without them",
+        "<= 2",
+        Bound::AtMost(2.0),
+        Stored::readers,
+        "",
+    ),
+    aim(
+        "p99 while shipping an image / before, SET at 80 % load, 1 GB",
+        "<= 1.5 (stretch 1.1)",
+        Bound::AtMost(1.5),
+        |s| s.image("at ", "p99_ratio", 1.0),
+        "",
+    ),
+    aim("throughput kept while shipping", ">= 0.9", Bound::AtLeast(0.9), |s| s.image("full", "kept", 1.0), ""),
+    aim("freeze pause, max, per GB", "<= 100 us", Bound::AtMost(100.0), |s| s.image("", "pause_us_per_gb", 1.0), " us"),
+    aim(
+        "extra memory during a snapshot under full-speed uniform writes",
+        "bounded by a setting; default <= 25 %",
+        Bound::AtMost(25.0),
+        |s| s.image("full", "extra_share", 100.0),
+        " %",
+    ),
+    aim("image load, one core, page cache warm", ">= 1 GB/s", Bound::AtLeast(1000.0), Stored::load_image, " MB/s"),
+    aim("bytes per key, 16 B key + 100 B value, 1 M", "<= 150", Bound::AtMost(150.0), Stored::memory, ""),
+];
+
+/// The last line, of which two figures come from one run.
+const MICRO: Aim = aim(
+    "micro: GET / SET on a live shard against a hash map behind the same lock",
+    "<= 2.0 x",
+    Bound::AtMost(2.0),
+    Stored::micro,
+    "",
+);
+
+const fn aim(
+    figure: &'static str,
+    aim: &'static str,
+    bound: Bound,
+    measured: fn(&Stored) -> Vec<(String, f64)>,
+    unit: &'static str,
+) -> Aim {
+    Aim { figure, aim, bound, measured, unit }
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints what it found")]
+pub(crate) fn run(arguments: &Arguments, _: &Options) -> Fallible<()> {
+    let stored = Stored(arguments.results.clone());
+    let mut report = Report::new("summary", &["figure", "aim", "measured", "kept"]);
+    for aim in AIMS.iter().chain([&MICRO]) {
+        let measured = (aim.measured)(&stored);
+        let kept = match measured.iter().filter(|(_, value)| aim.bound.holds(*value)).count() {
+            _ if measured.is_empty() => "not measured".to_owned(),
+            all if all == measured.len() => "yes".to_owned(),
+            0 => "no".to_owned(),
+            some => format!("{some} of {}", measured.len()),
+        };
+        let words = |(name, value): &(String, f64)| format!("{name} {}{}", figure(*value), aim.unit).trim().to_owned();
+        let measured: Vec<String> = measured.iter().map(words).collect();
+        report.table.row(&[aim.figure.into(), aim.aim.into(), measured.join(", "), kept]);
+    }
+    print!("{}", report.table.markdown());
+    match &arguments.book {
+        Some(book) => replace_part(book, "summary", &report.table.markdown()),
+        None => Ok(()),
+    }
+}
+
+/// The folder in which runs have left their figures.
+struct Stored(std::path::PathBuf);
+
+impl Stored {
+    fn results(&self, name: &str) -> Vec<Value> {
+        let path: &Path = &self.0.join(name).with_extension("json");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let stored: Value = serde_json::from_str(&text).unwrap_or_default();
+        stored["results"].as_array().cloned().unwrap_or_default()
+    }
+
+    fn throughput(&self, pipeline: u64, field: &str) -> Vec<(String, f64)> {
+        let results = self.results("throughput");
+        let least = results.iter().filter_map(|row| row["keys"].as_u64()).min();
+        let rows = results.iter().filter(|row| row["server"] == "tanist relaxed" && row["pipeline"] == pipeline);
+        let rows = rows.filter(|row| row["keys"].as_u64() == least);
+        rows.filter_map(|row| {
+            let size = match row["value_bytes"].as_u64() {
+                Some(100) | None => String::new(),
+                Some(bytes) => format!(" {bytes} B"),
+            };
+            Some((format!("{}{size}", row["command"].as_str()?), row[field].as_f64()?))
+        })
+        .collect()
+    }
+
+    fn durable_against(&self, other: &str) -> Vec<(String, f64)> {
+        let results = self.results("durable");
+        let rate = |server: &str| {
+            let row =
+                results.iter().find(|row| row["load"] == "SET" && row["pipeline"] == 1 && row["server"] == server);
+            row.and_then(|row| row["figures"]["per_second"].as_f64())
+        };
+        ratio(rate("tanist durable"), rate(other))
+    }
+
+    fn readers(&self) -> Vec<(String, f64)> {
+        let results = self.results("durable");
+        let p99 = |load: &str| {
+            let is_it = |row: &&Value| {
+                row["server"] == "tanist durable" && row["load"].as_str().is_some_and(|said| said.starts_with(load))
+            };
+            results.iter().find(is_it).and_then(|row| row["figures"]["p99_us"].as_f64())
+        };
+        ratio(p99("GET beside"), p99("GET alone"))
+    }
+
+    fn image(&self, load: &str, field: &str, scale: f64) -> Vec<(String, f64)> {
+        let results = self.results("image");
+        let rows = results.iter().filter(|row| row["server"] == "tanist relaxed");
+        let rows = rows.filter(|row| row["load"].as_str().is_some_and(|said| said.starts_with(load)));
+        rows.filter_map(|row| {
+            Some((format!("{} GB {}:", row["gigabytes"], row["load"].as_str()?), row[field].as_f64()? * scale))
+        })
+        .collect()
+    }
+
+    fn load_image(&self) -> Vec<(String, f64)> {
+        let results = self.results("load-image");
+        let rows = results.iter().filter_map(|row| {
+            let what = row["what"].as_str()?;
+            let short = match what.strip_prefix("tanist") {
+                Some(_) => "standby, all in all",
+                None if what.ends_with("and check") => "engine alone",
+                None => return None,
+            };
+            Some((format!("{} GB {short}:", row["gigabytes"]), row["megabytes_per_second"].as_f64()?))
+        });
+        rows.collect()
+    }
+
+    fn memory(&self) -> Vec<(String, f64)> {
+        let results = self.results("memory");
+        let row = results.iter().find(|row| {
+            row["server"] == "tanist relaxed" && row["shape"] == "16 B + 100 B" && row["keys"] == 1_000_000
+        });
+        let of = |field: &str| row.and_then(|row| row[field].as_f64());
+        let named = |name: &str, value: Option<f64>| value.map(|value| (name.to_owned(), value));
+        [named("in pages", of("in_pages")), named("resident", of("resident"))].into_iter().flatten().collect()
+    }
+
+    fn micro(&self) -> Vec<(String, f64)> {
+        let results = self.results("micro");
+        let of = |what: &str| {
+            let row = results.iter().find(|row| row["what"] == what);
+            row.and_then(|row| row["ratio"].as_f64()).map(|value| (what.to_uppercase(), value))
+        };
+        [of("get"), of("set")].into_iter().flatten().collect()
+    }
+}
+
+fn ratio(ours: Option<f64>, theirs: Option<f64>) -> Vec<(String, f64)> {
+    ours.zip(theirs).map(|(ours, theirs)| (String::new(), ours / theirs)).into_iter().collect()
+}
