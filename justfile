@@ -32,7 +32,7 @@ sanitize-thread:
 whole-path rounds="100":
     TANIST_ROUNDS={{ rounds }} cargo test --release --test whole_path -- --nocapture
 
-# Beside the neighbours on this machine, taking turns, into docs/benchmarks.md: about two hours on a machine that does nothing else.
+# Beside the neighbours on this machine, taking turns, into docs/benchmarks.md: two to three hours on a machine that does nothing else.
 bench: (bench-all "")
 
 # The same with short turns and small data: shows that all of it works, not how fast anything is. Not into the book.

@@ -86,8 +86,14 @@ struct Schedule {
 }
 
 impl Schedule {
+    /// When the group's batch of this number is due.
     fn time(&self, batch: u64) -> u64 {
         (batch as f64 * self.every) as u64
+    }
+
+    /// When a connection's batch of this number is due: the group's batches go round its connections.
+    fn time_of(&self, connection: usize, number: u64) -> u64 {
+        self.time((connection - self.first) as u64 + number * self.connections)
     }
 }
 
@@ -173,9 +179,22 @@ impl<'a> Driver<'a> {
             self.complain_of_silence(!events.is_empty())?;
         }
         mark(Mark::End);
+        self.charge_unanswered();
         let seconds = (self.clock.micros() - self.measured_from) as f64 / 1e6;
         self.outcomes.iter_mut().for_each(|outcome| outcome.seconds = seconds);
         Ok(self.outcomes)
+    }
+
+    /// At the open pace what was due and has no reply has waited at least until now.
+    fn charge_unanswered(&mut self) {
+        for (c, connection) in self.connections.iter().enumerate() {
+            let Some(schedule) = &self.schedules[connection.group] else { continue };
+            let answered = connection.begun - u64::from(connection.current.is_some());
+            for number in answered..connection.due {
+                let waited = self.until.saturating_sub(schedule.time_of(c, number));
+                self.outcomes[connection.group].record(self.until - self.measured_from - 1, 0, waited);
+            }
+        }
     }
 
     /// Sends what is due at the open pace; answers how long to wait for the next event at most.
@@ -225,8 +244,7 @@ impl<'a> Driver<'a> {
         let connection = &mut self.connections[c];
         connection.since = match &self.schedules[connection.group] {
             None => now,
-            // The group's batches go round its connections: this one's number `begun` is so far along.
-            Some(schedule) => schedule.time((c - schedule.first) as u64 + connection.begun * schedule.connections),
+            Some(schedule) => schedule.time_of(c, connection.begun),
         };
         connection.begin();
         self.write(c)

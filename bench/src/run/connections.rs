@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
-use super::turns::turn;
+use super::turns::{turn, turn_until};
 use crate::load::{Clock, Group, Kind, Pace, Prepared, fill, pause, push_command};
 use crate::report::Report;
 use crate::system::{Server, System};
@@ -82,9 +82,8 @@ fn measure(arguments: &Arguments, options: &Options, server: &Server, report: &m
     let before = memory();
     let idle = idle(server, options.idle)?;
     let with_idle = memory();
-    let figures = turn(server, &load, arguments.timing(false))?[0];
-    // The peak is what they needed while they were there: the loop above has closed them.
-    let with_active = memory();
+    let mut with_active = with_idle;
+    let figures = turn_until(server, &load, arguments.timing(false), || with_active = memory())?[0];
     drop(idle);
     let slow = slow_reader(server, options)?;
     let each = |bytes: f64, count: usize| (bytes.max(0.0)) / 1024.0 / count.max(1) as f64;

@@ -24,10 +24,10 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16])]
     pub(crate) pipelines: Vec<usize>,
     /// Time between two snapshots, seconds for each gigabyte
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = 25.0)]
     pub(crate) interval: f64,
     /// Snapshots in each run
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     pub(crate) snapshots: usize,
     /// Part of the full speed that the open pace has
     #[arg(long, default_value_t = 0.8)]
@@ -76,9 +76,9 @@ pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> 
         }
     }
     report.notes.push(
-        "*pause* is the longest freeze or fork. *extra* is the highest anonymous memory of the serving process above that at \
-         rest, for a neighbour with what was copied for its child. *MB/s* are the bytes of the image or dump by the time from \
-         freeze or fork to the end."
+        "*pause* is the longest freeze or fork. *extra* is the highest anonymous memory of the serving process, for a neighbour \
+         with what was copied for its child, above the empty process and what the server counts as its data; in brackets \
+         its ratio to these data. *MB/s* are the bytes of the image or dump by the time from freeze or fork to the end."
             .into(),
     );
     Ok(report)
@@ -87,15 +87,13 @@ pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> 
 /// What a slice of time belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// No snapshot has been begun yet.
     Before,
-    /// A snapshot was under way in a part of it.
+    /// A snapshot is under way in a part of it.
     During,
-    /// It follows a snapshot so closely that what was late is being made up: neither.
+    /// A snapshot has ended; what was late may still be made up.
     After,
 }
-
-/// Seconds after a snapshot that are counted neither way.
-const AFTER_SECONDS: f64 = 1.0;
 
 /// What a run has shown.
 struct Run {
@@ -105,7 +103,16 @@ struct Run {
     megabytes_per_second: f64,
     pause_us: u64,
     extra_bytes: u64,
-    resting_bytes: u64,
+    rest: Rest,
+}
+
+/// The serving process without a snapshot.
+#[derive(Clone, Copy)]
+struct Rest {
+    /// Anonymous resident memory of the empty process.
+    empty_bytes: u64,
+    /// What the server counts as its data.
+    data_bytes: u64,
 }
 
 fn measure(arguments: &Arguments, options: &Options, system: System, gigabytes: f64) -> Fallible<Vec<(String, Run)>> {
@@ -118,8 +125,10 @@ fn measure(arguments: &Arguments, options: &Options, system: System, gigabytes: 
         Vec::new()
     };
     let server = Server::start_with(&arguments.programs(), system, &extra)?;
+    let (empty_bytes, empty_data) = (server.resident().anonymous, data_bytes(&server)?);
     let keys = ((gigabytes * 1e9) as u64 / (16 + options.value_bytes as u64)).max(1);
     fill(server.port, 0, keys, options.value_bytes)?;
+    let rest = Rest { empty_bytes, data_bytes: data_bytes(&server)?.saturating_sub(empty_data) };
     let group = |pipeline, pace| Group {
         kind: Kind::Set,
         connections: options.connections,
@@ -128,22 +137,22 @@ fn measure(arguments: &Arguments, options: &Options, system: System, gigabytes: 
         value_bytes: options.value_bytes,
         pace,
     };
-    let timing = Timing { warm_up_seconds: arguments.warm_up, seconds: every * options.snapshots as f64, slices: true };
+    let timing =
+        Timing { warm_up_seconds: arguments.warm_up, seconds: every * (options.snapshots as f64 + 0.9), slices: true };
     let mut runs = Vec::new();
     for pipeline in &options.pipelines {
-        let run = one(&server, &group(*pipeline, Pace::Closed), timing, every)?;
+        let run = one(&server, &group(*pipeline, Pace::Closed), timing, every, rest)?;
         runs.push((format!("full speed, x {pipeline}"), run));
     }
     let per_second = runs.first().map_or(0.0, |(_, run)| run.part(Phase::Before).per_second) * options.share;
     let open = group(options.pipelines.first().copied().unwrap_or(1), Pace::Open { per_second });
-    runs.push((format!("at {:.0} %", options.share * 100.0), one(&server, &open, timing, every)?));
+    runs.push((format!("at {:.0} %", options.share * 100.0), one(&server, &open, timing, every, rest)?));
     Ok(runs)
 }
 
-fn one(server: &Server, group: &Group, timing: Timing, every: f64) -> Fallible<Run> {
+fn one(server: &Server, group: &Group, timing: Timing, every: f64, rest: Rest) -> Fallible<Run> {
     let load = Prepared::new(std::slice::from_ref(group));
-    rest(server)?;
-    let resting = server.resident().anonymous;
+    let_an_image_pass(server)?;
     let watch = Watch::start(server, every)?;
     let clock = watch.clock;
     let mut begin = 0;
@@ -157,22 +166,29 @@ fn one(server: &Server, group: &Group, timing: Timing, every: f64) -> Fallible<R
     if sight.snapshots.is_empty() {
         return Err(format!("{}: no snapshot came by", server.name()).into());
     }
-    Ok(Run::new(outcome, &sight, begin, resting))
+    Ok(Run::new(outcome, &sight, begin, rest))
 }
 
-/// Waits until no image is under way: two looks, half a second apart, show the same newest image and none begun between.
-fn rest(server: &Server) -> Fallible<()> {
+fn data_bytes(server: &Server) -> Fallible<u64> {
+    server.client()?.info_number("memory", "used_memory")
+}
+
+/// Lets an image come by, so that the next is due a whole interval later.
+fn let_an_image_pass(server: &Server) -> Fallible<()> {
     if !server.system.is_tanist() {
         return Ok(());
     }
-    let watch = Watch::start(server, 1e9)?;
-    pause(500);
-    watch.stop()?;
+    let newest = || -> Fallible<u64> { Ok(server.status()?["vault"]["images"][0]["cut"].as_u64().unwrap_or(0)) };
+    let old = newest()?;
+    server.client()?.ask(&["SET", "k-bench-wrote", "1"])?;
+    while newest()? == old {
+        pause(200);
+    }
     Ok(())
 }
 
 impl Run {
-    fn new(outcome: Outcome, sight: &Sight, begin: u64, resting: u64) -> Self {
+    fn new(outcome: Outcome, sight: &Sight, begin: u64, rest: Rest) -> Self {
         let since = |at: u64| (at as f64 - begin as f64) / 1e6;
         let end = outcome.seconds;
         let slice = SLICE_MICROS as f64 / 1e6;
@@ -184,11 +200,11 @@ impl Run {
             .collect();
         let phase = |i: usize| {
             let (begin, end) = (i as f64 * slice, (i + 1) as f64 * slice);
-            let within = |more: f64| snapshots.iter().any(|(from, to)| *from < end && to + more > begin);
-            match (within(0.0), within(AFTER_SECONDS)) {
-                (true, _) => Phase::During,
-                (false, true) => Phase::After,
-                (false, false) => Phase::Before,
+            let during = snapshots.iter().any(|(from, to)| *from < end && *to > begin);
+            match snapshots.first() {
+                _ if during => Phase::During,
+                Some((first, _)) if end > *first => Phase::After,
+                _ => Phase::Before,
             }
         };
         let rates = sight.snapshots.iter().filter_map(|seen| {
@@ -199,8 +215,8 @@ impl Run {
             phases: (0..(end / slice) as usize).map(phase).collect(),
             megabytes_per_second: super::turns::median(rates),
             pause_us: sight.pause_us_max,
-            extra_bytes: sight.resident_max.saturating_sub(resting) + sight.copied_max,
-            resting_bytes: resting,
+            extra_bytes: sight.resident_max.saturating_sub(rest.empty_bytes + rest.data_bytes) + sight.copied_max,
+            rest,
             snapshots,
             outcome,
         }
@@ -233,7 +249,7 @@ fn add(report: &mut Report, system: System, load: &str, gigabytes: f64, run: &Ru
     let (before, during) = (run.part(Phase::Before), run.part(Phase::During));
     let (b, d) = (before.latencies(), during.latencies());
     let kept = during.per_second / before.per_second;
-    let extra_share = run.extra_bytes as f64 / run.resting_bytes as f64;
+    let extra_share = run.extra_bytes as f64 / run.rest.data_bytes as f64;
     report.table.row(&[
         gigabytes.to_string(),
         load.to_owned(),
@@ -258,7 +274,7 @@ fn add(report: &mut Report, system: System, load: &str, gigabytes: f64, run: &Ru
         "per_second_before": before.per_second, "per_second_during": during.per_second, "kept": kept,
         "p50_p99_max_us_before": b, "p50_p99_max_us_during": d, "p99_ratio": d[1] / b[1],
         "pause_us": run.pause_us, "pause_us_per_gb": run.pause_us as f64 / gigabytes,
-        "extra_bytes": run.extra_bytes, "resting_bytes": run.resting_bytes, "extra_share": extra_share,
+        "extra_bytes": run.extra_bytes, "data_bytes": run.rest.data_bytes, "extra_share": extra_share,
         "megabytes_per_second": run.megabytes_per_second,
         "share_of_time": run.phases.iter().filter(|phase| **phase == Phase::During).count() as f64 / run.phases.len() as f64,
     }));

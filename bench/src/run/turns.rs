@@ -73,10 +73,24 @@ pub(crate) fn take_turns(arguments: &Arguments, servers: &[Server], load: &Prepa
 
 /// One server under the load once.
 pub(crate) fn turn(server: &Server, load: &Prepared, timing: Timing) -> Fallible<Vec<Figures>> {
+    turn_until(server, load, timing, || {})
+}
+
+/// The same; `last` is called while the connections are still there.
+pub(crate) fn turn_until(
+    server: &Server,
+    load: &Prepared,
+    timing: Timing,
+    mut last: impl FnMut(),
+) -> Fallible<Vec<Figures>> {
     let mut account = Account::default();
-    let outcomes = load
-        .run(server.port, timing, &mut |mark| account.note(server, mark))
-        .map_err(|error| format!("{}: {error}", server.name()))?;
+    let mut mark = |mark| {
+        account.note(server, mark);
+        if mark == Mark::End {
+            last();
+        }
+    };
+    let outcomes = load.run(server.port, timing, &mut mark).map_err(|error| format!("{}: {error}", server.name()))?;
     let millions = outcomes.iter().map(|outcome| outcome.all.commands).sum::<u64>() as f64 / 1e6;
     let cpu = account.seconds().map(|seconds| seconds / millions);
     let figures = outcomes.iter().map(|outcome| Figures {
@@ -90,13 +104,13 @@ pub(crate) fn turn(server: &Server, load: &Prepared, timing: Timing) -> Fallible
 
 /// Processor time between the marks: the serving process, the whole system, the generator.
 #[derive(Default)]
-pub(crate) struct Account {
+struct Account {
     begin: [u64; 3],
     end: [u64; 3],
 }
 
 impl Account {
-    pub(crate) fn note(&mut self, server: &Server, mark: Mark) {
+    fn note(&mut self, server: &Server, mark: Mark) {
         let now = [server.cpu_nanos(), server.cpu_nanos_of_all(), crate::system::cpu_nanos(std::process::id())];
         match mark {
             Mark::Begin => self.begin = now,
@@ -104,7 +118,7 @@ impl Account {
         }
     }
 
-    pub(crate) fn seconds(&self) -> [f64; 3] {
+    fn seconds(&self) -> [f64; 3] {
         std::array::from_fn(|i| self.end[i].saturating_sub(self.begin[i]) as f64 / 1e9)
     }
 }

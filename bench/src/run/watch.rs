@@ -53,7 +53,7 @@ impl Watch {
         } else {
             let every = (every_seconds * 1e6) as u64;
             let dump = server.folder().join("dump.rdb");
-            Eye::Neighbour(Neighbour { client: server.client()?, every, next: every / 2, dump })
+            Eye::Neighbour(Neighbour { client: server.client()?, every, next: every, dump })
         };
         let (pid, flag) = (server.pid, Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
