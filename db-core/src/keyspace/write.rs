@@ -190,12 +190,14 @@ impl Keyspace {
 
     /// Makes the slot of a record one for `bytes` bytes, keeping its first `keep`; index and expiry index follow.
     fn fit(&mut self, found: &Found, bytes: usize, keep: usize, expiry: Option<u64>) -> Ref {
-        let old = Head::of(self.arena.page(found.at.page()), found.at).expiry;
-        let at = paged::resize_slot(&mut self.arena, found.at, keep, bytes);
-        if at != found.at {
+        let old = Head::of(self.arena.page(found.at.page()), found.at);
+        // A record's own length tells its slot's class: the page's header, elsewhere in memory, need not be looked at.
+        let mut at = found.at;
+        if slab::class_of(old.record_bytes()) != slab::class_of(bytes) {
+            at = paged::resize_slot(&mut self.arena, found.at, keep, bytes);
             index::replace(&mut self.arena, found, at);
         }
-        self.change_expiry((old, found.at), (expiry, at));
+        self.change_expiry((old.expiry, found.at), (expiry, at));
         at
     }
 

@@ -35,14 +35,12 @@ pub(crate) fn prefetch(arena: &Arena, tag: u32) {
     arena.prefetch(directory::lookup(arena, tag), segment::home_offset(tag));
 }
 
-/// Asks for the records that a search for `tag` will look at, and for the headers of their pages. The bucket should be there
-/// by now.
+/// Asks for the records that a search for `tag` will look at. The bucket should be there by now.
 #[inline]
 pub(crate) fn prefetch_records(arena: &Arena, tag: u32) {
-    /// Two lines in a row from any address in the first: header, key and a value of usual length.
-    const LINES: [usize; 2] = [0, 64];
+    /// Offsets in all lines of a record of 128 bytes, wherever it starts: header, key and a value of usual length.
+    const LINES: [usize; 3] = [0, 64, 127];
     segment::likely(arena.page(directory::lookup(arena, tag)), tag, |at| {
-        arena.prefetch(at.page(), 0);
         LINES.iter().for_each(|line| arena.prefetch(at.page(), at.offset() + line));
     });
 }

@@ -83,6 +83,12 @@ impl Head {
         Head::read(page, at.offset()).expect("the index leads to records")
     }
 
+    /// Bytes of the whole record, which is in the smallest slot that has room for them.
+    #[inline]
+    pub(crate) fn record_bytes(&self) -> usize {
+        Form { paged: self.paged, rest_len: self.rest_len }.record_bytes(self.key_len, self.expiry.is_some())
+    }
+
     pub(crate) fn key<'a>(&self, page: &'a Page) -> &'a [u8] {
         page.bytes(self.key_at, self.key_len)
     }
