@@ -182,6 +182,10 @@ pub const SHIP_FRAMES_MAX: usize = 2;
 /// A frame whose records are shorter than this is small, in bytes.
 pub const SHIP_SMALL_BYTES: usize = 16 << 10;
 
+/// The vault pushes to a follower no more often than this, so that a push costs both little more for many groups than for one:
+/// what it adds to a follower's lag, and to the pause of a switchover.
+pub const FOLLOW_PAUSE: Duration = Duration::from_millis(1);
+
 /// Bytes of the log that a follower applies before it tells how far it is.
 pub const FOLLOW_BYTES: usize = 256 << 10;
 
@@ -221,6 +225,10 @@ const _: () = assert!(SHIP_SMALL_BYTES <= SHIP_FRAME_BYTES && SHIP_FRAME_BYTES <
 /// A log segment is followed by a new one once it has this many bytes: small enough to trim in useful steps, large enough
 /// that a day's log is a list that fits a screen. A single longer frame makes a longer segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// The newest segment's file is longer than what it holds by up to this, in bytes: a sync of bytes within a file's length takes a
+/// quarter less time than one of a file that grows (measured on ext4: 84 and 113 us).
+pub const SEGMENT_RESERVE_BYTES: u64 = 8 << 20;
 
 /// Bytes that one group commit writes before it syncs: some milliseconds of a disk's time, so that the first of the group
 /// does not wait much longer than it would alone. A single longer frame makes a longer group.

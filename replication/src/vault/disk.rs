@@ -94,6 +94,13 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// As the machine says.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
+    /// Makes the file `len` bytes long, ending in zeros, with room for all of them on the disk: syncing what is written there
+    /// later costs less than syncing a file that grows.
+    ///
+    /// # Errors
+    /// As the machine says, or `Unsupported`; the file is as it was, or longer.
+    fn reserve(&mut self, len: u64) -> io::Result<()>;
+
     /// Makes the content durable.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FallocateFlags;
+
 use super::disk::{Disk, DiskFile};
 
 /// A folder of the machine.
@@ -96,6 +98,10 @@ impl DiskFile for File {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.set_len(len)
+    }
+
+    fn reserve(&mut self, len: u64) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(&*self, FallocateFlags::empty(), 0, len)?)
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -485,6 +485,10 @@ impl DiskFile for SimFile {
         self.change(Change::Truncate(len))
     }
 
+    fn reserve(&mut self, len: u64) -> io::Result<()> {
+        self.change(Change::Truncate(len))
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
         let now = state.operations;

@@ -45,6 +45,8 @@ pub struct Log {
     pub(super) first: Lsn,
     pub(super) file: Box<dyn DiskFile>,
     pub(super) bytes: u64,
+    /// Length of its file: what it holds, then zeros.
+    pub(super) reserved: u64,
     pub(super) durable: Lsn,
     /// Newest epoch in any frame.
     pub(super) epoch: Epoch,
@@ -107,6 +109,7 @@ impl Log {
         if self.bytes >= self.segment_bytes_max {
             self.roll()?;
         }
+        self.reserve(frames);
         let path = segment_path(self.first);
         let written = match self.write(frames) {
             Ok(bytes) => bytes,
@@ -177,6 +180,17 @@ impl Log {
         }
     }
 
+    /// Makes the newest segment's file long enough for `frames` and more. Where that cannot be had, the file grows as it is
+    /// written; if the disk is full, the write will say so.
+    fn reserve(&mut self, frames: &[LogFrame]) {
+        let need = self.bytes + frames.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>();
+        if need > self.reserved {
+            let wanted = need.max((need + limits::SEGMENT_RESERVE_BYTES).min(self.segment_bytes_max));
+            let had = self.file.reserve(wanted).is_ok();
+            self.reserved = if had { wanted } else { need };
+        }
+    }
+
     /// Writes the frames behind the durable end; gives their length.
     fn write(&mut self, frames: &[LogFrame]) -> io::Result<u64> {
         let mut at = self.bytes;
@@ -207,14 +221,18 @@ impl Log {
         if !is_full(&error) {
             return self.poison(path, error);
         }
+        self.reserved = self.bytes;
         match self.file.truncate(self.bytes) {
             Ok(()) => StorageError::io(&*self.disk, path, error),
             Err(worse) => self.poison(path, worse),
         }
     }
 
-    /// Begins the next segment. The old one is durable to its end.
+    /// Begins the next segment. The old one is durable to its end, and keeps no zeros behind it.
     fn roll(&mut self) -> Result<(), StorageError> {
+        let old = segment_path(self.first);
+        self.file.truncate(self.bytes).and_then(|()| self.file.sync()).map_err(|e| self.poison(&old, e))?;
+        self.reserved = self.bytes;
         let first = self.durable.next();
         let path = segment_path(first);
         let file = match begin_segment(&*self.disk, self.cluster, first) {
@@ -226,6 +244,7 @@ impl Log {
         self.file = file;
         self.first = first;
         self.bytes = SEGMENT_HEADER_BYTES;
+        self.reserved = SEGMENT_HEADER_BYTES;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use super::mark::{Mark, MarkRecord};
 use super::segment::{
     LOG_FOLDER, Piece, SEGMENT_HEADER_BYTES, SegmentReader, open_header, segment_first, segment_path,
 };
+use crate::limits;
 
 /// What a look at all segments has found.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ struct Survey {
     segments: Vec<Older>,
     end: Lsn,
     epoch: Epoch,
-    /// The newest segment's sound length, if bytes behind it are torn.
-    torn_at: Option<(u64, String)>,
+    /// The newest segment's sound length, if bytes behind it are torn; nothing is said of them if they are zeros.
+    torn_at: Option<(u64, Option<String>)>,
     /// A newest segment whose making a crash interrupted: it holds nothing.
     stillborn: Option<Lsn>,
 }
@@ -151,11 +152,29 @@ fn survey_segment(
         if !newest || survey.end < durable {
             return Err(StorageError::damaged(disk, reader.path(), offset, bad));
         }
-        survey.torn_at = Some((offset, bad));
+        let unwritten =
+            only_zeros(disk, reader.path(), offset).map_err(|e| StorageError::io(disk, reader.path(), e))?;
+        survey.torn_at = Some((offset, (!unwritten).then_some(bad)));
         break;
     }
     survey.segments.push(Older { first, bytes: reader.offset() });
     Ok(())
+}
+
+/// Whether the file holds nothing but zeros from `offset` on: room that was taken for frames to come.
+fn only_zeros(disk: &dyn Disk, path: &str, mut offset: u64) -> io::Result<bool> {
+    let file = disk.open(path)?;
+    let mut bytes = vec![0; limits::WRITE_BYTES];
+    loop {
+        let read = file.read_at(offset, &mut bytes)?;
+        if bytes[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read < bytes.len() {
+            return Ok(true);
+        }
+        offset += read as u64;
+    }
 }
 
 /// Cuts off what a crash left behind, durably.
@@ -171,7 +190,14 @@ fn repair(disk: &dyn Disk, survey: &Survey) -> Result<(), StorageError> {
     }
     if let (Some((offset, what)), Some(newest)) = (&survey.torn_at, survey.segments.last()) {
         let path = segment_path(newest.first);
-        tracing::warn!(file = disk.name(&path), offset, what, "cutting off a torn tail that was never acknowledged");
+        if let Some(what) = what {
+            tracing::warn!(
+                file = disk.name(&path),
+                offset,
+                what,
+                "cutting off a torn tail that was never acknowledged"
+            );
+        }
         disk.open(&path).and_then(|mut file| file.truncate(*offset)).map_err(|e| StorageError::io(disk, &path, e))?;
     }
     Ok(())
@@ -208,6 +234,7 @@ fn resume(
         first,
         file,
         bytes,
+        reserved: bytes,
         durable: survey.end,
         epoch: survey.epoch,
         mark,

@@ -1,7 +1,7 @@
 //! A follow stream: everything after a position, from files or memory, then as it becomes durable.
 //!
-//! Nothing is queued for a follower. It is sent what it is ready to take; one that falls behind what memory holds is served
-//! from the files until it has caught up.
+//! Nothing is queued for a follower. It is sent what it is ready to take, a little at a time rather than each group by itself;
+//! one that falls behind what memory holds is served from the files until it has caught up.
 
 use std::sync::Arc;
 
@@ -72,6 +72,10 @@ impl Follower {
             }
             if behind {
                 channel.reply(Answer::Durable { lsn: self.after.0 }).await?;
+                tokio::select! {
+                    () = tokio::time::sleep(limits::FOLLOW_PAUSE) => {}
+                    _ = &mut left => return Ok(()),
+                }
             }
             tokio::select! {
                 changed = log.changed() => if changed.is_err() { return Err(Stop::Answer(stopped())) },

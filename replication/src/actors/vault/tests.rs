@@ -475,6 +475,8 @@ async fn peers_are_held_to_their_certificates_and_parts() {
 async fn a_full_disk_refuses_and_service_resumes() {
     let scene = Scene::new();
     let disk = DiskSim::new(1);
+    // Too little to reserve any.
+    disk.set_room(100_000);
     let (vault, address) = scene.start_sim(&disk);
     let a = scene.database(address, "a", 10).await;
     a.claim(0).await;
@@ -500,7 +502,8 @@ async fn nothing_is_acknowledged_after_a_failed_sync() {
     let a = scene.database(address, "a", 10).await;
     a.claim(0).await;
     let mut append = a.append(1, 0).await;
-    disk.fail_sync_at(disk.operations() + 1);
+    // Reserve, write, sync.
+    disk.fail_sync_at(disk.operations() + 2);
     append.write(frame_bytes(1, 1, 3)).await.unwrap();
     assert!(matches!(append.answer().await, Err(RpcError::Refused(why)) if why.contains("stopped")));
     assert!(vault.failed().await.contains("failed to sync"));

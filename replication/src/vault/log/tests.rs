@@ -184,18 +184,26 @@ fn a_torn_tail_is_cut_off_and_written_over() {
     let groups = groups(5);
     let disk = filled(&groups, 10_000);
     let path = segment_path(Lsn(1));
-    let sound = disk.content(&path);
+    let end = open(&disk.fork(), 10_000).unwrap().extent().segment_bytes as usize;
+    let whole = disk.content(&path);
+    let (sound, reserved) = whole.split_at(end);
+    assert!(!reserved.is_empty() && reserved.iter().all(|byte| *byte == 0));
     let next = frame(9, groups.concat().last().unwrap().last.0 + 1, 3);
-    for len in 1..next.bytes().len() {
+    // Zeros that are missing at its end are there all the same.
+    let told = next.bytes().iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let cuts = (0..next.bytes().len()).map(|len| (len, &[][..])).chain((0..told).map(|len| (len, reserved)));
+    for (len, behind) in cuts {
         let fork = disk.fork();
-        fork.tamper(&path, &[&sound[..], &next.bytes()[..len]].concat());
+        fork.tamper(&path, &[sound, &next.bytes()[..len], behind].concat());
         let mut log = open(&fork, 10_000).unwrap();
         assert_eq!(fork.content(&path), sound, "cut at {len}");
         log.commit(&[frame(9, next.first.0, 1)]).unwrap();
     }
-    let fork = disk.fork();
-    fork.tamper(&path, &[&sound[..], next.bytes()].concat());
-    assert_eq!(open(&fork, 10_000).unwrap().extent().durable, next.last, "a whole frame was decided and is kept");
+    for behind in [&[][..], reserved] {
+        let fork = disk.fork();
+        fork.tamper(&path, &[sound, next.bytes(), behind].concat());
+        assert_eq!(open(&fork, 10_000).unwrap().extent().durable, next.last, "a whole frame was decided and is kept");
+    }
 }
 
 #[test]
@@ -242,7 +250,8 @@ fn a_failed_sync_poisons_the_log() {
     let disk = filled(&groups(3), 10_000);
     let mut log = open(&disk, 10_000).unwrap();
     let next = frame(5, log.extent().durable.0 + 1, 1);
-    disk.fail_sync_at(disk.operations() + 1);
+    // Reserve, write, sync.
+    disk.fail_sync_at(disk.operations() + 2);
     assert!(matches!(log.commit(std::slice::from_ref(&next)), Err(StorageError::Io { .. })));
     let again = log.commit(&[next]).unwrap_err();
     assert!(matches!(&again, StorageError::Poisoned { why } if why.contains("failed to sync")), "{again}");
