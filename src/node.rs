@@ -186,6 +186,7 @@ fn replica_options(
         renew_every: Duration::from_millis(lease.renew_ms),
         image_interval: Duration::from_millis(node.image_interval_ms),
         image_log_bytes: node.image_log_bytes.0,
+        image_memory_percent: node.image_memory_percent,
         clock,
     }
 }

@@ -189,6 +189,23 @@ pub const FOLLOW_PAUSE: Duration = Duration::from_millis(1);
 /// Bytes of the log that a follower applies before it tells how far it is.
 pub const FOLLOW_BYTES: usize = 256 << 10;
 
+/// An image is shipped at about this rate, in bytes a second, if nothing asks for more: it then costs each end a tenth of a
+/// processor.
+pub const IMAGE_PACE: u64 = 64 << 20;
+
+/// A large image is shipped faster than [`IMAGE_PACE`], so that it takes no longer than this.
+pub const IMAGE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// From this share of the bound on frozen memory on the transfer hurries, in percent, ...
+pub const FROZEN_PERCENT_CALM: u64 = 10;
+/// ... and from this one on it goes as fast as it can.
+pub const FROZEN_PERCENT_FULL: u64 = 30;
+
+/// Frozen pages may take so many bytes however small the data are.
+pub const FROZEN_BYTES_MIN: u64 = 32 << 20;
+
+const _: () = assert!(FROZEN_PERCENT_CALM < FROZEN_PERCENT_FULL && FROZEN_PERCENT_FULL <= 100);
+
 /// By how much the transfer thread yields to all others (nice): queries go first.
 pub const TRANSFER_NICE: i32 = 10;
 

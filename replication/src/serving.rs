@@ -325,7 +325,7 @@ impl Serving {
         Wait { serving: self, lsn, seen: None, registered: None }
     }
 
-    /// To be called before looking whether the redo queue has room, by a session that will wait for it if not: the
+    /// To be called before looking whether the engine has room for a write, by a session that will wait for it if not: the
     /// version returned changes when room has been made after this call.
     #[must_use]
     pub fn want_room(&self) -> Version {
@@ -336,7 +336,7 @@ impl Serving {
         seen
     }
 
-    /// The shipper has taken from the redo queue.
+    /// The shipper has taken from the redo queue, or the transfer has given frozen pages back.
     pub fn room_freed(&self) {
         fence(Ordering::SeqCst);
         if self.room_wanted.load(Ordering::SeqCst) && self.room_wanted.swap(false, Ordering::SeqCst) {

@@ -71,6 +71,12 @@ fn check_node(config: &Config) -> Result<(), ConfigError> {
     if node.image_interval_ms == 0 || node.image_interval_ms > MS_MAX {
         return refuse(format!("image_interval_ms is {}: choose from 1 to {MS_MAX}", node.image_interval_ms));
     }
+    if !(1..=100).contains(&node.image_memory_percent) {
+        return refuse(format!(
+            "image_memory_percent is {}: choose from 1 to 100; 100 is enough for any image",
+            node.image_memory_percent
+        ));
+    }
     if node.image_log_bytes.0 < IMAGE_LOG_BYTES_MIN {
         return refuse(format!("image_log_bytes is {}: set it to 1mb or more", node.image_log_bytes));
     }

@@ -178,6 +178,7 @@ mod tests {
             ("[node]\nmaxclients = 0", "number of clients"),
             ("[node]\nimage_interval_ms = 0", "from 1"),
             ("[node]\nimage_log_bytes = 10", "1mb or more"),
+            ("[node]\nimage_memory_percent = 0", "from 1 to 100"),
             ("[log]\nlog_level = \"=loud=\"", "log_level"),
         ] {
             let sentence = refusal(toml);

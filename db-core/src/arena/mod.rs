@@ -31,8 +31,8 @@
 //! lowest unused id is used first, so page numbers follow from the history of effects alone: never from freezes, and not
 //! from whether the shard was restored from an image in between. A page starts zeroed.
 //!
-//! **Missing on purpose.** Memory does not go back to the machine. Frozen memory has no bound of its own yet; it shows in
-//! [`ArenaStats::pages_retired`].
+//! **Missing on purpose.** Memory does not go back to the machine. Frozen memory has no bound here: it shows in
+//! [`ArenaStats::pages_retired`] and [`PagePool::bytes_retired`], and the engine tells its writers when it is too much.
 
 mod frozen;
 mod live;

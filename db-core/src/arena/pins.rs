@@ -103,6 +103,7 @@ impl Pins {
         if needed {
             state.retired.entry(id.0).or_default().push(Retired { page, born, last });
             state.retired_pages += 1;
+            self.pool.note_retired();
             return;
         }
         // The version has passed the page between the caller's check and now.
@@ -124,6 +125,7 @@ impl Pins {
         let (mut next, mut free) = (Some(from), Vec::new());
         while let Some(from) = next {
             next = self.state.lock().sweep(from, to.max(from), &mut free);
+            self.pool.note_released(free.len());
             self.pool.give(free.drain(..));
         }
     }

@@ -1,6 +1,7 @@
 //! Physical pages: mapped in large regions, recycled for ever.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -23,6 +24,8 @@ pub struct OutOfMemory;
 pub struct PagePool {
     pages_max: u64,
     state: Mutex<State>,
+    /// Pages of all arenas that are kept for frozen versions alone.
+    retired: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +61,22 @@ impl PagePool {
     #[must_use]
     pub fn new(bytes_max: u64) -> Arc<PagePool> {
         let pages_max = if bytes_max == 0 { u64::MAX } else { bytes_max / PAGE_BYTES as u64 };
-        Arc::new(PagePool { pages_max, state: Mutex::default() })
+        Arc::new(PagePool { pages_max, state: Mutex::default(), retired: AtomicU64::new(0) })
+    }
+
+    /// Bytes of pages that frozen versions alone still need: what writing has cost in memory since they were frozen.
+    #[must_use]
+    pub fn bytes_retired(&self) -> u64 {
+        // Relaxed here and below: a figure of its own that may be a moment old.
+        self.retired.load(Ordering::Relaxed) * PAGE_BYTES as u64
+    }
+
+    pub(super) fn note_retired(&self) {
+        self.retired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_released(&self, pages: usize) {
+        self.retired.fetch_sub(pages as u64, Ordering::Relaxed);
     }
 
     /// Bytes of pages handed out: live, retired for frozen versions, and the shards' spares.

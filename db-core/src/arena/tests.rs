@@ -102,8 +102,9 @@ fn random_pages_and_freezes() {
             }
         }
         assert_content(&run.arena, &run.content);
+        assert_eq!(run.arena.pool().bytes_retired(), run.arena.stats().pages_retired * PAGE_BYTES as u64);
         frozen.clear();
-        assert_eq!(run.arena.stats().pages_retired, 0);
+        assert_eq!((run.arena.stats().pages_retired, run.arena.pool().bytes_retired()), (0, 0));
         let pool = Arc::clone(run.arena.pool());
         drop(run);
         assert_eq!(pool.bytes_in_use(), 0, "every page came back");

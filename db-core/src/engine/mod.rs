@@ -103,6 +103,8 @@ pub struct Engine {
     pool: Arc<PagePool>,
     redo: RedoQueue,
     memory_max: AtomicU64,
+    /// Bytes that pages kept for frozen versions alone may take before writes wait.
+    frozen_max: AtomicU64,
     /// Commands may append records. Changed under all shard locks, and read under at least one.
     writing: AtomicBool,
     /// Shard that the expiry looks at first next time; wraps.
@@ -145,6 +147,7 @@ impl Engine {
             pool: Arc::clone(pool),
             redo,
             memory_max: AtomicU64::new(0),
+            frozen_max: AtomicU64::new(u64::MAX),
             writing: AtomicBool::new(false),
             expire_first: AtomicUsize::new(0),
             applying: Mutex::new(()),
@@ -157,7 +160,7 @@ impl Engine {
     }
 
     /// Executes one command, `args` with its name, at the moment `now`, and writes its reply. The caller has decided that
-    /// this node may execute it, and that the redo queue has room if it [writes](CommandSpec::writes) (or is EXEC and
+    /// this node may execute it, and that the engine [has room](Engine::has_room) if it [writes](CommandSpec::writes) (or is EXEC and
     /// [`Session::exec_writes`]).
     pub fn execute(
         &self,

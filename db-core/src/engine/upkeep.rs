@@ -301,6 +301,33 @@ impl Engine {
         self.memory_max.load(Ordering::Relaxed)
     }
 
+    /// Whether a session may execute a write now: the redo queue has room, and frozen versions do not hold too much memory. One
+    /// record may overshoot.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let frozen = self.frozen_bytes();
+        self.redo.has_room() && (frozen == 0 || frozen < self.frozen_bytes_max())
+    }
+
+    /// Bytes of pages kept for frozen versions alone.
+    #[must_use]
+    pub fn frozen_bytes(&self) -> u64 {
+        self.pool.bytes_retired()
+    }
+
+    /// Bytes that pages kept for frozen versions alone may take before writes wait; no bound at first.
+    #[must_use]
+    pub fn frozen_bytes_max(&self) -> u64 {
+        // Relaxed: a setting of its own.
+        self.frozen_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes the bound of [`Engine::frozen_bytes_max`].
+    pub fn set_frozen_bytes_max(&self, bytes: u64) {
+        // Relaxed: a setting of its own.
+        self.frozen_max.store(bytes, Ordering::Relaxed);
+    }
+
     /// The pages' pool, for its figures.
     #[must_use]
     pub fn pool(&self) -> &PagePool {

@@ -377,8 +377,9 @@ impl Sentry {
 
     fn beat(&mut self, ctx: &mut Context<Self>) {
         self.report(ctx);
-        // Nothing waits longer, should whoever appended a record not have come to say so.
+        // Nothing waits longer than this, should whoever appended a record, or gave room back, not have come to say so.
         self.shared.engine.redo().wake();
+        self.shared.serving.room_freed();
         if self.may_execute() {
             self.expire(ctx);
             self.freeze_if_due(ctx);

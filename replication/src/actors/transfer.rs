@@ -1,7 +1,8 @@
 //! Freezes versions and carries them to the vault: the transfer processor, apart from everything that executes commands.
 //!
 //! - *Receives* from the sentry, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
-//! - *Ticks*: never; it goes as fast as the stream takes chunks, on a thread of its own that yields to all others.
+//! - *Ticks*: it pauses between chunks as [`Pace`] says, and goes as fast as the stream takes them when pages pile up. Its
+//!   thread yields to all others.
 //! - *Fails* by telling the sentry why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
 //! - *Drains* nothing: a node that ends gives the upload up.
 //! - *Cleans up*: pages go back as the walk passes them, the rest with the walk.
@@ -18,7 +19,7 @@ use tanist_db_core::ids::Epoch;
 use super::sentry::Sentry;
 use super::thread::Life;
 use crate::limits::TRANSFER_NICE;
-use crate::node::Shared;
+use crate::node::{Pace, Shared};
 use crate::transport::rpc::{ControlClient, Priority};
 use crate::wire::frame::{FrameKind, seal};
 use crate::wire::message::{Answer, Request};
@@ -122,9 +123,11 @@ async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String>
     expect(channel.answer().await.map_err(words)?, &Answer::ImageReady)?;
     let mut walk = version.into_chunks();
     let (mut chunk, mut chunks, mut bytes) = (Vec::new(), 0, 0);
+    let mut pace = Pace::new(begun, shared.engine.memory_bytes());
     while walk.next_chunk(&mut chunk) {
         chunks += 1;
         bytes += chunk.len() as u64;
+        shared.serving.room_freed();
         tokio::select! {
             biased;
             // Fenced, or refused, before all of it is sent.
@@ -135,7 +138,11 @@ async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String>
                 written.map_err(words)?;
             }
         }
-        tokio::task::yield_now().await;
+        let (held, held_max) = (shared.engine.frozen_bytes(), shared.engine.frozen_bytes_max());
+        match pace.sent(chunk.len() as u64, clock.monotonic(), held, held_max) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => tokio::task::yield_now().await,
+        }
     }
     channel.request(Request::ImageEnd { chunks, bytes }).await.map_err(words)?;
     expect(channel.answer().await.map_err(words)?, &Answer::ImageStored)?;

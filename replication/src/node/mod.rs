@@ -10,6 +10,7 @@
 //! shipper), `tanist-follower`, `tanist-transfer`.
 
 mod join;
+mod pace;
 mod plan;
 mod shared;
 mod status;
@@ -38,6 +39,7 @@ use crate::wire::message::FollowerView;
 
 pub use crate::actors::transfer::ImageReport;
 pub use join::{Joined, join};
+pub(crate) use pace::Pace;
 pub(crate) use plan::ImagePlan;
 pub(crate) use shared::Shared;
 pub use status::NodeStatus;
@@ -69,6 +71,8 @@ pub struct NodeOptions {
     pub image_interval: Duration,
     /// Bytes of log after which an image is taken at the latest.
     pub image_log_bytes: u64,
+    /// Memory that pages kept for an image alone may take before writes wait, in percent of the data.
+    pub image_memory_percent: u16,
     /// The process's clock: the one by which sessions ask [`Serving`].
     pub clock: Arc<dyn Clock>,
 }

@@ -9,6 +9,7 @@ use tanist_db_core::engine::Engine;
 use tanist_db_core::image::FrozenVersion;
 
 use super::{ImageReport, NodeOptions};
+use crate::limits::FROZEN_BYTES_MIN;
 use crate::serving::Serving;
 use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
 
@@ -52,6 +53,8 @@ impl Shared {
 
     /// Fixes a version for an image, and notes how long commands waited for it.
     pub(crate) fn freeze(&self) -> FrozenVersion {
+        let share = self.engine.memory_bytes() / 100 * u64::from(self.options.image_memory_percent);
+        self.engine.set_frozen_bytes_max(share.max(FROZEN_BYTES_MIN));
         let (version, pause) = self.engine.freeze_timed(&*self.options.clock);
         self.note_cut();
         self.figures.lock().froze(pause);

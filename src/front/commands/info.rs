@@ -92,6 +92,8 @@ fn memory(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("maxmemory_human", human(max));
     lines.add("maxmemory_policy", "noeviction");
     lines.add("mem_allocator", "mimalloc");
+    let frozen = caller.context.engine().map_or(0, |engine| engine.frozen_bytes());
+    lines.add("tanist_frozen_bytes", frozen);
 }
 
 fn persistence(caller: &Caller<'_>, lines: &mut Lines) {

@@ -232,13 +232,13 @@ impl<'a> Conversation<'a> {
         if writes { self.room(batch) } else { Ok(()) }
     }
 
-    /// Whether one more write fits into the redo queue and, at level relaxed, into what may be at risk.
+    /// Whether one more write fits into the engine's bounds and, at level relaxed, into what may be at risk.
     fn room(&self, batch: &mut Batch<'a>) -> Result<(), Refusal> {
         let Some(engine) = self.context.engine() else { return Ok(()) };
         let serving = &*self.context.serving;
-        if !engine.redo().has_room() {
+        if !engine.has_room() {
             let seen = serving.want_room();
-            if !engine.redo().has_room() {
+            if !engine.has_room() {
                 return Err(Refusal::Hold(Until { lsn: NEVER, seen }));
             }
         }

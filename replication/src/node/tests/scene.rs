@@ -125,6 +125,7 @@ impl Scene {
             renew_every: LEASE / 8,
             image_interval: Duration::from_millis(300),
             image_log_bytes: 1 << 20,
+            image_memory_percent: 25,
             clock: Arc::clone(&self.clock),
         };
         let joined = join(&options).await.unwrap();
