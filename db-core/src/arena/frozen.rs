@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bits::PageSet;
 use super::page::{Page, Pages};
 use super::pins::Pins;
 use super::table::{Slot, Table};
@@ -9,7 +10,8 @@ use crate::ids::PageId;
 
 /// One shard as it was at a freeze: read from any thread, without the shard's lock, while the live shard goes on.
 ///
-/// Pages are given back in ascending order by [`release_through`](Self::release_through), the rest when it is dropped.
+/// Pages are given back in ascending order by [`release_through`](Self::release_through), some before their turn by
+/// [`release_early`](Self::release_early), and the rest when it is dropped.
 #[derive(Debug)]
 pub struct FrozenShard {
     table: Table,
@@ -17,13 +19,15 @@ pub struct FrozenShard {
     used: u32,
     version: u64,
     passed: u32,
+    /// Pages released before their turn.
+    early: PageSet,
     pins: Arc<Pins>,
 }
 
 impl FrozenShard {
     pub(super) fn new(table: Table, bound: u32, used: u32, version: u64, pins: Arc<Pins>) -> Self {
         pins.add(version);
-        Self { table, bound, used, version, passed: 0, pins }
+        Self { table, bound, used, version, passed: 0, early: PageSet::default(), pins }
     }
 
     #[inline]
@@ -35,6 +39,13 @@ impl FrozenShard {
     #[must_use]
     pub const fn passed(&self) -> u32 {
         self.passed
+    }
+
+    /// Whether the page was given back.
+    #[inline]
+    #[must_use]
+    pub fn is_released(&self, id: PageId) -> bool {
+        id.0 < self.passed || self.early.contains(id)
     }
 
     /// Number of pages in use at the freeze.
@@ -50,6 +61,30 @@ impl FrozenShard {
         }
         self.passed = last.0.saturating_add(1);
         self.pins.pass(self.version, self.passed, false);
+    }
+
+    /// Gives back these pages before their turn.
+    pub fn release_early(&mut self, ids: &[PageId]) {
+        ids.iter().for_each(|id| self.early.insert(*id));
+        self.pins.pass_early(self.version, ids);
+    }
+
+    /// Up to `max` of the pages that are kept for this version alone, in order: the live shard has others in their place by
+    /// now, so each takes memory until it is released.
+    #[must_use]
+    pub fn retired(&self, max: usize) -> Vec<PageId> {
+        self.pins.retired_for(self.version, max)
+    }
+
+    /// Number of pages of this shard that are kept for frozen versions alone.
+    #[must_use]
+    pub fn retired_pages(&self) -> u64 {
+        self.pins.retired_pages()
+    }
+
+    /// The pages in use that are not released, in order.
+    pub fn unreleased_pages(&self) -> impl Iterator<Item = PageId> + '_ {
+        self.used_pages(PageId(self.passed)).filter(|id| !self.early.contains(*id))
     }
 
     /// The pages in use from `first` on, in order.

@@ -97,21 +97,26 @@ impl Arena {
         (self.used as usize).saturating_add(pages) <= PAGES_PER_SHARD_MAX as usize
     }
 
-    /// Takes page `id` of an image into use; None if it is in use or beyond a shard's addresses. Ids come in ascending
-    /// order.
+    /// Takes page `id` of an image into use; None if it is in use or beyond a shard's addresses. When all are there,
+    /// [`note_holes`](Self::note_holes) follows.
     pub(crate) fn insert(&mut self, id: PageId, bytes: &[u8; PAGE_BYTES]) -> Option<Result<(), OutOfMemory>> {
-        if id.0 < self.bound || id.0 >= PAGES_PER_SHARD_MAX {
+        if id.0 >= PAGES_PER_SHARD_MAX || self.slot(id).page.is_some() {
             return None;
         }
         if let Err(error) = self.reserve(1) {
             return Some(Err(error));
         }
-        self.holes.extend((self.bound..id.0).map(Reverse));
-        self.bound = id.0 + 1;
+        self.bound = self.bound.max(id.0 + 1);
         let mut page = self.spare();
         page.all_mut().copy_from_slice(bytes);
         self.put_new(id, page);
         Some(Ok(()))
+    }
+
+    /// Finds the unused ids between the pages of an image.
+    pub(crate) fn note_holes(&mut self) {
+        let unused = |id: &u32| self.slot(PageId(*id)).page.is_none();
+        self.holes = (0..self.bound).filter(unused).map(Reverse).collect();
     }
 
     /// Gives a page up. Its id is the next to be used again if it is the lowest.

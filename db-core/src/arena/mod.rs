@@ -18,10 +18,11 @@
 //!
 //! - **Freeze** clones the upper level (one reference count for each 512 pages) and gives the version the next number.
 //! - **Write** compares the slot's `born` with the newest frozen version: newer means in place. Older means that this is the
-//!   first write since: is there a frozen version, from `born` on, that has not passed this page? Then the page is copied
+//!   first write since: is there a frozen version, from `born` on, that has not released this page? Then the page is copied
 //!   into a recycled one, and the old one is *retired* for those versions. If not, the slot is marked and written in place.
-//! - **Release.** A transfer reads a frozen version in ascending page order and passes pages as it goes; a page that it has
-//!   passed is never copied for it. What was retired comes back to the pool when the last version that needs it passes it.
+//! - **Release.** A transfer reads a frozen version in ascending page order and releases pages as it goes; what was retired it
+//!   takes before its turn, since that takes memory. A page that it has released is never copied for it. What was retired
+//!   comes back to the pool when the last version that needs it releases it.
 //!
 //! Physical pages come from a [`PagePool`] that the shards of an engine share; they are recycled, since a first touch of
 //! new memory costs more than the copy. A mutation [reserves](Arena::reserve) what it could need before it changes anything,
@@ -34,6 +35,7 @@
 //! **Missing on purpose.** Memory does not go back to the machine. Frozen memory has no bound here: it shows in
 //! [`ArenaStats::pages_retired`] and [`PagePool::bytes_retired`], and the engine tells its writers when it is too much.
 
+mod bits;
 mod frozen;
 mod live;
 mod page;

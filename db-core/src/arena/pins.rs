@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+use super::bits::PageSet;
 use super::pool::PagePool;
 use super::raw::{OwnedPage, SharedPage, reclaim_retired};
 use super::table::Slot;
@@ -13,6 +14,9 @@ use crate::ids::PageId;
 
 /// Page ids that are looked at in one go under the mutex: some 10 microseconds.
 const SWEEP_IDS_MAX: usize = 64;
+
+/// Page ids that are looked at for retired pages: those of one version are nearly all there are.
+const RETIRED_IDS_MAX: usize = 1024;
 
 /// Shared by an arena and its frozen versions. Taken on the first write to a page after a freeze, which copies 16 KiB
 /// anyway, and by a frozen version that passes pages; never on the fast paths.
@@ -38,6 +42,14 @@ struct Pin {
     version: u64,
     /// Pages below this are needed no more.
     passed: u32,
+    /// Nor are these.
+    early: PageSet,
+}
+
+impl Pin {
+    fn needs(&self, id: u32) -> bool {
+        id >= self.passed && !self.early.contains(PageId(id))
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +62,7 @@ struct Retired {
 
 impl State {
     fn is_needed(&self, id: u32, born: u64, last: u64) -> bool {
-        self.pins.iter().any(|pin| pin.version >= born && pin.version <= last && id >= pin.passed)
+        self.pins.iter().any(|pin| pin.version >= born && pin.version <= last && pin.needs(id))
     }
 
     /// Takes back the retired pages that no version needs, of at most `SWEEP_IDS_MAX` page ids from `from` to before `to`;
@@ -88,7 +100,7 @@ impl Pins {
 
     /// Notes a new frozen version, newer than all others.
     pub(super) fn add(&self, version: u64) {
-        self.state.lock().pins.push(Pin { version, passed: 0 });
+        self.state.lock().pins.push(Pin { version, passed: 0, early: PageSet::default() });
     }
 
     /// Whether a frozen version may still read the page in a live slot of `id`.
@@ -128,6 +140,28 @@ impl Pins {
             self.pool.note_released(free.len());
             self.pool.give(free.drain(..));
         }
+    }
+
+    /// `version` needs these pages no more, though it has not passed them.
+    pub(super) fn pass_early(&self, version: u64, ids: &[PageId]) {
+        let (mut state, mut free) = (self.state.lock(), Vec::new());
+        let Some(pin) = state.pins.iter_mut().find(|pin| pin.version == version) else { return };
+        ids.iter().for_each(|id| pin.early.insert(*id));
+        for id in ids {
+            state.sweep(id.0, id.0 + 1, &mut free);
+        }
+        drop(state);
+        self.pool.note_released(free.len());
+        self.pool.give(free);
+    }
+
+    /// Up to `max` ids of retired pages that `version` needs, ascending. Looks at a bounded number of ids.
+    pub(super) fn retired_for(&self, version: u64, max: usize) -> Vec<PageId> {
+        let state = self.state.lock();
+        let Some(pin) = state.pins.iter().find(|pin| pin.version == version) else { return Vec::new() };
+        let seen = |retired: &Retired| retired.born <= version && version <= retired.last;
+        let ids = state.retired.range(pin.passed..).take(RETIRED_IDS_MAX);
+        ids.filter(|(id, list)| pin.needs(**id) && list.iter().any(seen)).map(|(id, _)| PageId(*id)).take(max).collect()
     }
 
     /// Pages kept for frozen versions alone.

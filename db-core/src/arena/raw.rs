@@ -11,8 +11,8 @@
 //! 1. A live slot whose `born` is above the newest frozen version is in no frozen table: versions only grow, a freeze
 //!    takes the number that was current, and a slot gets the then current number when its page is put in.
 //! 2. A slot with an older `born` gets the current number only after `Pins::is_pinned` has said no: every frozen version
-//!    from `born` on has passed that page or was dropped. `FrozenShard` refuses to read a page that it has passed, and
-//!    passing takes `&mut FrozenShard`, so no borrow of that page is left in it. Otherwise the page is copied, and the old
+//!    from `born` on has released that page or was dropped. `FrozenShard` refuses to read a page that it has released, and
+//!    releasing takes `&mut FrozenShard`, so no borrow of that page is left in it. Otherwise the page is copied, and the old
 //!    one is retired until the same condition holds.
 //!
 //! The mutex makes the frozen reader's last read happen before the write or the reuse that follows the check.
@@ -153,7 +153,7 @@ impl SharedPage {
     /// Takes a page back as owned.
     ///
     /// # Safety
-    /// No table's slot holds the page any more, except slots of frozen versions that have passed it, and no borrow of it
+    /// No table's slot holds the page any more, except slots of frozen versions that have released it, and no borrow of it
     /// exists. No other copy of this handle is used afterwards.
     pub(super) unsafe fn reclaim(self) -> OwnedPage {
         OwnedPage { page: self.0, zeroed: false }
@@ -172,7 +172,7 @@ pub(super) fn reclaim_unpinned(page: SharedPage, pinned: bool) -> OwnedPage {
 pub(super) fn reclaim_retired(page: SharedPage, needed: bool) -> OwnedPage {
     assert!(!needed, "a retired page that a frozen version needs is not reclaimed");
     // SAFETY: the live slot was given another page or emptied when this one was retired; every frozen version that sees it
-    // has passed it (fact 2); the list entry is consumed.
+    // has released it (fact 2); the list entry is consumed.
     unsafe { page.reclaim() }
 }
 
@@ -258,10 +258,10 @@ impl FrozenShard {
     /// If the page was not in use, or was released.
     #[must_use]
     pub fn page(&self, id: PageId) -> &Page {
-        assert!(id.0 >= self.passed(), "page {id} of a frozen version was released");
+        assert!(!self.is_released(id), "page {id} of a frozen version was released");
         let page = self.slot(id).page.expect("page in use");
-        // SAFETY: this version has not passed the page, so it is neither written nor reclaimed (fact 2); passing it takes
-        // `&mut self`.
+        // SAFETY: this version has not released the page, so it is neither written nor reclaimed (fact 2); releasing it
+        // takes `&mut self`.
         unsafe { page.0.as_ref() }
     }
 }

@@ -95,6 +95,7 @@ fn random_pages_and_freezes() {
                 // What is not released yet is as it was.
                 let left: Vec<_> = content.range(version.passed()..).collect();
                 left.iter().for_each(|(id, number)| assert_page(version.page(PageId(**id)), **number));
+                left.iter().for_each(|(id, _)| assert!(!version.is_released(PageId(**id))));
                 version.release_through(last);
                 if run.random.below(3) == 0 {
                     frozen.swap_remove(index);
@@ -168,6 +169,35 @@ fn only_the_first_write_to_a_needed_page_copies() {
     assert_eq!(arena.stats().pages_retired, 0);
     ids.iter().for_each(|id| arena.page_mut(*id).put_u8(0, 2));
     assert_eq!(arena.stats().pages_copied, 5);
+}
+
+#[test]
+fn pages_may_be_released_before_their_turn() {
+    let mut arena = Arena::new(&PagePool::new(0));
+    let ids: Vec<PageId> = (0..200).map(|_| arena.allocate()).collect();
+    let mut frozen = arena.freeze();
+    ids[100..150].iter().for_each(|id| arena.page_mut(*id).put_u8(0, 1));
+    assert_eq!(frozen.retired(20), ids[100..120]);
+    frozen.release_early(&ids[100..120]);
+    assert_eq!((arena.stats().pages_retired, frozen.retired(100)), (30, ids[120..150].to_vec()));
+    frozen.release_early(&ids[160..170]);
+    ids[160..180].iter().for_each(|id| arena.page_mut(*id).put_u8(0, 1));
+    assert_eq!(arena.stats().pages_retired, 40, "what was released is written in place");
+    let left: Vec<PageId> = frozen.unreleased_pages().collect();
+    assert_eq!(left, [&ids[..100], &ids[120..160], &ids[170..]].concat());
+    left.iter().for_each(|id| assert_eq!(frozen.page(*id).u8_at(0), 0, "as it was"));
+    frozen.release_through(ids[199]);
+    assert_eq!(arena.stats().pages_retired, 0);
+}
+
+#[test]
+#[should_panic(expected = "was released")]
+fn a_page_released_early_is_not_read() {
+    let mut arena = Arena::new(&PagePool::new(0));
+    let ids = [arena.allocate(), arena.allocate()];
+    let mut frozen = arena.freeze();
+    frozen.release_early(&ids[1..]);
+    let _ = frozen.page(ids[1]);
 }
 
 #[test]

@@ -61,17 +61,19 @@ impl FrozenVersion {
         let pages: Vec<u32> = self.shards.iter().map(FrozenShard::pages_used).collect();
         let chunks = 1 + pages.iter().map(|pages| pages.div_ceil(PAGES_MAX as u32)).sum::<u32>();
         let header = Header { meta: self.meta, chunks, pages };
-        ImageWalk { header, next: 0, shard: 0, shards: self.shards.into_iter().map(Some).collect() }
+        ImageWalk { header, next: 0, shards: self.shards.into_iter().map(Some).collect() }
     }
 }
 
 /// Produces an image chunk by chunk, and gives pages back as it passes them.
+///
+/// Shard by shard, in order; but where a chunk can be filled with pages that are kept for the image alone, these go first: each
+/// then gives its memory back, while of those in their turn only the ones do that were written to since the freeze.
 #[derive(Debug)]
 pub struct ImageWalk {
     header: Header,
     next: u32,
-    shard: usize,
-    /// Those from `shard` on are still there.
+    /// Those that are done are not there any more.
     shards: Vec<Option<FrozenShard>>,
 }
 
@@ -97,20 +99,34 @@ impl ImageWalk {
             self.next = 1;
             return true;
         }
-        while let Some(slot) = self.shards.get_mut(self.shard) {
-            if let Some(frozen) = slot {
-                let ids: Vec<PageId> = frozen.used_pages(PageId(frozen.passed())).take(PAGES_MAX).collect();
-                if let Some(last) = ids.last() {
-                    let shard = ShardId(self.shard as u16);
-                    chunk::write_pages(out, self.next, shard, self.header.meta.cut, &ids, |id| frozen.page(id).all());
-                    frozen.release_through(*last);
-                    self.next += 1;
-                    return true;
-                }
+        while let Some(number) = self.next_shard() {
+            let Some(frozen) = &mut self.shards[number] else { continue };
+            let early = frozen.retired(PAGES_MAX);
+            let in_turn = frozen.unreleased_pages().filter(|id| early.binary_search(id).is_err());
+            let in_turn: Vec<PageId> = in_turn.take(PAGES_MAX - early.len()).collect();
+            let mut ids = [&early[..], &in_turn].concat();
+            if ids.is_empty() {
+                self.shards[number] = None;
+                continue;
             }
-            *slot = None;
-            self.shard += 1;
+            ids.sort_unstable();
+            let shard = ShardId(number as u16);
+            chunk::write_pages(out, self.next, shard, self.header.meta.cut, &ids, |id| frozen.page(id).all());
+            frozen.release_early(&early);
+            if let Some(last) = in_turn.last() {
+                frozen.release_through(*last);
+            }
+            self.next += 1;
+            return true;
         }
         false
+    }
+
+    /// The shard that the next chunk is of: one that can fill it with pages kept for the image alone, else the first.
+    fn next_shard(&self) -> Option<usize> {
+        let there = || self.shards.iter().enumerate().filter_map(|(number, shard)| Some((number, shard.as_ref()?)));
+        let kept = there().map(|(number, shard)| (shard.retired_pages(), number)).max();
+        let full = kept.filter(|(pages, _)| *pages >= PAGES_MAX as u64).map(|(_, number)| number);
+        full.or_else(|| there().next().map(|(number, _)| number))
     }
 }

@@ -62,7 +62,6 @@ pub struct ImageRestore {
     header: Option<Header>,
     cut: Option<Lsn>,
     shards: Vec<Arena>,
-    shard: usize,
     next: u32,
     refused: bool,
 }
@@ -71,7 +70,7 @@ impl ImageRestore {
     /// A restore into pages of `pool`.
     #[must_use]
     pub fn new(pool: Arc<PagePool>) -> Self {
-        Self { pool, header: None, cut: None, shards: Vec::new(), shard: 0, next: 0, refused: false }
+        Self { pool, header: None, cut: None, shards: Vec::new(), next: 0, refused: false }
     }
 
     /// Takes the next chunk.
@@ -105,14 +104,13 @@ impl ImageRestore {
     fn take_pages(&mut self, pages: &PagesChunk<'_>, index: u32) -> Result<(), ImageError> {
         let refuse = |what| ImageError::Chunk { index, what };
         let shard = pages.shard.0 as usize;
-        if shard < self.shard || shard >= self.shards.len() {
-            return Err(refuse("its shard is not one that comes next"));
+        if shard >= self.shards.len() {
+            return Err(refuse("its shard is none of the image's"));
         }
-        self.shard = shard;
         for (id, bytes) in pages.pages() {
             match self.shards[shard].insert(id, bytes) {
                 Some(done) => done?,
-                None => return Err(refuse("its pages are out of order")),
+                None => return Err(refuse("a page of it came before, or is none that a shard can have")),
             }
         }
         Ok(())
@@ -132,11 +130,12 @@ impl ImageRestore {
         }
         let count = self.shards.len() as u16;
         let mut shards = Vec::with_capacity(self.shards.len());
-        for (number, (arena, pages)) in (0..count).zip(self.shards.into_iter().zip(&header.pages)) {
+        for (number, (mut arena, pages)) in (0..count).zip(self.shards.into_iter().zip(&header.pages)) {
             let refuse = |what| ImageError::Structure { shard: ShardId(number), what };
             if arena.pages_used() != *pages {
                 return Err(refuse("it has not as many pages as the header says"));
             }
+            arena.note_holes();
             shards.push(Keyspace::from_pages(arena, header.meta.hash_seed, number, count).map_err(refuse)?);
         }
         Ok(RestoredImage { meta: header.meta, shards })

@@ -171,3 +171,40 @@ fn a_shard_of_another_number_is_refused() {
         Some(ImageError::Structure { shard: ShardId(0), what: "a record is not where its key belongs" })
     );
 }
+
+/// Writers that go on during the walk: what they make the walk keep goes first, and the image is that of the freeze.
+#[test]
+fn pages_that_are_kept_for_the_walk_alone_go_first() {
+    let mut live = shards(4, 30_000);
+    let before = freeze(&mut live).content_hash();
+    let version = freeze(&mut live);
+    let hasher = KeyHasher::new(SEED);
+    let mut number = 0_u32;
+    let mut overwrite = |live: &mut [Keyspace], keys: u32| {
+        for _ in 0..keys {
+            number += 1;
+            let name = format!("key{}", number * 7919 % 30_000);
+            let key = hasher.key(name.as_bytes());
+            // The last shards only, which come last in turn.
+            let shard = key.shard(4).0 as usize;
+            if shard >= 2 {
+                live[shard].set(&key, b"new", None).unwrap();
+            }
+        }
+    };
+    overwrite(&mut live, 30_000);
+    let kept = |live: &[Keyspace]| live.iter().map(|shard| shard.stats().pages_retired).sum::<u64>();
+    let (mut walk, mut chunks, mut out) = (version.into_chunks(), Vec::new(), Vec::new());
+    let at_first = kept(&live);
+    assert!(at_first > 130, "enough for two chunks: {at_first}");
+    while walk.next_chunk(&mut out) {
+        chunks.push(out.clone());
+        if chunks.len() == 3 {
+            assert!(kept(&live) <= at_first - 2 * 63, "{} of {at_first} pages are still kept", kept(&live));
+        }
+        overwrite(&mut live, 500);
+    }
+    assert_eq!(kept(&live), 0);
+    let mut restored = load(&chunks).unwrap();
+    assert_eq!(freeze(&mut restored.shards).content_hash(), before);
+}
