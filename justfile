@@ -32,13 +32,17 @@ sanitize-thread:
 whole-path rounds="100":
     TANIST_ROUNDS={{ rounds }} cargo test --release --test whole_path -- --nocapture
 
+# Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.
+instructions *args:
+    cargo run --quiet -p tanist-bench -- instructions --check {{ args }}
+
 # Beside the neighbours on this machine, taking turns, into docs/benchmarks.md: two to three hours on a machine that does nothing else.
 bench: (bench-all "")
 
 # The same with short turns and small data: shows that all of it works, not how fast anything is. Not into the book.
 bench-quick: (bench-all "quick")
 
-# One part of it: throughput, durable, image, load-image, memory, connections, micro, summary; `just bench-one NAME --help`.
+# One part of it: throughput, durable, image, load-image, memory, connections, micro, instructions, summary; `just bench-one NAME --help`.
 bench-one name *args: bench-build
     {{ bench }} {{ name }} {{ args }}
 
@@ -63,6 +67,7 @@ bench-all how: bench-build
         $bench memory $short --keys 100000 --churn 200000
         $bench connections $short --idle 1000 --active 100
         $bench micro $short --keys 100000
+        $bench instructions $short
         $bench summary $short
     else
         $bench throughput --keys 1000000,10000000 --book docs
@@ -72,6 +77,7 @@ bench-all how: bench-build
         $bench memory --keys 1000000,10000000 --book docs
         $bench connections --book docs
         $bench micro --book docs
+        $bench instructions --book docs
         $bench summary --book docs
     fi
 

@@ -69,6 +69,7 @@ enum What {
     Memory(run::memory::Options),
     Connections(run::connections::Options),
     Micro(run::micro::Options),
+    Instructions(run::instructions::Options),
     Summary(run::summary::Options),
 }
 
@@ -93,6 +94,10 @@ fn main() -> ExitCode {
 }
 
 fn measure(mut arguments: Arguments) -> Fallible<()> {
+    // The one that asks no server.
+    if let What::Instructions(options) = &arguments.what {
+        return run::instructions::run(&arguments, options);
+    }
     // Servers are started in folders of their own.
     arguments.tanist = arguments
         .tanist
@@ -109,6 +114,7 @@ fn measure(mut arguments: Arguments) -> Fallible<()> {
         What::Memory(options) => run::memory::run(&arguments, options)?,
         What::Connections(options) => run::connections::run(&arguments, options)?,
         What::Summary(options) => return run::summary::run(&arguments, options),
+        What::Instructions(_) => unreachable!("it has had its turn"),
         What::Micro(options) => run::micro::run(&arguments, options)?,
     };
     report.publish(&arguments)

@@ -3,6 +3,7 @@
 pub(crate) mod connections;
 pub(crate) mod durable;
 pub(crate) mod image;
+pub(crate) mod instructions;
 pub(crate) mod load_image;
 pub(crate) mod memory;
 pub(crate) mod micro;

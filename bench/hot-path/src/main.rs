@@ -1,0 +1,152 @@
+//! Runs one operation many times over the request parser and the engine: no sockets, threads, clock or dice, so that a run
+//! executes the same instructions each time.
+//!
+//! `cargo run --release -p tanist-hot-path -- get|set|frozen-set [times, default 20000]`
+//!
+//! `tanist-bench instructions` counts them. For each operation these are: parsing the request, finding its command, executing it,
+//! clearing the reply and, for a write, its share of taking the redo queue.
+//!
+//! - `get`: a GET of a key that is there.
+//! - `set`: a SET over a value of the same length, in place.
+//! - `frozen-set`: the same where a frozen version still needs the page, so that it is copied before it is written. Each round
+//!   writes to one key of each page that has records, then lets the version go and freezes again; what the round costs is
+//!   shared by its writes, about eighty.
+
+use tanist::resp::{Parsed, RequestLimits, RequestParser};
+use tanist_db_core::arena::PAGE_BYTES;
+use tanist_db_core::clock::UnixMillis;
+use tanist_db_core::command::{self, FrontCommand, Protocol, Reply};
+use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::ids::Epoch;
+
+/// What the database uses.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const KEYS: usize = 10_000;
+const VALUE_BYTES: usize = 100;
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+/// Writes between two looks at the redo queue.
+const WRITES_A_TAKE: usize = 64;
+/// Without a common divisor with [`KEYS`], so that all keys come, in an order that is not that of their numbers.
+const STRIDE: usize = 3_779;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let operation = arguments.next().unwrap_or_default();
+    let times = arguments.next().map_or(20_000, |text| text.parse().expect("how many times: a number"));
+    let mut node = Node::filled();
+    match &operation[..] {
+        "get" => node.run(&get_requests(), times),
+        "set" => node.run(&set_requests(b'b'), times),
+        "frozen-set" => node.run_frozen(&set_requests(b'b'), times),
+        _ => panic!("usage: get|set|frozen-set [times]"),
+    }
+}
+
+/// What stands between a connection's bytes and its replies.
+struct Node {
+    engine: Engine,
+    session: Session,
+    parser: RequestParser,
+    reply: Reply,
+    writes: usize,
+}
+
+impl Node {
+    fn filled() -> Node {
+        let mut node = Node {
+            engine: Engine::new(EngineOptions::default()),
+            session: Session::new(1),
+            parser: RequestParser::new(RequestLimits::TRUSTED),
+            reply: Reply::new(Protocol::Resp2),
+            writes: 0,
+        };
+        node.engine.begin_epoch(Epoch(1));
+        node.run(&set_requests(b'a'), KEYS);
+        assert_eq!(node.engine.keys(), KEYS as u64);
+        node
+    }
+
+    fn run(&mut self, requests: &[Vec<u8>], times: usize) {
+        requests.iter().cycle().take(times).for_each(|request| self.execute(request));
+    }
+
+    fn run_frozen(&mut self, requests: &[Vec<u8>], times: usize) {
+        let requests = self.one_a_page(requests);
+        let mut left = times;
+        while left > 0 {
+            let round = &requests[..left.min(requests.len())];
+            let version = self.engine.freeze();
+            round.iter().for_each(|request| self.execute(request));
+            assert_eq!(self.pages_copied(), round.len(), "each SET copies one page");
+            drop(version);
+            left -= round.len();
+        }
+    }
+
+    /// Those of `requests` that are the first to write to their page.
+    fn one_a_page<'a>(&mut self, requests: &'a [Vec<u8>]) -> Vec<&'a Vec<u8>> {
+        let _version = self.engine.freeze();
+        let copies = |request: &&Vec<u8>| {
+            let before = self.pages_copied();
+            self.execute(request);
+            self.pages_copied() > before
+        };
+        requests.iter().filter(copies).collect()
+    }
+
+    /// Pages kept for the frozen version alone, of which there is one at most.
+    fn pages_copied(&self) -> usize {
+        self.engine.frozen_bytes() as usize / PAGE_BYTES
+    }
+
+    fn execute(&mut self, request: &[u8]) {
+        self.parser.forget();
+        let Ok(Parsed::Command(parsed)) = self.parser.parse(request) else { panic!("a whole request") };
+        let args = self.parser.arguments(&parsed, request);
+        let spec = command::resolve(&args).expect("a command");
+        let (session, reply) = (&mut self.session, &mut self.reply);
+        let executed = self.engine.execute_resolved(spec, session, &mut NoFront, &args, NOW, reply);
+        assert!(!executed.refused && matches!(reply.as_bytes()[0], b'+' | b'$'), "it succeeds");
+        reply.clear();
+        if executed.wrote {
+            self.writes += 1;
+            if self.writes.is_multiple_of(WRITES_A_TAKE) {
+                while self.engine.redo().take(1 << 20).is_some() {}
+            }
+        }
+    }
+}
+
+/// Of a connection's own commands none comes.
+struct NoFront;
+
+impl Front for NoFront {
+    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, _: &mut Reply) {
+        unreachable!("GET and SET are the engine's")
+    }
+}
+
+fn get_requests() -> Vec<Vec<u8>> {
+    keys().map(|key| request(&[b"GET", key.as_bytes()])).collect()
+}
+
+fn set_requests(fill: u8) -> Vec<Vec<u8>> {
+    keys().map(|key| request(&[b"SET", key.as_bytes(), &[fill; VALUE_BYTES]])).collect()
+}
+
+/// All keys, of 16 bytes.
+fn keys() -> impl Iterator<Item = String> {
+    (0..KEYS).map(|number| format!("key:{:012}", number * STRIDE % KEYS))
+}
+
+fn request(args: &[&[u8]]) -> Vec<u8> {
+    let mut request = format!("*{}\r\n", args.len()).into_bytes();
+    for arg in args {
+        request.extend(format!("${}\r\n", arg.len()).into_bytes());
+        request.extend(*arg);
+        request.extend(b"\r\n");
+    }
+    request
+}
