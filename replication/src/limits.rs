@@ -206,9 +206,6 @@ pub const FROZEN_BYTES_MIN: u64 = 32 << 20;
 
 const _: () = assert!(FROZEN_PERCENT_CALM < FROZEN_PERCENT_FULL && FROZEN_PERCENT_FULL <= 100);
 
-/// By how much the transfer thread yields to all others (nice): queries go first.
-pub const TRANSFER_NICE: i32 = 0;
-
 /// After an image that could not be stored, the next is tried no sooner.
 pub const IMAGE_RETRY: Duration = Duration::from_secs(1);
 

@@ -134,7 +134,7 @@ settings! {
         /// Bytes of log after which an image is taken at the latest
         image_log_bytes: ByteSize = "256mb", "BYTES", "TANIST_IMAGE_LOG_BYTES", shown;
         /// Memory that writing may cost while an image is taken before writes wait, in percent of the data
-        image_memory_percent: u16 = "25", "PERCENT", "TANIST_IMAGE_MEMORY_PERCENT", shown;
+        image_memory_percent: u16 = "20", "PERCENT", "TANIST_IMAGE_MEMORY_PERCENT", shown;
         /// Threads that execute commands; 0 is one for each processor, of which nodes that `up` starts have equal shares
         threads: u16 = "0", "N", "TANIST_THREADS", shown;
     }

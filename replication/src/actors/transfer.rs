@@ -1,8 +1,7 @@
 //! Freezes versions and carries them to the vault: the transfer processor, apart from everything that executes commands.
 //!
 //! - *Receives* from the sentry, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
-//! - *Ticks*: it pauses between chunks as [`Pace`] says, and goes as fast as the stream takes them when pages pile up. Its
-//!   thread yields to all others.
+//! - *Ticks*: it pauses between chunks as [`Pace`] says, and goes as fast as the stream takes them when pages pile up.
 //! - *Fails* by telling the sentry why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
 //! - *Drains* nothing: a node that ends gives the upload up.
 //! - *Cleans up*: pages go back as the walk passes them, the rest with the walk.
@@ -18,7 +17,6 @@ use tanist_db_core::ids::Epoch;
 
 use super::sentry::Sentry;
 use super::thread::Life;
-use crate::limits::TRANSFER_NICE;
 use crate::node::{Pace, Shared};
 use crate::transport::rpc::{ControlClient, Priority};
 use crate::wire::frame::{FrameKind, seal};
@@ -69,13 +67,6 @@ impl Transfer {
 
 impl Actor for Transfer {
     type Context = Context<Self>;
-
-    fn started(&mut self, _: &mut Context<Self>) {
-        // On Linux this is the calling thread's alone. Without it images are only a little less polite.
-        if let Err(error) = rustix::process::setpriority_process(None, TRANSFER_NICE) {
-            tracing::debug!("the transfer thread keeps its priority: {error}");
-        }
-    }
 }
 
 impl Handler<Carry> for Transfer {
