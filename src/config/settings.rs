@@ -131,7 +131,7 @@ settings! {
         maxclients: u32 = "10000", "N", "TANIST_MAXCLIENTS", shown;
         /// Longest time between two images, if anything was written
         image_interval_ms: u64 = "60000", "MS", "TANIST_IMAGE_INTERVAL_MS", shown;
-        /// Bytes of log after which an image is taken at the latest
+        /// Bytes of log after which an image is taken, if they are as many as the data have
         image_log_bytes: ByteSize = "256mb", "BYTES", "TANIST_IMAGE_LOG_BYTES", shown;
         /// Memory that writing may cost while an image is taken before writes wait, in percent of the data
         image_memory_percent: u16 = "20", "PERCENT", "TANIST_IMAGE_MEMORY_PERCENT", shown;

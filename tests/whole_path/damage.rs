@@ -30,7 +30,7 @@ fn a_flipped_bit_in_the_catalog_is_refused_by_name() {
 
 /// Fills a cluster, stops it, damages one file, and wants `up` to refuse with its name; then heals it and wants all back.
 fn damaged(choose: impl Fn(&Path) -> PathBuf, damage: impl Fn(&mut Vec<u8>)) {
-    let mut cluster = Cluster::with_options(&["--image-log-bytes", "1MB"]);
+    let mut cluster = Cluster::with_options(&["--image-interval-ms", "300"]);
     let (primary, _) = cluster.wait_for_pair();
     let mut connection = connect(primary.port).expect("the primary accepts");
     for i in 0..40 {

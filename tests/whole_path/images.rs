@@ -16,7 +16,7 @@ const VALUE_BYTES: usize = 1000;
 
 #[test]
 fn images_are_shipped_under_full_load_and_an_empty_node_loads_them() {
-    let cluster = Cluster::with_options(&["--image-log-bytes", "256MB"]);
+    let cluster = Cluster::with_options(&["--image-interval-ms", "3000"]);
     let (primary, standby) = cluster.wait_for_pair();
     let start = Instant::now();
     fill(primary.port, 0..KEYS);

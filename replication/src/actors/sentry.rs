@@ -405,7 +405,8 @@ impl Sentry {
         let now = self.now();
         let log_bytes = self.shared.log_bytes_since_cut();
         let (Some(client), Some(fellows)) = (self.link.clone(), &self.fellows) else { return };
-        if !self.plan.take_due(now, self.shared.engine.last(), log_bytes) {
+        let data_bytes = self.shared.engine.memory_bytes();
+        if !self.plan.take_due(now, self.shared.engine.last(), log_bytes, data_bytes) {
             return;
         }
         if fellows.transfer.try_send(Carry { client, epoch: self.machine.epoch() }).is_err() {

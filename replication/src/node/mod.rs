@@ -69,7 +69,7 @@ pub struct NodeOptions {
     pub renew_every: Duration,
     /// Longest time between two images, if anything was written.
     pub image_interval: Duration,
-    /// Bytes of log after which an image is taken at the latest.
+    /// Bytes of log after which an image is taken, if they are as many as the data have.
     pub image_log_bytes: u64,
     /// Memory that pages kept for an image alone may take before writes wait, in percent of the data.
     pub image_memory_percent: u16,

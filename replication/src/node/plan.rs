@@ -1,4 +1,7 @@
 //! When to freeze.
+//!
+//! An image writes all data once more, so it pays when the log has grown as long as they are: then images cost at most as much as
+//! the log itself, and what has to be replayed at a start is at most as much as what is loaded.
 
 use std::time::Duration;
 
@@ -32,9 +35,11 @@ impl ImagePlan {
         (self.at, self.since, self.under_way, self.owed) = (last, now, false, false);
     }
 
-    /// Whether to freeze now; if so, counts it as done: the cut's own record follows `last`.
-    pub(crate) fn take_due(&mut self, now: Monotonic, last: Lsn, log_bytes: u64) -> bool {
-        let changed = last > self.at && (log_bytes >= self.log_bytes || now.since(self.since) >= self.interval);
+    /// Whether to freeze now, with `log_bytes` since the last cut and as many `data_bytes`; if so, counts it as done: the cut's
+    /// own record follows `last`.
+    pub(crate) fn take_due(&mut self, now: Monotonic, last: Lsn, log_bytes: u64, data_bytes: u64) -> bool {
+        let long = log_bytes >= self.log_bytes.max(data_bytes);
+        let changed = last > self.at && (long || now.since(self.since) >= self.interval);
         let take = (changed || self.owed) && !self.under_way && now >= self.not_before;
         if take {
             (self.at, self.since, self.under_way, self.owed) = (last.next(), now, true, false);
@@ -69,20 +74,21 @@ mod tests {
     #[test]
     fn an_image_is_due_after_enough_log_or_enough_time_if_anything_was_written() {
         let mut plan = plan();
-        assert!(!plan.take_due(Monotonic(2 * SECOND), Lsn(20), 999));
-        assert!(plan.take_due(Monotonic(2 * SECOND), Lsn(20), 1_000));
+        assert!(!plan.take_due(Monotonic(2 * SECOND), Lsn(20), 999, 500));
+        assert!(!plan.take_due(Monotonic(2 * SECOND), Lsn(20), 1_000, 1_001), "less log than data");
+        assert!(plan.take_due(Monotonic(2 * SECOND), Lsn(20), 1_000, 500));
         plan.stored();
-        assert!(!plan.take_due(Monotonic(62 * SECOND), Lsn(21), 10), "only the cut itself was written");
-        assert!(plan.take_due(Monotonic(62 * SECOND), Lsn(22), 10));
+        assert!(!plan.take_due(Monotonic(62 * SECOND), Lsn(21), 10, 500), "only the cut itself was written");
+        assert!(plan.take_due(Monotonic(62 * SECOND), Lsn(22), 10, 500));
     }
 
     #[test]
     fn one_at_a_time_and_a_failed_one_is_repeated_after_a_pause() {
         let mut plan = plan();
-        assert!(plan.take_due(Monotonic(2 * SECOND), Lsn(20), 5_000));
-        assert!(!plan.take_due(Monotonic(3 * SECOND), Lsn(30), 5_000));
+        assert!(plan.take_due(Monotonic(2 * SECOND), Lsn(20), 5_000, 500));
+        assert!(!plan.take_due(Monotonic(3 * SECOND), Lsn(30), 5_000, 500));
         plan.failed(Monotonic(4 * SECOND));
-        assert!(!plan.take_due(Monotonic(4 * SECOND), Lsn(30), 0));
-        assert!(plan.take_due(Monotonic(4 * SECOND).after(IMAGE_RETRY), Lsn(30), 0));
+        assert!(!plan.take_due(Monotonic(4 * SECOND), Lsn(30), 0, 500));
+        assert!(plan.take_due(Monotonic(4 * SECOND).after(IMAGE_RETRY), Lsn(30), 0, 500));
     }
 }

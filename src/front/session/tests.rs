@@ -2,6 +2,7 @@
 //!
 //! Time is tokio's, paused: it moves only when everything waits, so the timeouts of seconds cost nothing.
 
+mod ahead;
 mod bounds;
 mod commands;
 mod ends;
