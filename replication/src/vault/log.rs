@@ -133,6 +133,18 @@ impl Log {
         self.mark.sync().map_err(|e| self.poison(&Mark::path(), e))
     }
 
+    /// Makes everything durable and gives the room behind the newest segment's end back: for a clean stop.
+    ///
+    /// # Errors
+    /// As [`Log::settle`].
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        self.settle()?;
+        let path = segment_path(self.first);
+        self.file.truncate(self.bytes).and_then(|()| self.file.sync()).map_err(|e| self.poison(&path, e))?;
+        self.reserved = self.bytes;
+        Ok(())
+    }
+
     /// Notes, durably, that `epoch` was granted: should the catalog forget it, the log will not.
     ///
     /// # Errors

@@ -308,7 +308,7 @@ impl Writer {
                 self.tell();
             }
             Order::Stop(done) => {
-                self.settle()?;
+                self.log.close()?;
                 let _ = done.send(());
                 return Err(End::Stopped);
             }
