@@ -47,6 +47,8 @@ pub struct Log {
     pub(super) bytes: u64,
     /// Length of its file: what it holds, then zeros.
     pub(super) reserved: u64,
+    /// Up to here the disk has been written, with records or with zeros.
+    pub(super) zeroed: u64,
     pub(super) durable: Lsn,
     /// Newest epoch in any frame.
     pub(super) epoch: Epoch,
@@ -109,9 +111,8 @@ impl Log {
         if self.bytes >= self.segment_bytes_max {
             self.roll()?;
         }
-        self.reserve(frames);
         let path = segment_path(self.first);
-        let written = match self.write(frames) {
+        let written = match self.prepare(frames).and_then(|()| self.write(frames)) {
             Ok(bytes) => bytes,
             Err(error) => return Err(self.take_back(&path, error)),
         };
@@ -141,7 +142,7 @@ impl Log {
         self.settle()?;
         let path = segment_path(self.first);
         self.file.truncate(self.bytes).and_then(|()| self.file.sync()).map_err(|e| self.poison(&path, e))?;
-        self.reserved = self.bytes;
+        self.keep_to_end();
         Ok(())
     }
 
@@ -192,15 +193,30 @@ impl Log {
         }
     }
 
-    /// Makes the newest segment's file long enough for `frames` and more. Where that cannot be had, the file grows as it is
-    /// written; if the disk is full, the write will say so.
-    fn reserve(&mut self, frames: &[LogFrame]) {
-        let need = self.bytes + frames.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>();
+    /// Makes the newest segment's file long enough for `frames` and more, and writes zeros ahead of short groups. Where room
+    /// cannot be had, the file grows as it is written; if the disk is full, the write will say so.
+    fn prepare(&mut self, frames: &[LogFrame]) -> io::Result<()> {
+        let bytes = frames.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>();
+        let need = self.bytes + bytes;
         if need > self.reserved {
             let wanted = need.max((need + limits::SEGMENT_RESERVE_BYTES).min(self.segment_bytes_max));
             let had = self.file.reserve(wanted).is_ok();
             self.reserved = if had { wanted } else { need };
         }
+        let ahead = (need + limits::SEGMENT_ZERO_BYTES).min(self.reserved);
+        if self.zeroed < need && need < ahead && bytes <= limits::SEGMENT_ZERO_BYTES / 4 {
+            let from = self.zeroed.max(self.bytes);
+            self.file.write_at(from, &vec![0; usize::try_from(ahead - from).expect("a length below a limit fits")])?;
+            self.zeroed = ahead;
+        }
+        self.zeroed = self.zeroed.max(need);
+        Ok(())
+    }
+
+    /// The newest segment's file ends where its records do.
+    fn keep_to_end(&mut self) {
+        self.reserved = self.bytes;
+        self.zeroed = self.bytes;
     }
 
     /// Writes the frames behind the durable end; gives their length.
@@ -233,7 +249,7 @@ impl Log {
         if !is_full(&error) {
             return self.poison(path, error);
         }
-        self.reserved = self.bytes;
+        self.keep_to_end();
         match self.file.truncate(self.bytes) {
             Ok(()) => StorageError::io(&*self.disk, path, error),
             Err(worse) => self.poison(path, worse),
@@ -244,7 +260,7 @@ impl Log {
     fn roll(&mut self) -> Result<(), StorageError> {
         let old = segment_path(self.first);
         self.file.truncate(self.bytes).and_then(|()| self.file.sync()).map_err(|e| self.poison(&old, e))?;
-        self.reserved = self.bytes;
+        self.keep_to_end();
         let first = self.durable.next();
         let path = segment_path(first);
         let file = match begin_segment(&*self.disk, self.cluster, first) {
@@ -256,7 +272,7 @@ impl Log {
         self.file = file;
         self.first = first;
         self.bytes = SEGMENT_HEADER_BYTES;
-        self.reserved = SEGMENT_HEADER_BYTES;
+        self.keep_to_end();
         Ok(())
     }
 

@@ -235,6 +235,7 @@ fn resume(
         file,
         bytes,
         reserved: bytes,
+        zeroed: bytes,
         durable: survey.end,
         epoch: survey.epoch,
         mark,

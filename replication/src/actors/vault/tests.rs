@@ -502,8 +502,8 @@ async fn nothing_is_acknowledged_after_a_failed_sync() {
     let a = scene.database(address, "a", 10).await;
     a.claim(0).await;
     let mut append = a.append(1, 0).await;
-    // Reserve, write, sync.
-    disk.fail_sync_at(disk.operations() + 2);
+    // Reserve, write zeros ahead, write, sync.
+    disk.fail_sync_at(disk.operations() + 3);
     append.write(frame_bytes(1, 1, 3)).await.unwrap();
     assert!(matches!(append.answer().await, Err(RpcError::Refused(why)) if why.contains("stopped")));
     assert!(vault.failed().await.contains("failed to sync"));

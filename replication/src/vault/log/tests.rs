@@ -250,8 +250,8 @@ fn a_failed_sync_poisons_the_log() {
     let disk = filled(&groups(3), 10_000);
     let mut log = open(&disk, 10_000).unwrap();
     let next = frame(5, log.extent().durable.0 + 1, 1);
-    // Reserve, write, sync.
-    disk.fail_sync_at(disk.operations() + 2);
+    // Reserve, write zeros ahead, write, sync.
+    disk.fail_sync_at(disk.operations() + 3);
     assert!(matches!(log.commit(std::slice::from_ref(&next)), Err(StorageError::Io { .. })));
     let again = log.commit(&[next]).unwrap_err();
     assert!(matches!(&again, StorageError::Poisoned { why } if why.contains("failed to sync")), "{again}");
