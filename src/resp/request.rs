@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{RequestLimits, inline};
 
 /// A command's arguments, name first. Sixteen need no allocation.
-pub type Arguments<'a> = SmallVec<[&'a [u8]; 16]>;
+pub type Arguments<'a> = SmallVec<[&'a [u8]; 6]>;
 
 /// Spans kept between commands; a longer list is given back after the command that needed it.
 const SPANS_KEPT: usize = 1024;

@@ -104,8 +104,9 @@ impl Node {
     fn execute(&mut self, request: &[u8]) {
         self.parser.forget();
         let Ok(Parsed::Command(parsed)) = self.parser.parse(request) else { panic!("a whole request") };
+        let argument = |at| self.parser.argument(&parsed, request, at);
+        let spec = command::find(parsed.arguments(), argument).expect("a command");
         let args = self.parser.arguments(&parsed, request);
-        let spec = command::resolve(&args).expect("a command");
         let (session, reply) = (&mut self.session, &mut self.reply);
         let executed = self.engine.execute_resolved(spec, session, &mut NoFront, &args, NOW, reply);
         assert!(!executed.refused && matches!(reply.as_bytes()[0], b'+' | b'$'), "it succeeds");

@@ -39,16 +39,31 @@ pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
 /// # Errors
 /// If there is no such command or subcommand, or the number of arguments is not what it takes.
 pub fn resolve(args: &[&[u8]]) -> Result<&'static CommandSpec, Failure> {
+    find(args.len(), |at| args[at]).ok_or_else(|| failure(args))
+}
+
+/// The record that `count` arguments call, of which `arg` gives the one at an index; `None` where [`resolve`] fails.
+#[inline]
+pub fn find<'a>(count: usize, arg: impl Fn(usize) -> &'a [u8]) -> Option<&'static CommandSpec> {
+    let mut spec = lookup(if count == 0 { &[] } else { arg(0) })?;
+    if !spec.subcommands.is_empty() && count > 1 {
+        spec = subcommand(spec, arg(1))?;
+    }
+    spec.takes(count).then_some(spec)
+}
+
+/// Why `args` call nothing.
+#[cold]
+fn failure(args: &[&[u8]]) -> Failure {
     let name = args.first().copied().unwrap_or_default();
-    let mut spec = lookup(name).ok_or_else(|| unknown_command(args))?;
+    let Some(mut spec) = lookup(name) else { return unknown_command(args) };
     if !spec.subcommands.is_empty() && args.len() > 1 {
-        spec = subcommand(spec, args[1]).ok_or_else(|| unknown_subcommand(spec, args[1]))?;
+        match subcommand(spec, args[1]) {
+            Some(found) => spec = found,
+            None => return unknown_subcommand(spec, args[1]),
+        }
     }
-    match spec.takes(args.len()) {
-        true => Ok(spec),
-        false if spec.is_exec() => Err(Failure::EXEC_ARITY),
-        false => Err(Failure::arity(spec.name)),
-    }
+    if spec.is_exec() { Failure::EXEC_ARITY } else { Failure::arity(spec.name) }
 }
 
 /// The subcommand `name` of `container`.

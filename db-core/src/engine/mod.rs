@@ -244,7 +244,7 @@ impl Engine {
             reply.truncate(mark);
             reply.failure(&failure);
         }
-        self.commit(data)
+        self.commit(&mut data)
     }
 
     /// Asks the processor for the memory that commands on these keys will touch, so that it comes while other commands are
@@ -267,8 +267,8 @@ impl Engine {
         }
     }
 
-    /// Appends the record of `data` and releases its locks.
-    fn commit(&self, mut data: Data<'_>) -> Executed {
+    /// Appends the record of `data`, whose locks are still held.
+    fn commit(&self, data: &mut Data<'_>) -> Executed {
         let committed = data.commit(&self.redo);
         Executed { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes, refused: false }
     }

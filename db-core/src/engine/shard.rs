@@ -91,7 +91,8 @@ pub(crate) struct Shards<'e> {
     held: Held<'e>,
 }
 
-type Guards<'e> = SmallVec<[Option<MutexGuard<'e, Shard>>; 16]>;
+/// On the heap: the locks of a command with one key, which most have, move with it.
+type Guards<'e> = Vec<Option<MutexGuard<'e, Shard>>>;
 
 enum Held<'e> {
     /// Nothing; a whole shard may be visited under its own lock.

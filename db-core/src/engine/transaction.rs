@@ -200,7 +200,8 @@ impl Engine {
         } else {
             run_all(transaction, &mut data, session, front, reply);
         }
-        let executed = self.commit(data);
+        let executed = self.commit(&mut data);
+        drop(data);
         session.scratch = scratch;
         executed
     }
