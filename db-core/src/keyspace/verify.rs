@@ -12,6 +12,9 @@ use super::KeyHasher;
 
 type Verdict = Result<(), &'static str>;
 
+/// So many records ahead of the check their memory is asked for: about the time that it takes to come.
+const RECORDS_AHEAD: usize = 12;
+
 /// Checks all of `pages` as shard `shard` of `shards`. The time is that of reading every page once and every key at random.
 pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -> Verdict {
     if !pages.is_used(root::ROOT) {
@@ -152,7 +155,10 @@ impl<'a> Check<'a> {
     fn segment(&mut self, page: &Page) -> Verdict {
         segment::check(page)?;
         let mut entries: Vec<(u32, Ref)> = segment::entries(page).collect();
-        for (tag, at) in &entries {
+        for (index, (tag, at)) in entries.iter().enumerate() {
+            if let Some((_, later)) = entries.get(index + RECORDS_AHEAD) {
+                self.prefetch(*later);
+            }
             self.record(*tag, *at)?;
         }
         entries.sort_unstable();
@@ -164,6 +170,13 @@ impl<'a> Check<'a> {
             same.iter().enumerate().any(|(index, a)| same[index + 1..].iter().any(|b| key(a.1) == key(b.1)))
         });
         if twice { Err("a key is there twice") } else { Ok(()) }
+    }
+
+    /// Asks for what the check of the record at `at`, which may lead anywhere, will look at: its page's header, its own, its key.
+    fn prefetch(&self, at: Ref) {
+        if at.page().0 < self.pages.page_bound() {
+            [0, at.offset(), at.offset() + 64].iter().for_each(|offset| self.pages.prefetch(at.page(), *offset));
+        }
     }
 
     fn record(&mut self, tag: u32, at: Ref) -> Verdict {
