@@ -6,6 +6,8 @@ use std::process::ExitCode;
 pub const EXIT_OK: u8 = 0;
 /// Something failed while running; the sentence on stderr says what.
 pub const EXIT_RUNTIME: u8 = 1;
+/// Data are not as they were confirmed: a drill found a write that is gone, or one that happened twice (`EX_DATAERR`).
+pub const EXIT_DATA: u8 = 65;
 /// A database process that was fenced or has diverged: its supervisor starts it again and it rejoins (`EX_TEMPFAIL`).
 pub const EXIT_REJOIN: u8 = 75;
 /// A flag, a setting, a certificate or the data folder is wrong: starting again changes nothing (`EX_CONFIG`).
@@ -20,6 +22,9 @@ pub enum Failure {
     /// It failed this time.
     #[error("{0}")]
     Runtime(String),
+    /// Data are not as they were confirmed to clients.
+    #[error("{0}")]
+    Data(String),
     /// The process must start again as a joining node.
     #[error("{0}")]
     Rejoin(String),
@@ -35,6 +40,7 @@ impl Failure {
         match self {
             Failure::Config(_) | Failure::SaidByChild => EXIT_CONFIG,
             Failure::Runtime(_) => EXIT_RUNTIME,
+            Failure::Data(_) => EXIT_DATA,
             Failure::Rejoin(_) => EXIT_REJOIN,
         }
     }

@@ -23,7 +23,15 @@ pub(super) async fn ask(address: &str, password: &Password, words: &[&str], wait
     command.query_async(&mut connection).await.map_err(|e| explain(&e))
 }
 
-async fn connect(address: &str, password: &Password, wait: Duration) -> Result<MultiplexedConnection, String> {
+/// A connection to the node at `address`, which waits `wait` for each answer.
+///
+/// # Errors
+/// A sentence: it cannot be reached, does not answer, or asks for another password.
+pub(super) async fn connect(
+    address: &str,
+    password: &Password,
+    wait: Duration,
+) -> Result<MultiplexedConnection, String> {
     let (host, port) = host_and_port(address)?;
     let mut settings = RedisConnectionInfo::default();
     if !password.0.is_empty() {

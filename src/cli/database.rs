@@ -1,7 +1,7 @@
 //! `tanist database`: the database process of a node. Started by its supervisor with the supervisor's own flags.
 
 use super::args::{Server, ServerArgs, node_name, shutdown};
-use crate::cluster_file::LOCK_WAIT;
+use crate::cluster_file::{LOCK_WAIT, database_lock};
 use crate::config::{Layer, LeaseLayer, NodeLayer};
 use crate::exit::Failure;
 use crate::node::DatabaseOptions;
@@ -29,7 +29,7 @@ pub(super) fn run(args: DatabaseArgs) -> Result<(), Failure> {
     let Server { config, folder, cluster, .. } = args.server.server(flags, &who, Layer::resolve)?;
     cluster.node(&args.name)?;
     // A predecessor whose supervisor was killed may still be on its way out, and has the ports until then.
-    let _lock = folder.lock(&format!("node-{}.database.lock", args.name), LOCK_WAIT)?;
+    let _lock = folder.lock(&database_lock(&args.name), LOCK_WAIT)?;
     let options = DatabaseOptions { name: args.name, incarnation: args.incarnation, cluster, folder, config };
     super::block_on(async move { crate::node::run(options, shutdown(child)?).await })
 }

@@ -15,6 +15,7 @@ mod args;
 mod ask;
 mod certs;
 mod database;
+mod drill;
 mod node;
 mod status;
 mod switchover;
@@ -51,6 +52,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Let the standby become the primary as planned; nothing is lost, clients wait for a moment
     Switchover(switchover::SwitchoverArgs),
+    /// Exercise a failover: kill, pause or switch over the primary while clients write, and tell what they saw and what is lost
+    Drill(drill::DrillArgs),
     /// Run the vault of a cluster
     Vault(vault::VaultArgs),
     /// Run a node of a cluster: starts its database process and watches it
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Up(args) => up::run(args),
         Command::Status(args) => status::run(args),
         Command::Switchover(args) => switchover::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Vault(args) => vault::run(args),
         Command::Node(args) => node::run(args),
         Command::Certs(args) => certs::run(args),

@@ -15,6 +15,12 @@ const BEFORE_BIRTH: [&str; 5] = ["lock", "logs", "tls", "tls.new", "cluster.toml
 pub const LOCK_WAIT: Duration = Duration::from_secs(5);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
+/// Name of the lock that the database process of node `name` holds.
+#[must_use]
+pub fn database_lock(name: &str) -> String {
+    format!("node-{name}.database.lock")
+}
+
 /// The folder of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFolder {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 
-pub use folder::{DataFolder, FolderLock, LOCK_WAIT};
+pub use folder::{DataFolder, FolderLock, LOCK_WAIT, database_lock};
 
 /// Version of `cluster.toml` that this program writes and reads.
 const FORMAT: u32 = 1;

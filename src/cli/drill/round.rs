@@ -1,0 +1,208 @@
+//! One round: clients write, the primary is taken away, somebody takes over, the pair becomes whole, and what clients were told
+//! is compared with what is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join;
+use tanist_db_core::clock::{Clock, Monotonic};
+use tokio::time::{sleep, timeout};
+
+use super::Fault;
+use super::ledger::Account;
+use super::load::{self, Access, Kind, Load, Weight};
+use super::pair::{self, Pair, Successor};
+use super::target::{Paused, Target};
+use super::timeline::Course;
+use super::witness::Witness;
+use crate::cli::status::Asker;
+use crate::cluster_file::DataFolder;
+use crate::exit::Failure;
+use crate::shutdown::Shutdown;
+
+/// Longest wait for a pair that is not healthy before a round: what was started a moment ago gets time to join.
+const HEALTHY_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for a successor: many times a lease.
+const TAKEOVER_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait for the pair to be whole again: a node may have to load an image of many gigabytes.
+const WHOLE_WAIT: Duration = Duration::from_secs(600);
+
+/// What all rounds have in common.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) fault: Fault,
+    pub(super) weight: Weight,
+    /// How long clients are watched before the fault and after the recovery.
+    pub(super) watch: Duration,
+    /// What all keys of this drill begin with.
+    pub(super) prefix: String,
+    pub(super) asker: Asker,
+    pub(super) access: Access,
+    pub(super) folder: DataFolder,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Who holds the office.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Office {
+    pub(super) node: String,
+    pub(super) epoch: u64,
+}
+
+/// What came out of a round.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) before: Office,
+    pub(super) after: Office,
+    /// The node beside the primary when the round began.
+    pub(super) standby: String,
+    /// The successor's own words.
+    pub(super) takeover: String,
+    pub(super) course: Course,
+    pub(super) clients: [Clients; 2],
+}
+
+/// What came out of a round for clients of one kind.
+#[derive(Debug)]
+pub(super) struct Clients {
+    pub(super) kind: Kind,
+    pub(super) witness: Witness,
+    pub(super) account: Account,
+}
+
+impl Round {
+    /// How the data differ from what clients were told.
+    pub(super) fn account(&self) -> Account {
+        let mut account = Account::default();
+        self.clients.iter().for_each(|clients| account += clients.account);
+        account
+    }
+
+    /// The longest time in which clients of some kind had no write confirmed.
+    pub(super) fn longest_gap(&self) -> Duration {
+        self.clients.iter().map(|clients| clients.witness.longest_gap().length()).max().unwrap_or_default()
+    }
+}
+
+impl Plan {
+    /// The pair, if it is fit for a drill.
+    pub(super) async fn healthy(&self) -> Result<Pair, Failure> {
+        pair::healthy(&self.asker, &*self.clock, HEALTHY_WAIT)
+            .await
+            .map_err(|why| Failure::Runtime(format!("the pair is not healthy: {why}; nothing was done")))
+    }
+
+    /// The process that the fault needs, if it needs one.
+    pub(super) fn target(&self, pair: &Pair) -> Result<Option<Target>, Failure> {
+        match self.fault {
+            Fault::Switchover => Ok(None),
+            Fault::Kill | Fault::Pause => Target::find(&self.folder, &pair.primary).map(Some),
+        }
+    }
+
+    /// Runs round `number`, from a healthy pair to a healthy pair.
+    ///
+    /// # Errors
+    /// Nobody took over, the pair did not become whole, or the drill was interrupted. The drill's keys are removed as far as that
+    /// is possible, and a paused process goes on.
+    pub(super) async fn round(&self, number: u32) -> Result<Round, Failure> {
+        let pair = self.healthy().await?;
+        let target = self.target(&pair)?;
+        let prefix = format!("{}:{number}", self.prefix);
+        let resp = vec![pair.primary.resp.clone(), pair.standby.resp.clone()];
+        let access = Access { resp, ..self.access.clone() };
+        let load = Load::start(&access, self.weight, &prefix).await?;
+        let happened = tokio::select! {
+            happened = self.happen(&load, &pair, target) => happened,
+            () = self.shutdown.asked() => Err(Failure::Runtime("interrupted: `tanist status` shows how the pair is".into())),
+        };
+        let seen = load.finish().await?;
+        let accounts = load::compare(&access, &seen).await;
+        let removed = load::remove(&access, &prefix, &seen).await;
+        let (course, successor) = happened?;
+        let mut accounts = accounts?.into_iter();
+        removed?;
+        let clients = seen.map(|seen| {
+            let account = accounts.next().unwrap_or_default();
+            Clients { kind: seen.kind, witness: seen.witness, account }
+        });
+        Ok(Round {
+            before: Office { node: pair.primary.name, epoch: pair.primary.epoch },
+            after: Office { node: successor.report.name, epoch: successor.report.epoch },
+            standby: pair.standby.name,
+            takeover: successor.report.last_takeover,
+            course,
+            clients,
+        })
+    }
+
+    /// The fault and what follows it, under the clients' eyes.
+    async fn happen(&self, load: &Load, pair: &Pair, target: Option<Target>) -> Result<(Course, Successor), Failure> {
+        sleep(self.watch).await;
+        if let Some(kind) = load.silent().next() {
+            let (name, ms) = (kind.name(), self.watch.as_millis());
+            return Err(Failure::Runtime(format!(
+                "no client ({name}) had a write confirmed within {ms} ms: the drill ends before the fault"
+            )));
+        }
+        let fault = self.clock.monotonic();
+        let (successor, paused) = self.strike(pair, target).await?;
+        drop(paused);
+        let whole = self.whole().await?;
+        sleep(self.watch).await;
+        let course = Course {
+            fault: load.since_begun(fault),
+            takeover: load.since_begun(successor.at),
+            whole: load.since_begun(whole),
+            end: load.elapsed(),
+        };
+        Ok((course, successor))
+    }
+
+    async fn strike(&self, pair: &Pair, target: Option<Target>) -> Result<(Successor, Option<Paused>), Failure> {
+        let paused = match (self.fault, target) {
+            (Fault::Kill, Some(target)) => {
+                target.kill()?;
+                None
+            }
+            (Fault::Pause, Some(target)) => Some(target.pause()?),
+            _ => {
+                let successor = try_join(self.hand_over(pair), self.successor(pair)).await?.1;
+                return Ok((successor, None));
+            }
+        };
+        Ok((self.successor(pair).await?, paused))
+    }
+
+    async fn hand_over(&self, pair: &Pair) -> Result<(), Failure> {
+        let words = ["TANIST", "SWITCHOVER", &pair.standby.name];
+        let said = self.asker.tell(&pair.primary.resp, &words, TAKEOVER_WAIT).await;
+        said.map(drop).map_err(|why| Failure::Runtime(format!("node {} did not hand over: {why}", pair.primary.name)))
+    }
+
+    /// The node that takes over: the standby, or the old primary itself if it is back before.
+    async fn successor(&self, pair: &Pair) -> Result<Successor, Failure> {
+        let watch = |address| pair::successor(&self.asker, &*self.clock, address, pair.primary.epoch);
+        let either = async {
+            tokio::select! {
+                successor = watch(&pair.standby.resp) => successor,
+                successor = watch(&pair.primary.resp) => successor,
+            }
+        };
+        timeout(TAKEOVER_WAIT, either).await.map_err(|_| {
+            Failure::Runtime(format!("nobody took over within {} s: see `tanist status`", TAKEOVER_WAIT.as_secs()))
+        })
+    }
+
+    /// Waits for a healthy pair and tells since when there is one.
+    async fn whole(&self) -> Result<Monotonic, Failure> {
+        match pair::healthy(&self.asker, &*self.clock, WHOLE_WAIT).await {
+            Ok(_) => Ok(self.clock.monotonic()),
+            Err(why) => Err(Failure::Runtime(format!(
+                "the pair did not become whole within {} s: {why}; see `tanist status`",
+                WHOLE_WAIT.as_secs()
+            ))),
+        }
+    }
+}
