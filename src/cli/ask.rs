@@ -15,12 +15,19 @@ const CONNECT_WAIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// A sentence: it cannot be reached, does not answer, asks for another password, or answers with an error.
 pub(super) async fn ask(address: &str, password: &Password, words: &[&str], wait: Duration) -> Result<String, String> {
-    let mut connection = connect(address, password, wait).await?;
+    put(&mut connect(address, password, wait).await?, words).await
+}
+
+/// Sends `words` on a connection and gives the answer.
+///
+/// # Errors
+/// A sentence: the node does not answer, or answers with an error.
+pub(super) async fn put(connection: &mut MultiplexedConnection, words: &[&str]) -> Result<String, String> {
     let mut command = redis::cmd(words[0]);
     for word in &words[1..] {
         command.arg(word);
     }
-    command.query_async(&mut connection).await.map_err(|e| explain(&e))
+    command.query_async(connection).await.map_err(|e| explain(&e))
 }
 
 /// A connection to the node at `address`, which waits `wait` for each answer.

@@ -54,6 +54,17 @@ impl Account {
     pub(super) fn is_clean(self) -> bool {
         self == Account::default()
     }
+
+    /// The verdict in words.
+    pub(super) fn words(self) -> String {
+        if self.is_clean() {
+            return "nothing lost, nothing doubled".into();
+        }
+        let Account { lost, doubled } = self;
+        format!(
+            "LOST: {lost} confirmed writes are gone; DOUBLED: {doubled} writes happened more often than clients were told"
+        )
+    }
 }
 
 /// The writes of one client.

@@ -140,7 +140,15 @@ pub(super) fn run(args: DrillArgs) -> Result<(), Failure> {
         }
         let mut rounds = Vec::new();
         for number in 1..=args.rounds {
-            rounds.push(plan.round(number).await?);
+            match plan.round(number).await {
+                Ok(round) => rounds.push(round),
+                Err(failure) if rounds.is_empty() => return Err(failure),
+                Err(failure) => {
+                    // What was lost in the rounds before says more than why there are no more of them.
+                    tell(&args, &plan, cluster.cluster.to_string(), &rounds, drawing)?;
+                    return Err(failure);
+                }
+            }
         }
         tell(&args, &plan, cluster.cluster.to_string(), &rounds, drawing)
     })
@@ -195,12 +203,12 @@ fn tell(
         print(&(serde_json::to_string_pretty(&report).map_err(|e| Failure::Runtime(e.to_string()))? + "\n"));
     } else {
         let plot = worst.map(|round| report::plot(args.fault, round)).unwrap_or_default();
-        print(&format!("{}\n{plot}\n{}\n", report.text(), report.verdict()));
+        print(&format!("{}\n{plot}\n{}\n", report.text(), report.account().words()));
     }
     if let (Some(drawing), Some(round)) = (drawing, worst) {
-        drawing.write(&report::picture(args.fault, round, &report.verdict(), plan.weight.clients))?;
+        drawing.write(&report::picture(args.fault, round, plan.weight.clients))?;
     }
-    if report.account().is_clean() { Ok(()) } else { Err(Failure::Data(report.verdict())) }
+    if report.account().is_clean() { Ok(()) } else { Err(Failure::Data(report.account().words())) }
 }
 
 /// The file for the drawing, opened before anything is done to the pair.

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use tanist_db_core::clock::{Clock, Monotonic};
 use tokio::time::sleep;
 
 use crate::admin::NodeReport;
+use crate::cli::ask::put;
 use crate::cli::status::{Asker, ClusterStatus, NodeStatus};
 
-/// Pause between two looks at a pair: a fraction of what a restart takes.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Pause between two looks at a pair: a fraction of what a restart takes, and much longer than a look, which opens connections to
+/// all processes and must not slow down what clients see.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// Pause between two questions to a node whether it is primary: it bounds how exactly a takeover is timed.
 const ASK_PAUSE: Duration = Duration::from_millis(2);
 /// Longest wait for one answer; a paused process gives none.
@@ -83,16 +86,27 @@ pub(super) struct Successor {
 
 /// Waits until the node at `address` says that it is primary under a newer epoch than `epoch`.
 pub(super) async fn successor(asker: &Asker, clock: &dyn Clock, address: &str, epoch: u64) -> Successor {
+    let mut open = None;
     loop {
-        if let Ok(answer) = asker.tell(address, &["TANIST", "STATUS"], ANSWER_WAIT).await
-            && let Ok(report) = serde_json::from_str::<NodeReport>(&answer)
-            && report.role == "primary"
-            && report.epoch > epoch
-        {
-            return Successor { report, at: clock.monotonic() };
+        match report(asker, address, &mut open).await {
+            Ok(report) if report.role == "primary" && report.epoch > epoch => {
+                return Successor { report, at: clock.monotonic() };
+            }
+            Ok(_) => {}
+            Err(_) => open = None,
         }
         sleep(ASK_PAUSE).await;
     }
+}
+
+/// Asks on a connection that is kept: a new one for each question would disturb what is being timed.
+async fn report(asker: &Asker, address: &str, open: &mut Option<MultiplexedConnection>) -> Result<NodeReport, String> {
+    let connection = match open {
+        Some(connection) => connection,
+        None => open.insert(asker.connect(address, ANSWER_WAIT).await?),
+    };
+    let answer = put(connection, &["TANIST", "STATUS"]).await?;
+    serde_json::from_str(&answer).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -102,17 +102,6 @@ impl Report {
         lines.join("\n") + "\n"
     }
 
-    /// The verdict in one line.
-    pub(super) fn verdict(&self) -> String {
-        let Account { lost, doubled } = self.account;
-        if self.account.is_clean() {
-            return "nothing lost, nothing doubled".into();
-        }
-        format!(
-            "LOST: {lost} confirmed writes are gone; DOUBLED: {doubled} writes happened more often than clients were told"
-        )
-    }
-
     fn sum(&self, kind: &'static str) -> ClientsReport {
         let mut sum = ClientsReport { kind, ..ClientsReport::default() };
         for clients in self.rounds.iter().flat_map(|round| &round.clients).filter(|clients| clients.kind == kind) {
@@ -198,15 +187,16 @@ pub(super) fn plot(fault: Fault, round: &Round) -> String {
 }
 
 /// The round with the longest gap as a drawing.
-pub(super) fn picture(fault: Fault, round: &Round, verdict: &str, clients: u32) -> String {
+pub(super) fn picture(fault: Fault, round: &Round, clients: u32) -> String {
     let sum = |count: fn(&Clients) -> u64| round.clients.iter().map(count).sum::<u64>();
     let confirmed = sum(|clients| clients.witness.confirmed);
     let errors = sum(|clients| clients.witness.errors.values().sum());
     Picture {
         title: format!("tanist drill: {}, node {} takes over", fault.of(&round.before.node), round.after.node),
         subtitle: format!(
-            "{verdict}; {confirmed} writes confirmed and {errors} errors seen by {clients} + {clients} clients, each one write \
-             at a time"
+            "{}; {confirmed} writes confirmed and {errors} errors seen by {clients} + {clients} clients, each one write \
+             at a time",
+            round.account().words()
         ),
         fault: fault.of(&round.before.node),
         course: round.course,
@@ -270,7 +260,7 @@ mod tests {
     #[test]
     fn a_clean_drill_says_so() {
         let report = Report::new(Fault::Kill, "5".repeat(32), &[round(Account::default())]);
-        assert_eq!(report.verdict(), "nothing lost, nothing doubled");
+        assert_eq!(report.account().words(), "nothing lost, nothing doubled");
         let text = report.text();
         for part in [
             "client library       1951        1950        1         41 ms      0         0",
@@ -289,7 +279,7 @@ mod tests {
         let rounds = [round(Account::default()), round(lost), round(Account::default())];
         let report = Report::new(Fault::Pause, String::new(), &rounds);
         assert_eq!(report.account(), Account { lost: 2, doubled: 0 }, "one of each kind of client");
-        assert!(report.verdict().starts_with("LOST: 2"), "{}", report.verdict());
+        assert!(report.account().words().starts_with("LOST: 2"), "{}", report.account().words());
         assert!(
             report.text().contains("longest gap of a round, plain RESP: min 41 ms, median 41 ms"),
             "{}",
@@ -319,7 +309,7 @@ mod tests {
             let strips = strips(fault, &round);
             let last: Vec<Part> = strips.iter().filter_map(|strip| strip.parts.last()).map(|part| part.1).collect();
             assert_eq!(last, [Part::Standby, Part::Primary]);
-            let drawn = picture(fault, &round, "nothing lost", 4);
+            let drawn = picture(fault, &round, 4);
             let shown = drawn + &format!("{strips:?}") + &plot(fault, &round);
             assert!(shown.contains(words), "{words} is not in {shown}");
         }

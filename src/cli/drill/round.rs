@@ -74,15 +74,19 @@ pub(super) struct Clients {
 impl Round {
     /// How the data differ from what clients were told.
     pub(super) fn account(&self) -> Account {
-        let mut account = Account::default();
-        self.clients.iter().for_each(|clients| account += clients.account);
-        account
+        sum(&self.clients.each_ref().map(|clients| clients.account))
     }
 
     /// The longest time in which clients of some kind had no write confirmed.
     pub(super) fn longest_gap(&self) -> Duration {
         self.clients.iter().map(|clients| clients.witness.longest_gap().length()).max().unwrap_or_default()
     }
+}
+
+fn sum(accounts: &[Account]) -> Account {
+    let mut sum = Account::default();
+    accounts.iter().for_each(|account| sum += *account);
+    sum
 }
 
 impl Plan {
@@ -120,7 +124,12 @@ impl Plan {
         let seen = load.finish().await?;
         let accounts = load::compare(&access, &seen).await;
         let removed = load::remove(&access, &prefix, &seen).await;
-        let (course, successor) = happened?;
+        let (course, successor) = match (happened, &accounts) {
+            (Err(failure), Ok(accounts)) if !sum(accounts).is_clean() => {
+                return Err(Failure::Data(format!("{}; and {failure}", sum(accounts).words())));
+            }
+            (happened, _) => happened?,
+        };
         let mut accounts = accounts?.into_iter();
         removed?;
         let clients = seen.map(|seen| {

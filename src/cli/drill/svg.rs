@@ -12,7 +12,7 @@ const LEFT: f64 = 112.0;
 const RIGHT: f64 = 24.0;
 const PANEL_TOP: f64 = 112.0;
 const PANEL_HEIGHT: f64 = 104.0;
-const PANEL_GAP: f64 = 26.0;
+const PANEL_GAP: f64 = 36.0;
 const STRIP_HEIGHT: f64 = 18.0;
 const STRIP_GAP: f64 = 6.0;
 const COLUMNS: usize = 128;
@@ -68,11 +68,11 @@ impl Picture<'_> {
             canvas.panel(top, name, witness, WRITES[number % WRITES.len()], &self.course);
             top += PANEL_HEIGHT + PANEL_GAP;
         }
-        let strips = top - PANEL_GAP + 14.0;
+        let strips = top - PANEL_GAP + 16.0;
         canvas.moments(PANEL_TOP, strips, &self.course, &self.fault);
         let mut at = strips;
         for strip in &self.strips {
-            canvas.strip(at, strip);
+            canvas.strip(at, strip, self.course.end);
             at += STRIP_HEIGHT + STRIP_GAP;
         }
         canvas.scale(at + 4.0);
@@ -116,7 +116,7 @@ impl Canvas {
         self.text((LEFT - 8.0, top + PANEL_HEIGHT / 2.0 + 4.0), &quiet, &half);
         self.text((LEFT - 8.0, bottom + 4.0), &quiet, "0");
         let named = format!("font-size=\"12.5\" font-weight=\"600\" fill=\"{colour}\"");
-        self.text((24.0, top - 8.0), &named, name);
+        self.text((24.0, top - 12.0), &named, name);
         for (number, tick) in columns.iter().enumerate() {
             let Some(tick) = tick else { continue };
             let (from, to) = (self.x(number as f64), self.x(number as f64 + 1.0));
@@ -147,11 +147,11 @@ impl Canvas {
         self.line((whole, bottom), (whole, bottom - 8.0), QUIET, "");
     }
 
-    fn strip(&mut self, top: f64, strip: &Strip) {
+    fn strip(&mut self, top: f64, strip: &Strip, end: Duration) {
         self.text((24.0, top + 13.0), "font-size=\"12.5\"", &format!("node {}", strip.name));
         for (number, (from, part, words)) in strip.parts.iter().enumerate() {
-            let end = strip.parts.get(number + 1).map_or(WIDTH - RIGHT, |next| self.at(next.0));
-            let from = if number == 0 { LEFT } else { self.at(*from) };
+            let end = self.at(strip.parts.get(number + 1).map_or(end, |next| next.0));
+            let from = self.at(*from);
             let (colour, ink) = match part {
                 Part::Primary => (PRIMARY, BACKGROUND),
                 Part::Standby => (STANDBY, INK),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use redis::aio::MultiplexedConnection;
 use tanist_db_core::clock::{Clock, SystemClock};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::quic::{self, ALPN_VAULT};
@@ -15,7 +16,7 @@ use tanist_replication::transport::tls::Credentials;
 use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request, StatusView};
 
 use super::args::NodesArgs;
-use super::ask::ask;
+use super::ask::{ask, connect};
 use super::{certs, print};
 use crate::admin::NodeReport;
 use crate::cluster_file::{ClusterFile, DataFolder};
@@ -130,6 +131,11 @@ impl Asker {
     /// Sends `words` to the node at `address`; waits `wait` for the answer.
     pub(super) async fn tell(&self, address: &str, words: &[&str], wait: Duration) -> Result<String, String> {
         ask(address, &self.password, words, wait).await
+    }
+
+    /// A connection for several questions, each answered within `wait`.
+    pub(super) async fn connect(&self, address: &str, wait: Duration) -> Result<MultiplexedConnection, String> {
+        connect(address, &self.password, wait).await
     }
 
     async fn node(&self, name: &str, resp: String, quic: String) -> Asked {
