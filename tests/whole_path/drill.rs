@@ -25,7 +25,11 @@ fn a_drilled_switchover_changes_places_and_fails_nobody() {
     assert_eq!(primaries(&report, 1), (before.1.name.as_str(), before.0.name.as_str()));
     for round in report["rounds"].as_array().expect("rounds") {
         assert_eq!(round["clients"][0]["kind"], "client library");
-        assert_eq!(round["clients"][0]["errors"], serde_json::json!({}), "a switchover fails no operation of the library");
+        assert_eq!(
+            round["clients"][0]["errors"],
+            serde_json::json!({}),
+            "a switchover fails no operation of the library"
+        );
     }
     let (primary, standby) = cluster.wait_for_pair();
     let mut pids = [before.0.pid, before.1.pid, primary.pid, standby.pid];

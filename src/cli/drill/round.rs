@@ -155,8 +155,7 @@ impl Plan {
                 "no client ({name}) had a write confirmed within {ms} ms: the drill ends before the fault"
             )));
         }
-        let fault = self.clock.monotonic();
-        let (successor, paused) = self.strike(pair, target).await?;
+        let (fault, successor, paused) = self.strike(pair, target).await?;
         drop(paused);
         let whole = self.whole().await?;
         sleep(self.watch).await;
@@ -169,19 +168,29 @@ impl Plan {
         Ok((course, successor))
     }
 
-    async fn strike(&self, pair: &Pair, target: Option<Target>) -> Result<(Successor, Option<Paused>), Failure> {
-        let paused = match (self.fault, target) {
+    /// Does it, and waits for the successor. Gives the moment of the fault, and what keeps a paused process paused.
+    async fn strike(
+        &self,
+        pair: &Pair,
+        target: Option<Target>,
+    ) -> Result<(Monotonic, Successor, Option<Paused>), Failure> {
+        let begun = self.clock.monotonic();
+        match (self.fault, target) {
+            (Fault::Pause, Some(target)) => {
+                let paused = target.pause()?;
+                paused.stopped().await;
+                let stopped = self.clock.monotonic();
+                Ok((stopped, self.successor(pair).await?, Some(paused)))
+            }
             (Fault::Kill, Some(target)) => {
                 target.kill()?;
-                None
+                Ok((begun, self.successor(pair).await?, None))
             }
-            (Fault::Pause, Some(target)) => Some(target.pause()?),
             _ => {
-                let successor = try_join(self.hand_over(pair), self.successor(pair)).await?.1;
-                return Ok((successor, None));
+                let ((), successor) = try_join(self.hand_over(pair), self.successor(pair)).await?;
+                Ok((begun, successor, None))
             }
-        };
-        Ok((self.successor(pair).await?, paused))
+        }
     }
 
     async fn hand_over(&self, pair: &Pair) -> Result<(), Failure> {

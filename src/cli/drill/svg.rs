@@ -10,7 +10,7 @@ use super::witness::Witness;
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 112.0;
 const RIGHT: f64 = 24.0;
-const PANEL_TOP: f64 = 112.0;
+const PANEL_TOP: f64 = 126.0;
 const PANEL_HEIGHT: f64 = 104.0;
 const PANEL_GAP: f64 = 36.0;
 const STRIP_HEIGHT: f64 = 18.0;
@@ -65,7 +65,7 @@ impl Picture<'_> {
         canvas.text((24.0, 56.0), &format!("font-size=\"12.5\" fill=\"{QUIET}\""), &self.subtitle);
         let mut top = PANEL_TOP;
         for (number, (name, witness)) in self.panels.iter().enumerate() {
-            canvas.panel(top, name, witness, WRITES[number % WRITES.len()], &self.course);
+            canvas.panel(top, name, witness, WRITES[number % WRITES.len()]);
             top += PANEL_HEIGHT + PANEL_GAP;
         }
         let strips = top - PANEL_GAP + 16.0;
@@ -95,17 +95,16 @@ impl Canvas {
         self.x(self.window.place(time))
     }
 
-    fn panel(&mut self, top: f64, name: &str, witness: &Witness, colour: &str, course: &Course) {
+    fn panel(&mut self, top: f64, name: &str, witness: &Witness, colour: &str) {
         let bottom = top + PANEL_HEIGHT;
         let columns = self.window.cut(witness);
         let most = columns.iter().flatten().map(|tick| tick.confirmed).max().unwrap_or(0).max(1);
         let gap = witness.longest_gap();
-        // Otherwise it is a pause as they come and go, not what the fault has cost.
-        let of_fault = gap.to >= course.fault && gap.from < course.whole;
-        if of_fault {
-            let (from, to) = (self.at(gap.from), self.at(gap.to));
-            self.rect(from, top, (to - from).max(1.0), PANEL_HEIGHT, VEIL);
-        }
+        let (from, to) = (self.at(gap.from), self.at(gap.to));
+        self.rect(from, top, (to - from).max(1.0), PANEL_HEIGHT, VEIL);
+        let words = format!("longest gap {}", milliseconds(gap.length()));
+        let alarm = format!("font-size=\"12.5\" text-anchor=\"end\" fill=\"{ALARM}\"");
+        self.text((WIDTH - RIGHT, top - 10.0), &alarm, &words);
         for share in [0.0, 0.5, 1.0] {
             self.line((LEFT, bottom - PANEL_HEIGHT * share), (WIDTH - RIGHT, bottom - PANEL_HEIGHT * share), FAINT, "");
         }
@@ -116,7 +115,7 @@ impl Canvas {
         self.text((LEFT - 8.0, top + PANEL_HEIGHT / 2.0 + 4.0), &quiet, &half);
         self.text((LEFT - 8.0, bottom + 4.0), &quiet, "0");
         let named = format!("font-size=\"12.5\" font-weight=\"600\" fill=\"{colour}\"");
-        self.text((24.0, top - 12.0), &named, name);
+        self.text((24.0, top - 10.0), &named, name);
         for (number, tick) in columns.iter().enumerate() {
             let Some(tick) = tick else { continue };
             let (from, to) = (self.x(number as f64), self.x(number as f64 + 1.0));
@@ -126,24 +125,17 @@ impl Canvas {
                 self.cross((from + to) / 2.0, bottom + 7.0);
             }
         }
-        if of_fault {
-            let words = format!("{} without a confirmed write", milliseconds(gap.length()));
-            let wide = LETTER * words.chars().count() as f64;
-            let from = (self.at(gap.to) + 6.0).min(WIDTH - RIGHT - wide);
-            self.rect(from - 3.0, top + 6.0, wide + 6.0, 17.0, BACKGROUND);
-            self.text((from, top + 18.0), &format!("font-size=\"11.5\" fill=\"{ALARM}\""), &words);
-        }
     }
 
     /// The fault, the takeover and the whole pair, as lines through all panels.
     fn moments(&mut self, top: f64, bottom: f64, course: &Course, fault: &str) {
         let (at, takeover, whole) = (self.at(course.fault), self.at(course.takeover), self.at(course.whole));
-        self.line((at, top - 22.0), (at, bottom), ALARM, "stroke-width=\"1.6\"");
+        self.line((at, top - 38.0), (at, bottom), ALARM, "stroke-width=\"1.6\"");
         let alarm = format!("font-size=\"12\" font-weight=\"600\" text-anchor=\"end\" fill=\"{ALARM}\"");
-        self.text((at - 6.0, top - 14.0), &alarm, fault);
-        self.line((takeover, top - 22.0), (takeover, bottom), PRIMARY, "stroke-width=\"1.2\" stroke-dasharray=\"4 3\"");
+        self.text((at - 6.0, top - 30.0), &alarm, fault);
+        self.line((takeover, top - 38.0), (takeover, bottom), PRIMARY, "stroke-width=\"1.2\" stroke-dasharray=\"4 3\"");
         let words = format!("new primary after {}", milliseconds(course.takeover.saturating_sub(course.fault)));
-        self.text((takeover + 6.0, top - 14.0), &format!("font-size=\"12\" fill=\"{PRIMARY}\""), &words);
+        self.text((takeover + 6.0, top - 30.0), &format!("font-size=\"12\" fill=\"{PRIMARY}\""), &words);
         self.line((whole, bottom), (whole, bottom - 8.0), QUIET, "");
     }
 
@@ -176,7 +168,9 @@ impl Canvas {
             self.text((x, top + 10.0), &attributes, &format!("{sign}{words}"));
         }
         let column = milliseconds(self.window.column);
-        let words = format!("confirmed writes per second in columns of {column}; ✕ errors; time since the fault");
+        let words = format!(
+            "confirmed writes per second in columns of {column}; pale red: the longest gap; ✕ errors; time since the fault"
+        );
         self.text((24.0, top + 28.0), &format!("font-size=\"11\" fill=\"{QUIET}\""), &words);
     }
 
@@ -263,7 +257,7 @@ mod tests {
         for part in ["Drill &amp; more", "kill -9 of node a", "new primary after 20 ms", "standby &lt;2&gt;", ALARM] {
             assert!(svg.contains(part), "{part} is not in {svg}");
         }
-        assert_eq!(svg.matches("41 ms without a confirmed write").count(), 2, "{svg}");
+        assert_eq!(svg.matches("longest gap 41 ms").count(), 2, "{svg}");
         assert_eq!(svg.matches("<path").count(), 2, "an error in each panel");
         assert_eq!(svg, picture.svg(), "the same round gives the same file");
     }

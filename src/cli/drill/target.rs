@@ -6,17 +6,23 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::time::sleep;
 
 use crate::cli::status::NodeStatus;
 use crate::cluster_file::{DataFolder, database_lock};
 use crate::exit::Failure;
 
+/// Pause between two looks whether a process has stopped.
+const STATE_PAUSE: Duration = Duration::from_millis(1);
+
 /// A database process of this cluster on this machine.
 #[derive(Debug)]
 pub(super) struct Target {
     handle: OwnedFd,
+    pid: Pid,
 }
 
 impl Target {
@@ -41,7 +47,7 @@ impl Target {
         if !has_open(number, &folder.root().join(&lock)) {
             return Err(not_here(node, &format!("process {number} of this machine is another one, or another user's")));
         }
-        Ok(Target { handle })
+        Ok(Target { handle, pid })
     }
 
     /// SIGKILL.
@@ -55,6 +61,13 @@ impl Target {
         Ok(Paused { target: self })
     }
 
+    /// The kernel's letter for what the process does; `None` if it has gone.
+    fn state(&self) -> Option<char> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero())).ok()?;
+        // The name before it stands in brackets and may hold anything.
+        stat.rsplit(") ").next()?.chars().next()
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), Failure> {
         pidfd_send_signal(&self.handle, signal)
             .map_err(|e| Failure::Runtime(format!("cannot send a signal to the database process: {e}")))
@@ -65,6 +78,15 @@ impl Target {
 #[derive(Debug)]
 pub(super) struct Paused {
     target: Target,
+}
+
+impl Paused {
+    /// Ends when the process does nothing more: on a busy machine it may run on for a while after the signal.
+    pub(super) async fn stopped(&self) {
+        while !matches!(self.target.state(), None | Some('T')) {
+            sleep(STATE_PAUSE).await;
+        }
+    }
 }
 
 impl Drop for Paused {
@@ -93,7 +115,6 @@ fn has_open(pid: u32, file: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::process::{Child, Command, Stdio};
-    use std::time::Duration;
 
     use super::*;
 
@@ -135,24 +156,16 @@ mod tests {
         assert!(Target::find(&folder, &node(None)).is_err(), "no process id");
     }
 
-    #[test]
-    fn what_was_paused_goes_on_when_the_pause_is_dropped() {
+    #[tokio::test]
+    async fn what_was_paused_goes_on_when_the_pause_is_dropped() {
         let mut other = bystander();
         let pid = i32::try_from(other.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        let target = Target { handle: pidfd_open(pid, PidfdFlags::empty()).expect("it lives") };
+        let target = Target { handle: pidfd_open(pid, PidfdFlags::empty()).expect("it lives"), pid };
         let paused = target.pause().expect("it is ours");
-        let state = || {
-            let stat = fs::read_to_string(format!("/proc/{}/stat", other.id())).expect("it lives");
-            stat.rsplit(") ").next().and_then(|rest| rest.chars().next())
-        };
-        while state() != Some('T') {
-            std::thread::yield_now();
-        }
+        paused.stopped().await;
+        assert_eq!(paused.target.state(), Some('T'));
         drop(paused);
-        while state() == Some('T') {
-            std::thread::yield_now();
-        }
         drop(other.stdin.take());
-        assert!(other.wait().expect("it ends").success());
+        assert!(other.wait().expect("it ends, so it goes on").success());
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::witness::{Tick, Witness};
 
 /// Lengths of a column, in milliseconds.
-const COLUMN_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+const COLUMN_MS: [u64; 22] =
+    [1, 2, 3, 4, 5, 8, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000];
 /// Confirmed writes in an ordinary column: with fewer the picture shows when clients asked, not how the cluster did.
 const WRITES_PER_COLUMN_MIN: f64 = 2.0;
 /// Columns on the terminal.
@@ -42,11 +43,13 @@ impl Window {
     /// and the pair whole again.
     pub(super) fn new(course: &Course, witnesses: &[&Witness], columns: usize) -> Window {
         let before = columns / 4;
-        let gaps = witnesses.iter().map(|witness| witness.longest_gap().to.saturating_sub(course.fault) * 2);
+        let gaps = witnesses.iter().map(|witness| witness.longest_gap().to.saturating_sub(course.fault).mul_f64(1.5));
         let span = gaps.fold((course.whole - course.fault).mul_f64(1.2), Duration::max).min(course.end - course.fault);
         let wide = millis(span) / (columns - before) as f64;
-        let slowest = witnesses.iter().map(|witness| witness.confirmed).min().unwrap_or(0).max(1);
-        let fine = WRITES_PER_COLUMN_MIN * millis(course.end) / slowest as f64;
+        let writes =
+            |witness: &&Witness| witness.between(Duration::ZERO, course.fault).map_or(0, |tick| tick.confirmed);
+        let slowest = witnesses.iter().map(writes).min().unwrap_or(0).max(1);
+        let fine = WRITES_PER_COLUMN_MIN * millis(course.fault) / f64::from(slowest);
         let fits = |ms: &&u64| **ms as f64 >= wide.max(fine);
         let column = Duration::from_millis(*COLUMN_MS.iter().find(fits).unwrap_or(&COLUMN_MS[COLUMN_MS.len() - 1]));
         Window { column, columns, before, fault: course.fault }
@@ -160,13 +163,13 @@ pub(super) mod tests {
     fn the_window_shows_the_fault_the_gap_and_the_recovery() {
         let witness = witness();
         let window = Window::new(&COURSE, &[&witness], COLUMNS);
-        assert_eq!(window.column, ms(10));
+        assert_eq!(window.column, ms(8));
         assert!(window.place(COURSE.whole) < COLUMNS as f64);
         let columns = window.cut(&witness);
         assert_eq!(columns.len(), COLUMNS);
         let at_fault: Vec<u32> =
             columns[window.before - 1..window.before + 5].iter().flatten().map(|tick| tick.confirmed).collect();
-        assert_eq!(at_fault, [10, 0, 0, 0, 0, 10]);
+        assert_eq!(at_fault, [8, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -174,7 +177,7 @@ pub(super) mod tests {
         let mut witness = Witness::default();
         (0..100).for_each(|nth| witness.confirmed(ms(nth * 20)));
         witness.end(ms(2000));
-        assert_eq!(Window::new(&COURSE, &[&witness], COLUMNS).column, ms(50));
+        assert_eq!(Window::new(&COURSE, &[&witness], COLUMNS).column, ms(40));
     }
 
     #[test]
@@ -197,10 +200,10 @@ pub(super) mod tests {
         let expected = "
                                kill -9 of node a
                                ▼ ^ ^ new primary
-client library ████████████████····████████████████████████████████████████████
-  errors                          ×
-               |-160 ms        |0 ms           |160 ms         |320 ms
-               confirmed writes, a column is 10 ms
+client library ████████████████·····███████████████████████████████████████████
+  errors                           ×
+               |-128 ms        |0 ms           |128 ms         |256 ms
+               confirmed writes, a column is 8 ms
 ";
         assert_eq!(format!("\n{text}"), expected);
     }
