@@ -192,6 +192,27 @@ fn what_the_book_names_exists() {
 }
 
 #[test]
+fn the_book_quotes_scripts_as_they_are() {
+    let mut quoted = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for page in tree().iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        let text = read(page);
+        for part in text.split("<!-- script: ").skip(1) {
+            let (path, rest) = part.split_once(" -->\n```text\n").expect("a script's path, then a block of text");
+            let block = rest.split("```").next().unwrap_or_default();
+            if block != read(&root().join(path)) {
+                wrong.push(format!("{} quotes {path} otherwise than it is", relative(page)));
+            }
+            quoted.insert(path.to_owned());
+        }
+    }
+    let scripts = tree().into_iter().map(|path| relative(&path)).filter(|path| path.contains("/scripts/"));
+    wrong.extend(scripts.filter(|path| !quoted.contains(path)).map(|path| format!("no page quotes {path}")));
+    none(&wrong, "what the book shows is what the tests play: copy the file into the page");
+    assert!(!quoted.is_empty(), "the book quotes scripts");
+}
+
+#[test]
 fn each_claim_has_its_modules_and_its_tests() {
     let text = read(&root().join("docs/claims.md"));
     let mut shown = BTreeSet::new();
