@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod clock;
 pub mod cluster_file;
 pub mod config;
 pub mod exit;

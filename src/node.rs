@@ -19,7 +19,7 @@ use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Lsn;
 use tanist_replication::node::{self as replica, NodeError, NodeHandle, NodeOptions};
 use tanist_replication::role::End;
@@ -61,7 +61,7 @@ const LAST_REPLIES: Duration = Duration::from_millis(100);
 /// The node cannot start, or was fenced and must start again ([`Failure::Rejoin`]).
 pub async fn run(options: DatabaseOptions, shutdown: Shutdown) -> Result<(), Failure> {
     let address = options.cluster.node(&options.name)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clock: Arc<dyn Clock> = Arc::new(crate::clock::machine());
     let principal = Principal::node(&options.name)
         .ok_or_else(|| Failure::Config(format!("'{}' is no name for a node", options.name)))?;
     let credentials = Credentials::load(&options.folder.tls(), &principal, Arc::clone(&clock))

@@ -37,6 +37,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,
+    /// Added to wall time, in milliseconds.
+    shift: i64,
 }
 
 impl SystemClock {
@@ -44,7 +46,13 @@ impl SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     #[must_use]
     pub fn new() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Instant::now(), shift: 0 }
+    }
+
+    /// The same clock with a wall time that is off by `shift` milliseconds, as that of a machine that nobody has set.
+    #[must_use]
+    pub fn shifted(self, shift: i64) -> Self {
+        Self { shift, ..self }
     }
 }
 
@@ -58,10 +66,23 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     fn unix(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add_signed(self.shift))
     }
 
     fn monotonic(&self) -> Monotonic {
         Monotonic(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shifted_clock_is_off_in_wall_time_alone() {
+        let (right, late) = (SystemClock::new(), SystemClock::new().shifted(-3_600_000));
+        let hour_before = right.unix().0 - 3_600_000;
+        assert!((hour_before..hour_before + 60_000).contains(&late.unix().0));
+        assert!(late.monotonic().since(right.monotonic()) < Duration::from_secs(60));
     }
 }

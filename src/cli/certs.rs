@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_db_core::clock::Clock;
 use tanist_replication::transport::certs;
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::tls::Credentials;
@@ -24,7 +24,7 @@ pub(super) fn run(command: CertsCommand) -> Result<(), Failure> {
     let CertsCommand::Renew(tool) = command;
     let folder = tool.folder()?;
     let cluster = folder.cluster()?;
-    let now = SystemClock::new().unix();
+    let now = crate::clock::machine().unix();
     let mut renewed = certs::renew(&folder.tls(), now).map_err(|e| Failure::Config(e.to_string()))?;
     for principal in principals(&cluster)? {
         // A node that was added to cluster.toml has none yet.
@@ -49,7 +49,7 @@ pub(super) fn ensure(folder: &DataFolder, cluster: &ClusterFile, new: bool) -> R
             }
             _ => {}
         }
-        certs::create(&folder.tls(), cluster.cluster.0, &principals(cluster)?, SystemClock::new().unix())
+        certs::create(&folder.tls(), cluster.cluster.0, &principals(cluster)?, crate::clock::machine().unix())
             .map_err(|e| Failure::Config(e.to_string()))?;
     }
     check(folder, cluster)
@@ -57,7 +57,7 @@ pub(super) fn ensure(folder: &DataFolder, cluster: &ClusterFile, new: bool) -> R
 
 /// What `principal` needs to speak within the cluster, checked.
 pub(super) fn load(folder: &DataFolder, cluster: &ClusterFile, principal: &Principal) -> Result<Credentials, Failure> {
-    let credentials = Credentials::load(&folder.tls(), principal, Arc::new(SystemClock::new()))
+    let credentials = Credentials::load(&folder.tls(), principal, Arc::new(crate::clock::machine()))
         .map_err(|e| Failure::Config(e.to_string()))?;
     if credentials.cluster() != cluster.cluster.0 {
         return Err(Failure::Config(format!(

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::sync::Arc;
 
-use tanist_db_core::clock::SystemClock;
 use tanist_replication::supervisor::{SupervisorError, SupervisorOptions, supervise};
 
 use super::args::{CHILD, EVENTS_JSON, Server, ServerArgs, node_name, own_program, shutdown};
@@ -44,7 +43,7 @@ async fn watch(server: Server, name: String, database: Database, child: bool) ->
         node: name,
         credentials: Arc::new(credentials),
         vault: server.cluster.vault.quic,
-        clock: Arc::new(SystemClock::new()),
+        clock: Arc::new(crate::clock::machine()),
     };
     supervise(options, |incarnation| database.command(incarnation), async move { shutdown.asked().await })
         .await

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tanist_db_core::clock::SystemClock;
 use tanist_replication::actors::vault::{self, VaultError, VaultOptions};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::quic::{self, ALPN_VAULT};
@@ -40,7 +39,7 @@ async fn serve(server: Server, child: bool) -> Result<(), Failure> {
         quic::listen(address, credentials.server_config(&[ALPN_VAULT])).map_err(|e| Failure::Config(e.to_string()))?;
     let lease = Duration::from_millis(config.lease.lease_ms);
     let options = VaultOptions { dir: folder.vault(), cluster: cluster.cluster.0, lease };
-    let vault = vault::start(options, endpoint, Arc::new(SystemClock::new())).await.map_err(|e| match e {
+    let vault = vault::start(options, endpoint, Arc::new(crate::clock::machine())).await.map_err(|e| match e {
         VaultError::Storage(e) => Failure::Config(e.to_string()),
         VaultError::Thread(_) => Failure::Runtime(e.to_string()),
     })?;

@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
+pub(crate) use tanist_test_support::{PATIENCE, print_times, rounds, seed, signal, wait_until};
+use tanist_test_support::{parent, tail};
 
 /// The program under test.
 pub(crate) const TANIST: &str = env!("CARGO_BIN_EXE_tanist");
-
-/// How long anything may take before a test calls it broken; a bound against hanging, not a promise of speed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -248,26 +247,7 @@ impl Node {
 
     /// The process that watches this node's database process.
     pub(crate) fn supervisor_pid(&self) -> i32 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).expect("the process lives");
-        let after_name = stat.rsplit(')').next().expect("a name in brackets");
-        after_name.split_whitespace().nth(1).expect("a parent").parse().expect("a number")
-    }
-}
-
-/// Sends `signal` to a process that the test knows by its id.
-pub(crate) fn signal(pid: i32, signal: Signal) {
-    kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("the process takes the signal");
-}
-
-/// Polls until `condition` gives a value.
-pub(crate) fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        sleep(Duration::from_millis(20));
+        parent(self.pid)
     }
 }
 
@@ -277,26 +257,6 @@ pub(crate) fn words() -> Vec<String> {
     let text = fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("{}: {error}; install it with: apt-get install wamerican", path.display()));
     text.lines().map(str::to_string).collect()
-}
-
-/// The number to reproduce a run with: `TANIST_SEED`, or a new one, printed.
-pub(crate) fn seed() -> u64 {
-    let seed = std::env::var("TANIST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
-    println!("seed {seed} (again with TANIST_SEED={seed})");
-    seed
-}
-
-/// How often a test repeats its main act: `TANIST_ROUNDS`, or `usual`.
-pub(crate) fn rounds(usual: usize) -> usize {
-    std::env::var("TANIST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
-/// Prints minimum, median and maximum of some times, a line.
-pub(crate) fn print_times(what: &str, times: &mut [Duration]) {
-    times.sort_unstable();
-    let Some(last) = times.last() else { return };
-    let median = times[times.len() / 2];
-    println!("{what}: min {:.0?}, p50 {median:.0?}, max {last:.0?} over {} rounds", times[0], times.len());
 }
 
 /// A base port P with TCP P and P + 1 and UDP P to P + 2 free, outside the range that the system hands out itself.
@@ -310,9 +270,4 @@ fn free_ports() -> u16 {
         }
     }
     panic!("no free ports");
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(60)..].join("\n")
 }

@@ -1,0 +1,67 @@
+//! Links are cut, both ways and one way, between any two parties, and healed. Whoever is cut off from the vault for longer than its
+//! lease serves nobody; when the link is back, so is the service.
+
+use std::time::Duration;
+
+use tanist_test_support::{print_times, seed};
+
+use crate::cluster::Cluster;
+use crate::load::Load;
+use crate::network::{Host, links};
+
+const LEASE: Duration = Duration::from_millis(400);
+
+/// Cuts `links` for `time`, for each of `cuts`.
+fn cut_each(what: &str, time: Duration, cuts: &[Vec<(Host, Host)>]) {
+    let seed = seed();
+    let cluster = Cluster::start(LEASE, &[]);
+    if !cluster.network.can_cut() {
+        return println!("not done without namespaces: {what}");
+    }
+    let load = Load::start(&cluster, seed);
+    let mut times = Vec::new();
+    for cut in cuts {
+        let primary = cluster.wait_for_primary();
+        cluster.network.block(cut);
+        load.go_on(time);
+        cluster.network.restore(cut);
+        let back = load.wait_until_served();
+        println!("{cut:?} for {time:?} with primary {primary:?}: every client is served {back:.0?} after the heal");
+        times.push(back);
+    }
+    cluster.wait_for_pair();
+    load.finish().check();
+    print_times(&format!("{what}: from the heal until every client is served"), &mut times);
+}
+
+fn pairs() -> impl Iterator<Item = (Host, Host)> {
+    let pairs = Host::ALL.into_iter().flat_map(|one| Host::ALL.map(|other| (one, other)));
+    pairs.filter(|(one, other)| one != other)
+}
+
+#[test]
+fn between_each_two_both_ways() {
+    let cuts: Vec<_> = pairs().filter(|(one, other)| one < other).map(|(one, other)| links(&[one], &[other])).collect();
+    cut_each("both ways", LEASE * 3, &cuts);
+}
+
+#[test]
+fn between_each_two_one_way() {
+    let cuts: Vec<_> = pairs().map(|link| vec![link]).collect();
+    cut_each("one way", LEASE * 3, &cuts);
+}
+
+#[test]
+fn one_host_from_all_others() {
+    let cuts: Vec<_> = [Host::A, Host::B, Host::Vault, Host::Client].map(|host| links(&[host], &Host::ALL)).into();
+    cut_each("one host from all others", LEASE * 3, &cuts);
+}
+
+/// Of lengths at which an old connection lives, is about to die, and is long dead.
+#[test]
+fn the_vault_from_everybody_for_some_time() {
+    let vault = links(&[Host::Vault], &Host::ALL);
+    for time in [100, 250, 600, 3_000] {
+        cut_each("the vault from all others", Duration::from_millis(time), &[vault.clone(), vault.clone()]);
+    }
+}

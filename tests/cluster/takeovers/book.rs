@@ -1,0 +1,91 @@
+//! The page of the book: what was measured, kept as numbers beside the build, and as a table and a picture in `docs/`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Fault, LEASE, Sample, columns, plot};
+
+/// Adds `samples` to those of earlier runs, and writes the page anew in `folder`.
+pub(super) fn add(fault: Fault, samples: &[Sample], folder: &Path) {
+    let numbers = numbers();
+    fs::create_dir_all(&numbers).expect("the build's folder can be written");
+    let mut text = fs::read_to_string(numbers.join(fault.name())).unwrap_or_default();
+    for Sample { resp, library, own } in samples {
+        let _ = writeln!(text, "{} {} {}", resp.as_micros(), library.as_micros(), own.as_micros());
+    }
+    fs::write(numbers.join(fault.name()), text).expect("the build's folder can be written");
+    let all: Vec<_> = Fault::ALL.into_iter().map(|fault| (fault, read(fault))).collect();
+    fs::write(folder.join("takeover-times.md"), page(&all)).expect("the book can be written");
+    fs::write(folder.join("takeover-times.svg"), plot::svg(&all)).expect("the book can be written");
+}
+
+/// Where the numbers of all runs since the last `just takeovers` are kept.
+fn numbers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/takeovers")
+}
+
+fn read(fault: Fault) -> Vec<Sample> {
+    let text = fs::read_to_string(numbers().join(fault.name())).unwrap_or_default();
+    let samples = text.lines().map(|line| {
+        let mut micros = line.split(' ').map(|number| Duration::from_micros(number.parse().expect("a number")));
+        let mut next = || micros.next().expect("three numbers a line");
+        Sample { resp: next(), library: next(), own: next() }
+    });
+    samples.collect()
+}
+
+fn page(all: &[(Fault, Vec<Sample>)]) -> String {
+    let mut text = format!(
+        "# Takeover times\n\n\
+         Written by `just takeovers`, on {} ({}).\n\n\
+         Vault, two nodes and clients each have a network namespace on this one machine; the lease is {} ms, all other settings are the\n\
+         defaults. Three clients speak the Redis protocol, wait at most 500 ms for a reply, and then take the other node; two use the\n\
+         client library. All of them write and read all the time, and every history was checked. The time of a takeover is the longest\n\
+         one in which one of these clients had no write confirmed, from before the fault until all are served again. The node's own\n\
+         report is what it counts itself: from its claim to its serving, or how long a switchover held the clients.\n\n\
+         Times in milliseconds; the aim is for 99 of 100.\n\n\
+         | what happens to the primary | as seen by | number | min | p50 | p90 | p99 | max | aim |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+        machine(),
+        today(),
+        LEASE.as_millis()
+    );
+    for (fault, samples) in all.iter().filter(|(_, samples)| !samples.is_empty()) {
+        for (number, (who, times)) in columns(samples).into_iter().enumerate() {
+            let of = |percent| format!("{:.1}", percentile(&times, percent).as_secs_f64() * 1e3);
+            let [min, p50, p90, p99, max] = [0, 50, 90, 99, 100].map(of);
+            let what = if number == 0 { fault.words() } else { "" };
+            let aim = if number < 2 { fault.aim().as_millis().to_string() } else { String::new() };
+            let _ =
+                writeln!(text, "| {what} | {who} | {} | {min} | {p50} | {p90} | {p99} | {max} | {aim} |", times.len());
+        }
+    }
+    text + "\n![Share of takeovers that are over after a time, by fault](takeover-times.svg)\n"
+}
+
+/// The shortest of `sorted` that is not shorter than `percent` of them.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent).div_ceil(100).saturating_sub(1)]
+}
+
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{processors} processors {}, Linux {}", model.unwrap_or("of unknown make"), kernel.trim())
+}
+
+fn today() -> String {
+    time::OffsetDateTime::now_utc().date().to_string()
+}
+
+#[test]
+fn percentiles_are_of_what_was_measured() {
+    let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+    let of = [0, 50, 99, 100].map(|percent| percentile(&times, percent).as_millis());
+    assert_eq!(of, [1, 100, 198, 200]);
+    assert_eq!(percentile(&times[..1], 99), times[0]);
+}
