@@ -35,8 +35,8 @@ async fn serve(server: Server, child: bool) -> Result<(), Failure> {
     let Server { config, folder, cluster, .. } = server;
     let credentials = certs::load(&folder, &cluster, &Principal::Vault)?;
     let address = cluster.vault.quic;
-    let endpoint =
-        quic::listen(address, credentials.server_config(&[ALPN_VAULT])).map_err(|e| Failure::Config(e.to_string()))?;
+    let endpoint = quic::listen(address, credentials.server_config(&[ALPN_VAULT]), credentials.reset_key())
+        .map_err(|e| Failure::Config(e.to_string()))?;
     let lease = Duration::from_millis(config.lease.lease_ms);
     let options = VaultOptions { dir: folder.vault(), cluster: cluster.cluster.0, lease };
     let vault = vault::start(options, endpoint, Arc::new(crate::clock::machine())).await.map_err(|e| match e {

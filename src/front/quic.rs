@@ -69,7 +69,8 @@ impl Actor for Acceptor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some(socket) = self.socket.take() else { return };
-        match quic::accept_on(socket, self.node.credentials.config_for_clients()) {
+        let credentials = &self.node.credentials;
+        match quic::accept_on(socket, credentials.config_for_clients(), credentials.reset_key()) {
             Ok(endpoint) => {
                 self.endpoint = Some(endpoint.clone());
                 let accepting = accept(self.node.clone(), endpoint, self.arbiters.clone());

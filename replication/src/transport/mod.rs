@@ -5,6 +5,7 @@
 //!   certs       the cluster's authority: create, issue, renew          (files in DIR/tls)
 //!   tls         load and check; configurations; who is at the other end
 //!   quic        endpoints, transport settings, connect, what went wrong in a sentence
+//!   reset       how the connections of a process that was killed end when it is started again
 //!   rpc         control streams: a call and its answer, news; further streams of a connection
 //! ```
 //!
@@ -14,6 +15,7 @@
 pub mod certs;
 pub mod principal;
 pub mod quic;
+pub mod reset;
 pub mod rpc;
 pub mod tls;
 

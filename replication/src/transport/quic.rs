@@ -17,6 +17,7 @@ use rustix::net::sockopt;
 use thiserror::Error;
 
 use super::principal::Principal;
+use super::reset::ResetKey;
 use super::tls::Credentials;
 use crate::limits;
 
@@ -55,13 +56,13 @@ pub struct Unreachable {
     pub refused: bool,
 }
 
-/// An endpoint that accepts connections at `address`, and may also connect.
+/// An endpoint that accepts connections at `address`, and may also connect. With `reset` it ends those of its predecessor there.
 ///
 /// # Errors
 /// If the port is taken or the address is not of this machine.
-pub fn listen(address: SocketAddr, config: quinn::ServerConfig) -> Result<Endpoint, ListenError> {
+pub fn listen(address: SocketAddr, config: quinn::ServerConfig, reset: ResetKey) -> Result<Endpoint, ListenError> {
     let socket = bind(address)?;
-    endpoint(socket, Some(config)).map_err(|source| ListenError::Socket { address, source })
+    endpoint(socket, Some((config, reset))).map_err(|source| ListenError::Socket { address, source })
 }
 
 /// A socket for [`accept_on`]: binding may fail where it can be told, before the arbiter that drives the endpoint runs.
@@ -79,8 +80,8 @@ pub fn bind(address: SocketAddr) -> Result<UdpSocket, ListenError> {
 ///
 /// # Errors
 /// If the socket cannot be used.
-pub fn accept_on(socket: UdpSocket, config: quinn::ServerConfig) -> io::Result<Endpoint> {
-    endpoint(socket, Some(config))
+pub fn accept_on(socket: UdpSocket, config: quinn::ServerConfig, reset: ResetKey) -> io::Result<Endpoint> {
+    endpoint(socket, Some((config, reset)))
 }
 
 /// An endpoint that only connects, to peers of the same address family as `peer`.
@@ -96,12 +97,16 @@ pub fn dialer(peer: SocketAddr) -> Result<Endpoint, ListenError> {
     endpoint(socket, None).map_err(|source| ListenError::Socket { address, source })
 }
 
-fn endpoint(socket: UdpSocket, server: Option<quinn::ServerConfig>) -> io::Result<Endpoint> {
+fn endpoint(socket: UdpSocket, server: Option<(quinn::ServerConfig, ResetKey)>) -> io::Result<Endpoint> {
     // As much as the system grants; the default loses packets in a burst of one window.
     let _ = sockopt::set_socket_recv_buffer_size(&socket, limits::SOCKET_BUFFER_BYTES);
     let _ = sockopt::set_socket_send_buffer_size(&socket, limits::SOCKET_BUFFER_BYTES);
     let mut config = EndpointConfig::default();
     config.max_udp_payload_size(limits::PACKET_BYTES_MAX).expect("the limit is within QUIC's");
+    let server = server.map(|(server, reset)| {
+        reset.apply(&mut config);
+        server
+    });
     let runtime = quinn::default_runtime().ok_or_else(|| io::Error::other("endpoints are made within a runtime"))?;
     Endpoint::new(config, server, socket, runtime)
 }

@@ -92,7 +92,7 @@ fn loopback() -> SocketAddr {
 }
 
 fn listener(credentials: &Credentials) -> Endpoint {
-    quic::listen(loopback(), credentials.server_config(&[ALPN_VAULT])).unwrap()
+    quic::listen(loopback(), credentials.server_config(&[ALPN_VAULT]), credentials.reset_key()).unwrap()
 }
 
 async fn dial(credentials: &Credentials, alpn: &[u8], address: SocketAddr) -> Result<Connection, Unreachable> {
@@ -376,8 +376,8 @@ mod handshakes {
     async fn a_taken_port_is_told() {
         let cluster = Cluster::new();
         let address = cluster.vault();
-        let config = cluster.load(&Principal::Vault).server_config(&[ALPN_VAULT]);
-        let error = quic::listen(address, config).unwrap_err();
+        let vault = cluster.load(&Principal::Vault);
+        let error = quic::listen(address, vault.server_config(&[ALPN_VAULT]), vault.reset_key()).unwrap_err();
         assert!(matches!(error, ListenError::InUse(_)) && error.to_string().contains("in use"), "{error}");
     }
 }
@@ -590,5 +590,49 @@ mod conversations {
         let call = client.call(Request::Report(Progress::default()), Duration::from_secs(5)).await;
         assert!(matches!(&call, Err(RpcError::Lost(why)) if why.contains("damaged")), "{call:?}");
         assert!(quic::explain(&far.closed().await).contains("damaged"));
+    }
+}
+
+mod predecessors {
+    use super::*;
+
+    /// How a connection to the vault ends whose process is killed, and followed on its port by one of `successor`.
+    async fn end_of_connection(successor: &Principal) -> quinn::ConnectionError {
+        let cluster = Cluster::new();
+        let (vault, successor) = (cluster.load(&Principal::Vault), cluster.load(successor));
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (kill, killed) = tokio::sync::oneshot::channel::<()>();
+        let process = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let open = runtime.block_on(async {
+                let endpoint = listener(&vault);
+                tell.send(endpoint.local_addr().unwrap()).unwrap();
+                let connection = endpoint.accept().await.unwrap().await.unwrap();
+                let _ = killed.await;
+                (endpoint, connection)
+            });
+            // Its runtime ends first, as a killed process does: without a word.
+            drop(runtime);
+            drop(open);
+        });
+        let address = told.await.unwrap();
+        let connection = dial(&cluster.load(&node("a")), ALPN_VAULT, address).await.unwrap();
+        kill.send(()).unwrap();
+        process.join().unwrap();
+        let config = successor.server_config(&[ALPN_VAULT]);
+        let _after = quic::listen(address, config, successor.reset_key()).unwrap();
+        connection.closed().await
+    }
+
+    #[tokio::test]
+    async fn the_next_process_of_the_same_party_ends_their_connections() {
+        let end = end_of_connection(&Principal::Vault).await;
+        assert_eq!(end, quinn::ConnectionError::Reset);
+    }
+
+    #[tokio::test]
+    async fn another_party_on_the_same_port_cannot() {
+        let end = end_of_connection(&node("b")).await;
+        assert_eq!(end, quinn::ConnectionError::TimedOut);
     }
 }

@@ -23,6 +23,7 @@ use thiserror::Error;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::principal::Principal;
+use super::reset::ResetKey;
 use super::{quic, spoken_date};
 use crate::limits;
 
@@ -227,6 +228,12 @@ impl Credentials {
         // No resumption: it would carry an old authentication past the end of a certificate.
         config.send_tls13_tickets = 0;
         Arc::new(QuicServerConfig::try_from(config).expect("ring knows QUIC's initial cipher"))
+    }
+
+    /// What ends the connections of an earlier process of this party.
+    #[must_use]
+    pub fn reset_key(&self) -> ResetKey {
+        ResetKey::of(self.key.secret_der())
     }
 
     /// How to connect under the protocol `alpn`.

@@ -69,16 +69,9 @@ impl Asker for Resp {
         true
     }
 
+    /// Only EXEC executes anything: what breaks before it has no effect.
     fn transaction(&mut self, commands: &[&[&str]]) -> Fate {
-        let connection = self.connection.as_mut().expect("asked when ready");
-        let mut pipe = redis::pipe();
-        pipe.atomic();
-        for words in commands {
-            pipe.cmd(words[0]).arg(&words[1..]);
-        }
-        // The reply to EXEC comes last, behind those to MULTI and to what was queued.
-        let result = connection.req_packed_commands(&pipe.get_packed_pipeline(), commands.len() + 1, 1);
-        let result = result.map(|mut replies| replies.pop().unwrap_or(Value::Nil));
-        self.judge(result)
+        let queued = [&["MULTI"][..]].iter().chain(commands).all(|words| matches!(self.ask(words), Fate::Told(_)));
+        if queued { self.ask(&["EXEC"]) } else { Fate::Refused }
     }
 }

@@ -49,8 +49,9 @@ impl Scene {
     }
 
     fn endpoint(&self) -> Endpoint {
-        let config = self.credentials(&Principal::Vault).server_config(&[ALPN_VAULT]);
-        quic::listen(SocketAddr::from(([127, 0, 0, 1], 0)), config).unwrap()
+        let credentials = self.credentials(&Principal::Vault);
+        let (config, reset) = (credentials.server_config(&[ALPN_VAULT]), credentials.reset_key());
+        quic::listen(SocketAddr::from(([127, 0, 0, 1], 0)), config, reset).unwrap()
     }
 
     fn dir(&self) -> std::path::PathBuf {

@@ -88,7 +88,8 @@ impl Scene {
         let (tell, told) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let endpoint = quic::listen(address, credentials.server_config(&[ALPN_VAULT])).unwrap();
+                let endpoint =
+                    quic::listen(address, credentials.server_config(&[ALPN_VAULT]), credentials.reset_key()).unwrap();
                 let address = endpoint.local_addr().unwrap();
                 let handle = vault::start(options, endpoint, clock).await.unwrap();
                 tell.send(address).unwrap();
