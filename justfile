@@ -32,6 +32,24 @@ sanitize-thread:
 whole-path rounds="100":
     TANIST_ROUNDS={{ rounds }} cargo test --release --test whole_path -- --nocapture
 
+# Takeovers by fault, as many of each, into docs/takeover-times.md: half an hour for 200 on a machine that does nothing else. As root
+# its hosts have network namespaces; otherwise nothing can be cut off.
+takeovers rounds="200":
+    cargo build --release
+    rm -rf target/takeovers
+    TANIST_ROUNDS={{ rounds }} TANIST_TAKEOVERS_BOOK=docs TANIST_PROGRAM=target/release/tanist \
+        cargo test --test cluster -- --nocapture takeovers_by_fault
+
+# Long rounds of the tests that kill, stop and cut off the parts of a cluster.
+cluster rounds="20":
+    TANIST_ROUNDS={{ rounds }} cargo test --test cluster -- --nocapture
+
+# Stalls on a busy machine, for so long: no takeover that was not needed.
+soak seconds="600":
+    cargo build --release
+    TANIST_SOAK_SECONDS={{ seconds }} TANIST_PROGRAM=target/release/tanist \
+        cargo test --test cluster -- --nocapture stalls_on_a_busy_machine
+
 # Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.
 instructions *args:
     cargo run --quiet -p tanist-bench -- instructions --check {{ args }}

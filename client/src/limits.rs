@@ -38,6 +38,11 @@ pub const PULSE: Duration = Duration::from_millis(50);
 /// Looks in vain after which a connection on which no command depends is made anew: 300 ms, three signs of life.
 pub const SILENT_PULSES_SUSPECT: u32 = 6;
 
+/// Looks in vain after which no more replies are expected of a node that is primary no longer: 200 ms, the first of them perhaps
+/// short, so longer than two signs of life are apart. What it has not answered by then nobody knows; to wait longer would only add
+/// to the takeover.
+pub const SILENT_PULSES_REPLACED: u32 = 4;
+
 /// Looks in vain after which the connection to a primary without a known successor is given up: 2 s. Before that it may
 /// only be busy, and giving up makes the outcome of what is under way unknown.
 pub const SILENT_PULSES_LOST: u32 = 40;
@@ -76,4 +81,5 @@ pub const REPLY_DEPTH_MAX: usize = 64;
 pub const PEM_BYTES_MAX: u64 = 64 << 10;
 
 const _: () = assert!(KEEP_ALIVE.as_millis() * 3 <= PULSE.as_millis() * SILENT_PULSES_SUSPECT as u128);
+const _: () = assert!(KEEP_ALIVE.as_millis() < PULSE.as_millis() * (SILENT_PULSES_REPLACED - 1) as u128);
 const _: () = assert!(PULSE.as_millis() * (SILENT_PULSES_LOST as u128) < IDLE_MAX.as_millis());

@@ -224,7 +224,7 @@ impl Link {
                 step = self.step() => step,
                 _ = timer.tick() => {
                     self.expire(Instant::now());
-                    if self.silent_pulses() < limits::SILENT_PULSES_SUSPECT { continue } else { Err(SILENT.to_owned()) }
+                    if self.silent_pulses() < limits::SILENT_PULSES_REPLACED { continue } else { Err(SILENT.to_owned()) }
                 }
             };
             match step {
