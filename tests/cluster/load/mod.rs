@@ -36,6 +36,7 @@ const BACK: u32 = 3;
 
 /// Clients at work.
 pub(crate) struct Load {
+    seed: u64,
     cluster: Way,
     origin: Instant,
     stop: Arc<AtomicBool>,
@@ -81,14 +82,14 @@ impl Load {
             let count = Arc::clone(&confirmed);
             let rng = StdRng::seed_from_u64(seed.wrapping_add(u64::from(number)));
             let thread = std::thread::spawn(move || {
-                let mut record = Record::new(number, origin, count);
+                let mut record = Record::new(seed, number, origin, count);
                 work(asker(kind, &way).as_mut(), &mut record, rng, &stop);
                 record
             });
             Client { kind, confirmed, thread }
         });
         let clients = clients.collect();
-        let load = Load { cluster: way, origin, stop, clients };
+        let load = Load { seed, cluster: way, origin, stop, clients };
         load.wait_until_served();
         load
     }
@@ -121,7 +122,7 @@ impl Load {
             (client.kind, record)
         });
         let mut records: Vec<_> = ended.collect();
-        let mut last = Record::new(records.len() as u32, self.origin, Arc::default());
+        let mut last = Record::new(self.seed, records.len() as u32, self.origin, Arc::default());
         let keys = records.iter().flat_map(|(_, record)| record.keys()).collect();
         let mut asker = asker(Kind::Resp, &self.cluster);
         record::read_all(asker.as_mut(), &mut last, keys, PATIENCE);

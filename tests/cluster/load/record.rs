@@ -25,6 +25,8 @@ const ACCOUNTS: [&str; 4] = ["account:0", "account:1", "account:2", "account:3"]
 
 /// All of one client.
 pub(super) struct Record {
+    /// The load that this client is a part of: none finds keys of an earlier one.
+    load: u64,
     client: u32,
     origin: Instant,
     /// When a write was confirmed, from the origin.
@@ -39,8 +41,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(client: u32, origin: Instant, count: Arc<AtomicU32>) -> Record {
+    pub(super) fn new(load: u64, client: u32, origin: Instant, count: Arc<AtomicU32>) -> Record {
         Record {
+            load,
             client,
             origin,
             confirmed: Vec::new(),
@@ -72,7 +75,7 @@ impl Record {
 
     fn key(&self, kind: &str, rng: &mut StdRng) -> String {
         let era = self.origin.elapsed().as_millis() / ERA.as_millis();
-        format!("{kind}:{era}:{}", rng.random_range(0..KEYS))
+        format!("{kind}:{:x}:{era}:{}", self.load, rng.random_range(0..KEYS))
     }
 
     fn value(&mut self) -> String {

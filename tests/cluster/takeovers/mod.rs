@@ -83,7 +83,7 @@ fn takeovers_by_fault() {
     let wanted: Option<String> = from_environment("TANIST_FAULT");
     let faults = Fault::ALL.into_iter().filter(|fault| wanted.as_deref().is_none_or(|wanted| wanted == fault.name()));
     for fault in faults {
-        let samples = measure(fault, rounds(3), seed);
+        let samples = measure(fault, rounds(2), seed);
         for (who, times) in columns(&samples) {
             print_times(&format!("{}, {who}", fault.words()), &mut times.clone());
         }
