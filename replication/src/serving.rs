@@ -83,7 +83,7 @@ impl Role {
 }
 
 /// Where the primary serves, as the vault has told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct PrimaryAddress {
     /// The node's name.
     pub node: String,
@@ -125,7 +125,7 @@ pub enum Woken {
 }
 
 /// What the sentry publishes, all of it at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// The node's role.
     pub role: Role,

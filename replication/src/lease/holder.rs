@@ -7,7 +7,7 @@ use tanist_db_core::clock::Monotonic;
 use super::LeaseTimes;
 
 /// How long the holder may serve, and when to renew.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
     times: LeaseTimes,
     /// Serves before this moment only; never goes back.

@@ -29,7 +29,7 @@ pub use holder::Holder;
 pub use watcher::Watcher;
 
 /// Lengths that follow from the lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseTimes {
     /// As the vault grants it.
     pub length: Duration,

@@ -7,7 +7,7 @@ use tanist_db_core::clock::Monotonic;
 use crate::limits::CLAIM_PAUSE;
 
 /// When a standby asks for the lease. Asking too early costs one refused call, whose answer corrects the count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Watcher {
     /// The lease runs out here unless it is renewed; zero: it has ended, or nothing is known.
     ends: Monotonic,

@@ -10,7 +10,7 @@ use crate::serving::Standing;
 use crate::wire::message::{FollowerView, LeaseView};
 
 /// Which process this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The node's name.
     pub node: String,
@@ -24,7 +24,7 @@ pub struct Identity {
 
 /// What the driver sees in its own process, `executing` looked at before `last`: then an end that is read when nothing executes
 /// is final as long as the hold lasts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sight {
     /// Batches of commands that execute now (`Serving::executing`).
     pub executing: u32,
@@ -33,7 +33,7 @@ pub struct Sight {
 }
 
 /// A call to the vault whose answer the machine needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
     /// Keep the lease.
     Renew {
@@ -64,7 +64,7 @@ pub enum Ask {
 }
 
 /// Something has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A fresh connection to the vault, which shows the lease so. Answers to earlier calls will not come any more.
     Connected {
@@ -153,7 +153,7 @@ pub enum Event {
 }
 
 /// Something is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Show this to the sessions. Always before all other effects of the same event.
     Publish(Standing),
@@ -180,7 +180,7 @@ pub enum Effect {
 }
 
 /// How a database process ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// As asked, in good order.
     Stopped,
@@ -191,7 +191,7 @@ pub enum End {
 }
 
 /// A switchover as it went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct SwitchoverReport {
     /// Who holds the lease now.
     pub successor: String,
@@ -202,7 +202,7 @@ pub struct SwitchoverReport {
 }
 
 /// A takeover as it went, on the node that took over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Takeover {
     /// Whom it has replaced; empty for the first.
     pub from: String,

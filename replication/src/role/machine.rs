@@ -16,7 +16,7 @@ use crate::serving::{PrimaryAddress, Role, Standing};
 use crate::wire::message::LeaseView;
 
 /// What the node is, with what only that role needs.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {
     /// Reads the log until it has caught up with where it stood when the stream began.
     Joining {
@@ -32,7 +32,7 @@ pub(super) enum State {
 }
 
 /// A node's role; see the module's text.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
     pub(super) me: Identity,
     pub(super) times: LeaseTimes,

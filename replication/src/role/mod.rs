@@ -51,6 +51,8 @@ mod promotion;
 mod switchover;
 
 #[cfg(test)]
+mod exhaustive;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod script_tests;

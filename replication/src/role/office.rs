@@ -9,7 +9,7 @@ use crate::lease::Holder;
 use crate::limits::STOP_WAIT;
 
 /// An epoch in office.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Office {
     pub(super) epoch: Epoch,
     pub(super) lease: Holder,
@@ -25,7 +25,7 @@ impl Office {
 }
 
 /// A primary that leaves: hold, drain, give the lease up.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stopping {
     pub(super) office: Office,
     /// The log's end, once nothing executes.

@@ -12,7 +12,7 @@ use crate::lease::Holder;
 use crate::wire::message::LeaseView;
 
 /// An epoch that was granted, until it is begun.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Promoting {
     pub(super) epoch: Epoch,
     pub(super) lease: Holder,

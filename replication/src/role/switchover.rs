@@ -10,7 +10,7 @@ use crate::serving::Role;
 use crate::wire::message::FollowerView;
 
 /// How far a hand-over has come.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct HandingOver {
     successor: String,
     held_since: Monotonic,
@@ -20,7 +20,7 @@ pub(super) struct HandingOver {
     step: Step,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Step {
     /// Batches that began before the hold still execute.
     Quieting,
@@ -33,7 +33,7 @@ enum Step {
 }
 
 /// A switchover that was asked for, before anything is held.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Choosing {
     to: Option<String>,
     asked_at: Monotonic,

@@ -49,7 +49,7 @@ pub trait Catalog: Send + Sync + fmt::Debug {
 }
 
 /// The lease as it is remembered: everything but how long it still lasts.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeaseRecord {
     /// The newest epoch ever granted; 0 before the first.
     pub epoch: u64,

@@ -47,13 +47,13 @@ pub enum Ruling {
 }
 
 /// A change of the lease that is not durable yet.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Change {
     record: LeaseRecord,
     why: Why,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Why {
     Claim,
     HandOver,
@@ -66,7 +66,7 @@ enum Why {
 const PAUSE_SHARE: u32 = 4;
 
 /// The judge.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Keeper {
     length: Duration,
     /// The lease as everyone may know it.

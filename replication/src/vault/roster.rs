@@ -13,7 +13,7 @@ use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer, Progress
 pub struct ConnectionId(pub u64);
 
 /// What the other end of a connection is, by its certificate and its first message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// Its connection.
     pub connection: ConnectionId,
@@ -74,7 +74,7 @@ impl Caller {
 }
 
 /// A connected database process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Member {
     caller: Caller,
     progress: Progress,
@@ -82,7 +82,7 @@ struct Member {
 }
 
 /// The connected database processes by the name of their node: one each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Roster {
     members: BTreeMap<String, Member>,
 }

@@ -12,7 +12,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 pub const PROTOCOL_VERSION: u16 = 1;
 
 /// What a connecting process is.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// A database process: may hold the lease, append, follow, store and load images.
     Database,
@@ -23,7 +23,7 @@ pub enum Peer {
 }
 
 /// First message on a control stream.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`] of the sender.
     pub version: u16,
@@ -44,7 +44,7 @@ pub struct Hello {
 }
 
 /// Who may write, as the vault sees it.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeaseView {
     /// The newest epoch ever granted; 0 before the first.
     pub epoch: u64,
@@ -61,7 +61,7 @@ pub struct LeaseView {
 }
 
 /// What a node tells of itself, for status and for the vault's choice of a successor.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Progress {
     /// Role in one word, as in the glossary.
     pub role: String,
@@ -76,7 +76,7 @@ pub struct Progress {
 }
 
 /// Asked on the control stream, each answered by one [`Answer`] with the same `seq`, or opening another stream.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Keep the lease of `epoch`. Answer: `Lease` (renewed if it shows the asker under that epoch with time left).
     Renew {
@@ -148,7 +148,7 @@ pub enum Request {
 }
 
 /// Answers and news from the vault. On the control stream `seq` 0 marks news that nobody asked for (`Lease`).
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Reply to [`Hello`].
     Welcome {
@@ -215,7 +215,7 @@ pub enum Answer {
 }
 
 /// A node as the vault sees it.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FollowerView {
     /// Its name.
     pub node: String,
@@ -234,7 +234,7 @@ pub struct FollowerView {
 }
 
 /// A stored image.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ImageView {
     /// Log position that it contains exactly.
     pub cut: u64,
@@ -249,7 +249,7 @@ pub struct ImageView {
 }
 
 /// Answer to [`Request::Status`].
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct StatusView {
     /// Process id of the vault.
     pub pid: u32,
@@ -268,7 +268,7 @@ pub struct StatusView {
 }
 
 /// A request on a control stream, or the opening of another.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Chosen by the asker, not 0; the answer repeats it.
     pub seq: u64,
@@ -277,7 +277,7 @@ pub struct Call {
 }
 
 /// An answer, or news with `seq` 0.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reply {
     /// `seq` of the call, or 0.
     pub seq: u64,

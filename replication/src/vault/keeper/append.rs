@@ -11,7 +11,7 @@ use crate::wire::message::{Answer, Peer};
 pub struct StreamId(pub u64);
 
 /// The one stream whose frames are accepted.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Appender {
     stream: StreamId,
     pub(super) connection: ConnectionId,

@@ -1,0 +1,288 @@
+//! What may happen next, and what must hold in every state.
+
+use std::fmt::Write;
+
+use stateright::{Model, Property};
+
+use super::vault::name;
+use super::world::{Down, Event, Lane, Up, World};
+use super::{Budget, Planted};
+
+/// Two nodes and a vault, explored from the moment at which one node is primary and the other standby.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cluster {
+    pub(super) planted: Planted,
+    pub(super) budget: Budget,
+    /// What is checked, of [`Cluster::CLAIMS`].
+    pub(super) claims: &'static [&'static str],
+}
+
+/// One event. Numbers are those of nodes and connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Step {
+    /// Half a lease passes.
+    Tick,
+    /// The machine's alarm rings.
+    Look(usize),
+    /// The oldest of what a node has sent arrives at the vault.
+    Up(usize, u64, Lane),
+    /// The oldest of what the vault has sent arrives at a node.
+    Down(usize, Lane),
+    /// A session is allowed to execute.
+    Enter(usize),
+    /// It does.
+    Execute(usize),
+    /// The vault has made a change of the lease durable.
+    Persist,
+    Cut(usize),
+    Connect(usize),
+    Kill(usize),
+    Obituary(usize),
+    Restart(usize),
+    RestartVault,
+    Report(usize),
+    AskSwitchover(usize),
+}
+
+impl Cluster {
+    pub(super) const ONE_WRITER: &'static str = "no record of an epoch is accepted behind a newer one's beginning";
+    pub(super) const NOTHING_LOST: &'static str = "what clients were told is in the log";
+    pub(super) const FRESH: &'static str = "whoever may execute has all that clients were told";
+    pub(super) const ONE_HOLDER: &'static str = "at most one node may execute";
+    pub(super) const FOLLOWS: &'static str = "who follows has a beginning of the log, and no node fails";
+
+    pub(super) const CLAIMS: [&'static str; 5] =
+        [Self::ONE_WRITER, Self::NOTHING_LOST, Self::FRESH, Self::ONE_HOLDER, Self::FOLLOWS];
+
+    /// What a step makes of a state in which it is possible.
+    fn apply(&self, world: &mut World, step: Step) {
+        let planted = self.planted;
+        match step {
+            Step::Tick => {
+                world.left.ticks -= 1;
+                world.tick();
+            }
+            Step::Look(node) => {
+                world.left.looks -= 1;
+                world.look(node, planted);
+            }
+            Step::Up(node, connection, lane) => world.arrive_at_vault(node, connection, lane, planted),
+            Step::Down(node, lane) => world.arrive_at_node(node, lane, planted),
+            Step::Enter(node) => {
+                world.left.pauses -= 1;
+                world.nodes[node].entered = true;
+            }
+            Step::Execute(node) => {
+                world.left.writes -= 1;
+                world.execute(node);
+            }
+            Step::Persist => world.persist(),
+            Step::Cut(node) => {
+                world.left.cuts -= 1;
+                world.cut(node, planted);
+            }
+            Step::Connect(node) => world.connect(node, planted),
+            Step::Kill(node) => {
+                world.left.kills -= 1;
+                world.kill(node);
+            }
+            Step::Obituary(node) => world.obituary(node),
+            Step::Restart(node) => world.restart(node),
+            Step::RestartVault => {
+                world.left.vault_kills -= 1;
+                world.restart_vault(planted);
+            }
+            Step::Report(node) => world.report(node),
+            Step::AskSwitchover(node) => {
+                world.left.switchovers -= 1;
+                world.handle(node, Event::SwitchoverAsked { to: None }, planted);
+            }
+        }
+    }
+
+    /// The first node in office with one record, the second caught up, and nothing under way.
+    fn established(&self) -> World {
+        let mut world = World::new(Budget { looks: 1, writes: 1, ..Budget::default() });
+        for node in 0..2 {
+            self.apply(&mut world, Step::Connect(node));
+            self.settle(&mut world);
+        }
+        self.apply(&mut world, Step::Execute(0));
+        self.settle(&mut world);
+        world.left = self.budget;
+        world
+    }
+
+    /// Whatever is under way arrives; nobody else does anything.
+    fn settle(&self, world: &mut World) {
+        loop {
+            let mut steps = Vec::new();
+            self.actions(world, &mut steps);
+            let next = steps.into_iter().find(|step| match step {
+                Step::Up(..) | Step::Down(..) | Step::Persist => true,
+                // The second node leaves the first claim to the first.
+                Step::Look(node) => *node == 0 && world.vault.log.is_empty(),
+                _ => false,
+            });
+            let Some(step) = next else { return };
+            self.apply(world, step);
+        }
+    }
+
+    fn node_steps(&self, world: &World, node: usize, steps: &mut Vec<Step>) {
+        let (at, left) = (&world.nodes[node], &world.left);
+        for ((connection, lane), queue) in &at.up {
+            if queue.front().is_some_and(|up| world.vault.takes(up)) {
+                steps.push(Step::Up(node, *connection, *lane));
+            }
+        }
+        if !at.alive {
+            if at.unburied && world.vault.change.is_none() {
+                steps.push(Step::Obituary(node));
+            }
+            steps.push(Step::Restart(node));
+            return;
+        }
+        steps.extend(at.down.keys().map(|lane| Step::Down(node, *lane)));
+        if left.looks > 0 && at.machine.wake_at().is_some_and(|wake| wake <= world.local(node, self.planted)) {
+            steps.push(Step::Look(node));
+        }
+        let may = world.may_execute(node, self.planted);
+        if left.writes > 0 && (may || at.entered) {
+            steps.push(Step::Execute(node));
+        }
+        if left.pauses > 0 && may && !at.entered {
+            steps.push(Step::Enter(node));
+        }
+        match at.connection {
+            None => steps.push(Step::Connect(node)),
+            Some(_) if left.cuts > 0 => steps.push(Step::Cut(node)),
+            Some(_) => {}
+        }
+        if left.kills > 0 {
+            steps.push(Step::Kill(node));
+        }
+        if self.budget.switchovers > 0 && at.connection.is_some() {
+            steps.push(Step::Report(node));
+        }
+        if left.switchovers > 0 && may {
+            steps.push(Step::AskSwitchover(node));
+        }
+    }
+}
+
+impl Model for Cluster {
+    type State = World;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![self.established()]
+    }
+
+    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
+        if world.vault.change.is_some() {
+            steps.push(Step::Persist);
+        }
+        for node in 0..world.nodes.len() {
+            self.node_steps(world, node, steps);
+        }
+        if world.left.vault_kills > 0 {
+            steps.push(Step::RestartVault);
+        }
+        if world.left.ticks > 0 {
+            steps.push(Step::Tick);
+        }
+    }
+
+    fn next_state(&self, world: &World, step: Step) -> Option<World> {
+        let mut next = world.clone();
+        self.apply(&mut next, step);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let all = [
+            Property::always(Self::ONE_WRITER, |_, world: &World| {
+                let newest = |at: usize| world.vault.seals.iter().filter(|(_, seal)| **seal <= at as u64).next_back();
+                let fits = |(at, record): (usize, &(u64, u8))| newest(at).is_none_or(|(epoch, _)| record.0 >= *epoch);
+                world.vault.log.iter().enumerate().all(fits)
+            }),
+            Property::always(Self::NOTHING_LOST, |_, world: &World| world.has_promised(&world.vault.log)),
+            Property::always(Self::FRESH, |cluster: &Cluster, world: &World| {
+                let serving = (0..2).filter(|node| world.may_execute(*node, cluster.planted));
+                serving.map(|node| &world.nodes[node].applied).all(|applied| world.has_promised(applied))
+            }),
+            Property::always(Self::ONE_HOLDER, |cluster: &Cluster, world: &World| {
+                (0..2).filter(|node| world.may_execute(*node, cluster.planted)).count() <= 1
+            }),
+            Property::always(Self::FOLLOWS, |_, world: &World| {
+                let sound = |applied: &Vec<_>| world.vault.log.starts_with(applied);
+                let follow = world.nodes.iter().filter(|node| node.alive && node.following);
+                !world.failed && follow.map(|node| &node.applied).all(sound)
+            }),
+        ];
+        all.into_iter().filter(|property| self.claims.contains(&property.name)).collect()
+    }
+}
+
+impl Step {
+    /// The step in a sentence, taken in `world`.
+    pub(super) fn words(self, world: &World) -> String {
+        let mut words = match self {
+            Step::Tick => "half a lease passes".to_owned(),
+            Step::Look(node) => format!("{} looks at its clock", name(node)),
+            Step::Up(node, connection, lane) => {
+                let up = world.nodes[node].up.get(&(connection, lane)).and_then(|queue| queue.front());
+                format!("the vault gets from {}: {}", name(node), up.map_or_else(String::new, Up::words))
+            }
+            Step::Down(node, lane) => {
+                let down = world.nodes[node].down.get(&lane).and_then(|queue| queue.front());
+                format!("{} gets from the vault: {}", name(node), down.map_or_else(String::new, Down::words))
+            }
+            Step::Enter(node) => format!("a session on {} is allowed to execute, and is paused", name(node)),
+            Step::Execute(node) => format!("{} executes a write", name(node)),
+            Step::Persist => "the vault has made the change of the lease durable".to_owned(),
+            Step::Cut(node) => format!("{} loses its connection", name(node)),
+            Step::Connect(node) => format!("{} connects", name(node)),
+            Step::Kill(node) => format!("{} dies", name(node)),
+            Step::Obituary(node) => format!("{}'s supervisor tells of its death", name(node)),
+            Step::Restart(node) => format!("{} starts again", name(node)),
+            Step::RestartVault => "the vault dies and starts again".to_owned(),
+            Step::Report(node) => format!("{} reports", name(node)),
+            Step::AskSwitchover(node) => format!("{} is asked for a switchover", name(node)),
+        };
+        if let Step::Tick = self {
+            let _ = write!(words, " ({} ms by the vault's clock)", world.now.0 / 1000 + 200);
+        }
+        words
+    }
+}
+
+impl Up {
+    fn words(&self) -> String {
+        match self {
+            Up::Ask { ask, sent } => format!("{ask:?}, sent at {} ms", sent.0 / 1000),
+            Up::OpenAppend(epoch) => format!("to open an append stream of epoch {epoch}"),
+            Up::Append { epoch, first, records, .. } => {
+                format!("{} record(s) of epoch {epoch} behind record {first}", records.len())
+            }
+            Up::Follow { after } => format!("to follow behind record {after}"),
+        }
+    }
+}
+
+impl Down {
+    fn words(&self) -> String {
+        match self {
+            Down::Answer(Event::Lease { ask, view, .. }) => {
+                format!("to {ask:?}: epoch {} is {}'s, {} ms left", view.epoch, view.holder, view.remaining_us / 1000)
+            }
+            Down::Answer(Event::News(view)) => {
+                format!("news: epoch {} is {}'s, {} ms left", view.epoch, view.holder, view.remaining_us / 1000)
+            }
+            Down::Answer(event) | Down::Event(event) => format!("{event:?}"),
+            Down::Ready { durable, .. } => format!("append behind record {durable}"),
+            Down::Records { first, records } => format!("{} record(s) behind record {first}", records.len()),
+        }
+    }
+}
