@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rkyv::{Archive, Deserialize, Serialize, rancor};
 
 use super::envelope;
-use super::error::StorageError;
+use super::error::{REMOVE_CATALOG, StorageError};
 use crate::limits;
 
 /// A durable map of short values.
@@ -182,7 +182,8 @@ impl Records {
 
     /// An error for an entry that contradicts log or images.
     pub(super) fn damaged(&self, key: &str, what: impl fmt::Display) -> StorageError {
-        StorageError::Damaged { file: self.place(), offset: 0, what: format!("entry {key:?}: {what}") }
+        let what = format!("entry {key:?}: {what}");
+        StorageError::Damaged { file: self.place(), offset: 0, what, remedy: REMOVE_CATALOG }
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::catalog::Catalog;
-use super::error::StorageError;
+use super::error::{REMOVE_CATALOG, StorageError};
 
 /// Memory that sled may use for its cache, in bytes: the catalog is a few KiB.
 const CACHE_BYTES: u64 = 1 << 20;
@@ -64,7 +64,8 @@ fn trouble(folder: &Path, error: sled::Error) -> StorageError {
         sled::Error::Io(source) if super::disk::is_full(&source) => StorageError::Full { file },
         sled::Error::Io(source) => StorageError::Io { file, source },
         sled::Error::Corruption { .. } => {
-            StorageError::Damaged { file, offset: 0, what: "the catalog's own checksums do not match".to_owned() }
+            let what = "the catalog's own checksums do not match".to_owned();
+            StorageError::Damaged { file, offset: 0, what, remedy: REMOVE_CATALOG }
         }
         other => StorageError::Io { file, source: io::Error::other(other) },
     }

@@ -32,6 +32,7 @@ struct State {
     cut: bool,
     room: u64,
     fail_sync_at: Option<u64>,
+    lie_from: Option<u64>,
     random: u64,
     /// Raised by each restart: files opened before it are of no use after it.
     life: u64,
@@ -90,6 +91,7 @@ impl DiskSim {
             cut: false,
             room: u64::MAX,
             fail_sync_at: None,
+            lie_from: None,
             random: seed,
             life: 0,
         };
@@ -129,7 +131,7 @@ impl DiskSim {
             file.restart(&mut random);
         }
         state.random = random;
-        (state.cut, state.cut_at, state.fail_sync_at) = (false, None, None);
+        (state.cut, state.cut_at, state.fail_sync_at, state.lie_from) = (false, None, None, None);
         state.life += 1;
     }
 
@@ -145,9 +147,31 @@ impl DiskSim {
         self.state.lock().room = bytes;
     }
 
-    /// The sync that is operation number `operation` fails, once.
+    /// The sync that is operation number `operation` fails, once, be it of a file or of a folder.
     pub fn fail_sync_at(&self, operation: u64) {
         self.state.lock().fail_sync_at = Some(operation);
+    }
+
+    /// From operation number `operation` on every sync says that it succeeded and does nothing: hardware that lies.
+    pub fn lie_from(&self, operation: u64) {
+        self.state.lock().lie_from = Some(operation);
+    }
+
+    /// All files by path, sorted.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let state = self.state.lock();
+        let (mut paths, mut folders) = (Vec::new(), vec![(String::new(), 0)]);
+        while let Some((prefix, id)) = folders.pop() {
+            for (name, node) in &state.folders[&id].live {
+                match node {
+                    Node::File(_) => paths.push(format!("{prefix}{name}")),
+                    Node::Folder(id) => folders.push((format!("{prefix}{name}/"), *id)),
+                }
+            }
+        }
+        paths.sort_unstable();
+        paths
     }
 
     /// A file's bytes as a reader sees them.
@@ -186,6 +210,7 @@ impl DiskSim {
             cut: false,
             room: state.room,
             fail_sync_at: None,
+            lie_from: None,
             random: state.random,
             life: 0,
         };
@@ -293,6 +318,18 @@ impl State {
         self.operations += 1;
         self.cut = self.cut_at == Some(now);
         Ok(self.cut)
+    }
+
+    /// Counts a sync; gives whether it does what it says.
+    fn operate_sync(&mut self) -> io::Result<bool> {
+        let now = self.operations;
+        if self.operate()? {
+            return Err(power_cut());
+        }
+        if self.fail_sync_at == Some(now) {
+            return Err(io::Error::other("the disk failed to sync"));
+        }
+        Ok(self.lie_from.is_none_or(|from| now < from))
     }
 
     fn powered(&self) -> io::Result<()> {
@@ -412,12 +449,11 @@ impl Disk for DiskSim {
     fn sync_folder(&self, path: &str) -> io::Result<()> {
         let mut state = self.state.lock();
         let id = state.folder(path)?;
-        if state.operate()? {
-            return Err(power_cut());
+        if state.operate_sync()? {
+            let folder = state.folders.entry(id).or_default();
+            folder.durable = folder.live.clone();
+            folder.pending.clear();
         }
-        let folder = state.folders.entry(id).or_default();
-        folder.durable = folder.live.clone();
-        folder.pending.clear();
         Ok(())
     }
 }
@@ -491,16 +527,11 @@ impl DiskFile for SimFile {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
-        let now = state.operations;
-        if state.operate()? {
-            return Err(power_cut());
+        if state.operate_sync()? {
+            let file = state.files.entry(self.id).or_default();
+            file.durable = file.live.clone();
+            file.pending.clear();
         }
-        if state.fail_sync_at == Some(now) {
-            return Err(io::Error::other("the disk failed to sync"));
-        }
-        let file = state.files.entry(self.id).or_default();
-        file.durable = file.live.clone();
-        file.pending.clear();
         Ok(())
     }
 }

@@ -5,12 +5,25 @@ use std::io;
 use thiserror::Error;
 
 use super::disk::{Disk, is_full};
+use super::image_store::IMAGES_FOLDER;
+
+/// For a damaged log: nobody else has its records.
+pub(crate) const RESTORE_LOG: &str =
+    "restore the vault's folder from a copy, and find out what has changed it before trusting the disk again";
+
+/// For a damaged image: the older one and the log after it hold the same records.
+pub(crate) const REMOVE_IMAGE: &str =
+    "restore the image's folder from a copy, or remove it if there is an older image: the log after that one is kept";
+
+/// For a damaged catalog: all of it stands elsewhere.
+pub(crate) const REMOVE_CATALOG: &str =
+    "stop the cluster and remove the catalog's folder: it is made again from log and images";
 
 /// Why something stored could not be written or read.
 #[derive(Debug, Error)]
 pub enum StorageError {
     /// Stored bytes are not what was written. Refuse: serve nothing that depends on them, change nothing.
-    #[error("{file} is damaged at byte {offset}: {what}")]
+    #[error("{file} is damaged at byte {offset}: {what}; nothing was changed: {remedy}")]
     Damaged {
         /// The file.
         file: String,
@@ -18,6 +31,8 @@ pub enum StorageError {
         offset: u64,
         /// What is wrong with it.
         what: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// The folder belongs to another cluster. Refuse.
     #[error("{file} belongs to cluster {found:032x}, not to {wanted:032x}: give this vault a data folder of its own")]
@@ -68,6 +83,7 @@ impl StorageError {
     }
 
     pub(crate) fn damaged(disk: &dyn Disk, path: &str, offset: u64, what: impl Into<String>) -> Self {
-        Self::Damaged { file: disk.name(path), offset, what: what.into() }
+        let remedy = if path.starts_with(IMAGES_FOLDER) { REMOVE_IMAGE } else { RESTORE_LOG };
+        Self::Damaged { file: disk.name(path), offset, what: what.into(), remedy }
     }
 }

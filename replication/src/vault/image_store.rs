@@ -25,7 +25,7 @@ pub use reader::ImageReader;
 pub use upload::{Finished, Upload};
 
 /// The folder of all images.
-const IMAGES_FOLDER: &str = "images";
+pub(super) const IMAGES_FOLDER: &str = "images";
 /// How the names of unfinished uploads and removals begin.
 const TEMPORARY: &str = "tmp-";
 const MANIFEST: &str = "manifest";

@@ -43,6 +43,8 @@ pub mod disk_fs;
 pub mod disk_sim;
 pub mod envelope;
 pub mod error;
+#[cfg(test)]
+mod faults;
 pub mod image_store;
 pub mod keeper;
 mod layout;

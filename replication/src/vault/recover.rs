@@ -73,7 +73,7 @@ fn read_mark(disk: &dyn Disk, cluster: u128, firsts: &[Lsn]) -> Result<Option<(u
         }
         Ok(Some((_, record))) if firsts.is_empty() && record.durable > Lsn::ZERO => {
             let what = format!("records up to {} were acknowledged, but there is no segment", record.durable);
-            Err(StorageError::Damaged { file: disk.name(LOG_FOLDER), offset: 0, what })
+            Err(StorageError::damaged(disk, LOG_FOLDER, 0, what))
         }
         other => other,
     }

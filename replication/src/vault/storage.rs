@@ -10,6 +10,7 @@ use super::error::StorageError;
 use super::image_store::ImageStore;
 use super::log::Log;
 use super::segment::LOG_FOLDER;
+use crate::limits;
 
 /// Log, images and catalog of one vault.
 #[derive(Debug)]
@@ -34,9 +35,22 @@ impl Storage {
     /// # Errors
     /// If anything belongs to another cluster, is damaged, or contradicts the rest.
     pub fn open(disk: Arc<dyn Disk>, catalog: Arc<dyn Catalog>, cluster: u128) -> Result<Self, StorageError> {
+        Self::open_with(disk, catalog, cluster, limits::SEGMENT_BYTES)
+    }
+
+    /// [`Storage::open`] with log segments of another size.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub fn open_with(
+        disk: Arc<dyn Disk>,
+        catalog: Arc<dyn Catalog>,
+        cluster: u128,
+        segment_bytes_max: u64,
+    ) -> Result<Self, StorageError> {
         let records = Records::new(catalog);
         let known = records.knows(cluster)?;
-        let log = Log::open(Arc::clone(&disk), cluster)?;
+        let log = Log::open_with(Arc::clone(&disk), cluster, segment_bytes_max)?;
         let lease = recall_lease(&records, known, &log)?;
         check_lease(&*disk, &records, &lease, &log)?;
         if !known {
@@ -49,9 +63,6 @@ impl Storage {
     }
 }
 
-/// What to do about a catalog that is not to be believed.
-const REMEDY: &str = "stop the cluster and remove the catalog's folder: it is made again from log and images";
-
 /// The lease as remembered. A catalog that was removed is made again: the log knows the newest epoch, nobody is taken for
 /// its holder, and it counts as held for its full length.
 fn recall_lease(records: &Records, known: bool, log: &Log) -> Result<LeaseRecord, StorageError> {
@@ -60,7 +71,7 @@ fn recall_lease(records: &Records, known: bool, log: &Log) -> Result<LeaseRecord
     }
     let epoch = log.epoch();
     if (known || !records.is_new()) && epoch.0 > 0 {
-        return Err(records.damaged("lease", format!("it is missing, though the log knows epoch {epoch}; {REMEDY}")));
+        return Err(records.damaged("lease", format!("it is missing, though the log knows epoch {epoch}")));
     }
     if epoch.0 > 0 {
         tracing::warn!(catalog = records.place(), %epoch, "the catalog was lost; making it again from log and images");
@@ -70,7 +81,7 @@ fn recall_lease(records: &Records, known: bool, log: &Log) -> Result<LeaseRecord
 
 fn check_lease(disk: &dyn Disk, records: &Records, lease: &LeaseRecord, log: &Log) -> Result<(), StorageError> {
     if lease.epoch < log.epoch().0 {
-        let what = format!("it knows epoch {}, the log knows epoch {}; {REMEDY}", lease.epoch, log.epoch());
+        let what = format!("it knows epoch {}, the log knows epoch {}", lease.epoch, log.epoch());
         return Err(records.damaged("lease", what));
     }
     let end = log.extent().durable;
