@@ -12,6 +12,7 @@ mod harness;
 mod bad_input;
 mod commands;
 mod damage;
+mod disk;
 mod drill;
 mod fencing;
 mod first_command;
