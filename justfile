@@ -50,6 +50,20 @@ soak seconds="600":
     TANIST_SOAK_SECONDS={{ seconds }} TANIST_PROGRAM=target/release/tanist \
         cargo test --test cluster -- --nocapture stalls_on_a_busy_machine
 
+# Every order of events of a small cluster, in larger bounds than usual: some minutes and a few GB.
+model:
+    TANIST_MODEL_LONGER=1 cargo test --release -p tanist-replication --lib exhaustive:: -- --nocapture --test-threads 1
+
+# The vault on disks that fail it, so many times as much as usual.
+faults rounds="50":
+    TANIST_FAULT_ROUNDS={{ rounds }} cargo test --release -p tanist-replication --lib vault::faults -- --nocapture
+
+# Fuzzes one reader of foreign bytes: resp, redo, image, wire, client, config. Needs `cargo install cargo-fuzz`.
+fuzz target seconds="60":
+    cargo run --quiet -p tanist-hostile --example seeds -- {{ target }} target/fuzz/{{ target }}
+    cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz-build cargo fuzz run --fuzz-dir . {{ target }} \
+        ../../target/fuzz/{{ target }} -- -max_total_time={{ seconds }} -timeout=10 -rss_limit_mb=4096 -max_len=65536
+
 # Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.
 instructions *args:
     cargo run --quiet -p tanist-bench -- instructions --check {{ args }}

@@ -315,7 +315,7 @@ fn is_crate_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts[..] {
         [.., "src", "lib.rs" | "main.rs"] => true,
-        [.., "tests" | "examples" | "benches", _] => !path.contains("src/"),
+        [.., "tests" | "examples" | "benches" | "fuzz_targets", _] => !path.contains("src/"),
         [.., "tests" | "examples" | "benches", _, "main.rs"] => !path.contains("src/"),
         _ => false,
     }

@@ -154,7 +154,11 @@ impl ClusterFile {
         Self::parse(&text).map_err(|why| Failure::Config(format!("{shown} is damaged or not from this program: {why}")))
     }
 
-    fn parse(text: &str) -> Result<ClusterFile, String> {
+    /// What the file's text says.
+    ///
+    /// # Errors
+    /// It is damaged or of a later version; in one line.
+    pub fn parse(text: &str) -> Result<ClusterFile, String> {
         #[derive(Deserialize)]
         struct Version {
             format: u32,

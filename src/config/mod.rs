@@ -70,7 +70,11 @@ impl Layer {
         Self::from_toml(&text).map_err(|e| ConfigError(format!("configuration file {shown}, {}", e.0)))
     }
 
-    fn from_toml(text: &str) -> Result<Layer, ConfigError> {
+    /// The layer that such a file's text says.
+    ///
+    /// # Errors
+    /// As [`Layer::from_file`]; the sentence names the line.
+    pub fn from_toml(text: &str) -> Result<Layer, ConfigError> {
         toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             ConfigError(format!("line {line}: {}", e.message().replace('\n', " ")))

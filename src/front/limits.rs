@@ -27,6 +27,9 @@ pub const SENT_BYTES_KEPT: usize = 64 * 1024;
 pub const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// A connection that has not said who it is, where that is required, is cut after so long.
 pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(10);
+/// Connections of the client library that have come and not greeted yet, at one time. Each costs a TLS handshake and about 100 KB;
+/// a client greets within two round trips.
+pub const STRANGERS_MAX: usize = 256;
 /// Between two looks of an acceptor at its idle connections.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Connections waiting to be accepted by one listener, as in Redis (`tcp-backlog`).

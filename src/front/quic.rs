@@ -20,9 +20,10 @@ use tanist_replication::serving::{Role, Serving, Woken};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::quic::{self, ListenError};
 use tanist_replication::transport::tls::Credentials;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::debug;
 
-use super::limits::{AUTHENTICATION_TIME, CLOSING_TIME};
+use super::limits::{AUTHENTICATION_TIME, CLOSING_TIME, STRANGERS_MAX};
 use super::registry::{Peer, Registration, Way};
 use super::tcp::StopAccepting;
 use super::{NodeContext, session};
@@ -107,24 +108,34 @@ impl fmt::Debug for Acceptor {
 
 async fn accept(node: Node, endpoint: Endpoint, arbiters: Vec<ArbiterHandle>) {
     let mut turns = arbiters.iter().cycle();
+    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     while let (Some(incoming), Some(arbiter)) = (endpoint.accept().await, turns.next()) {
+        let Ok(place) = Arc::clone(&strangers).try_acquire_owned() else {
+            debug!(address = %incoming.remote_address(), "too many have come that have not greeted: refused");
+            incoming.refuse();
+            continue;
+        };
         let node = node.clone();
         // An arbiter that has stopped belongs to a node that is stopping.
-        arbiter.spawn_fn(move || drop(actix_rt::spawn(serve(node, incoming))));
+        arbiter.spawn_fn(move || drop(actix_rt::spawn(serve(node, incoming, place))));
     }
 }
 
-/// One connection, from its handshake to its end.
-async fn serve(node: Node, incoming: Incoming) {
+/// One connection, from its handshake to its end. It gives back its `place` among the strangers when it has greeted.
+async fn serve(node: Node, incoming: Incoming, place: OwnedSemaphorePermit) {
     let address = incoming.remote_address();
-    let connection = match incoming.await {
-        Ok(connection) => connection,
-        Err(error) => {
+    let connection = match tokio::time::timeout(AUTHENTICATION_TIME, incoming).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
             debug!(%address, why = quic::explain(&error), "handshake of the client library");
             return;
         }
+        Err(_) => {
+            debug!(%address, "the handshake of a client library has taken too long");
+            return;
+        }
     };
-    if let Err(why) = converse(&node, &connection).await {
+    if let Err(why) = converse(&node, &connection, place).await {
         debug!(%address, why, "client library");
         connection.close(1_u32.into(), why.as_bytes());
     }
@@ -132,7 +143,7 @@ async fn serve(node: Node, incoming: Incoming) {
     let _ = tokio::time::timeout(CLOSING_TIME, connection.closed()).await;
 }
 
-async fn converse(node: &Node, connection: &Connection) -> Result<(), String> {
+async fn converse(node: &Node, connection: &Connection, place: OwnedSemaphorePermit) -> Result<(), String> {
     match node.credentials.peer(connection) {
         Some(Principal::Client | Principal::Tool | Principal::Node(_)) => {}
         Some(other) => return Err(format!("{other} is no client")),
@@ -142,6 +153,7 @@ async fn converse(node: &Node, connection: &Connection) -> Result<(), String> {
     let Some((mut send, receive)) = greeted.map_err(|_| "it has not greeted in time".to_owned())?? else {
         return Ok(());
     };
+    drop(place);
     let context = &node.context;
     let peer = Peer {
         address: connection.remote_address().to_string(),

@@ -151,7 +151,9 @@ mod tests {
     #[test]
     fn names_that_could_mislead_are_none() {
         let long = "x".repeat(33);
-        for name in ["", "A", "-a", "a-", "a.b", "a/b", "..", "ca", "vault", "tool", "client", &long] {
+        for name in
+            ["", "A", "-a", "a-", "a.b", "a/b", "..", "../../x", "/x", "a\0", "ca", "vault", "tool", "client", &long]
+        {
             assert_eq!(NodeName::new(name), None, "{name}");
         }
         let zeros = "0".repeat(31);
@@ -162,6 +164,8 @@ mod tests {
             format!("vault.{zeros}0.tanist.example"),
             format!("vault.{zeros}0.nottanist"),
             format!("king.{zeros}0.tanist"),
+            format!("node-../../x.{zeros}0.tanist"),
+            format!("node-/x.{zeros}0.tanist"),
             format!("a.vault.{zeros}0.tanist"),
         ] {
             assert_eq!(Principal::from_server_name(&name), None, "{name}");

@@ -313,3 +313,25 @@ async fn a_node_that_stops_accepting_keeps_its_clients() {
     assert!(matches!(Client::connect(options).await, Err(Error::NotExecuted { .. })));
     assert_eq!(client.command(&["INCR", "n"]).await.unwrap(), Value::Int(2));
 }
+
+/// Whoever has a certificate and says nothing takes no place from others for longer than it has to.
+#[actix_rt::test]
+async fn the_silent_are_bounded_in_number_and_cut_in_time() {
+    let pair = Pair::new();
+    pair.appoint(0, 1);
+    let mut silent = Vec::new();
+    for _ in 0..STRANGERS_MAX {
+        silent.push(pair.raw(&Principal::Client).await);
+    }
+    let credentials = pair.credentials(&Principal::Client);
+    let address = pair.nodes[0].1;
+    let dialer = quic::dialer(address).unwrap();
+    let refused = quic::connect(&dialer, &credentials, ALPN_CLIENT, &node("a"), address).await;
+    assert!(refused.is_err(), "one more is refused");
+    for connection in &silent {
+        let told = quic::explain(&connection.closed().await);
+        assert!(told.contains("it has not greeted in time"), "{told}");
+    }
+    let client = Client::connect(pair.options()).await.unwrap();
+    assert_eq!(client.command(&["INCR", "n"]).await.unwrap(), Value::Int(1));
+}

@@ -472,6 +472,55 @@ async fn peers_are_held_to_their_certificates_and_parts() {
     vault.stop().await;
 }
 
+/// Whoever has recorded frames, be it the new holder itself, cannot bring them in again under a newer epoch.
+#[actix_rt::test]
+async fn recorded_frames_of_an_old_epoch_are_refused() {
+    let scene = Scene::new();
+    let (vault, address) = scene.start().await;
+    let a = scene.database(address, "a", 10).await;
+    a.claim(0).await;
+    let recorded = [frame_bytes(1, 1, 3), frame_bytes(1, 4, 2)];
+    let mut stream = a.append(1, 0).await;
+    stream.write(recorded[0].clone()).await.unwrap();
+    durable(&mut stream, 3).await;
+    let supervisor = scene.connect(address, Peer::Supervisor, "a", 10).await;
+    supervisor.call(Request::Obituary { node: "a".to_owned(), incarnation: 10 }).await;
+    let b = scene.database(address, "b", 20).await;
+    b.claim(1).await;
+    for frame in &recorded {
+        let mut replay = b.append(2, 3).await;
+        replay.write(frame.clone()).await.unwrap();
+        let why = replay.answer().await;
+        assert!(
+            matches!(&why, Err(RpcError::Refused(why)) if why.contains("epoch 1 on a stream of epoch 2")),
+            "{why:?}"
+        );
+    }
+    let again = scene.database(address, "a", 10).await;
+    let mut replay = again.open(Request::Append { epoch: 1 }).await;
+    assert_eq!(replay.answer().await.unwrap(), Answer::Fenced { epoch: 2 });
+    assert_eq!(b.status().await.durable, 3);
+    vault.stop().await;
+}
+
+/// Names from peers are letters, digits and hyphens, or they are refused before anything else is looked at.
+#[actix_rt::test]
+async fn a_name_that_could_be_a_path_is_refused() {
+    let scene = Scene::new();
+    let (vault, address) = scene.start().await;
+    let listed = || std::fs::read_dir(scene.dir()).unwrap().count();
+    let before = listed();
+    for name in ["../../x", "..", "/etc/x", "a/b", "a\0b", "ca", "A", ""] {
+        for peer in [Peer::Database, Peer::Supervisor] {
+            let outcome = scene.try_connect(address, "node-a", hello(peer, name, 1)).await;
+            let Err(RpcError::Refused(why)) = outcome else { panic!("{name:?} was not refused") };
+            assert!(why.contains("a node without a proper name"), "{why}");
+        }
+    }
+    assert_eq!(listed(), before);
+    vault.stop().await;
+}
+
 #[actix_rt::test]
 async fn a_full_disk_refuses_and_service_resumes() {
     let scene = Scene::new();

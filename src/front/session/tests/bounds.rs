@@ -68,3 +68,20 @@ fn one_client_with_a_long_pipeline_does_not_starve_another() {
         greedy.expect(&"+PONG\r\n".repeat(100_000)).await;
     });
 }
+
+#[test]
+fn a_stranger_that_sends_a_byte_now_and_then_is_cut_in_time() {
+    run(async {
+        let password = config::Password("p".into());
+        let node = Node::without_data(config::Node { requirepass: password, ..config::Node::default() });
+        node.install_engine();
+        node.appoint();
+        let mut client = node.client();
+        for byte in "*2\r\n$4\r\nAUTH".chars() {
+            client.send(&byte.to_string()).await;
+            sleep(millis(900)).await;
+            node.context.registry.sweep(node.context.clock.monotonic(), None, AUTHENTICATION_TIME);
+        }
+        client.expect_end().await;
+    });
+}

@@ -1,0 +1,68 @@
+//! Redo batches, as a standby gets them and applies them to its state.
+
+use tanist_db_core::clock::UnixMillis;
+use tanist_db_core::command::{FrontCommand, Reply};
+use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::ids::Epoch;
+use tanist_db_core::redo::batch::RedoBatch;
+
+/// A follower's options: as those of who wrote the seeds.
+fn engine() -> Engine {
+    Engine::new(EngineOptions { shards: 2, memory_bytes_max: 16 << 20, hash_seed: 3 })
+}
+
+/// The bytes as a batch, and as the records of a batch that is sound in itself.
+pub fn read(bytes: &[u8]) {
+    apply(bytes);
+    let Some((cuts, blob)) = bytes.split_first() else { return };
+    let step = usize::from(*cuts) + 1;
+    let mut ends: Vec<u32> = (step..blob.len()).step_by(step).map(|end| end as u32).collect();
+    ends.push(blob.len() as u32);
+    apply(&RedoBatch { epoch: 1, first_lsn: 1, ends, blob: blob.to_vec() }.to_bytes());
+}
+
+fn apply(bytes: &[u8]) {
+    let Ok(batch) = RedoBatch::open(bytes) else { return };
+    let engine = engine();
+    if let Ok(applied) = engine.apply(&batch) {
+        assert_eq!(applied.last, engine.last());
+    }
+    // The state must be sound whatever came of it: every page is looked at.
+    let _ = (engine.content_hash(), engine.keys());
+}
+
+struct NoFront;
+
+impl Front for NoFront {
+    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, _: &mut Reply) {}
+}
+
+/// A batch of real records, each of them alone, and their bare bytes.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let engine = engine();
+    engine.begin_epoch(Epoch(1));
+    let mut session = Session::new(1);
+    let long = "x".repeat(20_000);
+    for line in ["SET a 1", "SET b 2 PX 5000", "INCR a", "MSET c 1 d 2", "DEL b", "EXPIRE c 10", "FLUSHALL"] {
+        run(&engine, &mut session, &line.split(' ').collect::<Vec<_>>());
+    }
+    run(&engine, &mut session, &["SET", "long", &long]);
+    engine.freeze();
+    let mut seeds = Vec::new();
+    while let Some(batch) = engine.redo().take(1 << 20) {
+        let mut start = 0;
+        for end in &batch.ends {
+            seeds.push([&[255], &batch.blob[start..*end as usize]].concat());
+            start = *end as usize;
+        }
+        seeds.push(batch.to_bytes());
+    }
+    seeds
+}
+
+fn run(engine: &Engine, session: &mut Session, arguments: &[&str]) {
+    let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+    let mut reply = Reply::new(session.protocol());
+    engine.execute(session, &mut NoFront, &arguments, UnixMillis(1_000_000), &mut reply);
+}
