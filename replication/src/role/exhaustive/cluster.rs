@@ -203,7 +203,7 @@ impl Model for Cluster {
     fn properties(&self) -> Vec<Property<Self>> {
         let all = [
             Property::always(Self::ONE_WRITER, |_, world: &World| {
-                let newest = |at: usize| world.vault.seals.iter().filter(|(_, seal)| **seal <= at as u64).next_back();
+                let newest = |at: usize| world.vault.seals.iter().rfind(|(_, seal)| **seal <= at as u64);
                 let fits = |(at, record): (usize, &(u64, u8))| newest(at).is_none_or(|(epoch, _)| record.0 >= *epoch);
                 world.vault.log.iter().enumerate().all(fits)
             }),
