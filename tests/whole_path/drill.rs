@@ -125,6 +125,7 @@ fn report(cluster: &Cluster, output: &Output) -> Value {
     assert_eq!((&report["lost"], &report["doubled"]), (&Value::from(0), &Value::from(0)), "{report:#}");
     for round in report["rounds"].as_array().expect("rounds") {
         assert!(round["epoch_after"].as_u64() > round["epoch_before"].as_u64(), "{report:#}");
+        assert!(round["takeover"].as_str().is_some_and(|words| words.starts_with("took over from")), "{report:#}");
         for clients in round["clients"].as_array().expect("two kinds of clients") {
             assert!(clients["confirmed"].as_u64() > Some(0), "{report:#}");
         }

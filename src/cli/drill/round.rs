@@ -155,9 +155,11 @@ impl Plan {
                 "no client ({name}) had a write confirmed within {ms} ms: the drill ends before the fault"
             )));
         }
-        let (fault, successor, paused) = self.strike(pair, target).await?;
+        let (fault, mut successor, paused) = self.strike(pair, target).await?;
         drop(paused);
-        let whole = self.whole().await?;
+        let (now, whole) = self.whole().await?;
+        // Serving comes first: when it was seen to be primary it may not have had words for it yet.
+        successor.report.last_takeover = now.primary.last_takeover;
         sleep(self.watch).await;
         let course = Course {
             fault: load.since_begun(fault),
@@ -213,10 +215,10 @@ impl Plan {
         })
     }
 
-    /// Waits for a healthy pair and tells since when there is one.
-    async fn whole(&self) -> Result<Monotonic, Failure> {
+    /// Waits for a healthy pair; gives it, and since when there is one.
+    async fn whole(&self) -> Result<(Pair, Monotonic), Failure> {
         match pair::healthy(&self.asker, &*self.clock, WHOLE_WAIT).await {
-            Ok(_) => Ok(self.clock.monotonic()),
+            Ok(pair) => Ok((pair, self.clock.monotonic())),
             Err(why) => Err(Failure::Runtime(format!(
                 "the pair did not become whole within {} s: {why}; see `tanist status`",
                 WHOLE_WAIT.as_secs()
