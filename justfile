@@ -58,10 +58,10 @@ model:
 faults rounds="50":
     TANIST_FAULT_ROUNDS={{ rounds }} cargo test --release -p tanist-replication --lib vault::faults -- --nocapture
 
-# Fuzzes one reader of foreign bytes: resp, redo, image, wire, client, config. Needs `cargo install cargo-fuzz`.
+# Fuzzes one reader of foreign bytes: resp, redo, image, wire, client, config. Needs `cargo install cargo-fuzz`. Unsafe code has `sanitize`.
 fuzz target seconds="60":
     cargo run --quiet -p tanist-hostile --example seeds -- {{ target }} target/fuzz/{{ target }}
-    cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz-build cargo fuzz run --fuzz-dir . {{ target }} \
+    cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz-build cargo fuzz run --fuzz-dir . --sanitizer none {{ target }} \
         ../../target/fuzz/{{ target }} -- -max_total_time={{ seconds }} -timeout=10 -rss_limit_mb=4096 -max_len=65536
 
 # Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.

@@ -115,12 +115,13 @@ impl Engine {
         let lsn = record.lsn;
         let effects = record.effects.map_err(|error| ReplayError::Record { lsn, error })?;
         let hashes: SmallVec<[u64; 4]> = hashes(&effects).collect();
-        let mut whole = false;
+        let (mut whole, mut newest) = (false, self.redo.epoch());
         for effect in &effects {
             match *effect {
-                Effect::EpochStart { epoch } if epoch <= self.redo.epoch() => {
-                    return Err(ReplayError::EpochBack { lsn, epoch, newest: self.redo.epoch() });
+                Effect::EpochStart { epoch } if epoch <= newest => {
+                    return Err(ReplayError::EpochBack { lsn, epoch, newest });
                 }
+                Effect::EpochStart { epoch } => newest = epoch,
                 Effect::FlushAll => whole = true,
                 _ => {}
             }

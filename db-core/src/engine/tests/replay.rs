@@ -167,6 +167,17 @@ fn what_cannot_be_applied_is_told_apart() {
     assert_eq!(apply(&engine, &batch(5, &[&[set]])), Err(ReplayError::Writing));
 }
 
+/// Found by the fuzzer: the second epoch of a record was compared with what stood before the record, and a follower that was
+/// sent one that goes back panicked.
+#[test]
+fn two_epochs_in_one_record_must_not_go_back() {
+    let engine = follower();
+    let (later, earlier) = (Effect::EpochStart { epoch: Epoch(9) }, Effect::EpochStart { epoch: Epoch(8) });
+    let error = apply(&engine, &batch(1, &[&[later, earlier]])).unwrap_err();
+    assert_eq!(error, ReplayError::EpochBack { lsn: Lsn(1), epoch: Epoch(8), newest: Epoch(9) });
+    assert_eq!(engine.epoch(), Epoch::ZERO);
+}
+
 #[test]
 fn a_malformed_record_changes_nothing() {
     let engine = follower();
