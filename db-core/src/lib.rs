@@ -8,6 +8,7 @@ pub mod ids;
 pub mod image;
 pub mod keyspace;
 pub mod limits;
+pub mod planted;
 pub mod redo;
 pub(crate) mod structure;
 pub mod value;

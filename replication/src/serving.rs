@@ -31,6 +31,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::planted::planted;
 
 use crate::limits::{EXECUTION_LANES, PERMISSION_NEARLY_OVER, SERVING_WAITERS_MAX};
 
@@ -232,7 +233,7 @@ impl Serving {
     #[must_use]
     pub fn may_execute(&self, now: Monotonic) -> Permit {
         // Acquire: whoever sees the permission also sees the state that promotion has prepared.
-        if now.0 < self.execute_until.load(Ordering::Acquire) {
+        if is_before(now, self.execute_until.load(Ordering::Acquire)) {
             return Permit::Yes;
         }
         match self.role() {
@@ -258,7 +259,7 @@ impl Serving {
         // session either finds the hold or is found by `executing`.
         lane.fetch_add(1, Ordering::SeqCst);
         let executing = Executing { lane };
-        if now.0 < self.execute_until.load(Ordering::SeqCst) {
+        if is_before(now, self.execute_until.load(Ordering::SeqCst)) {
             return Ok(executing);
         }
         drop(executing);
@@ -422,6 +423,12 @@ impl fmt::Debug for Serving {
     }
 }
 
+/// Whether `now` is before the end of a permission; an end of zero is that of none.
+#[inline]
+fn is_before(now: Monotonic, end: u64) -> bool {
+    now.0 < end || (planted("reads served after the lease") && end != 0)
+}
+
 /// Spreads threads over the lanes, so that sessions of different arbiters do not fight for a cache line.
 fn lane_of_this_thread() -> usize {
     static THREADS: AtomicU32 = AtomicU32::new(0);
@@ -444,11 +451,12 @@ pub struct Wait<'a> {
 
 impl Wait<'_> {
     fn look(&self) -> Option<Woken> {
-        if self.serving.durable() >= self.lsn {
+        if self.serving.durable() >= self.lsn || (planted("reply before durable") && self.lsn != NO_POSITION) {
             return Some(Woken::Durable);
         }
         if self.serving.role() == Role::Fenced {
-            return Some(Woken::Stopped);
+            let sent = planted("held replies sent after fencing") && self.lsn != NO_POSITION;
+            return Some(if sent { Woken::Durable } else { Woken::Stopped });
         }
         self.seen.filter(|seen| *seen != self.serving.version()).map(|_| Woken::Changed)
     }

@@ -13,6 +13,7 @@ use crate::clock::{Clock, UnixMillis};
 use crate::ids::{Epoch, Lsn};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::EXPIRE_RECORD_KEYS_MAX;
+use crate::planted::planted;
 use crate::redo::batch::BatchView;
 use crate::redo::record::{Effect, Effects, RecordError};
 use crate::redo::{Applied, RedoQueue, ReplayError, replay};
@@ -27,10 +28,20 @@ impl Engine {
     /// # Panics
     /// If `epoch` is not newer than every epoch seen.
     pub fn begin_epoch(&self, epoch: Epoch) -> Lsn {
+        self.try_begin_epoch(epoch).unwrap_or_else(|newest| panic!("epoch {epoch} is not newer than {newest}"))
+    }
+
+    /// As [`Engine::begin_epoch`], where the log may already have brought a newer epoch.
+    ///
+    /// # Errors
+    /// With the newest epoch seen, if `epoch` is not newer: nothing has changed.
+    pub fn try_begin_epoch(&self, epoch: Epoch) -> Result<Lsn, Epoch> {
         let appended = {
             let _applying = self.applying.lock();
             let _shards = Shards::all(&self.cells);
-            assert!(epoch > self.redo.epoch(), "epoch {epoch} is not newer than {}", self.redo.epoch());
+            if epoch <= self.redo.epoch() {
+                return Err(self.redo.epoch());
+            }
             self.redo.set_epoch(epoch);
             let appended = self.redo.append(&mut encoded(&Effect::EpochStart { epoch }));
             // Relaxed: ordered by the shard locks.
@@ -40,7 +51,7 @@ impl Engine {
         if appended.first {
             self.redo.wake();
         }
-        appended.lsn
+        Ok(appended.lsn)
     }
 
     /// Ends this engine's time of writing, in a switchover: commands that write are refused from now on. Answers the
@@ -113,7 +124,10 @@ impl Engine {
     /// Applies one record, all of which has been read. Its locks are taken before anything changes.
     fn apply_record(&self, record: Decoded<'_>, applied: &mut Applied) -> Result<(), ReplayError> {
         let lsn = record.lsn;
-        let effects = record.effects.map_err(|error| ReplayError::Record { lsn, error })?;
+        let mut effects = record.effects.map_err(|error| ReplayError::Record { lsn, error })?;
+        if planted("half a transaction replayed") {
+            effects.truncate(effects.len().div_ceil(2));
+        }
         let hashes: SmallVec<[u64; 4]> = hashes(&effects).collect();
         let (mut whole, mut newest) = (false, self.redo.epoch());
         for effect in &effects {

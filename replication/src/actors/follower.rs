@@ -14,18 +14,15 @@ use std::sync::Arc;
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
-use tanist_db_core::ids::Lsn;
-use tanist_db_core::redo::ReplayError;
-use tanist_db_core::redo::batch::RedoBatch;
 
 use super::sentry::{Happened, Sentry, StreamLost};
 use super::thread::Life;
-use crate::limits::FOLLOW_BYTES;
 use crate::node::Shared;
-use crate::role::{End, Event};
+use crate::role::Event;
+use crate::stream::{Following, Taken};
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
 use crate::wire::frame::{Frame, FrameKind};
-use crate::wire::message::{Answer, Reply, Request};
+use crate::wire::message::Reply;
 
 /// Follow on this connection, after what is applied.
 #[derive(Debug, Message)]
@@ -105,95 +102,58 @@ struct Task {
 
 impl Task {
     async fn follow(&self, client: &ControlClient) -> Result<(), RpcError> {
-        let after = self.shared.engine.last().0;
-        let mut channel = client.open_channel(Request::Follow { after }, Priority::Log).await?;
-        match channel.answer().await? {
-            Answer::Following { durable } => self.tell(Event::Following { durable: Lsn(durable) }).await,
-            Answer::Trimmed { oldest } => {
-                let why =
-                    format!("the log begins at record {oldest}, this node has only {after}: it must load an image");
-                self.tell(Event::Broken(End::Rejoin(why))).await;
-                return Ok(());
-            }
-            other => return Err(RpcError::Protocol(format!("{other:?} in answer to a follow"))),
+        let mut following = Following::after(self.shared.engine.last());
+        let mut channel = client.open_channel(following.request(), Priority::Log).await?;
+        match following.opened(channel.answer().await?) {
+            Taken::Begun(event) => self.tell(event).await,
+            end => return self.end(end).await,
         }
-        // Not the engine's own end, which will be that of records not yet durable once this node has taken office.
-        let mut applied = Lsn(after);
         while let Some(frame) = channel.receive.next().await? {
-            let went_on = self.take_run(frame, &mut channel, &mut applied).await?;
-            if !went_on {
-                return Ok(());
+            match self.take_run(&mut following, frame, &mut channel)? {
+                Taken::On => self.end_run(&mut following).await,
+                end => return self.end(end).await,
             }
         }
         Err(RpcError::Lost("the vault has ended it".to_owned()))
     }
 
-    /// Takes in `frame` and those that are here behind it, then tells how far that was. False if nothing more may be taken.
-    async fn take_run(&self, frame: Frame, channel: &mut Channel, last: &mut Lsn) -> Result<bool, RpcError> {
-        let (before, mut durable, mut bytes) = (*last, Lsn::ZERO, 0);
+    /// Takes in `frame` and those that are here behind it.
+    fn take_run(&self, following: &mut Following, frame: Frame, channel: &mut Channel) -> Result<Taken, RpcError> {
         let mut next = Some(frame);
-        while let Some(frame) = next.take() {
-            bytes += frame.bytes().len();
-            if frame.kind() == FrameKind::Batch {
-                match self.apply(&frame) {
-                    Ok(applied) => *last = applied.max(*last),
-                    // This node has taken office, and the order to stop following is on its way: an echo of its own records.
-                    Err(Unapplied::Writing) => return Ok(false),
-                    Err(Unapplied::Broken(why)) => {
-                        self.tell(Event::Broken(End::Rejoin(why))).await;
-                        return Ok(false);
-                    }
-                }
+        while let Some(frame) = next {
+            let taken = if frame.kind() == FrameKind::Batch {
+                self.shared.note_log_bytes(frame.bytes().len());
+                following.batch(&frame, &self.shared.engine, &mut |_| self.shared.note_cut())
             } else {
-                durable = durable.max(durable_of(&frame)?);
+                following.message(frame.message::<Reply>()?.answer)
+            };
+            if taken != Taken::On {
+                return Ok(taken);
             }
-            if bytes < FOLLOW_BYTES {
-                next = channel.receive.buffered()?;
-            }
+            next = if following.is_long() { None } else { channel.receive.buffered()? };
         }
-        let last = *last;
-        self.shared.serving.advance_durable(durable.max(last));
-        if durable > last {
-            self.tell(Event::Durable { lsn: durable }).await;
-        }
-        if last > before {
-            self.tell(Event::Applied { last }).await;
-        }
-        Ok(true)
+        Ok(Taken::On)
     }
 
-    /// Applies a batch; answers the newest record that this has brought.
-    fn apply(&self, frame: &Frame) -> Result<Lsn, Unapplied> {
-        let batch = RedoBatch::open(frame.body()).map_err(|error| Unapplied::Broken(error.to_string()))?;
-        let applied = self.shared.engine.apply(&batch).map_err(|error| match error {
-            ReplayError::Writing => Unapplied::Writing,
-            error => Unapplied::Broken(error.to_string()),
-        })?;
-        self.shared.note_log_bytes(frame.bytes().len());
-        if !applied.cuts.is_empty() {
-            self.shared.note_cut();
+    async fn end_run(&self, following: &mut Following) {
+        let run = following.end_run();
+        self.shared.serving.advance_durable(run.durable);
+        for event in run.events {
+            self.tell(event).await;
         }
-        Ok(applied.last)
+    }
+
+    async fn end(&self, end: Taken) -> Result<(), RpcError> {
+        match end {
+            Taken::Ended(event) => self.tell(event).await,
+            Taken::Lost(why) => return Err(RpcError::Lost(why)),
+            Taken::On | Taken::Begun(_) | Taken::Echo => {}
+        }
+        Ok(())
     }
 
     async fn tell(&self, event: Event) {
         // Fails only when the sentry is gone, and with it the process.
         let _ = self.sentry.send(Happened(event)).await;
-    }
-}
-
-/// Why a batch was not applied.
-enum Unapplied {
-    /// The engine appends records of its own.
-    Writing,
-    /// State and log do not fit together.
-    Broken(String),
-}
-
-fn durable_of(frame: &Frame) -> Result<Lsn, RpcError> {
-    match frame.message::<Reply>()?.answer {
-        Answer::Durable { lsn } => Ok(Lsn(lsn)),
-        Answer::Refused { why } => Err(RpcError::Refused(why)),
-        other => Err(RpcError::Protocol(format!("{other:?} on a follow stream"))),
     }
 }

@@ -17,7 +17,6 @@ use actix::{
 };
 use futures_util::stream;
 use tanist_db_core::clock::Monotonic;
-use tanist_db_core::ids::Lsn;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::follower::{Follow, Follower, StopFollowing};
@@ -26,8 +25,8 @@ use super::shipper::{Ship, Shipper, StopShipping};
 use super::thread::{Life, on_thread};
 use super::transfer::{Carried, Carry, StopCarrying, Transfer};
 use crate::EVENT;
-use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, MAILBOX_MAX, NEWS_QUEUE_MAX, REPORT_PAUSE};
-use crate::node::{ImagePlan, Shared};
+use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, MAILBOX_MAX, NEWS_QUEUE_MAX};
+use crate::node::{ImagePlan, ReportDue, Reports, Shared, show};
 use crate::role::{Ask, Effect, End, Event, Machine, Sight, SwitchoverReport};
 use crate::serving::{Permit, Role, Standing};
 use crate::transport::rpc::{ControlClient, RpcError, Welcome};
@@ -68,10 +67,7 @@ pub(crate) struct Sentry {
     generation: u64,
     fellows: Option<Fellows>,
     wake: Option<(Monotonic, SpawnHandle)>,
-    reporting: bool,
-    report_due: bool,
-    /// No report leaves before this.
-    report_next: Monotonic,
+    reports: Reports,
     switchover: Option<oneshot::Sender<Result<SwitchoverReport, String>>>,
     plan: ImagePlan,
     ended: watch::Sender<Option<End>>,
@@ -102,9 +98,7 @@ impl Sentry {
             generation: 0,
             fellows: None,
             wake: None,
-            reporting: false,
-            report_due: false,
-            report_next: Monotonic(0),
+            reports: Reports::default(),
             switchover: None,
             plan,
             ended,
@@ -153,8 +147,8 @@ impl Sentry {
                 self.order(sent, ctx);
             }
             Effect::BeginEpoch(epoch) => {
-                let lsn = self.shared.engine.begin_epoch(epoch);
-                self.on(Event::Marked { lsn }, ctx);
+                let begun = self.shared.engine.try_begin_epoch(epoch);
+                self.on(begun.map_or(Event::Overtaken, |lsn| Event::Marked { lsn }), ctx);
             }
             Effect::Mark => {
                 // A cut is a record like any other, and nobody needs this version.
@@ -179,16 +173,8 @@ impl Sentry {
     }
 
     fn publish(&mut self, standing: &Standing) {
-        let (engine, serving) = (&self.shared.engine, &self.shared.serving);
-        let before = serving.role();
-        // Whoever may execute must find an engine that writes, and whoever finds that it does not any more must find the hold.
-        if standing.role == Role::Primary && before == Role::HandingOver {
-            engine.resume_epoch();
-        }
-        serving.publish(standing, self.shared.options.clock.monotonic());
-        if standing.role == Role::HandingOver && before != Role::HandingOver {
-            engine.end_epoch();
-        }
+        let before = self.shared.serving.role();
+        show(standing, &self.shared.engine, &self.shared.serving, self.now());
         if standing.role != before {
             let primary = standing.primary.as_ref().map_or("nobody", |primary| primary.node.as_str());
             let (was, is, epoch) = (before.word(), standing.role.word(), standing.epoch);
@@ -253,7 +239,7 @@ impl Sentry {
             sentry.lose_link(generation, &why, ctx);
         }));
         self.link = Some(client);
-        (self.reporting, self.report_due) = (false, false);
+        self.reports.reset();
         self.on(Event::Connected { view: welcome.view, length: welcome.lease }, ctx);
         self.report(ctx);
     }
@@ -292,43 +278,15 @@ impl Sentry {
     }
 
     fn ask(&mut self, ask: Ask, ctx: &mut Context<Self>) {
-        let request = match &ask {
-            Ask::Renew { epoch } => Request::Renew { epoch: epoch.0 },
-            Ask::Claim { seen } => Request::Claim { seen: seen.0 },
-            Ask::HandOver { epoch, successor, at } => {
-                Request::HandOver { epoch: epoch.0, successor: successor.clone(), at: at.0 }
+        let request = ask.request(|| self.progress());
+        self.call(request, ctx, move |sentry, sent, answer, ctx| {
+            let event = Event::answered(ask, sent, answer);
+            let unsettled = event.needs_fresh_connection();
+            sentry.on(event, ctx);
+            if unsettled {
+                sentry.lose_link(sentry.generation, "a hand-over was not answered", ctx);
             }
-            Ask::Release { epoch } => Request::Release { epoch: epoch.0 },
-            Ask::Followers => Request::Report(self.progress()),
-        };
-        self.call(request, ctx, move |sentry, sent, answer, ctx| sentry.answered(ask, sent, answer, ctx));
-    }
-
-    fn answered(&mut self, ask: Ask, sent: Monotonic, answer: Option<Answer>, ctx: &mut Context<Self>) {
-        use tanist_db_core::ids::Epoch;
-        let event = match answer {
-            Some(Answer::Lease(view)) => Event::Lease { ask, sent, view },
-            Some(Answer::Claimed { epoch, sealed }) => {
-                Event::Claimed { epoch: Epoch(epoch), sealed: Lsn(sealed), sent }
-            }
-            Some(Answer::Followers(nodes)) => Event::Followers { sent, nodes },
-            Some(Answer::Fenced { epoch }) => Event::Fenced { epoch: Epoch(epoch) },
-            Some(Answer::Refused { why }) => {
-                tracing::warn!("the vault refuses {ask:?}: {why}");
-                Event::Refused { ask, why }
-            }
-            Some(other) => {
-                tracing::warn!("the vault answers {ask:?} with {other:?}");
-                Event::Unanswered { ask }
-            }
-            None => Event::Unanswered { ask },
-        };
-        let unsettled = matches!(event, Event::Unanswered { ask: Ask::HandOver { .. } });
-        self.on(event, ctx);
-        if unsettled {
-            // Only a fresh connection's first look at the lease settles who holds it.
-            self.lose_link(self.generation, "a hand-over was not answered", ctx);
-        }
+        });
     }
 
     // --- The beat
@@ -344,35 +302,32 @@ impl Sentry {
         }
     }
 
-    /// Tells the vault how this node stands; if a report is under way, once it is answered, and if the last one was sent just
-    /// now, a little later.
+    /// There is something to tell the vault of how this node stands.
     fn report(&mut self, ctx: &mut Context<Self>) {
-        if self.link.is_none() || self.reporting {
-            self.report_due = self.reporting;
-            return;
+        if self.link.is_some() {
+            let due = self.reports.want(self.now());
+            self.report_if(due, ctx);
         }
-        let now = self.now();
-        if now < self.report_next {
-            if !std::mem::replace(&mut self.report_due, true) {
-                ctx.run_later(self.report_next.since(now), |sentry, ctx| {
-                    if std::mem::take(&mut sentry.report_due) {
-                        sentry.report(ctx);
-                    }
+    }
+
+    fn report_if(&mut self, due: ReportDue, ctx: &mut Context<Self>) {
+        match due {
+            ReportDue::No => {}
+            ReportDue::At(at) => {
+                ctx.run_later(at.since(self.now()), |sentry, ctx| {
+                    let due = sentry.reports.late(sentry.now());
+                    sentry.report_if(due, ctx);
                 });
             }
-            return;
+            ReportDue::Now => self.call(Request::Report(self.progress()), ctx, |sentry, sent, answer, ctx| {
+                if let Some(Answer::Followers(nodes)) = answer {
+                    sentry.shared.figures.lock().others.clone_from(&nodes);
+                    sentry.on(Event::Followers { sent, nodes }, ctx);
+                }
+                let due = sentry.reports.answered(sentry.now());
+                sentry.report_if(due, ctx);
+            }),
         }
-        (self.reporting, self.report_due, self.report_next) = (true, false, now.after(REPORT_PAUSE));
-        self.call(Request::Report(self.progress()), ctx, |sentry, sent, answer, ctx| {
-            sentry.reporting = false;
-            if let Some(Answer::Followers(nodes)) = answer {
-                sentry.shared.figures.lock().others.clone_from(&nodes);
-                sentry.on(Event::Followers { sent, nodes }, ctx);
-            }
-            if std::mem::take(&mut sentry.report_due) {
-                sentry.report(ctx);
-            }
-        });
     }
 
     fn beat(&mut self, ctx: &mut Context<Self>) {

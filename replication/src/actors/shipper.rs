@@ -2,9 +2,7 @@
 //!
 //! A long record's frame is sealed by a thread of its own, and keeps its turn in the window meanwhile: this arbiter also renews
 //! the lease.
-//!
-//! Records leave as soon as somebody waits for one of them to become durable; those that nobody waits for (level `relaxed`) may
-//! gather for a moment. While a frame is under way the next one forms, so frames are as full as the load makes them.
+//! What leaves when, and what the vault's answers mean, is decided in `stream::shipping`.
 //!
 //! - *Receives* from the sentry: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
 //!   vault has) and [`StopShipping`]. From engine and sessions: a wake-up when a record is appended to an empty queue, or
@@ -14,7 +12,7 @@
 //!   contradicts itself (the process ends).
 //! - *Drains*: a hold fills the queue no further, and what is in it is shipped like any other; the machine compares the
 //!   durable position with the log's end.
-//! - *Cleans up*: a stopped task drops its stream. The window survives it, since it holds what the vault has not confirmed; it
+//! - *Cleans up*: a stopped task drops its stream. Its state survives it, since that holds what the vault has not confirmed; it
 //!   is dropped when another epoch begins.
 
 use std::cell::RefCell;
@@ -25,20 +23,17 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 use quinn::{RecvStream, SendStream};
-use tanist_db_core::clock::Monotonic;
-use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
 use tokio::sync::Notify;
 
 use super::sentry::{Happened, Sentry, StreamLost};
-use crate::limits::{
-    SHIP_ASIDE_BYTES, SHIP_FRAME_BYTES, SHIP_FRAMES_MAX, SHIP_GATHER, SHIP_SMALL_BYTES, SHIP_WINDOW_BYTES,
-};
+use crate::limits::SHIP_GATHER;
 use crate::node::Shared;
-use crate::role::{End, Event};
-use crate::stream::Window;
+use crate::role::Event;
+use crate::stream::{Shipping, Step, Told, Unsealed, sealed};
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
-use crate::wire::frame::{FrameKind, FrameReader, HEADER_BYTES, seal_in_place};
+use crate::wire::frame::FrameReader;
 use crate::wire::message::{Answer, Reply, Request};
 
 /// Open the append stream of `epoch` on this connection.
@@ -61,7 +56,7 @@ pub(crate) struct Shipper {
     shared: Arc<Shared>,
     sentry: Addr<Sentry>,
     wake: Arc<Notify>,
-    office: Option<(Epoch, Rc<RefCell<Option<Window>>>)>,
+    office: Option<(Epoch, Rc<RefCell<Shipping>>)>,
     task: Option<SpawnHandle>,
 }
 
@@ -91,16 +86,16 @@ impl Handler<Ship> for Shipper {
 
     fn handle(&mut self, order: Ship, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
-        let window = match &self.office {
-            Some((epoch, window)) if *epoch == order.epoch => Rc::clone(window),
+        let shipping = match &self.office {
+            Some((epoch, shipping)) if *epoch == order.epoch => Rc::clone(shipping),
             _ => Rc::default(),
         };
-        self.office = Some((order.epoch, Rc::clone(&window)));
+        self.office = Some((order.epoch, Rc::clone(&shipping)));
         let task = Task {
             shared: Arc::clone(&self.shared),
             sentry: self.sentry.clone(),
             wake: Arc::clone(&self.wake),
-            window,
+            shipping,
         };
         let generation = order.generation;
         let run = task.run(order).into_actor(self).map(move |why, actor, _| {
@@ -134,7 +129,7 @@ struct Task {
     shared: Arc<Shared>,
     sentry: Addr<Sentry>,
     wake: Arc<Notify>,
-    window: Rc<RefCell<Option<Window>>>,
+    shipping: Rc<RefCell<Shipping>>,
 }
 
 impl Task {
@@ -149,17 +144,9 @@ impl Task {
     async fn ship(&self, order: &Ship) -> Result<(), RpcError> {
         let epoch = order.epoch.0;
         let mut channel = order.client.open_channel(Request::Append { epoch }, Priority::Log).await?;
-        match channel.answer().await? {
-            Answer::AppendReady { durable } => {
-                if !self.begin(Lsn(durable)).await {
-                    return Ok(());
-                }
-            }
-            Answer::Fenced { epoch } => {
-                self.tell(Event::Fenced { epoch: Epoch(epoch) }).await;
-                return Ok(());
-            }
-            other => return Err(RpcError::Protocol(format!("{other:?} in answer to an append"))),
+        let ready = channel.answer().await?;
+        if !self.told([ready]).await? {
+            return Ok(());
         }
         let Channel { send, receive } = channel;
         tokio::select! {
@@ -168,122 +155,80 @@ impl Task {
         }
     }
 
-    /// The stream goes on after `durable`. False if it cannot.
-    async fn begin(&self, durable: Lsn) -> bool {
-        let begun = match &mut *self.window.borrow_mut() {
-            Some(window) => window.restart(durable),
-            fresh => {
-                *fresh = Some(Window::new(durable, SHIP_WINDOW_BYTES));
-                Ok(())
-            }
-        };
-        match begun {
-            Ok(()) => {
-                self.confirmed(durable).await;
-                true
-            }
-            Err(error) => {
-                self.tell(Event::Broken(End::Rejoin(error.to_string()))).await;
-                false
-            }
-        }
-    }
-
     async fn write(&self, mut send: SendStream) -> Result<(), RpcError> {
-        let mut gathered_since = None;
         loop {
-            if let Some(frame) = self.next_frame(&mut gathered_since) {
-                gathered_since = None;
-                send.write_chunk(frame).await.map_err(|error| RpcError::Lost(error.to_string()))?;
-                continue;
-            }
-            // The permit of a wake-up that comes before this waits for it.
-            match gathered_since {
-                None => self.wake.notified().await,
-                Some(_) => drop(tokio::time::timeout(SHIP_GATHER, self.wake.notified()).await),
+            match self.next() {
+                // The permit of a wake-up that comes before this waits for it.
+                Step::Wait => self.wake.notified().await,
+                Step::Gather => drop(tokio::time::timeout(SHIP_GATHER, self.wake.notified()).await),
+                Step::Aside(batch, unsealed) => self.seal_aside(batch, unsealed),
+                Step::Again(frame) | Step::Fresh(frame, _) => {
+                    send.write_chunk(frame).await.map_err(|error| RpcError::Lost(error.to_string()))?;
+                }
             }
         }
     }
 
-    /// The next frame to send: what a fresh stream must repeat, or what the engine has appended since. If there is something
-    /// that may gather first, notes since when it does.
-    fn next_frame(&self, gathered_since: &mut Option<Monotonic>) -> Option<bytes::Bytes> {
-        let mut window = self.window.borrow_mut();
-        let window = window.as_mut()?;
-        if let Some(frame) = window.take_unsent() {
-            return Some(frame);
-        }
-        if window.has_unsent() {
-            return None;
-        }
-        let redo = self.shared.engine.redo();
-        let queued = redo.queued_bytes();
-        let gather = window.frames() >= SHIP_FRAMES_MAX && queued < SHIP_SMALL_BYTES as u64;
-        if gather || !window.has_room() {
-            return None;
-        }
-        if queued > 0 && queued < SHIP_FRAME_BYTES as u64 && !self.shared.serving.is_awaited() {
-            let now = self.shared.options.clock.monotonic();
-            if now.since(*gathered_since.get_or_insert(now)) < SHIP_GATHER {
-                return None;
-            }
-        }
-        let batch = redo.take(SHIP_FRAME_BYTES)?;
-        self.shared.serving.room_freed();
-        let (first, last) = (Lsn(batch.first_lsn), Lsn(batch.first_lsn + batch.ends.len() as u64 - 1));
-        self.shared.note_log_bytes(batch.blob.len());
-        if batch.blob.len() >= SHIP_ASIDE_BYTES {
-            let unsealed = window.push_unsealed(first, last, batch.blob.len());
-            let wake = Arc::clone(&self.wake);
-            actix_rt::task::spawn_blocking(move || {
-                unsealed.fill(sealed(&batch));
-                drop(batch);
-                wake.notify_one();
-            });
-            return None;
-        }
-        window.push(first, last, sealed(&batch));
-        window.take_unsent()
+    fn next(&self) -> Step {
+        let (engine, serving) = (&self.shared.engine, &self.shared.serving);
+        let now = self.shared.options.clock.monotonic();
+        let step = self.shipping.borrow_mut().next(engine.redo(), serving.is_awaited(), now);
+        let taken = match &step {
+            Step::Fresh(_, bytes) => *bytes,
+            Step::Aside(batch, _) => batch.blob.len(),
+            Step::Again(_) | Step::Wait | Step::Gather => return step,
+        };
+        serving.room_freed();
+        self.shared.note_log_bytes(taken);
+        step
+    }
+
+    fn seal_aside(&self, batch: RedoBatch, unsealed: Unsealed) {
+        let wake = Arc::clone(&self.wake);
+        actix_rt::task::spawn_blocking(move || {
+            unsealed.fill(sealed(&batch));
+            drop(batch);
+            wake.notify_one();
+        });
     }
 
     async fn read(&self, mut receive: FrameReader<RecvStream>) -> Result<(), RpcError> {
         loop {
-            let mut durable = Lsn::ZERO;
-            let mut next = Some(receive.message::<Reply>().await?);
-            while let Some(reply) = next {
-                match reply.answer {
-                    Answer::Durable { lsn } => durable = durable.max(Lsn(lsn)),
-                    Answer::Fenced { epoch } => {
-                        self.tell(Event::Fenced { epoch: Epoch(epoch) }).await;
-                        return Ok(());
-                    }
-                    Answer::Refused { why } => return Err(RpcError::Refused(why)),
-                    other => return Err(RpcError::Protocol(format!("{other:?} on an append stream"))),
-                }
-                next = receive.buffered()?.map(|frame| frame.message()).transpose()?;
+            let mut answers = vec![receive.message::<Reply>().await?.answer];
+            while let Some(frame) = receive.buffered()? {
+                answers.push(frame.message::<Reply>()?.answer);
             }
-            let confirmed = self.window.borrow_mut().as_mut().map_or(Ok(()), |window| window.confirm(durable));
-            if let Err(error) = confirmed {
-                self.tell(Event::Broken(End::Rejoin(error.to_string()))).await;
+            if !self.told(answers).await? {
                 return Ok(());
             }
-            self.confirmed(durable).await;
             // There may be room again.
             self.wake.notify_one();
         }
     }
 
-    async fn confirmed(&self, durable: Lsn) {
-        self.shared.serving.advance_durable(durable);
-        self.tell(Event::Durable { lsn: durable }).await;
+    /// Takes in what the vault has said, all that is here at once. False if the stream is over and the sentry knows why.
+    async fn told(&self, answers: impl IntoIterator<Item = Answer>) -> Result<bool, RpcError> {
+        let mut newest = None;
+        for answer in answers {
+            let told = self.shipping.borrow_mut().told(answer);
+            match told {
+                Told::Durable(lsn) => newest = newest.max(Some(lsn)),
+                Told::Ended(event) => {
+                    self.tell(event).await;
+                    return Ok(false);
+                }
+                Told::Lost(why) => return Err(RpcError::Lost(why)),
+            }
+        }
+        if let Some(lsn) = newest {
+            self.shared.serving.advance_durable(lsn);
+            self.tell(Event::Durable { lsn }).await;
+        }
+        Ok(true)
     }
 
     async fn tell(&self, event: Event) {
         // Fails only when the sentry is gone, and with it the process.
         let _ = self.sentry.send(Happened(event)).await;
     }
-}
-
-fn sealed(batch: &RedoBatch) -> bytes::Bytes {
-    seal_in_place(FrameKind::Batch, batch.to_bytes_behind(HEADER_BYTES))
 }

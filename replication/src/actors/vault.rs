@@ -16,7 +16,7 @@
 //! queued is written, everything is synced. It **cleans up** after a connection when that ends: the roster forgets it, its
 //! append stream counts no more, an unfinished upload removes its files.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +30,13 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use crate::limits;
+use crate::vault::acknowledge::stopped;
+use crate::vault::calls::{Asked, Calls, Ruled};
 use crate::vault::catalog::Catalog;
 use crate::vault::catalog_sled::CatalogSled;
 use crate::vault::disk::Disk;
 use crate::vault::disk_fs::DiskFs;
-use crate::vault::keeper::{AppendRuling, Ruling, StreamId};
+use crate::vault::keeper::{AppendRuling, StreamId};
 use crate::vault::lock::Lock;
 use crate::vault::roster::{Caller, ConnectionId};
 use crate::vault::segment::LogFrame;
@@ -140,8 +142,7 @@ pub fn serve(
         // A number that tells two starts apart; nothing is decided by it.
         incarnation: rand::random(),
         connections: HashMap::new(),
-        waiting: VecDeque::new(),
-        change: None,
+        calls: Calls::default(),
     };
     let server = server.start();
     actix_rt::spawn(connection::accept(endpoint.clone(), Arc::clone(&shared), server.clone()));
@@ -213,18 +214,7 @@ struct VaultServer {
     news: watch::Sender<()>,
     incarnation: u64,
     connections: HashMap<ConnectionId, quinn::Connection>,
-    /// Calls that wait for the change of the lease that is being made durable: at most one a connection.
-    waiting: VecDeque<Asked>,
-    /// Whose call caused that change.
-    change: Option<oneshot::Sender<Answer>>,
-}
-
-/// A call with the way back to its asker.
-#[derive(Debug)]
-struct Asked {
-    caller: Arc<Caller>,
-    request: Request,
-    answer: oneshot::Sender<Answer>,
+    calls: Calls<oneshot::Sender<Answer>>,
 }
 
 impl Actor for VaultServer {
@@ -253,15 +243,13 @@ impl VaultServer {
         self.shared.log.state().extent.durable
     }
 
-    fn rule(&mut self, asked: Asked, ctx: &mut Context<Self>) {
+    fn rule(&mut self, asked: Asked<oneshot::Sender<Answer>>, ctx: &mut Context<Self>) {
         let (now, durable) = (self.now(), self.durable());
-        let ruling = self.keeper.call(now, &asked.caller, asked.request.clone(), durable);
-        match ruling {
+        match self.calls.rule(&mut self.keeper, now, asked, durable) {
             // Nobody may be left to hear an answer; what was decided holds all the same.
-            Ruling::Answer(answer) => drop(asked.answer.send(answer)),
-            Ruling::Wait => self.waiting.push_back(asked),
-            Ruling::Persist { record, seal } => {
-                self.change = Some(asked.answer);
+            Ruled::Answer(way, answer) => drop(way.send(answer)),
+            Ruled::Wait => {}
+            Ruled::Persist { record, seal } => {
                 let Ok(done) = self.shared.log.put_lease(record, seal) else { return };
                 // If the writer ends first it has failed: the change is never told, and the process must end.
                 let then = wrap_future(done).map(|sealed, server: &mut Self, ctx: &mut Context<Self>| {
@@ -276,14 +264,14 @@ impl VaultServer {
 
     fn persisted(&mut self, sealed: Lsn, ctx: &mut Context<Self>) {
         let now = self.now();
-        let answer = self.keeper.persisted(now, sealed);
+        let (answer, waiting) = self.calls.persisted(&mut self.keeper, now, sealed);
         let lease = self.keeper.view(now);
         tracing::info!(epoch = lease.epoch, holder = lease.holder, left_us = lease.remaining_us, %sealed, "lease changed");
-        if let Some(asker) = self.change.take() {
-            drop(asker.send(answer));
+        if let Some((way, answer)) = answer {
+            drop(way.send(answer));
         }
         self.news.send_replace(());
-        for asked in std::mem::take(&mut self.waiting) {
+        for asked in waiting {
             self.rule(asked, ctx);
         }
     }
@@ -327,7 +315,7 @@ impl Handler<Leave> for VaultServer {
     fn handle(&mut self, Leave(connection): Leave, _: &mut Context<Self>) {
         self.keeper.leave(connection);
         self.connections.remove(&connection);
-        self.waiting.retain(|asked| asked.caller.connection != connection);
+        self.calls.leave(connection);
     }
 }
 
@@ -347,7 +335,7 @@ impl Handler<Ask> for VaultServer {
         if ask.request == Request::Status {
             drop(answer.send(Answer::Status(Box::new(self.status()))));
         } else {
-            self.rule(Asked { caller: ask.caller, request: ask.request, answer }, ctx);
+            self.rule(Asked { caller: ask.caller, request: ask.request, way: answer }, ctx);
         }
         Box::pin(async { wait.await.ok() })
     }
@@ -483,11 +471,6 @@ impl Handler<Stop> for VaultServer {
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
         actix::ActorContext::stop(ctx);
     }
-}
-
-/// The answer of a vault whose disk has failed, or that is stopping.
-fn stopped() -> Answer {
-    Answer::Refused { why: "the vault has stopped".to_owned() }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_db_core::engine::{Engine, EngineOptions};
-use tanist_db_core::image::{ImageRestore, PagePool};
 
+use super::image::ImageLoad;
 use super::{NodeError, NodeOptions, shared};
 use crate::actors::link::Dialer;
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
@@ -85,30 +85,19 @@ async fn load(client: &ControlClient, options: &NodeOptions) -> Result<Engine, F
 
 async fn restore(channel: &mut Channel, view: &ImageView, options: &NodeOptions) -> Result<Engine, Failure> {
     let begun = options.clock.monotonic();
-    let wrong = |why: String| Failure::Unusable {
-        cut: view.cut,
-        why: format!("the image at record {} cannot be used: {why}", view.cut),
-    };
-    let pool = PagePool::new(0);
-    let mut restore = ImageRestore::new(Arc::clone(&pool));
-    for chunk in 0..view.chunks {
+    let wrong = |why| Failure::Unusable { cut: view.cut, why };
+    let mut load = ImageLoad::new(view.clone());
+    while load.missing() > 0 {
         let frame = channel.frame(FrameKind::Chunk).await.map_err(|error| match Failure::from(error) {
-            Failure::Final(why) => wrong(why),
+            Failure::Final(why) => wrong(load.wrong(&why)),
             lost => lost,
         })?;
         let Some(frame) = frame else {
-            return Err(Failure::Lost(format!("the stream ended after {chunk} of {} chunks", view.chunks)));
+            return Err(Failure::Lost(format!("the stream ended {} chunks before the image", load.missing())));
         };
-        restore.feed(&frame[HEADER_BYTES..]).map_err(|error| wrong(error.to_string()))?;
+        load.feed(&frame[HEADER_BYTES..]).map_err(wrong)?;
     }
-    let image = restore.finish().map_err(|error| wrong(error.to_string()))?;
-    if image.meta.cut.0 != view.cut {
-        return Err(wrong(format!("it says of itself that its cut is {}", image.meta.cut)));
-    }
-    if image.shards.len() != usize::from(options.shards) {
-        return Err(wrong(format!("it has {} shards, this cluster {}", image.shards.len(), options.shards)));
-    }
-    let engine = Engine::restored(image, &pool, options.memory_bytes_max);
+    let engine = load.finish(options.shards, options.memory_bytes_max).map_err(wrong)?;
     let took = options.clock.monotonic().since(begun);
     tracing::info!(
         "image at record {} loaded: {} keys, {:.1} MB in {:.0} ms",

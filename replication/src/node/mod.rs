@@ -9,10 +9,13 @@
 //! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-sentry` (connection, sentry,
 //! shipper), `tanist-follower`, `tanist-transfer`.
 
+mod image;
 mod join;
 mod pace;
 mod plan;
+mod reports;
 mod shared;
+mod show;
 mod status;
 
 #[cfg(test)]
@@ -38,10 +41,13 @@ use crate::transport::tls::Credentials;
 use crate::wire::message::FollowerView;
 
 pub use crate::actors::transfer::ImageReport;
+pub use image::ImageLoad;
 pub use join::{Joined, join};
-pub(crate) use pace::Pace;
-pub(crate) use plan::ImagePlan;
+pub use pace::Pace;
+pub use plan::ImagePlan;
+pub use reports::{ReportDue, Reports};
 pub(crate) use shared::Shared;
+pub use show::show;
 pub use status::NodeStatus;
 
 /// What a node must know to take part.

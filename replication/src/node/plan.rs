@@ -12,7 +12,7 @@ use crate::limits::IMAGE_RETRY;
 
 /// A plain schedule: one image at a time, each when enough log has gathered or enough time has passed since the last.
 #[derive(Debug)]
-pub(crate) struct ImagePlan {
+pub struct ImagePlan {
     interval: Duration,
     log_bytes: u64,
     under_way: bool,
@@ -25,19 +25,21 @@ pub(crate) struct ImagePlan {
 }
 
 impl ImagePlan {
-    pub(crate) fn new(interval: Duration, log_bytes: u64) -> ImagePlan {
+    /// At most `interval` between two, and none before `log_bytes` of log otherwise.
+    #[must_use]
+    pub fn new(interval: Duration, log_bytes: u64) -> ImagePlan {
         let never = Monotonic(0);
         ImagePlan { interval, log_bytes, under_way: false, owed: false, at: Lsn::ZERO, since: never, not_before: never }
     }
 
     /// This node is primary from now on.
-    pub(crate) fn took_office(&mut self, now: Monotonic, last: Lsn) {
+    pub fn took_office(&mut self, now: Monotonic, last: Lsn) {
         (self.at, self.since, self.under_way, self.owed) = (last, now, false, false);
     }
 
     /// Whether to freeze now, with `log_bytes` since the last cut and as many `data_bytes`; if so, counts it as done: the cut's
     /// own record follows `last`.
-    pub(crate) fn take_due(&mut self, now: Monotonic, last: Lsn, log_bytes: u64, data_bytes: u64) -> bool {
+    pub fn take_due(&mut self, now: Monotonic, last: Lsn, log_bytes: u64, data_bytes: u64) -> bool {
         let long = log_bytes >= self.log_bytes.max(data_bytes);
         let changed = last > self.at && (long || now.since(self.since) >= self.interval);
         let take = (changed || self.owed) && !self.under_way && now >= self.not_before;
@@ -48,12 +50,12 @@ impl ImagePlan {
     }
 
     /// The image is in the vault.
-    pub(crate) fn stored(&mut self) {
+    pub fn stored(&mut self) {
         self.under_way = false;
     }
 
     /// It is not; the next is due soon.
-    pub(crate) fn failed(&mut self, now: Monotonic) {
+    pub fn failed(&mut self, now: Monotonic) {
         (self.under_way, self.owed) = (false, true);
         self.not_before = now.after(IMAGE_RETRY);
     }

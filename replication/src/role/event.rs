@@ -134,6 +134,9 @@ pub enum Event {
         /// Its position.
         lsn: Lsn,
     },
+    /// The epoch that [`Effect::BeginEpoch`] asked for was not begun, since the follower has already applied a newer one: this
+    /// process stood still for longer than its lease, and its follower did not.
+    Overtaken,
     /// An append or image was refused for good.
     Fenced {
         /// The newest epoch.

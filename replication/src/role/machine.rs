@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::planted::planted;
 
 use super::event::{Ask, Effect, End, Event, Identity, Sight};
 use super::office::{Office, Stopping};
@@ -166,6 +167,7 @@ impl Machine {
             }
             Event::Durable { lsn } => self.durable = self.durable.max(lsn),
             Event::Marked { lsn } => self.marked(lsn),
+            Event::Overtaken => self.overtaken(),
             Event::Fenced { .. } if self.is_drained() => self.await_word(),
             Event::Fenced { epoch } => self.superseded(epoch, "the vault refuses its records", now),
             Event::Broken(end) => self.end(end),
@@ -329,6 +331,7 @@ impl Machine {
         self.learn(view, now);
         let newest = self.epoch();
         match (renewed, left, self.lease_mut()) {
+            (true, true, Some((_, lease))) if planted("lease counted from the answer") => lease.renewed(now),
             (true, true, Some((_, lease))) => lease.renewed(sent),
             // Not even a renewal revives it: it was ended by an obituary or given up.
             (true, false, Some(_)) => self.superseded(newest, "the vault has ended its lease", now),

@@ -44,6 +44,7 @@
 //! It stays primary of its epoch. Nothing executes once its own count of the lease has run out ([`crate::serving`] sees that
 //! from the time alone), and nothing becomes durable. When a renewal under the same epoch succeeds, it goes on.
 
+mod calls;
 mod event;
 mod machine;
 mod office;

@@ -127,6 +127,14 @@ impl Machine {
         }
     }
 
+    /// The log has gone on under a newer epoch before this one was begun.
+    pub(super) fn overtaken(&mut self) {
+        if matches!(self.state, State::Promoting(_)) {
+            self.step_back();
+            self.push(Effect::StartFollow);
+        }
+    }
+
     /// The epoch is over before it was begun: nothing of it exists, so follow on.
     pub(super) fn step_back(&mut self) {
         self.state = State::Standby;

@@ -2,6 +2,7 @@
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::planted::planted;
 
 use super::event::{Ask, Effect, SwitchoverReport};
 use super::machine::{Machine, State};
@@ -149,7 +150,8 @@ impl Machine {
     pub(super) fn advance_hand_over(&mut self, now: Monotonic) {
         self.renew_if_due(now);
         let State::HandingOver(office, handing) = &mut self.state else { return };
-        if matches!(handing.step, Step::Quieting) && self.sight.executing == 0 {
+        let quiet = self.sight.executing == 0 || planted("hold does not wait for what executes");
+        if matches!(handing.step, Step::Quieting) && quiet {
             handing.step = Step::Draining { at: self.sight.last };
         }
         if handing.is_early() && now >= handing.deadline {
@@ -217,6 +219,9 @@ impl Machine {
 
     pub(super) fn lose_hand_over_answer(&mut self) {
         self.followers_asked = false;
+        if planted("two holders after a hand-over") {
+            return self.hand_over_refused("the connection was lost");
+        }
         if let State::HandingOver(_, handing) = &mut self.state
             && matches!(handing.step, Step::Sent)
         {

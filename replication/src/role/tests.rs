@@ -137,6 +137,21 @@ fn is_rejoin(effects: &[Effect]) -> bool {
     matches!(ended(effects), Some(End::Rejoin(_)))
 }
 
+/// Lost: a process whose sentry had stood still for longer than its lease, and whose follower had not, ended in a panic: it began
+/// an epoch that was older than what it had applied.
+#[test]
+fn a_claim_that_was_overtaken_by_the_followed_log_is_given_up() {
+    let mut script = Script::standby();
+    script.on(Event::News(view(4, "b", 3, 0)));
+    let sent = script.now;
+    let effects = script.on(Event::Claimed { epoch: Epoch(5), sealed: Lsn(100), sent });
+    assert_eq!(effects.last(), Some(&Effect::BeginEpoch(Epoch(5))));
+    assert_eq!(script.on(Event::Overtaken)[..2], [Effect::CloseAppend, Effect::StartFollow]);
+    assert_eq!(script.standing.role, Role::Standby);
+    script.on(Event::News(view(6, "b", 3, 1_000)));
+    assert_eq!((script.standing.role, script.machine.epoch()), (Role::Standby, Epoch(6)));
+}
+
 #[test]
 fn a_joining_node_is_a_standby_once_it_has_caught_up_and_claims_nothing_before() {
     let mut script = Script::new(90);

@@ -51,6 +51,16 @@ enum Change {
     Truncate(u64),
 }
 
+impl Change {
+    /// Where the file ends after it at least.
+    fn end(&self) -> u64 {
+        match self {
+            Change::Write(offset, bytes) => offset + bytes.len() as u64,
+            Change::Truncate(len) => *len,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct FolderState {
     durable: BTreeMap<String, Node>,
@@ -135,10 +145,16 @@ impl DiskSim {
         state.life += 1;
     }
 
-    /// The process dies, not the machine: everything written stays.
+    /// The process stops in the middle of what it does, or the power goes off: everything fails from now on. Whether what was
+    /// written stays is decided at the restart.
+    pub fn stop(&self) {
+        self.state.lock().cut = true;
+    }
+
+    /// The process has died, not the machine: everything written stays.
     pub fn restart_process(&self) {
         let mut state = self.state.lock();
-        (state.cut_at, state.fail_sync_at) = (None, None);
+        (state.cut, state.cut_at, state.fail_sync_at) = (false, None, None);
         state.life += 1;
     }
 
@@ -172,6 +188,12 @@ impl DiskSim {
         }
         paths.sort_unstable();
         paths
+    }
+
+    /// What was planted and has not happened will not.
+    pub fn disarm(&self) {
+        let mut state = self.state.lock();
+        (state.cut_at, state.fail_sync_at) = (None, None);
     }
 
     /// A file's bytes as a reader sees them.
@@ -470,16 +492,14 @@ impl SimFile {
         let mut state = self.state()?;
         let state = &mut *state;
         let file = state.files.entry(self.id).or_default();
-        let mut after = file.live.clone();
-        apply(&mut after, &change);
-        let growth = after.len().saturating_sub(file.live.len()) as u64;
+        let growth = change.end().saturating_sub(file.live.len() as u64);
         if growth > state.room {
             return self.run_full(state, change);
         }
         state.room -= growth;
         let cut = state.operate()?;
         let file = state.files.entry(self.id).or_default();
-        file.live = after;
+        apply(&mut file.live, &change);
         file.pending.push(change);
         if cut { Err(power_cut()) } else { Ok(()) }
     }
@@ -529,8 +549,7 @@ impl DiskFile for SimFile {
         let mut state = self.state()?;
         if state.operate_sync()? {
             let file = state.files.entry(self.id).or_default();
-            file.durable = file.live.clone();
-            file.pending.clear();
+            file.pending.drain(..).for_each(|change| apply(&mut file.durable, &change));
         }
         Ok(())
     }

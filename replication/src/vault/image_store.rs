@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use rkyv::{Archive, Deserialize, Serialize, rancor};
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::planted::planted;
 
 use super::catalog::{ImageRecord, Records};
 use super::disk::{self, Disk};
@@ -149,7 +150,9 @@ impl ImageStore {
         }
         let path = format!("{IMAGES_FOLDER}/{}", name_of(&image));
         finished.rename(&path)?;
-        self.sync(&path)?;
+        if !planted("image's name not synced") {
+            self.sync(&path)?;
+        }
         self.images.lock().insert(0, image);
         self.records.put_image(&image)?;
         self.remove_old();

@@ -9,6 +9,8 @@
 //! - [`catalog`] remembers the lease and the images' list. It is small, and what it says of epochs and images can be made
 //!   again from log and images.
 //!
+//! Around them stands what their drivers have in common: [`log_writer`], [`acknowledge`], [`feed`] and [`calls`].
+//!
 //! ```text
 //!   <dir>/lock                       held by the one vault that uses the folder
 //!   <dir>/catalog/                   sled
@@ -36,6 +38,8 @@
 //!
 //! Deliberately missing: other back ends, delta images, point-in-time restore.
 
+pub mod acknowledge;
+pub mod calls;
 pub mod catalog;
 pub mod catalog_sled;
 pub mod disk;
@@ -45,12 +49,14 @@ pub mod envelope;
 pub mod error;
 #[cfg(test)]
 mod faults;
+pub mod feed;
 pub mod image_store;
 pub mod keeper;
 mod layout;
 pub mod lock;
 pub mod log;
 pub mod log_reader;
+pub mod log_writer;
 pub mod mark;
 pub mod recent;
 mod recover;

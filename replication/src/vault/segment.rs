@@ -17,6 +17,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::planted::planted;
 use tanist_db_core::redo::batch::{BatchError, RedoBatch};
 use thiserror::Error;
 
@@ -123,12 +124,10 @@ impl LogFrame {
     /// # Errors
     /// If it is damaged, or not a redo batch.
     pub fn open(bytes: Bytes) -> Result<Self, LogFrameError> {
-        let header = FrameHeader::parse(&bytes)?;
-        if header.kind != FrameKind::Batch {
-            return Err(FrameError::Unexpected { expected: FrameKind::Batch, found: header.kind }.into());
+        if planted("torn tail accepted") {
+            return Ok(Self::looked_into(bytes)?);
         }
-        header.check_body(&bytes[HEADER_BYTES..])?;
-        Ok(Self::looked_into(bytes)?)
+        Self::of(Frame::open(bytes)?)
     }
 
     fn looked_into(bytes: Bytes) -> Result<Self, BatchError> {

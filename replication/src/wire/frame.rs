@@ -185,6 +185,16 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Checks the frame that fills `bytes` exactly.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn open(bytes: Bytes) -> Result<Frame, FrameError> {
+        let header = FrameHeader::parse(&bytes)?;
+        header.check_body(&bytes[HEADER_BYTES..])?;
+        Ok(Frame { kind: header.kind, bytes })
+    }
+
     /// What the body is.
     #[must_use]
     pub const fn kind(&self) -> FrameKind {

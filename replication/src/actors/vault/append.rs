@@ -1,16 +1,17 @@
 //! An append stream: frames in, durable positions out.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use actix::Addr;
-use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::ids::Epoch;
 use tokio::sync::Notify;
 
-use super::writer::LogState;
-use super::{Append, BeginAppend, MayWrite, OpenAppend, Shared, VaultServer, stopped};
+use super::{Append, BeginAppend, MayWrite, OpenAppend, Shared, VaultServer};
 use crate::transport::rpc::{Channel, Priority, RpcError};
+use crate::vault::acknowledge::{Acknowledger, stopped};
 use crate::vault::keeper::StreamId;
+use crate::vault::log_writer::LogState;
 use crate::vault::roster::Caller;
 use crate::vault::segment::LogFrame;
 use crate::wire::frame::{FrameReader, send_message};
@@ -36,7 +37,7 @@ pub(super) async fn serve(
         server,
         stream,
         epoch: Epoch(epoch),
-        accepted: Cell::new(start.extent.durable),
+        acknowledger: RefCell::new(Acknowledger::new(&start)),
         ended: Cell::new(false),
         moved: Notify::new(),
     };
@@ -44,7 +45,7 @@ pub(super) async fn serve(
     // Only what takes may be cut off in the middle: what writes has to leave whole frames behind.
     let taken = Cell::new(None);
     let last = tokio::select! {
-        last = appender.acknowledge(send, &start) => last?,
+        last = appender.acknowledge(send) => last?,
         never = async {
             taken.set(Some(appender.take(receive).await));
             appender.ended.set(true);
@@ -55,7 +56,7 @@ pub(super) async fn serve(
     match (last, taken.take()) {
         (Some(answer), _) | (None, Some(Ok(Some(answer)))) => channel.reply(answer).await,
         (None, Some(Err(error))) => Err(error),
-        (None, _) => appender.acknowledge_rest(channel, &start).await,
+        (None, _) => appender.acknowledge_rest(channel).await,
     }
 }
 
@@ -80,9 +81,7 @@ struct Appender<'a> {
     server: &'a Addr<VaultServer>,
     stream: StreamId,
     epoch: Epoch,
-    /// Newest record of this stream that was accepted. Nothing beyond it is ever acknowledged here: the log may go on under
-    /// another epoch, at the very positions that this sender still waits for.
-    accepted: Cell<Lsn>,
+    acknowledger: RefCell<Acknowledger>,
     /// Nothing more is taken.
     ended: Cell<bool>,
     /// One of the two has changed. A frame may be durable before it is known here that it was accepted.
@@ -105,7 +104,7 @@ impl Appender<'_> {
             let append = Append { caller: Arc::clone(self.caller), stream: self.stream, frame, room };
             match self.server.send(append).await {
                 Ok(Ok(())) => {
-                    self.accepted.set(self.accepted.get().max(last));
+                    self.acknowledger.borrow_mut().accepted(last);
                     self.moved.notify_one();
                 }
                 Ok(Err(answer)) => return Ok(Some(answer)),
@@ -117,23 +116,15 @@ impl Appender<'_> {
 
     /// Tells what is durable as it becomes so, until nothing more is taken (`None`) or the stream must be ended with an
     /// answer.
-    async fn acknowledge(&self, send: &mut quinn::SendStream, start: &LogState) -> Result<Option<Answer>, RpcError> {
+    async fn acknowledge(&self, send: &mut quinn::SendStream) -> Result<Option<Answer>, RpcError> {
         let mut log = self.shared.log.watch();
         let mut news = self.shared.news.clone();
-        let mut told = start.extent.durable;
         loop {
-            let state = log.borrow_and_update().clone();
-            if state.failed.is_some() {
-                return Ok(Some(stopped()));
-            }
-            match self.progress(&state, start) {
+            let told = self.acknowledger.borrow_mut().news(&log.borrow_and_update());
+            match told {
                 Err(answer) => return Ok(Some(answer)),
-                Ok(durable) if durable > told => {
-                    told = durable;
-                    let answer = Answer::Durable { lsn: durable.0 };
-                    send_message(send, &Reply { seq: Channel::SEQ, answer }).await?;
-                }
-                Ok(_) => {}
+                Ok(Some(answer)) => send_message(send, &Reply { seq: Channel::SEQ, answer }).await?,
+                Ok(None) => {}
             }
             if self.ended.get() {
                 return Ok(None);
@@ -153,23 +144,10 @@ impl Appender<'_> {
         }
     }
 
-    /// What of this stream is durable.
-    fn progress(&self, state: &LogState, start: &LogState) -> Result<Lsn, Answer> {
-        if state.refused > start.refused {
-            return Err(Answer::Refused { why: state.refused_why.to_string() });
-        }
-        Ok(state.extent.durable.min(self.accepted.get()))
-    }
-
     /// The sender has said all: one last word when all of it is on disk or refused.
-    async fn acknowledge_rest(&self, channel: &mut Channel, start: &LogState) -> Result<(), RpcError> {
-        let answer = match self.shared.log.barrier().await {
-            Err(_) => stopped(),
-            Ok(state) => match self.progress(&state, start) {
-                Ok(durable) => Answer::Durable { lsn: durable.0 },
-                Err(answer) => answer,
-            },
-        };
+    async fn acknowledge_rest(&self, channel: &mut Channel) -> Result<(), RpcError> {
+        let barrier = self.shared.log.barrier().await;
+        let answer = barrier.map_or_else(|_| stopped(), |state| self.acknowledger.borrow().last_word(&state));
         channel.reply(answer).await
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 
-use super::{Shared, stopped};
+use super::Shared;
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
-use crate::vault::StorageError;
-use crate::vault::log_reader::LogReader;
+use crate::vault::acknowledge::stopped;
+use crate::vault::feed::Feed;
 use crate::vault::segment::LogFrame;
 use crate::wire::message::Answer;
 
@@ -19,15 +19,14 @@ use crate::wire::message::Answer;
 pub(super) async fn serve(channel: &mut Channel, shared: &Arc<Shared>, after: u64) -> Result<(), RpcError> {
     let _ = channel.send.set_priority(Priority::Log as i32);
     let extent = shared.log.state().extent;
-    if Lsn(after) > extent.durable {
-        let why = format!("you have records up to {after}, but the log ends at {}", extent.durable);
-        return channel.reply(Answer::Refused { why }).await;
-    }
-    if Lsn(after).next() < extent.oldest {
-        return channel.reply(Answer::Trimmed { oldest: extent.oldest.0 }).await;
-    }
-    channel.reply(Answer::Following { durable: extent.durable.0 }).await?;
-    let mut follower = Follower { shared: Arc::clone(shared), after: Lsn(after), reader: None };
+    let feed = match Feed::open(Arc::clone(&shared.disk), shared.cluster, Lsn(after), &extent) {
+        Ok((feed, begun)) => {
+            channel.reply(begun).await?;
+            feed
+        }
+        Err(answer) => return channel.reply(answer).await,
+    };
+    let mut follower = Follower { shared: Arc::clone(shared), feed };
     match follower.push(channel).await {
         Err(Stop::Lost(error)) => Err(error),
         Err(Stop::Answer(answer)) => channel.reply(answer).await,
@@ -37,9 +36,7 @@ pub(super) async fn serve(channel: &mut Channel, shared: &Arc<Shared>, after: u6
 
 struct Follower {
     shared: Arc<Shared>,
-    after: Lsn,
-    /// Where it stands in the files, while it is too far behind for memory.
-    reader: Option<LogReader>,
+    feed: Feed,
 }
 
 enum Stop {
@@ -63,15 +60,14 @@ impl Follower {
             if state.failed.is_some() {
                 return Err(Stop::Answer(stopped()));
             }
-            let behind = self.after < state.extent.durable;
-            while self.after < state.extent.durable {
+            let behind = self.feed.after() < state.extent.durable;
+            while self.feed.after() < state.extent.durable {
                 for frame in self.next().await? {
-                    self.after = frame.last;
                     channel.write(frame.bytes().clone()).await?;
                 }
             }
             if behind {
-                channel.reply(Answer::Durable { lsn: self.after.0 }).await?;
+                channel.reply(Answer::Durable { lsn: self.feed.after().0 }).await?;
                 tokio::select! {
                     () = tokio::time::sleep(limits::FOLLOW_PAUSE) => {}
                     _ = &mut left => return Ok(()),
@@ -86,29 +82,16 @@ impl Follower {
 
     /// The next frames, at least one: something newer is durable.
     async fn next(&mut self) -> Result<Vec<LogFrame>, Stop> {
-        if let Some(frames) = self.shared.log.recent(self.after) {
-            self.reader = None;
+        if let Some(frames) = self.feed.from_memory(&self.shared.log.recent().lock()) {
             return Ok(frames);
         }
-        let shared = Arc::clone(&self.shared);
-        let after = self.after;
-        let mut reader = self
-            .reader
-            .take()
-            .filter(|reader| reader.after() == after)
-            .unwrap_or_else(|| LogReader::new(Arc::clone(&shared.disk), shared.cluster, after));
+        let mut reader = self.feed.reader();
+        let extent = self.shared.log.state().extent;
         let read = actix_rt::task::spawn_blocking(move || {
-            let frames = reader.read(&shared.log.state().extent, limits::LOG_READ_BYTES);
+            let frames = reader.read(&extent, limits::LOG_READ_BYTES);
             (reader, frames)
         });
         let (reader, frames) = read.await.map_err(|_| Stop::Answer(stopped()))?;
-        self.reader = Some(reader);
-        frames.map_err(|error| match error {
-            StorageError::Trimmed { oldest } => Stop::Answer(Answer::Trimmed { oldest }),
-            error => {
-                tracing::error!(%error, "the log cannot be read for a follower");
-                Stop::Answer(Answer::Refused { why: error.to_string() })
-            }
-        })
+        self.feed.from_files(reader, frames).map_err(Stop::Answer)
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use actix::Addr;
 use tanist_db_core::ids::{Epoch, Lsn};
 
-use super::{MayWrite, Shared, VaultServer, stopped};
+use super::{MayWrite, Shared, VaultServer};
 use crate::EVENT;
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::StorageError;
+use crate::vault::acknowledge::stopped;
 use crate::vault::image_store::Upload;
 use crate::vault::roster::Caller;
 use crate::wire::frame::{Frame, FrameKind};

@@ -4,8 +4,7 @@
 //! writer has achieved stands in a [`LogState`] that anyone may watch; nothing is sent back for a frame. Barriers, leases
 //! and trims take their turn in the same queue: whatever was accepted before them is on disk, or refused, when they are done.
 //!
-//! It fails by saying so in its state, once, and ending: after a failed write or sync nothing is known about the disk. A full
-//! disk only refuses the group.
+//! What it does with each of them is [`LogWriter`]'s matter. It ends when that has failed.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -13,36 +12,23 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::ids::Lsn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::limits;
 use crate::vault::StorageError;
 use crate::vault::catalog::{LeaseRecord, Records};
-use crate::vault::log::{Extent, Log};
+use crate::vault::log::Log;
+use crate::vault::log_writer::{LogState, LogWriter};
 use crate::vault::recent::Recent;
 use crate::vault::segment::LogFrame;
 
 /// Silence after which the mark is made durable.
 const IDLE: Duration = Duration::from_millis(200);
-/// Groups after which it is made durable although there is no silence: some tenths of a second under full load.
-const GROUPS_PER_SETTLE: u32 = 1024;
 /// The unit in which waiting frames are counted: the smallest frame takes one.
 const ROOM_UNIT_BYTES: usize = limits::LOG_QUEUE_BYTES_MAX / limits::LOG_QUEUE_FRAMES_MAX;
 /// Items that need no room: one change of the lease at a time, and the stop.
 const ORDERS_MAX: usize = 2;
-
-/// What the log writer has achieved.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LogState {
-    pub(super) extent: Extent,
-    /// Frames that were refused, counted from the start: whoever sees the number rise must not rely on what it had sent.
-    pub(super) refused: u64,
-    /// Why the newest of them was.
-    pub(super) refused_why: Arc<str>,
-    /// Nothing will ever be written again: the process must end.
-    pub(super) failed: Option<Arc<str>>,
-}
 
 /// Leave to put a frame into the queue.
 #[derive(Debug)]
@@ -79,19 +65,10 @@ impl LogHandle {
     /// Starts the thread.
     pub(super) fn start(log: Log, records: Records) -> std::io::Result<Self> {
         let (items, queue) = sync_channel(limits::LOG_QUEUE_FRAMES_MAX + ORDERS_MAX);
-        let first = LogState { extent: log.extent(), ..LogState::default() };
-        let (told, state) = watch::channel(first.clone());
-        let recent = Arc::new(Mutex::new(Recent::new(limits::RECENT_BYTES)));
-        let writer = Writer {
-            log,
-            records,
-            queue,
-            told,
-            state: first,
-            recent: Arc::clone(&recent),
-            group: Vec::new(),
-            unsettled: 0,
-        };
+        let log = LogWriter::new(log, records);
+        let (told, state) = watch::channel(log.state().clone());
+        let recent = Arc::clone(log.recent());
+        let writer = Writer { log, queue, told, group: Vec::new() };
         thread::Builder::new().name("vault-log".to_owned()).spawn(move || writer.run())?;
         Ok(Self { items, room: Arc::new(Semaphore::new(limits::LOG_QUEUE_FRAMES_MAX)), state, recent })
     }
@@ -148,9 +125,9 @@ impl LogHandle {
         self.state.borrow().clone()
     }
 
-    /// Frames after `after` from memory; `None` if memory does not reach back so far.
-    pub(super) fn recent(&self, after: Lsn) -> Option<Vec<LogFrame>> {
-        self.recent.lock().after(after, limits::LOG_READ_BYTES)
+    /// The newest durable frames.
+    pub(super) fn recent(&self) -> &Mutex<Recent> {
+        &self.recent
     }
 
     /// What is put in has room, is the one change of the lease, or the stop: the queue is never full.
@@ -163,36 +140,30 @@ impl LogHandle {
 }
 
 struct Writer {
-    log: Log,
-    records: Records,
+    log: LogWriter,
     queue: Receiver<Item>,
     told: watch::Sender<LogState>,
-    state: LogState,
-    recent: Arc<Mutex<Recent>>,
     /// Frames of the group that forms; their room is given back when they are written.
     group: Vec<(LogFrame, Room)>,
-    /// Groups since the mark was last made durable.
-    unsettled: u32,
 }
 
 /// Why the thread ends.
 enum End {
     Stopped,
-    Failed(StorageError),
+    Failed,
 }
 
 impl From<StorageError> for End {
-    fn from(error: StorageError) -> Self {
-        Self::Failed(error)
+    fn from(_: StorageError) -> Self {
+        Self::Failed
     }
 }
 
 impl Writer {
     fn run(mut self) {
-        let Err(end) = self.work() else { return };
-        if let End::Failed(error) = end {
-            self.state.failed = Some(error.to_string().into());
-            self.told.send_replace(self.state.clone());
+        // What has failed stands in the state.
+        if let Err(End::Failed) = self.work() {
+            self.tell();
         }
     }
 
@@ -213,8 +184,7 @@ impl Writer {
             match self.queue.recv_timeout(IDLE) {
                 Ok(item) => return Ok(Some(item)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) if self.unsettled > 0 => self.settle()?,
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.log.settle()?,
             }
         }
     }
@@ -247,64 +217,25 @@ impl Writer {
 
     /// Makes the group durable, tells so, and gives the room back.
     fn commit(&mut self) -> Result<(), End> {
-        let group = std::mem::take(&mut self.group);
-        if group.is_empty() {
-            return Ok(());
+        let (frames, rooms): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group).into_iter().unzip();
+        if !frames.is_empty() {
+            self.log.commit(frames)?;
+            self.tell();
         }
-        let came = group.len();
-        let mut end = self.state.extent.durable;
-        let (frames, rooms): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            // A frame whose predecessor was refused is refused too.
-            .filter(|(frame, _)| {
-                let follows = frame.first == end.next();
-                end = if follows { frame.last } else { end };
-                follows
-            })
-            .unzip();
-        self.refuse(came - frames.len(), None);
-        match self.log.commit(&frames) {
-            Ok(()) => self.recent.lock().push(&frames),
-            Err(StorageError::Full { file }) => self.refuse(frames.len(), Some(StorageError::Full { file })),
-            Err(error) => return Err(error.into()),
-        }
-        self.tell();
         drop(rooms);
-        self.unsettled += 1;
-        if self.unsettled >= GROUPS_PER_SETTLE {
-            self.settle()?;
-        }
         Ok(())
     }
 
-    fn refuse(&mut self, frames: usize, why: Option<StorageError>) {
-        self.state.refused += frames as u64;
-        if let Some(why) = why {
-            tracing::warn!(%why, frames, "records refused");
-            self.state.refused_why = why.to_string().into();
-        }
-    }
-
-    fn tell(&mut self) {
-        self.state.extent = self.log.extent();
-        self.told.send_replace(self.state.clone());
-    }
-
-    fn settle(&mut self) -> Result<(), End> {
-        self.log.settle()?;
-        self.unsettled = 0;
-        Ok(())
+    fn tell(&self) {
+        self.told.send_replace(self.log.state().clone());
     }
 
     fn obey(&mut self, order: Order) -> Result<(), End> {
         match order {
-            Order::Barrier { done, _room } => drop(done.send(self.state.clone())),
-            Order::Lease { record, seal, done } => self.put_lease(record, seal, done)?,
+            Order::Barrier { done, _room } => drop(done.send(self.log.state().clone())),
+            Order::Lease { record, seal, done } => drop(done.send(self.log.put_lease(record, seal)?)),
             Order::Trim { through, _room } => {
-                // Segments that stay only take room: the next trim tries again.
-                if let Err(error) = self.log.trim(through) {
-                    tracing::warn!(%error, "could not remove an old log segment");
-                }
+                self.log.trim(through);
                 self.tell();
             }
             Order::Stop(done) => {
@@ -313,17 +244,6 @@ impl Writer {
                 return Err(End::Stopped);
             }
         }
-        Ok(())
-    }
-
-    fn put_lease(&mut self, mut record: LeaseRecord, seal: bool, done: oneshot::Sender<Lsn>) -> Result<(), End> {
-        let end = self.log.extent().durable;
-        if seal {
-            record.sealed = end.0;
-        }
-        self.records.put_lease(&record)?;
-        self.log.stamp(Epoch(record.epoch))?;
-        let _ = done.send(end);
         Ok(())
     }
 }

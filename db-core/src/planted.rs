@@ -1,0 +1,35 @@
+//! Planted bugs: mistakes at the places that matter, so that a simulator can show that it would find them.
+//!
+//! Without the feature `planted-bugs` no bug is ever active, and nothing of this is compiled into what calls it. With it one thread
+//! may make the mistakes of one bug, which is named by a few words.
+
+/// Whether the bug `name` is active on this thread.
+#[cfg(not(feature = "planted-bugs"))]
+#[inline(always)]
+#[must_use]
+pub const fn planted(_name: &str) -> bool {
+    false
+}
+
+#[cfg(feature = "planted-bugs")]
+pub use active::{plant, planted};
+
+#[cfg(feature = "planted-bugs")]
+mod active {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ACTIVE: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// Makes the bug `name`, or none, active on this thread.
+    pub fn plant(name: Option<&'static str>) {
+        ACTIVE.set(name);
+    }
+
+    /// Whether the bug `name` is active on this thread.
+    #[must_use]
+    pub fn planted(name: &str) -> bool {
+        ACTIVE.get() == Some(name)
+    }
+}

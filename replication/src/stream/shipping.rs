@@ -1,0 +1,133 @@
+//! What leaves for the vault next, and what its answers mean: one office's append streams, one after another.
+//!
+//! Records leave as soon as somebody waits for one of them to become durable; those that nobody waits for (level `relaxed`) may
+//! gather for a moment. While a frame is under way the next one forms, so frames are as full as the load makes them.
+
+use bytes::Bytes;
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::redo::RedoQueue;
+use tanist_db_core::redo::batch::RedoBatch;
+
+use super::window::{Unsealed, Window, WindowError};
+use crate::limits::{
+    SHIP_ASIDE_BYTES, SHIP_FRAME_BYTES, SHIP_FRAMES_MAX, SHIP_GATHER, SHIP_SMALL_BYTES, SHIP_WINDOW_BYTES,
+};
+use crate::role::{End, Event};
+use crate::wire::frame::{FrameKind, HEADER_BYTES, seal_in_place};
+use crate::wire::message::Answer;
+
+/// What is to be done to ship on.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this, which an older stream of this office may have sent already.
+    Again(Bytes),
+    /// Send this, which was taken off the queue just now: so many bytes of records.
+    Fresh(Bytes, usize),
+    /// Was taken off the queue just now. It is long: seal it where that keeps nobody waiting, then ask again.
+    Aside(RedoBatch, Unsealed),
+    /// Ask again when a record was appended, somebody begins to wait for one, or the vault has answered.
+    Wait,
+    /// The same, but after [`SHIP_GATHER`] in any case.
+    Gather,
+}
+
+/// What an answer on the append stream means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Everything up to here is in the vault; there may be room to ship again.
+    Durable(Lsn),
+    /// The stream is over, and this is why.
+    Ended(Event),
+    /// The stream is of no further use; a fresh connection repeats what is not confirmed.
+    Lost(String),
+}
+
+/// The shipper's state in one office.
+#[derive(Debug, Default)]
+pub struct Shipping {
+    /// `None` until the vault has said where its log ends.
+    window: Option<Window>,
+    gathered_since: Option<Monotonic>,
+}
+
+impl Shipping {
+    /// The next step at `now`; `awaited`: somebody waits for a record to become durable.
+    pub fn next(&mut self, redo: &RedoQueue, awaited: bool, now: Monotonic) -> Step {
+        let step = self.step(redo, awaited, now);
+        if !matches!(step, Step::Gather) {
+            self.gathered_since = None;
+        }
+        step
+    }
+
+    fn step(&mut self, redo: &RedoQueue, awaited: bool, now: Monotonic) -> Step {
+        let Some(window) = &mut self.window else { return Step::Wait };
+        if let Some(frame) = window.take_unsent() {
+            return Step::Again(frame);
+        }
+        if window.has_unsent() {
+            return Step::Wait;
+        }
+        let queued = redo.queued_bytes();
+        let gather = window.frames() >= SHIP_FRAMES_MAX && queued < SHIP_SMALL_BYTES as u64;
+        if gather || !window.has_room() {
+            return Step::Wait;
+        }
+        if queued > 0
+            && queued < SHIP_FRAME_BYTES as u64
+            && !awaited
+            && now.since(*self.gathered_since.get_or_insert(now)) < SHIP_GATHER
+        {
+            return Step::Gather;
+        }
+        let Some(batch) = redo.take(SHIP_FRAME_BYTES) else { return Step::Wait };
+        let (first, last) = (Lsn(batch.first_lsn), Lsn(batch.first_lsn + batch.ends.len() as u64 - 1));
+        let bytes = batch.blob.len();
+        if bytes >= SHIP_ASIDE_BYTES {
+            let unsealed = window.push_unsealed(first, last, bytes);
+            return Step::Aside(batch, unsealed);
+        }
+        window.push(first, last, sealed(&batch));
+        window.take_unsent().map_or(Step::Wait, |frame| Step::Fresh(frame, bytes))
+    }
+
+    /// The vault has said this on the stream.
+    pub fn told(&mut self, answer: Answer) -> Told {
+        let (lsn, confirmed) = match answer {
+            Answer::AppendReady { durable } => (durable, self.begin(Lsn(durable))),
+            Answer::Durable { lsn } => (lsn, self.window.as_mut().map_or(Ok(()), |window| window.confirm(Lsn(lsn)))),
+            Answer::Fenced { epoch } => return Told::Ended(Event::Fenced { epoch: Epoch(epoch) }),
+            Answer::Refused { why } => return Told::Lost(why),
+            other => return Told::Lost(format!("{other:?} on an append stream")),
+        };
+        match confirmed {
+            Ok(()) => Told::Durable(Lsn(lsn)),
+            Err(error) => Told::Ended(Event::Broken(End::Rejoin(error.to_string()))),
+        }
+    }
+
+    /// A stream goes on after `durable`.
+    fn begin(&mut self, durable: Lsn) -> Result<(), WindowError> {
+        self.gathered_since = None;
+        match &mut self.window {
+            Some(window) => window.restart(durable),
+            fresh => {
+                *fresh = Some(Window::new(durable, SHIP_WINDOW_BYTES));
+                Ok(())
+            }
+        }
+    }
+
+    /// Bytes that the vault has not confirmed.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.window.as_ref().map_or(0, Window::bytes)
+    }
+}
+
+/// The frame of a batch.
+#[must_use]
+pub fn sealed(batch: &RedoBatch) -> Bytes {
+    seal_in_place(FrameKind::Batch, batch.to_bytes_behind(HEADER_BYTES))
+}
