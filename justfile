@@ -64,6 +64,14 @@ fuzz target seconds="60":
     cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz-build cargo fuzz run --fuzz-dir . --sanitizer none {{ target }} \
         ../../target/fuzz/{{ target }} -- -max_total_time={{ seconds }} -timeout=10 -rss_limit_mb=4096 -max_len=65536
 
+# Whole clusters under seeded faults, in simulated time: `just sim --seeds 10000`, `just sim --seed 42` to read along.
+sim *args:
+    cargo run --quiet -p tanist-sim -- {{ args }}
+
+# Do the simulator's oracles see? A table of planted bugs: seeds until found, and by which oracle.
+planted:
+    cargo test --quiet -p tanist-sim --features planted-bugs --test planted -- --nocapture
+
 # Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.
 instructions *args:
     cargo run --quiet -p tanist-bench -- instructions --check {{ args }}

@@ -1,0 +1,34 @@
+//! Whole clusters under seeded faults, in one thread and in simulated time.
+//!
+//! The cluster's own decisions run here, the very code: vault, machine, serving, shipping, engine. What is simulated is what
+//! surrounds them: time, network, disk, clocks, processes, clients. Each driver here stands where an actor stands in a real
+//! process, and is as thin. See docs/testing.md for the why and the how.
+//!
+//! ```text
+//!   seed -> Scenario -> World: events by time -> vault | nodes | clients | network | faults
+//!                         |          after each: oracles look
+//!                         +-> calm: service must return -> last words -> histories are judged
+//! ```
+
+mod client;
+mod clock;
+mod env;
+mod event;
+mod fault;
+mod net;
+mod node;
+mod oracle;
+pub mod planted;
+mod plot;
+mod random;
+mod scenario;
+mod trace;
+mod value;
+mod vault;
+pub mod workload;
+mod world;
+
+pub use oracle::{Counts, Violation};
+pub use random::Random;
+pub use value::Value;
+pub use world::{Options, Outcome, run};

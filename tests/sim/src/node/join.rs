@@ -1,0 +1,162 @@
+//! The first phase of a process: reach the vault, load the newest image.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tanist_db_core::engine::{Engine, EngineOptions};
+use tanist_replication::limits::{CONNECT_PAUSE, CONNECT_TRY};
+use tanist_replication::node::ImageLoad;
+use tanist_replication::wire::frame::Frame;
+use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
+
+use super::NodeEvent;
+use crate::env::Env;
+use crate::event::Event;
+use crate::net::{ConnId, Payload, Stream, Way};
+use crate::vault::CLUSTER;
+
+/// The stream of the image.
+const GET: Stream = Stream::Get(1);
+/// A download that has brought nothing for so long is begun again.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// A process that has no state yet.
+#[derive(Debug)]
+pub(super) struct Joining {
+    node: usize,
+    life: u64,
+    conn: Option<ConnId>,
+    attempt: u64,
+    lease: Duration,
+    load: Option<ImageLoad>,
+}
+
+/// What it goes on with.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) engine: Engine,
+    pub(super) lease: Duration,
+}
+
+impl Joining {
+    pub(super) fn start(node: usize, life: u64, env: &mut Env) -> Joining {
+        let mut joining = Joining { node, life, conn: None, attempt: 0, lease: Duration::ZERO, load: None };
+        joining.connect(env);
+        joining
+    }
+
+    fn connect(&mut self, env: &mut Env) {
+        self.attempt += 1;
+        let conn = env.net.open(self.node, self.life);
+        self.conn = Some(conn);
+        let hello = hello(self.node, self.life, env);
+        env.send(conn, Way::Up, Stream::Control, Payload::Hello(hello));
+        self.patience(CONNECT_TRY, env);
+    }
+
+    fn patience(&self, wait: Duration, env: &mut Env) {
+        let event = NodeEvent::ConnectLate { attempt: self.attempt };
+        env.after(wait, Event::Node { node: self.node, life: self.life, event });
+    }
+
+    /// Gives the connection up and begins again.
+    fn again(&mut self, env: &mut Env) {
+        self.attempt += 1;
+        self.load = None;
+        self.close(env);
+        let event = NodeEvent::Connect;
+        env.after(CONNECT_PAUSE, Event::Node { node: self.node, life: self.life, event });
+    }
+
+    fn close(&mut self, env: &mut Env) {
+        if let Some(conn) = self.conn.take() {
+            env.net.close(env.now, conn, Way::Up, true, &mut env.random, &mut env.queue);
+        }
+    }
+
+    pub(super) fn on(&mut self, event: NodeEvent, env: &mut Env) -> Option<Joined> {
+        match event {
+            NodeEvent::Connect => self.connect(env),
+            NodeEvent::ConnectLate { attempt } if attempt == self.attempt => self.again(env),
+            NodeEvent::LinkLost { conn } if self.conn == Some(conn) => self.again(env),
+            NodeEvent::Arrived { conn, payload, .. } if self.conn == Some(conn) => {
+                return self.arrived(conn, payload, env);
+            }
+            NodeEvent::Session(session, request) => super::session::refuse_loading(self.node, session, &request, env),
+            _ => {}
+        }
+        None
+    }
+
+    fn arrived(&mut self, conn: ConnId, payload: Payload, env: &mut Env) -> Option<Joined> {
+        match payload {
+            Payload::Answer(_, Answer::Welcome { lease_us, .. }) => {
+                self.lease = Duration::from_micros(lease_us);
+                env.send(conn, Way::Up, GET, Payload::Request(0, Request::ImageGet));
+                self.hurry(env);
+            }
+            Payload::Answer(_, Answer::NoImage) => {
+                let options = EngineOptions {
+                    shards: env.scenario.shards,
+                    memory_bytes_max: 0,
+                    hash_seed: env.scenario.hash_seed,
+                };
+                return Some(self.joined(Engine::new(options), env));
+            }
+            Payload::Answer(_, Answer::Image(view)) => {
+                self.load = Some(ImageLoad::new(view));
+                self.hurry(env);
+            }
+            Payload::Answer(_, Answer::Refused { .. }) => self.again(env),
+            Payload::Frame(frame) => return self.chunk(frame, env),
+            _ => {}
+        }
+        None
+    }
+
+    fn hurry(&mut self, env: &mut Env) {
+        self.attempt += 1;
+        self.patience(PATIENCE, env);
+    }
+
+    fn chunk(&mut self, frame: Bytes, env: &mut Env) -> Option<Joined> {
+        let mut load = self.load.take()?;
+        let fed = Frame::open(frame).map_err(|error| error.to_string()).and_then(|frame| load.feed(frame.body()));
+        if let Err(why) = fed {
+            env.oracle.fail("image", why);
+        } else if load.missing() > 0 {
+            self.load = Some(load);
+            self.hurry(env);
+        } else {
+            match load.finish(env.scenario.shards, 0) {
+                Ok(engine) => {
+                    env.oracle.digest(engine.epoch(), engine.content_hash_at(), "an image that was loaded");
+                    return Some(self.joined(engine, env));
+                }
+                Err(why) => env.oracle.fail("image", why),
+            }
+        }
+        None
+    }
+
+    fn joined(&mut self, engine: Engine, env: &mut Env) -> Joined {
+        env.say(format_args!("{}: loaded, at record {}", env.scenario.name(self.node), engine.last()));
+        self.close(env);
+        Joined { engine, lease: self.lease }
+    }
+}
+
+/// The first message of each connection.
+pub(super) fn hello(node: usize, life: u64, env: &Env) -> Hello {
+    let name = env.scenario.name(node);
+    Hello {
+        version: PROTOCOL_VERSION,
+        cluster: CLUSTER,
+        peer: Peer::Database,
+        node: name.clone(),
+        incarnation: life,
+        pid: 0,
+        resp_address: name.clone(),
+        quic_address: name,
+    }
+}

@@ -1,0 +1,232 @@
+//! A database process that takes part: its actors over what they share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tanist_db_core::clock::{Clock, Monotonic};
+use tanist_db_core::engine::Engine;
+use tanist_db_core::ids::Epoch;
+use tanist_db_core::limits::REDO_QUEUE_BYTES_MAX;
+use tanist_replication::lease::LeaseTimes;
+use tanist_replication::limits::{BEAT_EVERY, SHIP_FRAME_BYTES, SHIP_WINDOW_BYTES};
+use tanist_replication::node::{ImagePlan, Reports};
+use tanist_replication::role::{Ask, End, Identity, Machine};
+use tanist_replication::serving::Serving;
+
+use super::NodeEvent;
+use super::join::Joined;
+use super::session::Sessions;
+use super::streams::{Follow, Ship};
+use super::transfer::Carry;
+use crate::clock::MachineClock;
+use crate::env::Env;
+use crate::event::Event;
+use crate::net::{ConnId, Payload, Stream, Way};
+
+/// What the sentry tells its fellow actors.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Open the append stream of an epoch on a connection.
+    Ship(ConnId, Epoch),
+    /// Ship no more.
+    StopShipping,
+    /// Follow on a connection.
+    Follow(ConnId),
+    /// Follow no more.
+    StopFollow,
+    /// Freeze, and carry the version to the vault.
+    Carry(ConnId, Epoch),
+    /// Give up the upload under way.
+    StopCarrying,
+}
+
+/// What a call was about.
+#[derive(Clone, Debug)]
+pub(super) enum Called {
+    Machine(Ask),
+    Report,
+}
+
+/// The process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(super) node: usize,
+    pub(super) life: u64,
+    pub(super) clock: Arc<MachineClock>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) machine: Machine,
+    /// The connection to the vault, once it has welcomed this process.
+    pub(super) link: Option<ConnId>,
+    /// The connection that is being made.
+    pub(super) connecting: Option<ConnId>,
+    pub(super) attempt: u64,
+    pub(super) calls: BTreeMap<u64, (ConnId, Monotonic, Called)>,
+    pub(super) seq: u64,
+    pub(super) wake: Option<Monotonic>,
+    pub(super) reports: Reports,
+    pub(super) plan: ImagePlan,
+    pub(super) log_bytes: u64,
+    pub(super) ship: Ship,
+    pub(super) follow: Option<Follow>,
+    pub(super) carry: Option<Carry>,
+    pub(super) sessions: Sessions,
+    pub(super) streams: u64,
+    /// When the newest order or message between actors arrives: they keep their order.
+    pub(super) mail_at: crate::clock::Time,
+    /// A switchover that was asked for has not ended.
+    pub(crate) switching: bool,
+    pub(super) ended: Option<End>,
+    /// The sentry has ended, and with it its fellows.
+    exiting: bool,
+}
+
+impl Process {
+    pub(super) fn start(node: usize, life: u64, clock: Arc<MachineClock>, joined: Joined, env: &mut Env) -> Process {
+        let Joined { engine, lease } = joined;
+        let name = env.scenario.name(node);
+        let me = Identity { node: name.clone(), incarnation: life, resp_address: name.clone(), quic_address: name };
+        let machine = Machine::new(me, LeaseTimes::of(lease), engine.last());
+        let (engine, serving) = (Arc::new(engine), Serving::new());
+        let ship = Ship::new(&engine, &serving);
+        let plan = ImagePlan::new(env.scenario.image_interval, env.scenario.image_log_bytes);
+        let mut process = Process {
+            node,
+            life,
+            clock,
+            engine,
+            serving,
+            machine,
+            link: None,
+            connecting: None,
+            attempt: 0,
+            calls: BTreeMap::new(),
+            seq: 0,
+            wake: None,
+            reports: Reports::default(),
+            plan,
+            log_bytes: 0,
+            ship,
+            follow: None,
+            carry: None,
+            sessions: Sessions::default(),
+            streams: 0,
+            mail_at: env.now,
+            switching: false,
+            ended: None,
+            exiting: false,
+        };
+        process.connect(env);
+        process.later(BEAT_EVERY, NodeEvent::Beat, env);
+        process
+    }
+
+    pub(super) fn now(&self) -> Monotonic {
+        self.clock.monotonic()
+    }
+
+    pub(super) fn name(&self, env: &Env) -> String {
+        env.scenario.name(self.node)
+    }
+
+    pub(super) fn later(&self, wait: Duration, event: NodeEvent, env: &mut Env) {
+        env.after(wait, Event::Node { node: self.node, life: self.life, event });
+    }
+
+    /// Between actors: soon, and in the order of sending.
+    pub(super) fn mail(&mut self, event: NodeEvent, env: &mut Env) {
+        let at = env.now.after(env.random.micros(1, 40));
+        self.mail_at = at.max(crate::clock::Time(self.mail_at.0 + 1));
+        env.at(self.mail_at, Event::Node { node: self.node, life: self.life, event });
+    }
+
+    /// A new stream's number.
+    pub(super) fn stream(&mut self) -> u64 {
+        self.streams += 1;
+        self.streams
+    }
+
+    pub(super) fn send(&self, conn: ConnId, stream: Stream, payload: Payload, env: &mut Env) {
+        env.send(conn, Way::Up, stream, payload);
+    }
+
+    /// How the process ends, once.
+    pub(super) fn take_end(&mut self) -> Option<End> {
+        let end = self.ended.clone().filter(|_| !self.exiting);
+        self.exiting |= end.is_some();
+        end
+    }
+
+    pub(super) fn on(&mut self, event: NodeEvent, env: &mut Env) {
+        if self.exiting && !matches!(event, NodeEvent::Session(..) | NodeEvent::Poll(_)) {
+            return;
+        }
+        match event {
+            NodeEvent::Arrived { conn, stream, payload } => self.arrived(conn, stream, payload, env),
+            NodeEvent::LinkLost { conn } => self.link_lost(conn, env),
+            NodeEvent::ConnectLate { attempt } => self.connect_late(attempt, env),
+            NodeEvent::Connect => self.connect(env),
+            NodeEvent::CallLate { seq } => self.call_late(seq, env),
+            NodeEvent::Wake(at) => self.woken(at, env),
+            NodeEvent::Beat => self.beat(env),
+            NodeEvent::Expire => self.expire(env),
+            NodeEvent::ReportLate => self.report_late(env),
+            NodeEvent::Order(order) => self.obey(order, env),
+            NodeEvent::Happened(event) => self.happened(event, env),
+            NodeEvent::StreamLost { conn, why } => self.stream_lost(conn, why, env),
+            NodeEvent::Carried(carried) => self.carried(carried, env),
+            NodeEvent::Ship(turn) => self.ship_on(turn, env),
+            NodeEvent::RunEnds => self.end_run(env),
+            NodeEvent::NextChunk => self.next_chunk(env),
+            NodeEvent::Session(session, request) => self.session(session, request, env),
+            NodeEvent::Poll(session) => self.poll(session, env),
+        }
+        self.wake_up(env);
+        self.look_at_bounds(env);
+    }
+
+    /// Whatever was woken by what has just happened runs soon.
+    fn wake_up(&mut self, env: &mut Env) {
+        if self.ship.take_wake() && !self.exiting {
+            let wait = env.random.micros(1, 30);
+            self.later(wait, NodeEvent::Ship(0), env);
+        }
+        for session in self.sessions.woken() {
+            let wait = env.random.micros(1, 30);
+            self.later(wait, NodeEvent::Poll(session), env);
+        }
+    }
+
+    fn obey(&mut self, order: Order, env: &mut Env) {
+        match order {
+            Order::Ship(conn, epoch) => self.begin_ship(conn, epoch, env),
+            Order::StopShipping => self.stop_ship(env),
+            Order::Follow(conn) => self.begin_follow(conn, env),
+            Order::StopFollow => self.stop_follow(env),
+            Order::Carry(conn, epoch) => self.begin_carry(conn, epoch, env),
+            Order::StopCarrying => self.stop_carry(env),
+        }
+    }
+
+    fn arrived(&mut self, conn: ConnId, stream: Stream, payload: Payload, env: &mut Env) {
+        if !env.net.is_open(conn, Way::Down) {
+            return;
+        }
+        match (stream, payload) {
+            (Stream::Control, Payload::Answer(seq, answer)) => self.answered(conn, seq, answer, env),
+            (Stream::Append(_), Payload::Answer(_, answer)) => self.ship_told(conn, stream, answer, env),
+            (Stream::Follow(_), payload) => self.follow_brings(conn, stream, payload, env),
+            (Stream::Put(_), Payload::Answer(_, answer)) => self.carry_told(conn, stream, answer, env),
+            (stream, payload) => env.oracle.fail("harness", format!("{payload:?} on {stream:?} at a node")),
+        }
+    }
+
+    fn look_at_bounds(&self, env: &mut Env) {
+        let window = self.ship.bytes();
+        env.oracle.bounded("bytes that the vault has not confirmed", window, SHIP_WINDOW_BYTES + SHIP_FRAME_BYTES);
+        let queued = self.engine.redo().queued_bytes() as usize;
+        env.oracle.bounded("bytes of records in the queue", queued, REDO_QUEUE_BYTES_MAX as usize + SHIP_FRAME_BYTES);
+        env.oracle.bounded("calls under way", self.calls.len(), tanist_replication::limits::CALLS_MAX);
+    }
+}

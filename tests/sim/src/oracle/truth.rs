@@ -1,0 +1,75 @@
+//! The log as it was once durable: nothing of it may ever change or go.
+
+use std::sync::Arc;
+
+use tanist_db_core::ids::Lsn;
+use tanist_db_core::redo::batch::{BatchView, RedoBatch};
+use tanist_replication::vault::disk::Disk;
+use tanist_replication::vault::log::Extent;
+use tanist_replication::vault::log_reader::LogReader;
+use tanist_replication::vault::segment::LogFrame;
+use tanist_replication::wire::frame::HEADER_BYTES;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::vault::CLUSTER;
+
+/// Hashes of all records that were ever durable, in order from record 1.
+#[derive(Debug, Default)]
+pub(super) struct Truth {
+    records: Vec<u64>,
+}
+
+fn hash(epoch: u64, record: &[u8]) -> u64 {
+    xxh3_64_with_seed(record, epoch)
+}
+
+impl Truth {
+    pub(super) fn durable(&self) -> Lsn {
+        Lsn(self.records.len() as u64)
+    }
+
+    pub(super) fn committed(&mut self, frame: &LogFrame) -> Result<(), String> {
+        let batch = RedoBatch::open(&frame.bytes()[HEADER_BYTES..]).map_err(|error| error.to_string())?;
+        self.take(&batch)
+    }
+
+    /// Records that are durable: known ones must be the same, new ones follow.
+    fn take(&mut self, batch: &BatchView<'_>) -> Result<(), String> {
+        let epoch = batch.epoch().0;
+        for (lsn, record) in batch.records() {
+            let hash = hash(epoch, record);
+            match self.records.get(lsn.0 as usize - 1) {
+                Some(known) if *known != hash => return Err(format!("record {lsn} was another one before")),
+                Some(_) => {}
+                None if lsn == self.durable().next() => self.records.push(hash),
+                None => return Err(format!("record {lsn} follows {}", self.durable())),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn applied(&self, batch: &BatchView<'_>) -> Result<(), String> {
+        let epoch = batch.epoch().0;
+        for (lsn, record) in batch.records() {
+            if self.records.get(lsn.0 as usize - 1) != Some(&hash(epoch, record)) {
+                return Err(format!(
+                    "a follower was sent record {lsn} of epoch {epoch}, which the log does not hold so"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all that a vault has found at its start.
+    pub(super) fn found(&mut self, disk: &Arc<dyn Disk>, extent: &Extent) -> Result<(), String> {
+        if extent.durable < self.durable() {
+            return Err(format!("the log ends at {}, but {} was durable", extent.durable, self.durable()));
+        }
+        let before = Lsn(extent.oldest.0.saturating_sub(1));
+        let mut reader = LogReader::new(Arc::clone(disk), CLUSTER, before);
+        for frame in reader.read(extent, usize::MAX).map_err(|error| error.to_string())? {
+            self.committed(&frame)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
+
+/// Their names, which say what is wrong.
+pub const BUGS: [&str; 18] = [
+    "reply before durable",
+    "sync skipped",
+    "directory sync skipped",
+    "no epoch check on append",
+    "epoch not persisted",
+    "lease counted from the answer",
+    "reads served after the lease",
+    "a record replayed twice",
+    "image and log tail off by one",
+    "torn tail accepted",
+    "half a transaction replayed",
+    "held replies sent after fencing",
+    "two holders after a hand-over",
+    "records of others acknowledged",
+    "image's name not synced",
+    "lease forgotten at a restart",
+    "hold does not wait for what executes",
+    "log trimmed beyond the image",
+];
+
+/// The bug of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static str> {
+    BUGS.into_iter().find(|bug| *bug == name)
+}
+
+/// How a planted bug was found.
+#[cfg(feature = "planted-bugs")]
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Seeds run, the one that has found it included.
+    pub seeds: u64,
+    /// What has found it.
+    pub violation: crate::Violation,
+}
+
+/// Runs seeds from `from` on, at most `seeds_max`, until the bug is found.
+#[cfg(feature = "planted-bugs")]
+#[must_use]
+pub fn hunt(bug: &'static str, from: u64, seeds_max: u64) -> Option<Found> {
+    (0..seeds_max).find_map(|seed| {
+        let outcome = crate::run(from + seed, crate::Options { print: false, bug: Some(bug) });
+        outcome.violation.map(|violation| Found { seeds: seed + 1, violation })
+    })
+}

@@ -1,0 +1,53 @@
+//! Faults that belong together: sequences that chance would rarely draw, each aimed at a promise.
+
+use std::time::Duration;
+
+use crate::clock::Time;
+use crate::fault::{Fault, Moment, Target};
+use crate::net::Way;
+use crate::random::Random;
+use crate::scenario::{Ambush, Scenario};
+
+/// Adds one to some plans.
+pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to_ms: u64) {
+    let at = Time(random.between(from_ms, to_ms) * 1_000);
+    match random.below(10) {
+        0 => lost_hand_over(scenario, random, at),
+        1 => late_renewal(scenario, random, at),
+        2 => deaf_vault(scenario, random, at),
+        3 => busy_hold(scenario, random, at),
+        _ => {}
+    }
+}
+
+/// The answer to a hand-over does not arrive: the old holder must not go on.
+fn lost_hand_over(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    scenario.faults.push((at, Fault::SwitchOver));
+    let ways = if random.percent(50) { vec![Way::Down] } else { vec![Way::Down, Way::Up] };
+    let fault = Fault::Cut(Target::Node(0), ways, Some(random.millis(60, 900)));
+    scenario.ambushes.push(Ambush { moment: Moment::HandOverSent, skips: 0, fault });
+}
+
+/// Renewals are answered late, and then not at all: the holder's count began when it asked.
+fn late_renewal(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    let slow = random.millis(60, 300);
+    scenario.faults.push((at, Fault::Slow(Target::Primary, Way::Down, 1_200, slow)));
+    let cut = Fault::Cut(Target::Primary, vec![Way::Up], Some(random.millis(400, 900)));
+    scenario.faults.push((at.after(slow.saturating_sub(Duration::from_millis(random.below(20)))), cut));
+}
+
+/// The vault hears nothing of the holder, which hears the vault: what is durable then is another's.
+fn deaf_vault(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    scenario.lease = random.millis(150, 270);
+    let cut = Fault::Cut(Target::Primary, vec![Way::Up], Some(random.millis(200, 700)));
+    scenario.faults.push((at, cut));
+}
+
+/// Switchovers while many commands take their time.
+fn busy_hold(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    scenario.slow_percent = 40;
+    for switchover in 0..3 {
+        let at = at.after(Duration::from_millis(150 * switchover + random.below(100)));
+        scenario.faults.push((at, Fault::SwitchOver));
+    }
+}

@@ -1,0 +1,117 @@
+//! What a seed decides before the run begins: the cluster, and what will go wrong.
+
+use std::time::Duration;
+
+use crate::clock::Time;
+use crate::fault::{Fault, Kind, Moment, draw_moment};
+use crate::plot;
+use crate::random::Random;
+
+/// The first fault does not come before this: somebody has taken office then.
+const FAULTS_FROM_MS: u64 = 150;
+
+/// A fault that waits for its moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Ambush {
+    /// Which moment.
+    pub moment: Moment,
+    /// How many such moments it lets pass.
+    pub skips: u64,
+    /// What strikes then.
+    pub fault: Fault,
+}
+
+impl Ambush {
+    /// Whether it strikes at this moment, which is of its kind.
+    pub(crate) fn is_due(&mut self) -> bool {
+        let due = self.skips == 0;
+        self.skips = self.skips.saturating_sub(1);
+        due
+    }
+}
+
+/// A run's plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    /// Database nodes.
+    pub nodes: usize,
+    /// Clients.
+    pub clients: usize,
+    /// Length of a lease.
+    pub lease: Duration,
+    /// Shards of each engine.
+    pub shards: u16,
+    /// Seed of the hash of keys.
+    pub hash_seed: u64,
+    /// Bytes of a log segment.
+    pub segment_bytes: u64,
+    /// Longest time between images.
+    pub image_interval: Duration,
+    /// Bytes of log after which an image is due.
+    pub image_log_bytes: u64,
+    /// By how many millionths each machine's clock runs fast; the vault's is the last.
+    pub clocks_ppm: Vec<i64>,
+    /// What strikes at which time.
+    pub faults: Vec<(Time, Fault)>,
+    /// What strikes when a node is at a certain point.
+    pub ambushes: Vec<Ambush>,
+    /// All faults end here, those that never heal aside.
+    pub calm_at: Time,
+    /// Share of commands that take their time.
+    pub slow_percent: u64,
+}
+
+impl Scenario {
+    /// What `random` decides.
+    #[must_use]
+    pub(crate) fn draw(random: &mut Random) -> Scenario {
+        let nodes = if random.percent(70) { 2 } else { 3 };
+        let calm_ms = random.between(1_200, 2_600);
+        let mut faults = Vec::new();
+        // A few kinds of faults and more of each find more than a little of everything.
+        let kinds: Vec<Kind> = (0..random.between(1, 7)).map(|_| *random.pick(&Kind::ALL)).collect();
+        for _ in 0..random.between(1, 10) {
+            let at = Time(random.between(FAULTS_FROM_MS, calm_ms) * 1_000);
+            faults.push((at, random.pick(&kinds).draw(random, nodes)));
+        }
+        let mut ambushes = Vec::new();
+        for _ in 0..random.below(5) {
+            let moment = draw_moment(random);
+            let skips = random.below(if moment == Moment::Renewed { 24 } else { 3 });
+            ambushes.push(Ambush { moment, skips, fault: random.pick(&Kind::ALL).draw(random, nodes) });
+        }
+        let mut scenario = Scenario {
+            nodes,
+            clients: random.between(3, 6) as usize,
+            lease: random.millis(200, 480),
+            shards: *random.pick(&[1, 2, 4]),
+            hash_seed: random.draw(),
+            segment_bytes: if random.percent(50) {
+                random.between(512, 4 << 10)
+            } else {
+                random.between(4 << 10, 24 << 10)
+            },
+            image_interval: random.millis(150, 900),
+            image_log_bytes: random.between(1 << 10, 32 << 10),
+            clocks_ppm: (0..=nodes).map(|_| random.between(0, 40_001) as i64 - 20_000).collect(),
+            faults,
+            ambushes,
+            calm_at: Time(calm_ms * 1_000),
+            slow_percent: 4,
+        };
+        plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);
+        scenario
+    }
+
+    /// A node's name.
+    #[must_use]
+    pub(crate) fn name(&self, node: usize) -> String {
+        ["a", "b", "c"][node].to_owned()
+    }
+
+    /// The node of that name.
+    #[must_use]
+    pub(crate) fn node(&self, name: &str) -> Option<usize> {
+        ["a", "b", "c"].iter().position(|other| *other == name)
+    }
+}

@@ -1,0 +1,65 @@
+//! Replies of the Redis protocol, as far as workloads ask for them.
+
+/// A reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// `+`
+    Simple(String),
+    /// `-`
+    Error(String),
+    /// `:`
+    Int(i64),
+    /// `$`
+    Bulk(Option<String>),
+    /// `*`
+    Array(Option<Vec<Value>>),
+}
+
+impl Value {
+    /// The one reply in `bytes`.
+    ///
+    /// # Panics
+    /// If they are not one: the engine wrote them.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Value {
+        let mut rest = bytes;
+        let value = Value::take(&mut rest);
+        assert!(rest.is_empty(), "one reply: {:?}", String::from_utf8_lossy(bytes));
+        value
+    }
+
+    /// The number that it is; nothing counts as 0.
+    #[must_use]
+    pub fn number(&self) -> Option<i64> {
+        match self {
+            Value::Int(number) => Some(*number),
+            Value::Bulk(None) => Some(0),
+            Value::Bulk(Some(text)) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn take(rest: &mut &[u8]) -> Value {
+        let kind = rest[0];
+        let line = Value::line(rest);
+        match kind {
+            b'+' => Value::Simple(line),
+            b'-' => Value::Error(line),
+            b':' => Value::Int(line.parse().expect("an integer")),
+            b'$' => Value::Bulk(line.parse::<usize>().ok().map(|len| {
+                let text = String::from_utf8_lossy(&rest[..len]).into_owned();
+                *rest = &rest[len + 2..];
+                text
+            })),
+            b'*' => Value::Array(line.parse::<usize>().ok().map(|len| (0..len).map(|_| Value::take(rest)).collect())),
+            other => panic!("no reply begins with {other}"),
+        }
+    }
+
+    fn line(rest: &mut &[u8]) -> String {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n").expect("a line ends");
+        let line = String::from_utf8_lossy(&rest[1..end]).into_owned();
+        *rest = &rest[end + 2..];
+        line
+    }
+}

@@ -1,0 +1,166 @@
+//! The log writer's queue and turns: each takes the time of a disk, in which the next group forms.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tanist_db_core::ids::Lsn;
+use tanist_replication::limits::GROUP_BYTES_MAX;
+use tanist_replication::vault::catalog::LeaseRecord;
+use tanist_replication::vault::log_writer::{LogState, LogWriter};
+use tanist_replication::vault::segment::LogFrame;
+
+use super::{IDLE, Own, Vault};
+use crate::env::Env;
+use crate::net::{ConnId, Stream};
+
+/// What waits for the writer.
+#[derive(Debug)]
+enum Item {
+    Frame(LogFrame),
+    Order(Order),
+}
+
+#[derive(Debug)]
+enum Order {
+    Barrier(ConnId, Stream),
+    Lease(LeaseRecord, bool),
+    Trim(Lsn),
+}
+
+/// What an order has led to.
+#[derive(Debug)]
+enum Done {
+    Barrier(ConnId, Stream, LogState),
+    Lease(Lsn),
+}
+
+/// The writer with what it has before it.
+#[derive(Debug)]
+pub(super) struct Writing {
+    log: LogWriter,
+    queue: VecDeque<Item>,
+    /// The group being written, and the order behind it.
+    turn: Option<(Vec<LogFrame>, Option<Order>)>,
+    turns: u64,
+}
+
+impl Writing {
+    pub(super) fn new(log: LogWriter) -> Writing {
+        Writing { log, queue: VecDeque::new(), turn: None, turns: 0 }
+    }
+
+    pub(super) fn state(&self) -> &LogState {
+        self.log.state()
+    }
+
+    pub(super) fn log(&self) -> &LogWriter {
+        &self.log
+    }
+
+    pub(super) fn failed(&self) -> Option<&str> {
+        self.log.state().failed.as_deref()
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn frame(&mut self, frame: LogFrame) {
+        self.queue.push_back(Item::Frame(frame));
+    }
+
+    pub(super) fn barrier(&mut self, conn: ConnId, stream: Stream) {
+        self.queue.push_back(Item::Order(Order::Barrier(conn, stream)));
+    }
+
+    pub(super) fn put_lease(&mut self, record: LeaseRecord, seal: bool) {
+        self.queue.push_back(Item::Order(Order::Lease(record, seal)));
+    }
+
+    pub(super) fn trim(&mut self, through: Lsn) {
+        self.queue.push_back(Item::Order(Order::Trim(through)));
+    }
+
+    pub(super) fn idle(&mut self, turn: u64) {
+        if turn == self.turns && self.turn.is_none() {
+            // What has failed stands in the state.
+            let _ = self.log.settle();
+        }
+    }
+
+    /// Takes the next group and the order behind it; false if there is nothing, or a turn is under way.
+    fn begin(&mut self) -> bool {
+        if self.turn.is_some() || self.queue.is_empty() || self.failed().is_some() {
+            return false;
+        }
+        let (mut group, mut bytes, mut order) = (Vec::new(), 0, None);
+        while bytes < GROUP_BYTES_MAX
+            && let Some(item) = self.queue.pop_front()
+        {
+            match item {
+                Item::Frame(frame) => {
+                    bytes += frame.bytes().len();
+                    group.push(frame);
+                }
+                Item::Order(next) => {
+                    order = Some(next);
+                    break;
+                }
+            }
+        }
+        self.turns += 1;
+        self.turn = Some((group, order));
+        true
+    }
+
+    /// Does what the turn is about.
+    fn end(&mut self) -> (Vec<LogFrame>, Option<Done>) {
+        let Some((group, order)) = self.turn.take() else { return (Vec::new(), None) };
+        if self.log.commit(group.clone()).is_err() {
+            return (group, None);
+        }
+        let done = match order {
+            Some(Order::Barrier(conn, stream)) => Some(Done::Barrier(conn, stream, self.log.state().clone())),
+            Some(Order::Lease(record, seal)) => self.log.put_lease(record, seal).ok().map(Done::Lease),
+            Some(Order::Trim(through)) => {
+                self.log.trim(through);
+                None
+            }
+            None => None,
+        };
+        (group, done)
+    }
+}
+
+impl Vault {
+    /// Begins the writer's next turn if it has something to do.
+    pub(super) fn write(&mut self, slow: u64, env: &mut Env) {
+        if self.writing.begin() {
+            let usual = env.random.micros(40, 200);
+            let long = if slow > 1 { env.random.micros(0, 4_000 * slow) } else { Duration::ZERO };
+            self.later(usual + long, Own::Written, env);
+        }
+    }
+
+    pub(super) fn written(&mut self, env: &mut Env) {
+        let before = self.durable();
+        let (group, done) = self.writing.end();
+        let durable = self.durable();
+        if self.writing.failed().is_some() {
+            return;
+        }
+        if durable > before {
+            env.trace.step(env.now, &[durable.0]);
+            env.oracle.committed(group.iter().filter(|frame| frame.first > before && frame.last <= durable));
+        }
+        match done {
+            Some(Done::Barrier(conn, stream, state)) => self.begin_append(conn, stream, &state, env),
+            Some(Done::Lease(sealed)) => self.persisted(sealed, env),
+            None => {}
+        }
+        self.acknowledge_all(env);
+        self.push_all(env);
+        self.publish_reached(env);
+        self.later(IDLE, Own::Idle(self.writing.turns), env);
+    }
+}

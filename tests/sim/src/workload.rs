@@ -1,0 +1,101 @@
+//! What clients do, and whether what they were told can be true.
+//!
+//! A data type takes part with a few lines: a [`DataType`] that draws requests, puts them into commands and reads the replies, over
+//! a model of `tanist_history` that says what is right. What spans several keys, or needs more than the replies to be judged, is a
+//! [`Workload`] of its own.
+
+mod append;
+mod compare;
+mod counter;
+mod expiry;
+mod keyed;
+mod register;
+mod transfer;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use tanist_db_core::clock::UnixMillis;
+
+use crate::clock::Time;
+use crate::random::Random;
+use crate::value::Value;
+
+pub(crate) use expiry::note_latest;
+pub use keyed::{DataType, Keyed};
+
+/// The words of a command.
+pub type Command = Vec<Vec<u8>>;
+
+/// A command of words.
+pub fn command(words: &[&str]) -> Command {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// How an operation has ended for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// All replies have come.
+    Done,
+    /// It was refused: it has no effect.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// When an operation was asked for and ended, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// When its first command left.
+    pub invoked: Time,
+    /// When the client knew.
+    pub returned: Time,
+    /// How.
+    pub fate: Fate,
+}
+
+/// One operation of a client: a few commands, each after the reply to the one before.
+pub trait Script: Debug {
+    /// The next command, which has this number, given all replies so far; `None`: that was all.
+    fn next(&mut self, number: u64, replies: &[Value]) -> Option<Command>;
+
+    /// It has ended.
+    fn ended(&mut self, ended: Ended, replies: &[Value]);
+}
+
+/// What is known of the run beside what clients were told.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The wall time at which commands were executed, by number.
+    pub executed: BTreeMap<u64, UnixMillis>,
+    /// The latest wall time that any node's clock has shown, at true times.
+    pub latest: BTreeMap<Time, UnixMillis>,
+}
+
+/// What a group of clients does.
+pub trait Workload: Debug {
+    /// Begins an operation of `client`.
+    fn begin(&mut self, client: usize, random: &mut Random) -> Box<dyn Script>;
+
+    /// Reads of everything, for the end.
+    fn last_words(&mut self) -> Vec<Box<dyn Script>>;
+
+    /// Whether all that clients were told can be true.
+    ///
+    /// # Errors
+    /// A report for a person.
+    fn judge(&self, known: &Known) -> Result<(), String>;
+}
+
+/// All there are.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Workload>> {
+    vec![
+        Box::new(Keyed::<register::Registers>::new()),
+        Box::new(Keyed::<counter::Counters>::new()),
+        Box::new(Keyed::<append::Appends>::new()),
+        Box::new(Keyed::<compare::CompareAndSet>::new()),
+        Box::new(transfer::Transfers::new()),
+        Box::new(expiry::Expiry::new()),
+    ]
+}
