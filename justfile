@@ -72,6 +72,18 @@ sim *args:
 planted:
     cargo test --quiet -p tanist-sim --features planted-bugs --test planted -- --nocapture
 
+# Lines that the tests of replication and the simulator run. Needs `cargo install cargo-llvm-cov` and the llvm tools of rustc's version.
+coverage:
+    cargo llvm-cov -p tanist-replication -p tanist-sim --summary-only
+
+# Do the tests see changes of the code of lease, roles, log and vault? Hours; `--shard 1/4` for a part. Needs `cargo install cargo-mutants`.
+mutants *args:
+    cargo mutants -p tanist-replication --timeout 40 \
+        -f 'replication/src/lease/*.rs' -f 'replication/src/role/*.rs' -e '*tests*' \
+        -f 'replication/src/vault/log.rs' -f 'replication/src/vault/recover.rs' \
+        -f 'replication/src/vault/keeper.rs' -f 'replication/src/vault/keeper/append.rs' \
+        {{ args }} -- --lib -- lease:: role:: vault::
+
 # Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.
 instructions *args:
     cargo run --quiet -p tanist-bench -- instructions --check {{ args }}
