@@ -237,6 +237,31 @@ fn a_claim_whose_answer_was_lost_is_repeated_as_it_was() {
 }
 
 #[test]
+fn an_own_epoch_whose_lease_has_run_out_is_followed_by_a_new_one() {
+    let mut script = Script::standby();
+    script.on(Event::News(view(4, "b", 3, 0)));
+    script.on(Event::Disconnected);
+    script.on(Event::Unanswered { ask: Ask::Claim { seen: Epoch(4) } });
+    script.pass(Duration::from_millis(100));
+    let effects = script.on(Event::Connected { view: view(5, "a", 7, 0), length: LEASE });
+    assert_eq!(effects, [Effect::StartFollow, Effect::Ask(Ask::Claim { seen: Epoch(5) })]);
+}
+
+#[test]
+fn an_answer_to_a_claim_that_comes_too_late_changes_nothing() {
+    let mut replaced = Script::standby();
+    replaced.on(Event::News(view(4, "b", 3, 0)));
+    replaced.on(Event::News(view(6, "b", 4, 1_000)));
+    let sent = replaced.now;
+    let late = || Event::Claimed { epoch: Epoch(5), sealed: Lsn(100), sent };
+    assert_eq!(replaced.on(late()), []);
+    assert_eq!(replaced.standing.role, Role::Standby);
+    let mut primary = Script::primary();
+    assert_eq!(primary.on(late()), []);
+    assert_eq!(primary.standing.role, Role::Primary);
+}
+
+#[test]
 fn an_epoch_granted_to_an_earlier_start_of_this_node_is_not_taken_for_its_own() {
     let mut script = Script::standby();
     assert_eq!(script.on(Event::News(view(5, "a", 6, 1_500))), []);
@@ -419,6 +444,13 @@ fn a_switchover_that_cannot_begin_is_refused_in_words() {
     assert_eq!(refusal(&mut Script::new(0), None), "there is no primary yet");
     assert_eq!(refusal(&mut Script::primary(), Some("a")), "a is primary already");
     assert_eq!(refusal(&mut Script::drained(), None), "a switchover is under way already");
+    let mut choosing = Script::primary();
+    assert_eq!(choosing.on(Event::SwitchoverAsked { to: None }), [Effect::Ask(Ask::Followers)]);
+    assert_eq!(refusal(&mut choosing, None), "a switchover is under way already");
+    let mut unsettled = Script::handed();
+    unsettled.on(Event::Disconnected);
+    unsettled.on(Event::Connected { view: view(5, "a", 7, 1_600), length: LEASE });
+    assert_eq!(refusal(&mut unsettled, None), "a switchover is under way already");
 }
 
 #[test]
