@@ -543,6 +543,12 @@ fn the_fence_of_its_own_hand_over_does_not_end_the_process() {
     assert_eq!(script.standing.role, Role::HandingOver);
     let effects = script.on(Event::News(view(6, "b", 3, 1_600)));
     assert!(matches!(effects.last(), Some(Effect::SwitchoverEnded(Ok(_)))), "{effects:?}");
+
+    let mut early = Script::drained();
+    early.on(Event::Fenced { epoch: Epoch(6) });
+    early.pass(SWITCHOVER_HOLD_MAX);
+    early.on(sight(0, 120));
+    assert_eq!(early.standing.role, Role::HandingOver, "a hold is not lifted under an epoch that is over");
 }
 
 #[test]
