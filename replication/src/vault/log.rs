@@ -228,7 +228,7 @@ impl Log {
         self.buffer.clear();
         for frame in frames {
             let bytes = frame.bytes();
-            if self.buffer.len() + bytes.len() > limits::WRITE_BYTES {
+            if !self.buffer.is_empty() && self.buffer.len() + bytes.len() > limits::WRITE_BYTES {
                 self.file.write_at(at, &self.buffer)?;
                 at += self.buffer.len() as u64;
                 self.buffer.clear();

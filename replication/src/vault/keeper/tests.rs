@@ -112,6 +112,13 @@ fn why(answer: &Answer) -> &str {
 }
 
 #[test]
+fn a_lease_that_nobody_ever_had_does_not_run_out() {
+    let mut script = Script::new();
+    assert_eq!(script.keeper.next_expiry(), None);
+    assert!(!script.keeper.tick(Monotonic(60_000_000)));
+}
+
+#[test]
 fn of_two_claimants_one_is_granted_the_epoch() {
     let mut script = Script::new();
     let (a, b) = (database(1, "a", 10), database(2, "b", 20));
