@@ -80,8 +80,20 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
     let seconds = begun.elapsed().as_secs_f64();
     let seeds = arguments.seeds;
     say(&format!(
-        "{seeds} seeds in {seconds:.1} s ({:.1} a second), {events} events, {counts:?}; {wrong} broke a promise",
-        seeds as f64 / seconds
+        "{seeds} seeds in {seconds:.1} s ({:.1} a second), {events} events\n\
+         operations: {} done, {} refused, {} unknown\n\
+         {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared\n\
+         {wrong} broke a promise",
+        seeds as f64 / seconds,
+        counts.done,
+        counts.refused,
+        counts.unknown,
+        counts.faults,
+        counts.takeovers,
+        counts.switchovers,
+        counts.images,
+        counts.vault_starts,
+        counts.compared,
     ));
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
