@@ -39,31 +39,36 @@ pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
 /// # Errors
 /// If there is no such command or subcommand, or the number of arguments is not what it takes.
 pub fn resolve(args: &[&[u8]]) -> Result<&'static CommandSpec, Failure> {
-    find(args.len(), |at| args[at]).ok_or_else(|| failure(args))
+    find(args.len(), |at| args[at]).map_err(|unfit| match unfit {
+        Unfit::Name => unknown_command(args),
+        Unfit::Subcommand(container) => unknown_subcommand(container, args[1]),
+        Unfit::Count(spec) if spec.is_exec() => Failure::EXEC_ARITY,
+        Unfit::Count(spec) => Failure::arity(spec.name),
+    })
 }
 
-/// The record that `count` arguments call, of which `arg` gives the one at an index; `None` where [`resolve`] fails.
+/// Why arguments call nothing.
+#[derive(Clone, Copy, Debug)]
+pub enum Unfit {
+    /// There is no such command.
+    Name,
+    /// The container has no such subcommand.
+    Subcommand(&'static CommandSpec),
+    /// The command takes another number of arguments.
+    Count(&'static CommandSpec),
+}
+
+/// [`resolve`] for `count` arguments of which `arg` gives the one at an index, without words for a failure.
+///
+/// # Errors
+/// Where [`resolve`] fails.
 #[inline]
-pub fn find<'a>(count: usize, arg: impl Fn(usize) -> &'a [u8]) -> Option<&'static CommandSpec> {
-    let mut spec = lookup(if count == 0 { &[] } else { arg(0) })?;
+pub fn find<'a>(count: usize, arg: impl Fn(usize) -> &'a [u8]) -> Result<&'static CommandSpec, Unfit> {
+    let mut spec = lookup(if count == 0 { &[] } else { arg(0) }).ok_or(Unfit::Name)?;
     if !spec.subcommands.is_empty() && count > 1 {
-        spec = subcommand(spec, arg(1))?;
+        spec = subcommand(spec, arg(1)).ok_or(Unfit::Subcommand(spec))?;
     }
-    spec.takes(count).then_some(spec)
-}
-
-/// Why `args` call nothing.
-#[cold]
-fn failure(args: &[&[u8]]) -> Failure {
-    let name = args.first().copied().unwrap_or_default();
-    let Some(mut spec) = lookup(name) else { return unknown_command(args) };
-    if !spec.subcommands.is_empty() && args.len() > 1 {
-        match subcommand(spec, args[1]) {
-            Some(found) => spec = found,
-            None => return unknown_subcommand(spec, args[1]),
-        }
-    }
-    if spec.is_exec() { Failure::EXEC_ARITY } else { Failure::arity(spec.name) }
+    if spec.takes(count) { Ok(spec) } else { Err(Unfit::Count(spec)) }
 }
 
 /// The subcommand `name` of `container`.

@@ -31,7 +31,7 @@ mod string_number;
 pub(crate) use args::Call;
 pub use failure::Failure;
 pub use glob::matches as glob_matches;
-pub use lookup::{all, find, lookup, resolve};
+pub use lookup::{Unfit, all, find, lookup, resolve};
 pub use reply::{Protocol, Reply};
 pub use spec::{Category, CommandSpec, Flag, Flags, FrontCommand, Group, KeyPositions, KeyUse};
 pub(crate) use spec::{Control, Handler};

@@ -82,7 +82,7 @@ impl Ahead {
             let rest = &input.unread()[at..];
             match parser.parse(rest) {
                 Ok(Parsed::Command(request)) => {
-                    let spec = command::find(request.arguments(), |at| parser.argument(&request, rest, at));
+                    let spec = command::find(request.arguments(), |at| parser.argument(&request, rest, at)).ok();
                     self.planned.push_back(Planned { request, spec });
                     at += request.bytes;
                 }
