@@ -12,7 +12,7 @@ pub const fn planted(_name: &str) -> bool {
 }
 
 #[cfg(feature = "planted-bugs")]
-pub use active::{plant, planted};
+pub use active::{active, plant, planted};
 
 #[cfg(feature = "planted-bugs")]
 mod active {
@@ -25,6 +25,12 @@ mod active {
     /// Makes the bug `name`, or none, active on this thread.
     pub fn plant(name: Option<&'static str>) {
         ACTIVE.set(name);
+    }
+
+    /// The bug that is active on this thread.
+    #[must_use]
+    pub fn active() -> Option<&'static str> {
+        ACTIVE.get()
     }
 
     /// Whether the bug `name` is active on this thread.

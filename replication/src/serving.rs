@@ -451,12 +451,11 @@ pub struct Wait<'a> {
 
 impl Wait<'_> {
     fn look(&self) -> Option<Woken> {
-        if self.serving.durable() >= self.lsn || (planted("reply before durable") && self.lsn != NO_POSITION) {
+        if self.serving.durable() >= self.lsn {
             return Some(Woken::Durable);
         }
         if self.serving.role() == Role::Fenced {
-            let sent = planted("held replies sent after fencing") && self.lsn != NO_POSITION;
-            return Some(if sent { Woken::Durable } else { Woken::Stopped });
+            return Some(Woken::Stopped);
         }
         self.seen.filter(|seen| *seen != self.serving.version()).map(|_| Woken::Changed)
     }

@@ -167,7 +167,8 @@ async fn converse(node: &Node, connection: &Connection, place: OwnedSemaphorePer
         return send.write_all(&refused.to_bytes()).await.map_err(|error| error.to_string());
     };
     if attend(node, connection, &registration, &mut send).await? {
-        session::serve(Arc::clone(context), registration, tokio::io::join(receive, send)).await;
+        let stream = tokio::io::join(receive, send);
+        session::serve(Arc::clone(context), registration, stream, session::TokioThread::default()).await;
     }
     Ok(())
 }

@@ -181,7 +181,8 @@ fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr) {
     if let Err(error) = tuned {
         debug!(%error, %address, "a connection keeps the system's options");
     }
-    actix_rt::spawn(session::serve(Arc::clone(context), registration, stream));
+    let surroundings = session::TokioThread::default();
+    actix_rt::spawn(session::serve(Arc::clone(context), registration, stream, surroundings));
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, CommandSpec, Flag, Reply};
 use tanist_db_core::engine::{Executed, Front as _, Session};
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Executing, Permit, Version};
 
-use super::Conversation;
 use super::ahead::Planned;
+use super::{Conversation, Surroundings};
 use crate::config::Durability;
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
@@ -82,7 +83,7 @@ enum Step {
     End(Turn),
 }
 
-impl<'a> Conversation<'a> {
+impl<'a, W: Surroundings> Conversation<'a, W> {
     /// Executes complete requests in order until one of the reasons to stop.
     pub(super) fn turn(&mut self) -> Turn {
         let context = self.context;
@@ -181,9 +182,12 @@ impl<'a> Conversation<'a> {
             }
         };
         let asks = self.asks_permission(spec);
-        if asks && let Err(refusal) = self.permission(spec, batch) {
-            drop(args);
-            return self.refuse(spec, bytes, refusal, batch.now);
+        if asks {
+            if let Err(refusal) = self.permission(spec, batch) {
+                drop(args);
+                return self.refuse(spec, bytes, refusal, batch.now);
+            }
+            self.surroundings.permitted();
         }
         let mark = self.output.reply.len();
         self.caller.begin(spec, &self.session);
@@ -295,7 +299,8 @@ impl<'a> Conversation<'a> {
 
     /// The reply that began at `mark` is complete: who may see it, and when.
     fn finish(&mut self, mark: usize, lsn: Lsn, batch: &Batch<'a>) {
-        let durable = self.context.serving.durable();
+        let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
+        self.surroundings.replied(Some(lsn));
         if !self.caller.take_reply() {
             self.output.reply.truncate(mark);
         }
@@ -319,6 +324,7 @@ impl<'a> Conversation<'a> {
             self.output.reply.truncate(mark);
         }
         self.output.finish_free(mark);
+        self.surroundings.replied(None);
     }
 
     /// A client that has said who it is may send more at a time.

@@ -14,6 +14,7 @@
 //! * `input`, `output`: the two buffers, each with its bounds.
 //! * `ahead`: requests that are parsed before their turn, so that the memory they need is asked for in time.
 //! * `execute`: one *turn*: every complete request, up to a budget, so that neighbours on the thread get theirs.
+//! * `surroundings`: where it runs, which a simulator can be.
 //! * here: waiting, reading and writing.
 //!
 //! **Later commands do not wait for earlier replies.** While the gate holds a write's reply until the vault has the write, the
@@ -30,18 +31,20 @@ mod ahead;
 mod execute;
 mod input;
 mod output;
+mod surroundings;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tanist_db_core::clock::Monotonic;
+use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::command::Protocol;
 use tanist_db_core::engine::Session;
+use tanist_db_core::ids::Lsn;
+use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Role, Serving, Version, Wait, Woken};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, Sleep};
 
 use super::NodeContext;
 use super::caller::Caller;
@@ -54,14 +57,16 @@ use ahead::Ahead;
 use execute::{Hold, Turn, Until};
 use input::Input;
 use output::Output;
+pub use surroundings::{Surroundings, TokioThread};
 
 /// Serves one client until it leaves, is killed, breaks the protocol, or the node is fenced.
-pub async fn serve<S>(context: Arc<NodeContext>, registration: Registration, stream: S)
+pub async fn serve<S, W>(context: Arc<NodeContext>, registration: Registration, stream: S, surroundings: W)
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    W: Surroundings,
 {
-    let mut conversation = Conversation::new(&context, registration);
-    let mut link = Link { stream, wait: None, timer: Timer::default(), received_all: false };
+    let mut conversation = Conversation::new(&context, registration, surroundings);
+    let mut link = Link { stream, wait: None, received_all: false };
     loop {
         let seen = context.serving.version();
         if context.serving.role() == Role::Fenced {
@@ -83,9 +88,29 @@ where
             tokio::task::yield_now().await;
         }
     }
-    let mut stream = link.stream;
-    // The peer may be gone already: there is nobody to tell.
-    let _ = tokio::time::timeout(CLOSING_TIME, poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx))).await;
+    let (mut stream, mut surroundings) = (link.stream, conversation.surroundings);
+    let cut = context.clock.monotonic().after(CLOSING_TIME);
+    poll_fn(|cx| {
+        // The peer may be gone already: there is nobody to tell.
+        let closed = Pin::new(&mut stream).poll_shutdown(cx).is_ready();
+        if closed { Poll::Ready(()) } else { poll_until(&mut surroundings, cut, &*context.clock, cx) }
+    })
+    .await;
+}
+
+/// Ready once `clock` has reached `deadline`.
+fn poll_until<W: Surroundings>(
+    surroundings: &mut W,
+    deadline: Monotonic,
+    clock: &dyn Clock,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    loop {
+        ready!(surroundings.poll_alarm(deadline, clock, cx));
+        if deadline <= clock.monotonic() {
+            return Poll::Ready(());
+        }
+    }
 }
 
 /// Lets the neighbours on this thread that are ready take their step first. All of them read and ask for memory before one
@@ -106,8 +131,9 @@ fn limits_for(authenticated: bool) -> RequestLimits {
 }
 
 /// Everything of a session but its stream.
-struct Conversation<'a> {
+struct Conversation<'a, W> {
     context: &'a NodeContext,
+    surroundings: W,
     input: Input,
     parser: RequestParser,
     /// Requests at the front of the input that have been parsed and not executed.
@@ -148,8 +174,8 @@ enum Event {
     Over,
 }
 
-impl<'a> Conversation<'a> {
-    fn new(context: &'a NodeContext, registration: Registration) -> Self {
+impl<'a, W: Surroundings> Conversation<'a, W> {
+    fn new(context: &'a NodeContext, registration: Registration, surroundings: W) -> Self {
         let id = registration.entry().id();
         let mut caller = Caller::new(context, registration);
         let mut session = Session::new(id);
@@ -159,6 +185,7 @@ impl<'a> Conversation<'a> {
         }
         Self {
             context,
+            surroundings,
             input: Input::default(),
             parser: RequestParser::new(limits_for(caller.authenticated)),
             ahead: Ahead::default(),
@@ -191,7 +218,12 @@ impl<'a> Conversation<'a> {
         }
         let now = self.caller.now;
         let wait = self.context.settings.durable_wait();
-        let replaced = self.output.replace_late(now, serving.durable(), || redirect::not_durable(wait));
+        let replaced = self.output.replace_late(now, serving.durable(), || {
+            if planted("an executed write is called off") {
+                return redirect::not_executed(serving.role(), wait);
+            }
+            redirect::not_durable(wait)
+        });
         Stats::add(&self.context.stats.not_durable, replaced);
         if self.caller.closing {
             self.closing_until.get_or_insert(now.after(wait).after(CLOSING_TIME));
@@ -247,13 +279,17 @@ impl<'a> Conversation<'a> {
 struct Link<'a, S> {
     stream: S,
     wait: Option<(Until, Wait<'a>)>,
-    timer: Timer,
     /// The peer sends nothing more.
     received_all: bool,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
-    fn poll(&mut self, conversation: &mut Conversation<'a>, wishes: &Wishes, cx: &mut Context<'_>) -> Poll<Event> {
+    fn poll<W: Surroundings>(
+        &mut self,
+        conversation: &mut Conversation<'a, W>,
+        wishes: &Wishes,
+        cx: &mut Context<'_>,
+    ) -> Poll<Event> {
         let context = conversation.context;
         if conversation.caller.entry().poll_killed(cx).is_ready() {
             return Poll::Ready(Event::Over);
@@ -276,25 +312,29 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
         }
         match self.poll_serving(&context.serving, wishes.until, cx) {
             Poll::Ready(Woken::Crowded) => return Poll::Ready(Event::Over),
+            Poll::Ready(Woken::Stopped) if planted("held replies sent after fencing") => {
+                conversation.output.release(Lsn(u64::MAX));
+                progress |= self.poll_write(conversation, wishes, cx) != Ok(false);
+            }
             Poll::Ready(Woken::Durable | Woken::Changed | Woken::Stopped) => progress = true,
             Poll::Pending => {}
         }
-        if let Some(deadline) = wishes.deadline {
-            let fired = self.timer.poll(deadline, context, cx).is_ready();
-            let cut = conversation.closing_until.is_some_and(|until| until <= context.clock.monotonic());
-            if fired && cut {
+        if let Some(deadline) = wishes.deadline
+            && poll_until(&mut conversation.surroundings, deadline, &*context.clock, cx).is_ready()
+        {
+            if conversation.closing_until.is_some_and(|until| until <= context.clock.monotonic()) {
                 return Poll::Ready(Event::Over);
             }
-            progress |= fired;
+            progress = true;
         }
         progress |= conversation.poll_action(cx).is_ready();
         if progress || wishes.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
     }
 
     /// Writes what may leave. `Ok(true)` if a turn may now do more than before; `Err` if the peer is gone.
-    fn poll_write(
+    fn poll_write<W: Surroundings>(
         &mut self,
-        conversation: &mut Conversation<'a>,
+        conversation: &mut Conversation<'a, W>,
         wishes: &Wishes,
         cx: &mut Context<'_>,
     ) -> Result<bool, ()> {
@@ -332,39 +372,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
         let woken = ready!(Pin::new(wait).poll(cx));
         self.wait = None;
         Poll::Ready(woken)
-    }
-}
-
-/// A timer that is armed when needed and then left to run: deadlines mostly move away, and re-arming for each costs more than an
-/// alarm in vain.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// When it will fire, if armed.
-    at: Option<Monotonic>,
-}
-
-impl Timer {
-    /// Ready at `deadline`, or a little earlier.
-    fn poll(&mut self, deadline: Monotonic, context: &NodeContext, cx: &mut Context<'_>) -> Poll<()> {
-        let armed = self.at.is_some_and(|at| at <= deadline);
-        if !armed {
-            if deadline == Monotonic(u64::MAX) {
-                return Poll::Pending;
-            }
-            let at = Instant::now() + deadline.since(context.clock.monotonic());
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(at),
-                place => *place = Some(Box::pin(tokio::time::sleep_until(at))),
-            }
-            self.at = Some(deadline);
-        }
-        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.at = None;
-        Poll::Ready(())
     }
 }
 

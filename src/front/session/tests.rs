@@ -21,7 +21,7 @@ use tanist_db_core::engine::{Engine, EngineOptions};
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_replication::serving::{PrimaryAddress, Standing};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::config;
@@ -128,7 +128,7 @@ impl Node {
         let now = self.context.clock.monotonic();
         let registration = self.context.registry.register(peer, now, usize::MAX).unwrap();
         let (ours, theirs) = tokio::io::duplex(window);
-        tokio::task::spawn_local(serve(Arc::clone(&self.context), registration, theirs));
+        tokio::task::spawn_local(serve(Arc::clone(&self.context), registration, theirs, TokioThread::default()));
         Client { stream: ours }
     }
 }

@@ -23,8 +23,7 @@ use crate::vault::VaultEvent;
 use join::Joining;
 pub(crate) use process::Order;
 pub(crate) use process::Process;
-pub(crate) use session::{Answered, Verdict};
-pub(crate) use session::{Request, SessionId};
+pub(crate) use session::{Request, SessionId, is_not_confirmed};
 pub(crate) use transfer::Carried;
 
 /// What happens to a database process.

@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 18] = [
+pub const BUGS: [&str; 20] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -20,6 +20,8 @@ pub const BUGS: [&str; 18] = [
     "lease forgotten at a restart",
     "hold does not wait for what executes",
     "log trimmed beyond the image",
+    "replies out of their order",
+    "an executed write is called off",
 ];
 
 /// The bug of that name.

@@ -57,7 +57,9 @@ pub(crate) struct Scenario {
     pub ambushes: Vec<Ambush>,
     /// All faults end here, those that never heal aside.
     pub calm_at: Time,
-    /// Share of commands that take their time.
+    /// How long a session waits for permission to execute, and a reply for the vault.
+    pub durable_wait: Duration,
+    /// Share of what clients send at which a thread stands still between permission and execution.
     pub slow_percent: u64,
 }
 
@@ -97,7 +99,8 @@ impl Scenario {
             faults,
             ambushes,
             calm_at: Time(calm_ms * 1_000),
-            slow_percent: 4,
+            durable_wait: random.millis(200, 1_500),
+            slow_percent: *random.pick(&[0, 1, 4]),
         };
         plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);
         scenario

@@ -9,23 +9,21 @@ pub enum Value {
     Error(String),
     /// `:`
     Int(i64),
-    /// `$`
+    /// `$`, and `_`, which is nothing in version 3 of the protocol
     Bulk(Option<String>),
     /// `*`
     Array(Option<Vec<Value>>),
 }
 
 impl Value {
-    /// The one reply in `bytes`.
+    /// The replies in `bytes`.
     ///
     /// # Panics
-    /// If they are not one: the engine wrote them.
+    /// If the last is not whole: a session writes whole ones.
     #[must_use]
-    pub fn parse(bytes: &[u8]) -> Value {
+    pub fn parse_all(bytes: &[u8]) -> Vec<Value> {
         let mut rest = bytes;
-        let value = Value::take(&mut rest);
-        assert!(rest.is_empty(), "one reply: {:?}", String::from_utf8_lossy(bytes));
-        value
+        std::iter::from_fn(|| (!rest.is_empty()).then(|| Value::take(&mut rest))).collect()
     }
 
     /// The number that it is; nothing counts as 0.
@@ -51,6 +49,7 @@ impl Value {
                 *rest = &rest[len + 2..];
                 text
             })),
+            b'_' => Value::Bulk(None),
             b'*' => Value::Array(line.parse::<usize>().ok().map(|len| (0..len).map(|_| Value::take(rest)).collect())),
             other => panic!("no reply begins with {other}"),
         }

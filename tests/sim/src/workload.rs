@@ -59,6 +59,11 @@ pub trait Script: Debug {
     /// The next command, which has this number, given all replies so far; `None`: that was all.
     fn next(&mut self, number: u64, replies: &[Value]) -> Option<Command>;
 
+    /// Whether its commands are the same whatever the replies: they can be sent at once.
+    fn is_blind(&self) -> bool {
+        true
+    }
+
     /// It has ended.
     fn ended(&mut self, ended: Ended, replies: &[Value]);
 }

@@ -198,6 +198,8 @@ impl World {
     fn session(&mut self, node: usize, session: SessionId, request: Request) {
         let env = &mut self.env;
         if env.clients_cut[node] {
+            // What is lost of a connection's bytes ends the connection.
+            self.sessions.insert(session, (usize::MAX, 0));
             return;
         }
         let host = &mut self.nodes[node];
@@ -208,7 +210,7 @@ impl World {
         }
         if host.is_running() && (opened, life) == (node, host.life) {
             host.on(life, NodeEvent::Session(session, request), env);
-        } else if let Request::Command(..) = request {
+        } else if let Request::Commands(..) = request {
             let delay = env.net.delay(&mut env.random);
             env.after(delay, Event::Client(session.client, ClientEvent::Closed { number: session.number }));
         }
@@ -218,7 +220,8 @@ impl World {
 
     fn look(&mut self) {
         let entered = std::mem::take(&mut self.env.oracle.entered);
-        for node in entered {
+        let may = self.nodes.iter().filter(|node| self.may_execute(node)).map(|node| node.node);
+        for node in entered.into_iter().chain(may.take(1).collect::<Vec<_>>()) {
             self.look_for_two_holders(node);
         }
         for (moment, node) in std::mem::take(&mut self.env.moments) {
@@ -232,15 +235,17 @@ impl World {
         self.look_at_phase();
     }
 
-    /// Whoever executes is the only one that may, by the count of each.
+    /// Whoever executes, or may, is the only one that may, by the count of each.
     fn look_for_two_holders(&mut self, node: usize) {
-        let env = &mut self.env;
-        for other in self.nodes.iter().filter(|other| other.node != node && other.paused_until <= env.now) {
-            if other.process().is_some_and(|process| process.executes()) {
-                let (one, two) = (env.scenario.name(node), env.scenario.name(other.node));
-                env.oracle.fail("two holders", format!("{one} executes while {two} may"));
-            }
+        let other = self.nodes.iter().find(|other| other.node != node && self.may_execute(other));
+        if let Some(other) = other {
+            let (one, two) = (self.env.scenario.name(node), self.env.scenario.name(other.node));
+            self.env.oracle.fail("two holders", format!("{one} executes, or may, while {two} may"));
         }
+    }
+
+    fn may_execute(&self, node: &NodeHost) -> bool {
+        node.paused_until <= self.env.now && node.process().is_some_and(|process| process.executes())
     }
 
     fn ambush(&mut self, moment: Moment, node: usize) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tanist::front::NodeContext;
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Epoch;
@@ -16,7 +17,7 @@ use tanist_replication::serving::Serving;
 
 use super::NodeEvent;
 use super::join::Joined;
-use super::session::Sessions;
+use super::session::{self, Sessions};
 use super::streams::{Follow, Ship};
 use super::transfer::Carry;
 use crate::clock::MachineClock;
@@ -56,6 +57,7 @@ pub(crate) struct Process {
     pub(super) clock: Arc<MachineClock>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) serving: Arc<Serving>,
+    pub(super) context: Arc<NodeContext>,
     pub(crate) machine: Machine,
     /// The connection to the vault, once it has welcomed this process.
     pub(super) link: Option<ConnId>,
@@ -87,8 +89,9 @@ impl Process {
         let Joined { engine, lease } = joined;
         let name = env.scenario.name(node);
         let me = Identity { node: name.clone(), incarnation: life, resp_address: name.clone(), quic_address: name };
-        let machine = Machine::new(me, LeaseTimes::of(lease), engine.last());
         let (engine, serving) = (Arc::new(engine), Serving::new());
+        let context = session::context(&me.node, &engine, &serving, &clock, env);
+        let machine = Machine::new(me, LeaseTimes::of(lease), engine.last());
         let ship = Ship::new(&engine, &serving);
         let plan = ImagePlan::new(env.scenario.image_interval, env.scenario.image_log_bytes);
         let mut process = Process {
@@ -97,6 +100,7 @@ impl Process {
             clock,
             engine,
             serving,
+            context,
             machine,
             link: None,
             connecting: None,

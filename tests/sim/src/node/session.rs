@@ -1,28 +1,32 @@
-//! Sessions: a client's commands, executed and answered as the front does it, over [`Serving`] and [`Engine`].
+//! Sessions: the front's own ([`session::serve`]), over a stream in memory.
 
-use std::cell::RefCell;
+mod apart;
+mod thread;
+mod wire;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::task::{Poll, Wake, Waker};
 
-use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
-use tanist_db_core::command::{self, CommandSpec, FrontCommand, Reply};
-use tanist_db_core::engine::{Engine, Front, Session as EngineSession};
-use tanist_db_core::ids::Lsn;
-use tanist_replication::serving::{Permit, Serving, Version, Woken};
+use parking_lot::Mutex;
+use tanist::config;
+use tanist::front::{Identity, NodeContext, Peer, Settings, Way, session};
+use tanist_db_core::clock::Clock;
+use tanist_db_core::engine::Engine;
+use tanist_replication::serving::Serving;
 
 use super::NodeEvent;
 use super::process::Process;
 use crate::client::ClientEvent;
-use crate::clock::MachineClock;
+use crate::clock::{MachineClock, Time};
 use crate::env::Env;
 use crate::event::Event;
+use crate::value::Value;
+use apart::{Apart, Standing, Task};
+use thread::{Note, SimThread, Watch};
+use wire::{End, Wire};
 
 /// A client's connection to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,60 +40,64 @@ pub(crate) struct SessionId {
 /// What a client sends.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// A command: its number, which no other has, and its words.
-    Command(u64, Vec<Vec<u8>>),
-    /// The connection ends.
+    /// Commands: their numbers, which no others have, and all their bytes.
+    Commands(Vec<u64>, Vec<u8>),
+    /// It sends nothing more and takes nothing more.
     Close,
 }
 
-/// What becomes of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// A reply of the engine.
-    Reply(Vec<u8>),
-    /// Certainly not executed; the primary may be the named node.
-    Refused(Option<String>),
-    /// Executed, but not confirmed in time.
-    NotConfirmed,
-    /// The connection ends without a reply.
-    Closed,
+/// The error of a process that has no data yet.
+const LOADING: &str = "-LOADING Tanist is loading the dataset in memory\r\n";
+
+/// Every other client comes as the client library does.
+fn way_of(client: usize) -> Way {
+    if client.is_multiple_of(2) { Way::Resp } else { Way::Library }
 }
 
-/// What the client gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answered {
-    pub(crate) command: u64,
-    pub(crate) verdict: Verdict,
+/// What the sessions of a process share.
+pub(super) fn context(
+    name: &str,
+    engine: &Arc<Engine>,
+    serving: &Arc<Serving>,
+    clock: &Arc<MachineClock>,
+    env: &Env,
+) -> Arc<NodeContext> {
+    let durable_wait_ms = env.scenario.durable_wait.as_millis() as u64;
+    let settings = Settings::new(&config::Node { durable_wait_ms, ..config::Node::default() });
+    let identity = Identity {
+        node: name.to_owned(),
+        cluster: String::new(),
+        run_id: String::new(),
+        bind: String::new(),
+        port: 0,
+        folder: String::new().into(),
+        threads: 1,
+        started: clock.unix(),
+    };
+    let clock: Arc<dyn Clock> = Arc::<MachineClock>::clone(clock);
+    let context = NodeContext::new(Arc::clone(serving), clock, settings, identity);
+    context.install_engine(Arc::clone(engine));
+    context
 }
-
-/// How long a command may be held, or its reply.
-const DURABLE_WAIT: Duration = Duration::from_millis(1_500);
-/// A session looks whether it has waited too long a little later than that, whatever its clock's speed.
-const LOOK_AFTER: Duration = Duration::from_millis(1_600);
-
-/// What the oracles must know of a session's steps.
-#[derive(Debug)]
-enum Note {
-    Entered,
-    Executed { command: u64, unix: UnixMillis },
-    Released(Lsn),
-}
-
-type Notes = Rc<RefCell<Vec<Note>>>;
-type Task = Pin<Box<dyn Future<Output = (EngineSession, Answered)>>>;
 
 struct Conversation {
-    /// Between commands.
-    engine: Option<EngineSession>,
-    task: Option<Task>,
+    state: State,
+    /// The client's end of the stream.
+    wire: End,
+    watch: Arc<Mutex<Watch>>,
     waker: Arc<Flag>,
     polling: bool,
+    /// When it will be polled because time has passed.
+    armed: Option<Time>,
+    /// When the newest answer arrives: bytes keep their order.
+    answers_at: Time,
 }
 
-impl fmt::Debug for Conversation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conversation").field("busy", &self.task.is_some()).finish_non_exhaustive()
-    }
+enum State {
+    Waiting(Task),
+    /// Its thread stands still until then.
+    Standing(Standing, Time),
+    Over,
 }
 
 #[derive(Debug, Default)]
@@ -101,11 +109,54 @@ impl Wake for Flag {
     }
 }
 
+impl Conversation {
+    fn new(client: usize, context: &Arc<NodeContext>, clock: &Arc<MachineClock>) -> Conversation {
+        let peer = Peer { address: String::new(), local: String::new(), way: way_of(client), authenticated: true };
+        let registration = context.registry.register(peer, clock.monotonic(), usize::MAX);
+        let registration = registration.expect("no bound on connections was asked for");
+        let (wire, stream) = Wire::pair();
+        let watch = Arc::<Mutex<Watch>>::default();
+        let thread = SimThread::new(Arc::clone(&watch));
+        let task = Box::pin(session::serve(Arc::clone(context), registration, stream, thread));
+        Conversation {
+            state: State::Waiting(task),
+            wire,
+            watch,
+            // A task begins by being polled.
+            waker: Arc::new(Flag(AtomicBool::new(true))),
+            polling: false,
+            armed: None,
+            answers_at: Time(0),
+        }
+    }
+
+    /// Lets the session run until it waits, or its thread stands still.
+    fn run(&mut self, env: &mut Env) {
+        self.waker.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&self.waker));
+        let ran = match std::mem::replace(&mut self.state, State::Over) {
+            State::Waiting(task) => apart::poll(task, waker, &self.watch),
+            State::Standing(standing, until) if until <= env.now => standing.go_on(),
+            state => {
+                self.state = state;
+                return;
+            }
+        };
+        self.state = match ran {
+            Apart::Ran(task, Poll::Pending) => {
+                self.watch.lock().stood = false;
+                State::Waiting(task)
+            }
+            Apart::Ran(_, Poll::Ready(())) => State::Over,
+            Apart::Stands(standing, lasts) => State::Standing(standing, env.now.after(lasts)),
+        };
+    }
+}
+
 /// All conversations of a process.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Sessions {
     all: BTreeMap<SessionId, Conversation>,
-    notes: Notes,
 }
 
 impl Sessions {
@@ -113,7 +164,8 @@ impl Sessions {
     pub(super) fn woken(&mut self) -> Vec<SessionId> {
         let mut woken = Vec::new();
         for (id, session) in &mut self.all {
-            if session.waker.0.load(Ordering::Relaxed) && !session.polling {
+            let runs = matches!(session.state, State::Waiting(_));
+            if runs && session.waker.0.load(Ordering::Relaxed) && !session.polling {
                 session.polling = true;
                 woken.push(*id);
             }
@@ -124,222 +176,110 @@ impl Sessions {
 
 /// A process without state answers no command.
 pub(super) fn refuse_loading(node: usize, session: SessionId, request: &Request, env: &mut Env) {
-    if let Request::Command(command, _) = request {
-        let answered = Answered { command: *command, verdict: Verdict::Refused(None) };
-        answer(node, session, answered, env);
+    if let Request::Commands(numbers, _) = request
+        && !env.clients_cut[node]
+    {
+        let bytes = LOADING.repeat(numbers.len()).into_bytes();
+        let delay = env.net.delay(&mut env.random);
+        env.after(delay, Event::Client(session.client, ClientEvent::Answered { number: session.number, bytes }));
     }
-}
-
-fn answer(node: usize, session: SessionId, answered: Answered, env: &mut Env) {
-    if env.clients_cut[node] {
-        return;
-    }
-    let delay = env.net.delay(&mut env.random);
-    env.after(delay, Event::Client(session.client, ClientEvent::Answered { number: session.number, answered }));
 }
 
 impl Process {
     pub(super) fn session(&mut self, id: SessionId, request: Request, env: &mut Env) {
-        let Request::Command(command, args) = request else {
-            self.sessions.all.remove(&id);
-            return;
-        };
-        let session = self.sessions.all.entry(id).or_insert_with(|| Conversation {
-            engine: Some(EngineSession::new(command)),
-            task: None,
-            waker: Arc::default(),
-            polling: false,
-        });
-        let Some(engine_session) = session.engine.take() else {
-            return env.oracle.fail("harness", "a client sends one command at a time".to_owned());
-        };
-        // Now and then a command takes its time between permission and execution.
-        let slow = env.random.percent(env.scenario.slow_percent).then(|| env.random.micros(100, 40_000));
-        let turn = Turn {
-            engine: Arc::clone(&self.engine),
-            serving: Arc::clone(&self.serving),
-            clock: Arc::clone(&self.clock),
-            notes: Rc::clone(&self.sessions.notes),
-            slow,
-        };
-        session.task = Some(Box::pin(turn.run(engine_session, command, args)));
-        if let Some(slow) = slow {
-            let at = self.clock.when(self.now().after(slow));
-            env.at(at, Event::Node { node: self.node, life: self.life, event: NodeEvent::Poll(id) });
+        let (context, clock) = (&self.context, &self.clock);
+        let session = self.sessions.all.entry(id).or_insert_with(|| Conversation::new(id.client, context, clock));
+        match request {
+            Request::Commands(numbers, bytes) => {
+                // Now and then a thread stands still between permission and execution.
+                let mut watch = session.watch.lock();
+                if env.random.percent(env.scenario.slow_percent) {
+                    watch.stall = Some(env.random.micros(100, 40_000));
+                }
+                watch.commands.extend(numbers);
+                drop(watch);
+                session.wire.send(&bytes);
+            }
+            Request::Close if matches!(session.state, State::Waiting(_)) && env.random.percent(50) => {
+                session.state = State::Over;
+            }
+            Request::Close => session.wire.close(),
         }
-        self.later(LOOK_AFTER, NodeEvent::Poll(id), env);
         self.poll(id, env);
     }
 
     pub(super) fn poll(&mut self, id: SessionId, env: &mut Env) {
         let Some(session) = self.sessions.all.get_mut(&id) else { return };
         session.polling = false;
-        session.waker.0.store(false, Ordering::Relaxed);
-        let Some(task) = &mut session.task else { return };
-        let waker = Waker::from(Arc::clone(&session.waker));
-        match task.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Pending => {}
-            Poll::Ready((engine_session, answered)) => {
-                session.task = None;
-                session.engine = Some(engine_session);
-                if answered.verdict == Verdict::Closed {
-                    self.sessions.all.remove(&id);
-                }
-                answer(self.node, id, answered, env);
+        if session.armed.is_some_and(|at| at <= env.now) {
+            session.armed = None;
+        }
+        let before = matches!(session.state, State::Over);
+        session.run(env);
+        let mut watch = session.watch.lock();
+        for note in watch.notes.drain(..) {
+            match note {
+                Note::Permitted => env.oracle.entered(self.node),
+                Note::Executed { command, unix } => env.oracle.executed(command, unix),
             }
         }
-        for note in self.sessions.notes.take() {
-            match note {
-                Note::Entered => env.oracle.entered(self.node),
-                Note::Executed { command, unix } => {
-                    env.oracle.executed(command, unix);
-                    self.later(LOOK_AFTER, NodeEvent::Poll(id), env);
-                }
-                Note::Released(lsn) => env.oracle.released(lsn),
+        let answer = session.wire.take();
+        for reply in Value::parse_all(&answer) {
+            let executed = watch.replies.pop_front().expect("a command has one reply");
+            if let Some(lsn) = executed.filter(|_| !is_not_confirmed(&reply)) {
+                env.oracle.released(lsn);
             }
+        }
+        let alarm = match &session.state {
+            State::Waiting(_) => watch.alarm.take().map(|at| self.clock.when(at)),
+            State::Standing(_, until) => Some(*until),
+            State::Over => None,
+        };
+        drop(watch);
+        if let Some(at) = alarm.filter(|at| session.armed.is_none_or(|armed| *at < armed)) {
+            session.armed = Some(at);
+            env.at(at, Event::Node { node: self.node, life: self.life, event: NodeEvent::Poll(id) });
+        }
+        let number = id.number;
+        if !answer.is_empty() {
+            session.tell(self.node, id.client, ClientEvent::Answered { number, bytes: answer }, env);
+        }
+        if matches!(session.state, State::Over) && !before {
+            session.tell(self.node, id.client, ClientEvent::Closed { number }, env);
         }
     }
 
     /// The process is gone: its clients see their connections end.
-    pub(super) fn drop_sessions(self, env: &mut Env) {
-        for id in self.sessions.all.keys() {
+    pub(super) fn drop_sessions(mut self, env: &mut Env) {
+        for (id, mut session) in std::mem::take(&mut self.sessions.all) {
+            if !matches!(session.state, State::Over) {
+                session.tell(self.node, id.client, ClientEvent::Closed { number: id.number }, env);
+            }
+        }
+    }
+}
+
+impl Conversation {
+    /// What the client hears next. A connection on which something got lost carries nothing more.
+    fn tell(&mut self, node: usize, client: usize, event: ClientEvent, env: &mut Env) {
+        if env.clients_cut[node] {
+            self.wire.cut();
+        }
+        if !self.wire.is_cut() {
             let delay = env.net.delay(&mut env.random);
-            env.after(delay, Event::Client(id.client, ClientEvent::Closed { number: id.number }));
+            self.answers_at = self.answers_at.max(env.now.after(delay));
+            env.at(self.answers_at, Event::Client(client, event));
         }
     }
 }
 
-/// One command's turn.
-struct Turn {
-    engine: Arc<Engine>,
-    serving: Arc<Serving>,
-    clock: Arc<MachineClock>,
-    notes: Notes,
-    slow: Option<Duration>,
+/// The error that stands for a reply which has waited too long for the vault.
+pub(crate) fn is_not_confirmed(reply: &Value) -> bool {
+    matches!(reply, Value::Error(text) if text.starts_with("NOTDURABLE") && !text.ends_with("(not executed)"))
 }
 
-/// How an attempt to execute has ended.
-enum Attempt {
-    /// The reply waits for `lsn`.
-    Executed {
-        lsn: Lsn,
-        at: Monotonic,
-    },
-    /// Not now: again when the version is another one.
-    Held(Version),
-    Over(Verdict),
-}
-
-impl Turn {
-    async fn run(self, mut session: EngineSession, command: u64, args: Vec<Vec<u8>>) -> (EngineSession, Answered) {
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        let verdict = self.execute(&mut session, command, &args).await;
-        (session, Answered { command, verdict })
-    }
-
-    async fn execute(&self, session: &mut EngineSession, command: u64, args: &[&[u8]]) -> Verdict {
-        let spec = command::resolve(args).expect("workloads send commands that exist");
-        let begun = self.clock.monotonic();
-        let mut reply = Reply::default();
-        let (lsn, at) = loop {
-            let seen = match self.attempt(spec, session, command, args, &mut reply).await {
-                Attempt::Executed { lsn, at } => break (lsn, at),
-                Attempt::Held(seen) => seen,
-                Attempt::Over(verdict) => return verdict,
-            };
-            match self.until(self.serving.changed(seen), begun.after(DURABLE_WAIT)).await {
-                Some(Woken::Stopped) => return Verdict::Closed,
-                Some(_) => {}
-                None => {
-                    self.discard(spec, session);
-                    return Verdict::Refused(None);
-                }
-            }
-        };
-        if lsn > self.serving.durable() {
-            match self.until(self.serving.durable_reached(lsn), at.after(DURABLE_WAIT)).await {
-                Some(Woken::Durable) => {}
-                Some(_) => return Verdict::Closed,
-                None => return Verdict::NotConfirmed,
-            }
-        }
-        self.notes.borrow_mut().push(Note::Released(lsn));
-        Verdict::Reply(reply.take())
-    }
-
-    /// In the front's order: the time after the request has come, then what a change is noticed by, then the look.
-    async fn attempt(
-        &self,
-        spec: &'static CommandSpec,
-        session: &mut EngineSession,
-        command: u64,
-        args: &[&[u8]],
-        reply: &mut Reply,
-    ) -> Attempt {
-        let asks = spec.touches_data() && (!session.in_multi() || spec.is_exec());
-        let (now, unix, seen) = (self.clock.monotonic(), self.clock.unix(), self.serving.version());
-        let mut guard = None;
-        if asks {
-            match self.serving.enter(now) {
-                Ok(entered) => guard = Some(entered),
-                Err(Permit::Yes | Permit::Hold) => return Attempt::Held(seen),
-                Err(Permit::NotPrimary) => {
-                    self.discard(spec, session);
-                    let primary = self.serving.primary().map(|primary| primary.node.clone());
-                    return Attempt::Over(Verdict::Refused(primary));
-                }
-                Err(Permit::Stopped) => return Attempt::Over(Verdict::Closed),
-            }
-            self.notes.borrow_mut().push(Note::Entered);
-            let writes = spec.writes() || (spec.is_exec() && session.exec_writes());
-            if writes && !self.engine.has_room() {
-                let seen = self.serving.want_room();
-                if !self.engine.has_room() {
-                    return Attempt::Held(seen);
-                }
-            }
-            if let Some(slow) = self.slow {
-                self.take_time(now.after(slow)).await;
-            }
-        }
-        let executed = self.engine.execute_resolved(spec, session, &mut NoFront, args, unix, reply);
-        drop(guard);
-        if executed.refused {
-            return Attempt::Held(seen);
-        }
-        self.notes.borrow_mut().push(Note::Executed { command, unix });
-        Attempt::Executed { lsn: executed.lsn, at: now }
-    }
-
-    /// An EXEC that is refused forgets its transaction.
-    fn discard(&self, spec: &CommandSpec, session: &mut EngineSession) {
-        if spec.is_exec() {
-            let unix = self.clock.unix();
-            self.engine.execute(session, &mut NoFront, &[b"DISCARD"], unix, &mut Reply::default());
-        }
-    }
-
-    async fn take_time(&self, until: Monotonic) {
-        poll_fn(|_| if self.clock.monotonic() >= until { Poll::Ready(()) } else { Poll::Pending }).await;
-    }
-
-    /// What the wait ends with, or nothing at the deadline.
-    async fn until<F: Future<Output = Woken>>(&self, wait: F, deadline: Monotonic) -> Option<Woken> {
-        let mut wait = pin!(wait);
-        poll_fn(|cx| match wait.as_mut().poll(cx) {
-            Poll::Ready(woken) => Poll::Ready(Some(woken)),
-            Poll::Pending if self.clock.monotonic() >= deadline => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-}
-
-/// Of a connection's own commands none comes.
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut EngineSession, _: &mut Reply) {
-        unreachable!("workloads send commands on data")
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.all.keys()).finish()
     }
 }

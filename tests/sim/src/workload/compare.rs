@@ -13,6 +13,7 @@ impl DataType for CompareAndSet {
     type Model = Register;
     const NAME: &'static str = "compare";
     const KEYS: u64 = 2;
+    const BLIND: bool = false;
 
     fn draw(random: &mut Random, unique: &str, last: Option<&RegisterOutput>) -> RegisterInput {
         let expected = match last {
@@ -49,7 +50,9 @@ impl DataType for CompareAndSet {
         match (input, replies) {
             (RegisterInput::Get, [Value::Bulk(value)]) => Some(RegisterOutput::Value(value.clone())),
             // The value was another one, or somebody has changed it since; no value comes twice, so it was another one then.
-            (_, [_, _, _] | [_, _, _, _, Value::Array(None)]) => Some(RegisterOutput::Swapped(false)),
+            (_, [_, _, _] | [_, _, _, _, Value::Array(None) | Value::Bulk(None)]) => {
+                Some(RegisterOutput::Swapped(false))
+            }
             (_, [_, _, _, _, Value::Array(Some(_))]) => Some(RegisterOutput::Swapped(true)),
             _ => None,
         }

@@ -20,6 +20,9 @@ pub trait DataType: 'static {
     /// How many keys.
     const KEYS: u64;
 
+    /// Whether the commands for an input are the same whatever the replies.
+    const BLIND: bool = true;
+
     /// What to ask next; `unique` stands in no other request, `last` is what was last told of the key.
     fn draw(random: &mut Random, unique: &str, last: Option<&Output<Self>>) -> Input<Self>;
 
@@ -105,6 +108,10 @@ struct One<D: DataType> {
 impl<D: DataType> Script for One<D> {
     fn next(&mut self, _: u64, replies: &[Value]) -> Option<Command> {
         D::next(&self.key, &self.input, replies)
+    }
+
+    fn is_blind(&self) -> bool {
+        D::BLIND
     }
 
     fn ended(&mut self, ended: Ended, replies: &[Value]) {

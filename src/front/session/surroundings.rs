@@ -1,0 +1,54 @@
+//! What a session needs of where it runs, beside its stream: to be woken in time. A simulator also sees through it what is executed
+//! when, and can stop a thread where the system might.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tanist_db_core::clock::{Clock, Monotonic};
+use tanist_db_core::ids::Lsn;
+use tokio::time::{Instant, Sleep};
+
+/// Where a session runs. Only waking is asked of it; the rest is for whoever watches.
+pub trait Surroundings {
+    /// Ready at `deadline` on `clock`, or earlier: whoever asks looks at the clock and asks again.
+    fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// A command has permission to execute, and has not begun to.
+    fn permitted(&mut self) {}
+
+    /// A reply has been written behind all others. It tells nothing that is not durable at the position given; without one it is an
+    /// error of the session's own: its command was not executed.
+    fn replied(&mut self, _executed: Option<Lsn>) {}
+}
+
+/// A thread with tokio's timers. One alarm is armed when needed and then left to run: deadlines mostly move away, and re-arming for
+/// each costs more than an alarm in vain.
+#[derive(Debug, Default)]
+pub struct TokioThread {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// When it will fire, if armed.
+    at: Option<Monotonic>,
+}
+
+impl Surroundings for TokioThread {
+    fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()> {
+        let armed = self.at.is_some_and(|at| at <= deadline);
+        if !armed {
+            if deadline == Monotonic(u64::MAX) {
+                return Poll::Pending;
+            }
+            let at = Instant::now() + deadline.since(clock.monotonic());
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(at),
+                place => *place = Some(Box::pin(tokio::time::sleep_until(at))),
+            }
+            self.at = Some(deadline);
+        }
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        if sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.at = None;
+        Poll::Ready(())
+    }
+}

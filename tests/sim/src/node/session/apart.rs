@@ -1,0 +1,111 @@
+//! Threads that stand still in the middle of a step, as the system may make any of them.
+//!
+//! A session's step is plain code from permission to execution, so nothing can happen in between on one thread. A step that is to be
+//! stopped there runs on a thread of its own, and the run waits until it stands still or is done: still only one of all runs at
+//! a time, and a seed decides everything.
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::task::{Context, Poll, Waker};
+use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::thread::Watch;
+
+/// A session.
+pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How far a step has come.
+pub(super) enum Apart {
+    /// To its end.
+    Ran(Task, Poll<()>),
+    /// It stands still for so long.
+    Stands(Standing, Duration),
+}
+
+enum Signal {
+    Stands(Duration),
+    Ran(Task, Poll<()>),
+}
+
+/// A step stands still once, and ends.
+const SIGNALS_MAX: usize = 2;
+
+/// What makes the thread that runs a step stand still.
+#[derive(Debug)]
+pub(super) struct Stop {
+    signals: SyncSender<Signal>,
+    /// Ends the wait once its other end is dropped.
+    resumed: Receiver<()>,
+}
+
+impl Stop {
+    /// Stands still until somebody goes on with the step, or gives it up: what it does then is seen by nobody.
+    pub(super) fn stand(self, lasts: Duration) {
+        if self.signals.send(Signal::Stands(lasts)).is_ok() {
+            let _ = self.resumed.recv();
+        }
+    }
+}
+
+/// A step that stands still.
+pub(super) struct Standing {
+    signals: Receiver<Signal>,
+    resume: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Polls `task` once: apart if it may stand still.
+pub(super) fn poll(mut task: Task, waker: Waker, watch: &Mutex<Watch>) -> Apart {
+    if watch.lock().stall.is_none() {
+        let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+        return Apart::Ran(task, poll);
+    }
+    let (signal, signals) = sync_channel(SIGNALS_MAX);
+    let (resume, resumed) = sync_channel(0);
+    watch.lock().stop = Some(Stop { signals: signal.clone(), resumed });
+    #[cfg(feature = "planted-bugs")]
+    let bug = tanist_db_core::planted::active();
+    let thread = spawn(move || {
+        #[cfg(feature = "planted-bugs")]
+        tanist_db_core::planted::plant(bug);
+        let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+        // Nobody listens any more if the process was killed meanwhile.
+        let _ = signal.send(Signal::Ran(task, poll));
+    });
+    let apart = Standing { signals, resume: Some(resume), thread: Some(thread) }.wait();
+    // If it came to its end without permission to execute, the next step is made apart too.
+    watch.lock().stop = None;
+    apart
+}
+
+impl Standing {
+    /// The thread runs on.
+    pub(super) fn go_on(mut self) -> Apart {
+        self.resume = None;
+        self.wait()
+    }
+
+    fn wait(mut self) -> Apart {
+        match self.signals.recv() {
+            Ok(Signal::Stands(lasts)) => Apart::Stands(self, lasts),
+            Ok(Signal::Ran(task, poll)) => Apart::Ran(task, poll),
+            Err(_) => {
+                let panic = self.thread.take().and_then(|thread| thread.join().err());
+                resume_unwind(panic.expect("a step that ends without a word has panicked"))
+            }
+        }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.resume = None;
+        // A panic of a step that nobody waits for is nobody's finding.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}

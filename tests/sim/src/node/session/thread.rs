@@ -1,0 +1,83 @@
+//! Where a session runs: what it asks to be woken for, what the oracles learn of it, and where its thread may be made to stand still.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tanist::front::session::Surroundings;
+use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
+use tanist_db_core::ids::Lsn;
+
+use super::apart::Stop;
+use crate::clock::last_shown;
+
+/// What the oracles must know of a session's steps.
+#[derive(Debug)]
+pub(super) enum Note {
+    /// A command may execute.
+    Permitted,
+    /// It was executed, and took this for the time.
+    Executed { command: u64, unix: UnixMillis },
+}
+
+/// What is seen of a session from outside, and asked of it.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// When it wants to be woken.
+    pub(super) alarm: Option<Monotonic>,
+    /// Numbers of the commands that have been sent to it and have no reply yet.
+    pub(super) commands: VecDeque<u64>,
+    /// Of each reply that has not left: what it depends on, if its command was executed.
+    pub(super) replies: VecDeque<Option<Lsn>>,
+    pub(super) notes: Vec<Note>,
+    /// The thread of the next command that may execute stands still for so long before it does.
+    pub(super) stall: Option<Duration>,
+    /// How to make it, on a thread that can.
+    pub(super) stop: Option<Stop>,
+    /// It has stood still in this step. What follows is executed under a permission that was good before.
+    pub(super) stood: bool,
+}
+
+/// The session's side.
+#[derive(Debug)]
+pub(super) struct SimThread(Arc<Mutex<Watch>>);
+
+impl SimThread {
+    pub(super) fn new(watch: Arc<Mutex<Watch>>) -> SimThread {
+        SimThread(watch)
+    }
+}
+
+impl Surroundings for SimThread {
+    fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, _: &mut Context<'_>) -> Poll<()> {
+        if deadline <= clock.monotonic() {
+            return Poll::Ready(());
+        }
+        let alarm = &mut self.0.lock().alarm;
+        *alarm = Some(alarm.map_or(deadline, |at| at.min(deadline))).filter(|at| *at < Monotonic(u64::MAX));
+        Poll::Pending
+    }
+
+    fn permitted(&mut self) {
+        let mut watch = self.0.lock();
+        if !watch.stood {
+            watch.notes.push(Note::Permitted);
+        }
+        if let (Some(lasts), Some(stop)) = (watch.stall.take(), watch.stop.take()) {
+            watch.stood = true;
+            drop(watch);
+            stop.stand(lasts);
+        }
+    }
+
+    fn replied(&mut self, executed: Option<Lsn>) {
+        let mut watch = self.0.lock();
+        let command = watch.commands.pop_front().expect("a reply answers a command");
+        if executed.is_some() {
+            watch.notes.push(Note::Executed { command, unix: last_shown() });
+        }
+        watch.replies.push_back(executed);
+    }
+}
