@@ -1,7 +1,5 @@
 //! The holder's own count of its lease.
 
-use std::time::Duration;
-
 use tanist_db_core::clock::Monotonic;
 
 use super::LeaseTimes;
@@ -54,16 +52,12 @@ impl Holder {
     pub fn hurry(&mut self, now: Monotonic) {
         self.renew_at = self.renew_at.min(now);
     }
-
-    /// Time left at `now`.
-    #[must_use]
-    pub fn left(&self, now: Monotonic) -> Duration {
-        self.until.since(now)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn times() -> LeaseTimes {

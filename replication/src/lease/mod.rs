@@ -58,3 +58,17 @@ impl LeaseTimes {
         self.renew_every * 3
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_connection_is_given_up_while_the_lease_can_still_be_renewed_on_a_fresh_one() {
+        let times = LeaseTimes::of(Duration::from_millis(1_600));
+        assert_eq!(times.silence(), Duration::from_millis(600));
+        let renewal_lost_right_after_one_that_was_granted = times.renew_every;
+        let left = times.length - times.margin() - times.silence() - renewal_lost_right_after_one_that_was_granted;
+        assert!(left >= times.silence(), "a second attempt takes as long: {left:?}");
+    }
+}
