@@ -1,7 +1,7 @@
 //! Freezes versions and carries them to the vault: the transfer processor, apart from everything that executes commands.
 //!
 //! - *Receives* from the sentry, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
-//! - *Ticks*: it pauses between chunks as [`Pace`] says, and goes as fast as the stream takes them when pages pile up.
+//! - *Ticks*: it pauses between chunks as [`Carrying`] says, and goes as fast as the stream takes them when pages pile up.
 //! - *Fails* by telling the sentry why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
 //! - *Drains* nothing: a node that ends gives the upload up.
 //! - *Cleans up*: pages go back as the walk passes them, the rest with the walk.
@@ -17,10 +17,10 @@ use tanist_db_core::ids::Epoch;
 
 use super::sentry::Sentry;
 use super::thread::Life;
-use crate::node::{Pace, Shared};
+use crate::node::Shared;
+use crate::stream::{Carrying, Load};
 use crate::transport::rpc::{ControlClient, Priority};
-use crate::wire::frame::{FrameKind, seal};
-use crate::wire::message::{Answer, Request};
+use crate::wire::message::Reply;
 
 /// Freeze, and carry the version to the vault. A freeze may wait for a long command, as the sentry must not.
 #[derive(Debug, Message)]
@@ -106,51 +106,37 @@ impl Handler<super::Halt> for Transfer {
 
 async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String> {
     let Carry { client, epoch } = order;
-    let version = shared.freeze();
     let clock = &shared.options.clock;
-    let (begun, cut) = (clock.monotonic(), version.cut());
-    let put = Request::ImagePut { epoch: epoch.0, cut: cut.0 };
-    let mut channel = client.open_channel(put, Priority::Bulk).await.map_err(words)?;
-    expect(channel.answer().await.map_err(words)?, &Answer::ImageReady)?;
-    let mut walk = version.into_chunks();
-    let (mut chunk, mut chunks, mut bytes) = (Vec::new(), 0, 0);
-    let mut pace = Pace::new(begun, shared.engine.memory_bytes());
-    while walk.next_chunk(&mut chunk) {
-        chunks += 1;
-        bytes += chunk.len() as u64;
+    let version = shared.freeze();
+    let begun = clock.monotonic();
+    let mut carrying = Carrying::new(version, epoch, shared.engine.memory_bytes(), begun);
+    let mut channel = client.open_channel(carrying.opening(), Priority::Bulk).await.map_err(words)?;
+    carrying.told(channel.answer().await.map_err(words)?)?;
+    while let Some(load) = carrying.next() {
+        let chunk = match load {
+            Load::Chunk(chunk) => chunk,
+            Load::End(end) => {
+                channel.request(end).await.map_err(words)?;
+                break;
+            }
+        };
         shared.serving.room_freed();
         tokio::select! {
             biased;
             // Fenced, or refused, before all of it is sent.
-            early = channel.receive.message::<crate::wire::message::Reply>() => {
-                return Err(refusal(early.map_err(words)?.answer));
+            early = channel.receive.message::<Reply>() => {
+                carrying.told(early.map_err(words)?.answer)?;
             }
-            written = channel.send.write_chunk(seal(FrameKind::Chunk, &chunk)) => {
-                written.map_err(words)?;
-            }
+            written = channel.send.write_chunk(chunk) => written.map_err(words)?,
         }
-        let (held, held_max) = (shared.engine.frozen_bytes(), shared.engine.frozen_bytes_max());
-        match pace.sent(chunk.len() as u64, clock.monotonic(), held, held_max) {
+        match carrying.pause(&shared.engine, clock.monotonic()) {
             Some(pause) => tokio::time::sleep(pause).await,
             None => tokio::task::yield_now().await,
         }
     }
-    channel.request(Request::ImageEnd { chunks, bytes }).await.map_err(words)?;
-    expect(channel.answer().await.map_err(words)?, &Answer::ImageStored)?;
+    carrying.told(channel.answer().await.map_err(words)?)?;
     let took = clock.monotonic().since(begun);
-    Ok(ImageReport { cut: cut.0, bytes, took_us: micros(took) })
-}
-
-fn expect(answer: Answer, wanted: &Answer) -> Result<(), String> {
-    if answer == *wanted { Ok(()) } else { Err(refusal(answer)) }
-}
-
-fn refusal(answer: Answer) -> String {
-    match answer {
-        Answer::Fenced { epoch } => format!("epoch {epoch} has begun"),
-        Answer::Refused { why } => why,
-        other => format!("{other:?} on an image's stream"),
-    }
+    Ok(ImageReport { cut: carrying.cut().0, bytes: carrying.bytes(), took_us: micros(took) })
 }
 
 fn words(error: impl std::fmt::Display) -> String {

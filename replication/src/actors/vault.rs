@@ -126,15 +126,7 @@ pub fn serve(
     let keeper = Keeper::new(clock.monotonic(), lease, remembered, end);
     let log = LogHandle::start(log, records).map_err(VaultError::Thread)?;
     let (news, heard) = watch::channel(());
-    let shared = Arc::new(Shared {
-        cluster,
-        disk,
-        images,
-        log,
-        clock,
-        news: heard,
-        uploads: tokio::sync::Semaphore::new(limits::IMAGE_UPLOADS_MAX),
-    });
+    let shared = Arc::new(Shared { cluster, disk, images, log, clock, news: heard });
     let server = VaultServer {
         keeper,
         shared: Arc::clone(&shared),
@@ -203,7 +195,6 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// Changes whenever the lease has changed hands or ended.
     news: watch::Receiver<()>,
-    uploads: tokio::sync::Semaphore,
 }
 
 /// The keeper's driver; see the module.

@@ -11,7 +11,6 @@
 
 mod image;
 mod join;
-mod pace;
 mod plan;
 mod reports;
 mod shared;
@@ -43,7 +42,6 @@ use crate::wire::message::FollowerView;
 pub use crate::actors::transfer::ImageReport;
 pub use image::ImageLoad;
 pub use join::{Joined, join};
-pub use pace::Pace;
 pub use plan::ImagePlan;
 pub use reports::{ReportDue, Reports};
 pub(crate) use shared::Shared;

@@ -9,8 +9,8 @@ use tanist_db_core::engine::Engine;
 use tanist_db_core::image::FrozenVersion;
 
 use super::{ImageReport, NodeOptions};
-use crate::limits::FROZEN_BYTES_MIN;
 use crate::serving::Serving;
+use crate::stream::Carrying;
 use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
 
 /// Everything that outlives a connection.
@@ -53,9 +53,8 @@ impl Shared {
 
     /// Fixes a version for an image, and notes how long commands waited for it.
     pub(crate) fn freeze(&self) -> FrozenVersion {
-        let share = self.engine.memory_bytes() / 100 * u64::from(self.options.image_memory_percent);
-        self.engine.set_frozen_bytes_max(share.max(FROZEN_BYTES_MIN));
-        let (version, pause) = self.engine.freeze_timed(&*self.options.clock);
+        let NodeOptions { clock, image_memory_percent, .. } = &self.options;
+        let (version, pause) = Carrying::freeze(&self.engine, &**clock, *image_memory_percent);
         self.note_cut();
         self.figures.lock().froze(pause);
         tracing::info!("frozen at record {} in {} us; the image is on its way", version.cut(), pause.as_micros());

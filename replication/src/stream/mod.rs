@@ -1,9 +1,13 @@
-//! Records on their way: to the vault ([`Shipping`] and its [`Window`]), and from it to a follower ([`Following`]).
+//! What is on its way between a node and the vault: records to it ([`Shipping`] and its [`Window`]) and from it ([`Following`]), and
+//! images to it ([`Carrying`]).
 
+mod carrying;
 mod following;
+mod pace;
 mod shipping;
 mod window;
 
+pub use carrying::{Carrying, Heard, Load};
 pub use following::{Following, Run, Taken};
 pub use shipping::{Shipping, Step, Told, sealed};
 pub use window::{Unsealed, Window, WindowError};

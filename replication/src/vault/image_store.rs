@@ -60,7 +60,10 @@ pub struct ImageStore {
     images: Mutex<Vec<ImageRecord>>,
     /// Held by whoever publishes.
     publishing: Mutex<()>,
-    uploads: AtomicU64,
+    /// Numbers of temporary folders.
+    folders: AtomicU64,
+    /// Each upload under way has one more.
+    uploads: Arc<()>,
 }
 
 impl ImageStore {
@@ -96,7 +99,8 @@ impl ImageStore {
             records,
             images: Mutex::new(images),
             publishing: Mutex::new(()),
-            uploads: AtomicU64::new(0),
+            folders: AtomicU64::new(0),
+            uploads: Arc::default(),
         })
     }
 
@@ -121,26 +125,34 @@ impl ImageStore {
     /// Begins an upload.
     ///
     /// # Errors
-    /// If the disk fails or is full.
+    /// If [`limits::IMAGE_UPLOADS_MAX`] are under way, or the disk fails or is full.
     pub fn begin(&self, cut: Lsn, epoch: Epoch) -> Result<Upload, StorageError> {
-        let number = self.uploads.fetch_add(1, Ordering::Relaxed);
-        let folder = format!("{IMAGES_FOLDER}/{TEMPORARY}{number}");
+        // Counted first and looked at afterwards: of two that come at once, the second sees the first.
+        let turn = Arc::clone(&self.uploads);
+        if Arc::strong_count(&turn) > 1 + limits::IMAGE_UPLOADS_MAX {
+            let why = format!("{} images are being stored already", limits::IMAGE_UPLOADS_MAX);
+            return Err(StorageError::Refused(why));
+        }
         let image = ImageRecord { cut: cut.0, epoch: epoch.0, ..ImageRecord::default() };
-        Upload::begin(Arc::clone(&self.disk), self.cluster, folder, image)
+        Upload::begin(Arc::clone(&self.disk), self.cluster, self.temporary(), image, turn)
+    }
+
+    fn temporary(&self) -> String {
+        format!("{IMAGES_FOLDER}/{TEMPORARY}{}", self.folders.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Gives a finished upload its name, and removes the images that are no longer kept. An image of the same cut and epoch
-    /// that is there already stays, since it is the same.
+    /// that is there already stays, since it is the same. Gives the oldest cut that is left: the log is needed only after it.
     ///
     /// # Errors
     /// If a newer image is there, or disk or catalog fails.
-    pub fn publish(&self, finished: Finished) -> Result<(), StorageError> {
+    pub fn publish(&self, finished: Finished) -> Result<Lsn, StorageError> {
         let _turn = self.publishing.lock();
         let image = finished.image();
         let position = (image.cut, image.epoch);
         let newest = self.images.lock().first().map(|newest| (newest.cut, newest.epoch));
         match newest {
-            Some(newest) if newest == position => return Ok(()),
+            Some(newest) if newest == position => return Ok(self.oldest_cut().unwrap_or_default()),
             Some(newest) if newest > position => {
                 let why =
                     format!("an image up to record {} is there already, this one ends at {}", newest.0, image.cut);
@@ -156,7 +168,7 @@ impl ImageStore {
         self.images.lock().insert(0, image);
         self.records.put_image(&image)?;
         self.remove_old();
-        Ok(())
+        Ok(self.oldest_cut().unwrap_or_default())
     }
 
     /// Removes what is no longer kept. An image that fails to go away is listed no more; the next start finds it again.
@@ -189,8 +201,7 @@ impl ImageStore {
     /// A folder loses its name before it loses its files, so that no half of an image ever has a name.
     fn remove(&self, image: &ImageRecord) -> Result<(), StorageError> {
         let path = format!("{IMAGES_FOLDER}/{}", name_of(image));
-        let number = self.uploads.fetch_add(1, Ordering::Relaxed);
-        let grave = format!("{IMAGES_FOLDER}/{TEMPORARY}{number}");
+        let grave = self.temporary();
         self.records.remove_image(image)?;
         self.disk.rename(&path, &grave).map_err(|e| StorageError::io(&*self.disk, &path, e))?;
         self.sync(&path)?;

@@ -85,9 +85,6 @@ struct Put<'a> {
 impl Put<'_> {
     async fn run(&self, channel: &mut Channel) -> Result<Answer, Stop> {
         self.may_write(None).await?;
-        let _place = self.shared.uploads.try_acquire().map_err(|_| Answer::Refused {
-            why: format!("{} images are being stored already", limits::IMAGE_UPLOADS_MAX),
-        })?;
         let (shared, cut, epoch) = (Arc::clone(self.shared), self.cut, self.epoch);
         let upload = blocking(move || shared.images.begin(cut, epoch)).await?;
         channel.reply(Answer::ImageReady).await?;
@@ -97,11 +94,9 @@ impl Put<'_> {
         self.wait_for_cut().await;
         self.may_write(Some(self.cut)).await?;
         let shared = Arc::clone(self.shared);
-        blocking(move || shared.images.publish(finished)).await?;
+        let oldest = blocking(move || shared.images.publish(finished)).await?;
         tracing::info!(target: EVENT, "image stored: cut {cut}, epoch {epoch}, {} MiB", bytes >> 20);
-        if let Some(oldest) = self.shared.images.oldest_cut() {
-            self.shared.log.trim(oldest).await.map_err(|_| stopped())?;
-        }
+        self.shared.log.trim(oldest).await.map_err(|_| stopped())?;
         Ok(Answer::ImageStored)
     }
 

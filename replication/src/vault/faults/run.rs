@@ -111,11 +111,9 @@ pub(super) fn act(disk: &DiskSim, storage: &mut Storage, act: &Act, told: &mut T
                 upload.add(&[chunk(cut.0 + i as u64, 600)])?;
             }
             let finished = upload.finish(chunks(cut.0) as u32, 600 * chunks(cut.0) as u64, UnixMillis(1))?;
-            storage.images.publish(finished)?;
+            let oldest = storage.images.publish(finished)?;
             told.image = cut.0;
-            if let Some(oldest) = storage.images.oldest_cut() {
-                storage.log.trim(oldest)?;
-            }
+            storage.log.trim(oldest)?;
         }
         Act::Restart => {
             storage.log.close()?;

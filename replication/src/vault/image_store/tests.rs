@@ -19,7 +19,7 @@ fn store(store: &ImageStore, cut: u64, chunks: u32, len: usize) -> Result<(), St
         upload.add(&[chunk(u64::from(i), len)])?;
     }
     let finished = upload.finish(chunks, u64::from(chunks) * len as u64, UnixMillis(cut + 1000))?;
-    store.publish(finished)
+    store.publish(finished).map(drop)
 }
 
 fn load(store: &ImageStore) -> Result<Option<(u64, Vec<Bytes>)>, StorageError> {
@@ -69,6 +69,22 @@ fn the_newest_two_are_kept_and_an_older_one_is_refused() {
     assert_eq!(disk.list(IMAGES_FOLDER).unwrap().len(), 2);
     disk.restart();
     assert_eq!(open(&disk, &catalog).unwrap().views(), images.views());
+}
+
+#[test]
+fn only_so_many_uploads_are_under_way_at_once() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let images = open(&disk, &catalog).unwrap();
+    let begin = || images.begin(Lsn(5), Epoch(1));
+    let mut open: Vec<_> = (0..limits::IMAGE_UPLOADS_MAX).map(|_| begin().unwrap()).collect();
+    assert!(matches!(begin(), Err(StorageError::Refused(_))));
+    open.pop();
+    let mut last = begin().unwrap();
+    last.add(&[chunk(0, 10)]).unwrap();
+    let last = last.finish(1, 10, UnixMillis(1)).unwrap();
+    assert!(begin().is_err(), "one that is not yet published counts");
+    assert_eq!(images.publish(last).unwrap(), Lsn(5));
+    begin().unwrap();
 }
 
 #[test]

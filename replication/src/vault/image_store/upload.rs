@@ -35,6 +35,8 @@ struct Place {
     disk: Arc<dyn Disk>,
     folder: String,
     keep: bool,
+    /// Counts as an upload under way as long as it exists.
+    _turn: Arc<()>,
 }
 
 impl Drop for Place {
@@ -59,9 +61,10 @@ impl Upload {
         cluster: u128,
         folder: String,
         image: ImageRecord,
+        turn: Arc<()>,
     ) -> Result<Self, StorageError> {
         disk.make_folder(&folder).map_err(|e| StorageError::io(&*disk, &folder, e))?;
-        let place = Place { disk, folder, keep: false };
+        let place = Place { disk, folder, keep: false, _turn: turn };
         Ok(Self { place, manifest: Manifest { cluster, image, files: Vec::new() }, file: None })
     }
 

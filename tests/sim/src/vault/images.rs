@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::{Epoch, Lsn};
-use tanist_replication::limits::{IMAGE_CUT_WAIT, IMAGE_UPLOADS_MAX};
+use tanist_replication::limits::IMAGE_CUT_WAIT;
 use tanist_replication::vault::StorageError;
 use tanist_replication::vault::image_store::{Finished, Upload};
 use tanist_replication::vault::roster::Caller;
@@ -51,9 +51,6 @@ impl Vault {
         let Some(member) = self.members.get(&conn) else { return Ok(None) };
         let caller = Arc::clone(&member.caller);
         self.keeper.may_write(&caller, epoch)?;
-        if self.puts.len() >= IMAGE_UPLOADS_MAX {
-            return Err(Answer::Refused { why: "as many images are being stored already".to_owned() });
-        }
         let upload = self.images.begin(cut, epoch).map_err(|error| refused(&error))?;
         self.puts.insert((conn, stream), Put { caller, epoch, cut, upload: Some(upload), finished: None });
         Ok(Some(Answer::ImageReady))
@@ -109,12 +106,10 @@ impl Vault {
         let stored = allowed.and_then(|()| self.images.publish(finished).map_err(|error| refused(&error)));
         self.puts.remove(&(conn, stream));
         let answer = match stored {
-            Ok(()) => {
+            Ok(oldest) => {
                 env.say(format_args!("vault: image at {cut} of epoch {epoch} stored"));
                 env.oracle.published(cut);
-                if let Some(oldest) = self.images.oldest_cut() {
-                    self.writing.trim(oldest);
-                }
+                self.writing.trim(oldest);
                 Answer::ImageStored
             }
             Err(answer) => answer,

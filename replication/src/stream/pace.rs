@@ -14,7 +14,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 
 /// The pauses of one upload.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     /// Bytes a second, without hurry.
     rate: u64,
     /// When what has been sent is due: ahead of the clock by what is to be paused.
@@ -24,12 +24,12 @@ pub struct Pace {
 impl Pace {
     /// For an image of about `bytes` that begins now.
     #[must_use]
-    pub fn new(now: Monotonic, bytes: u64) -> Pace {
+    pub(super) fn new(now: Monotonic, bytes: u64) -> Pace {
         Pace { rate: IMAGE_PACE.max(bytes / IMAGE_TIME_MAX.as_secs()), due: now }
     }
 
     /// `bytes` more are on their way; `held` of `held_max` bytes are kept for the image. Gives the pause to make now, if any.
-    pub fn sent(&mut self, bytes: u64, now: Monotonic, held: u64, held_max: u64) -> Option<Duration> {
+    pub(super) fn sent(&mut self, bytes: u64, now: Monotonic, held: u64, held_max: u64) -> Option<Duration> {
         let percent = held.saturating_mul(100) / held_max.max(1);
         let calm = FROZEN_PERCENT_FULL.saturating_sub(percent.max(FROZEN_PERCENT_CALM));
         let full_pause = Duration::from_micros(bytes.saturating_mul(1_000_000) / self.rate);
