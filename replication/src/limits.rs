@@ -121,6 +121,9 @@ pub const SWITCHOVER_CHOOSE_WAIT: Duration = Duration::from_secs(2);
 /// A switchover that cannot drain in this time is given up: clients wait meanwhile.
 pub const SWITCHOVER_HOLD_MAX: Duration = Duration::from_secs(1);
 
+/// Whoever asked for a switchover waits that long for the vault's word on it: it answers within milliseconds or is out of reach.
+pub const SWITCHOVER_ANSWER_WAIT: Duration = Duration::from_secs(2);
+
 /// A successor that is further behind, in records, is not chosen: it would have to catch up while clients wait.
 pub const SWITCHOVER_LAG_MAX: u64 = 50_000;
 

@@ -42,7 +42,8 @@ pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
         let mut words = vec!["TANIST", "SWITCHOVER"];
         words.extend(args.to.as_deref());
         let said = asker.tell(&primary.resp, &words, ANSWER_WAIT).await;
-        let said = said.map_err(|why| Failure::Runtime(format!("node {} did not hand over: {why}", primary.name)))?;
+        let said =
+            said.map_err(|why| Failure::Runtime(format!("node {}, asked to hand over, says: {why}", primary.name)))?;
         with_primary(&asker, |node| node.name != primary.name).await;
         print(&format!("{said}\n"));
         Ok(())

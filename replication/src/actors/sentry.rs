@@ -155,6 +155,10 @@ impl Sentry {
                 let lsn = self.shared.engine.freeze().cut();
                 self.on(Event::Marked { lsn }, ctx);
             }
+            Effect::SwitchoverUnsettled(why) => {
+                tracing::warn!(target: EVENT, "switchover: {why}");
+                self.answer_switchover(Err(why));
+            }
             Effect::SwitchoverEnded(outcome) => self.switchover_ended(outcome),
             Effect::TookOver(takeover) => {
                 tracing::info!(target: EVENT, "{}", takeover.words());
@@ -391,6 +395,10 @@ impl Sentry {
             }
             Err(why) => tracing::warn!(target: EVENT, "no switchover: {why}"),
         }
+        self.answer_switchover(outcome);
+    }
+
+    fn answer_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
         if let Some(asker) = self.switchover.take() {
             // Whoever asked may have given up waiting.
             let _ = asker.send(outcome);

@@ -174,6 +174,8 @@ pub enum Effect {
     BeginEpoch(Epoch),
     /// Append any record to the engine, under the epoch that it has, and tell its position.
     Mark,
+    /// Nobody knows for now how the switchover that was asked for will end: whoever asked waits no longer.
+    SwitchoverUnsettled(String),
     /// The switchover that was asked for has ended.
     SwitchoverEnded(Result<SwitchoverReport, String>),
     /// This node has taken office.

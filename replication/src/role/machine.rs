@@ -109,7 +109,7 @@ impl Machine {
                 choosing.into_iter().chain(self.renew_at(&office.lease)).min()
             }
             State::HandingOver(office, handing) => {
-                let look = handing.is_early().then_some(self.look_at);
+                let look = handing.look_at(self.look_at);
                 look.into_iter().chain(self.renew_at(&office.lease)).min()
             }
             State::Stopping(stopping) => {

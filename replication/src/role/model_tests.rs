@@ -307,6 +307,7 @@ impl World {
                 self.handle(i, Event::Marked { lsn });
             }
             Effect::TookOver(_) => self.takeovers += 1,
+            Effect::SwitchoverUnsettled(_) => {}
             Effect::SwitchoverEnded(outcome) => self.switchovers += u32::from(outcome.is_ok()),
             Effect::End(End::Failed(why)) => panic!("seed {}: {why}", self.seed),
             Effect::End(end) => {

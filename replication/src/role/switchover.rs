@@ -6,7 +6,7 @@ use tanist_db_core::planted::planted;
 
 use super::event::{Ask, Effect, SwitchoverReport};
 use super::machine::{Machine, State};
-use crate::limits::{SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX, SWITCHOVER_LAG_MAX};
+use crate::limits::{SWITCHOVER_ANSWER_WAIT, SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX, SWITCHOVER_LAG_MAX};
 use crate::serving::Role;
 use crate::wire::message::FollowerView;
 
@@ -15,7 +15,8 @@ use crate::wire::message::FollowerView;
 pub(super) struct HandingOver {
     successor: String,
     held_since: Monotonic,
-    deadline: Monotonic,
+    /// When the hold is lifted; once the vault is asked, when whoever wanted the switchover waits no longer, if it still does.
+    deadline: Option<Monotonic>,
     /// Newest record that the successor has reported as applied.
     confirmed: Lsn,
     step: Step,
@@ -47,6 +48,11 @@ impl HandingOver {
     /// Nothing has been asked of the vault yet: the hold may be lifted.
     pub(super) fn is_early(&self) -> bool {
         matches!(self.step, Step::Quieting | Step::Draining { .. })
+    }
+
+    /// When to look again.
+    pub(super) fn look_at(&self, next: Monotonic) -> Option<Monotonic> {
+        if self.is_early() { Some(next) } else { self.deadline }
     }
 }
 
@@ -139,7 +145,7 @@ impl Machine {
         let handing = HandingOver {
             successor,
             held_since: now,
-            deadline: now.after(SWITCHOVER_HOLD_MAX),
+            deadline: Some(now.after(SWITCHOVER_HOLD_MAX)),
             confirmed: Lsn::ZERO,
             step: Step::Quieting,
         };
@@ -154,7 +160,16 @@ impl Machine {
         if matches!(handing.step, Step::Quieting) && quiet {
             handing.step = Step::Draining { at: self.sight.last };
         }
-        if handing.is_early() && now >= handing.deadline {
+        let late = handing.deadline.is_some_and(|deadline| now >= deadline);
+        if late && !handing.is_early() {
+            handing.deadline = None;
+            let why = format!(
+                "the vault has been asked to make {} primary and does not answer: once it does, one of both is; until then this node executes nothing",
+                handing.successor
+            );
+            return self.push(Effect::SwitchoverUnsettled(why));
+        }
+        if late {
             let (successor, confirmed, durable) = (&handing.successor, handing.confirmed, self.durable);
             let why = format!(
                 "given up after {} ms of holding: durable to {durable}, {successor} has applied {confirmed}, the log ends at {}",
@@ -166,6 +181,7 @@ impl Machine {
         let Step::Draining { at } = handing.step else { return };
         if self.durable >= at && handing.confirmed == at && self.connected {
             handing.step = Step::Sent;
+            handing.deadline = Some(now.after(SWITCHOVER_ANSWER_WAIT));
             let (epoch, successor) = (office.epoch, handing.successor.clone());
             self.ask(Ask::HandOver { epoch, successor, at });
         } else {

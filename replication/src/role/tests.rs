@@ -7,7 +7,7 @@ use tanist_db_core::ids::{Epoch, Lsn};
 
 use super::*;
 use crate::lease::LeaseTimes;
-use crate::limits::{STOP_WAIT, SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX};
+use crate::limits::{STOP_WAIT, SWITCHOVER_ANSWER_WAIT, SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX};
 use crate::serving::{Role, Standing};
 use crate::wire::message::{FollowerView, LeaseView, Progress};
 
@@ -504,6 +504,21 @@ fn after_asking_no_timeout_lifts_the_hold() {
     let effects = script.on(sight(0, 120));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::SwitchoverEnded(_))), "{effects:?}");
     assert_eq!((script.standing.role, script.executes()), (Role::HandingOver, false));
+}
+
+#[test]
+fn who_asked_for_a_switchover_waits_for_the_vault_no_longer_than_so() {
+    let mut script = Script::handed();
+    script.on(Event::Disconnected);
+    let wake = script.machine.wake_at().expect("to tell whoever asked");
+    assert_eq!(wake, script.now.after(SWITCHOVER_ANSWER_WAIT));
+    script.now = wake;
+    let effects = script.on(sight(0, 120));
+    assert!(matches!(&effects[..], [Effect::SwitchoverUnsettled(_)]), "{effects:?}");
+    assert_eq!((script.standing.role, script.executes()), (Role::HandingOver, false), "nothing is known yet");
+    assert_eq!(script.machine.wake_at(), None, "it is said once");
+    let effects = script.on(Event::Connected { view: view(6, "b", 3, 1_600), length: LEASE });
+    assert!(matches!(effects.last(), Some(Effect::SwitchoverEnded(Ok(_)))), "{effects:?}");
 }
 
 #[test]

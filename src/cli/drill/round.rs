@@ -198,7 +198,8 @@ impl Plan {
     async fn hand_over(&self, pair: &Pair) -> Result<(), Failure> {
         let words = ["TANIST", "SWITCHOVER", &pair.standby.name];
         let said = self.asker.tell(&pair.primary.resp, &words, TAKEOVER_WAIT).await;
-        said.map(drop).map_err(|why| Failure::Runtime(format!("node {} did not hand over: {why}", pair.primary.name)))
+        said.map(drop)
+            .map_err(|why| Failure::Runtime(format!("node {}, asked to hand over, says: {why}", pair.primary.name)))
     }
 
     /// The node that takes over: the standby, or the old primary itself if it is back before.

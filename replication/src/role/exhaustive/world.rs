@@ -360,7 +360,7 @@ impl World {
                 self.append(node, epoch);
                 self.mark(node, planted);
             }
-            Effect::TookOver(_) | Effect::SwitchoverEnded(_) => {}
+            Effect::TookOver(_) | Effect::SwitchoverUnsettled(_) | Effect::SwitchoverEnded(_) => {}
             Effect::End(end) => {
                 self.failed |= matches!(end, End::Failed(_));
                 self.kill(node);

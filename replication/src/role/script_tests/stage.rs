@@ -463,6 +463,7 @@ impl Stage {
             }
             Effect::BeginEpoch(epoch) => self.mark(node, &format!("the start of epoch {epoch}")),
             Effect::Mark => self.mark(node, "a mark"),
+            Effect::SwitchoverUnsettled(why) => self.say(format!("{name}: switchover: {why}")),
             Effect::SwitchoverEnded(Ok(report)) => {
                 self.say(format!("{name}: switched over, {} holds epoch {}", report.successor, report.epoch));
             }

@@ -55,6 +55,10 @@ impl Process {
                 env.oracle.digest(self.engine.epoch(), (version.cut(), version.content_hash()), "a mark");
                 self.tell(RoleEvent::Marked { lsn: version.cut() }, env);
             }
+            Effect::SwitchoverUnsettled(why) => {
+                env.say(format_args!("{}: switchover: {why}", self.name(env)));
+                self.switching = false;
+            }
             Effect::SwitchoverEnded(outcome) => {
                 env.say(format_args!("{}: switchover: {outcome:?}", self.name(env)));
                 self.switching = false;
