@@ -101,8 +101,8 @@ pub(crate) struct Client {
     leaves_for: Option<usize>,
     /// What it is to do at the end, instead of what comes to its mind.
     last_words: Option<VecDeque<Box<dyn Script>>>,
-    /// When the newest operation was completed, and when it was asked for.
-    pub(crate) served: Option<(Time, Time)>,
+    /// When it asked for the newest write that was confirmed.
+    pub(crate) wrote: Option<Time>,
 }
 
 impl Client {
@@ -119,7 +119,7 @@ impl Client {
             sent_at: Time(0),
             leaves_for: None,
             last_words: None,
-            served: None,
+            wrote: None,
         }
     }
 
@@ -220,9 +220,15 @@ impl Client {
             Verdict::Refused(primary) => {
                 running.fate = Fate::Refused;
                 let named = primary.and_then(|name| env.scenario.node(&name)).filter(|node| *node != self.target);
-                self.leaves_for = Some(named.unwrap_or_else(|| self.random.index(env.scenario.nodes)));
+                self.leaves_for = Some(named.unwrap_or((self.target + 1) % env.scenario.nodes));
             }
-            Verdict::NotConfirmed => running.fate = Fate::Unknown,
+            Verdict::NotConfirmed => {
+                running.fate = Fate::Unknown;
+                if !running.script.is_blind() {
+                    // What the connection watches is no concern of the next operation.
+                    self.leaves_for.get_or_insert(self.target);
+                }
+            }
         }
         running.replies.push(reply);
         if running.replies.len() < running.sent {
@@ -269,7 +275,9 @@ impl Client {
         match fate {
             Fate::Done => {
                 counts.done += 1;
-                self.served = Some((running.invoked, env.now));
+                if running.script.writes() {
+                    self.wrote = Some(running.invoked);
+                }
             }
             Fate::Refused => counts.refused += 1,
             Fate::Unknown => counts.unknown += 1,

@@ -18,6 +18,9 @@ use crate::node::NodeEvent;
 use crate::random::Random;
 use crate::vault::VaultEvent;
 
+/// No message takes less.
+pub(crate) const DELAY_MIN: Duration = Duration::from_micros(30);
+
 /// No message takes longer: QUIC would have given the connection up.
 const DELAY_MAX: Duration = Duration::from_millis(400);
 
@@ -162,9 +165,9 @@ impl Net {
         self.links[node].cut == [None, None]
     }
 
-    /// Time that a message takes where nothing is slow.
+    /// Time that a message takes where nothing is slow, at least [`DELAY_MIN`].
     pub(crate) fn delay(&self, random: &mut Random) -> Duration {
-        let usual = random.micros(30, 250);
+        let usual = DELAY_MIN + random.micros(0, 220);
         let long = if random.percent(2) { random.micros(500, 20_000) } else { Duration::ZERO };
         usual + long
     }

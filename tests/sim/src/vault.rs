@@ -242,14 +242,14 @@ impl VaultHost {
     }
 
     fn serve(&mut self, storage: Storage, env: &mut Env) {
-        if let Some(rot) = self.rot.take() {
-            // It has done no harm, or lies in an image, where a node would find it that has no other to load.
-            rot.undo(&self.disk, &self.catalog);
-        }
         let Storage { disk, log, images, records, lease, .. } = storage;
         let extent = log.extent();
         env.say(format_args!("vault: open, durable to {}, epoch {}", extent.durable, lease.epoch));
         env.oracle.log_found(&disk, &extent, lease.epoch);
+        if let Some(rot) = self.rot.take() {
+            // It has done no harm, or lies in an image, where a node would find it that has no other to load.
+            rot.undo(&self.disk, &self.catalog);
+        }
         self.lives += 1;
         let now = self.clock.monotonic();
         let keeper = Keeper::new(now, env.scenario.lease, lease, extent.durable);

@@ -64,6 +64,9 @@ pub trait Script: Debug {
         true
     }
 
+    /// Whether it writes: its end then shows that writes are served.
+    fn writes(&self) -> bool;
+
     /// It has ended.
     fn ended(&mut self, ended: Ended, replies: &[Value]);
 }

@@ -20,8 +20,9 @@ use crate::trace::Trace;
 use crate::vault::{VaultEvent, VaultHost};
 use crate::workload::{self, Workload};
 
-/// Once faults are over, a client must have been served after at most so long.
-const SERVICE_WITHIN: Duration = Duration::from_millis(4_000);
+/// Once faults are over, every client must have written after at most two leases and this: one lease until the last word of a dead
+/// holder has run out, and time for processes to start again and clients to find out.
+const SERVICE_WITHIN: Duration = Duration::from_millis(1_000);
 /// So long service goes on, without a change of roles, before the last words.
 const STEADY: Duration = Duration::from_millis(700);
 /// The last words are said within this.
@@ -267,8 +268,7 @@ impl World {
         match self.phase {
             Phase::Storm | Phase::Over => {}
             Phase::Calm(by) => {
-                let served = |client: &Client| client.served.is_some_and(|(asked, _)| asked >= env.scenario.calm_at);
-                if self.clients.iter().any(served) {
+                if self.clients.iter().all(|client| client.wrote >= Some(env.scenario.calm_at)) {
                     env.say(format_args!("service is back"));
                     let settled = now.after(env.scenario.lease * 2);
                     self.phase = Phase::Steady(settled, 0);
@@ -290,7 +290,11 @@ impl World {
                     let newest = env.oracle.epoch;
                     env.oracle.fail("flapping", format!("epoch {newest} follows {epoch} though nothing is wrong"));
                 } else if now >= since.after(STEADY) {
-                    self.conclude();
+                    if self.clients.iter().all(|client| client.wrote >= Some(since)) {
+                        self.conclude();
+                    } else {
+                        self.no_service();
+                    }
                 }
             }
             Phase::LastWords(by) => {
@@ -342,7 +346,7 @@ impl World {
         (vault.paused_until, vault.slow, vault.full, vault.cut_recovery_after) = (now, 1, false, None);
         vault.disk.set_room(u64::MAX);
         vault.disk.disarm();
-        self.phase = Phase::Calm(now.after(SERVICE_WITHIN));
+        self.phase = Phase::Calm(now.after(env.scenario.lease * 2 + SERVICE_WITHIN));
     }
 
     /// Clients do nothing new any more, and one reads everything.

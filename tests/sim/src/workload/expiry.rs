@@ -113,6 +113,10 @@ impl Script for One {
         })
     }
 
+    fn writes(&self) -> bool {
+        matches!(self.request, Request::Set { .. })
+    }
+
     fn ended(&mut self, ended: Ended, replies: &[Value]) {
         let (client, key, request) = (self.client, self.key.clone(), self.request.clone());
         let (command, reply) = (self.command, replies.first().cloned());

@@ -114,6 +114,10 @@ impl<D: DataType> Script for One<D> {
         D::BLIND
     }
 
+    fn writes(&self) -> bool {
+        D::Model::changes(&self.input, None)
+    }
+
     fn ended(&mut self, ended: Ended, replies: &[Value]) {
         let outcome = match ended.fate {
             Fate::Done => match D::told(&self.input, replies) {

@@ -69,6 +69,10 @@ impl Script for Move {
         })
     }
 
+    fn writes(&self) -> bool {
+        true
+    }
+
     fn ended(&mut self, _: Ended, _: &[Value]) {}
 }
 
@@ -83,6 +87,10 @@ impl Script for Read {
         let keys: Vec<String> = (0..ACCOUNTS).map(account).collect();
         let words: Vec<&str> = std::iter::once("MGET").chain(keys.iter().map(String::as_str)).collect();
         replies.is_empty().then(|| command(&words))
+    }
+
+    fn writes(&self) -> bool {
+        false
     }
 
     fn ended(&mut self, ended: Ended, replies: &[Value]) {
