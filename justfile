@@ -1,5 +1,8 @@
 # The one door. `just` lists what there is.
 
+# Arguments reach a recipe's commands as "$@", each whole.
+set positional-arguments
+
 target := arch() + "-unknown-linux-gnu"
 
 _list:
@@ -66,7 +69,11 @@ fuzz target seconds="60":
 
 # Whole clusters under seeded faults, in simulated time: `just sim --seeds 10000`, `just sim --seed 42` to read along.
 sim *args:
-    cargo run --quiet -p tanist-sim -- {{ args }}
+    cargo run --quiet -p tanist-sim -- "$@"
+
+# The same with one of the planted bugs: `just sim-bug --bug 'sync skipped' --seed 5`; `just sim-bug --bug list` names all.
+sim-bug *args:
+    cargo run --quiet -p tanist-sim --features planted-bugs -- "$@"
 
 # Do the simulator's oracles see? A table of planted bugs: seeds until found, and by which oracle.
 planted:

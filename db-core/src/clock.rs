@@ -1,7 +1,9 @@
 //! The seam through which time enters. Decisions take a `now`; only drivers hold a [`Clock`].
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Wall time in milliseconds since 1970-01-01 UTC: what expiry is counted in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,17 +38,16 @@ pub trait Clock: Send + Sync + fmt::Debug {
 /// The machine's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
-    origin: Instant,
+    origin: Duration,
     /// Added to wall time, in milliseconds.
     shift: i64,
 }
 
 impl SystemClock {
     /// A clock whose monotonic time starts near zero now.
-    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     #[must_use]
     pub fn new() -> Self {
-        Self { origin: Instant::now(), shift: 0 }
+        Self { origin: since_boot(), shift: 0 }
     }
 
     /// The same clock with a wall time that is off by `shift` milliseconds, as that of a machine that nobody has set.
@@ -70,8 +71,17 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Monotonic {
-        Monotonic(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Monotonic(u64::try_from(since_boot().saturating_sub(self.origin).as_micros()).unwrap_or(u64::MAX))
     }
+}
+
+/// Counts on while the machine is suspended, as [`std::time::Instant`] does not: a lease runs out meanwhile.
+fn since_boot() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    clock_gettime(CLOCK).try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -38,6 +38,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if bug.is_some() && !cfg!(feature = "planted-bugs") {
+        say("this build makes no mistakes: planted bugs need the feature `planted-bugs`, as `just sim-bug` has it");
+        return ExitCode::FAILURE;
+    }
     if let Some(seed) = arguments.seed {
         let outcome = run(seed, Options { print: true, bug });
         report(&outcome, bug);
@@ -82,7 +86,7 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
     say(&format!(
         "{seeds} seeds in {seconds:.1} s ({:.1} a second), {events} events\n\
          operations: {} done, {} refused, {} unknown\n\
-         {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared\n\
+         {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared, {} histories not judged\n\
          {wrong} broke a promise",
         seeds as f64 / seconds,
         counts.done,
@@ -94,6 +98,7 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
         counts.images,
         counts.vault_starts,
         counts.compared,
+        counts.undecided,
     ));
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -108,9 +113,11 @@ fn report(outcome: &Outcome, bug: Option<&str>) {
     for line in &outcome.last_lines {
         say(&format!("    {line}"));
     }
-    let with = bug.map(|bug| format!(" --bug '{bug}'")).unwrap_or_default();
     say(&format!("seed {}: {}: {}", outcome.seed, violation.oracle, violation.why));
-    say(&format!("again: just sim --seed {}{with}", outcome.seed));
+    match bug {
+        None => say(&format!("again: just sim --seed {}", outcome.seed)),
+        Some(bug) => say(&format!("again: just sim-bug --bug '{bug}' --seed {}", outcome.seed)),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the program is for")]

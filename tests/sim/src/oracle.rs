@@ -46,6 +46,8 @@ pub struct Counts {
     pub compared: u64,
     /// Faults that have struck.
     pub faults: u64,
+    /// Histories that were not judged: too much happened at once.
+    pub undecided: u64,
 }
 
 impl Counts {
@@ -60,6 +62,7 @@ impl Counts {
         self.vault_starts += other.vault_starts;
         self.compared += other.compared;
         self.faults += other.faults;
+        self.undecided += other.undecided;
     }
 }
 

@@ -41,11 +41,17 @@ pub struct Found {
 }
 
 /// Runs seeds from `from` on, at most `seeds_max`, until the bug is found.
+///
+/// # Panics
+/// If the seed breaks a promise without the bug as well: then it has found something else.
 #[cfg(feature = "planted-bugs")]
 #[must_use]
 pub fn hunt(bug: &'static str, from: u64, seeds_max: u64) -> Option<Found> {
     (0..seeds_max).find_map(|seed| {
         let outcome = crate::run(from + seed, crate::Options { print: false, bug: Some(bug) });
-        outcome.violation.map(|violation| Found { seeds: seed + 1, violation })
+        let violation = outcome.violation?;
+        let without = crate::run(from + seed, crate::Options::default()).violation;
+        assert!(without.is_none(), "seed {} without any bug: {without:?}", from + seed);
+        Some(Found { seeds: seed + 1, violation })
     })
 }

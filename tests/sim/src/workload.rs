@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use tanist_db_core::clock::UnixMillis;
+use tanist_history::{Model, Verdict};
 
 use crate::clock::Time;
 use crate::random::Random;
@@ -89,10 +90,28 @@ pub trait Workload: Debug {
     fn last_words(&mut self) -> Vec<Box<dyn Script>>;
 
     /// Whether all that clients were told can be true.
-    ///
-    /// # Errors
-    /// A report for a person.
-    fn judge(&self, known: &Known) -> Result<(), String>;
+    fn judge(&self, known: &Known) -> Judgement;
+}
+
+/// What is to be said of all that clients were told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It can be true.
+    Possible,
+    /// Too much happened at once to say so in as many steps.
+    Undecided,
+    /// It cannot be true: a report for a person.
+    Impossible(String),
+}
+
+impl<M: Model> From<Verdict<M>> for Judgement {
+    fn from(verdict: Verdict<M>) -> Judgement {
+        match verdict {
+            Verdict::Linearizable => Judgement::Possible,
+            Verdict::Undecided(_) => Judgement::Undecided,
+            Verdict::Violation(violation) => Judgement::Impossible(violation.to_string()),
+        }
+    }
 }
 
 /// All there are.
@@ -103,7 +122,7 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(Keyed::<counter::Counters>::new()),
         Box::new(Keyed::<append::Appends>::new()),
         Box::new(Keyed::<compare::CompareAndSet>::new()),
-        Box::new(transfer::Transfers::new()),
+        Box::new(Keyed::<transfer::Transfers>::new()),
         Box::new(expiry::Expiry::new()),
     ]
 }

@@ -1,6 +1,9 @@
 //! Each kind of fault, put into a right history, is found and named, and the report shows little beside it.
 
-use crate::models::{Counter, CounterInput, CounterOutput, Register, RegisterInput, RegisterOutput};
+use crate::models::{
+    Accounts, AccountsInput, AccountsOutput, Counter, CounterInput, CounterOutput, Register, RegisterInput,
+    RegisterOutput,
+};
 use crate::tests::played::{Game, Playable, play};
 use crate::{Explanation, Model, Operation, Outcome, Verdict, Violation, check};
 
@@ -108,4 +111,32 @@ fn money_that_is_made_or_lost() {
     readings.extend([reading(9, [1, 1, 1]), reading(4, [5, 3, 7])]);
     let sentence = unbalanced(&readings, 10).expect("15 and 3 are not 10");
     assert_eq!(sentence, "client 1 read at 4 the accounts [5, 3, 7], together 15 and not 10");
+}
+
+/// The sum is right in each case, and two of them are not.
+#[test]
+fn a_transfer_that_is_lost_or_happens_twice() {
+    let moved = |amounts: [i64; 4]| {
+        let told = AccountsOutput::Moved(-10, 10);
+        let inputs = [
+            (AccountsInput::Move { from: 0, to: 1, amount: 10 }, told),
+            (AccountsInput::Read, AccountsOutput::Amounts(amounts.to_vec())),
+        ];
+        let history: Vec<Operation<Accounts>> = inputs
+            .into_iter()
+            .zip((0..).step_by(10))
+            .map(|((input, told), invoked)| Operation {
+                client: 1,
+                key: "account".to_owned(),
+                invoked,
+                returned: Some(invoked + 5),
+                input,
+                outcome: Outcome::Confirmed(told),
+            })
+            .collect();
+        matches!(check(&history), Verdict::Linearizable)
+    };
+    assert!(moved([-10, 10, 0, 0]));
+    assert!(!moved([0, 0, 0, 0]), "lost");
+    assert!(!moved([-20, 20, 0, 0]), "twice");
 }

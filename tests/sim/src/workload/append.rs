@@ -12,10 +12,10 @@ pub(super) struct Appends;
 impl DataType for Appends {
     type Model = Append;
     const NAME: &'static str = "append";
-    const KEYS: u64 = 2;
+    const KEYS: u64 = 4;
 
     fn draw(random: &mut Random, unique: &str, _: Option<&AppendOutput>) -> AppendInput {
-        if random.percent(30) { AppendInput::Get } else { AppendInput::Append(format!("{unique},")) }
+        if random.percent(45) { AppendInput::Get } else { AppendInput::Append(format!("{unique},")) }
     }
 
     fn read() -> AppendInput {

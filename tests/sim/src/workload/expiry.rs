@@ -5,9 +5,9 @@ use std::fmt;
 use std::rc::Rc;
 
 use tanist_db_core::clock::UnixMillis;
-use tanist_history::{Model, Operation, Outcome, Verdict, check};
+use tanist_history::{Model, Operation, Outcome, check};
 
-use super::{Command, Ended, Fate, Known, Script, Workload, command};
+use super::{Command, Ended, Fate, Judgement, Known, Script, Workload, command};
 use crate::clock::Time;
 use crate::random::Random;
 use crate::value::Value;
@@ -63,12 +63,9 @@ impl Workload for Expiry {
         (0..KEYS).map(|key| self.script(0, key, Request::Get)).collect()
     }
 
-    fn judge(&self, known: &Known) -> Result<(), String> {
+    fn judge(&self, known: &Known) -> Judgement {
         let history: Vec<_> = self.asked.borrow().iter().filter_map(|asked| asked.operation(known)).collect();
-        match check(&history) {
-            Verdict::Violation(violation) => Err(violation.to_string()),
-            Verdict::Linearizable | Verdict::Undecided(_) => Ok(()),
-        }
+        check(&history).into()
     }
 }
 
@@ -83,7 +80,8 @@ impl Asked {
         };
         let outcome = match (self.ended.fate, &self.reply) {
             (Fate::Done, Some(Value::Bulk(value))) => Outcome::Confirmed(Output(value.clone())),
-            (Fate::Done, _) => Outcome::Confirmed(Output(None)),
+            (Fate::Done, Some(Value::Simple(_))) => Outcome::Confirmed(Output(None)),
+            (Fate::Done, reply) => panic!("{:?} of {} was answered with {reply:?}", self.request, self.key),
             (Fate::Refused, _) => Outcome::NotExecuted,
             (Fate::Unknown, _) => Outcome::Unknown,
         };
