@@ -45,7 +45,7 @@ fn deaf_vault(scenario: &mut Scenario, random: &mut Random, at: Time) {
 
 /// Switchovers while many commands take their time.
 fn busy_hold(scenario: &mut Scenario, random: &mut Random, at: Time) {
-    scenario.slow_percent = 40;
+    (scenario.slow_percent, scenario.slow) = (40, Duration::from_millis(100));
     for switchover in 0..8 {
         let at = at.after(Duration::from_millis(80 * switchover + random.below(60)));
         scenario.faults.push((at, Fault::SwitchOver));

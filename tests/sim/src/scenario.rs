@@ -61,6 +61,8 @@ pub(crate) struct Scenario {
     pub durable_wait: Duration,
     /// Share of what clients send at which a thread stands still between permission and execution.
     pub slow_percent: u64,
+    /// For how long at most.
+    pub slow: Duration,
 }
 
 impl Scenario {
@@ -101,6 +103,7 @@ impl Scenario {
             calm_at: Time(calm_ms * 1_000),
             durable_wait: random.millis(200, 1_500),
             slow_percent: *random.pick(&[0, 1, 4]),
+            slow: Duration::from_millis(40),
         };
         plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);
         scenario

@@ -35,6 +35,10 @@ impl Process {
             Effect::Ask(ask) => {
                 if matches!(ask, Ask::HandOver { .. }) {
                     env.moment(Moment::HandOverSent, self.node);
+                    if self.serving.executing() > 0 {
+                        let name = self.name(env);
+                        env.oracle.fail("hold", format!("{name} hands over while a command that began before executes"));
+                    }
                 }
                 let request = ask.request(|| self.progress());
                 self.call(request, Called::Machine(ask), env);

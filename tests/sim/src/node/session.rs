@@ -195,7 +195,7 @@ impl Process {
                 // Now and then a thread stands still between permission and execution.
                 let mut watch = session.watch.lock();
                 if env.random.percent(env.scenario.slow_percent) {
-                    watch.stall = Some(env.random.micros(100, 40_000));
+                    watch.stall = Some(env.random.micros(100, env.scenario.slow.as_micros() as u64));
                 }
                 watch.commands.extend(numbers);
                 drop(watch);
