@@ -381,6 +381,20 @@ fn a_primary_that_was_replaced_ends_whatever_tells_it() {
     }
 }
 
+/// A machine that asks to be woken when nothing can be done is woken for ever.
+#[test]
+fn it_wants_to_be_woken_for_the_next_renewal_or_claim_and_only_with_a_vault_to_ask() {
+    let mut primary = Script::primary();
+    assert_eq!(primary.machine.wake_at(), Some(primary.now.after(LeaseTimes::of(LEASE).renew_every)));
+    primary.on(Event::Disconnected);
+    assert_eq!(primary.machine.wake_at(), None);
+
+    let mut standby = Script::standby();
+    assert!(standby.machine.wake_at().is_some_and(|claim| claim >= standby.now.after(Duration::from_millis(1_000))));
+    standby.on(Event::Disconnected);
+    assert_eq!(standby.machine.wake_at(), None);
+}
+
 #[test]
 fn old_news_changes_nothing() {
     let mut script = Script::primary();
