@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tanist_test_support::skip;
 
 /// Who talks to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,8 +100,13 @@ impl Network {
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).map_err(|error| error.to_string())
     }
 
-    pub(crate) fn can_cut(&self) -> bool {
-        matches!(self, Network::Namespaces { .. })
+    /// Whether links can be cut; if not, says that `what` is left out.
+    pub(crate) fn can_cut(&self, what: &str) -> bool {
+        let can = matches!(self, Network::Namespaces { .. });
+        if !can {
+            skip(what, "network namespaces: root, and Debian's iproute2 and util-linux (ip, unshare, nsenter)");
+        }
+        can
     }
 
     pub(crate) fn address(&self, host: Host) -> Ipv4Addr {

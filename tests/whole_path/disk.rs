@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use redis::Commands;
+use tanist_test_support::skip;
 
 use crate::harness::{Cluster, seed, wait_until, words};
 use crate::load::{Told, Writer, connect, connect_primary};
@@ -24,8 +25,7 @@ fn a_failed_sync_ends_the_vault_and_loses_nothing() {
     let vault = cluster.vault_pid();
     let Some(mut strace) = fail_sync(vault, failing_after) else {
         writers.into_iter().for_each(|writer| drop(writer.finish()));
-        println!("skipped: strace is missing, or may not trace here");
-        return;
+        return skip("a sync that fails", "strace that may attach: root, or kernel.yama.ptrace_scope=0");
     };
     wait_until("the vault ends", || (!Path::new(&format!("/proc/{vault}")).exists()).then_some(()));
     strace.wait().expect("strace ends with what it traces");
@@ -94,8 +94,7 @@ impl Drop for Small {
 fn a_full_disk_refuses_writes_until_there_is_room() {
     let mut cluster = Cluster::prepared(&[]);
     let Some(small) = Small::mount(&cluster.data(), 48) else {
-        println!("skipped: this user may not mount a file system");
-        return;
+        return skip("a disk that is full", "a file system of its own: root, where mount is permitted");
     };
     cluster.up();
     let (vault, ports) = (cluster.vault_pid(), [cluster.port, cluster.port + 1]);

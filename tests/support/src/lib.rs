@@ -1,4 +1,4 @@
-//! What the tests of real processes share: bounds against hanging, signals, seeds, and times that are printed.
+//! What the tests of real processes share: bounds against hanging, signals, seeds, what is left out, and times that are printed.
 
 #![expect(clippy::disallowed_methods, reason = "tests of real processes wait for real time")]
 #![expect(clippy::print_stdout, reason = "what was measured, and the seed")]
@@ -56,6 +56,18 @@ pub fn rounds(usual: usize) -> usize {
 #[must_use]
 pub fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Says that a test, or a part of one, is left out because the machine does not offer what it needs. Nobody sees the words of a
+/// test that passes: with `TANIST_NO_SKIPS=1` it fails instead.
+///
+/// # Panics
+/// With `TANIST_NO_SKIPS=1`.
+pub fn skip(what: &str, needs: &str) {
+    let sentence = format!("left out: {what}. It needs {needs}");
+    let forbidden = from_environment("TANIST_NO_SKIPS") == Some(1);
+    assert!(!forbidden, "{sentence}; TANIST_NO_SKIPS=1 lets nothing be left out");
+    println!("{sentence}");
 }
 
 /// Prints minimum, median and maximum of some times, a line.
