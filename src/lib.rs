@@ -11,6 +11,7 @@ pub mod config;
 pub mod exit;
 pub mod front;
 pub mod node;
+pub mod rank;
 pub mod resp;
 pub mod shutdown;
 pub mod telemetry;

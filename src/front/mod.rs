@@ -34,6 +34,8 @@ pub mod session;
 mod settings;
 pub mod tcp;
 
+pub(crate) use redirect::NOT_EXECUTED;
+
 pub use context::{Admin, Identity, NodeContext, StandbyState, Stats};
 pub use registry::{Peer, Registration, Registry, Way};
 pub use risk::{AtRisk, Risk};

@@ -28,6 +28,9 @@ pub(super) fn sentence(serving: &Serving, way: Way, spec: &CommandSpec) -> Strin
     }
 }
 
+/// Ends the error for a command that has waited too long to be executed, and will not be any more.
+pub(crate) const NOT_EXECUTED: &str = "(not executed)";
+
 /// The error for a command that has waited too long to be executed.
 pub(super) fn not_executed(role: Role, waited: Duration) -> String {
     let why = match role {
@@ -35,7 +38,7 @@ pub(super) fn not_executed(role: Role, waited: Duration) -> String {
         Role::HandingOver => "a switchover is under way",
         _ => "the vault is out of reach or behind",
     };
-    format!("NOTDURABLE {why} and did not let this command execute within {} ms (not executed)", waited.as_millis())
+    format!("NOTDURABLE {why} and did not let this command execute within {} ms {NOT_EXECUTED}", waited.as_millis())
 }
 
 /// The error for a write that was executed and not confirmed in time.

@@ -7,6 +7,7 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use redis::{Commands, Connection};
+use tanist_test_support::refused;
 
 use crate::harness::PATIENCE;
 
@@ -129,7 +130,7 @@ fn write_until(stop: &AtomicBool, number: usize, ports: [u16; 2], words: &[Strin
                         break;
                     }
                     Err(error) => {
-                        if !refused(&error) {
+                        if !refused(error.code(), &error.to_string()) {
                             told.doubt(key.clone(), value.clone());
                         }
                         connection = None;
@@ -140,9 +141,4 @@ fn write_until(stop: &AtomicBool, number: usize, ports: [u16; 2], words: &[Strin
         }
     }
     told
-}
-
-/// The command was certainly not executed.
-fn refused(error: &redis::RedisError) -> bool {
-    matches!(error.code(), Some("READONLY" | "LOADING" | "NOTPRIMARY"))
 }

@@ -19,6 +19,7 @@ use super::witness::Witness;
 use crate::cli::ask;
 use crate::config::Password;
 use crate::exit::Failure;
+use crate::front::NOT_EXECUTED;
 use crate::shutdown::Shutdown;
 
 /// How long a plain client waits for a reply before it takes its connection for broken; many Redis clients wait about as long.
@@ -219,9 +220,11 @@ impl Trouble {
         Trouble { fate, kind: kind.to_owned() }
     }
 
-    /// An error reply, by its first word.
-    fn of_code(code: &str) -> Trouble {
-        Trouble::new(if REFUSALS.contains(&code) { Fate::Refused } else { Fate::Unknown }, code)
+    /// An error reply, by its first word and the rest.
+    fn of_reply(code: &str, rest: Option<&str>) -> Trouble {
+        // That a command has waited in vain is one code, whether it was executed or not.
+        let refused = REFUSALS.contains(&code) || rest.is_some_and(|rest| rest.ends_with(NOT_EXECUTED));
+        Trouble::new(if refused { Fate::Refused } else { Fate::Unknown }, code)
     }
 }
 
@@ -235,7 +238,7 @@ impl Link for Client {
         match self.command(words).await {
             Ok(redis::Value::Int(reply)) => Ok(u64::try_from(reply).unwrap_or(0)),
             Ok(_) => Err(Trouble::new(Fate::Unknown, "another reply than a number")),
-            Err(Error::Server(error)) => Err(Trouble::of_code(error.code())),
+            Err(Error::Server(error)) => Err(Trouble::of_reply(error.code(), error.details())),
             Err(Error::Unknown(_)) => Err(Trouble::new(Fate::Unknown, "outcome unknown")),
             Err(_) => Err(Trouble::new(Fate::Refused, "not executed in time")),
         }
@@ -278,7 +281,7 @@ impl Link for Plain {
 
 fn plain_trouble(error: &RedisError) -> Trouble {
     match error.code() {
-        Some(code) => Trouble::of_code(code),
+        Some(code) => Trouble::of_reply(code, error.detail()),
         None if error.is_timeout() => Trouble::new(Fate::Unknown, "no reply in time"),
         None => Trouble::new(Fate::Unknown, "connection lost"),
     }
@@ -333,8 +336,14 @@ mod tests {
 
     #[test]
     fn only_a_refusal_says_that_nothing_happened() {
-        assert_eq!(Trouble::of_code("READONLY").fate, Fate::Refused);
-        assert_eq!(Trouble::of_code("NOTDURABLE").fate, Fate::Unknown, "executed, and not known to be kept");
-        assert_eq!(Trouble::of_code("ERR").fate, Fate::Unknown);
+        let fate = |code, rest| Trouble::of_reply(code, Some(rest)).fate;
+        assert_eq!(fate("READONLY", "You can't write"), Fate::Refused);
+        assert_eq!(
+            fate("NOTDURABLE", "it may or may not survive"),
+            Fate::Unknown,
+            "executed, and not known to be kept"
+        );
+        assert_eq!(fate("NOTDURABLE", "waited for 3000 ms (not executed)"), Fate::Refused);
+        assert_eq!(fate("ERR", ""), Fate::Unknown);
     }
 }

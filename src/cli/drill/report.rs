@@ -11,6 +11,7 @@ use super::load::Kind;
 use super::round::{Clients, Round};
 use super::svg::{Part, Picture, Strip, milliseconds};
 use super::timeline;
+use crate::rank::nearest_rank;
 
 /// Everything that `tanist drill --json` prints; described in docs/operations.md.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -174,12 +175,6 @@ impl Gaps {
     }
 }
 
-/// The smallest value that at least this share of all does not exceed.
-fn nearest_rank(sorted: &[f64], share: f64) -> Option<f64> {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.max(1) - 1).copied()
-}
-
 /// The round with the longest gap on the terminal.
 pub(super) fn plot(fault: Fault, round: &Round) -> String {
     let rows: Vec<_> = round.clients.iter().map(|clients| (clients.kind.name(), &clients.witness)).collect();
@@ -288,14 +283,6 @@ mod tests {
         let json = serde_json::to_value(&report).expect("plain data");
         assert_eq!((&json["lost"], &json["rounds"][1]["clients"][1]["lost"]), (&2.into(), &1.into()), "{json}");
         assert_eq!(json["fault"], "pause");
-    }
-
-    #[test]
-    fn ranks_are_values_that_occurred() {
-        let sorted: Vec<f64> = (1..=200).map(f64::from).collect();
-        let ranks = [0.5, 0.99, 1.0].map(|share| nearest_rank(&sorted, share));
-        assert_eq!(ranks, [Some(100.0), Some(198.0), Some(200.0)]);
-        assert_eq!(nearest_rank(&[7.0], 0.5), Some(7.0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What becomes of a command, in the words of a history.
 
 use redis::{ErrorKind, RedisError, Value};
+use tanist_test_support::refused;
 
 /// A client's knowledge of a command that it has sent.
 #[derive(Debug)]
@@ -30,10 +31,8 @@ pub(super) trait Asker {
 
 /// What an error says about the fate of the command that it answers.
 pub(super) fn of_error(error: &RedisError) -> Fate {
-    let text = error.to_string();
     match error.code() {
-        Some("READONLY" | "LOADING" | "NOTPRIMARY" | "EXECABORT") => Fate::Refused,
-        Some("NOTDURABLE") if text.contains("(not executed)") => Fate::Refused,
+        code if refused(code, &error.to_string()) => Fate::Refused,
         Some("NOTDURABLE") => Fate::Unknown,
         // A reply of which only a part has come.
         _ if error.kind() == ErrorKind::Parse || error.is_io_error() => Fate::Unknown,

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tanist::rank::nearest_rank;
+
 use super::{Fault, LEASE, Sample, columns, plot};
 
 /// Adds `samples` to those of earlier runs, and writes the page anew in `folder`.
@@ -39,13 +41,22 @@ fn read(fault: Fault) -> Vec<Sample> {
 fn page(all: &[(Fault, Vec<Sample>)]) -> String {
     let mut text = format!(
         "# Takeover times\n\n\
-         Written by `just takeovers`, on {} ({}).\n\n\
+         Gathered on {}, until {}, by one run or several of\n\n\
+         ```sh\n\
+         cargo build --release\n\
+         TANIST_FAULT=crash TANIST_ROUNDS=40 TANIST_TAKEOVERS_BOOK=docs TANIST_PROGRAM=target/release/tanist \\\n    \
+         cargo test --test cluster -- --nocapture takeovers_by_fault\n\
+         ```\n\n\
+         `TANIST_ROUNDS` is how many takeovers a run makes of each fault; `TANIST_FAULT` (`crash`, `lost-host`, `cut`, `switchover`) lets it make\n\
+         those of one only. Each run adds to what is in `target/takeovers`, until that is removed; `just takeovers` does so first, and then makes 200\n\
+         of each.\n\n\
          Vault, two nodes and clients each have a network namespace on this one machine; the lease is {} ms, all other settings are the\n\
          defaults. Three clients speak the Redis protocol, wait at most 500 ms for a reply, and then take the other node; two use the\n\
          client library. All of them write and read all the time, and every history was checked. The time of a takeover is the longest\n\
          one in which one of these clients had no write confirmed, from before the fault until all are served again. The node's own\n\
          report is what it counts itself: from its claim to its serving, or how long a switchover held the clients.\n\n\
-         Times in milliseconds; the aim is for 99 of 100.\n\n\
+         Times in milliseconds; the aim is for 99 of 100. A percentile is a time that occurred (nearest rank): of fewer than 100 takeovers, p99 is\n\
+         the longest.\n\n\
          | what happens to the primary | as seen by | number | min | p50 | p90 | p99 | max | aim |\n\
          |---|---|---|---|---|---|---|---|---|\n",
         machine(),
@@ -54,8 +65,9 @@ fn page(all: &[(Fault, Vec<Sample>)]) -> String {
     );
     for (fault, samples) in all.iter().filter(|(_, samples)| !samples.is_empty()) {
         for (number, (who, times)) in columns(samples).into_iter().enumerate() {
-            let of = |percent| format!("{:.1}", percentile(&times, percent).as_secs_f64() * 1e3);
-            let [min, p50, p90, p99, max] = [0, 50, 90, 99, 100].map(of);
+            let rank = |share| nearest_rank(&times, share).expect("there are samples");
+            let [min, p50, p90, p99, max] =
+                [0.0, 0.5, 0.9, 0.99, 1.0].map(|share| format!("{:.1}", rank(share).as_secs_f64() * 1e3));
             let what = if number == 0 { fault.words() } else { "" };
             let aim = if number < 2 { fault.aim().as_millis().to_string() } else { String::new() };
             let _ =
@@ -63,11 +75,6 @@ fn page(all: &[(Fault, Vec<Sample>)]) -> String {
         }
     }
     text + "\n![Share of takeovers that are over after a time, by fault](takeover-times.svg)\n"
-}
-
-/// The shortest of `sorted` that is not shorter than `percent` of them.
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    sorted[(sorted.len() * percent).div_ceil(100).saturating_sub(1)]
 }
 
 fn machine() -> String {
@@ -80,12 +87,4 @@ fn machine() -> String {
 
 fn today() -> String {
     time::OffsetDateTime::now_utc().date().to_string()
-}
-
-#[test]
-fn percentiles_are_of_what_was_measured() {
-    let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
-    let of = [0, 50, 99, 100].map(|percent| percentile(&times, percent).as_millis());
-    assert_eq!(of, [1, 100, 198, 200]);
-    assert_eq!(percentile(&times[..1], 99), times[0]);
 }

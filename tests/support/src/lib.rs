@@ -78,6 +78,16 @@ pub fn print_times(what: &str, times: &mut [Duration]) {
     println!("{what}: min {:.0?}, p50 {median:.0?}, max {last:.0?} over {} rounds", times[0], times.len());
 }
 
+/// Whether an error reply, by its code and its text, says that the command was not executed and never will be.
+#[must_use]
+pub fn refused(code: Option<&str>, text: &str) -> bool {
+    match code {
+        Some("READONLY" | "NOTPRIMARY" | "LOADING" | "EXECABORT") => true,
+        Some("NOTDURABLE") => text.contains("(not executed)"),
+        _ => false,
+    }
+}
+
 /// The process that has started `pid`.
 ///
 /// # Panics
