@@ -27,7 +27,8 @@
 //! println!("{violation}");
 //! ```
 //!
-//! What is absent: the pairing of keys. Transfers between keys are judged by [`totals::unbalanced`].
+//! What is absent: the pairing of keys. Keys that transactions join are judged as one ([`models::Accounts`]), or by what they add up
+//! to ([`totals::unbalanced`]).
 
 mod explain;
 mod model;

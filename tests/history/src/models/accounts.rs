@@ -1,39 +1,44 @@
-//! Accounts between which amounts are moved, in transactions over several keys.
+//! Accounts between which amounts are moved in transactions: several keys, judged as one.
 
 use std::fmt;
 
 use crate::Model;
 
-/// How many accounts there are.
+/// How many accounts belong together.
 pub const ACCOUNTS: usize = 4;
 
-/// MULTI with DECRBY of one key and INCRBY of another, and MGET of all; an absent key is 0.
+/// MULTI with DECRBY and INCRBY, and MGET, of [`ACCOUNTS`] keys; they begin with nothing, and may owe.
 #[derive(Clone, Copy, Debug)]
 pub struct Accounts;
 
 /// What is asked of [`Accounts`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AccountsInput {
-    /// Moves an amount.
+    /// The transaction.
     Move {
-        /// From this account
+        /// The account that has less afterwards.
         from: usize,
-        /// to this one, which is another.
+        /// The account that has more; another one.
         to: usize,
-        /// So much.
+        /// How much.
         amount: i64,
     },
-    /// Reads all.
+    /// MGET of all.
     Read,
 }
 
-/// What they tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What [`Accounts`] answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountsOutput {
-    /// What both accounts of a move hold after it.
-    Moved(i64, i64),
-    /// What all hold.
-    Amounts(Vec<i64>),
+    /// To the transaction: what the two accounts have afterwards.
+    Moved {
+        /// The account that has less.
+        from: i64,
+        /// The account that has more.
+        to: i64,
+    },
+    /// To MGET.
+    Balances([i64; ACCOUNTS]),
 }
 
 impl Model for Accounts {
@@ -47,19 +52,15 @@ impl Model for Accounts {
 
     fn step(state: &Self::State, input: &AccountsInput, output: Option<&AccountsOutput>) -> Option<Self::State> {
         let mut after = *state;
-        if let AccountsInput::Move { from, to, amount } = *input {
-            after[from] -= amount;
-            after[to] += amount;
-        }
-        let fits = match (input, output) {
-            (_, None) => true,
-            (AccountsInput::Move { from, to, .. }, Some(AccountsOutput::Moved(one, other))) => {
-                (after[*from], after[*to]) == (*one, *other)
+        let answer = match *input {
+            AccountsInput::Move { from, to, amount } => {
+                after[from] -= amount;
+                after[to] += amount;
+                AccountsOutput::Moved { from: after[from], to: after[to] }
             }
-            (AccountsInput::Read, Some(AccountsOutput::Amounts(amounts))) => after[..] == amounts[..],
-            _ => false,
+            AccountsInput::Read => AccountsOutput::Balances(after),
         };
-        fits.then_some(after)
+        output.is_none_or(|output| *output == answer).then_some(after)
     }
 
     fn changes(input: &AccountsInput, _: Option<&AccountsOutput>) -> bool {
@@ -71,7 +72,7 @@ impl fmt::Display for AccountsInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AccountsInput::Move { from, to, amount } => write!(f, "move {amount} from {from} to {to}"),
-            AccountsInput::Read => f.write_str("read"),
+            AccountsInput::Read => f.write_str("read all"),
         }
     }
 }
@@ -79,8 +80,8 @@ impl fmt::Display for AccountsInput {
 impl fmt::Display for AccountsOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AccountsOutput::Moved(from, to) => write!(f, "{from} and {to}"),
-            AccountsOutput::Amounts(amounts) => write!(f, "{amounts:?}"),
+            AccountsOutput::Moved { from, to } => write!(f, "now {from} and {to}"),
+            AccountsOutput::Balances(balances) => write!(f, "{balances:?}"),
         }
     }
 }

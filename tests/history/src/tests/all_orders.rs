@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::models::{Accounts, AccountsInput, AccountsOutput};
 use crate::models::{Append, AppendInput, AppendOutput, Counter, CounterInput, CounterOutput};
 use crate::models::{Register, RegisterInput, RegisterOutput};
 use crate::{Model, Operation, Outcome, Verdict, check};
@@ -46,6 +47,16 @@ fn append() -> impl Strategy<Value = (AppendInput, AppendOutput)> {
     proptest::prop_oneof![
         ("[ab]", 1usize..4).prop_map(|(end, length)| (AppendInput::Append(end), AppendOutput::Length(length))),
         "[ab]{0,3}".prop_map(|text| (AppendInput::Get, AppendOutput::Text(text))),
+    ]
+}
+
+/// One unit at a time, and always the same way: otherwise no answer that is drawn would be right.
+fn accounts() -> impl Strategy<Value = (AccountsInput, AccountsOutput)> {
+    proptest::prop_oneof![
+        (0i64..6).prop_map(|n| {
+            (AccountsInput::Move { from: 2, to: 0, amount: 1 }, AccountsOutput::Moved { from: -n, to: n })
+        }),
+        (0i64..6).prop_map(|n| (AccountsInput::Read, AccountsOutput::Balances([n, 0, -n, 0]))),
     ]
 }
 
@@ -90,4 +101,9 @@ fn on_counters() {
 #[test]
 fn on_appends() {
     agrees::<Append>(append());
+}
+
+#[test]
+fn on_accounts() {
+    agrees::<Accounts>(accounts());
 }

@@ -1,6 +1,6 @@
 //! Much to do is done, and too much is said to be too much.
 
-use crate::models::{Append, AppendInput, AppendOutput, Counter, Register};
+use crate::models::{Accounts, Append, AppendInput, AppendOutput, Counter, Register};
 use crate::tests::played::{Game, play};
 use crate::{Operation, Outcome, Verdict, check, check_within};
 
@@ -21,6 +21,7 @@ fn many_operations_of_unknown_fate_are_decided() {
     check(&play::<Register>(&game(100_000, 1))).expect_linearizable();
     check(&play::<Counter>(&game(100_000, 1))).expect_linearizable();
     check(&play::<Append>(&game(20_000, 1))).expect_linearizable();
+    check(&play::<Accounts>(&game(20_000, 1))).expect_linearizable();
 }
 
 /// Twenty texts may have been appended in any order, or not, and the answer that is true of none comes after all of them.

@@ -1,9 +1,7 @@
 //! Each kind of fault, put into a right history, is found and named, and the report shows little beside it.
 
-use crate::models::{
-    Accounts, AccountsInput, AccountsOutput, Counter, CounterInput, CounterOutput, Register, RegisterInput,
-    RegisterOutput,
-};
+use crate::models::{ACCOUNTS, Accounts, AccountsInput, AccountsOutput};
+use crate::models::{Counter, CounterInput, CounterOutput, Register, RegisterInput, RegisterOutput};
 use crate::tests::played::{Game, Playable, play};
 use crate::{Explanation, Model, Operation, Outcome, Verdict, Violation, check};
 
@@ -102,6 +100,39 @@ fn a_write_of_unknown_fate_explains_what_is_read_later_but_only_once() {
     assert_eq!(violation.before, [Some("new".to_owned())], "the first reading of it is explained");
 }
 
+/// A confirmed transfer after the right history, and what the accounts have after it if it changes them by `seen`.
+fn transfer(seen: [i64; ACCOUNTS]) -> Violation<Accounts> {
+    let history = play::<Accounts>(&Game { clients: 5, keys: 1, operations: 300, lost_percent: 0, seed: 11 });
+    let step = |state, operation: &Operation<Accounts>| Accounts::step(&state, &operation.input, None).expect("any");
+    let before = history.iter().fold(Accounts::initial(), step);
+    let moved = AccountsOutput::Moved { from: before[0] - 10, to: before[1] + 10 };
+    let after = std::array::from_fn(|account| before[account] + seen[account]);
+    found::<Accounts>(&[
+        (AccountsInput::Move { from: 0, to: 1, amount: 10 }, Outcome::Confirmed(moved)),
+        (AccountsInput::Read, Outcome::Confirmed(AccountsOutput::Balances(after))),
+    ])
+}
+
+#[test]
+fn a_lost_transfer() {
+    let violation = transfer([0; ACCOUNTS]);
+    let lost = named(&violation, |e| if let Explanation::Lost(operation) = e { Some(operation) } else { None });
+    assert_eq!(lost.input, AccountsInput::Move { from: 0, to: 1, amount: 10 });
+}
+
+#[test]
+fn a_doubled_transfer() {
+    let violation = transfer([-20, 20, 0, 0]);
+    let twice = named(&violation, |e| if let Explanation::Twice(operation) = e { Some(operation) } else { None });
+    assert_eq!(twice.input, AccountsInput::Move { from: 0, to: 1, amount: 10 });
+    assert_eq!(violation.explanations.len(), 1, "nothing else explains it");
+}
+
+#[test]
+fn half_a_transfer() {
+    assert!(transfer([-10, 0, 0, 0]).explanations.is_empty(), "no fault of a whole one explains it");
+}
+
 #[test]
 fn money_that_is_made_or_lost() {
     use crate::totals::{Reading, unbalanced};
@@ -111,32 +142,4 @@ fn money_that_is_made_or_lost() {
     readings.extend([reading(9, [1, 1, 1]), reading(4, [5, 3, 7])]);
     let sentence = unbalanced(&readings, 10).expect("15 and 3 are not 10");
     assert_eq!(sentence, "client 1 read at 4 the accounts [5, 3, 7], together 15 and not 10");
-}
-
-/// The sum is right in each case, and two of them are not.
-#[test]
-fn a_transfer_that_is_lost_or_happens_twice() {
-    let moved = |amounts: [i64; 4]| {
-        let told = AccountsOutput::Moved(-10, 10);
-        let inputs = [
-            (AccountsInput::Move { from: 0, to: 1, amount: 10 }, told),
-            (AccountsInput::Read, AccountsOutput::Amounts(amounts.to_vec())),
-        ];
-        let history: Vec<Operation<Accounts>> = inputs
-            .into_iter()
-            .zip((0..).step_by(10))
-            .map(|((input, told), invoked)| Operation {
-                client: 1,
-                key: "account".to_owned(),
-                invoked,
-                returned: Some(invoked + 5),
-                input,
-                outcome: Outcome::Confirmed(told),
-            })
-            .collect();
-        matches!(check(&history), Verdict::Linearizable)
-    };
-    assert!(moved([-10, 10, 0, 0]));
-    assert!(!moved([0, 0, 0, 0]), "lost");
-    assert!(!moved([-20, 20, 0, 0]), "twice");
 }

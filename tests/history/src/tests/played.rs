@@ -3,6 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::models::{ACCOUNTS, Accounts, AccountsInput, AccountsOutput};
 use crate::models::{Append, AppendInput, AppendOutput, Counter, CounterInput, CounterOutput};
 use crate::models::{Register, RegisterInput, RegisterOutput};
 use crate::{Model, Operation, Outcome};
@@ -102,6 +103,26 @@ impl Playable for Append {
         match input {
             AppendInput::Get => AppendOutput::Text(state.clone()),
             AppendInput::Append(end) => AppendOutput::Length(state.len() + end.len()),
+        }
+    }
+}
+
+impl Playable for Accounts {
+    fn question(rng: &mut StdRng, _: usize) -> AccountsInput {
+        if rng.random() {
+            return AccountsInput::Read;
+        }
+        let from = rng.random_range(0..ACCOUNTS);
+        let to = (from + rng.random_range(1..ACCOUNTS)) % ACCOUNTS;
+        AccountsInput::Move { from, to, amount: rng.random_range(1..100) }
+    }
+
+    fn answer(state: &[i64; ACCOUNTS], input: &AccountsInput) -> AccountsOutput {
+        match *input {
+            AccountsInput::Move { from, to, amount } => {
+                AccountsOutput::Moved { from: state[from] - amount, to: state[to] + amount }
+            }
+            AccountsInput::Read => AccountsOutput::Balances(*state),
         }
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Transfers;
 impl DataType for Transfers {
     type Model = Accounts;
     const NAME: &'static str = "account";
-    // Several sets: the search doubles with each move of unknown fate in one.
+    // Several sets: each move of unknown fate doubles the search in its own.
     const KEYS: u64 = 3;
 
     fn draw(random: &mut Random, _: &str, _: Option<&AccountsOutput>) -> AccountsInput {
@@ -48,8 +48,8 @@ impl DataType for Transfers {
         let Value::Array(Some(values)) = replies.last()? else { return None };
         let amounts: Vec<i64> = values.iter().map(Value::number).collect::<Option<_>>()?;
         match (input, &amounts[..]) {
-            (AccountsInput::Move { .. }, [from, to]) => Some(AccountsOutput::Moved(*from, *to)),
-            (AccountsInput::Read, _) => Some(AccountsOutput::Amounts(amounts)),
+            (AccountsInput::Move { .. }, &[from, to]) => Some(AccountsOutput::Moved { from, to }),
+            (AccountsInput::Read, amounts) => amounts.try_into().ok().map(AccountsOutput::Balances),
             _ => None,
         }
     }
