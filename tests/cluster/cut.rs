@@ -1,9 +1,9 @@
 //! Links are cut, both ways and one way, between any two parties, and healed. Whoever is cut off from the vault for longer than its
 //! lease serves nobody; when the link is back, so is the service.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tanist_test_support::{print_times, seed};
+use tanist_test_support::{print_times, rounds, seed};
 
 use crate::cluster::Cluster;
 use crate::load::Load;
@@ -12,9 +12,34 @@ use crate::network::{Host, links};
 const LEASE: Duration = Duration::from_millis(400);
 /// Long enough for a lease to run out and for a successor to serve.
 const LONG: Duration = Duration::from_millis(800);
+/// Longest time from a heal until every client is served. The aim is half a second, and docs/cluster-tests.md has what was measured;
+/// this only a failure exceeds: somebody who waits until QUIC itself gives an old connection up, which it does after ten seconds.
+const BACK_MAX: Duration = Duration::from_secs(3);
+
+/// Whom a cut concerns, by what it is at the moment of the cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Party {
+    Primary,
+    Standby,
+    Vault,
+    Client,
+}
+
+impl Party {
+    const ALL: [Party; 4] = [Party::Primary, Party::Standby, Party::Vault, Party::Client];
+
+    fn host(self, primary: Host) -> Host {
+        match self {
+            Party::Primary => primary,
+            Party::Standby => primary.other(),
+            Party::Vault => Host::Vault,
+            Party::Client => Host::Client,
+        }
+    }
+}
 
 /// Links that are cut together, and for how long.
-type Cut = (Duration, Vec<(Host, Host)>);
+type Cut = (Duration, Vec<(Party, Party)>);
 
 /// One cut after the other.
 fn cut_each(what: &str, cuts: &[Cut]) {
@@ -23,24 +48,37 @@ fn cut_each(what: &str, cuts: &[Cut]) {
     if !cluster.network.can_cut(&format!("cuts, {what}")) {
         return;
     }
-    let load = Load::start(&cluster, seed);
     let mut times = Vec::new();
-    for (time, cut) in cuts {
-        let primary = cluster.wait_for_primary();
-        cluster.network.block(cut);
-        load.go_on(*time);
-        cluster.network.restore(cut);
-        let back = load.wait_until_served();
-        println!("{cut:?} for {time:?} with primary {primary:?}: every client is served {back:.0?} after the heal");
-        times.push(back);
+    for round in 0..rounds(1) {
+        let load = Load::start(&cluster, seed.wrapping_add(round as u64));
+        let heals: Vec<_> = cuts.iter().map(|cut| cut_and_heal(&cluster, &load, cut)).collect();
+        cluster.wait_for_pair();
+        let told = load.finish();
+        told.check();
+        for ((time, cut), heal) in cuts.iter().zip(heals) {
+            let back = told.served_after(heal);
+            println!("{cut:?} for {time:?}: every client is served {back:.0?} after the heal");
+            times.push(back);
+        }
     }
-    cluster.wait_for_pair();
-    load.finish().check();
-    print_times(&format!("{what}: from the heal until every client is served"), &mut times);
+    print_times(&format!("{what}: from the heal until every client had a write confirmed"), &mut times);
+    assert!(times.iter().all(|back| *back <= BACK_MAX), "a heal that was not noticed: {times:.0?}");
 }
 
-fn pairs() -> impl Iterator<Item = (Host, Host)> {
-    let pairs = Host::ALL.into_iter().flat_map(|one| Host::ALL.map(|other| (one, other)));
+/// Gives the moment at which all links were whole again.
+fn cut_and_heal(cluster: &Cluster, load: &Load, (time, cut): &Cut) -> Instant {
+    let primary = cluster.wait_for_primary();
+    let cut: Vec<_> = cut.iter().map(|(from, to)| (from.host(primary), to.host(primary))).collect();
+    cluster.network.block(&cut);
+    load.go_on(*time);
+    cluster.network.restore(&cut);
+    let heal = Instant::now();
+    load.wait_until_served();
+    heal
+}
+
+fn pairs() -> impl Iterator<Item = (Party, Party)> {
+    let pairs = Party::ALL.into_iter().flat_map(|one| Party::ALL.map(|other| (one, other)));
     pairs.filter(|(one, other)| one != other)
 }
 
@@ -59,15 +97,13 @@ fn between_each_two_one_way() {
 
 #[test]
 fn one_host_from_all_others() {
-    let cuts: Vec<_> =
-        [Host::A, Host::B, Host::Vault, Host::Client].map(|host| (LONG, links(&[host], &Host::ALL))).into();
-    cut_each("one host from all others", &cuts);
+    cut_each("one host from all others", &Party::ALL.map(|party| (LONG, links(&[party], &Party::ALL))));
 }
 
 /// Of lengths at which an old connection lives, is about to die, and is long dead.
 #[test]
 fn the_vault_from_everybody_for_some_time() {
-    let vault = links(&[Host::Vault], &Host::ALL);
-    let cuts: Vec<_> = [100, 250, 350, 600, 3_000].map(|time| (Duration::from_millis(time), vault.clone())).into();
+    let vault = links(&[Party::Vault], &Party::ALL);
+    let cuts = [100, 250, 350, 600, 3_000].map(|time| (Duration::from_millis(time), vault.clone()));
     cut_each("the vault from all others", &cuts);
 }

@@ -1,11 +1,12 @@
 //! Clients that ask without a pause worth mentioning, and record what they asked, when, and what they were told.
 //!
-//! Registers (also compared and set), counters and texts are judged as histories; a few accounts, between which amounts are moved in
-//! transactions, by their sum. Every few seconds the clients go on to other keys, so that no text grows long; at the end all keys
-//! of all times are read once more.
+//! Registers (also compared and set), counters, texts, and a few accounts between which amounts are moved in transactions are judged as
+//! histories. Every few seconds the clients go on to other keys, so that no text grows long and no operation of unknown fate
+//! explains much; at the end all keys of all times are read once more.
 
 mod fate;
 mod library;
+mod planted;
 mod record;
 mod resp;
 
@@ -162,6 +163,22 @@ impl Told {
         self.records.iter().filter(|(of, _)| *of == kind).map(|(_, record)| record.failed()).sum()
     }
 
+    /// The time from `moment` until each client has had a write confirmed.
+    pub(crate) fn served_after(&self, moment: Instant) -> Duration {
+        let moment = moment - self.origin;
+        let first = |record: &Record| {
+            let after =
+                record.confirmed.iter().find(|time| **time >= moment).expect("the load went on until all were served");
+            *after - moment
+        };
+        self.writers().map(|(_, record)| first(record)).max().expect("there are clients")
+    }
+
+    /// All but the last record, which only reads.
+    fn writers(&self) -> impl Iterator<Item = &(Kind, Record)> {
+        self.records.iter().filter(|(_, record)| !record.confirmed.is_empty())
+    }
+
     /// For a kind of client the longest time, between `from` and `until`, in which one of them had no write confirmed.
     pub(crate) fn longest_gap(&self, kind: Kind, from: Instant, until: Instant) -> Duration {
         let (from, until) = (from - self.origin, until - self.origin);
@@ -171,8 +188,7 @@ impl Told {
             times.dedup();
             times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
         };
-        // The last record only reads.
-        let of_kind = self.records.iter().filter(|(of, record)| *of == kind && !record.confirmed.is_empty());
+        let of_kind = self.writers().filter(|(of, _)| *of == kind);
         of_kind.map(|(_, record)| gap(record)).max().expect("there are clients of this kind")
     }
 }
