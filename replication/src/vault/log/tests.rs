@@ -225,6 +225,23 @@ fn zeros_are_written_ahead_of_short_groups_once_for_many() {
 }
 
 #[test]
+fn a_group_of_short_frames_is_written_at_once_and_of_long_ones_one_by_one() {
+    let operations = |frames: Vec<LogFrame>| {
+        let disk = DiskSim::new(1);
+        let mut log = open(&disk, 1 << 30).unwrap();
+        let before = disk.operations();
+        log.commit(&frames).unwrap();
+        disk.operations() - before
+    };
+    let one = operations(vec![frame(1, 1, 1)]);
+    assert_eq!(operations((1..=500).map(|lsn| frame(1, lsn, 1)).collect()), one);
+    let long: Vec<_> = (0..3).map(|i| frame(1, 1 + i * 60_000, 60_000)).collect();
+    assert!(long[0].bytes().len() > limits::WRITE_BYTES / 2);
+    let apart = operations(long.clone());
+    assert_eq!(apart, operations(long[..1].to_vec()) + 2);
+}
+
+#[test]
 fn trimming_keeps_what_is_needed_and_the_newest_segment() {
     let groups = groups(20);
     let disk = filled(&groups, 300);
