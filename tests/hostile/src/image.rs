@@ -3,8 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tanist_db_core::clock::UnixMillis;
-use tanist_db_core::command::{FrontCommand, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::engine::{Engine, EngineOptions, Session};
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::image::{ImageRestore, PagePool};
 use tanist_replication::vault::catalog::{CatalogMemory, Records};
@@ -13,17 +12,13 @@ use tanist_replication::vault::envelope;
 use tanist_replication::vault::image_store::ImageStore;
 use tanist_replication::wire::frame::{FrameKind, FrameReader, seal};
 
+use crate::command::execute;
+
 const CLUSTER: u128 = 7;
 /// A chunk's own head: length of the body at 32, checksum of the rest at 36.
 const HEAD_BYTES: usize = 40;
 /// Bytes of a change: where in the image (4), and what is put there (4).
 const CHANGE_BYTES: usize = 8;
-
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, _: &mut Reply) {}
-}
 
 /// The chunks of a small image with short, long and expiring values.
 fn chunks() -> &'static [Vec<u8>] {
@@ -32,11 +27,7 @@ fn chunks() -> &'static [Vec<u8>] {
         let engine = Engine::new(EngineOptions { shards: 1, memory_bytes_max: 0, hash_seed: 3 });
         engine.begin_epoch(Epoch(1));
         let mut session = Session::new(1);
-        let mut set = |arguments: &[&str]| {
-            let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
-            let mut reply = Reply::new(session.protocol());
-            engine.execute(&mut session, &mut NoFront, &arguments, UnixMillis(1_000_000), &mut reply);
-        };
+        let mut set = |words: &[&str]| execute(&engine, &mut session, words, 1_000_000);
         for i in 0..40 {
             set(&["SET", &format!("key{i}"), &"v".repeat(i * 7), "PX", &format!("{}", 1_000 + i)]);
         }
@@ -92,16 +83,12 @@ fn load(image: &[Vec<u8>]) {
     let mut session = Session::new(1);
     for i in 0..40 {
         let key = format!("key{i}");
-        for arguments in [&["GET", &key][..], &["APPEND", &key, "more"], &["EXPIRE", &key, "9"], &["SET", &key, "new"]]
-        {
-            let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
-            let mut reply = Reply::new(session.protocol());
-            engine.execute(&mut session, &mut NoFront, &arguments, UnixMillis(1_000_500), &mut reply);
+        for words in [&["GET", &key][..], &["APPEND", &key, "more"], &["EXPIRE", &key, "9"], &["SET", &key, "new"]] {
+            execute(&engine, &mut session, words, 1_000_500);
         }
     }
     engine.expire_due(UnixMillis(2_000_000), 1_000);
-    let mut reply = Reply::new(session.protocol());
-    engine.execute(&mut session, &mut NoFront, &[b"FLUSHALL"], UnixMillis(1), &mut reply);
+    execute(&engine, &mut session, &["FLUSHALL"], 1);
     assert_eq!(engine.keys(), 0);
 }
 

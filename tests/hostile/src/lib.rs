@@ -6,6 +6,7 @@
 //! valid certificate, or whoever may write to the vault's folder, can do.
 
 pub mod client;
+mod command;
 pub mod config;
 pub mod image;
 pub mod mutate;

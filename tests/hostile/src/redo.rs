@@ -1,10 +1,10 @@
 //! Redo batches, as a standby gets them and applies them to its state.
 
-use tanist_db_core::clock::UnixMillis;
-use tanist_db_core::command::{FrontCommand, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::engine::{Engine, EngineOptions, Session};
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
+
+use crate::command::execute;
 
 /// A follower's options: as those of who wrote the seeds.
 fn engine() -> Engine {
@@ -31,12 +31,6 @@ fn apply(bytes: &[u8]) {
     let _ = (engine.content_hash(), engine.keys());
 }
 
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, _: &mut Reply) {}
-}
-
 /// A batch of real records, each of them alone, and their bare bytes.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -45,9 +39,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut session = Session::new(1);
     let long = "x".repeat(20_000);
     for line in ["SET a 1", "SET b 2 PX 5000", "INCR a", "MSET c 1 d 2", "DEL b", "EXPIRE c 10", "FLUSHALL"] {
-        run(&engine, &mut session, &line.split(' ').collect::<Vec<_>>());
+        execute(&engine, &mut session, &line.split(' ').collect::<Vec<_>>(), 1_000_000);
     }
-    run(&engine, &mut session, &["SET", "long", &long]);
+    execute(&engine, &mut session, &["SET", "long", &long], 1_000_000);
     engine.freeze();
     let mut seeds = Vec::new();
     while let Some(batch) = engine.redo().take(1 << 20) {
@@ -59,10 +53,4 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seeds.push(batch.to_bytes());
     }
     seeds
-}
-
-fn run(engine: &Engine, session: &mut Session, arguments: &[&str]) {
-    let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
-    let mut reply = Reply::new(session.protocol());
-    engine.execute(session, &mut NoFront, &arguments, UnixMillis(1_000_000), &mut reply);
 }

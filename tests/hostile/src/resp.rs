@@ -1,10 +1,10 @@
 //! Requests as a client sends them, to the parser and, if it lets them pass, to the engine.
 
 use tanist::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
-use tanist_db_core::clock::UnixMillis;
-use tanist_db_core::command::{FrontCommand, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::engine::{Engine, EngineOptions, Session};
 use tanist_db_core::ids::Epoch;
+
+use crate::command::execute;
 
 /// Memory of the engine: a few commands can ask for a great deal.
 const MEMORY_BYTES: u64 = 16 << 20;
@@ -25,7 +25,7 @@ pub fn read(bytes: &[u8]) {
             };
             assert!(whole.0.iter().all(short), "a stranger's request is beyond its limits");
         } else {
-            execute(&whole.0);
+            execute_all(&whole.0);
         }
     }
 }
@@ -51,15 +51,7 @@ fn parse(limits: RequestLimits, bytes: &[u8], piece: usize) -> Outcome {
     (requests, None)
 }
 
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, reply: &mut Reply) {
-        reply.simple("OK");
-    }
-}
-
-fn execute(requests: &[Vec<Vec<u8>>]) {
+fn execute_all(requests: &[Vec<Vec<u8>>]) {
     if requests.is_empty() {
         return;
     }
@@ -67,10 +59,8 @@ fn execute(requests: &[Vec<Vec<u8>>]) {
     engine.begin_epoch(Epoch(1));
     let mut session = Session::new(1);
     for request in requests.iter().take(64) {
-        let arguments: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
-        let mut reply = Reply::new(session.protocol());
-        engine.execute(&mut session, &mut NoFront, &arguments, UnixMillis(1_000_000), &mut reply);
-        assert!(!reply.as_bytes().is_empty(), "every request has an answer: {request:?}");
+        let reply = execute(&engine, &mut session, request, 1_000_000);
+        assert!(!reply.is_empty(), "every request has an answer: {request:?}");
     }
 }
 

@@ -37,7 +37,8 @@ impl Process {
                     env.moment(Moment::HandOverSent, self.node);
                     if self.serving.executing() > 0 {
                         let name = self.name(env);
-                        env.oracle.fail("hold", format!("{name} hands over while a command that began before executes"));
+                        env.oracle
+                            .fail("hold", format!("{name} hands over while a command that began before executes"));
                     }
                 }
                 let request = ask.request(|| self.progress());
