@@ -112,7 +112,7 @@ async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String>
     let mut carrying = Carrying::new(version, epoch, shared.engine.memory_bytes(), begun);
     let mut channel = client.open_channel(carrying.opening(), Priority::Bulk).await.map_err(words)?;
     carrying.told(channel.answer().await.map_err(words)?)?;
-    while let Some(load) = carrying.next() {
+    while let Some(load) = carrying.next_load() {
         let chunk = match load {
             Load::Chunk(chunk) => chunk,
             Load::End(end) => {

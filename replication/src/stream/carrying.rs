@@ -88,7 +88,7 @@ impl Carrying {
     }
 
     /// What to send next; nothing while the vault has not answered.
-    pub fn next(&mut self) -> Option<Load> {
+    pub fn next_load(&mut self) -> Option<Load> {
         let Stage::Sending(walk) = &mut self.stage else { return None };
         if walk.next_chunk(&mut self.chunk) {
             self.chunks += 1;
@@ -143,18 +143,18 @@ mod tests {
         let engine = engine();
         let mut carrying = carrying(&engine);
         assert_eq!(carrying.opening(), Request::ImagePut { epoch: 3, cut: carrying.cut().0 });
-        assert!(carrying.next().is_none(), "the vault has not answered");
+        assert!(carrying.next_load().is_none(), "the vault has not answered");
         assert_eq!(carrying.told(Answer::ImageReady), Ok(Heard::Ready));
         let mut sent = 0;
         let end = loop {
-            match carrying.next().unwrap() {
+            match carrying.next_load().unwrap() {
                 Load::Chunk(_) => sent += 1,
                 Load::End(end) => break end,
             }
         };
         assert!(sent > 0);
         assert_eq!(end, Request::ImageEnd { chunks: sent, bytes: carrying.bytes() });
-        assert!(carrying.next().is_none());
+        assert!(carrying.next_load().is_none());
         assert_eq!(engine.frozen_bytes(), 0, "the version is given back before the vault has stored it");
         assert_eq!(carrying.told(Answer::ImageStored), Ok(Heard::Stored));
     }

@@ -25,7 +25,7 @@ use crate::env::Env;
 use crate::event::Event;
 use crate::net::DELAY_MIN;
 use crate::value::Value;
-use apart::{Apart, Standing, Task};
+use apart::{Apart, Parked, Task};
 use thread::{Note, SimThread, Watch};
 use wire::{End, Wire};
 
@@ -97,7 +97,7 @@ struct Conversation {
 enum State {
     Waiting(Task),
     /// Its thread stands still until then.
-    Standing(Standing, Time),
+    Parked(Parked, Time),
     Over,
 }
 
@@ -137,7 +137,7 @@ impl Conversation {
         let waker = Waker::from(Arc::clone(&self.waker));
         let ran = match std::mem::replace(&mut self.state, State::Over) {
             State::Waiting(task) => apart::poll(task, waker, &self.watch),
-            State::Standing(standing, until) if until <= env.now => standing.go_on(),
+            State::Parked(parked, until) if until <= env.now => parked.go_on(),
             state => {
                 self.state = state;
                 return;
@@ -145,11 +145,11 @@ impl Conversation {
         };
         self.state = match ran {
             Apart::Ran(task, Poll::Pending) => {
-                self.watch.lock().stood = false;
+                self.watch.lock().parked = false;
                 State::Waiting(task)
             }
             Apart::Ran(_, Poll::Ready(())) => State::Over,
-            Apart::Stands(standing, lasts) => State::Standing(standing, env.now.after(lasts)),
+            Apart::Parks(parked, lasts) => State::Parked(parked, env.now.after(lasts)),
         };
     }
 }
@@ -233,7 +233,7 @@ impl Process {
         }
         let alarm = match &session.state {
             State::Waiting(_) => watch.alarm.take().map(|at| self.clock.when(at)),
-            State::Standing(_, until) => Some(*until),
+            State::Parked(_, until) => Some(*until),
             State::Over => None,
         };
         drop(watch);

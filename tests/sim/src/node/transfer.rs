@@ -52,7 +52,7 @@ impl Process {
         let now = self.now();
         let Some(carry) = &mut self.carry else { return };
         let (conn, stream) = (carry.conn, carry.stream);
-        match carry.carrying.next() {
+        match carry.carrying.next_load() {
             None => {}
             Some(Load::End(end)) => self.send(conn, stream, Payload::Request(0, end), env),
             Some(Load::Chunk(chunk)) => {

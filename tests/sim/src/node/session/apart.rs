@@ -24,11 +24,11 @@ pub(super) enum Apart {
     /// To its end.
     Ran(Task, Poll<()>),
     /// It stands still for so long.
-    Stands(Standing, Duration),
+    Parks(Parked, Duration),
 }
 
 enum Signal {
-    Stands(Duration),
+    Parks(Duration),
     Ran(Task, Poll<()>),
 }
 
@@ -46,14 +46,14 @@ pub(super) struct Stop {
 impl Stop {
     /// Stands still until somebody goes on with the step, or gives it up: what it does then is seen by nobody.
     pub(super) fn stand(self, lasts: Duration) {
-        if self.signals.send(Signal::Stands(lasts)).is_ok() {
+        if self.signals.send(Signal::Parks(lasts)).is_ok() {
             let _ = self.resumed.recv();
         }
     }
 }
 
 /// A step that stands still.
-pub(super) struct Standing {
+pub(super) struct Parked {
     signals: Receiver<Signal>,
     resume: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -77,13 +77,13 @@ pub(super) fn poll(mut task: Task, waker: Waker, watch: &Mutex<Watch>) -> Apart 
         // Nobody listens any more if the process was killed meanwhile.
         let _ = signal.send(Signal::Ran(task, poll));
     });
-    let apart = Standing { signals, resume: Some(resume), thread: Some(thread) }.wait();
+    let apart = Parked { signals, resume: Some(resume), thread: Some(thread) }.wait();
     // If it came to its end without permission to execute, the next step is made apart too.
     watch.lock().stop = None;
     apart
 }
 
-impl Standing {
+impl Parked {
     /// The thread runs on.
     pub(super) fn go_on(mut self) -> Apart {
         self.resume = None;
@@ -92,7 +92,7 @@ impl Standing {
 
     fn wait(mut self) -> Apart {
         match self.signals.recv() {
-            Ok(Signal::Stands(lasts)) => Apart::Stands(self, lasts),
+            Ok(Signal::Parks(lasts)) => Apart::Parks(self, lasts),
             Ok(Signal::Ran(task, poll)) => Apart::Ran(task, poll),
             Err(_) => {
                 let panic = self.thread.take().and_then(|thread| thread.join().err());
@@ -102,7 +102,7 @@ impl Standing {
     }
 }
 
-impl Drop for Standing {
+impl Drop for Parked {
     fn drop(&mut self) {
         self.resume = None;
         // A panic of a step that nobody waits for is nobody's finding.

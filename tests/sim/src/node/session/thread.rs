@@ -37,7 +37,7 @@ pub(super) struct Watch {
     /// How to make it, on a thread that can.
     pub(super) stop: Option<Stop>,
     /// It has stood still in this step. What follows is executed under a permission that was good before.
-    pub(super) stood: bool,
+    pub(super) parked: bool,
 }
 
 /// The session's side.
@@ -62,11 +62,11 @@ impl Surroundings for SimThread {
 
     fn permitted(&mut self) {
         let mut watch = self.0.lock();
-        if !watch.stood {
+        if !watch.parked {
             watch.notes.push(Note::Permitted);
         }
         if let (Some(lasts), Some(stop)) = (watch.stall.take(), watch.stop.take()) {
-            watch.stood = true;
+            watch.parked = true;
             drop(watch);
             stop.stand(lasts);
         }
