@@ -417,6 +417,10 @@ impl Disk for DiskSim {
         if state.folders[&folder].live.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        // A name needs room as well.
+        if state.room == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let id = state.id();
         state.files.insert(id, FileState::default());
         state.change_name(folder, NameChange::Add(name.to_owned(), Node::File(id)))?;
