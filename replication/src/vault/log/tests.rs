@@ -281,6 +281,23 @@ fn a_full_disk_refuses_and_resumes() {
 }
 
 #[test]
+fn a_disk_without_room_for_the_next_segment_refuses_and_resumes() {
+    for room in 0..=SEGMENT_HEADER_BYTES {
+        let disk = DiskSim::new(1);
+        let mut log = open(&disk, 200).unwrap();
+        while log.bytes < 200 {
+            log.commit(&[frame(1, log.durable.0 + 1, 1)]).unwrap();
+        }
+        let next = [frame(1, log.durable.0 + 1, 1)];
+        disk.set_room(room);
+        assert!(matches!(log.commit(&next), Err(StorageError::Full { .. })), "room for {room}");
+        disk.set_room(u64::MAX);
+        log.commit(&next).unwrap();
+        assert_eq!(log.older.len(), 1);
+    }
+}
+
+#[test]
 fn a_failed_sync_poisons_the_log() {
     let disk = filled(&groups(3), 10_000);
     let mut log = open(&disk, 10_000).unwrap();
