@@ -25,8 +25,8 @@ pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 pub const SENT_BYTES_KEPT: usize = 64 * 1024;
 /// A connection that is to close has so long, after its last reply may leave, to take what is left.
 pub const CLOSING_TIME: Duration = Duration::from_secs(5);
-/// A connection that has not said who it is, where that is required, is cut after so long.
-pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(10);
+/// A connection that has not said who it is, where that is required, is cut at the next look after so long: within ten seconds.
+pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(9);
 /// Connections of the client library that have come and not greeted yet, at one time. Each costs a TLS handshake and about 100 KB;
 /// a client greets within two round trips.
 pub const STRANGERS_MAX: usize = 256;
@@ -45,4 +45,5 @@ pub const PASSWORD_BYTES_MAX: usize = 512;
 
 const _: () = assert!(INPUT_AHEAD_BYTES >= READ_BYTES);
 const _: () = assert!(BATCH_BYTES >= READ_BYTES);
+const _: () = assert!(AUTHENTICATION_TIME.as_secs() + SWEEP_INTERVAL.as_secs() <= 10);
 const _: () = assert!(REQUESTS_AHEAD <= BATCH_COMMANDS);
