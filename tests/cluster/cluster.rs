@@ -195,12 +195,15 @@ impl Cluster {
         self.data().join("logs").join(format!("{}.log", host.name()))
     }
 
+    /// What the processes of a host have said so far.
+    pub(crate) fn said(&self, host: Host) -> String {
+        fs::read_to_string(self.log(host)).unwrap_or_default()
+    }
+
     /// The ends of all logs, for a failing test's message.
     fn logs(&self) -> String {
-        let logs = [Host::Vault, Host::A, Host::B].map(|host| {
-            let text = fs::read_to_string(self.log(host)).unwrap_or_default();
-            format!("--- {} ---\n{}", host.name(), tail(&text))
-        });
+        let logs =
+            [Host::Vault, Host::A, Host::B].map(|host| format!("--- {} ---\n{}", host.name(), tail(&self.said(host))));
         logs.join("\n")
     }
 }

@@ -1,11 +1,12 @@
 //! Processes are killed, one, several and all, at bad moments: nothing that was confirmed is lost, nothing happens twice.
 
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
-use tanist_test_support::{rounds, seed, signal};
+use tanist_test_support::{rounds, seed, signal, state, wait_until};
 
 use crate::cluster::Cluster;
 use crate::load::Load;
@@ -37,18 +38,35 @@ fn any_process_is_killed() {
         match turn {
             0 => cluster.kill_database(primary),
             1 => cluster.kill_database(primary.other()),
-            2 => signal(cluster.pid(primary), Signal::KILL),
+            2 => kill_supervisor(cluster, primary),
             _ => {
                 cluster.kill_host(Host::Vault);
                 cluster.start_part(Host::Vault);
             }
         }
-        if turn == 2 {
-            // A database process whose supervisor has gone stops, and gives its office up.
-            cluster.kill_host(primary);
-            cluster.start_part(primary);
-        }
         turn = (turn + 1) % 4;
+    });
+}
+
+/// A database process whose supervisor has gone stops by itself, and gives its office up.
+fn kill_supervisor(cluster: &mut Cluster, primary: Host) {
+    let database = cluster.database_pid(primary);
+    signal(cluster.pid(primary), Signal::KILL);
+    let start = Instant::now();
+    wait_until("a database process without a supervisor ends", || {
+        matches!(state(database), None | Some('Z')).then_some(())
+    });
+    println!("it ended {:.0?} after its supervisor", start.elapsed());
+    wait_for_takeover(cluster, primary);
+    cluster.kill_host(primary);
+    cluster.start_part(primary);
+}
+
+/// Waits until the other node is primary.
+fn wait_for_takeover(cluster: &Cluster, lost: Host) {
+    let successor = lost.other().name();
+    cluster.wait_for("a new primary", |reports| {
+        reports.iter().any(|report| report.role == "primary" && report.name == successor).then_some(())
     });
 }
 
@@ -56,8 +74,7 @@ fn any_process_is_killed() {
 fn a_host_is_lost_and_comes_back() {
     under_load(&[], 2, |cluster, _, primary| {
         cluster.kill_host(primary);
-        cluster
-            .wait_for("a new primary", |reports| reports.iter().any(|report| report.role == "primary").then_some(()));
+        wait_for_takeover(cluster, primary);
         cluster.start_part(primary);
     });
 }
@@ -96,25 +113,87 @@ fn the_primary_is_killed_in_the_middle_of_an_image() {
 #[test]
 fn somebody_is_killed_in_the_middle_of_a_switchover() {
     let mut turn = 0;
+    let mut kills = [0; 3];
     under_load(&[], 6, |cluster, rng, primary| {
-        let victim = match turn % 3 {
-            0 => cluster.database_pid(primary),
-            1 => cluster.database_pid(primary.other()),
-            _ => cluster.pid(Host::Vault),
+        let (who, victim) = match turn % 3 {
+            0 => ("primary", cluster.database_pid(primary)),
+            1 => ("standby", cluster.database_pid(primary.other())),
+            _ => ("vault", cluster.pid(Host::Vault)),
         };
+        // Three at any moment, of which few hit the hand-over; then three that wait until it has begun.
+        let waits = turn / 3 % 2 == 1;
         turn += 1;
-        // The command takes some time to find the primary, and some more to be told that it is over.
-        let moment = Duration::from_micros(rng.random_range(0..60_000));
-        std::thread::scope(|scope| {
-            scope.spawn(|| cluster.tool(&["switchover"]));
-            wait(moment);
+        let watch = Watch::new(cluster, primary);
+        let start = Instant::now();
+        let phase = std::thread::scope(|scope| {
+            let tool = scope.spawn(|| cluster.tool(&["switchover"]));
+            if waits {
+                while watch.phase() == Phase::Before && !tool.is_finished() {
+                    sleep(LOOK_PAUSE);
+                }
+                wait(Duration::from_micros(rng.random_range(0..6_000)));
+            } else {
+                // The command takes some time to find the primary, and some more to be told that it is over.
+                wait(Duration::from_micros(rng.random_range(0..60_000)));
+            }
+            let phase = watch.phase();
             signal(victim, Signal::KILL);
+            println!("{who} killed {} the hand-over, {:.1?} after it was asked for", phase.word(), start.elapsed());
+            phase
         });
-        if victim == cluster.pid(Host::Vault) {
+        kills[phase as usize] += 1;
+        if who == "vault" {
             cluster.kill_host(Host::Vault);
             cluster.start_part(Host::Vault);
         }
     });
+    println!("kills before, during and after a hand-over: {kills:?}");
+}
+
+/// Between two looks at the logs.
+const LOOK_PAUSE: Duration = Duration::from_micros(200);
+
+/// How far a switchover has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Before,
+    During,
+    After,
+}
+
+impl Phase {
+    fn word(self) -> &'static str {
+        match self {
+            Phase::Before => "before",
+            Phase::During => "during",
+            Phase::After => "after",
+        }
+    }
+}
+
+/// Follows a switchover by what the two nodes say: it begins when the primary takes no more commands, and is over when its successor
+/// serves. What a node has just done, and not yet said, is not seen.
+struct Watch<'a> {
+    cluster: &'a Cluster,
+    primary: Host,
+    /// How much each node had said before.
+    before: [usize; 2],
+}
+
+impl Watch<'_> {
+    fn new(cluster: &Cluster, primary: Host) -> Watch<'_> {
+        Watch { cluster, primary, before: [primary, primary.other()].map(|node| cluster.said(node).len()) }
+    }
+
+    fn phase(&self) -> Phase {
+        let [old, new] = [(self.primary, self.before[0]), (self.primary.other(), self.before[1])]
+            .map(|(node, before)| self.cluster.said(node).split_off(before));
+        match (old.contains("primary -> handing over"), new.contains("took over from")) {
+            (_, true) => Phase::After,
+            (true, false) => Phase::During,
+            (false, false) => Phase::Before,
+        }
+    }
 }
 
 /// Exact where a sleep would not be.

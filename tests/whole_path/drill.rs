@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
+use tanist_test_support::state;
 
 use crate::harness::{Cluster, Node, TANIST, rounds, signal, wait_until};
 use crate::load::connect_primary;
@@ -67,7 +68,7 @@ fn a_drilled_pause_is_a_takeover_and_the_paused_node_comes_back() {
     assert_eq!(primaries(&report, 0), (before.0.name.as_str(), before.1.name.as_str()));
     let (_, standby) = cluster.wait_for_pair();
     assert_eq!(standby.name, before.0.name);
-    assert_ne!(state_of(standby.pid), Some('T'));
+    assert_ne!(state(standby.pid), Some('T'));
     assert_nothing_left(&cluster);
 }
 
@@ -106,13 +107,13 @@ fn a_process_that_was_paused_by_an_interrupted_drill_goes_on() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the drill starts");
-    wait_until("the primary is paused", || (state_of(before.0.pid) == Some('T')).then_some(()));
+    wait_until("the primary is paused", || (state(before.0.pid) == Some('T')).then_some(()));
     signal(i32::try_from(drill.id()).expect("a process id"), Signal::INT);
     let output = drill.wait_with_output().expect("the drill ends");
     let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{sentence}");
     assert!(sentence.contains("interrupted"), "{sentence}");
-    assert_ne!(state_of(before.0.pid), Some('T'), "it goes on");
+    assert_ne!(state(before.0.pid), Some('T'), "it goes on");
     assert_eq!(who(&cluster.wait_for_pair()), who(&before), "nobody has taken over");
     assert_nothing_left(&cluster);
 }
@@ -151,10 +152,4 @@ fn assert_nothing_left(cluster: &Cluster) {
     let mut connection = connect_primary([cluster.port, cluster.port + 1]);
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).expect("it serves");
     assert_eq!(keys, ["probe"]);
-}
-
-/// The letter that the kernel has for what a process does; `T` is stopped.
-fn state_of(pid: i32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(") ").next()?.chars().next()
 }

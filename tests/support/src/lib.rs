@@ -99,6 +99,13 @@ pub fn parent(pid: i32) -> i32 {
     after_name.split_whitespace().nth(1).expect("a parent").parse().expect("a number")
 }
 
+/// The letter that the kernel has for what a process does: `T` is stopped, `Z` has ended and is not reaped. `None`: it has gone.
+#[must_use]
+pub fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
+
 /// The last lines of a log.
 #[must_use]
 pub fn tail(text: &str) -> String {
