@@ -1,7 +1,7 @@
 //! The same random commands to this engine and to a `redis-server` of the machine, replies compared byte by byte.
 //!
-//! Does nothing where no `redis-server` is on the PATH. Prints its seed; `TANIST_SEED` replays one.
-//! Left out: replies that depend on chance or on the order of keys (compared as sets), on the representation of values,
+//! Left out where no `redis-server` is on the PATH. Prints its seed; `TANIST_SEED` replays one.
+//! Not compared: replies that depend on chance or on the order of keys (compared as sets), on the representation of values,
 //! and on the moment (times to live are compared with a tolerance).
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, its helpers included")]
@@ -15,8 +15,10 @@ use tanist_db_core::clock::{Clock, SystemClock};
 use tanist_db_core::command::{self, CommandSpec, FrontCommand, Protocol, Reply};
 use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
 use tanist_db_core::ids::Epoch;
+use tanist_test_support::skip;
 
 const COMMANDS: usize = 30_000;
+const NEEDS: &str = "a redis-server on the PATH: Debian's redis-server";
 
 struct Redis {
     process: Child,
@@ -363,8 +365,7 @@ fn and_so_they_are_in_resp3() {
 
 fn compare(protocol: Protocol) {
     let Some((_redis, mut theirs)) = Redis::start() else {
-        println!("no redis-server on the PATH: nothing to compare with");
-        return;
+        return skip("the comparison with Redis", NEEDS);
     };
     let clock = SystemClock::new();
     let seed = std::env::var("TANIST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(clock.unix().0);
@@ -467,8 +468,7 @@ const SUBCOMMANDS: usize = 9;
 #[test]
 fn commands_are_described_as_redis_describes_them() {
     let Some((_redis, mut theirs)) = Redis::start() else {
-        println!("no redis-server on the PATH: nothing to compare with");
-        return;
+        return skip("the comparison with Redis", NEEDS);
     };
     let engine = Engine::new(EngineOptions { shards: 4, ..EngineOptions::default() });
     let mut ours = Ours { engine, session: Session::new(1), clock: SystemClock::new() };
