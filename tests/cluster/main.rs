@@ -3,7 +3,8 @@
 //!
 //! Vault, nodes and clients have a network namespace each, joined by a bridge, so that any of them can be cut off from any other,
 //! also in one direction. Where that is not permitted they share the loopback interface, and what needs cuts is left out and says so.
-//! Only one test runs at a time. Times are printed, and collected for `docs/takeover-times.md`; none is asserted.
+//! Only one cluster runs at a time. Times are printed, and collected for `docs/takeover-times.md`; none is asserted, but for a bound
+//! on the time after a heal that only a heal which nobody notices exceeds.
 
 #![expect(clippy::disallowed_methods, reason = "tests of real processes wait for real time")]
 #![expect(clippy::print_stdout, reason = "what was measured, and the seed")]

@@ -127,17 +127,24 @@ impl Network {
     /// From now on nothing that `from` sends reaches `to`.
     pub(crate) fn block(&self, links: &[(Host, Host)]) {
         // Of nobody: locally administered, and outside the numbers of the hosts.
-        links.iter().for_each(|(from, to)| self.set_neighbour(*from, *to, hardware_address(255)));
+        self.set_neighbours(links, |_| hardware_address(255));
     }
 
     /// Undoes [`Network::block`].
     pub(crate) fn restore(&self, links: &[(Host, Host)]) {
-        links.iter().for_each(|(from, to)| self.set_neighbour(*from, *to, hardware_address(to.number())));
+        self.set_neighbours(links, |to| hardware_address(to.number()));
     }
 
-    fn set_neighbour(&self, from: Host, to: Host, address: String) {
+    /// For each host at once: between the first link and the last of a cut there are a few milliseconds.
+    fn set_neighbours(&self, links: &[(Host, Host)], address: impl Fn(Host) -> String) {
         let Network::Namespaces { hosts, .. } = self else { panic!("nothing can be cut on the loopback interface") };
-        ip(&hosts[from as usize], &neighbour(to, address)).expect("it was possible before");
+        for host in Host::ALL {
+            let from_host = links.iter().filter(|(from, _)| *from == host);
+            let commands: String = from_host.map(|(_, to)| neighbour(*to, address(*to))).collect();
+            if !commands.is_empty() {
+                ip(&hosts[host as usize], &commands).expect("it was possible before");
+            }
+        }
     }
 }
 
