@@ -65,6 +65,8 @@ pub struct LeaseRecord {
     pub sealed: u64,
     /// Given up by the holder or ended by an obituary; not set when it merely ran out.
     pub ended: bool,
+    /// How long its holder may count after it was last renewed, in microseconds; 0 if the catalog was lost.
+    pub length_us: u64,
 }
 
 /// A stored image as it is remembered. The same stands in the image's own manifest.
@@ -280,6 +282,37 @@ mod tests {
                 memory.tamper(&key, |value| value[bit / 8] ^= 1 << (bit % 8));
             }
         }
+    }
+
+    /// A change of these is another version of the envelope.
+    #[test]
+    fn golden_bytes_of_the_entries() {
+        let memory = CatalogMemory::default();
+        let records = Records::new(Arc::new(memory.clone()));
+        let lease = LeaseRecord {
+            epoch: 1,
+            holder: "a".to_owned(),
+            incarnation: 2,
+            resp_address: "r".to_owned(),
+            quic_address: "q".to_owned(),
+            sealed: 3,
+            ended: true,
+            length_us: 4,
+        };
+        records.put_lease(&lease).unwrap();
+        records.put_image(&ImageRecord { cut: 5, epoch: 6, chunks: 7, bytes: 8, stored_unix_ms: 9 }).unwrap();
+        records.enter(10).unwrap();
+        let body = |key: &str| {
+            let value = memory.get(key).unwrap().unwrap();
+            envelope::open(key, &value).unwrap().to_vec()
+        };
+        let number = |number: u64| number.to_le_bytes();
+        let short = |letter: u8| [letter, 255, 255, 255, 255, 255, 255, 255];
+        let words = [number(1), short(b'a'), number(2), short(b'r'), short(b'q'), number(3)];
+        assert_eq!(body(LEASE), [&words.concat()[..], &[1], &number(4)].concat());
+        let image = [&number(5)[..], &number(6), &[7, 0, 0, 0], &number(8), &number(9)].concat();
+        assert_eq!(body("image/00000000000000000005-6"), image);
+        assert_eq!(body(CLUSTER), [number(10), number(0)].concat());
     }
 
     #[test]

@@ -87,13 +87,16 @@ pub struct Keeper {
 
 impl Keeper {
     /// A keeper after a start of the vault: `lease` as remembered, `end` of the log as found. A lease that was not ended
-    /// counts as fresh, since its holder may have been told so a moment before the vault stopped.
+    /// counts as fresh, since its holder may have been told so a moment before the vault stopped; and if leases were longer
+    /// then, it lasts so long once more: a holder that is cut off does not hear of the new length and counts by the old.
     #[must_use]
     pub fn new(now: Monotonic, length: Duration, lease: LeaseRecord, end: Lsn) -> Self {
+        let granted = Duration::from_micros(lease.length_us);
+        let longest = if planted("length of a lease forgotten") { length } else { length.max(granted) };
         Self {
             length,
             lease,
-            expiry: if planted("lease forgotten at a restart") { now } else { now.after(length) },
+            expiry: if planted("lease forgotten at a restart") { now } else { now.after(longest) },
             expiry_told: false,
             change: None,
             roster: Roster::default(),
@@ -131,7 +134,7 @@ impl Keeper {
             epoch: self.lease.epoch,
             holder: self.lease.holder.clone(),
             incarnation: self.lease.incarnation,
-            remaining_us: u64::try_from(left.as_micros()).unwrap_or(u64::MAX),
+            remaining_us: micros(left),
             resp_address: self.lease.resp_address.clone(),
             quic_address: self.lease.quic_address.clone(),
         }
@@ -232,23 +235,28 @@ impl Keeper {
 
     fn renew(&mut self, now: Monotonic, caller: &Caller, epoch: u64) -> Ruling {
         if self.holds(caller, epoch) {
-            self.expiry = now.after(self.length);
-            self.expiry_told = false;
+            self.extend(now);
         }
         self.answer_lease(now)
     }
 
+    /// The holder has asked for it; never shortens what was promised before.
+    fn extend(&mut self, now: Monotonic) {
+        self.expiry = self.expiry.max(now.after(self.length));
+        self.expiry_told = false;
+    }
+
     fn claim(&mut self, now: Monotonic, caller: &Caller, seen: u64) -> Ruling {
-        if self.holds(caller, seen.saturating_add(1)) {
-            // The claim is repeated because its answer was lost.
-            self.expiry = now.after(self.length);
-            self.expiry_told = false;
+        // One that is repeated because its answer was lost. If leases have become longer since, what is remembered is too short
+        // for whoever begins to count now: it waits for the end of this one and is granted another.
+        if self.holds(caller, seen.saturating_add(1)) && self.lease.length_us >= micros(self.length) {
+            self.extend(now);
             return Ruling::Answer(Answer::Claimed { epoch: self.lease.epoch, sealed: self.lease.sealed });
         }
         if seen != self.lease.epoch || self.is_live(now) {
             return self.answer_lease(now);
         }
-        self.begin(Self::grant(seen, caller), Why::Claim)
+        self.begin(self.grant(seen, caller), Why::Claim)
     }
 
     fn hand_over(
@@ -282,7 +290,7 @@ impl Keeper {
         if progress.applied != at.0 {
             return Err(format!("{name} has reported {} as applied, not {at}: wait for it", progress.applied));
         }
-        Ok(Self::grant(self.lease.epoch, successor))
+        Ok(self.grant(self.lease.epoch, successor))
     }
 
     fn obituary(&mut self, now: Monotonic, node: &str, incarnation: u64) -> Ruling {
@@ -292,7 +300,7 @@ impl Keeper {
     }
 
     /// The epoch after `seen`, for `caller`; where the log is sealed turns out when the change is made durable.
-    fn grant(seen: u64, caller: &Caller) -> LeaseRecord {
+    fn grant(&self, seen: u64, caller: &Caller) -> LeaseRecord {
         let hello = caller.hello.clone();
         LeaseRecord {
             epoch: seen + 1,
@@ -302,6 +310,7 @@ impl Keeper {
             quic_address: hello.quic_address,
             sealed: 0,
             ended: false,
+            length_us: micros(self.length),
         }
     }
 
@@ -319,6 +328,10 @@ impl Keeper {
     fn newest_epoch(&self) -> Epoch {
         Epoch(self.change.as_ref().map_or(self.lease.epoch, |change| change.record.epoch))
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

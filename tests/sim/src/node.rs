@@ -283,8 +283,11 @@ impl NodeHost {
         env.say(format_args!("{}: process ends: {end:?}", env.scenario.name(self.node)));
         match end {
             End::Failed(why) => env.oracle.fail("failed for good", format!("{}: {why}", env.scenario.name(self.node))),
-            // A process is replaced, or has been away for longer than the log reaches back. It never parts with the log.
-            End::Rejoin(why) if !why.starts_with("fenced") && !why.starts_with("the log begins") => {
+            // A process is replaced, has been away for longer than the log reaches back, or holds a lease of a length that is no
+            // more. It never parts with the log.
+            End::Rejoin(why)
+                if !["fenced", "the log begins", "the vault now grants"].iter().any(|fine| why.starts_with(fine)) =>
+            {
                 env.oracle.fail("parted", format!("{}: {why}", env.scenario.name(self.node)));
             }
             End::Rejoin(_) | End::Stopped => {}

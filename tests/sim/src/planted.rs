@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 20] = [
+pub const BUGS: [&str; 21] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -18,6 +18,7 @@ pub const BUGS: [&str; 20] = [
     "records of others acknowledged",
     "image's name not synced",
     "lease forgotten at a restart",
+    "length of a lease forgotten",
     "hold does not wait for what executes",
     "log trimmed beyond the image",
     "replies out of their order",

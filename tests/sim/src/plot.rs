@@ -16,6 +16,7 @@ pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to
         1 => late_renewal(scenario, random, at),
         2 => deaf_vault(scenario, random, at),
         3 => busy_hold(scenario, random, at),
+        4 => shorter_lease(scenario, random, at),
         _ => {}
     }
 }
@@ -50,4 +51,13 @@ fn busy_hold(scenario: &mut Scenario, random: &mut Random, at: Time) {
         let at = at.after(Duration::from_millis(80 * switchover + random.below(60)));
         scenario.faults.push((at, Fault::SwitchOver));
     }
+}
+
+/// The vault starts again with shorter leases while the holder is cut off from it, and counts by the old length.
+fn shorter_lease(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    scenario.lease = random.millis(400, 480);
+    scenario.lease_later = Some(random.millis(150, 200));
+    let cut = Fault::Cut(Target::Primary, vec![Way::Down, Way::Up], Some(random.millis(500, 900)));
+    scenario.faults.push((at, cut));
+    scenario.faults.push((at.after(random.millis(0, 30)), Fault::KillVault));
 }

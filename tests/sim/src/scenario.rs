@@ -39,6 +39,8 @@ pub(crate) struct Scenario {
     pub clients: usize,
     /// Length of a lease.
     pub lease: Duration,
+    /// Its length from the vault's second start on, if a person changes it.
+    pub lease_later: Option<Duration>,
     /// Shards of each engine.
     pub shards: u16,
     /// Seed of the hash of keys.
@@ -88,6 +90,7 @@ impl Scenario {
             nodes,
             clients: random.between(3, 6) as usize,
             lease: random.millis(200, 480),
+            lease_later: None,
             shards: *random.pick(&[1, 2, 4]),
             hash_seed: random.draw(),
             segment_bytes: if random.percent(50) {
@@ -106,7 +109,22 @@ impl Scenario {
             slow: Duration::from_millis(40),
         };
         plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);
+        if random.percent(20) {
+            scenario.lease_later.get_or_insert(random.millis(150, 480));
+        }
         scenario
+    }
+
+    /// Length of a lease as the vault grants it after so many starts.
+    #[must_use]
+    pub(crate) fn lease_after(&self, vault_starts: u64) -> Duration {
+        self.lease_later.filter(|_| vault_starts > 1).unwrap_or(self.lease)
+    }
+
+    /// The longest lease of the run.
+    #[must_use]
+    pub(crate) fn lease_max(&self) -> Duration {
+        self.lease.max(self.lease_later.unwrap_or_default())
     }
 
     /// A node's name.

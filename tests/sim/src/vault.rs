@@ -252,7 +252,7 @@ impl VaultHost {
         }
         self.lives += 1;
         let now = self.clock.monotonic();
-        let keeper = Keeper::new(now, env.scenario.lease, lease, extent.durable);
+        let keeper = Keeper::new(now, env.scenario.lease_after(self.lives), lease, extent.durable);
         let vault = Vault {
             life: self.lives,
             clock: Arc::clone(&self.clock),

@@ -270,7 +270,7 @@ impl World {
             Phase::Calm(by) => {
                 if self.clients.iter().all(|client| client.wrote >= Some(env.scenario.calm_at)) {
                     env.say(format_args!("service is back"));
-                    let settled = now.after(env.scenario.lease * 2);
+                    let settled = now.after(env.scenario.lease_max() * 2);
                     self.phase = Phase::Steady(settled, 0);
                 } else if now > by {
                     self.no_service();

@@ -39,8 +39,13 @@ impl Script {
 
     /// The vault after a crash: what was persisted, and the log.
     fn restart(&mut self, lease: LeaseRecord) {
+        self.restart_with(LEASE, lease);
+    }
+
+    /// The same, with leases of another length.
+    fn restart_with(&mut self, length: Duration, lease: LeaseRecord) {
         self.now = Monotonic(0);
-        self.keeper = Keeper::new(self.now, LEASE, lease, self.durable);
+        self.keeper = Keeper::new(self.now, length, lease, self.durable);
     }
 
     fn at(&mut self, ms: u64) -> &mut Self {
@@ -316,6 +321,50 @@ fn after_a_restart_a_lease_counts_as_fresh_unless_it_was_ended() {
     script.restart(LeaseRecord { ended: true, ..remembered });
     assert_eq!(lease(&script.call(&a, Request::Renew { epoch: 1 })), (1, "a", 0));
     assert_eq!(script.call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 4 });
+}
+
+/// Lost once: the vault started again with shorter leases, the holder was cut off from it and counted by the old length, and
+/// answered reads beside its successor.
+#[test]
+fn a_lease_that_became_shorter_at_a_restart_lasts_as_long_as_it_was_granted_once() {
+    let (mut script, a, b, _) = Script::in_office();
+    let short = LEASE / 4;
+    let ruling = script.keeper.call(script.now, &a, Request::Release { epoch: 1 }, script.durable);
+    let Ruling::Persist { record, .. } = ruling else { panic!("{ruling:?}") };
+    let remembered = LeaseRecord { ended: false, ..record };
+    assert_eq!(remembered.length_us, 2_000_000, "it is remembered with its length");
+    script.restart_with(short, remembered.clone());
+    assert_eq!(lease(&script.at(600).call(&b, Request::Claim { seen: 1 })), (1, "a", 1400));
+    let renewed = script.at(700).call(&a, Request::Renew { epoch: 1 });
+    assert_eq!(lease(&renewed), (1, "a", 1300), "a renewal takes nothing away");
+    assert!(!script.keeper.tick(Monotonic(1_999_999)));
+    assert_eq!(script.at(2000).call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 });
+    assert_eq!(lease(&script.call(&a, Request::Claim { seen: 1 })), (2, "b", 500), "once");
+    // An obituary is certain, whatever the length was.
+    script.restart_with(short, remembered);
+    let supervisor = caller(5, Peer::Supervisor, "a", 10);
+    let death = Request::Obituary { node: "a".to_owned(), incarnation: 10 };
+    assert_eq!(lease(&script.call(&supervisor, death)), (1, "a", 0));
+    assert_eq!(script.call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 });
+}
+
+/// What is remembered of a lease is never less than what its holder counts by.
+#[test]
+fn a_claim_that_is_repeated_after_leases_became_longer_is_granted_anew() {
+    let (mut script, a, ..) = Script::in_office();
+    let remembered = LeaseRecord {
+        epoch: 1,
+        holder: "a".to_owned(),
+        incarnation: 10,
+        length_us: 2_000_000,
+        ..LeaseRecord::default()
+    };
+    script.restart_with(2 * LEASE, remembered);
+    assert_eq!(lease(&script.call(&a, Request::Claim { seen: 0 })), (1, "a", 4000));
+    script.at(4000);
+    let ruling = script.keeper.call(script.now, &a, Request::Claim { seen: 1 }, script.durable);
+    let Ruling::Persist { record, .. } = ruling else { panic!("{ruling:?}") };
+    assert_eq!((record.epoch, record.length_us), (2, 4_000_000));
 }
 
 #[test]
