@@ -293,6 +293,13 @@ pub const CATALOG_VALUE_BYTES_MAX: usize = 16 << 10;
 /// Connections that the vault serves at once: two processes for each of a few nodes, tools, and old ones that idle out.
 pub const VAULT_CONNECTIONS_MAX: usize = 64;
 
+/// Connections to the vault whose makers have not been admitted yet; one more takes the place of the oldest. A peer needs a few
+/// milliseconds to be admitted.
+pub const VAULT_STRANGERS_MAX: usize = 64;
+
+/// From so many on, whoever comes has to show first that it gets what is sent to its address.
+pub const VAULT_STRANGERS_CALM: usize = VAULT_STRANGERS_MAX / 2;
+
 /// Longest sentence or address that a peer may give, in bytes.
 pub const PEER_TEXT_BYTES_MAX: usize = 1024;
 

@@ -1,11 +1,12 @@
 //! A connection: who it is, its calls, the news for it, and the streams it opens.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix::Addr;
 use quinn::{Connection, Endpoint, Incoming, VarInt};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{Ask, AskLease, Enter, Leave, Shared, VaultServer, append, follow, images};
 use crate::limits;
@@ -17,72 +18,121 @@ use crate::wire::message::{Answer, Call, Peer, Reply, Request};
 
 /// Accepts connections until the endpoint is closed.
 pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>, server: Addr<VaultServer>) {
-    let open = Rc::new(Cell::new(0));
+    let mut strangers = Strangers::default();
+    let peers = Arc::new(Semaphore::new(limits::VAULT_CONNECTIONS_MAX));
     let mut number = 0;
     while let Some(incoming) = endpoint.accept().await {
-        if open.get() >= limits::VAULT_CONNECTIONS_MAX {
-            tracing::warn!(from = %incoming.remote_address(), "too many connections; this one is refused");
-            incoming.refuse();
+        if strangers.count() >= limits::VAULT_STRANGERS_CALM && !incoming.remote_address_validated() {
+            // It comes again with a proof, if it is there at all.
+            let _ = incoming.retry();
             continue;
         }
         number += 1;
         let (shared, server, id) = (Arc::clone(&shared), server.clone(), ConnectionId(number));
-        let place = Place::take(&open);
+        let (place, peers) = (strangers.enter(), Arc::clone(&peers));
         actix_rt::spawn(async move {
-            greet(incoming, id, shared, server).await;
-            drop(place);
+            if let Some((connection, control, caller)) = greet(incoming, id, place, &shared).await {
+                serve(&connection, control, caller, &peers, &shared, &server).await;
+            }
         });
     }
 }
 
-/// One of the connections that may be open.
-struct Place(Rc<Cell<usize>>);
+/// The places of those that have come and are not admitted yet, oldest first. One that is dropped is lost to its holder.
+#[derive(Default)]
+struct Strangers(VecDeque<oneshot::Sender<Infallible>>);
 
-impl Place {
-    fn take(open: &Rc<Cell<usize>>) -> Self {
-        open.set(open.get() + 1);
-        Self(Rc::clone(open))
+impl Strangers {
+    fn count(&mut self) -> usize {
+        self.0.retain(|place| !place.is_closed());
+        self.0.len()
+    }
+
+    /// A place for one more. If there is none, the oldest loses its own: nobody can keep all of them by standing still.
+    fn enter(&mut self) -> oneshot::Receiver<Infallible> {
+        if self.count() >= limits::VAULT_STRANGERS_MAX {
+            self.0.pop_front();
+        }
+        let (given, place) = oneshot::channel();
+        self.0.push_back(given);
+        place
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+/// Finds out who has come, while it has its place among the strangers.
+async fn greet(
+    incoming: Incoming,
+    id: ConnectionId,
+    place: oneshot::Receiver<Infallible>,
+    shared: &Shared,
+) -> Option<(Connection, Channel, Caller)> {
+    let from = incoming.remote_address();
+    tokio::select! {
+        known = recognize(incoming, id, shared) => known,
+        _ = place => {
+            tracing::warn!(%from, "connection given up: too many have come that are not admitted yet");
+            None
+        }
     }
 }
 
-async fn greet(incoming: Incoming, id: ConnectionId, shared: Arc<Shared>, server: Addr<VaultServer>) {
+async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Option<(Connection, Channel, Caller)> {
     let from = incoming.remote_address();
     let connection = match tokio::time::timeout(limits::CALL_WAIT, incoming).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return tracing::warn!(%from, why = quic::explain(&error), "connection refused"),
-        Err(_) => return tracing::warn!(%from, "connection given up: it said nothing"),
+        Ok(Err(error)) => {
+            tracing::warn!(%from, why = quic::explain(&error), "connection refused");
+            return None;
+        }
+        Err(_) => {
+            tracing::warn!(%from, "connection given up: it said nothing");
+            return None;
+        }
     };
-    let (hello, mut control) = match accept_control(&connection).await {
+    let (hello, control) = match accept_control(&connection).await {
         Ok(begun) => begun,
-        Err(error) => return tracing::warn!(%from, %error, "connection given up"),
+        Err(error) => {
+            tracing::warn!(%from, %error, "connection given up");
+            return None;
+        }
     };
     let party = tls::peer_of(&connection, shared.cluster);
     let admitted = party
         .ok_or_else(|| "your certificate names nobody of this cluster".to_owned())
         .and_then(|party| Caller::admit(id, hello, shared.cluster, &party));
     match admitted {
+        Ok(caller) => Some((connection, control, caller)),
         Err(why) => {
             tracing::warn!(%from, why, "peer refused");
             refuse(control, why).await;
-        }
-        Ok(caller) => {
-            let caller = Arc::new(caller);
-            tracing::debug!(%from, peer = ?caller.hello.peer, node = caller.hello.node, "peer connected");
-            let enter = Enter { caller: Arc::clone(&caller), connection: connection.clone() };
-            let Ok(welcome) = server.send(enter).await else { return };
-            let served = converse(&connection, &mut control, welcome, &caller, &shared, &server).await;
-            let why = served.err().map_or_else(|| "it left".to_owned(), |error| error.to_string());
-            tracing::debug!(%from, peer = ?caller.hello.peer, node = caller.hello.node, why, "peer gone");
-            connection.close(VarInt::from_u32(0), why.as_bytes());
-            let _ = server.send(Leave(id)).await;
+            None
         }
     }
+}
+
+/// A peer, from its admission to its end.
+async fn serve(
+    connection: &Connection,
+    mut control: Channel,
+    caller: Caller,
+    peers: &Semaphore,
+    shared: &Arc<Shared>,
+    server: &Addr<VaultServer>,
+) {
+    let (caller, from) = (Arc::new(caller), connection.remote_address());
+    let Ok(_place) = peers.try_acquire() else {
+        // No answer: a refusal would say that coming again is of no use.
+        tracing::warn!(%from, peer = ?caller.hello.peer, node = caller.hello.node, "too many connections; this one is closed");
+        return connection.close(VarInt::from_u32(0), b"the vault serves as many connections as it can");
+    };
+    tracing::debug!(%from, peer = ?caller.hello.peer, node = caller.hello.node, "peer connected");
+    let enter = Enter { caller: Arc::clone(&caller), connection: connection.clone() };
+    let Ok(welcome) = server.send(enter).await else { return };
+    let served = converse(connection, &mut control, welcome, &caller, shared, server).await;
+    let why = served.err().map_or_else(|| "it left".to_owned(), |error| error.to_string());
+    tracing::debug!(%from, peer = ?caller.hello.peer, node = caller.hello.node, why, "peer gone");
+    connection.close(VarInt::from_u32(0), why.as_bytes());
+    let _ = server.send(Leave(caller.connection)).await;
 }
 
 /// Says why not, and waits until that has arrived.

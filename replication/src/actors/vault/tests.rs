@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc;
@@ -78,10 +79,15 @@ impl Scene {
         (serve(storage, LEASE, endpoint, Arc::clone(&self.clock)).unwrap(), address)
     }
 
-    async fn try_connect(&self, address: SocketAddr, certified: &str, hello: Hello) -> Result<Party, RpcError> {
+    /// A connection on which nothing has been said.
+    async fn silent(&self, address: SocketAddr, certified: &str) -> quinn::Connection {
         let credentials = self.credentials(&Principal::parse(certified).unwrap());
         let dialer = quic::dialer(address).unwrap();
-        let connection = quic::connect(&dialer, &credentials, ALPN_VAULT, &Principal::Vault, address).await.unwrap();
+        quic::connect(&dialer, &credentials, ALPN_VAULT, &Principal::Vault, address).await.unwrap()
+    }
+
+    async fn try_connect(&self, address: SocketAddr, certified: &str, hello: Hello) -> Result<Party, RpcError> {
+        let connection = self.silent(address, certified).await;
         let (tell, news) = mpsc::sync_channel(100);
         let (client, welcome) = ControlClient::open(connection, &hello, move |answer| {
             let _ = tell.try_send(answer);
@@ -561,4 +567,70 @@ async fn nothing_is_acknowledged_after_a_failed_sync() {
     assert!(again.answer().await.is_err());
     let call = a.client.call(Request::Release { epoch: 1 }, Duration::from_millis(200)).await;
     assert!(call.is_err(), "a change of the lease that is not durable is not told: {call:?}");
+}
+
+/// Lost once: strangers and peers had the same places, and whoever reached the port could keep a node from coming back.
+#[actix_rt::test]
+async fn strangers_that_take_all_places_keep_no_peer_away() {
+    let scene = Scene::new();
+    let (vault, address) = scene.start_sim(&DiskSim::new(1));
+    let mut silent = Vec::new();
+    for _ in 0..=limits::VAULT_STRANGERS_MAX {
+        silent.push(scene.silent(address, "client").await);
+    }
+    silent.remove(0).closed().await;
+    assert!(silent[silent.len() - 1].close_reason().is_none(), "the oldest alone has lost its place");
+    let (a, b) = (scene.database(address, "a", 10).await, scene.database(address, "b", 20).await);
+    for _ in 0..=limits::VAULT_STRANGERS_MAX {
+        silent.push(scene.silent(address, "client").await);
+    }
+    assert_eq!(a.claim(0).await, (1, 0));
+    assert_eq!(b.news().await, (1, "a".to_owned(), true), "peers that were admitted stay");
+    vault.stop().await;
+}
+
+/// Beginnings of handshakes from a sender that answers nothing, as from invented addresses.
+#[actix_rt::test]
+async fn many_who_do_not_prove_their_address_keep_no_peer_away() {
+    let scene = Scene::new();
+    let (vault, address) = scene.start_sim(&DiskSim::new(1));
+    let post = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (dialer, credentials) = (quic::dialer(address).unwrap(), scene.credentials(&Principal::Client));
+    let (mut attempts, mut seen, mut proofs, mut packet) = (Vec::new(), HashSet::new(), 0, [0; 2048]);
+    while attempts.len() < 2 * limits::VAULT_STRANGERS_MAX {
+        let (config, name) = (credentials.client_config(ALPN_VAULT), Principal::Vault.server_name(CLUSTER));
+        attempts.push(dialer.connect_with(config, post.local_addr().unwrap(), &name).unwrap());
+        while seen.len() < attempts.len() {
+            let (len, from) = post.recv_from(&mut packet).await.unwrap();
+            if from == address {
+                // A packet of the type Retry (RFC 9000, 17.2.5).
+                proofs += u32::from(packet[0] & 0xF0 == 0xF0);
+            } else if seen.insert(packet[6..][..usize::from(packet[5])].to_vec()) {
+                post.send_to(&packet[..len], address).await.unwrap();
+            }
+        }
+    }
+    let a = scene.database(address, "a", 10).await;
+    assert_eq!(a.claim(0).await, (1, 0));
+    assert!(proofs > 0, "nobody was asked to prove its address");
+    vault.stop().await;
+}
+
+#[actix_rt::test]
+async fn peers_beyond_the_bound_are_turned_away_until_one_leaves() {
+    let scene = Scene::new();
+    let (vault, address) = scene.start_sim(&DiskSim::new(1));
+    let mut tools = Vec::new();
+    for _ in 0..limits::VAULT_CONNECTIONS_MAX {
+        tools.push(scene.connect(address, Peer::Tool, "", 0).await);
+    }
+    let turned_away = scene.try_connect(address, "node-a", hello(Peer::Database, "a", 10)).await.err();
+    assert!(matches!(turned_away, Some(RpcError::Lost(_))), "not for good: {turned_away:?}");
+    tools.pop();
+    tokio::time::timeout(WAIT, async {
+        while scene.try_connect(address, "node-a", hello(Peer::Database, "a", 10)).await.is_err() {}
+    })
+    .await
+    .unwrap();
+    vault.stop().await;
 }
