@@ -7,14 +7,17 @@ use stateright::{Model, Property};
 use super::vault::name;
 use super::world::{Down, Event, Lane, Up, World};
 use super::{Budget, Planted};
+use crate::serving::Role;
 
 /// Two nodes and a vault, explored from the moment at which one node is primary and the other standby.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cluster {
     pub(super) planted: Planted,
     pub(super) budget: Budget,
-    /// What is checked, of [`Cluster::CLAIMS`].
+    /// What is checked in every state, of [`Cluster::CLAIMS`].
     pub(super) claims: &'static [&'static str],
+    /// What must be so in some state: else the budget is too small for what it is about.
+    pub(super) reached: &'static [&'static str],
 }
 
 /// One event. Numbers are those of nodes and connections.
@@ -50,6 +53,11 @@ impl Cluster {
     pub(super) const FRESH: &'static str = "whoever may execute has all that clients were told";
     pub(super) const ONE_HOLDER: &'static str = "at most one node may execute";
     pub(super) const FOLLOWS: &'static str = "who follows has a beginning of the log, and no node fails";
+
+    pub(super) const SECOND_SERVES: &'static str = "the second node may execute under a newer epoch";
+    pub(super) const SECOND_WRITES: &'static str = "a client was told that a write under a newer epoch is done";
+    pub(super) const HANDED_OVER: &'static str =
+        "the first node follows as the process that it was, and the second may execute";
 
     pub(super) const CLAIMS: [&'static str; 5] =
         [Self::ONE_WRITER, Self::NOTHING_LOST, Self::FRESH, Self::ONE_HOLDER, Self::FOLLOWS];
@@ -98,6 +106,10 @@ impl Cluster {
                 world.handle(node, Event::SwitchoverAsked { to: None }, planted);
             }
         }
+    }
+
+    fn second_serves(&self, world: &World) -> bool {
+        world.nodes[1].standing.epoch.0 > 1 && world.may_execute(1, self.planted)
     }
 
     /// The first node in office with one record, the second caught up, and nothing under way.
@@ -220,8 +232,21 @@ impl Model for Cluster {
                 let follow = world.nodes.iter().filter(|node| node.alive && node.following);
                 !world.failed && follow.map(|node| &node.applied).all(sound)
             }),
+            Property::sometimes(Self::SECOND_SERVES, |cluster: &Cluster, world: &World| cluster.second_serves(world)),
+            Property::sometimes(Self::SECOND_WRITES, |_, world: &World| {
+                // The first record of an epoch is its beginning, and nobody's write.
+                let seals = &world.vault.seals;
+                let is_write = |position, epoch| seals.get(&epoch).is_some_and(|seal| position as u64 > *seal);
+                world.promised.iter().any(|(position, (epoch, _))| *epoch > 1 && is_write(*position, *epoch))
+            }),
+            Property::sometimes(Self::HANDED_OVER, |cluster: &Cluster, world: &World| {
+                let first = &world.nodes[0];
+                let follows = first.alive && first.incarnation == 1 && first.machine.role() == Role::Standby;
+                follows && cluster.second_serves(world)
+            }),
         ];
-        all.into_iter().filter(|property| self.claims.contains(&property.name)).collect()
+        let wanted = [self.claims, self.reached].concat();
+        all.into_iter().filter(|property| wanted.contains(&property.name)).collect()
     }
 }
 
