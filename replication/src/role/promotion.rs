@@ -29,6 +29,15 @@ pub(super) struct Promoting {
 
 impl Machine {
     pub(super) fn following(&mut self, durable: Lsn) {
+        // It may be late: who writes hears what is durable on its append stream, which nobody else's records are named on.
+        let follows = match &self.state {
+            State::Joining { .. } | State::Standby => true,
+            State::Promoting(promoting) => promoting.begun.is_none(),
+            _ => false,
+        };
+        if !follows {
+            return;
+        }
         self.durable = self.durable.max(durable);
         if let State::Joining { target } = &mut self.state {
             target.get_or_insert(durable);
@@ -99,6 +108,8 @@ impl Machine {
         match promoting.begun {
             None if self.applied >= promoting.sealed => {
                 promoting.caught_up_at = now;
+                // Whatever else the follow stream has named is of an epoch that has overtaken this one.
+                self.durable = promoting.sealed;
                 promoting.begun = Some(Lsn(u64::MAX));
                 let epoch = promoting.epoch;
                 self.push(Effect::StopFollow);

@@ -152,6 +152,34 @@ fn a_claim_that_was_overtaken_by_the_followed_log_is_given_up() {
     assert_eq!((script.standing.role, script.machine.epoch()), (Role::Standby, Epoch(6)));
 }
 
+/// Lost: a process that had stood still for longer than its lease was told by its follow stream, late, of records of the epoch that
+/// had overtaken it, took them for its own beginning, and said that it had taken over.
+#[test]
+fn records_of_a_newer_epoch_are_not_taken_for_the_own_beginning() {
+    for (sealed, told_before, told_after) in
+        [(100, None, Some(103)), (105, Some(108), None), (105, Some(108), Some(109))]
+    {
+        let mut script = Script::standby();
+        script.on(Event::News(view(4, "b", 3, 0)));
+        let sent = script.now;
+        script.on(Event::Claimed { epoch: Epoch(5), sealed: Lsn(sealed), sent });
+        if let Some(durable) = told_before {
+            script.on(Event::Following { durable: Lsn(durable) });
+            assert_eq!(
+                script.on(Event::Applied { last: Lsn(sealed) }),
+                [Effect::StopFollow, Effect::BeginEpoch(Epoch(5))]
+            );
+        }
+        assert_eq!(script.on(Event::Marked { lsn: Lsn(sealed + 1) }), []);
+        if let Some(durable) = told_after {
+            assert_eq!(script.on(Event::Following { durable: Lsn(durable) }), []);
+        }
+        assert_eq!(script.standing.role, Role::Promoting);
+        script.on(Event::Durable { lsn: Lsn(sealed + 1) });
+        assert_eq!(script.standing.role, Role::Primary, "its own append stream says so");
+    }
+}
+
 #[test]
 fn a_joining_node_is_a_standby_once_it_has_caught_up_and_claims_nothing_before() {
     let mut script = Script::new(90);
