@@ -7,7 +7,8 @@
 //! | fault | file | what is wanted |
 //! |---|---|---|
 //! | the power goes off in any operation, and again in any operation of the start that follows | `power` | all that was acknowledged, and nothing that was not sent |
-//! | a sync fails | `sync` | nothing is acknowledged after it; a start finds all that was |
+//! | the process is killed behind any operation, and again in the start | `power` | the same |
+//! | a sync fails | `sync` | nothing of the log is acknowledged after one of its own; a start finds all that was |
 //! | a sync lies | `sync` | a start finds a beginning of the truth, or refuses in a sentence |
 //! | the disk is full | `full` | a refusal that passes; nothing acknowledged is lost |
 //! | bits flip, files are cut short, files are gone | `rot` | a start finds exactly what was acknowledged, or refuses in a sentence |

@@ -26,7 +26,7 @@ impl Tally {
             }
             Err(error) => {
                 let sentence = sentence(&error);
-                assert!(sentence.contains(&kind), "{what}: {sentence}");
+                assert!(sentence.contains(&format!("sim:{kind}")), "{what}: {sentence}");
                 *self.refused.entry(kind).or_default() += 1;
             }
         }
@@ -42,7 +42,7 @@ impl Random {
     }
 }
 
-/// A file, chosen as often as it is long but none too seldom, and its bytes.
+/// A file that is not empty, each as likely as any other, and its bytes.
 fn choose(disk: &DiskSim, paths: &[String], random: &mut Random) -> (String, Vec<u8>) {
     loop {
         let path = &paths[random.below(paths.len())];
