@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::vault::disk_sim::DiskSim;
 use crate::vault::log_reader::LogReader;
-use crate::vault::segment::{open_header, seal_header};
+use crate::vault::segment::{open_header, seal_header, segment_first};
 use crate::vault::testing::frame;
 
 const CLUSTER: u128 = 0xabc;
@@ -177,6 +177,44 @@ fn swapped_and_foreign_files_are_refused() {
     assert!(matches!(open(&fork, 300), Err(StorageError::Damaged { .. })));
     let foreign = Log::open_with(Arc::new(disk.clone()), CLUSTER + 1, 300).unwrap_err();
     assert!(matches!(foreign, StorageError::OtherCluster { .. }), "{foreign}");
+}
+
+/// Without a mark nobody knows what was acknowledged, and without segments it is not there.
+#[test]
+fn a_log_without_a_sound_mark_or_without_its_segments_is_refused() {
+    let disk = filled(&groups(6), 300);
+    let unmarked = disk.fork();
+    let mark = unmarked.content(&Mark::path());
+    unmarked.tamper(&Mark::path(), &vec![0; mark.len()]);
+    assert!(matches!(open(&unmarked, 300), Err(StorageError::Damaged { .. })));
+
+    let empty = disk.fork();
+    for name in empty.list(LOG_FOLDER).unwrap().iter().filter(|name| segment_first(name).is_some()) {
+        empty.remove_file(&format!("{LOG_FOLDER}/{name}")).unwrap();
+    }
+    let refused = open(&empty, 300).unwrap_err();
+    assert!(matches!(&refused, StorageError::Damaged { .. }) && refused.to_string().contains("there is no segment"));
+}
+
+/// Each frame is sound for itself.
+#[test]
+fn a_sound_frame_that_does_not_follow_is_cut_off_behind_the_mark_and_refused_before_it() {
+    let disk = DiskSim::new(1);
+    let mut log = open(&disk, 1 << 20).unwrap();
+    log.commit(&[frame(2, 1, 3), frame(2, 4, 3)]).unwrap();
+    log.close().unwrap();
+    disk.restart_process();
+    let path = segment_path(Lsn(1));
+    let content = disk.content(&path);
+    for stranger in [frame(2, 8, 1), frame(2, 6, 1), frame(1, 7, 1)] {
+        let fork = disk.fork();
+        fork.tamper(&path, &[&content, &stranger.bytes()[..]].concat());
+        assert_eq!(open(&fork, 1 << 20).unwrap().extent().durable, Lsn(6), "{stranger:?}");
+        let fork = disk.fork();
+        let (header, frames) = content.split_at(SEGMENT_HEADER_BYTES as usize);
+        fork.tamper(&path, &[header, stranger.bytes(), frames].concat());
+        assert!(matches!(open(&fork, 1 << 20), Err(StorageError::Damaged { .. })), "{stranger:?}");
+    }
 }
 
 #[test]
