@@ -25,7 +25,10 @@ fn a_failed_sync_ends_the_vault_and_loses_nothing() {
     let vault = cluster.vault_pid();
     let Some(mut strace) = fail_sync(vault, failing_after) else {
         writers.into_iter().for_each(|writer| drop(writer.finish()));
-        return skip("a sync that fails", "strace that may attach: root, or kernel.yama.ptrace_scope=0");
+        return skip(
+            "a sync that fails",
+            "Debian's strace, and that it may attach: root, or kernel.yama.ptrace_scope=0",
+        );
     };
     wait_until("the vault ends", || (!Path::new(&format!("/proc/{vault}")).exists()).then_some(()));
     strace.wait().expect("strace ends with what it traces");

@@ -112,3 +112,11 @@ pub fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
 }
+
+#[test]
+fn only_what_says_so_was_refused() {
+    assert!(refused(Some("READONLY"), "READONLY the primary is elsewhere"));
+    assert!(refused(Some("NOTDURABLE"), "NOTDURABLE the vault is out of reach (not executed)"));
+    assert!(!refused(Some("NOTDURABLE"), "NOTDURABLE it may or may not survive"));
+    assert!(!refused(Some("ERR"), "ERR (not executed)") && !refused(None, "a broken pipe"));
+}
