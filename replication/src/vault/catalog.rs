@@ -316,6 +316,39 @@ mod tests {
     }
 
     #[test]
+    fn a_sound_envelope_around_something_else_is_an_error_that_names_the_entry() {
+        let memory = CatalogMemory::default();
+        let records = Records::new(Arc::new(memory.clone()));
+        let image = image_key(&ImageRecord::default());
+        for key in [CLUSTER, LEASE, &image] {
+            memory.put(key, &envelope::seal(key, b"short")).unwrap();
+        }
+        for error in [records.knows(7).unwrap_err(), records.lease().unwrap_err(), records.images().unwrap_err()] {
+            let StorageError::Damaged { file, what, remedy, .. } = error else { panic!("{error}") };
+            assert_eq!((file.as_str(), remedy), ("sim:catalog", REMOVE_CATALOG));
+            assert!([CLUSTER, LEASE, &image].iter().any(|key| what.contains(&format!("{key:?}"))), "{what}");
+        }
+    }
+
+    #[test]
+    fn images_come_and_go_one_by_one_and_a_catalog_is_new_until_something_is_put() {
+        let memory = CatalogMemory::default();
+        let records = Records::new(Arc::new(memory.clone()));
+        assert!(records.is_new() && records.lease().unwrap().is_none() && records.images().unwrap().is_empty());
+        let image = |cut, epoch| ImageRecord { cut, epoch, ..ImageRecord::default() };
+        for image in [image(10, 1), image(9, 1), image(9, 2)] {
+            records.put_image(&image).unwrap();
+        }
+        assert!(!records.is_new());
+        assert_eq!(records.images().unwrap(), [image(9, 1), image(9, 2), image(10, 1)]);
+        records.remove_image(&image(9, 1)).unwrap();
+        let fork = memory.fork();
+        records.remove_image(&image(10, 1)).unwrap();
+        assert_eq!(records.images().unwrap(), [image(9, 2)]);
+        assert_eq!(Records::new(Arc::new(fork)).images().unwrap().len(), 2);
+    }
+
+    #[test]
     fn another_cluster_is_refused() {
         let records = Records::new(Arc::new(CatalogMemory::default()));
         assert!(!records.knows(7).unwrap());

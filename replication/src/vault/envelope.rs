@@ -74,6 +74,23 @@ mod tests {
     const GOLDEN: &[u8] = b"TNSV\x02\0\0\0\x04\0\0\0\x0e\x92\xed\x17body";
 
     #[test]
+    fn another_version_and_a_header_that_contradicts_itself_are_refused() {
+        let resealed = |at: usize| {
+            let mut value = seal("lease", b"body");
+            value[at] += 1;
+            let crc = checksum("lease", &value[..12], b"body");
+            value[12..16].copy_from_slice(&crc.to_le_bytes());
+            open("lease", &value).map(<[u8]>::to_vec)
+        };
+        assert!(resealed(0).unwrap_err().contains("TNSV"));
+        assert!(resealed(4).unwrap_err().contains("another version"));
+        for at in 5..12 {
+            assert!(resealed(at).unwrap_err().contains("contradicts"), "byte {at}");
+        }
+        assert_eq!(open("lease", &seal("lease", b"")), Ok(&b""[..]));
+    }
+
+    #[test]
     fn every_flipped_bit_and_every_truncation_is_refused() {
         let value = seal("lease", b"some body");
         for bit in 0..value.len() * 8 {

@@ -155,3 +155,6 @@ impl LogWriter {
         error
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,6 +171,7 @@ fn open_slot(slot: Option<&[u8]>) -> Option<(u128, u64, MarkRecord)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::disk_sim::DiskSim;
 
     #[test]
     fn golden_slot() {
@@ -185,6 +186,82 @@ mod tests {
     }
 
     const GOLDEN_CRC: [u8; 4] = [225, 255, 50, 36];
+
+    const RECORDS: [MarkRecord; 3] = [
+        MarkRecord { durable: Lsn(1), epoch: Epoch(1) },
+        MarkRecord { durable: Lsn(9), epoch: Epoch(2) },
+        MarkRecord { durable: Lsn(5), epoch: Epoch(3) },
+    ];
+
+    fn created(disk: &DiskSim) -> Mark {
+        disk.make_folder(LOG_FOLDER).unwrap();
+        assert!(Mark::read(disk, 9).unwrap().is_none());
+        Mark::create(disk, 9, RECORDS[0]).unwrap()
+    }
+
+    #[test]
+    fn the_newest_slot_counts_and_the_other_one_if_that_is_torn() {
+        let disk = DiskSim::new(1);
+        let mut mark = created(&disk);
+        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])));
+        mark.write(RECORDS[1]).unwrap();
+        assert_eq!((mark.record(), Mark::read(&disk, 9).unwrap()), (RECORDS[1], Some((3, RECORDS[1]))));
+        // Reopened, it goes on: the newest is never written over.
+        let mut mark = Mark::open(&disk, 9, 3, RECORDS[1]).unwrap();
+        mark.write(RECORDS[2]).unwrap();
+        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((4, RECORDS[2])), "by its number, not by what it says");
+        let mut content = disk.content(&Mark::path());
+        content[32] ^= 1;
+        disk.tamper(&Mark::path(), &content);
+        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((3, RECORDS[1])));
+        content[SLOT_STRIDE as usize + 32] ^= 1;
+        disk.tamper(&Mark::path(), &content);
+        assert!(matches!(Mark::read(&disk, 9), Err(StorageError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_new_mark_has_two_whole_slots_and_is_durable() {
+        let disk = DiskSim::new(1);
+        drop(created(&disk));
+        let mut content = disk.content(&Mark::path());
+        content[32] ^= 1;
+        let fork = disk.fork();
+        fork.tamper(&Mark::path(), &content);
+        assert_eq!(Mark::read(&fork, 9).unwrap(), Some((1, RECORDS[0])));
+        disk.sync_folder("").unwrap();
+        disk.restart();
+        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])));
+        assert!(matches!(Mark::read(&disk, 8), Err(StorageError::OtherCluster { found: 9, wanted: 8, .. })));
+    }
+
+    #[test]
+    fn a_sync_is_asked_of_the_disk_only_if_there_is_something_to_sync() {
+        let disk = DiskSim::new(1);
+        let mut mark = created(&disk);
+        let syncs = |mark: &mut Mark| {
+            let before = disk.operations();
+            mark.sync().unwrap();
+            disk.operations() - before
+        };
+        assert_eq!(syncs(&mut mark), 0);
+        mark.write(RECORDS[1]).unwrap();
+        assert_eq!([syncs(&mut mark), syncs(&mut mark)], [1, 0]);
+        // What a process has left in the page cache its successor must sync.
+        let mut mark = Mark::open(&disk, 9, 3, RECORDS[1]).unwrap();
+        assert_eq!([syncs(&mut mark), syncs(&mut mark)], [1, 0]);
+    }
+
+    #[test]
+    fn a_slot_of_another_version_and_one_that_uses_what_is_reserved_do_not_count() {
+        for at in [0, 4, 5, 6, 7, 48, 49, 50, 51] {
+            let mut slot = seal_slot(9, 5, RECORDS[0]);
+            slot[at] += 1;
+            let crc = crc32c::crc32c(&slot[..52]);
+            slot[52..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(open_slot(Some(&slot)), None, "byte {at}");
+        }
+        assert_eq!(open_slot(None), None, "a file that ends before it");
+    }
 
     #[test]
     fn every_flipped_bit_of_a_slot_is_noticed() {

@@ -211,12 +211,6 @@ impl SegmentReader {
         &self.path
     }
 
-    /// The file itself, for writing on.
-    #[must_use]
-    pub fn into_file(self) -> Box<dyn DiskFile> {
-        self.file
-    }
-
     /// The next piece.
     ///
     /// # Errors
@@ -261,5 +255,83 @@ impl SegmentReader {
         let read = self.file.read_at(from, &mut self.ahead[have..])?;
         self.ahead.truncate(have + read);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::testing::{chunk, frame};
+
+    #[test]
+    fn names_are_exact() {
+        assert_eq!(segment_first("00000000000000000077.seg"), Some(Lsn(77)));
+        assert_eq!(segment_path(Lsn(77)), "log/00000000000000000077.seg");
+        for name in [
+            "77.seg",
+            "0000000000000000077.seg",
+            "000000000000000000077.seg",
+            "+0000000000000000077.seg",
+            "00000000000000000077",
+            "00000000000000000077.seg.old",
+            "99999999999999999999.seg",
+            "durable",
+        ] {
+            assert_eq!(segment_first(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_another_version_and_one_that_uses_what_is_reserved_are_refused() {
+        let resealed = |at: usize| {
+            let mut header = seal_header(1, Lsn(1));
+            header[at] += 1;
+            let crc = crc32c::crc32c(&header[..36]);
+            header[36..].copy_from_slice(&crc.to_le_bytes());
+            open_header(&header)
+        };
+        assert!(resealed(4).unwrap_err().contains("another version"));
+        for at in (5..8).chain(32..36) {
+            assert!(resealed(at).unwrap_err().contains("reserved"), "byte {at}");
+        }
+        assert!(resealed(0).unwrap_err().contains("TNSG"));
+        assert!(open_header(&seal_header(1, Lsn(1))[..39]).unwrap_err().contains("cut short"));
+    }
+
+    #[test]
+    fn only_redo_batches_belong_into_the_log() {
+        let other = chunk(1, 100);
+        assert!(matches!(LogFrame::of(other.clone()), Err(LogFrameError::Frame(_))));
+        assert!(matches!(LogFrame::open(other.into_bytes()), Err(LogFrameError::Frame(_))));
+        let empty = crate::wire::frame::seal(FrameKind::Batch, b"no batch");
+        assert!(matches!(LogFrame::open(empty), Err(LogFrameError::Batch(_))));
+    }
+
+    /// What stands behind the bound may be written at this moment: nothing of it is looked at.
+    #[test]
+    fn a_reader_stops_at_its_bound_and_goes_on_when_that_is_moved() {
+        let disk = DiskSim::new(1);
+        disk.make_folder(LOG_FOLDER).unwrap();
+        let (one, two) = (frame(1, 1, 2), frame(1, 3, 1));
+        let mut file = disk.create(&segment_path(Lsn(1))).unwrap();
+        file.write_at(0, &[&seal_header(9, Lsn(1)), &one.bytes()[..], &two.bytes()[..]].concat()).unwrap();
+        let first_end = SEGMENT_HEADER_BYTES + one.bytes().len() as u64;
+        let end = first_end + two.bytes().len() as u64;
+        let mut reader = SegmentReader::open(&disk, 9, Lsn(1), SEGMENT_HEADER_BYTES).unwrap();
+        assert!(matches!(reader.next().unwrap(), Piece::End));
+        reader.extend(first_end - 1).unwrap();
+        assert!(matches!(reader.next().unwrap(), Piece::Bad(_)), "it does not look behind the bound for the rest");
+        for bound in [first_end, end] {
+            reader.extend(bound).unwrap();
+            let piece = reader.next().unwrap();
+            assert!(matches!(&piece, Piece::Frame(frame) if [&one, &two].contains(&frame)), "{piece:?}");
+            assert_eq!(reader.offset(), bound);
+            assert!(matches!(reader.next().unwrap(), Piece::End));
+        }
+        reader.extend(u64::MAX).unwrap();
+        assert!(matches!(reader.next().unwrap(), Piece::End), "nor behind the file's end");
+        let other = SegmentReader::open(&disk, 8, Lsn(1), end).unwrap_err();
+        assert!(matches!(other, StorageError::OtherCluster { found: 9, wanted: 8, .. }), "{other}");
     }
 }

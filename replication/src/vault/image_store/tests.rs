@@ -5,6 +5,7 @@ use super::*;
 use crate::vault::catalog::CatalogMemory;
 use crate::vault::disk_sim::DiskSim;
 use crate::vault::testing::chunk;
+use crate::wire::frame::{FrameKind, seal};
 
 const CLUSTER: u128 = 0xabc;
 
@@ -203,6 +204,126 @@ fn run(disk: &DiskSim, catalog: &CatalogMemory) -> u64 {
         acknowledged = cut;
     }
     acknowledged
+}
+
+/// A change of these is another version of the envelope.
+#[test]
+fn golden_bytes_of_a_manifest() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    store(&open(&disk, &catalog).unwrap(), 5, 2, 8).unwrap();
+    let name = format!("{:020}-3", 5);
+    let value = disk.content(&format!("{IMAGES_FOLDER}/{name}/{MANIFEST}"));
+    let frames = wanted(2, 8).concat();
+    let file = [&2u32.to_le_bytes()[..], &crc32c::crc32c(&frames).to_le_bytes(), &64u64.to_le_bytes()].concat();
+    let (numbers, bytes) =
+        ([5u64.to_le_bytes(), 3u64.to_le_bytes()].concat(), [16u64.to_le_bytes(), 1005u64.to_le_bytes()].concat());
+    let image = [&numbers[..], &2u32.to_le_bytes(), &bytes].concat();
+    // Where the list is, from here on, and how long.
+    let list = [&(-68i32).to_le_bytes()[..], &1u32.to_le_bytes()].concat();
+    let body = envelope::open(&name, &value).unwrap();
+    assert_eq!(body, [file, CLUSTER.to_le_bytes().to_vec(), image, list].concat());
+}
+
+#[test]
+fn a_reader_gives_about_as_much_as_was_asked_for() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let images = open(&disk, &catalog).unwrap();
+    store(&images, 9, 9, 1 << 20).unwrap();
+    let frame = wanted(1, 1 << 20)[0].len();
+    for (bytes_max, frames) in [(1, 1), (frame, 1), (frame + 1, 2), (3 * frame, 3), (usize::MAX, 9)] {
+        let mut reader = images.open_newest().unwrap().unwrap();
+        assert_eq!(reader.read(bytes_max).unwrap().len(), frames, "{bytes_max} bytes");
+    }
+}
+
+/// Sound frames do not make a sound image.
+#[test]
+fn frames_that_the_manifest_does_not_mean_are_damage() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    store(&open(&disk, &catalog).unwrap(), 10, 3, 40).unwrap();
+    let path = format!("{IMAGES_FOLDER}/{:020}-3/{}", 10, file_name(0));
+    let frames = wanted(3, 40);
+    let refuse = |content: &[u8]| {
+        let fork = disk.fork();
+        fork.tamper(&path, content);
+        let error = load(&open(&fork, &catalog.fork()).unwrap()).unwrap_err().to_string();
+        assert!(error.contains(&path), "{error}");
+        error
+    };
+    let swapped = [&frames[1][..], &frames[0], &frames[2]].concat();
+    assert!(refuse(&swapped).contains("not what the manifest says"));
+    let one_twice = [&frames[0][..], &frames[0], &frames[2]].concat();
+    assert!(refuse(&one_twice).contains("not what the manifest says"));
+    let other_kind = [&frames[0][..], &seal(FrameKind::Batch, &[7; 40]), &frames[2]].concat();
+    assert!(refuse(&other_kind).contains("not a chunk"));
+    let long = [&frames[0][..], &frames[1], &seal(FrameKind::Chunk, &[7; 41])].concat();
+    assert!(refuse(&long[..frames.concat().len()]).contains("beyond its end"));
+    assert!(refuse(&[&frames.concat()[..], &frames[0]].concat()).contains("the manifest says"));
+}
+
+#[test]
+fn a_manifest_of_another_image_is_damage() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let images = open(&disk, &catalog).unwrap();
+    store(&images, 10, 1, 40).unwrap();
+    let name = |cut: u64| format!("{cut:020}-3");
+    let manifest = |cut| format!("{IMAGES_FOLDER}/{}/{MANIFEST}", name(cut));
+    let body = envelope::open(&name(10), &disk.content(&manifest(10))).unwrap().to_vec();
+    store(&images, 20, 1, 40).unwrap();
+    disk.tamper(&manifest(20), &envelope::seal(&name(20), &body));
+    assert!(load(&images).unwrap_err().to_string().contains("another image's"));
+    disk.tamper(&manifest(20), &envelope::seal(&name(20), &body[1..]));
+    assert!(load(&images).unwrap_err().to_string().contains("not a manifest"));
+}
+
+#[test]
+fn what_the_catalog_says_of_a_damaged_image_is_still_shown() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let images = open(&disk, &catalog).unwrap();
+    store(&images, 10, 3, 40).unwrap();
+    disk.tamper(&format!("{IMAGES_FOLDER}/{:020}-3/{MANIFEST}", 10), b"rot");
+    assert_eq!(open(&disk, &catalog).unwrap().views(), images.views());
+    let bare = open(&disk, &CatalogMemory::default()).unwrap().views();
+    assert_eq!((bare.len(), bare[0].cut, bare[0].epoch, bare[0].chunks), (1, 10, 3, 0), "its name is all there is");
+}
+
+#[test]
+fn the_catalog_lists_what_is_there_and_nothing_else() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let records = Records::new(Arc::new(catalog.clone()));
+    let cuts = || records.images().unwrap().iter().map(|image| image.cut).collect::<Vec<_>>();
+    let images = open(&disk, &catalog).unwrap();
+    for cut in [10, 20, 30] {
+        store(&images, cut, 1, 40).unwrap();
+    }
+    assert_eq!(cuts(), [20, 30]);
+    disk.remove_folder(&format!("{IMAGES_FOLDER}/{:020}-3", 20)).unwrap();
+    let images = open(&disk, &catalog).unwrap();
+    assert_eq!((cuts(), images.views().len()), (vec![30], 1));
+    disk.make_folder(&format!("{IMAGES_FOLDER}/{TEMPORARY}7")).unwrap();
+    open(&disk, &catalog).unwrap();
+    assert_eq!(disk.list(IMAGES_FOLDER).unwrap(), [format!("{:020}-3", 30)], "what was interrupted is gone");
+}
+
+#[test]
+fn of_two_images_at_one_cut_that_of_the_newer_epoch_is_the_newer() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let images = open(&disk, &catalog).unwrap();
+    let publish = |cut, epoch| {
+        let mut upload = images.begin(Lsn(cut), Epoch(epoch)).unwrap();
+        upload.add(&[chunk(epoch, 10)]).unwrap();
+        images.publish(upload.finish(1, 10, UnixMillis(0)).unwrap())
+    };
+    assert_eq!(publish(10, 3).unwrap(), Lsn(10));
+    assert_eq!(publish(20, 3).unwrap(), Lsn(10));
+    assert_eq!(publish(20, 3).unwrap(), Lsn(10), "the same again");
+    assert_eq!(publish(20, 4).unwrap(), Lsn(20));
+    assert!(matches!(publish(20, 3), Err(StorageError::Refused(_))));
+    for images in [&images, &open(&disk, &catalog).unwrap()] {
+        let epochs: Vec<_> = images.views().iter().map(|view| (view.cut, view.epoch)).collect();
+        assert_eq!(epochs, [(20, 4), (20, 3)]);
+        assert_eq!(load(images).unwrap().unwrap().1, [chunk(4, 10).into_bytes()]);
+    }
 }
 
 #[test]
