@@ -109,7 +109,8 @@ fn trimming_is_told() {
 
 #[test]
 fn whatever_the_disk_fails_is_final_and_said() {
-    let failures: [(&str, fn(&mut LogWriter) -> Result<(), StorageError>); 4] = [
+    type Work = fn(&mut LogWriter) -> Result<(), StorageError>;
+    let failures: [(&str, Work); 4] = [
         ("commit", |writer| writer.commit(vec![frame(1, 2, 1)])),
         ("settle", LogWriter::settle),
         ("lease", |writer| writer.put_lease(LeaseRecord::default(), true).map(drop)),
