@@ -27,8 +27,7 @@
 //! println!("{violation}");
 //! ```
 //!
-//! What is absent: the pairing of keys. Keys that transactions join are judged as one ([`models::Accounts`]), or by what they add up
-//! to ([`totals::unbalanced`]).
+//! What is absent: the pairing of keys. Keys that transactions join are judged as one ([`models::Accounts`]).
 
 mod explain;
 mod model;
@@ -36,7 +35,6 @@ pub mod models;
 mod operation;
 mod order;
 mod set;
-pub mod totals;
 mod verdict;
 
 #[cfg(test)]

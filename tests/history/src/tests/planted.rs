@@ -132,14 +132,3 @@ fn a_doubled_transfer() {
 fn half_a_transfer() {
     assert!(transfer([-10, 0, 0, 0]).explanations.is_empty(), "no fault of a whole one explains it");
 }
-
-#[test]
-fn money_that_is_made_or_lost() {
-    use crate::totals::{Reading, unbalanced};
-    let reading = |returned, amounts: [i64; 3]| Reading { client: 1, returned, amounts: amounts.into() };
-    let mut readings = vec![reading(1, [5, 5, 0]), reading(2, [0, 3, 7])];
-    assert_eq!(unbalanced(&readings, 10), None);
-    readings.extend([reading(9, [1, 1, 1]), reading(4, [5, 3, 7])]);
-    let sentence = unbalanced(&readings, 10).expect("15 and 3 are not 10");
-    assert_eq!(sentence, "client 1 read at 4 the accounts [5, 3, 7], together 15 and not 10");
-}
