@@ -198,10 +198,10 @@ impl VaultHost {
             env.net.vault_died(now, random, queue);
         }
         if power {
+            self.disk.restart();
             if let Some(rot) = self.rot.take() {
                 rot.undo(&self.disk, &self.catalog);
             }
-            self.disk.restart();
         } else {
             self.disk.restart_process();
         }

@@ -346,7 +346,7 @@ impl World {
         (vault.paused_until, vault.slow, vault.full, vault.cut_recovery_after) = (now, 1, false, None);
         vault.disk.set_room(u64::MAX);
         vault.disk.disarm();
-        self.phase = Phase::Calm(now.after(env.scenario.lease * 2 + SERVICE_WITHIN));
+        self.phase = Phase::Calm(now.after(env.scenario.lease_max() * 2 + SERVICE_WITHIN));
     }
 
     /// Clients do nothing new any more, and one reads everything.

@@ -107,7 +107,10 @@ impl Joining {
                 self.load = Some(ImageLoad::new(view));
                 self.hurry(env);
             }
-            Payload::Answer(_, Answer::Refused { .. }) => self.again(env),
+            Payload::Answer(_, Answer::Refused { why }) => {
+                env.say(format_args!("{}: {why}", env.scenario.name(self.node)));
+                self.again(env);
+            }
             Payload::Frame(frame) => return self.chunk(frame, env),
             _ => {}
         }
