@@ -221,17 +221,20 @@ mod tests {
 
     #[test]
     fn a_new_mark_has_two_whole_slots_and_is_durable() {
-        let disk = DiskSim::new(1);
-        drop(created(&disk));
+        let mut disk = DiskSim::new(0);
+        // What is not synced has often reached the disk all the same.
+        for seed in 0..16 {
+            disk = DiskSim::new(seed);
+            drop(created(&disk));
+            disk.sync_folder("").unwrap();
+            disk.restart();
+            assert_eq!(Mark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])), "seed {seed}");
+        }
+        assert!(matches!(Mark::read(&disk, 8), Err(StorageError::OtherCluster { found: 9, wanted: 8, .. })));
         let mut content = disk.content(&Mark::path());
         content[32] ^= 1;
-        let fork = disk.fork();
-        fork.tamper(&Mark::path(), &content);
-        assert_eq!(Mark::read(&fork, 9).unwrap(), Some((1, RECORDS[0])));
-        disk.sync_folder("").unwrap();
-        disk.restart();
-        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])));
-        assert!(matches!(Mark::read(&disk, 8), Err(StorageError::OtherCluster { found: 9, wanted: 8, .. })));
+        disk.tamper(&Mark::path(), &content);
+        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((1, RECORDS[0])));
     }
 
     #[test]

@@ -331,7 +331,16 @@ mod tests {
         }
         reader.extend(u64::MAX).unwrap();
         assert!(matches!(reader.next().unwrap(), Piece::End), "nor behind the file's end");
-        let other = SegmentReader::open(&disk, 8, Lsn(1), end).unwrap_err();
+    }
+
+    #[test]
+    fn a_segment_of_another_cluster_or_under_anothers_name_is_refused() {
+        let disk = DiskSim::new(1);
+        disk.make_folder(LOG_FOLDER).unwrap();
+        disk.create(&segment_path(Lsn(5))).unwrap().write_at(0, &seal_header(9, Lsn(1))).unwrap();
+        let other = SegmentReader::open(&disk, 8, Lsn(5), u64::MAX).unwrap_err();
         assert!(matches!(other, StorageError::OtherCluster { found: 9, wanted: 8, .. }), "{other}");
+        let misplaced = SegmentReader::open(&disk, 9, Lsn(5), u64::MAX).unwrap_err().to_string();
+        assert!(misplaced.contains("starts at record 1"), "{misplaced}");
     }
 }

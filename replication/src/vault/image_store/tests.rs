@@ -153,7 +153,8 @@ fn every_flipped_bit_and_every_truncation_is_an_error_that_names_the_file() {
         }
         let fork = disk.fork();
         fork.remove_file(&path).unwrap();
-        assert!(load(&open(&fork, &catalog.fork()).unwrap()).is_err(), "{name} removed");
+        let error = load(&open(&fork, &catalog.fork()).unwrap()).unwrap_err();
+        assert!(matches!(&error, StorageError::Damaged { what, .. } if what.contains("missing")), "{name}: {error}");
     }
 }
 
@@ -259,6 +260,32 @@ fn frames_that_the_manifest_does_not_mean_are_damage() {
     let long = [&frames[0][..], &frames[1], &seal(FrameKind::Chunk, &[7; 41])].concat();
     assert!(refuse(&long[..frames.concat().len()]).contains("beyond its end"));
     assert!(refuse(&[&frames.concat()[..], &frames[0]].concat()).contains("the manifest says"));
+}
+
+#[test]
+fn no_damaged_frame_is_given_away() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let images = open(&disk, &catalog).unwrap();
+    store(&images, 10, 3, 40).unwrap();
+    let path = format!("{IMAGES_FOLDER}/{:020}-3/{}", 10, file_name(0));
+    let mut content = disk.content(&path);
+    content[2 * wanted(1, 40)[0].len() - 1] ^= 1;
+    disk.tamper(&path, &content);
+    let mut reader = images.open_newest().unwrap().unwrap();
+    assert_eq!(reader.read(1).unwrap(), wanted(1, 40));
+    assert!(matches!(reader.read(1), Err(StorageError::Damaged { .. })));
+}
+
+#[test]
+fn uploads_at_one_time_do_not_disturb_each_other() {
+    let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+    let images = open(&disk, &catalog).unwrap();
+    let (mut one, mut two) = (images.begin(Lsn(5), Epoch(1)).unwrap(), images.begin(Lsn(6), Epoch(1)).unwrap());
+    one.add(&[chunk(0, 10)]).unwrap();
+    two.add(&[chunk(1, 10)]).unwrap();
+    images.publish(two.finish(1, 10, UnixMillis(0)).unwrap()).unwrap();
+    drop(one);
+    assert_eq!(load(&images).unwrap(), Some((6, vec![chunk(1, 10).into_bytes()])));
 }
 
 #[test]
