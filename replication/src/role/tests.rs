@@ -177,6 +177,9 @@ fn records_of_a_newer_epoch_are_not_taken_for_the_own_beginning() {
         assert_eq!(script.standing.role, Role::Promoting);
         script.on(Event::Durable { lsn: Lsn(sealed + 1) });
         assert_eq!(script.standing.role, Role::Primary, "its own append stream says so");
+        script.on(Event::Shutdown);
+        assert_eq!(script.on(sight(0, sealed + 5)), []);
+        assert_eq!(script.on(Event::Following { durable: Lsn(sealed + 9) }), [], "nor are they taken for its end");
     }
 }
 

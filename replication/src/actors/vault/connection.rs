@@ -225,3 +225,25 @@ async fn serve_stream(mut channel: Channel, caller: Arc<Caller>, shared: Arc<Sha
     // Whether the peer hears the end is its business.
     let _ = channel.send.finish();
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+
+    #[test]
+    fn one_stranger_too_many_takes_the_place_of_the_oldest_that_is_still_there() {
+        let mut strangers = Strangers::default();
+        let mut places: VecDeque<_> = (0..limits::VAULT_STRANGERS_MAX).map(|_| strangers.enter()).collect();
+        assert_eq!(strangers.count(), limits::VAULT_STRANGERS_MAX);
+        drop(places.pop_front());
+        assert_eq!(strangers.count(), limits::VAULT_STRANGERS_MAX - 1, "who was admitted or left is none of them");
+        places.push_back(strangers.enter());
+        assert!(places.iter_mut().all(|place| place.try_recv() == Err(TryRecvError::Empty)));
+        places.push_back(strangers.enter());
+        assert_eq!(places.pop_front().unwrap().try_recv(), Err(TryRecvError::Closed));
+        assert!(places.iter_mut().all(|place| place.try_recv() == Err(TryRecvError::Empty)));
+        assert_eq!(strangers.count(), limits::VAULT_STRANGERS_MAX);
+    }
+}

@@ -579,7 +579,6 @@ async fn strangers_that_take_all_places_keep_no_peer_away() {
         silent.push(scene.silent(address, "client").await);
     }
     silent.remove(0).closed().await;
-    assert!(silent[silent.len() - 1].close_reason().is_none(), "the oldest alone has lost its place");
     let (a, b) = (scene.database(address, "a", 10).await, scene.database(address, "b", 20).await);
     for _ in 0..=limits::VAULT_STRANGERS_MAX {
         silent.push(scene.silent(address, "client").await);
