@@ -118,6 +118,14 @@ impl Oracle {
         }
     }
 
+    /// The vault tells the holder of `epoch` that its record `lsn` is durable.
+    pub(crate) fn acknowledged(&mut self, epoch: Epoch, lsn: Lsn) {
+        match self.truth.epoch_of(lsn) {
+            Some(of) if of == epoch => {}
+            of => self.fail("acknowledged", format!("record {lsn} as one of epoch {epoch}, but it is of {of:?}")),
+        }
+    }
+
     /// A node has applied a batch: it must be what is in the log.
     pub(crate) fn applied(&mut self, batch: &BatchView<'_>) {
         if let Err(why) = self.truth.applied(batch) {

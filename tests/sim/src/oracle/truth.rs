@@ -2,25 +2,34 @@
 
 use std::sync::Arc;
 
-use tanist_db_core::ids::Lsn;
+use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::redo::batch::{BatchView, RedoBatch};
 use tanist_replication::vault::disk::Disk;
 use tanist_replication::vault::log::Extent;
 use tanist_replication::vault::log_reader::LogReader;
 use tanist_replication::vault::segment::LogFrame;
 use tanist_replication::wire::frame::HEADER_BYTES;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::vault::CLUSTER;
 
-/// Hashes of all records that were ever durable, in order from record 1.
+/// All records that were ever durable, in order from record 1.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
-    records: Vec<u64>,
+    records: Vec<Known>,
 }
 
-fn hash(epoch: u64, record: &[u8]) -> u64 {
-    xxh3_64_with_seed(record, epoch)
+/// A record, as far as it must not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    epoch: u64,
+    hash: u64,
+}
+
+impl Known {
+    fn of(epoch: Epoch, record: &[u8]) -> Known {
+        Known { epoch: epoch.0, hash: xxh3_64(record) }
+    }
 }
 
 impl Truth {
@@ -35,13 +44,12 @@ impl Truth {
 
     /// Records that are durable: known ones must be the same, new ones follow.
     fn take(&mut self, batch: &BatchView<'_>) -> Result<(), String> {
-        let epoch = batch.epoch().0;
         for (lsn, record) in batch.records() {
-            let hash = hash(epoch, record);
+            let this = Known::of(batch.epoch(), record);
             match self.records.get(lsn.0 as usize - 1) {
-                Some(known) if *known != hash => return Err(format!("record {lsn} was another one before")),
+                Some(known) if *known != this => return Err(format!("record {lsn} was another one before")),
                 Some(_) => {}
-                None if lsn == self.durable().next() => self.records.push(hash),
+                None if lsn == self.durable().next() => self.records.push(this),
                 None => return Err(format!("record {lsn} follows {}", self.durable())),
             }
         }
@@ -49,15 +57,20 @@ impl Truth {
     }
 
     pub(super) fn applied(&self, batch: &BatchView<'_>) -> Result<(), String> {
-        let epoch = batch.epoch().0;
+        let epoch = batch.epoch();
         for (lsn, record) in batch.records() {
-            if self.records.get(lsn.0 as usize - 1) != Some(&hash(epoch, record)) {
+            if self.records.get(lsn.0 as usize - 1) != Some(&Known::of(epoch, record)) {
                 return Err(format!(
                     "a follower was sent record {lsn} of epoch {epoch}, which the log does not hold so"
                 ));
             }
         }
         Ok(())
+    }
+
+    /// The epoch of a record that is durable.
+    pub(super) fn epoch_of(&self, lsn: Lsn) -> Option<Epoch> {
+        self.records.get((lsn.0 as usize).checked_sub(1)?).map(|known| Epoch(known.epoch))
     }
 
     /// Reads all that a vault has found at its start.

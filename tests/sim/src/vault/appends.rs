@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tanist_db_core::ids::Epoch;
+use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_replication::vault::acknowledge::Acknowledger;
 use tanist_replication::vault::keeper::{AppendRuling, StreamId};
 use tanist_replication::vault::log_writer::LogState;
@@ -77,7 +77,12 @@ impl Vault {
         let Some(append) = self.appends.get_mut(&(conn, stream)) else { return };
         let Some(acknowledger) = &mut append.acknowledger else { return };
         match acknowledger.news(self.writing.state()) {
-            Ok(Some(answer)) => self.answer(conn, stream, answer, env),
+            Ok(Some(answer)) => {
+                if let Answer::Durable { lsn } = answer {
+                    env.oracle.acknowledged(append.epoch, Lsn(lsn));
+                }
+                self.answer(conn, stream, answer, env);
+            }
             Ok(None) => {}
             Err(answer) => self.end_append(conn, stream, answer, env),
         }
