@@ -7,12 +7,17 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::catalog::Catalog;
 use super::error::{REMOVE_CATALOG, StorageError};
 
 /// Memory that sled may use for its cache, in bytes: the catalog is a few KiB.
 const CACHE_BYTES: u64 = 1 << 20;
+/// So often a catalog is tried whose last user has just gone,
+const LOCK_LOOKS: u32 = 100;
+/// and so long it is waited in between.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A sled database in a folder of its own.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ impl CatalogSled {
             .cache_capacity(CACHE_BYTES)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(None);
-        let db = config.open().map_err(|error| trouble(folder, error))?;
+        let db = open_when_free(&config).map_err(|error| trouble(folder, error))?;
         let file = File::open(folder.join("db")).map_err(fail)?;
         let catalog = Self { folder: folder.to_owned(), is_new, db, file };
         catalog.flush()?;
@@ -51,6 +56,21 @@ impl CatalogSled {
         self.db.flush().map_err(|error| trouble(&self.folder, error))?;
         self.file.sync_data().map_err(|source| StorageError::Io { file: self.place(), source })
     }
+}
+
+/// sled gives its lock back from a thread of its own, a moment after the last who had the catalog is gone. Nobody else's vault can
+/// have it: that is what the folder's own lock is for.
+#[expect(clippy::disallowed_methods, reason = "storage is opened where it may block")]
+fn open_when_free(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCK_LOOKS {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -3,7 +3,8 @@
 //! Each write and each change of a name first stands in a list of its file or folder. A sync empties the list into the
 //! durable state. At a power cut a seeded choice decides how much of each list had reached the disk anyway: nothing, all, or
 //! any part, down to single sectors of a write. Errors can be planted: the cut itself at a numbered operation, a full disk,
-//! a sync that fails.
+//! a sync that fails. What a failed sync of a file had before it is forgotten, as by Linux: it can be read until the power is cut, and no
+//! later sync brings it to the disk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -251,6 +252,12 @@ fn draw(random: &mut u64) -> u64 {
 
 impl FileState {
     fn restart(&mut self, random: &mut u64) {
+        self.forget(random);
+        self.live = self.durable.clone();
+    }
+
+    /// What is not synced is on the disk, or not, or in part; and stays so.
+    fn forget(&mut self, random: &mut u64) {
         let mode = draw(random) % 4;
         for change in std::mem::take(&mut self.pending) {
             match (mode, change) {
@@ -261,14 +268,13 @@ impl FileState {
                         apply(&mut self.durable, &Change::Truncate(len));
                     }
                 }
-                (_, Change::Write(offset, bytes)) => self.restart_write(offset, &bytes, random),
+                (_, Change::Write(offset, bytes)) => self.forget_write(offset, &bytes, random),
             }
         }
-        self.live = self.durable.clone();
     }
 
     /// Any of the sectors that a write touches may have reached the disk.
-    fn restart_write(&mut self, offset: u64, bytes: &[u8], random: &mut u64) {
+    fn forget_write(&mut self, offset: u64, bytes: &[u8], random: &mut u64) {
         let mut at = 0;
         while at < bytes.len() {
             let sector_end = (offset as usize + at) / SECTOR * SECTOR + SECTOR - offset as usize;
@@ -551,10 +557,16 @@ impl DiskFile for SimFile {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
-        if state.operate_sync()? {
-            let file = state.files.entry(self.id).or_default();
-            file.pending.drain(..).for_each(|change| apply(&mut file.durable, &change));
+        let state = &mut *state;
+        let synced = state.operate_sync();
+        let file = state.files.entry(self.id).or_default();
+        match synced {
+            Ok(true) => file.pending.drain(..).for_each(|change| apply(&mut file.durable, &change)),
+            // It lies.
+            Ok(false) => {}
+            Err(_) if state.cut => {}
+            Err(_) => file.forget(&mut state.random),
         }
-        Ok(())
+        synced.map(drop)
     }
 }

@@ -84,6 +84,8 @@ impl ImageStore {
                 images.push(find(&*disk, cluster, &listed, cut, epoch)?);
             }
         }
+        // A crash may have come between the naming of an image and the sync of its name.
+        disk.sync_folder(IMAGES_FOLDER).map_err(fail)?;
         for image in images.iter().filter(|image| !listed.contains(image)) {
             records.put_image(image)?;
         }

@@ -10,8 +10,9 @@ use std::io;
 use std::sync::Arc;
 
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::planted::planted;
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::error::StorageError;
 use super::log::{Log, Older, begin_segment};
 use super::mark::{Mark, MarkRecord};
@@ -28,6 +29,8 @@ struct Survey {
     epoch: Epoch,
     /// The newest segment's sound length, if bytes behind it are torn; nothing is said of them if they are zeros.
     torn_at: Option<(u64, Option<String>)>,
+    /// Where in the newest segment begins what nobody was told of; its header is part of that if all frames are.
+    untold_at: u64,
     /// A newest segment whose making a crash interrupted: it holds nothing.
     stillborn: Option<Lsn>,
 }
@@ -80,8 +83,14 @@ fn read_mark(disk: &dyn Disk, cluster: u128, firsts: &[Lsn]) -> Result<Option<(u
 }
 
 fn survey(disk: &dyn Disk, cluster: u128, firsts: &[Lsn], durable: Lsn) -> Result<Survey, StorageError> {
-    let mut survey =
-        Survey { segments: Vec::new(), end: Lsn::ZERO, epoch: Epoch::ZERO, torn_at: None, stillborn: None };
+    let mut survey = Survey {
+        segments: Vec::new(),
+        end: Lsn::ZERO,
+        epoch: Epoch::ZERO,
+        torn_at: None,
+        untold_at: 0,
+        stillborn: None,
+    };
     for (i, &first) in firsts.iter().enumerate() {
         let newest = i + 1 == firsts.len();
         if newest && is_stillborn(disk, cluster, first)? {
@@ -134,6 +143,7 @@ fn survey_segment(
         let what = format!("it starts at record {first}, but the segment before it ends at record {}", survey.end);
         return Err(StorageError::damaged(disk, reader.path(), 24, what));
     }
+    survey.untold_at = 0;
     loop {
         let offset = reader.offset();
         let bad = match reader.next().map_err(|e| StorageError::io(disk, reader.path(), e))? {
@@ -142,6 +152,9 @@ fn survey_segment(
             Piece::Frame(frame) if frame.first == survey.end.next() && frame.epoch >= survey.epoch => {
                 survey.end = frame.last;
                 survey.epoch = frame.epoch;
+                if frame.last <= durable {
+                    survey.untold_at = reader.offset();
+                }
                 continue;
             }
             Piece::Frame(frame) => format!(
@@ -157,7 +170,9 @@ fn survey_segment(
         survey.torn_at = Some((offset, (!unwritten).then_some(bad)));
         break;
     }
-    survey.segments.push(Older { first, bytes: reader.offset() });
+    // A sound frame that does not follow has been read, and is cut off like a torn one.
+    let bytes = survey.torn_at.as_ref().map_or(reader.offset(), |(offset, _)| *offset);
+    survey.segments.push(Older { first, bytes });
     Ok(())
 }
 
@@ -203,6 +218,22 @@ fn repair(disk: &dyn Disk, survey: &Survey) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// Writes the bytes from `at` to `end` once more. If a sync of them has failed, the system may hold them in memory, take them for
+/// written, and keep that from every sync to come.
+fn write_again(file: &mut dyn DiskFile, mut at: u64, end: u64) -> io::Result<()> {
+    let mut bytes = vec![0; limits::WRITE_BYTES.min(usize::try_from(end - at).unwrap_or(usize::MAX))];
+    while at < end {
+        let wanted = bytes.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+        let read = file.read_at(at, &mut bytes[..wanted])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(at, &bytes[..read])?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
 /// Makes durable all that the survey counted, which a crash may have left in the page cache, and opens for appending.
 fn resume(
     disk: Arc<dyn Disk>,
@@ -216,7 +247,10 @@ fn resume(
         Some(newest) => {
             let path = segment_path(newest.first);
             let mut file = disk.open(&path).map_err(|e| StorageError::io(&*disk, &path, e))?;
-            file.sync().map_err(|e| StorageError::io(&*disk, &path, e))?;
+            let from = if planted("untold records not written again") { newest.bytes } else { survey.untold_at };
+            write_again(&mut *file, from, newest.bytes)
+                .and_then(|()| file.sync())
+                .map_err(|e| StorageError::io(&*disk, &path, e))?;
             (newest.first, newest.bytes, file)
         }
         None => {
@@ -225,6 +259,8 @@ fn resume(
             (Lsn(1), SEGMENT_HEADER_BYTES, file)
         }
     };
+    // A crash may have come between the making of a file and the sync of its name.
+    disk.sync_folder(LOG_FOLDER).map_err(|e| StorageError::io(&*disk, LOG_FOLDER, e))?;
     let record = MarkRecord { durable: survey.end, epoch: mark.record().epoch };
     mark.write(record).and_then(|()| mark.sync()).map_err(|e| StorageError::io(&*disk, &Mark::path(), e))?;
     Ok(Log {

@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 21] = [
+pub const BUGS: [&str; 22] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -12,6 +12,7 @@ pub const BUGS: [&str; 21] = [
     "a record replayed twice",
     "image and log tail off by one",
     "torn tail accepted",
+    "untold records not written again",
     "half a transaction replayed",
     "held replies sent after fencing",
     "two holders after a hand-over",

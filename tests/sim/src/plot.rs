@@ -17,6 +17,7 @@ pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to
         2 => deaf_vault(scenario, random, at),
         3 => busy_hold(scenario, random, at),
         4 => shorter_lease(scenario, random, at),
+        5 => failing_disk(scenario, random, at),
         _ => {}
     }
 }
@@ -60,4 +61,13 @@ fn shorter_lease(scenario: &mut Scenario, random: &mut Random, at: Time) {
     let cut = Fault::Cut(Target::Primary, vec![Way::Down, Way::Up], Some(random.millis(500, 900)));
     scenario.faults.push((at, cut));
     scenario.faults.push((at.after(random.millis(0, 30)), Fault::KillVault));
+}
+
+/// Syncs fail, the vault starts again with what the machine's memory holds, and then the power is cut.
+fn failing_disk(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    for time in 0..3 {
+        let at = at.after(Duration::from_millis(500 * time));
+        scenario.faults.push((at, Fault::SyncFails(random.below(4))));
+        scenario.faults.push((at.after(random.millis(250, 480)), Fault::PowerCut(0)));
+    }
 }

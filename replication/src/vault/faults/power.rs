@@ -46,12 +46,12 @@ fn strike_at_every_operation(strikes: &str, seeds: std::ops::Range<u64>, restart
                     restart(&fork);
                     let what = format!("{what} and again in operation {operation} of the start");
                     let found = start(&fork, &frames, &what).unwrap_or_else(|error| panic!("{what}: {error}"));
-                    found.check_has(told, &what);
+                    found.check_has(told, &fork, &frames, &what);
                     again += 1;
                 }
             }
             let found = start(&disk, &frames, &what).unwrap_or_else(|error| panic!("{what}: {error}"));
-            found.check_has(told, &what);
+            found.check_has(told, &disk, &frames, &what);
             struck += 1;
         }
     }

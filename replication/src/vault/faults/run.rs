@@ -44,6 +44,12 @@ pub(super) struct Told {
     pub(super) image: u64,
 }
 
+impl Told {
+    fn has(self, told: Told) -> bool {
+        self.durable >= told.durable && self.epoch >= told.epoch && self.image >= told.image
+    }
+}
+
 /// The run: always the same.
 pub(super) fn acts() -> Vec<Act> {
     let (mut acts, mut next, mut epoch) = (Vec::new(), 1, 0);
@@ -189,12 +195,22 @@ fn read_image(storage: &Storage, what: &str) -> Result<u64, StorageError> {
 }
 
 impl Found {
-    /// Everything that was told is there, and it goes on from here.
-    pub(super) fn check_has(mut self, told: Told, what: &str) {
+    /// Everything that was told is there, it goes on from here, and all that it then says is there after a power cut.
+    pub(super) fn check_has(mut self, told: Told, disk: &DiskSim, frames: &[LogFrame], what: &str) {
         let found = self.told;
-        let has = found.durable >= told.durable && found.epoch >= told.epoch && found.image >= told.image;
-        assert!(has, "{what}: told {told:?}, found {found:?}");
-        let next = frame(found.epoch.max(1) + 1, found.durable.0 + 1, 2);
-        self.storage.log.commit(&[next]).unwrap_or_else(|error| panic!("{what}: it does not go on: {error}"));
+        assert!(found.has(told), "{what}: told {told:?}, found {found:?}");
+        let (epoch, mut told) = (found.epoch + 1, found);
+        let next = frame(epoch, found.durable.0 + 1, 2);
+        for next in [Act::Grant(epoch), Act::Commit(vec![next.clone()])] {
+            let done = act(disk, &mut self.storage, &next, &mut told);
+            done.unwrap_or_else(|error| panic!("{what}: it does not go on: {error}"));
+        }
+        let before = frames.iter().filter(|frame| frame.last <= found.durable);
+        let frames: Vec<_> = before.cloned().chain([next]).collect();
+        drop(self);
+        disk.restart();
+        let what = format!("{what}, and later the power is cut");
+        let again = start(disk, &frames, &what).unwrap_or_else(|error| panic!("{what}: {error}")).told;
+        assert!(again.has(told), "{what}: told {told:?}, found {again:?}");
     }
 }

@@ -209,7 +209,11 @@ fn a_sound_frame_that_does_not_follow_is_cut_off_behind_the_mark_and_refused_bef
     for stranger in [frame(2, 8, 1), frame(2, 6, 1), frame(1, 7, 1)] {
         let fork = disk.fork();
         fork.tamper(&path, &[&content, &stranger.bytes()[..]].concat());
-        assert_eq!(open(&fork, 1 << 20).unwrap().extent().durable, Lsn(6), "{stranger:?}");
+        let mut log = open(&fork, 1 << 20).unwrap();
+        assert_eq!(log.extent().durable, Lsn(6), "{stranger:?}");
+        log.commit(&[frame(3, 7, 1)]).unwrap();
+        fork.restart();
+        assert_eq!(open(&fork, 1 << 20).unwrap().extent().durable, Lsn(7), "it goes on where it was cut off");
         let fork = disk.fork();
         let (header, frames) = content.split_at(SEGMENT_HEADER_BYTES as usize);
         fork.tamper(&path, &[header, stranger.bytes(), frames].concat());
