@@ -267,6 +267,39 @@ fn zeros_are_written_ahead_of_short_groups_once_for_many() {
 }
 
 #[test]
+fn each_segment_gets_room_and_zeros_once_and_keeps_none_when_it_is_closed() {
+    let disk = DiskSim::new(1);
+    let mut log = open(&disk, 300).unwrap();
+    let mut operations = Vec::new();
+    while log.older.len() < 2 {
+        let (before, segments) = (disk.operations(), log.older.len());
+        log.commit(&[frame(1, log.durable.0 + 1, 1)]).unwrap();
+        operations.push((log.older.len() > segments, disk.operations() - before));
+    }
+    let rolled: Vec<u64> = operations.iter().filter(|(rolled, _)| *rolled).map(|(_, count)| *count).collect();
+    let usual = operations[1].1;
+    assert_eq!(rolled[0], rolled[1]);
+    // The old one is cut to its end, the mark synced; the new one is made, written, synced, and so is its name; then room and zeros.
+    assert!(rolled[0] >= usual + 6, "{operations:?}");
+    let held: u64 = log.older.iter().map(|older| older.bytes).sum();
+    assert_eq!(log.extent().bytes, held + log.bytes);
+    for older in &log.older {
+        assert_eq!(disk.content(&segment_path(older.first)).len() as u64, older.bytes);
+    }
+    let path = segment_path(log.first);
+    assert!(disk.content(&path).len() as u64 > log.bytes, "room for more");
+    log.close().unwrap();
+    assert_eq!(disk.content(&path).len() as u64, log.bytes);
+}
+
+#[test]
+#[should_panic(expected = "only frames that follow reach the log")]
+fn frames_that_do_not_follow_are_a_mistake_of_the_caller() {
+    let mut log = open(&DiskSim::new(1), 300).unwrap();
+    let _ = log.commit(&[frame(1, 1, 1), frame(1, 3, 1)]);
+}
+
+#[test]
 fn a_group_of_short_frames_is_written_at_once_and_of_long_ones_one_by_one() {
     let operations = |frames: Vec<LogFrame>| {
         let disk = DiskSim::new(1);
@@ -289,8 +322,11 @@ fn trimming_keeps_what_is_needed_and_the_newest_segment() {
     let disk = filled(&groups, 300);
     let mut log = open(&disk, 300).unwrap();
     let second = log.older[1].first;
+    let before = disk.operations();
     assert_eq!(log.trim(Lsn(second.0 - 2)).unwrap(), 0);
+    assert_eq!(disk.operations(), before);
     assert_eq!(log.trim(Lsn(second.0 - 1)).unwrap(), 1);
+    assert_eq!(disk.operations(), before + 2, "the file, and the sync of its name");
     assert_eq!(log.extent().oldest, second);
     let mut late = LogReader::new(Arc::new(disk.clone()), CLUSTER, Lsn(0));
     assert!(matches!(late.read(&log.extent(), 1), Err(StorageError::Trimmed { oldest }) if oldest == second.0));
