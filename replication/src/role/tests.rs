@@ -427,6 +427,14 @@ fn it_wants_to_be_woken_for_the_next_renewal_or_claim_and_only_with_a_vault_to_a
 }
 
 #[test]
+fn a_shorter_lease_is_renewed_as_often_as_it_needs() {
+    let mut script = Script::new(100);
+    let length = LEASE / 8;
+    script.on(Event::Connected { view: view(4, "b", 3, 0), length });
+    assert_eq!(script.machine.times(), LeaseTimes { length, renew_every: length / 4 });
+}
+
+#[test]
 fn old_news_changes_nothing() {
     let mut script = Script::primary();
     assert_eq!(script.on(Event::News(view(4, "b", 3, 900))), []);
