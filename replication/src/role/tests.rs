@@ -426,6 +426,33 @@ fn it_wants_to_be_woken_for_the_next_renewal_or_claim_and_only_with_a_vault_to_a
     assert_eq!(standby.machine.wake_at(), None);
 }
 
+/// The vault extends a lease when it is asked to renew it, and for no other question.
+#[test]
+fn an_answer_that_is_no_renewal_extends_nothing() {
+    let mut script = Script::handed();
+    let until = script.standing.lease_until;
+    script.pass(Duration::from_millis(400));
+    let sent = script.now;
+    script.on(Event::Lease { ask: hand_over(), sent, view: view(5, "a", 7, 900) });
+    assert_eq!((script.standing.role, script.standing.lease_until), (Role::Primary, until));
+    script.on(Event::Lease { ask: Ask::Renew { epoch: Epoch(5) }, sent, view: view(5, "a", 7, 1_600) });
+    assert!(script.standing.lease_until > until);
+}
+
+#[test]
+fn a_takeover_names_the_holder_before_whatever_is_said_twice() {
+    let mut script = Script::standby();
+    script.on(Event::News(view(4, "b", 3, 0)));
+    let sent = script.now;
+    script.on(Event::Claimed { epoch: Epoch(5), sealed: Lsn(100), sent });
+    script.on(Event::Marked { lsn: Lsn(101) });
+    for _ in 0..2 {
+        script.on(Event::News(view(5, "a", 7, 1_600)));
+    }
+    let effects = script.on(Event::Durable { lsn: Lsn(101) });
+    assert!(matches!(&effects[..], [Effect::TookOver(takeover)] if takeover.from == "b"), "{effects:?}");
+}
+
 #[test]
 fn a_shorter_lease_is_renewed_as_often_as_it_needs() {
     let mut script = Script::new(100);
