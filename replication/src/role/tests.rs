@@ -7,7 +7,7 @@ use tanist_db_core::ids::{Epoch, Lsn};
 
 use super::*;
 use crate::lease::LeaseTimes;
-use crate::limits::{STOP_WAIT, SWITCHOVER_ANSWER_WAIT, SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX};
+use crate::limits::{CLAIM_PAUSE, STOP_WAIT, SWITCHOVER_ANSWER_WAIT, SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX};
 use crate::serving::{Role, Standing};
 use crate::wire::message::{FollowerView, LeaseView, Progress};
 
@@ -424,6 +424,32 @@ fn it_wants_to_be_woken_for_the_next_renewal_or_claim_and_only_with_a_vault_to_a
     assert!(standby.machine.wake_at().is_some_and(|claim| claim >= standby.now.after(Duration::from_millis(1_000))));
     standby.on(Event::Disconnected);
     assert_eq!(standby.machine.wake_at(), None);
+}
+
+#[test]
+fn what_was_never_answered_is_asked_again() {
+    let mut standby = Script::standby();
+    let claim = Ask::Claim { seen: Epoch(4) };
+    assert_eq!(standby.on(Event::News(view(4, "b", 3, 0))), [Effect::Ask(claim.clone())]);
+    standby.pass(CLAIM_PAUSE);
+    assert_eq!(standby.on(sight(0, 100)), [], "the answer may still come");
+    assert_eq!(standby.on(Event::Unanswered { ask: claim.clone() }), [Effect::Ask(claim)]);
+
+    let mut primary = Script::primary();
+    assert_eq!(primary.on(Event::SwitchoverAsked { to: None }), [Effect::Ask(Ask::Followers)]);
+    assert_eq!(primary.on(sight(0, 101)), []);
+    assert_eq!(primary.on(Event::Unanswered { ask: Ask::Followers }), [Effect::Ask(Ask::Followers)]);
+}
+
+/// It executes nothing yet, but its lease is told from the claim on.
+#[test]
+fn a_claimant_shows_its_lease() {
+    let mut script = Script::standby();
+    script.on(Event::News(view(4, "b", 3, 0)));
+    let sent = script.now;
+    script.on(Event::Claimed { epoch: Epoch(5), sealed: Lsn(105), sent });
+    assert_eq!(script.standing.role, Role::Promoting);
+    assert!(script.standing.lease_until > sent && !script.executes());
 }
 
 /// The vault extends a lease when it is asked to renew it, and for no other question.
