@@ -47,3 +47,13 @@ pub const EXPIRE_RECORD_KEYS_MAX: usize = 256;
 const _: () = assert!(DIRTY_SLOTS.is_power_of_two() && SHARDS_MAX.is_power_of_two());
 const _: () = assert!(TRANSACTION_BYTES_MAX < RECORD_BYTES_MAX && RECORD_BYTES_MAX < u32::MAX as u64);
 const _: () = assert!(VALUE_BYTES_MAX < TRANSACTION_BYTES_MAX);
+
+/// A call with more arguments takes long: at up to a microsecond each, it would keep the clients of its thread waiting for longer
+/// than all commands of another client's turn do.
+pub const LONG_ARGUMENTS: usize = 512;
+
+/// A request of more bytes takes long: to copy them once takes 0.1 ms.
+pub const LONG_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// DEBUG SLEEP sleeps no longer: a test that wants more has made a mistake.
+pub const DEBUG_SLEEP_MAX: std::time::Duration = std::time::Duration::from_secs(60);

@@ -118,7 +118,7 @@ impl Ours {
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let mut reply = Reply::new(Protocol::Resp2);
         let executed = self.engine.execute(&mut self.session, &mut NoFront, &args, self.clock.unix(), &mut reply);
-        assert!(!executed.refused);
+        assert!(executed.refused.is_none());
         while self.engine.redo().take(1 << 20).is_some() {}
         reply.take()
     }

@@ -155,8 +155,8 @@ pub const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// A vault that cannot be reached is mentioned in the log this often.
 pub const AWAY_LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// Keys that one beat deletes because they have expired: some milliseconds of the sentry's time. If there were as many, it
-/// goes on after [`EXPIRE_PAUSE`].
+/// Keys that one beat deletes because they have expired: some milliseconds, which a switchover may have to wait for. If there
+/// were as many, it goes on after [`EXPIRE_PAUSE`].
 pub const EXPIRE_KEYS_MAX: usize = 2_000;
 
 /// A node reports to the vault no more often than this: it adds to the pause of a switchover, which waits for the successor's

@@ -173,6 +173,8 @@ pub struct Serving {
     version: AtomicU64,
     room_wanted: AtomicBool,
     lanes: Box<[Lane]>,
+    /// Commands that take long and execute now; each is counted in a lane too.
+    long: AtomicU32,
     primary: RwLock<Option<Arc<PrimaryAddress>>>,
     waiters: Mutex<Waiters>,
     demand: OnceLock<Demand>,
@@ -208,6 +210,7 @@ impl Serving {
             version: AtomicU64::new(1),
             room_wanted: AtomicBool::new(false),
             lanes: (0..EXECUTION_LANES).map(|_| Lane::default()).collect(),
+            long: AtomicU32::new(0),
             primary: RwLock::new(None),
             waiters: Mutex::default(),
             demand: OnceLock::new(),
@@ -265,6 +268,28 @@ impl Serving {
         drop(executing);
         // A hold has come between the two looks; if it is already over, the next attempt succeeds.
         Err(Permit::Hold)
+    }
+
+    /// As [`enter`](Self::enter), for a command that takes long: others can see that one executes
+    /// ([`long_executing`](Self::long_executing)), and its guard goes with it wherever it is executed.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub fn enter_long(self: &Arc<Self>, now: Monotonic) -> Result<ExecutingLong, Permit> {
+        let entered = self.enter(now)?;
+        let lane = lane_of_this_thread();
+        // SeqCst as in `enter`; that the count is above 0 all the time is the first guard's doing.
+        self.lanes[lane].0.fetch_add(1, Ordering::SeqCst);
+        self.long.fetch_add(1, Ordering::SeqCst);
+        drop(entered);
+        Ok(ExecutingLong { serving: Arc::clone(self), lane })
+    }
+
+    /// How many commands that take long execute now: what a switchover would have to wait for.
+    #[must_use]
+    pub fn long_executing(&self) -> u32 {
+        // Relaxed: a switchover that begins nevertheless waits for `executing`.
+        self.long.load(Ordering::Relaxed)
     }
 
     /// How many batches execute now. Once this has been 0 after a hold was published, nothing executes until it is lifted.
@@ -410,6 +435,22 @@ impl Drop for Executing<'_> {
     fn drop(&mut self) {
         // Release: whoever reads 0 sees all that was appended under the guard.
         self.lane.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Proof that a command which takes long executes under the lease; see [`Serving::enter_long`].
+#[derive(Debug)]
+#[must_use = "the guard must live while the command executes"]
+pub struct ExecutingLong {
+    serving: Arc<Serving>,
+    lane: usize,
+}
+
+impl Drop for ExecutingLong {
+    fn drop(&mut self) {
+        self.serving.long.fetch_sub(1, Ordering::Relaxed);
+        // Release: whoever reads 0 sees all that was appended under the guard.
+        self.serving.lanes[self.lane].0.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -20,7 +20,7 @@ use std::path::Path;
 
 pub(crate) use settings::ForChild;
 pub use settings::{Cluster, ClusterLayer, Common, CommonLayer, Lease, LeaseLayer, Log, LogLayer, Node, NodeLayer};
-pub use value::{BasePort, ByteSize, Durability, LogFormat, Password};
+pub use value::{BasePort, ByteSize, DebugCommand, Durability, LogFormat, Password};
 
 /// A sentence that says which setting is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

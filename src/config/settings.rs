@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::value::{BasePort, ByteSize, Durability, FlagValue, LogFormat, Password};
+use super::value::{BasePort, ByteSize, DebugCommand, Durability, FlagValue, LogFormat, Password};
 
 /// A layer's settings as flags, and those that must not be seen in a list of processes as environment variables.
 #[derive(Debug, Default)]
@@ -135,6 +135,8 @@ settings! {
         image_log_bytes: ByteSize = "256mb", "BYTES", "TANIST_IMAGE_LOG_BYTES", shown;
         /// Memory that writing may cost while an image is taken before writes wait, in percent of the data
         image_memory_percent: u16 = "20", "PERCENT", "TANIST_IMAGE_MEMORY_PERCENT", shown;
+        /// Who may use DEBUG, which keeps all clients waiting: no, local (connections of this machine) or yes
+        enable_debug_command: DebugCommand = "no", "WHO", "TANIST_ENABLE_DEBUG_COMMAND", shown;
         /// Threads that execute commands; 0 is one for each processor, of which nodes that `up` starts have equal shares
         threads: u16 = "0", "N", "TANIST_THREADS", shown;
     }

@@ -24,7 +24,7 @@ macro_rules! flag_value_by_display {
     )+};
 }
 
-flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, Durability, LogFormat);
+flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, DebugCommand, Durability, LogFormat);
 
 impl FlagValue for PathBuf {
     fn flag_value(&self) -> OsString {
@@ -204,6 +204,18 @@ words! {
         Durable = "durable",
         /// At once; what may be lost is bounded by bytes and by time.
         Relaxed = "relaxed",
+    }
+}
+
+words! {
+    /// Who may use the command DEBUG.
+    DebugCommand {
+        /// Nobody.
+        No = "no",
+        /// Connections of this machine.
+        Local = "local",
+        /// Everybody.
+        Yes = "yes",
     }
 }
 

@@ -1,5 +1,6 @@
 //! One client as the connection commands see it: who it is, what it has asked to be told, whether it is leaving.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -23,10 +24,11 @@ pub(super) enum Replies {
     SkipNext,
 }
 
-/// A client's state beside its transaction, which the engine's session holds.
-pub(super) struct Caller<'a> {
-    pub(super) context: &'a NodeContext,
-    pub(super) registration: Registration,
+/// A client's state beside its transaction, which the engine's session holds. It goes with a command that is executed on
+/// another thread.
+pub(super) struct Caller {
+    pub(super) context: Arc<NodeContext>,
+    registration: Arc<Registration>,
     pub(super) authenticated: bool,
     pub(super) replies: Replies,
     /// Nothing more is read or executed; what may leave still does.
@@ -43,13 +45,13 @@ pub(super) struct Caller<'a> {
     pub(super) now: Monotonic,
 }
 
-impl<'a> Caller<'a> {
-    pub(super) fn new(context: &'a NodeContext, registration: Registration) -> Self {
+impl Caller {
+    pub(super) fn new(context: &Arc<NodeContext>, registration: Registration) -> Self {
         let authenticated = registration.entry().peer().authenticated || context.settings.password().is_none();
         registration.entry().set_authenticated(authenticated);
         Self {
-            context,
-            registration,
+            context: Arc::clone(context),
+            registration: Arc::new(registration),
             authenticated,
             replies: Replies::On,
             closing: false,
@@ -58,6 +60,22 @@ impl<'a> Caller<'a> {
             action: None,
             last_write: Lsn::ZERO,
             now: context.clock.monotonic(),
+        }
+    }
+
+    /// Stands for this one while it is away with a command: then nothing else is executed for the client.
+    pub(super) fn stand_in(&self) -> Self {
+        Self {
+            context: Arc::clone(&self.context),
+            registration: Arc::clone(&self.registration),
+            authenticated: self.authenticated,
+            replies: self.replies,
+            closing: false,
+            alone: None,
+            wait: None,
+            action: None,
+            last_write: self.last_write,
+            now: self.now,
         }
     }
 
@@ -120,7 +138,7 @@ pub(super) fn version_of(protocol: Protocol) -> u8 {
     }
 }
 
-impl Front for Caller<'_> {
+impl Front for Caller {
     fn run(&mut self, command: FrontCommand, args: &[&[u8]], session: &mut Session, reply: &mut Reply) {
         commands::run(self, command, args, session, reply);
     }

@@ -10,7 +10,9 @@ use tanist_db_core::clock::{Clock, UnixMillis};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::Serving;
+use tokio::sync::Semaphore;
 
+use super::limits::LONG_COMMANDS_MAX;
 use super::registry::Registry;
 use super::risk::Risk;
 use super::settings::Settings;
@@ -109,6 +111,8 @@ pub struct NodeContext {
     /// Who this node is.
     pub identity: Identity,
     pub(super) risk: Risk,
+    /// Places for commands that take long, each on a thread of its own.
+    pub(super) long_places: Arc<Semaphore>,
 }
 
 impl NodeContext {
@@ -130,6 +134,7 @@ impl NodeContext {
             stats: Stats::default(),
             identity,
             risk: Risk::default(),
+            long_places: Arc::new(Semaphore::new(LONG_COMMANDS_MAX)),
         })
     }
 

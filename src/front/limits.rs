@@ -13,6 +13,9 @@ pub const BUFFER_KEPT_BYTES: usize = 4 * 1024;
 pub const BATCH_COMMANDS: usize = 128;
 /// Bytes of requests executed in a row, for the same reason.
 pub const BATCH_BYTES: usize = 256 * 1024;
+/// Commands that take long and are executed at one time, each on a thread of its own: enough that one which waits for nobody
+/// passes another, few enough that they leave processors to the rest. Others wait for their turn.
+pub const LONG_COMMANDS_MAX: usize = 4;
 /// Requests of one connection that are parsed before the first of them is executed: as many as a processor can ask its memory
 /// for with profit, and few enough that what was asked for is still there when its turn comes.
 pub const REQUESTS_AHEAD: usize = 32;

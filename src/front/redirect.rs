@@ -31,6 +31,11 @@ pub(super) fn sentence(serving: &Serving, way: Way, spec: &CommandSpec) -> Strin
 /// Ends the error for a command that has waited too long to be executed, and will not be any more.
 pub(crate) const NOT_EXECUTED: &str = "(not executed)";
 
+/// The error for a command that tests need and the settings do not allow, in Redis's words.
+pub(super) const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+                                            \"local\", you can run it from a local connection, otherwise you need to set \
+                                            this option in the configuration file, and then restart the server.";
+
 /// The error for a command that has waited too long to be executed.
 pub(super) fn not_executed(role: Role, waited: Duration) -> String {
     let why = match role {
@@ -39,6 +44,15 @@ pub(super) fn not_executed(role: Role, waited: Duration) -> String {
         _ => "the vault is out of reach or behind",
     };
     format!("NOTDURABLE {why} and did not let this command execute within {} ms {NOT_EXECUTED}", waited.as_millis())
+}
+
+/// The error for a command that has waited too long for data which a long command holds.
+pub(super) fn busy(waited: Duration) -> String {
+    format!(
+        "BUSY a command that takes long (see CLIENT LIST) holds the data and did not let this one execute within {} ms \
+         {NOT_EXECUTED}",
+        waited.as_millis()
+    )
 }
 
 /// The error for a write that was executed and not confirmed in time.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -30,6 +31,14 @@ pub struct Peer {
     pub way: Way,
     /// Its transport has proved who it is: no password is asked.
     pub authenticated: bool,
+}
+
+impl Peer {
+    /// Whether it has come from this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.address.parse().is_ok_and(|address: SocketAddr| address.ip().is_loopback())
+    }
 }
 
 /// One connection as others see it. Its session writes, anyone reads.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::config;
-use crate::config::Durability;
+use crate::config::{DebugCommand, Durability};
 
 /// Shared by a node's sessions. Each setting is read on its own, so relaxed loads do.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct Settings {
     connections_max: AtomicUsize,
     idle_seconds_max: AtomicU64,
     memory_bytes_max: AtomicU64,
+    debug: DebugCommand,
 }
 
 impl Settings {
@@ -35,9 +36,16 @@ impl Settings {
             connections_max: AtomicUsize::new(config.maxclients as usize),
             idle_seconds_max: AtomicU64::new(0),
             memory_bytes_max: AtomicU64::new(config.maxmemory.0),
+            debug: config.enable_debug_command,
         };
         settings.set_password(&config.requirepass.0);
         settings
+    }
+
+    /// Who may use DEBUG; fixed at the start.
+    #[must_use]
+    pub fn debug_command(&self) -> DebugCommand {
+        self.debug
     }
 
     /// When a write's reply may leave.

@@ -29,6 +29,8 @@ impl Failure {
     pub(crate) const SHARD_FULL: Failure = Failure::fixed("OOM a shard has reached the end of its address space.");
     pub(crate) const EXEC_ABORTED: Failure =
         Failure::fixed("EXECABORT Transaction discarded because of previous errors.");
+    /// Never seen by a client: the engine refuses the command instead.
+    pub(crate) const BUSY: Failure = Failure::fixed("BUSY another command holds the data");
     /// An EXEC that is refused ends its transaction, and says so.
     pub(crate) const EXEC_ARITY: Failure =
         Failure::fixed("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");

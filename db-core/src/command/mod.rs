@@ -9,6 +9,7 @@
 //! derived from the tables in `table/`; nothing about a command is said twice.
 
 pub(crate) mod args;
+mod duration;
 mod extended;
 mod failure;
 pub(crate) mod glob;
@@ -29,6 +30,7 @@ mod string;
 mod string_number;
 
 pub(crate) use args::Call;
+pub use duration::takes_long;
 pub use failure::Failure;
 pub use glob::matches as glob_matches;
 pub use lookup::{Unfit, all, find, lookup, resolve};

@@ -13,6 +13,7 @@ use super::reply::Reply;
 use crate::engine::Data;
 use crate::ids::ShardId;
 use crate::keyspace::Entry;
+use crate::limits::LONG_ARGUMENTS;
 
 /// Keys passed by one SCAN unless COUNT says otherwise.
 const COUNT_DEFAULT: usize = 10;
@@ -30,6 +31,12 @@ pub(crate) fn keys(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     reply.array(count);
     reply.raw(found.as_bytes());
     Ok(())
+}
+
+/// Whether a call passes more keys than may be passed while others wait.
+pub(crate) fn takes_long(args: &[&[u8]]) -> bool {
+    let counts = args.windows(2).filter(|pair| is(pair[0], "COUNT"));
+    counts.filter_map(|pair| parse_i64(pair[1])).any(|count| count > LONG_ARGUMENTS as i64)
 }
 
 struct ScanOptions<'a> {
@@ -80,7 +87,7 @@ pub(crate) fn scan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
                 found.bulk(entry.key());
                 count += 1;
             }
-        });
+        })?;
         left = left.saturating_sub(passed);
         steps -= 1;
         inner = next;

@@ -39,6 +39,8 @@ pub enum Flag {
     AllowBusy = 1 << 13,
     /// Also known to Sentinel in Redis; listed for the comparison with Redis's table only.
     Sentinel = 1 << 14,
+    /// For tests of clients and servers: refused unless the node's settings allow it.
+    Protected = 1 << 15,
 }
 
 impl Flag {
@@ -59,6 +61,7 @@ impl Flag {
         (Flag::AllowBusy, "allow_busy"),
         (Flag::NoMulti, "no_multi"),
         (Flag::Sentinel, "sentinel"),
+        (Flag::Protected, "protected"),
     ];
 }
 
@@ -82,9 +85,10 @@ impl Flags {
         self.0 & flag as u32 != 0
     }
 
-    /// The names of the members, as `COMMAND INFO` shows them; what concerns Sentinel alone is left out.
+    /// The names of the members, as `COMMAND INFO` shows them; what concerns Sentinel alone is left out, and what Redis hides.
     pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
-        Flag::NAMES.iter().filter(move |(flag, _)| self.has(*flag) && *flag != Flag::Sentinel).map(|(_, name)| *name)
+        let shown = |flag: Flag| !matches!(flag, Flag::Sentinel | Flag::Protected);
+        Flag::NAMES.iter().filter(move |(flag, _)| self.has(*flag) && shown(*flag)).map(|(_, name)| *name)
     }
 }
 

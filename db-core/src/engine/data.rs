@@ -2,7 +2,7 @@
 
 use super::apply::{ApplyError, apply};
 use super::scratch::Scratch;
-use super::shard::{Shard, Shards};
+use super::shard::{Busy, Shard, Shards};
 use crate::clock::UnixMillis;
 use crate::command::Failure;
 use crate::ids::{Lsn, ShardId};
@@ -19,6 +19,8 @@ pub(crate) struct Data<'a> {
     scratch: &'a mut Scratch,
     /// Newest record that wrote anything that was looked at.
     seen: Lsn,
+    /// A shard that was to be looked at and is held by somebody else.
+    busy: Option<Busy>,
 }
 
 /// What became of a command's effects.
@@ -35,7 +37,7 @@ impl<'a> Data<'a> {
     #[inline]
     pub(super) fn new(shards: Shards<'a>, now: UnixMillis, scratch: &'a mut Scratch) -> Data<'a> {
         scratch.log.clear();
-        Data { shards, now, scratch, seen: Lsn::ZERO }
+        Data { shards, now, scratch, seen: Lsn::ZERO, busy: None }
     }
 
     /// The moment at which the command happens.
@@ -112,15 +114,18 @@ impl<'a> Data<'a> {
 
     /// Shows about `count` keys of one shard from `cursor` on; expired ones are passed over. Answers the cursor to go on
     /// with (0: the shard is done) and the number of keys passed.
+    ///
+    /// # Errors
+    /// If somebody else holds the shard: the command has to be tried again.
     pub(crate) fn scan(
         &mut self,
         shard: ShardId,
         cursor: u64,
         count: usize,
         visit: &mut dyn FnMut(Entry<'_>),
-    ) -> (u64, usize) {
+    ) -> Result<(u64, usize), Failure> {
         let (now, mut passed) = (self.now, 0);
-        let (next, newest) = self.shards.visit(shard, |shard| {
+        let visited = self.shards.visit(shard, |shard| {
             let next = shard.keyspace.scan(cursor, count, &mut |entry| {
                 passed += 1;
                 if is_alive(&entry, now) {
@@ -129,8 +134,17 @@ impl<'a> Data<'a> {
             });
             (next, shard.dirty.newest())
         });
+        let (next, newest) = visited.map_err(|busy| {
+            self.busy = Some(busy);
+            Failure::BUSY
+        })?;
         self.seen = self.seen.max(newest);
-        (next, passed)
+        Ok((next, passed))
+    }
+
+    /// The shard for which the command has to wait before it is tried again, if it failed with [`Failure::BUSY`].
+    pub(super) fn busy(&self) -> Option<Busy> {
+        self.busy
     }
 
     /// Shows a key chosen by chance, close to uniformly, that has not expired; false when there is none. All shards are

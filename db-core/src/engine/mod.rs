@@ -11,6 +11,9 @@
 //! [`Engine::end_epoch`], in a switchover, one that follows. A write that comes in between is refused without a trace
 //! ([`Executed::refused`]), so that its session may hold it.
 //!
+//! A command that needs a shard which a long command holds is refused without a trace too ([`Refused::Busy`]): its session
+//! waits for the shard ([`Engine::shard_free`]) while its thread serves others.
+//!
 //! What is missing on purpose: no time (it comes with each call), no decision about who may write, no waiting.
 
 mod apply;
@@ -21,6 +24,7 @@ mod session;
 mod shard;
 mod transaction;
 mod upkeep;
+mod waiting;
 mod watch;
 
 #[cfg(test)]
@@ -36,7 +40,7 @@ use smallvec::SmallVec;
 use crate::arena::PagePool;
 use crate::clock::UnixMillis;
 use crate::command::{self, Call, CommandSpec, Failure, Flag, FrontCommand, Handler, KeyPositions, Reply};
-use crate::ids::{Epoch, Lsn};
+use crate::ids::{Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
 use crate::limits::{KEY_BYTES_MAX, SHARDS_MAX};
@@ -45,7 +49,8 @@ use crate::redo::RedoQueue;
 
 pub(crate) use data::Data;
 pub use session::Session;
-use shard::{ShardCell, Shards};
+use shard::{Busy, ShardCell, Shards};
+pub use waiting::ShardFree;
 
 /// Keys asked for together without an allocation.
 const PREFETCH_KEYS: usize = 32;
@@ -78,14 +83,32 @@ pub struct Executed {
     /// The redo queue was empty before that record: [`RedoQueue::wake`] is due, unless the caller is about to wait for the
     /// record, which wakes whoever ships it as well.
     pub wakes: bool,
-    /// The command may write and this engine does not (any more): nothing has happened, there is no reply, and the same
-    /// arguments may be executed again later.
-    pub refused: bool,
+    /// Nothing has happened, there is no reply, and the same arguments may be executed again later.
+    pub refused: Option<Refused>,
+}
+
+/// Why a command was not executed, for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It may write and this engine does not (any more).
+    NotWriting,
+    /// It needs this shard, which a long command holds: wait for [`Engine::shard_free`].
+    Busy(ShardId),
 }
 
 impl Executed {
-    const AT_ONCE: Executed = Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: false };
-    const REFUSED: Executed = Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: true };
+    /// A command without data was executed.
+    pub const AT_ONCE: Executed = Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: None };
+
+    const fn refused(why: Refused) -> Executed {
+        Executed { refused: Some(why), ..Executed::AT_ONCE }
+    }
+}
+
+impl From<Busy> for Executed {
+    fn from(Busy(shard): Busy) -> Executed {
+        Executed::refused(Refused::Busy(shard))
+    }
 }
 
 /// Runs the commands that concern the connection, the node or its settings.
@@ -230,23 +253,41 @@ impl Engine {
         }
         let (run, shards) = match spec.handler {
             Handler::Keys(run) => match session.hashes[..] {
-                [hash] => (run, Shards::one(&self.cells, hash)),
-                ref hashes => (run, Shards::of_keys(&self.cells, hashes.iter().copied())),
+                [hash] => (run, Shards::try_one(&self.cells, hash)),
+                ref hashes => (run, Shards::try_of_keys(&self.cells, hashes.iter().copied())),
             },
-            Handler::Whole(run) => (run, Shards::all(&self.cells)),
-            Handler::Cursor(run) | Handler::Free(run) => (run, Shards::none(&self.cells)),
+            Handler::Whole(run) => (run, Shards::try_all(&self.cells)),
+            Handler::Cursor(run) | Handler::Free(run) => (run, Ok(Shards::none(&self.cells))),
             Handler::Front(_) | Handler::Control(_) => unreachable!("these have no data"),
         };
+        let shards = match shards {
+            Ok(shards) => shards,
+            Err(busy) => return busy.into(),
+        };
         if spec.writes() && !self.is_writing() {
-            return Executed::REFUSED;
+            return Executed::refused(Refused::NotWriting);
         }
         let mut data = Data::new(shards, now, &mut session.scratch);
         let mark = reply.len();
         if let Err(failure) = run(&mut data, &Call::new(spec, args, &session.hashes), reply) {
             reply.truncate(mark);
+            if let Some(busy) = data.busy() {
+                return busy.into();
+            }
             reply.failure(&failure);
         }
         self.commit(&mut data)
+    }
+
+    /// Waits until `shard` is free, once: another may take it before a command that is then tried again.
+    pub fn shard_free(&self, shard: ShardId) -> ShardFree<'_> {
+        ShardFree::new(&self.cells[usize::from(shard.0)])
+    }
+
+    /// Runs `act` while all shards are held, as by a command that takes as long.
+    pub fn while_held<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _shards = Shards::all(&self.cells);
+        act()
     }
 
     /// Asks the processor for the memory that commands on these keys will touch, so that it comes while other commands are
@@ -272,7 +313,7 @@ impl Engine {
     /// Appends the record of `data`, whose locks are still held.
     fn commit(&self, data: &mut Data<'_>) -> Executed {
         let committed = data.commit(&self.redo);
-        Executed { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes, refused: false }
+        Executed { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes, refused: None }
     }
 
     /// Hashes the keys of a call, in the order of its arguments.

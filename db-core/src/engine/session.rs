@@ -52,6 +52,12 @@ impl Session {
         self.transaction.as_ref().is_some_and(|transaction| transaction.writes())
     }
 
+    /// Whether an EXEC now may take longer than other clients of its thread should wait.
+    #[must_use]
+    pub fn exec_takes_long(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.takes_long())
+    }
+
     /// The command `args` was refused before it could be queued or executed: the EXEC of the transaction being queued, if any,
     /// will fail. If it was EXEC itself, the transaction is over and nothing is watched any more.
     pub fn refuse(&mut self, args: &[&[u8]]) {

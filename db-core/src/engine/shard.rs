@@ -2,6 +2,10 @@
 //!
 //! A command takes the locks of its shards in index order and holds them until its effects are applied and its record
 //! has a position. Counts that others may ask for at any time are published beside the lock.
+//!
+//! A command never blocks its thread on a shard that a long command holds: it gives back what it has and names the shard
+//! ([`Busy`]), and whoever runs it waits for that shard ([`super::ShardFree`]) while the thread serves others. Only threads
+//! that have nothing else to do wait for a lock: `Shards::one`, `of_keys` and `all`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,16 +15,17 @@ use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::dirty::Dirty;
-use super::watch::Watched;
-use crate::clock::{Clock, Monotonic};
+use super::waiting::{Freed, Waiting};
+use super::watch::{Abandoned, Watched};
 use crate::ids::{Lsn, ShardId};
 use crate::keyspace::{Key, Keyspace};
 
 /// A shard that is not free after this long is held by a long command; a short one takes a microsecond.
 const BUSY_PATIENCE: Duration = Duration::from_micros(100);
 
-/// Attempts to take all shards without making anyone wait for a long command; then everyone waits for once.
-const BUSY_TRIES: usize = 32;
+/// This shard is held by somebody else, and will be for longer than a short command takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy(pub(crate) ShardId);
 
 /// One shard: data, and what the engine knows of it.
 pub(crate) struct Shard {
@@ -29,9 +34,12 @@ pub(crate) struct Shard {
     pub(crate) watched: Watched,
 }
 
-/// A shard, its lock, and its published counts.
+/// A shard, its lock, who waits for it, and its published counts.
 pub(crate) struct ShardCell {
     shard: Mutex<Shard>,
+    pub(super) waiting: Waiting,
+    /// Watches that ended while the shard was held by somebody else.
+    pub(super) abandoned: Mutex<Vec<Abandoned>>,
     keys: AtomicU64,
     expiring: AtomicU64,
     memory_bytes: AtomicU64,
@@ -49,6 +57,8 @@ impl ShardCell {
     pub(crate) fn new(keyspace: Keyspace) -> ShardCell {
         let cell = ShardCell {
             shard: Mutex::new(Shard { keyspace, dirty: Dirty::new(), watched: Watched::default() }),
+            waiting: Waiting::default(),
+            abandoned: Mutex::default(),
             keys: AtomicU64::new(0),
             expiring: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
@@ -57,8 +67,35 @@ impl ShardCell {
         cell
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shard> {
-        self.shard.lock()
+    /// The shard, once it is free.
+    pub(crate) fn lock(&self) -> Guard<'_> {
+        Guard::new(self.shard.lock(), &self.waiting)
+    }
+
+    /// The shard, if it is free now.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_>> {
+        self.shard.try_lock().map(|shard| Guard::new(shard, &self.waiting))
+    }
+
+    /// The shard, unless a long command holds it.
+    #[inline]
+    fn lock_soon(&self) -> Option<Guard<'_>> {
+        self.try_lock().or_else(|| self.lock_patiently())
+    }
+
+    #[cold]
+    fn lock_patiently(&self) -> Option<Guard<'_>> {
+        // Where others wait already there is nothing to hope for, and every session of a thread would hope in turn.
+        if self.waiting.anyone() {
+            return None;
+        }
+        self.shard.try_lock_for(BUSY_PATIENCE).map(|shard| Guard::new(shard, &self.waiting))
+    }
+
+    /// Whether somebody holds the shard.
+    pub(super) fn is_held(&self) -> bool {
+        self.shard.is_locked()
     }
 
     /// Counts as of the last publication, without the lock.
@@ -85,6 +122,35 @@ impl fmt::Debug for ShardCell {
     }
 }
 
+/// A shard's lock. Fields are dropped in this order: the lock is free before those who wait for it are woken.
+pub(crate) struct Guard<'e> {
+    shard: MutexGuard<'e, Shard>,
+    _freed: Freed<'e>,
+}
+
+impl<'e> Guard<'e> {
+    #[inline]
+    fn new(shard: MutexGuard<'e, Shard>, waiting: &'e Waiting) -> Guard<'e> {
+        Guard { shard, _freed: Freed(waiting) }
+    }
+}
+
+impl std::ops::Deref for Guard<'_> {
+    type Target = Shard;
+
+    #[inline]
+    fn deref(&self) -> &Shard {
+        &self.shard
+    }
+}
+
+impl std::ops::DerefMut for Guard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Shard {
+        &mut self.shard
+    }
+}
+
 /// The shards that a command may touch.
 pub(crate) struct Shards<'e> {
     cells: &'e [ShardCell],
@@ -92,12 +158,12 @@ pub(crate) struct Shards<'e> {
 }
 
 /// On the heap: the locks of a command with one key, which most have, move with it.
-type Guards<'e> = Vec<Option<MutexGuard<'e, Shard>>>;
+type Guards<'e> = Vec<Option<Guard<'e>>>;
 
 enum Held<'e> {
     /// Nothing; a whole shard may be visited under its own lock.
     None,
-    One(ShardId, MutexGuard<'e, Shard>),
+    One(ShardId, Guard<'e>),
     /// One place a shard.
     Many(Guards<'e>),
 }
@@ -108,50 +174,61 @@ impl<'e> Shards<'e> {
     }
 
     /// The shard of one key.
+    ///
+    /// # Errors
+    /// If it is busy.
     #[inline]
+    pub(crate) fn try_one(cells: &'e [ShardCell], hash: u64) -> Result<Shards<'e>, Busy> {
+        let id = shard_of(cells, hash);
+        let guard = cells[usize::from(id.0)].lock_soon().ok_or(Busy(id))?;
+        Ok(Shards { cells, held: Held::One(id, guard) })
+    }
+
+    /// The shards of all these keys.
+    ///
+    /// # Errors
+    /// If one of them is busy; then none is held.
+    pub(crate) fn try_of_keys(cells: &'e [ShardCell], hashes: impl Iterator<Item = u64>) -> Result<Shards<'e>, Busy> {
+        Shards::try_some(cells, &wanted(cells, hashes))
+    }
+
+    /// Every shard.
+    ///
+    /// # Errors
+    /// If one of them is busy; then none is held.
+    pub(crate) fn try_all(cells: &'e [ShardCell]) -> Result<Shards<'e>, Busy> {
+        Shards::try_some(cells, &vec![true; cells.len()])
+    }
+
+    fn try_some(cells: &'e [ShardCell], wanted: &[bool]) -> Result<Shards<'e>, Busy> {
+        let take = |(at, (cell, wanted)): (usize, (&'e ShardCell, &bool))| {
+            wanted.then(|| cell.lock_soon().ok_or(Busy(ShardId(at as u16)))).transpose()
+        };
+        let held = cells.iter().zip(wanted).enumerate().map(take).collect::<Result<_, _>>()?;
+        Ok(Shards { cells, held: Held::Many(held) })
+    }
+
+    /// The shard at an index, if it is free now.
+    pub(crate) fn try_at(cells: &'e [ShardCell], at: usize) -> Option<Shards<'e>> {
+        Some(Shards { cells, held: Held::One(ShardId(at as u16), cells[at].try_lock()?) })
+    }
+
+    /// The shard of one key; waits for it.
     pub(crate) fn one(cells: &'e [ShardCell], hash: u64) -> Shards<'e> {
         let id = shard_of(cells, hash);
         Shards { cells, held: Held::One(id, cells[usize::from(id.0)].lock()) }
     }
 
-    /// The shard at an index.
-    pub(crate) fn at(cells: &'e [ShardCell], at: usize) -> Shards<'e> {
-        Shards { cells, held: Held::One(ShardId(at as u16), cells[at].lock()) }
-    }
-
-    /// The shards of all these keys, locked in index order.
+    /// The shards of all these keys; waits for each in index order.
     pub(crate) fn of_keys(cells: &'e [ShardCell], hashes: impl Iterator<Item = u64>) -> Shards<'e> {
-        let mut wanted: SmallVec<[bool; 16]> = SmallVec::from_elem(false, cells.len());
-        hashes.for_each(|hash| wanted[usize::from(shard_of(cells, hash).0)] = true);
+        let wanted = wanted(cells, hashes);
         let held = cells.iter().zip(wanted).map(|(cell, wanted)| wanted.then(|| cell.lock())).collect();
         Shards { cells, held: Held::Many(held) }
     }
 
-    /// Every shard, locked in index order.
+    /// Every shard; waits for each in index order.
     pub(crate) fn all(cells: &'e [ShardCell]) -> Shards<'e> {
         Shards { cells, held: Held::Many(cells.iter().map(|cell| Some(cell.lock())).collect()) }
-    }
-
-    /// All shards, for a moment's work, and since when the first of them is held. While a long command holds one, only those
-    /// wait that need it too: a busy shard is waited for with no other held.
-    pub(crate) fn all_at_once<'c>(cells: &'e [ShardCell], clock: &'c dyn Clock) -> (Shards<'e>, Monotonic) {
-        let mut waited_for: Option<usize> = None;
-        for _ in 0..BUSY_TRIES {
-            let mut held: Guards<'e> = cells.iter().map(|_| None).collect();
-            if let Some(at) = waited_for {
-                held[at] = Some(cells[at].lock());
-            }
-            let since = clock.monotonic();
-            waited_for = (0..cells.len()).find(|at| {
-                let guard = held[*at].take();
-                held[*at] = guard.or_else(|| cells[*at].shard.try_lock_for(BUSY_PATIENCE));
-                held[*at].is_none()
-            });
-            if waited_for.is_none() {
-                return (Shards { cells, held: Held::Many(held) }, since);
-            }
-        }
-        (Shards::all(cells), clock.monotonic())
     }
 
     /// Number of shards, held or not.
@@ -181,10 +258,13 @@ impl<'e> Shards<'e> {
     }
 
     /// Shows one shard, locking it for the time if it is not held.
-    pub(crate) fn visit<T>(&self, id: ShardId, look: impl FnOnce(&Shard) -> T) -> T {
+    ///
+    /// # Errors
+    /// If it is busy.
+    pub(crate) fn visit<T>(&self, id: ShardId, look: impl FnOnce(&Shard) -> T) -> Result<T, Busy> {
         match self.held(id) {
-            Some(shard) => look(shard),
-            None => look(&self.cells[usize::from(id.0)].lock()),
+            Some(shard) => Ok(look(shard)),
+            None => self.cells[usize::from(id.0)].lock_soon().map(|shard| look(&shard)).ok_or(Busy(id)),
         }
     }
 
@@ -233,8 +313,15 @@ impl<'e> Shards<'e> {
 
 /// The shard of the key of `hash`, unless somebody holds it.
 #[inline]
-pub(crate) fn try_shard(cells: &[ShardCell], hash: u64) -> Option<MutexGuard<'_, Shard>> {
-    cells[usize::from(shard_of(cells, hash).0)].shard.try_lock()
+pub(crate) fn try_shard(cells: &[ShardCell], hash: u64) -> Option<Guard<'_>> {
+    cells[usize::from(shard_of(cells, hash).0)].try_lock()
+}
+
+/// Which shards the keys of `hashes` lie in, by index.
+fn wanted(cells: &[ShardCell], hashes: impl Iterator<Item = u64>) -> SmallVec<[bool; 16]> {
+    let mut wanted = SmallVec::from_elem(false, cells.len());
+    hashes.for_each(|hash| wanted[usize::from(shard_of(cells, hash).0)] = true);
+    wanted
 }
 
 #[inline]

@@ -7,10 +7,11 @@
 
 use super::data::Data;
 use super::shard::Shards;
-use super::{Engine, Executed, Front, Session};
+use super::watch::Watching;
+use super::{Busy, Engine, Executed, Front, Refused, Session};
 use crate::clock::UnixMillis;
 use crate::command::{Call, CommandSpec, Control, Failure, Flag, Handler, Reply};
-use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
+use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
 
 /// Commands queued since MULTI.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ pub(super) struct Transaction {
     hashes: Vec<u64>,
     writes: bool,
     needs_memory: bool,
+    all_shards: bool,
     /// A command was refused: EXEC fails.
     spoilt: bool,
 }
@@ -40,6 +42,10 @@ struct Queued {
 impl Transaction {
     pub(super) fn writes(&self) -> bool {
         self.writes
+    }
+
+    pub(super) fn takes_long(&self) -> bool {
+        self.ends.len() > LONG_ARGUMENTS || self.blob.len() > LONG_REQUEST_BYTES || self.all_shards
     }
 
     pub(super) fn spoil(&mut self) {
@@ -64,16 +70,16 @@ impl Transaction {
         self.commands.push(Queued { spec, args_end: self.ends.len(), hashes_end: self.hashes.len() });
         self.writes |= spec.writes();
         self.needs_memory |= spec.flags.has(Flag::DenyOom);
+        self.all_shards |= matches!(spec.handler, Handler::Whole(_) | Handler::Cursor(_));
         Ok(())
     }
 
     /// The locks that all commands together need, and those of the watched keys.
-    fn locks<'e>(&self, engine: &'e Engine, watched: impl Iterator<Item = u64>) -> Shards<'e> {
-        let whole = |queued: &Queued| matches!(queued.spec.handler, Handler::Whole(_) | Handler::Cursor(_));
-        if self.commands.iter().any(whole) {
-            return Shards::all(&engine.cells);
+    fn locks<'e>(&self, engine: &'e Engine, watched: impl Iterator<Item = u64>) -> Result<Shards<'e>, Busy> {
+        if self.all_shards {
+            return Shards::try_all(&engine.cells);
         }
-        Shards::of_keys(&engine.cells, self.hashes.iter().copied().chain(watched))
+        Shards::try_of_keys(&engine.cells, self.hashes.iter().copied().chain(watched))
     }
 }
 
@@ -123,7 +129,10 @@ impl Engine {
             Control::Exec => return self.exec(session, front, now, reply),
             Control::Multi => multi(session),
             Control::Discard => discard(session),
-            Control::Watch => self.watch(session, args, now),
+            Control::Watch => match self.watch(session, args, now) {
+                Ok(outcome) => outcome,
+                Err(busy) => return busy.into(),
+            },
             Control::Unwatch => {
                 session.watching = None;
                 Ok(())
@@ -136,16 +145,17 @@ impl Engine {
         Executed::AT_ONCE
     }
 
-    fn watch(&self, session: &mut Session, args: &[&[u8]], now: UnixMillis) -> Result<(), Failure> {
+    fn watch(&self, session: &mut Session, args: &[&[u8]], now: UnixMillis) -> Result<Result<(), Failure>, Busy> {
         if session.in_multi() {
-            return Err(Failure::fixed("ERR WATCH inside MULTI is not allowed"));
+            return Ok(Err(Failure::fixed("ERR WATCH inside MULTI is not allowed")));
         }
-        for arg in &args[1..] {
-            let key = self.key(arg)?;
-            let watching = session.watching.get_or_insert_with(|| super::watch::Watching::new(&self.cells));
-            watching.add(&key, now)?;
-        }
-        Ok(())
+        let keys = match args[1..].iter().map(|arg| self.key(arg)).collect::<Result<Vec<_>, _>>() {
+            Ok(keys) => keys,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let mut shards = Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))?;
+        let watching = session.watching.get_or_insert_with(|| Watching::new(&self.cells));
+        Ok(keys.iter().try_for_each(|key| watching.add(&mut shards, key, now)))
     }
 
     fn exec(&self, session: &mut Session, front: &mut dyn Front, now: UnixMillis, reply: &mut Reply) -> Executed {
@@ -167,7 +177,7 @@ impl Engine {
             return Executed::AT_ONCE;
         }
         let executed = self.exec_locked(&transaction, session, front, now, reply);
-        if executed.refused {
+        if executed.refused.is_some() {
             session.transaction = Some(transaction);
         } else {
             session.watching = None;
@@ -184,12 +194,14 @@ impl Engine {
         reply: &mut Reply,
     ) -> Executed {
         let watching = session.watching.take();
-        let shards = transaction.locks(self, watching.iter().flat_map(|watching| watching.hashes()));
-        if transaction.writes && !self.is_writing() {
-            drop(shards);
-            session.watching = watching;
-            return Executed::REFUSED;
-        }
+        let shards = match transaction.locks(self, watching.iter().flat_map(|watching| watching.hashes())) {
+            Ok(shards) if !transaction.writes || self.is_writing() => shards,
+            refused => {
+                let executed = refused.map_or_else(Executed::from, |_| Executed::refused(Refused::NotWriting));
+                session.watching = watching;
+                return executed;
+            }
+        };
         let verdict = watching.as_ref().map(|watching| watching.verdict(&shards, now));
         let mut scratch = std::mem::take(&mut session.scratch);
         let mut data = Data::new(shards, now, &mut scratch);

@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use super::apply::{ApplyError, apply, apply_expired};
-use super::shard::Shards;
+use super::shard::{Busy, Shards};
 use crate::arena::PagePool;
 use crate::clock::{Clock, UnixMillis};
-use crate::ids::{Epoch, Lsn};
+use crate::ids::{Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::EXPIRE_RECORD_KEYS_MAX;
 use crate::planted::planted;
@@ -23,7 +23,7 @@ const RECORDS_AHEAD: usize = 32;
 
 impl Engine {
     /// Makes this engine the one that writes: appends the epoch-start record and answers its position. From now on
-    /// records carry `epoch`, and commands that write are executed.
+    /// records carry `epoch`, and commands that write are executed. Waits for all shards.
     ///
     /// # Panics
     /// If `epoch` is not newer than every epoch seen.
@@ -55,20 +55,17 @@ impl Engine {
     }
 
     /// Ends this engine's time of writing, in a switchover: commands that write are refused from now on. Answers the
-    /// newest record; once the queue is taken and all of it is durable, the engine may follow.
+    /// newest record; once the queue is taken and all of it is durable, the engine may follow. Waits for all shards, unless the
+    /// engine does not write anyway.
     pub fn end_epoch(&self) -> Lsn {
+        // Relaxed: it changes to true only where an epoch is begun, which the caller does not do meanwhile.
+        if !self.writing.load(Ordering::Relaxed) {
+            return self.redo.last();
+        }
         let _shards = Shards::all(&self.cells);
         // Relaxed: ordered by the shard locks.
         self.writing.store(false, Ordering::Relaxed);
         self.redo.last()
-    }
-
-    /// Takes [`Engine::end_epoch`] back: the switchover was given up before the lease was handed over.
-    pub fn resume_epoch(&self) {
-        let _shards = Shards::all(&self.cells);
-        assert!(self.redo.epoch() > Epoch::ZERO, "an epoch is resumed that was begun");
-        // Relaxed: ordered by the shard locks.
-        self.writing.store(true, Ordering::Relaxed);
     }
 
     /// Applies the records of `batch` that are not applied yet; known ones are skipped, so a batch may come again.
@@ -167,8 +164,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Does nothing unless this engine
-    /// writes and its queue has room.
+    /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Passes over shards that a command holds.
+    /// Does nothing unless this engine writes and its queue has room.
     pub fn expire_due(&self, now: UnixMillis, max: usize) -> usize {
         // Relaxed: no more than a turn-taking, so that a shard with many due keys does not keep the others waiting.
         let start = self.expire_first.fetch_add(1, Ordering::Relaxed);
@@ -195,7 +192,7 @@ impl Engine {
         let mut record = Vec::new();
         let mut hashes = Vec::new();
         let mut key = Vec::new();
-        let mut shards = Shards::at(&self.cells, at);
+        let Some(mut shards) = Shards::try_at(&self.cells, at) else { return 0 };
         if !self.is_writing() {
             return 0;
         }
@@ -226,17 +223,20 @@ impl Engine {
     }
 
     /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest
-    /// record applied.
+    /// record applied. Waits for all shards.
     pub fn freeze(&self) -> FrozenVersion {
         self.freeze_held(Shards::all(&self.cells))
     }
 
-    /// As [`Engine::freeze`], without making others wait for a long command that holds a shard; and how long commands waited
-    /// for the freeze.
-    pub fn freeze_timed(&self, clock: &dyn Clock) -> (FrozenVersion, Duration) {
-        let (shards, since) = Shards::all_at_once(&self.cells, clock);
+    /// As [`Engine::freeze`], without waiting; also answers how long commands waited for it.
+    ///
+    /// # Errors
+    /// With a shard that a long command holds, to wait for ([`Engine::shard_free`]): nothing is frozen.
+    pub fn try_freeze(&self, clock: &dyn Clock) -> Result<(FrozenVersion, Duration), ShardId> {
+        let begun = clock.monotonic();
+        let shards = Shards::try_all(&self.cells).map_err(|Busy(shard)| shard)?;
         let version = self.freeze_held(shards);
-        (version, clock.monotonic().since(since))
+        Ok((version, clock.monotonic().since(begun)))
     }
 
     fn freeze_held(&self, mut shards: Shards<'_>) -> FrozenVersion {

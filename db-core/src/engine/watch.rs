@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::shard::{ShardCell, Shards};
+use super::shard::{Guard, ShardCell, Shards};
 use crate::clock::UnixMillis;
 use crate::command::Failure;
 use crate::ids::Lsn;
@@ -67,6 +67,10 @@ impl Watched {
         self.keys.entry(key.into()).or_default().push(watcher);
     }
 
+    fn forget(&mut self, abandoned: Vec<Abandoned>) {
+        abandoned.iter().for_each(|watch| self.remove(&watch.key, &watch.changed));
+    }
+
     fn remove(&mut self, key: &[u8], changed: &Arc<AtomicBool>) {
         let Some(watchers) = self.keys.get_mut(key) else { return };
         watchers.retain(|watcher| !Arc::ptr_eq(&watcher.changed, changed));
@@ -74,6 +78,14 @@ impl Watched {
             self.keys.remove(key);
         }
     }
+}
+
+/// A watch that ended while its shard was held. It is taken out of the registry with the shard's next watch: until then it
+/// costs a write to its key the setting of a flag that nobody reads.
+#[derive(Debug)]
+pub(crate) struct Abandoned {
+    key: Box<[u8]>,
+    changed: Arc<AtomicBool>,
 }
 
 /// The keys that one session watches; dropping it ends the watch. No shard lock may be held then.
@@ -97,8 +109,8 @@ impl Watching {
         Watching { cells: Arc::clone(cells), changed: Arc::default(), keys: BTreeMap::new(), bytes: 0 }
     }
 
-    /// Watches `key` from now on.
-    pub(super) fn add(&mut self, key: &Key<'_>, now: UnixMillis) -> Result<(), Failure> {
+    /// Watches `key`, whose shard is held in `shards`, from now on.
+    pub(super) fn add(&mut self, shards: &mut Shards<'_>, key: &Key<'_>, now: UnixMillis) -> Result<(), Failure> {
         if self.keys.contains_key(key.bytes) {
             return Ok(());
         }
@@ -109,11 +121,25 @@ impl Watching {
             )));
         }
         self.bytes = bytes;
-        let mut shard = self.cells[usize::from(key.shard(self.cells.len() as u16).0)].lock();
+        let shard = shards.of_mut(key.hash);
+        shard.watched.forget(std::mem::take(&mut *self.cell_of(key).abandoned.lock()));
         let expired = has_expired(&shard.keyspace, key, now);
         shard.watched.add(key.bytes, Watcher { changed: Arc::clone(&self.changed), expired });
         self.keys.insert(key.bytes.into(), WatchedKey { hash: key.hash, expired });
         Ok(())
+    }
+
+    fn cell_of(&self, key: &Key<'_>) -> &ShardCell {
+        &self.cells[usize::from(key.shard(self.cells.len() as u16).0)]
+    }
+
+    fn end(&self, key: &Key<'_>) {
+        let cell = self.cell_of(key);
+        let remove = |mut shard: Guard<'_>| shard.watched.remove(key.bytes, &self.changed);
+        if cell.try_lock().map(remove).is_none() {
+            // A long command must not make whoever hangs up wait.
+            cell.abandoned.lock().push(Abandoned { key: key.bytes.into(), changed: Arc::clone(&self.changed) });
+        }
     }
 
     /// Hashes of the watched keys.
@@ -140,8 +166,7 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         for (bytes, watched) in &self.keys {
-            let id = Key { bytes, hash: watched.hash }.shard(self.cells.len() as u16);
-            self.cells[usize::from(id.0)].lock().watched.remove(bytes, &self.changed);
+            self.end(&Key { bytes, hash: watched.hash });
         }
     }
 }

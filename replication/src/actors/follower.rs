@@ -67,6 +67,8 @@ impl Handler<Follow> for Follower {
 
     fn handle(&mut self, order: Follow, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
+        // Only a node that handed over has something to end here; this thread may wait for the shards, unlike the sentry's.
+        self.shared.engine.end_epoch();
         let task = Task { shared: Arc::clone(&self.shared), sentry: self.sentry.clone() };
         let generation = order.generation;
         let run = async move { task.follow(&order.client).await }.into_actor(self).map(move |ended, actor, _| {

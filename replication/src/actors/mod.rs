@@ -6,6 +6,7 @@ pub(crate) mod sentry;
 pub(crate) mod shipper;
 pub(crate) mod thread;
 pub(crate) mod transfer;
+pub(crate) mod upkeep;
 pub mod vault;
 
 use actix::Message;

@@ -1,8 +1,11 @@
 //! Watches over a node's role: drives the role machine, keeps the connection to the vault, and decides when to freeze.
 //!
+//! **It waits for no shard**, however long a command holds one: a lease that is not renewed meanwhile would be a takeover
+//! without need. What needs shards is ordered from its fellows, who have threads of their own, and comes back as an event.
+//!
 //! - *Receives* what its fellow actors have to tell ([`Happened`], [`StreamLost`], `Carried`), what the vault says (answers to
 //!   its own calls, news), and what people ask: [`SwitchOver`], [`Stop`].
-//! - *Ticks*: the machine's own wake-ups (renewals, claims, looks during a hold), and a beat for reports, expiry and images.
+//! - *Ticks*: the machine's own wake-ups (renewals, claims, looks during a hold), and a beat for reports and images.
 //! - *Fails* never by itself. A silent or lost connection is replaced by a fresh one: after a cut QUIC keeps an old one
 //!   silent beyond the heal. What an old connection still brings is dropped by its number.
 //! - *Drains* as the machine says: hold, wait for the log's end to be durable, release.
@@ -24,9 +27,10 @@ use super::link::Dialer;
 use super::shipper::{Ship, Shipper, StopShipping};
 use super::thread::{Life, on_thread};
 use super::transfer::{Carried, Carry, StopCarrying, Transfer};
+use super::upkeep::{Append, Upkeep};
 use crate::EVENT;
-use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, MAILBOX_MAX, NEWS_QUEUE_MAX};
-use crate::node::{ImagePlan, ReportDue, Reports, Shared, show};
+use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX};
+use crate::node::{ImagePlan, ReportDue, Reports, Shared};
 use crate::role::{Ask, Effect, End, Event, Machine, Sight, SwitchoverReport};
 use crate::serving::{Permit, Role, Standing};
 use crate::transport::rpc::{ControlClient, RpcError, Welcome};
@@ -79,6 +83,7 @@ struct Fellows {
     shipper: Addr<Shipper>,
     follower: Addr<Follower>,
     transfer: Addr<Transfer>,
+    upkeep: Addr<Upkeep>,
 }
 
 impl Sentry {
@@ -146,15 +151,8 @@ impl Sentry {
                 let sent = self.fellows.as_ref().is_none_or(|fellows| fellows.follower.try_send(StopFollowing).is_ok());
                 self.order(sent, ctx);
             }
-            Effect::BeginEpoch(epoch) => {
-                let begun = self.shared.engine.try_begin_epoch(epoch);
-                self.on(begun.map_or(Event::Overtaken, |lsn| Event::Marked { lsn }), ctx);
-            }
-            Effect::Mark => {
-                // A cut is a record like any other, and nobody needs this version.
-                let lsn = self.shared.engine.freeze().cut();
-                self.on(Event::Marked { lsn }, ctx);
-            }
+            Effect::BeginEpoch(epoch) => self.append(Append::EpochStart(epoch), ctx),
+            Effect::Mark => self.append(Append::Mark, ctx),
             Effect::SwitchoverUnsettled(why) => {
                 tracing::warn!(target: EVENT, "switchover: {why}");
                 self.answer_switchover(Err(why));
@@ -169,6 +167,14 @@ impl Sentry {
         }
     }
 
+    fn append(&mut self, order: Append, ctx: &mut Context<Self>) {
+        let sent = self.fellows.as_ref().is_none_or(|fellows| fellows.upkeep.try_send(order).is_ok());
+        if !sent {
+            // No connection repeats this order.
+            self.on(Event::Broken(End::Failed("the thread for upkeep takes no orders".to_owned())), ctx);
+        }
+    }
+
     /// An order that a fellow could not take means that it hangs: a fresh connection repeats all orders.
     fn order(&mut self, sent: bool, ctx: &mut Context<Self>) {
         if !sent {
@@ -178,7 +184,7 @@ impl Sentry {
 
     fn publish(&mut self, standing: &Standing) {
         let before = self.shared.serving.role();
-        show(standing, &self.shared.engine, &self.shared.serving, self.now());
+        self.shared.serving.publish(standing, self.now());
         if standing.role != before {
             let primary = standing.primary.as_ref().map_or("nobody", |primary| primary.node.as_str());
             let (was, is, epoch) = (before.word(), standing.role.word(), standing.epoch);
@@ -200,9 +206,8 @@ impl Sentry {
         self.wake = at.map(|at| {
             let handle = ctx.run_later(at.since(self.now()), |sentry, ctx| {
                 sentry.wake = None;
-                let executing = sentry.shared.serving.executing();
-                let last = sentry.shared.engine.last();
-                sentry.on(Event::Tick(Sight { executing, last }), ctx);
+                let sight = Sight::of(&sentry.shared.serving, &sentry.shared.engine);
+                sentry.on(Event::Tick(sight), ctx);
             });
             (at, handle)
         });
@@ -339,24 +344,8 @@ impl Sentry {
         // Nothing waits longer than this, should whoever appended a record, or gave room back, not have come to say so.
         self.shared.engine.redo().wake();
         self.shared.serving.room_freed();
-        if self.may_execute() {
-            self.expire(ctx);
+        if self.shared.serving.may_execute(self.now()) == Permit::Yes {
             self.freeze_if_due(ctx);
-        }
-    }
-
-    fn may_execute(&self) -> bool {
-        self.shared.serving.may_execute(self.now()) == Permit::Yes
-    }
-
-    fn expire(&mut self, ctx: &mut Context<Self>) {
-        let deleted = self.shared.engine.expire_due(self.shared.options.clock.unix(), EXPIRE_KEYS_MAX);
-        if deleted >= EXPIRE_KEYS_MAX {
-            ctx.run_later(EXPIRE_PAUSE, |sentry, ctx| {
-                if sentry.may_execute() {
-                    sentry.expire(ctx);
-                }
-            });
         }
     }
 
@@ -420,6 +409,7 @@ impl Sentry {
             fellows.shipper.do_send(super::Halt);
             fellows.follower.do_send(super::Halt);
             fellows.transfer.do_send(super::Halt);
+            fellows.upkeep.do_send(super::Halt);
         }
         if let Some(client) = self.link.take() {
             client.close("the process ends");
@@ -438,10 +428,15 @@ impl Actor for Sentry {
         let shipper = Shipper::new(Arc::clone(&shared), address.clone()).start();
         let following = (Arc::clone(&shared), address.clone());
         let follower = on_thread("tanist-follower", move |life| Ok(Follower::new(following.0, following.1, life)));
-        let transfer = on_thread("tanist-transfer", move |life| Ok(Transfer::new(shared, address, life)));
-        match (follower, transfer) {
-            (Ok(follower), Ok(transfer)) => self.fellows = Some(Fellows { shipper, follower, transfer }),
-            (Err(error), _) | (_, Err(error)) => {
+        let transferring = (Arc::clone(&shared), address.clone());
+        let transfer =
+            on_thread("tanist-transfer", move |life| Ok(Transfer::new(transferring.0, transferring.1, life)));
+        let upkeep = on_thread("tanist-upkeep", move |life| Ok(Upkeep::new(shared, address, life)));
+        match (follower, transfer, upkeep) {
+            (Ok(follower), Ok(transfer), Ok(upkeep)) => {
+                self.fellows = Some(Fellows { shipper, follower, transfer, upkeep });
+            }
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
                 return self.on(Event::Broken(End::Failed(error)), ctx);
             }
         }

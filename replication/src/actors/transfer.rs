@@ -14,6 +14,7 @@ use actix::{
 };
 use serde::Serialize;
 use tanist_db_core::ids::Epoch;
+use tanist_db_core::image::FrozenVersion;
 
 use super::sentry::Sentry;
 use super::thread::Life;
@@ -22,7 +23,7 @@ use crate::stream::{Carrying, Load};
 use crate::transport::rpc::{ControlClient, Priority};
 use crate::wire::message::Reply;
 
-/// Freeze, and carry the version to the vault. A freeze may wait for a long command, as the sentry must not.
+/// Freeze, and carry the version to the vault. A freeze waits for a long command that holds a shard.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Carry {
@@ -107,7 +108,7 @@ impl Handler<super::Halt> for Transfer {
 async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String> {
     let Carry { client, epoch } = order;
     let clock = &shared.options.clock;
-    let version = shared.freeze();
+    let version = freeze(&shared).await?;
     let begun = clock.monotonic();
     let mut carrying = Carrying::new(version, epoch, shared.engine.memory_bytes(), begun);
     let mut channel = client.open_channel(carrying.opening(), Priority::Bulk).await.map_err(words)?;
@@ -137,6 +138,20 @@ async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String>
     carrying.told(channel.answer().await.map_err(words)?)?;
     let took = clock.monotonic().since(begun);
     Ok(ImageReport { cut: carrying.cut().0, bytes: carrying.bytes(), took_us: micros(took) })
+}
+
+/// Freezes as soon as no long command holds a shard. A freeze appends a record, so it counts as executing.
+async fn freeze(shared: &Shared) -> Result<FrozenVersion, String> {
+    loop {
+        let frozen = match shared.serving.enter(shared.options.clock.monotonic()) {
+            Ok(_executing) => shared.try_freeze(),
+            Err(_) => return Err("this node must not execute for now".to_owned()),
+        };
+        match frozen {
+            Ok(version) => return Ok(version),
+            Err(busy) => shared.engine.shard_free(busy).await,
+        }
+    }
 }
 
 fn words(error: impl std::fmt::Display) -> String {

@@ -2,19 +2,18 @@
 //!
 //! ```text
 //!   join    reach the vault, load the newest image, make the engine          -> Joined
-//!   start   sentry, shipper, follower and transfer around that engine        -> NodeHandle
+//!   start   sentry, shipper, follower, transfer and upkeep around that engine   -> NodeHandle
 //! ```
 //!
 //! Between the two the caller has the engine and nothing is served. After [`start`] sessions ask [`NodeHandle::serving`]; the
 //! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-sentry` (connection, sentry,
-//! shipper), `tanist-follower`, `tanist-transfer`.
+//! shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
 
 mod image;
 mod join;
 mod plan;
 mod reports;
 mod shared;
-mod show;
 mod status;
 
 #[cfg(test)]
@@ -45,7 +44,6 @@ pub use join::{Joined, join};
 pub use plan::ImagePlan;
 pub use reports::{ReportDue, Reports};
 pub(crate) use shared::Shared;
-pub use show::show;
 pub use status::NodeStatus;
 
 /// What a node must know to take part.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::engine::Engine;
+use tanist_db_core::ids::ShardId;
 use tanist_db_core::image::FrozenVersion;
 
 use super::{ImageReport, NodeOptions};
@@ -52,13 +53,16 @@ impl Shared {
     }
 
     /// Fixes a version for an image, and notes how long commands waited for it.
-    pub(crate) fn freeze(&self) -> FrozenVersion {
+    ///
+    /// # Errors
+    /// With a shard that a long command holds: nothing is frozen.
+    pub(crate) fn try_freeze(&self) -> Result<FrozenVersion, ShardId> {
         let NodeOptions { clock, image_memory_percent, .. } = &self.options;
-        let (version, pause) = Carrying::freeze(&self.engine, &**clock, *image_memory_percent);
+        let (version, pause) = Carrying::try_freeze(&self.engine, &**clock, *image_memory_percent)?;
         self.note_cut();
         self.figures.lock().froze(pause);
         tracing::info!("frozen at record {} in {} us; the image is on its way", version.cut(), pause.as_micros());
-        version
+        Ok(version)
     }
 
     /// The first message of each connection.

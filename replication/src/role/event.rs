@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tanist_db_core::clock::Monotonic;
+use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::{Epoch, Lsn};
 
-use crate::serving::Standing;
+use crate::serving::{Serving, Standing};
 use crate::wire::message::{FollowerView, LeaseView};
 
 /// Which process this is.
@@ -28,8 +29,19 @@ pub struct Identity {
 pub struct Sight {
     /// Batches of commands that execute now (`Serving::executing`).
     pub executing: u32,
+    /// One of them is known to take long (`Serving::long_executing`).
+    pub long: bool,
     /// Newest record appended or applied (`Engine::last`).
     pub last: Lsn,
+}
+
+impl Sight {
+    /// What is to be seen now.
+    #[must_use]
+    pub fn of(serving: &Serving, engine: &Engine) -> Sight {
+        let (executing, long) = (serving.executing(), serving.long_executing() > 0);
+        Sight { executing, long, last: engine.last() }
+    }
 }
 
 /// A call to the vault whose answer the machine needs.

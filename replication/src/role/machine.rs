@@ -69,7 +69,7 @@ impl Machine {
             view: LeaseView::default(),
             watcher: Watcher::default(),
             connected: false,
-            sight: Sight { executing: 0, last: applied },
+            sight: Sight { last: applied, ..Sight::default() },
             look_at: Monotonic(0),
             applied,
             durable: Lsn::ZERO,

@@ -433,7 +433,8 @@ impl World {
             self.vault.reports.insert(node.name, (node.incarnation, progress));
         }
         if self.nodes[i].machine.wake_at().is_some_and(|at| at <= self.now) {
-            let sight = Sight { executing: 0, last: Lsn(self.nodes[i].applied.len() as u64) };
+            let last = Lsn(self.nodes[i].applied.len() as u64);
+            let sight = Sight { last, ..Sight::default() };
             self.handle(i, Event::Tick(sight));
         }
     }

@@ -100,13 +100,19 @@ impl Machine {
         }
     }
 
-    /// Step 1. Nobody will do yet: the next answer may name one.
+    /// Step 1. Nobody will do yet, or clients would wait for a long command: the next answer may find it otherwise.
     fn choose(&mut self, nodes: &[FollowerView], now: Monotonic) {
         let Some(choosing) = &mut self.choosing else { return };
-        let last = self.sight.last.0;
+        let (last, long) = (self.sight.last.0, self.sight.long);
         let wanted = |node: &&FollowerView| choosing.to.as_ref().is_none_or(|to| *to == node.node);
         let standby = |node: &&FollowerView| node.progress.role == Role::Standby.word();
         match nodes.iter().filter(wanted).filter(standby).max_by_key(|node| node.progress.applied) {
+            Some(_) if long => {
+                choosing.why =
+                    "a command that takes long is being executed, and clients would have to wait for it; try \
+                                again when it has ended (CLIENT LIST shows it)"
+                        .to_owned();
+            }
             Some(node) if node.progress.applied.saturating_add(SWITCHOVER_LAG_MAX) >= last => {
                 let successor = node.node.clone();
                 self.hold(successor, now);
@@ -171,11 +177,18 @@ impl Machine {
         }
         if late {
             let (successor, confirmed, durable) = (&handing.successor, handing.confirmed, self.durable);
-            let why = format!(
-                "given up after {} ms of holding: durable to {durable}, {successor} has applied {confirmed}, the log ends at {}",
-                SWITCHOVER_HOLD_MAX.as_millis(),
-                self.sight.last
-            );
+            let held = SWITCHOVER_HOLD_MAX.as_millis();
+            let why = match handing.step {
+                Step::Quieting => format!(
+                    "given up after {held} ms of holding: a command that began before is still being executed; try again \
+                     when it has ended (CLIENT LIST shows it)"
+                ),
+                _ => format!(
+                    "given up after {held} ms of holding: durable to {durable}, {successor} has applied {confirmed}, the \
+                     log ends at {}",
+                    self.sight.last
+                ),
+            };
             return self.resume(&why);
         }
         let Step::Draining { at } = handing.step else { return };

@@ -38,7 +38,7 @@ fn standby(node: &str, applied: u64) -> FollowerView {
 }
 
 fn sight(executing: u32, last: u64) -> Event {
-    Event::Tick(Sight { executing, last: Lsn(last) })
+    Event::Tick(Sight { executing, last: Lsn(last), ..Sight::default() })
 }
 
 impl Script {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::engine::Engine;
-use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::ids::{Epoch, Lsn, ShardId};
 use tanist_db_core::image::{FrozenVersion, ImageWalk};
 
 use super::pace::Pace;
@@ -55,10 +55,17 @@ pub enum Heard {
 impl Carrying {
     /// Fixes a version of `engine` for an image, which may keep `memory_percent` of the memory in use a second time; also tells
     /// how long commands waited for it.
-    pub fn freeze(engine: &Engine, clock: &dyn Clock, memory_percent: u16) -> (FrozenVersion, Duration) {
+    ///
+    /// # Errors
+    /// With a shard that a long command holds, to wait for: nothing is frozen.
+    pub fn try_freeze(
+        engine: &Engine,
+        clock: &dyn Clock,
+        memory_percent: u16,
+    ) -> Result<(FrozenVersion, Duration), ShardId> {
         let share = engine.memory_bytes() / 100 * u64::from(memory_percent);
         engine.set_frozen_bytes_max(share.max(FROZEN_BYTES_MIN));
-        engine.freeze_timed(clock)
+        engine.try_freeze(clock)
     }
 
     /// Begins to carry `version`, frozen under `epoch`, of about `bytes`.
@@ -130,7 +137,7 @@ mod tests {
     use super::*;
 
     fn carrying(engine: &Engine) -> Carrying {
-        let (version, _) = Carrying::freeze(engine, &SystemClock::new(), 25);
+        let (version, _) = Carrying::try_freeze(engine, &SystemClock::new(), 25).unwrap();
         Carrying::new(version, Epoch(3), engine.memory_bytes(), Monotonic(0))
     }
 

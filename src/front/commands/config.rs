@@ -20,7 +20,7 @@ const HELP: [&str; 8] = [
     "HELP",
 ];
 
-pub(super) fn run(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let Some((&subcommand, rest)) = args.get(1..).and_then(<[_]>::split_first) else {
         return Err(unknown_subcommand(args));
     };
@@ -37,7 +37,7 @@ pub(super) fn run(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) ->
     Ok(())
 }
 
-fn get(caller: &Caller<'_>, patterns: &[&[u8]], reply: &mut Reply) {
+fn get(caller: &Caller, patterns: &[&[u8]], reply: &mut Reply) {
     let wanted = |parameter: &&Parameter| {
         patterns.iter().any(|pattern| glob_matches(&pattern.to_ascii_lowercase(), parameter.name.as_bytes()))
     };
@@ -45,12 +45,12 @@ fn get(caller: &Caller<'_>, patterns: &[&[u8]], reply: &mut Reply) {
     reply.map(found.len());
     for parameter in found {
         reply.bulk(parameter.name.as_bytes());
-        reply.bulk((parameter.get)(caller.context).as_bytes());
+        reply.bulk((parameter.get)(&caller.context).as_bytes());
     }
 }
 
 /// All values are checked before the first is applied.
-fn set(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn set(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let (pairs, rest) = args.as_chunks::<2>();
     if pairs.is_empty() || !rest.is_empty() {
         return Err("ERR wrong number of arguments for 'config|set' command".into());
@@ -71,7 +71,7 @@ fn set(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
         let value = std::str::from_utf8(value).map_err(|_| failed("argument is not text"))?;
         changes.push(change(value).map_err(|why| failed(&why))?);
     }
-    changes.into_iter().for_each(|apply| apply(caller.context));
+    changes.into_iter().for_each(|apply| apply(&caller.context));
     reply.ok();
     Ok(())
 }

@@ -22,7 +22,7 @@ impl Lines {
     }
 }
 
-type Section = (&'static str, fn(&Caller<'_>, &mut Lines));
+type Section = (&'static str, fn(&Caller, &mut Lines));
 
 const SECTIONS: [Section; 9] = [
     ("Server", server),
@@ -36,7 +36,7 @@ const SECTIONS: [Section; 9] = [
     ("Keyspace", keyspace),
 ];
 
-pub(super) fn run(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn run(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let wanted = args.get(1..).unwrap_or_default();
     let all =
         wanted.is_empty() || wanted.iter().any(|name| ["all", "default", "everything"].iter().any(|w| is(name, w)));
@@ -54,7 +54,7 @@ pub(super) fn run(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Out
     Ok(())
 }
 
-fn server(caller: &Caller<'_>, lines: &mut Lines) {
+fn server(caller: &Caller, lines: &mut Lines) {
     let identity = &caller.context.identity;
     let now = caller.context.clock.unix();
     let uptime = now.0.saturating_sub(identity.started.0) / 1000;
@@ -74,13 +74,13 @@ fn server(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("tanist_node", &identity.node);
 }
 
-fn clients(caller: &Caller<'_>, lines: &mut Lines) {
+fn clients(caller: &Caller, lines: &mut Lines) {
     lines.add("connected_clients", caller.context.registry.count());
     lines.add("maxclients", caller.context.settings.connections_max());
     lines.add("blocked_clients", 0);
 }
 
-fn memory(caller: &Caller<'_>, lines: &mut Lines) {
+fn memory(caller: &Caller, lines: &mut Lines) {
     let used = caller.context.engine().map_or(0, |engine| engine.memory_bytes());
     let resident = process::resident_bytes();
     let max = caller.context.settings.memory_bytes_max();
@@ -96,7 +96,7 @@ fn memory(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("tanist_frozen_bytes", frozen);
 }
 
-fn persistence(caller: &Caller<'_>, lines: &mut Lines) {
+fn persistence(caller: &Caller, lines: &mut Lines) {
     let serving = &caller.context.serving;
     lines.add("loading", u8::from(caller.context.engine().is_none()));
     lines.add("rdb_bgsave_in_progress", 0);
@@ -109,7 +109,7 @@ fn persistence(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("tanist_durable_lsn", serving.durable());
 }
 
-fn stats(caller: &Caller<'_>, lines: &mut Lines) {
+fn stats(caller: &Caller, lines: &mut Lines) {
     let stats = &caller.context.stats;
     lines.add("total_connections_received", caller.context.registry.accepted());
     lines.add("total_commands_processed", Stats::read(&stats.commands));
@@ -121,7 +121,7 @@ fn stats(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("tanist_protocol_errors", Stats::read(&stats.protocol_errors));
 }
 
-fn replication(caller: &Caller<'_>, lines: &mut Lines) {
+fn replication(caller: &Caller, lines: &mut Lines) {
     let serving = &caller.context.serving;
     let last = last(caller);
     let role = serving.role();
@@ -160,17 +160,17 @@ fn replication(caller: &Caller<'_>, lines: &mut Lines) {
     }
 }
 
-fn cpu(_: &Caller<'_>, lines: &mut Lines) {
+fn cpu(_: &Caller, lines: &mut Lines) {
     let (system, user) = process::cpu_seconds();
     lines.add("used_cpu_sys", format_args!("{system:.6}"));
     lines.add("used_cpu_user", format_args!("{user:.6}"));
 }
 
-fn cluster(_: &Caller<'_>, lines: &mut Lines) {
+fn cluster(_: &Caller, lines: &mut Lines) {
     lines.add("cluster_enabled", 0);
 }
 
-fn keyspace(caller: &Caller<'_>, lines: &mut Lines) {
+fn keyspace(caller: &Caller, lines: &mut Lines) {
     let Some(engine) = caller.context.engine() else { return };
     let keys = engine.keys();
     if keys > 0 {

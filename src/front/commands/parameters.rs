@@ -56,6 +56,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
             Ok(Box::new(move |node| node.settings.set_durable_wait_ms(millis)))
         },
     ),
+    constant("enable-debug-command", |node| node.settings.debug_command().to_string()),
     constant("io-threads", |node| node.identity.threads.to_string()),
     constant("masterauth", |_| String::new()),
     constant("masteruser", |_| String::new()),

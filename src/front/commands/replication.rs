@@ -10,7 +10,7 @@ use super::{NOT_AN_INTEGER, Outcome, at, number};
 use crate::front::caller::Caller;
 
 /// Newest record appended or applied here.
-pub(super) fn last(caller: &Caller<'_>) -> Lsn {
+pub(super) fn last(caller: &Caller) -> Lsn {
     caller.context.engine().map_or(Lsn::ZERO, |engine| engine.last())
 }
 
@@ -19,7 +19,7 @@ pub(super) fn host_and_port(address: &str) -> (&str, &str) {
     address.rsplit_once(':').unwrap_or((address, "0"))
 }
 
-pub(super) fn role(caller: &Caller<'_>, reply: &mut Reply) -> Outcome {
+pub(super) fn role(caller: &Caller, reply: &mut Reply) -> Outcome {
     let serving = &caller.context.serving;
     let offset = last(caller).0;
     match serving.role() {
@@ -55,7 +55,7 @@ pub(super) fn role(caller: &Caller<'_>, reply: &mut Reply) -> Outcome {
 }
 
 /// The vault stands for the replicas: its confirmation counts as one, and there is no other to wait for.
-pub(super) fn wait(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn wait(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     const ON_REPLICA: &str = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica \
                               is configured to be writable (which is not the default) writes to replicas are just local and \
                               are not propagated.";

@@ -1,15 +1,17 @@
 //! One turn: executing the complete requests that are there, as far as may be.
 
+use std::time::Duration;
+
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, CommandSpec, Flag, Reply};
-use tanist_db_core::engine::{Executed, Front as _, Session};
-use tanist_db_core::ids::Lsn;
+use tanist_db_core::engine::{Executed, Front as _, Refused, Session};
+use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Executing, Permit, Version};
 
 use super::ahead::Planned;
 use super::{Conversation, Surroundings};
-use crate::config::Durability;
+use crate::config::{DebugCommand, Durability};
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
@@ -26,9 +28,11 @@ pub(super) enum Turn {
     More,
     /// The next command may not execute until something changes.
     Held(Until),
+    /// The next command needs a shard that is held by somebody else.
+    Busy(ShardId),
     /// The output is full.
     Full,
-    /// A command that takes its time has begun.
+    /// A command that takes its time has begun, and has no reply yet.
     Acting,
     /// The client leaves once it has its replies.
     Closing,
@@ -52,18 +56,19 @@ pub(super) struct Hold {
 }
 
 /// Why a command may not execute.
-enum Refusal {
+pub(super) enum Refusal {
     Hold(Until),
+    Busy(ShardId),
     NotPrimary,
     Stopped,
 }
 
 /// What the commands of one turn have in common.
-struct Batch<'a> {
-    now: Monotonic,
+pub(super) struct Batch<'a> {
+    pub(super) now: Monotonic,
     unix: UnixMillis,
     /// Taken before anything was looked at: a change since then ends a hold.
-    seen: Version,
+    pub(super) seen: Version,
     durability: Durability,
     /// Kept from the first command that touches data to the turn's end.
     guard: Option<Executing<'a>>,
@@ -77,7 +82,7 @@ struct Batch<'a> {
 }
 
 /// What one step of a turn did.
-enum Step {
+pub(super) enum Step {
     /// The request is dealt with and takes so many bytes.
     Done(usize),
     End(Turn),
@@ -129,7 +134,12 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             if self.output.is_full() {
                 return Turn::Full;
             }
-            match self.step(batch) {
+            let step = match self.welcome_back(batch) {
+                Some(step) => step,
+                None if self.away.is_some() => return Turn::Acting,
+                None => self.step(batch),
+            };
+            match step {
                 Step::Done(bytes) => {
                     self.ahead.done();
                     self.input.consume(bytes);
@@ -181,6 +191,12 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 return Step::Done(bytes);
             }
         };
+        if spec.flags.has(Flag::Protected) && !self.may_debug() {
+            self.session.refuse(&args);
+            drop(args);
+            self.say(redirect::DEBUG_NOT_ALLOWED);
+            return Step::Done(bytes);
+        }
         let asks = self.asks_permission(spec);
         if asks {
             if let Err(refusal) = self.permission(spec, batch) {
@@ -188,28 +204,58 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 return self.refuse(spec, bytes, refusal, batch.now);
             }
             self.surroundings.permitted();
+            if command::takes_long(spec, &self.session, &args, bytes) {
+                drop(args);
+                self.send_away(planned, spec, batch);
+                return Step::End(Turn::Acting);
+            }
         }
         let mark = self.output.reply.len();
         self.caller.begin(spec, &self.session);
         let (session, caller, reply) = (&mut self.session, &mut self.caller, &mut self.output.reply);
         let executed = execute(self.context, session, caller, reply, spec, &args, batch.unix);
         drop(args);
-        if executed.refused {
-            return self.refuse(spec, bytes, Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }), batch.now);
+        match executed.refused {
+            Some(Refused::Busy(shard)) => return self.refuse(spec, bytes, Refusal::Busy(shard), batch.now),
+            Some(Refused::NotWriting) => {
+                return self.refuse(spec, bytes, Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }), batch.now);
+            }
+            None => {}
         }
+        if asks {
+            self.hold = None;
+        }
+        self.executed(spec, bytes, mark, executed, batch.unix, batch);
+        Step::Done(bytes)
+    }
+
+    /// The command at the front of the input was executed at `unix`, and its reply begins at `mark`.
+    pub(super) fn executed(
+        &mut self,
+        spec: &'static CommandSpec,
+        bytes: usize,
+        mark: usize,
+        executed: Executed,
+        unix: UnixMillis,
+        batch: &mut Batch<'a>,
+    ) {
         if executed.wrote {
             self.caller.last_write = executed.lsn;
             batch.written_bytes += bytes as u64;
             batch.wakes |= executed.wakes;
         }
-        if asks {
-            self.hold = None;
-        }
         batch.commands += 1;
         batch.last = Some(spec.name);
-        self.finish(mark, executed.lsn, batch);
+        self.finish(mark, executed.lsn, unix, batch);
         self.adopt_limits();
-        Step::Done(bytes)
+    }
+
+    fn may_debug(&self) -> bool {
+        match self.context.settings.debug_command() {
+            DebugCommand::No => false,
+            DebugCommand::Local => self.caller.entry().peer().is_local(),
+            DebugCommand::Yes => true,
+        }
     }
 
     /// Whether `spec` touches data now, rather than being queued.
@@ -225,11 +271,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         if batch.guard.is_none() {
             match serving.enter(batch.now) {
                 Ok(guard) => batch.guard = Some(guard),
-                Err(Permit::Yes | Permit::Hold) => {
-                    return Err(Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }));
-                }
-                Err(Permit::NotPrimary) => return Err(Refusal::NotPrimary),
-                Err(Permit::Stopped) => return Err(Refusal::Stopped),
+                Err(permit) => return Err(permitted(permit, batch.seen)),
             }
         }
         let writes = spec.writes() || (spec.is_exec() && self.session.exec_writes());
@@ -258,7 +300,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     }
 
     /// A command that may not execute: wait, or say why.
-    fn refuse(&mut self, spec: &CommandSpec, bytes: usize, refusal: Refusal, now: Monotonic) -> Step {
+    pub(super) fn refuse(&mut self, spec: &CommandSpec, bytes: usize, refusal: Refusal, now: Monotonic) -> Step {
         let sentence = match refusal {
             Refusal::Stopped => return Step::End(Turn::Stopped),
             Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
@@ -268,25 +310,33 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 self.deposed = self.is_library();
                 redirect::sentence(&self.context.serving, self.caller.entry().peer().way, spec)
             }
-            Refusal::Hold(until) => {
-                let wait = self.context.settings.durable_wait();
-                let here = self.input.position();
-                let hold = match self.hold {
-                    Some(hold) if here < hold.end => hold,
-                    _ => *self.hold.insert(Hold { since: now, end: self.input.end() }),
-                };
-                if now.since(hold.since) < wait {
-                    return Step::End(Turn::Held(until));
-                }
-                Stats::add(&self.context.stats.not_executed, 1);
-                redirect::not_executed(self.context.serving.role(), wait)
-            }
+            Refusal::Hold(until) => match self.hold_on(now) {
+                None => return Step::End(Turn::Held(until)),
+                Some(waited) => redirect::not_executed(self.context.serving.role(), waited),
+            },
+            Refusal::Busy(shard) => match self.hold_on(now) {
+                None => return Step::End(Turn::Busy(shard)),
+                Some(waited) => redirect::busy(waited),
+            },
         };
         if spec.is_exec() {
             self.discard();
         }
         self.say(&sentence);
         Step::Done(bytes)
+    }
+
+    /// The command at the front of the input has to wait. After how long it need not any more, if it has waited enough.
+    fn hold_on(&mut self, now: Monotonic) -> Option<Duration> {
+        let wait = self.context.settings.durable_wait();
+        let here = self.input.position();
+        let hold = match self.hold {
+            Some(hold) if here < hold.end => hold,
+            _ => *self.hold.insert(Hold { since: now, end: self.input.end() }),
+        };
+        let over = now.since(hold.since) >= wait;
+        Stats::add(&self.context.stats.not_executed, u64::from(over));
+        over.then_some(wait)
     }
 
     /// Forgets the transaction being queued and the watched keys, as an EXEC that fails does.
@@ -298,9 +348,9 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     }
 
     /// The reply that began at `mark` is complete: who may see it, and when.
-    fn finish(&mut self, mark: usize, lsn: Lsn, batch: &Batch<'a>) {
+    fn finish(&mut self, mark: usize, lsn: Lsn, unix: UnixMillis, batch: &Batch<'a>) {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
-        self.surroundings.replied(Some(lsn));
+        self.surroundings.replied(Some((lsn, unix)));
         if !self.caller.take_reply() {
             self.output.reply.truncate(mark);
         }
@@ -339,11 +389,20 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     }
 }
 
+/// What a permit that is none means to a command, `seen` being a version from before it was asked for.
+pub(super) fn permitted(permit: Permit, seen: Version) -> Refusal {
+    match permit {
+        Permit::Yes | Permit::Hold => Refusal::Hold(Until { lsn: NEVER, seen }),
+        Permit::NotPrimary => Refusal::NotPrimary,
+        Permit::Stopped => Refusal::Stopped,
+    }
+}
+
 /// Executes the command that `spec` describes. While data is being loaded, only what needs none.
-fn execute(
+pub(super) fn execute(
     context: &NodeContext,
     session: &mut Session,
-    caller: &mut Caller<'_>,
+    caller: &mut Caller,
     reply: &mut Reply,
     spec: &'static CommandSpec,
     args: &[&[u8]],
@@ -359,7 +418,7 @@ fn execute(
         }
         None => reply.error(redirect::LOADING),
     }
-    Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: false }
+    Executed::AT_ONCE
 }
 
 /// No record has this position: only a change ends the wait.

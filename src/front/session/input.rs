@@ -40,6 +40,12 @@ impl Input {
         self.consumed + self.unread().len() as u64
     }
 
+    /// The same with what has come behind it in the meantime.
+    pub(super) fn followed_by(mut self, behind: &Input) -> Input {
+        self.bytes.extend_from_slice(behind.unread());
+        self
+    }
+
     /// Forgets the first `bytes` of `unread`.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.start += bytes;

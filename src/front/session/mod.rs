@@ -14,6 +14,7 @@
 //! * `input`, `output`: the two buffers, each with its bounds.
 //! * `ahead`: requests that are parsed before their turn, so that the memory they need is asked for in time.
 //! * `execute`: one *turn*: every complete request, up to a budget, so that neighbours on the thread get theirs.
+//! * `apart`: commands that take long, on threads of their own.
 //! * `surroundings`: where it runs, which a simulator can be.
 //! * here: waiting, reading and writing.
 //!
@@ -23,11 +24,14 @@
 //!
 //! **A command that may not execute waits in the input**, parsed but untouched, and everything behind it: so it is executed once
 //! or not at all, whatever becomes of the node's role meanwhile. After the same time as for a write it fails with an error that
-//! says it was not executed.
+//! says it was not executed. So does a command whose data a long command holds: its thread serves others meanwhile.
+//!
+//! **A command that takes long is executed apart**, on a thread of its own, and its session waits for it.
 //!
 //! **A fenced node says nothing more**: what is held is dropped with the connection.
 
 mod ahead;
+mod apart;
 mod execute;
 mod input;
 mod output;
@@ -40,8 +44,8 @@ use std::task::{Context, Poll, ready};
 
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::command::Protocol;
-use tanist_db_core::engine::Session;
-use tanist_db_core::ids::Lsn;
+use tanist_db_core::engine::{Session, ShardFree};
+use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Role, Serving, Version, Wait, Woken};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -54,6 +58,8 @@ use super::redirect;
 use super::registry::{Registration, Way};
 use crate::resp::{RequestLimits, RequestParser};
 use ahead::Ahead;
+use apart::Away;
+pub use apart::Job;
 use execute::{Hold, Turn, Until};
 use input::Input;
 use output::Output;
@@ -66,7 +72,7 @@ where
     W: Surroundings,
 {
     let mut conversation = Conversation::new(&context, registration, surroundings);
-    let mut link = Link { stream, wait: None, received_all: false };
+    let mut link = Link { stream, wait: None, free: None, received_all: false };
     loop {
         let seen = context.serving.version();
         if context.serving.role() == Role::Fenced {
@@ -132,7 +138,7 @@ fn limits_for(authenticated: bool) -> RequestLimits {
 
 /// Everything of a session but its stream.
 struct Conversation<'a, W> {
-    context: &'a NodeContext,
+    context: &'a Arc<NodeContext>,
     surroundings: W,
     input: Input,
     parser: RequestParser,
@@ -143,7 +149,9 @@ struct Conversation<'a, W> {
     /// take office again in the middle of a pipeline, its end would be executed without its beginning.
     deposed: bool,
     session: Session,
-    caller: Caller<'a>,
+    caller: Caller,
+    /// The command that is executed apart.
+    away: Option<Away>,
     output: Output,
     /// Bytes have come since requests were last looked for.
     fresh: bool,
@@ -162,6 +170,8 @@ struct Wishes {
     /// Over once everything has been written.
     leave: bool,
     until: Option<Until>,
+    /// A shard that is held by somebody else.
+    busy: Option<ShardId>,
     deadline: Option<Monotonic>,
 }
 
@@ -175,7 +185,7 @@ enum Event {
 }
 
 impl<'a, W: Surroundings> Conversation<'a, W> {
-    fn new(context: &'a NodeContext, registration: Registration, surroundings: W) -> Self {
+    fn new(context: &'a Arc<NodeContext>, registration: Registration, surroundings: W) -> Self {
         let id = registration.entry().id();
         let mut caller = Caller::new(context, registration);
         let mut session = Session::new(id);
@@ -192,6 +202,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             hold: None,
             session,
             caller,
+            away: None,
             output,
             fresh: false,
             deposed: false,
@@ -233,21 +244,22 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
 
     fn wishes(&self, turn: Turn, seen: Version) -> Wishes {
         let pending = self.output.pending();
-        let held = match turn {
-            Turn::Held(until) => Some(until),
-            _ => None,
+        let (held, busy) = match turn {
+            Turn::Held(until) => (Some(until), None),
+            Turn::Busy(shard) => (None, Some(shard)),
+            _ => (None, None),
         };
         let lsn = pending.map(|pending| pending.lsn).into_iter().chain(held.map(|until| until.lsn)).min();
         // The earlier version of two: a change between them must not be missed.
         let seen = if held.is_some() { held.map(|until| until.seen) } else { Some(seen) };
         let hold_deadline = match (turn, self.hold) {
-            (Turn::Held(_), Some(hold)) => Some(hold.since.after(self.context.settings.durable_wait())),
+            (Turn::Held(_) | Turn::Busy(_), Some(hold)) => Some(hold.since.after(self.context.settings.durable_wait())),
             _ => None,
         };
         let deadlines = [pending.map(|pending| pending.deadline), hold_deadline, self.closing_until];
         let read = match turn {
             Turn::Hungry => true,
-            Turn::Held(_) | Turn::Acting => self.input.unread().len() < INPUT_AHEAD_BYTES,
+            Turn::Held(_) | Turn::Busy(_) | Turn::Acting => self.input.unread().len() < INPUT_AHEAD_BYTES,
             _ => false,
         };
         Wishes {
@@ -256,6 +268,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             drained: turn == Turn::Full,
             leave: turn == Turn::Closing,
             until: lsn.zip(seen).map(|(lsn, seen)| Until { lsn, seen }),
+            busy,
             deadline: deadlines.into_iter().flatten().min(),
         }
     }
@@ -279,6 +292,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
 struct Link<'a, S> {
     stream: S,
     wait: Option<(Until, Wait<'a>)>,
+    free: Option<(ShardId, ShardFree<'a>)>,
     /// The peer sends nothing more.
     received_all: bool,
 }
@@ -327,7 +341,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
             }
             progress = true;
         }
+        progress |= self.poll_free(context, wishes.busy, cx).is_ready();
         progress |= conversation.poll_action(cx).is_ready();
+        progress |= conversation.poll_away(cx).is_ready();
         if progress || wishes.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
     }
 
@@ -357,6 +373,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
             }
         }
         Ok(wishes.drained && !conversation.output.is_full())
+    }
+
+    /// Ready once the shard that is waited for has been free.
+    fn poll_free(&mut self, context: &'a NodeContext, busy: Option<ShardId>, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(shard), Some(engine)) = (busy, context.engine()) else {
+            self.free = None;
+            return Poll::Pending;
+        };
+        let (_, free) = match &mut self.free {
+            Some(present) if present.0 == shard => present,
+            place => place.insert((shard, engine.shard_free(shard))),
+        };
+        ready!(Pin::new(free).poll(cx));
+        self.free = None;
+        Poll::Ready(())
     }
 
     /// Ready once the position awaited is durable, or the node's role another.

@@ -20,6 +20,17 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Adds what was written elsewhere behind all replies, and tells where it begins: [`finish`](Self::finish) is due.
+    pub(super) fn append(&mut self, written: Reply) -> usize {
+        if self.reply.len() == 0 {
+            self.reply = written;
+            return 0;
+        }
+        let mark = self.reply.len();
+        self.reply.raw(written.as_bytes());
+        mark
+    }
+
     /// Ends the reply that began at `mark` and may leave once `lsn` is durable.
     pub(super) fn finish(&mut self, mark: usize, lsn: Lsn, durable: Lsn, deadline: Monotonic, instead: Instead) {
         let bytes = self.reply.len() - mark;

@@ -1,24 +1,34 @@
-//! What a session needs of where it runs, beside its stream: to be woken in time. A simulator also sees through it what is executed
-//! when, and can stop a thread where the system might.
+//! What a session needs of where it runs, beside its stream: to be woken in time, and another thread for what takes long. A
+//! simulator also sees through it what is executed when, and can stop a thread where the system might.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tanist_db_core::clock::{Clock, Monotonic};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
 use tanist_db_core::ids::Lsn;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 
-/// Where a session runs. Only waking is asked of it; the rest is for whoever watches.
+use super::Job;
+
+/// Where a session runs. Waking and a thread apart are asked of it; the rest is for whoever watches.
 pub trait Surroundings {
     /// Ready at `deadline` on `clock`, or earlier: whoever asks looks at the clock and asks again.
     fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// Runs `job` on a thread that serves nobody else, once there is one of `places`; the future ends when it has run. A job
+    /// whose future is dropped before it has begun is not run.
+    fn apart(&mut self, places: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()>;
+
     /// A command has permission to execute, and has not begun to.
     fn permitted(&mut self) {}
 
-    /// A reply has been written behind all others. It tells nothing that is not durable at the position given; without one it is an
-    /// error of the session's own: its command was not executed.
-    fn replied(&mut self, _executed: Option<Lsn>) {}
+    /// A reply has been written behind all others. It tells nothing that is not durable at the position given, and was made at
+    /// the time given; without them it is an error of the session's own: its command was not executed.
+    fn replied(&mut self, _executed: Option<(Lsn, UnixMillis)>) {}
 }
 
 /// A thread with tokio's timers. One alarm is armed when needed and then left to run: deadlines mostly move away, and re-arming for
@@ -31,6 +41,21 @@ pub struct TokioThread {
 }
 
 impl Surroundings for TokioThread {
+    fn apart(&mut self, places: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()> {
+        let places = Arc::clone(places);
+        async move {
+            // An error would mean that somebody has closed the places, which nobody does.
+            let Ok(place) = places.acquire_owned().await else { return };
+            let run = move || {
+                job();
+                drop(place);
+            };
+            // A job that panics ends the process.
+            let _ = tokio::task::spawn_blocking(run).await;
+        }
+        .boxed()
+    }
+
     fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()> {
         let armed = self.at.is_some_and(|at| at <= deadline);
         if !armed {

@@ -77,7 +77,7 @@ impl Verdict {
                 Verdict::Refused(primary.map(str::to_owned))
             }
             Some("NOTDURABLE") if is_not_confirmed(reply) => Verdict::NotConfirmed,
-            Some("LOADING" | "NOTDURABLE") => Verdict::Refused(None),
+            Some("LOADING" | "NOTDURABLE" | "BUSY") => Verdict::Refused(None),
             _ => Verdict::Executed,
         }
     }

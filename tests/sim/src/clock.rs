@@ -1,6 +1,5 @@
 //! The true time of a run, and the clocks of its machines, which are wrong.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -76,23 +75,12 @@ impl MachineClock {
 impl Clock for MachineClock {
     fn unix(&self) -> UnixMillis {
         let true_ms = (self.time.0.load(Ordering::Relaxed) / 1_000) as i64;
-        let now = UnixMillis((UNIX_START_MS + true_ms + self.wall_off_ms.load(Ordering::Relaxed)) as u64);
-        LAST_SHOWN.set(now);
-        now
+        UnixMillis((UNIX_START_MS + true_ms + self.wall_off_ms.load(Ordering::Relaxed)) as u64)
     }
 
     fn monotonic(&self) -> Monotonic {
         Monotonic(self.local(self.time.0.load(Ordering::Relaxed)))
     }
-}
-
-thread_local! {
-    static LAST_SHOWN: Cell<UnixMillis> = const { Cell::new(UnixMillis(0)) };
-}
-
-/// The wall time that was last shown to this thread, by any clock.
-pub(crate) fn last_shown() -> UnixMillis {
-    LAST_SHOWN.get()
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Pause(Target, Duration),
     /// One of its threads does.
     Stall(Target, Thread, Duration),
+    /// A command holds all shards for so long.
+    LongCommand(Target, Duration),
     /// The process is asked to stop in good order.
     Stop(Target),
     /// The office is to be handed over.
@@ -69,12 +71,13 @@ impl Fault {
     /// The same, but it concerns `node` if it concerns a certain one.
     #[must_use]
     pub(crate) fn at_hand(mut self, node: usize) -> Fault {
-        use Fault::{Break, Cut, CutClients, Jump, Kill, LoseHost, Pause, Slow, Stall, Stop};
+        use Fault::{Break, Cut, CutClients, Jump, Kill, LongCommand, LoseHost, Pause, Slow, Stall, Stop};
         match &mut self {
             Kill(target)
             | LoseHost(target, _)
             | Pause(target, _)
             | Stall(target, ..)
+            | LongCommand(target, _)
             | Stop(target)
             | Cut(target, ..)
             | CutClients(target, _)
@@ -204,6 +207,7 @@ pub(crate) enum Kind {
     LoseHost,
     Pause,
     Stall,
+    LongCommand,
     Stop,
     SwitchOver,
     Cut,
@@ -222,13 +226,15 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Those that find most are there more than once.
-    pub(crate) const ALL: [Kind; 26] = [
+    pub(crate) const ALL: [Kind; 28] = [
         Kind::Kill,
         Kind::Kill,
         Kind::LoseHost,
         Kind::Pause,
         Kind::Pause,
         Kind::Stall,
+        Kind::LongCommand,
+        Kind::LongCommand,
         Kind::Stop,
         Kind::SwitchOver,
         Kind::SwitchOver,
@@ -259,9 +265,17 @@ impl Kind {
             Kind::LoseHost => Fault::LoseHost(target, random.millis(300, 1_200)),
             Kind::Pause => Fault::Pause(target, random.millis(5, 1_000)),
             Kind::Stall => {
-                let threads = [Thread::Sentry, Thread::Follower, Thread::Transfer, Thread::Sessions];
+                let threads = [
+                    Thread::Sentry,
+                    Thread::Follower,
+                    Thread::Transfer,
+                    Thread::Upkeep,
+                    Thread::Long,
+                    Thread::Sessions,
+                ];
                 Fault::Stall(target, *random.pick(&threads), random.millis(2, 700))
             }
+            Kind::LongCommand => Fault::LongCommand(Target::Primary, random.millis(5, 1_000)),
             Kind::Stop => Fault::Stop(target),
             Kind::SwitchOver => Fault::SwitchOver,
             Kind::Cut => {

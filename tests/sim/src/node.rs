@@ -6,6 +6,7 @@ mod sentry;
 mod session;
 mod streams;
 mod transfer;
+mod upkeep;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -59,8 +60,16 @@ pub(crate) enum NodeEvent {
     Wake(Monotonic),
     /// The sentry's beat.
     Beat,
-    /// More keys may have expired.
+    /// The upkeep's beat.
     Expire,
+    /// More keys may have expired.
+    ExpireMore,
+    /// The command that holds all shards has come to its end.
+    HoldEnds,
+    /// A command that a session has sent apart is executed.
+    Apart(SessionId),
+    /// A version is to be frozen, and could not be because a command held a shard.
+    Freeze,
     /// A report that was put off is due.
     ReportLate,
     /// An order of the sentry reaches another actor.
@@ -97,6 +106,10 @@ pub(crate) enum Thread {
     Follower,
     /// The transfer.
     Transfer,
+    /// The upkeep.
+    Upkeep,
+    /// Commands that take long.
+    Long,
     /// Sessions.
     Sessions,
 }
@@ -107,6 +120,11 @@ impl NodeEvent {
             NodeEvent::Arrived { stream: Stream::Follow(_), .. } | NodeEvent::RunEnds => Thread::Follower,
             NodeEvent::Order(Order::Follow(..) | Order::StopFollow) => Thread::Follower,
             NodeEvent::Arrived { stream: Stream::Put(_), .. } | NodeEvent::NextChunk => Thread::Transfer,
+            NodeEvent::Freeze => Thread::Transfer,
+            NodeEvent::Expire | NodeEvent::ExpireMore if upkeep::sentry_expires() => Thread::Sentry,
+            NodeEvent::Expire | NodeEvent::ExpireMore => Thread::Upkeep,
+            NodeEvent::Order(Order::BeginEpoch(_) | Order::Mark) => Thread::Upkeep,
+            NodeEvent::HoldEnds | NodeEvent::Apart(_) => Thread::Long,
             NodeEvent::Order(Order::Carry(..) | Order::StopCarrying) => Thread::Transfer,
             NodeEvent::Session(..) | NodeEvent::Poll(_) => Thread::Sessions,
             _ => Thread::Sentry,
@@ -187,6 +205,13 @@ impl NodeHost {
         }
     }
 
+    pub(crate) fn process_mut(&mut self) -> Option<&mut Process> {
+        match &mut self.state {
+            State::Up(process) => Some(process),
+            State::Down | State::Joining(_) => None,
+        }
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         !matches!(self.state, State::Down)
     }
@@ -226,6 +251,9 @@ impl NodeHost {
             return;
         }
         let thread = event.thread();
+        if let Some(until) = self.process().and_then(|process| process.waits_until(&event)) {
+            self.stalled = Some((thread, until));
+        }
         let queued = self.backlog.iter().any(|(_, queued)| queued.thread() == thread);
         if queued || env.now < self.stands_until(thread) {
             return self.put_off(life, event, env);

@@ -46,6 +46,8 @@ pub struct Counts {
     pub compared: u64,
     /// Faults that have struck.
     pub faults: u64,
+    /// Commands that held all shards for long.
+    pub holds: u64,
     /// Histories that were not judged: too much happened at once.
     pub undecided: u64,
 }
@@ -62,6 +64,7 @@ impl Counts {
         self.vault_starts += other.vault_starts;
         self.compared += other.compared;
         self.faults += other.faults;
+        self.holds += other.holds;
         self.undecided += other.undecided;
     }
 }
@@ -172,6 +175,11 @@ impl Oracle {
     /// A node has found that it may execute.
     pub(crate) fn entered(&mut self, node: usize) {
         self.entered.push(node);
+    }
+
+    /// A command holds all shards of a node.
+    pub(crate) fn held(&mut self) {
+        self.counts.holds += 1;
     }
 
     pub(crate) fn took_over(&mut self) {

@@ -11,13 +11,14 @@ use crate::scenario::{Ambush, Scenario};
 /// Adds one to some plans.
 pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to_ms: u64) {
     let at = Time(random.between(from_ms, to_ms) * 1_000);
-    match random.below(10) {
+    match random.below(12) {
         0 => lost_hand_over(scenario, random, at),
         1 => late_renewal(scenario, random, at),
         2 => deaf_vault(scenario, random, at),
         3 => busy_hold(scenario, random, at),
         4 => shorter_lease(scenario, random, at),
         5 => failing_disk(scenario, random, at),
+        6 | 7 => long_commands(scenario, random, from_ms, to_ms),
         _ => {}
     }
 }
@@ -51,6 +52,22 @@ fn busy_hold(scenario: &mut Scenario, random: &mut Random, at: Time) {
     for switchover in 0..8 {
         let at = at.after(Duration::from_millis(80 * switchover + random.below(60)));
         scenario.faults.push((at, Fault::SwitchOver));
+    }
+}
+
+/// Nothing but commands that hold all shards for up to three leases, and switchovers asked meanwhile: no lease may run out.
+fn long_commands(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to_ms: u64) {
+    scenario.faults.clear();
+    scenario.ambushes.clear();
+    scenario.only_long_commands = true;
+    let lease_ms = scenario.lease.as_millis() as u64;
+    for _ in 0..random.between(2, 9) {
+        let at = Time(random.between(from_ms, to_ms) * 1_000);
+        let lasts = random.millis(lease_ms / 2, lease_ms * 3);
+        scenario.faults.push((at, Fault::LongCommand(Target::Primary, lasts)));
+        if random.percent(50) {
+            scenario.faults.push((at.after(random.millis(0, lease_ms)), Fault::SwitchOver));
+        }
     }
 }
 

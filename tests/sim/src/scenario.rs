@@ -65,6 +65,12 @@ pub(crate) struct Scenario {
     pub slow_percent: u64,
     /// For how long at most.
     pub slow: Duration,
+    /// Share of the commands that take long which hold all shards for a long time.
+    pub long_percent: u64,
+    /// For how long at most.
+    pub long: Duration,
+    /// Nothing is wrong but that commands take long.
+    pub only_long_commands: bool,
 }
 
 impl Scenario {
@@ -107,9 +113,12 @@ impl Scenario {
             durable_wait: random.millis(200, 1_500),
             slow_percent: *random.pick(&[0, 1, 4]),
             slow: Duration::from_millis(40),
+            long_percent: *random.pick(&[0, 2, 20]),
+            long: random.millis(20, 1_000),
+            only_long_commands: false,
         };
         plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);
-        if random.percent(20) {
+        if random.percent(20) && !scenario.only_long_commands {
             scenario.lease_later.get_or_insert(random.millis(150, 480));
         }
         scenario

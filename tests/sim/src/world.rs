@@ -333,6 +333,9 @@ impl World {
         env.at(now, Event::Vault(VaultEvent::Resume));
         for node in &mut self.nodes {
             (node.paused_until, node.stalled, node.lost_until) = (now, None, now);
+            if let Some(process) = node.process_mut() {
+                process.end_hold();
+            }
             env.at(now, Event::Host(node.node, HostEvent::Resume));
             env.clients_cut[node.node] = false;
             [Way::Up, Way::Down].into_iter().for_each(|way| env.net.slow_down(node.node, way, 1));
@@ -363,6 +366,12 @@ impl World {
     }
 
     fn judge(&mut self) {
+        // Not a fault that ends a lease: only a switchover may make another primary than the first.
+        let (epoch, switchovers) = (self.env.oracle.epoch, self.env.oracle.counts.switchovers);
+        if self.env.scenario.only_long_commands && epoch > 1 + switchovers {
+            let why = format!("epoch {epoch} after {switchovers} switchovers, though commands only took long");
+            self.env.oracle.fail("needless takeover", why);
+        }
         for workload in &self.workloads {
             match workload.judge(&self.env.oracle.known) {
                 Judgement::Possible => {}
@@ -411,6 +420,11 @@ impl World {
             Fault::Stall(target, thread, lasts) => {
                 self.with(target, |node, _| node.stalled = Some((thread, now.after(lasts))));
             }
+            Fault::LongCommand(target, lasts) => self.with(target, |node, env| {
+                if let Some(process) = node.process_mut() {
+                    process.hold_shards(lasts, env);
+                }
+            }),
             Fault::Stop(target) => self.machine(target, RoleEvent::Shutdown),
             Fault::SwitchOver => self.machine(Target::Primary, RoleEvent::SwitchoverAsked { to: None }),
             Fault::Cut(target, ways, lasts) => self.cut(target, &ways, lasts),

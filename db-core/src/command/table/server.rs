@@ -65,6 +65,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("role", 1, &[NoScript, Loading, Stale, Fast, Sentinel], Group::Server, "2.8.12", Front(FrontCommand::Role))
         .categories_own(&[Category::Admin, Category::Dangerous])
         .doc("The role of the node.", "O(1)"),
+    spec("debug", -2, &[Admin, NoScript, Loading, Stale, Protected], Group::Server, "1.0.0", Whole(server::debug))
+        .doc("Sleeps while it holds all data.", "O(1)"),
     spec("dbsize", 1, &[Readonly, Fast], Group::Server, "1.0.0", Whole(server::dbsize))
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"])

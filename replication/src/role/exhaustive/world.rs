@@ -232,7 +232,8 @@ impl World {
     /// The machine's alarm has rung, some time ago perhaps.
     pub(super) fn look(&mut self, node: usize, planted: Planted) {
         let at = &self.nodes[node];
-        let sight = Sight { executing: u32::from(at.entered), last: Lsn(at.applied.len() as u64) };
+        let last = Lsn(at.applied.len() as u64);
+        let sight = Sight { executing: u32::from(at.entered), last, ..Sight::default() };
         self.handle(node, Event::Tick(sight), planted);
     }
 

@@ -160,7 +160,7 @@ impl Stage {
                 let node = index(node);
                 self.nodes[node].executing = rest.first().map_or(0, |count| number(count) as u32);
                 let Node { executing, last, .. } = self.nodes[node];
-                self.handle(node, Event::Tick(Sight { executing, last }));
+                self.handle(node, Event::Tick(Sight { executing, last, ..Sight::default() }));
             }
             [node, "executes", "a", "write"] => self.append(index(node)),
             [node, "reports"] => self.report(index(node)),

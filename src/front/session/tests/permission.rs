@@ -96,7 +96,8 @@ fn a_write_that_the_engine_refuses_is_held_and_not_lost() {
         client.expect_silence(millis(100)).await;
         node.play(Role::HandingOver);
         client.expect_silence(millis(100)).await;
-        node.engine().resume_epoch();
+        let start = node.engine().begin_epoch(Epoch(2));
+        node.confirm(start);
         node.play(Role::Primary);
         client.expect("+OK\r\n$1\r\n1\r\n").await;
     });

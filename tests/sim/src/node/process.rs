@@ -20,6 +20,7 @@ use super::join::Joined;
 use super::session::{self, Sessions};
 use super::streams::{Follow, Ship};
 use super::transfer::Carry;
+use super::upkeep::Hold;
 use crate::clock::MachineClock;
 use crate::env::Env;
 use crate::event::Event;
@@ -40,6 +41,10 @@ pub(crate) enum Order {
     Carry(ConnId, Epoch),
     /// Give up the upload under way.
     StopCarrying,
+    /// Append the first record of an epoch.
+    BeginEpoch(Epoch),
+    /// Append a record that changes nothing.
+    Mark,
 }
 
 /// What a call was about.
@@ -73,6 +78,10 @@ pub(crate) struct Process {
     pub(super) ship: Ship,
     pub(super) follow: Option<Follow>,
     pub(super) carry: Option<Carry>,
+    /// A version that is to be frozen once no command holds a shard, for an image on this connection.
+    pub(super) freezing: Option<(ConnId, Epoch)>,
+    /// A command that holds all shards.
+    pub(super) hold: Option<Hold>,
     pub(super) sessions: Sessions,
     pub(super) streams: u64,
     /// When the newest order or message between actors arrives: they keep their order.
@@ -114,6 +123,8 @@ impl Process {
             ship,
             follow: None,
             carry: None,
+            freezing: None,
+            hold: None,
             sessions: Sessions::default(),
             streams: 0,
             mail_at: env.now,
@@ -123,6 +134,7 @@ impl Process {
         };
         process.connect(env);
         process.later(BEAT_EVERY, NodeEvent::Beat, env);
+        process.later(BEAT_EVERY, NodeEvent::Expire, env);
         process
     }
 
@@ -163,7 +175,9 @@ impl Process {
     }
 
     pub(super) fn on(&mut self, event: NodeEvent, env: &mut Env) {
-        if self.exiting && !matches!(event, NodeEvent::Session(..) | NodeEvent::Poll(_)) {
+        if self.exiting
+            && !matches!(event, NodeEvent::Session(..) | NodeEvent::Poll(_) | NodeEvent::Apart(_) | NodeEvent::HoldEnds)
+        {
             return;
         }
         match event {
@@ -174,7 +188,11 @@ impl Process {
             NodeEvent::CallLate { seq } => self.call_late(seq, env),
             NodeEvent::Wake(at) => self.woken(at, env),
             NodeEvent::Beat => self.beat(env),
-            NodeEvent::Expire => self.expire(env),
+            NodeEvent::Expire => self.expire_beat(env),
+            NodeEvent::ExpireMore => self.expire(env),
+            NodeEvent::HoldEnds => self.end_hold(),
+            NodeEvent::Apart(session) => self.run_apart(session, env),
+            NodeEvent::Freeze => self.freeze(env),
             NodeEvent::ReportLate => self.report_late(env),
             NodeEvent::Order(order) => self.obey(order, env),
             NodeEvent::Happened(event) => self.happened(event, env),
@@ -210,6 +228,8 @@ impl Process {
             Order::StopFollow => self.stop_follow(env),
             Order::Carry(conn, epoch) => self.begin_carry(conn, epoch, env),
             Order::StopCarrying => self.stop_carry(env),
+            Order::BeginEpoch(epoch) => self.begin_epoch(epoch, env),
+            Order::Mark => self.mark(env),
         }
     }
 

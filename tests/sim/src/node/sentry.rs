@@ -1,8 +1,8 @@
 //! The sentry's part: the machine's events and effects, the connection, calls, reports, the beat.
 
-use tanist_db_core::clock::{Clock, Monotonic};
-use tanist_replication::limits::{BEAT_EVERY, CONNECT_PAUSE, CONNECT_TRY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE};
-use tanist_replication::node::{ReportDue, show};
+use tanist_db_core::clock::Monotonic;
+use tanist_replication::limits::{BEAT_EVERY, CONNECT_PAUSE, CONNECT_TRY};
+use tanist_replication::node::ReportDue;
 use tanist_replication::role::{Ask, Effect, Event as RoleEvent, Sight};
 use tanist_replication::serving::{Permit, Role, Standing};
 use tanist_replication::wire::message::{Answer, Progress, Request};
@@ -51,15 +51,8 @@ impl Process {
             }
             Effect::StartFollow => self.order(env, Order::Follow),
             Effect::StopFollow => self.mail(NodeEvent::Order(Order::StopFollow), env),
-            Effect::BeginEpoch(epoch) => {
-                let begun = self.engine.try_begin_epoch(epoch);
-                self.tell(begun.map_or(RoleEvent::Overtaken, |lsn| RoleEvent::Marked { lsn }), env);
-            }
-            Effect::Mark => {
-                let version = self.engine.freeze();
-                env.oracle.digest(self.engine.epoch(), (version.cut(), version.content_hash()), "a mark");
-                self.tell(RoleEvent::Marked { lsn: version.cut() }, env);
-            }
+            Effect::BeginEpoch(epoch) => self.mail(NodeEvent::Order(Order::BeginEpoch(epoch)), env),
+            Effect::Mark => self.mail(NodeEvent::Order(Order::Mark), env),
             Effect::SwitchoverUnsettled(why) => {
                 env.say(format_args!("{}: switchover: {why}", self.name(env)));
                 self.switching = false;
@@ -86,7 +79,7 @@ impl Process {
 
     fn publish(&mut self, standing: &Standing, env: &mut Env) {
         let before = self.serving.role();
-        show(standing, &self.engine, &self.serving, self.now());
+        self.serving.publish(standing, self.now());
         if standing.role != before {
             env.say(format_args!(
                 "{}: {} -> {} (epoch {})",
@@ -113,9 +106,8 @@ impl Process {
     pub(super) fn woken(&mut self, at: Monotonic, env: &mut Env) {
         if self.wake == Some(at) {
             self.wake = None;
-            let executing = self.serving.executing();
-            let last = self.engine.last();
-            self.tell(RoleEvent::Tick(Sight { executing, last }), env);
+            let sight = Sight::of(&self.serving, &self.engine);
+            self.tell(RoleEvent::Tick(sight), env);
         }
     }
 
@@ -283,19 +275,8 @@ impl Process {
         self.report(env);
         self.engine.redo().wake();
         self.serving.room_freed();
-        if self.may_execute() {
-            self.expire(env);
+        if self.executes() {
             self.freeze_if_due(env);
-        }
-    }
-
-    fn may_execute(&self) -> bool {
-        self.serving.may_execute(self.now()) == Permit::Yes
-    }
-
-    pub(super) fn expire(&mut self, env: &mut Env) {
-        if self.may_execute() && self.engine.expire_due(self.clock.unix(), EXPIRE_KEYS_MAX) >= EXPIRE_KEYS_MAX {
-            self.later(EXPIRE_PAUSE, NodeEvent::Expire, env);
         }
     }
 
@@ -325,7 +306,7 @@ impl Process {
 
     /// Whether this process may execute by its own count.
     pub(crate) fn executes(&self) -> bool {
-        self.may_execute()
+        self.serving.may_execute(self.now()) == Permit::Yes
     }
 
     /// Whether it is primary.

@@ -26,7 +26,7 @@ use crate::event::Event;
 use crate::net::DELAY_MIN;
 use crate::value::Value;
 use apart::{Apart, Parked, Task};
-use thread::{Note, SimThread, Watch};
+use thread::{Note, Sent, SimThread, Watch};
 use wire::{End, Wire};
 
 /// A client's connection to a node.
@@ -88,6 +88,8 @@ struct Conversation {
     watch: Arc<Mutex<Watch>>,
     waker: Arc<Flag>,
     polling: bool,
+    /// A command that takes long, before it is executed.
+    job: Option<Sent>,
     /// When it will be polled because time has passed.
     armed: Option<Time>,
     /// When the newest answer arrives: bytes keep their order.
@@ -126,6 +128,7 @@ impl Conversation {
             // A task begins by being polled.
             waker: Arc::new(Flag(AtomicBool::new(true))),
             polling: false,
+            job: None,
             armed: None,
             answers_at: Time(0),
         }
@@ -161,6 +164,12 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
+    /// The command that a session has sent apart and still waits for.
+    pub(super) fn take_job(&mut self, id: SessionId) -> Option<Sent> {
+        let session = self.all.get_mut(&id)?;
+        session.job.take().filter(|_| !matches!(session.state, State::Over))
+    }
+
     /// Those that were woken and are not about to be polled.
     pub(super) fn woken(&mut self) -> Vec<SessionId> {
         let mut woken = Vec::new();
@@ -231,6 +240,10 @@ impl Process {
                 env.oracle.released(lsn);
             }
         }
+        let sent = watch.job.is_some();
+        if sent {
+            session.job = watch.job.take();
+        }
         let alarm = match &session.state {
             State::Waiting(_) => watch.alarm.take().map(|at| self.clock.when(at)),
             State::Parked(_, until) => Some(*until),
@@ -248,6 +261,21 @@ impl Process {
         if matches!(session.state, State::Over) && !before {
             session.tell(self.node, id.client, ClientEvent::Closed { number }, env);
         }
+        if sent {
+            self.go_apart(id, env);
+        }
+    }
+
+    /// A command that takes long is on its way. Now and then it holds all shards for a long time.
+    fn go_apart(&mut self, id: SessionId, env: &mut Env) {
+        let lasts = if env.random.percent(env.scenario.long_percent) && !env.calm {
+            let lasts = env.random.micros(1_000, env.scenario.long.as_micros() as u64);
+            self.hold_shards(lasts, env);
+            lasts
+        } else {
+            env.random.micros(1, 200)
+        };
+        self.later(lasts, NodeEvent::Apart(id), env);
     }
 
     /// The process is gone: its clients see their connections end.

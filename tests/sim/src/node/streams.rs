@@ -148,6 +148,7 @@ impl Process {
 
     pub(super) fn begin_follow(&mut self, conn: ConnId, env: &mut Env) {
         self.stop_follow(env);
+        self.engine.end_epoch();
         let following = Following::after(self.engine.last());
         let stream = Stream::Follow(self.stream());
         self.send(conn, stream, Payload::Request(0, following.request()), env);

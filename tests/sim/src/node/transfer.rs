@@ -1,5 +1,7 @@
 //! The transfer's part: freeze, and carry the version to the vault.
 
+use std::time::Duration;
+
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_replication::stream::{Carrying, Heard, Load};
 use tanist_replication::wire::message::Answer;
@@ -9,6 +11,9 @@ use super::process::Process;
 use crate::env::Env;
 use crate::fault::Moment;
 use crate::net::{ConnId, Payload, Stream};
+
+/// A busy shard is looked at again after this; nodes are woken when it is free.
+const FREEZE_AGAIN: Duration = Duration::from_millis(1);
 
 /// What became of an image.
 #[derive(Debug)]
@@ -24,7 +29,22 @@ pub(super) struct Carry {
 
 impl Process {
     pub(super) fn begin_carry(&mut self, conn: ConnId, epoch: Epoch, env: &mut Env) {
-        let (version, _) = Carrying::freeze(&self.engine, &*self.clock, 50);
+        self.freezing = Some((conn, epoch));
+        self.freeze(env);
+    }
+
+    pub(super) fn freeze(&mut self, env: &mut Env) {
+        let Some((conn, epoch)) = self.freezing.take() else { return };
+        let frozen =
+            self.serving.enter(self.now()).map(|_executing| Carrying::try_freeze(&self.engine, &*self.clock, 50));
+        let Ok(frozen) = frozen else {
+            let why = Err("this node must not execute for now".to_owned());
+            return self.mail(NodeEvent::Carried(Carried(why)), env);
+        };
+        let Ok((version, _)) = frozen else {
+            self.freezing = Some((conn, epoch));
+            return self.later(FREEZE_AGAIN, NodeEvent::Freeze, env);
+        };
         self.log_bytes = 0;
         env.oracle.digest(version.meta().epoch, (version.cut(), version.content_hash()), "a frozen version");
         env.moment(Moment::Frozen, self.node);
@@ -66,14 +86,15 @@ impl Process {
     }
 
     pub(super) fn stop_carry(&mut self, env: &mut Env) {
-        if self.carry.is_some() {
+        if self.carry.is_some() || self.freezing.take().is_some() {
             self.end_carry(Err("given up with the office that froze it".to_owned()), env);
         }
     }
 
     /// A connection has ended: what was carried over it is lost.
     pub(super) fn carry_lost(&mut self, conn: ConnId, env: &mut Env) {
-        if self.carry.as_ref().is_some_and(|carry| carry.conn == conn) {
+        let carried = self.carry.as_ref().is_some_and(|carry| carry.conn == conn);
+        if carried || self.freezing.take_if(|(over, _)| *over == conn).is_some() {
             self.end_carry(Err("the connection was lost".to_owned()), env);
         }
     }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tanist::front::session::Surroundings;
+use tanist::front::session::{Job, Surroundings};
 use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
 use tanist_db_core::ids::Lsn;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::apart::Stop;
-use crate::clock::last_shown;
-
 /// What the oracles must know of a session's steps.
 #[derive(Debug)]
 pub(super) enum Note {
@@ -23,7 +24,7 @@ pub(super) enum Note {
 }
 
 /// What is seen of a session from outside, and asked of it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Watch {
     /// When it wants to be woken.
     pub(super) alarm: Option<Monotonic>,
@@ -36,12 +37,16 @@ pub(super) struct Watch {
     pub(super) stall: Option<Duration>,
     /// How to make it, on a thread that can.
     pub(super) stop: Option<Stop>,
+    /// A command that takes long, and whom to tell when it has been executed.
+    pub(super) job: Option<Sent>,
     /// It has stood still in this step. What follows is executed under a permission that was good before.
     pub(super) parked: bool,
 }
 
+/// A command on its way to where it is executed apart.
+pub(super) type Sent = (Job, oneshot::Sender<()>);
+
 /// The session's side.
-#[derive(Debug)]
 pub(super) struct SimThread(Arc<Mutex<Watch>>);
 
 impl SimThread {
@@ -72,12 +77,18 @@ impl Surroundings for SimThread {
         }
     }
 
-    fn replied(&mut self, executed: Option<Lsn>) {
+    fn apart(&mut self, _: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()> {
+        let (done, ran) = oneshot::channel();
+        self.0.lock().job = Some((job, done));
+        async move { drop(ran.await) }.boxed()
+    }
+
+    fn replied(&mut self, executed: Option<(Lsn, UnixMillis)>) {
         let mut watch = self.0.lock();
         let command = watch.commands.pop_front().expect("a reply answers a command");
-        if executed.is_some() {
-            watch.notes.push(Note::Executed { command, unix: last_shown() });
+        if let Some((_, unix)) = executed {
+            watch.notes.push(Note::Executed { command, unix });
         }
-        watch.replies.push_back(executed);
+        watch.replies.push_back(executed.map(|(lsn, _)| lsn));
     }
 }

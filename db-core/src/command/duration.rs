@@ -1,0 +1,48 @@
+//! Which calls may take long, before they are executed.
+//!
+//! A thread that executes commands serves many clients, so whatever may keep it for longer than they should wait is executed
+//! elsewhere. Cheap to ask, since it is asked for every call: only the shape of the call counts, not the data.
+
+use super::scan;
+use super::spec::{CommandSpec, Handler};
+use crate::engine::Session;
+use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES};
+
+/// Whether the call `args`, which takes `bytes` of its client's input, may take longer than other clients of its thread should
+/// wait.
+#[inline]
+#[must_use]
+pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: usize) -> bool {
+    match spec.handler {
+        Handler::Keys(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
+        Handler::Whole(_) => true,
+        Handler::Cursor(_) => scan::takes_long(args),
+        Handler::Control(_) => spec.is_exec() && session.exec_takes_long(),
+        Handler::Free(_) | Handler::Front(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::resolve;
+
+    fn long(words: &[&str]) -> bool {
+        let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let bytes = args.iter().map(|arg| arg.len()).sum();
+        takes_long(resolve(&args).unwrap(), &Session::new(1), &args, bytes)
+    }
+
+    #[test]
+    fn what_needs_everything_or_has_many_keys_or_bytes_takes_long() {
+        assert!(long(&["KEYS", "*"]) && long(&["FLUSHALL"]) && long(&["DBSIZE"]));
+        assert!(!long(&["GET", "a"]) && !long(&["PING"]) && !long(&["INFO"]) && !long(&["EXEC"]));
+        let many = vec!["k"; LONG_ARGUMENTS];
+        assert!(long(&[&["DEL"][..], &many[..]].concat()) && !long(&[&["DEL"][..], &many[1..]].concat()));
+        let value = "x".repeat(LONG_REQUEST_BYTES);
+        assert!(long(&["SET", "a", &value]) && !long(&["SET", "a", &value[..1000]]));
+        assert!(!long(&["SCAN", "0"]) && !long(&["SCAN", "0", "COUNT", "100"]));
+        assert!(long(&["SCAN", "0", "MATCH", "a*", "count", "1000000"]));
+        assert!(!long(&["SCAN", "0", "COUNT"]) && !long(&["SCAN", "0", "COUNT", "x"]), "these fail at once");
+    }
+}

@@ -1,0 +1,83 @@
+//! Does for the sentry what needs the shards, which a long command may hold for any time.
+//!
+//! - *Receives* from the sentry: [`Append`], whose position goes back to it as an event.
+//! - *Ticks*: deletes keys that have expired, a bounded number at a time, and passes over shards that are held.
+//! - *Fails* never; an epoch that is overtaken before it is begun is told to the sentry.
+//! - *Drains* nothing: what has not been deleted is found by the next beat, or by the next primary.
+//! - *Cleans up* nothing.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use tanist_db_core::ids::Epoch;
+
+use super::sentry::{Happened, Sentry};
+use super::thread::Life;
+use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE};
+use crate::node::Shared;
+use crate::role::Event;
+
+/// Append a record that no client has asked for.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Append {
+    /// The first of an epoch.
+    EpochStart(Epoch),
+    /// One that changes nothing.
+    Mark,
+}
+
+/// The actor.
+pub(crate) struct Upkeep {
+    shared: Arc<Shared>,
+    sentry: Addr<Sentry>,
+    _life: Life,
+}
+
+impl Upkeep {
+    pub(crate) fn new(shared: Arc<Shared>, sentry: Addr<Sentry>, life: Life) -> Upkeep {
+        Upkeep { shared, sentry, _life: life }
+    }
+
+    fn expire(&mut self, ctx: &mut Context<Self>) {
+        let clock = &self.shared.options.clock;
+        // What is deleted is appended, and nothing is while a switchover drains.
+        let Ok(_executing) = self.shared.serving.enter(clock.monotonic()) else { return };
+        if self.shared.engine.expire_due(clock.unix(), EXPIRE_KEYS_MAX) >= EXPIRE_KEYS_MAX {
+            ctx.run_later(EXPIRE_PAUSE, Self::expire);
+        }
+    }
+}
+
+impl Actor for Upkeep {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(BEAT_EVERY, Self::expire);
+    }
+}
+
+impl Handler<Append> for Upkeep {
+    type Result = ();
+
+    fn handle(&mut self, order: Append, _: &mut Context<Self>) {
+        let engine = &self.shared.engine;
+        let event = match order {
+            Append::EpochStart(epoch) => {
+                engine.try_begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::Marked { lsn })
+            }
+            // A cut is a record like any other, and nobody needs this version.
+            Append::Mark => Event::Marked { lsn: engine.freeze().cut() },
+        };
+        // There is one such order at a time, so at most one answer takes a place beyond the mailbox's bound.
+        self.sentry.do_send(Happened(event));
+    }
+}
+
+impl Handler<super::Halt> for Upkeep {
+    type Result = ();
+
+    fn handle(&mut self, _: super::Halt, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

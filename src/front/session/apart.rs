@@ -1,0 +1,135 @@
+//! Commands that take long are executed on a thread of their own, so that their session's thread serves its other sessions
+//! meanwhile.
+//!
+//! What the command needs of its session goes with it and comes back with the reply: the transaction, the client's state, the
+//! input in which its request stands. The session reads on, but executes nothing until then, so replies keep their order. A
+//! client that leaves takes its command along if it has not begun; one that has begun goes on, and nobody sees its reply.
+//!
+//! Permission is asked for where the command is executed, right before it is. If it may not execute, or a shard is held by
+//! somebody else, it comes back as it went and waits like any other command.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tanist_db_core::clock::UnixMillis;
+use tanist_db_core::command::{CommandSpec, Reply};
+use tanist_db_core::engine::{Executed, Refused, Session};
+use tanist_db_core::ids::Lsn;
+use tanist_replication::serving::{Permit, Version};
+
+use super::ahead::Planned;
+use super::execute::{Batch, Refusal, Step, Until, execute, permitted};
+use super::input::Input;
+use super::{Conversation, Surroundings, limits_for};
+use crate::front::NodeContext;
+use crate::front::caller::Caller;
+use crate::resp::{Request, RequestParser};
+
+/// What a session's thread does not wait for.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// A command on its way.
+struct Errand {
+    context: Arc<NodeContext>,
+    spec: &'static CommandSpec,
+    request: Request,
+    luggage: Luggage,
+}
+
+/// What of a session goes with its command.
+struct Luggage {
+    session: Session,
+    caller: Caller,
+    /// Begins with the request.
+    input: Input,
+    parser: RequestParser,
+}
+
+/// A command that has come back.
+struct Returned {
+    luggage: Luggage,
+    reply: Reply,
+    outcome: Result<Executed, Permit>,
+    unix: UnixMillis,
+}
+
+/// A command that is away.
+pub(super) struct Away {
+    spec: &'static CommandSpec,
+    bytes: usize,
+    /// Before it left: a change since then ends its hold, should it not have been executed.
+    seen: Version,
+    running: BoxFuture<'static, ()>,
+    returned: Arc<Mutex<Option<Returned>>>,
+}
+
+impl Errand {
+    fn run(self) -> Returned {
+        let Errand { context, spec, request, mut luggage } = self;
+        let Luggage { session, caller, input, parser } = &mut luggage;
+        let (now, unix) = (context.clock.monotonic(), context.clock.unix());
+        let mut reply = Reply::new(session.protocol());
+        caller.now = now;
+        caller.begin(spec, session);
+        let outcome = context.serving.enter_long(now).map(|_executing| {
+            let args = parser.arguments(&request, input.unread());
+            execute(&context, session, caller, &mut reply, spec, &args, unix)
+        });
+        Returned { luggage, reply, outcome, unix }
+    }
+}
+
+impl<'a, W: Surroundings> Conversation<'a, W> {
+    /// Sends the request at the front of the input away.
+    pub(super) fn send_away(&mut self, planned: &Planned, spec: &'static CommandSpec, batch: &Batch<'a>) {
+        let stand_in = self.caller.stand_in();
+        let luggage = Luggage {
+            session: std::mem::replace(&mut self.session, Session::new(0)),
+            caller: std::mem::replace(&mut self.caller, stand_in),
+            input: std::mem::take(&mut self.input),
+            parser: std::mem::replace(&mut self.parser, RequestParser::new(limits_for(true))),
+        };
+        luggage.caller.note(Some(spec.name), &luggage.session);
+        let errand = Errand { context: Arc::clone(self.context), spec, request: planned.request, luggage };
+        let returned = Arc::<Mutex<Option<Returned>>>::default();
+        let place = Arc::clone(&returned);
+        let job: Job = Box::new(move || *place.lock() = Some(errand.run()));
+        let running = self.surroundings.apart(&self.context.long_places, job);
+        self.away = Some(Away { spec, bytes: planned.request.bytes, seen: batch.seen, running, returned });
+    }
+
+    /// Ready when a command that was away is back.
+    pub(super) fn poll_away(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.away {
+            Some(away) if away.returned.lock().is_some() => Poll::Ready(()),
+            Some(away) => away.running.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Takes in a command that is back, and deals with it like with one that was executed here. Nothing if there is none.
+    pub(super) fn welcome_back(&mut self, batch: &mut Batch<'a>) -> Option<Step> {
+        let Returned { luggage, reply, outcome, unix } = self.away.as_ref()?.returned.lock().take()?;
+        let Away { spec, bytes, seen, .. } = self.away.take()?;
+        let Luggage { session, caller, input, parser } = luggage;
+        (self.session, self.caller, self.parser) = (session, caller, parser);
+        self.input = input.followed_by(&self.input);
+        self.caller.now = batch.now;
+        let held = Refusal::Hold(Until { lsn: Lsn(u64::MAX), seen });
+        Some(match outcome {
+            Ok(executed) if executed.refused.is_none() => {
+                self.hold = None;
+                let mark = self.output.append(reply);
+                self.executed(spec, bytes, mark, executed, unix, batch);
+                Step::Done(bytes)
+            }
+            Ok(Executed { refused: Some(Refused::Busy(shard)), .. }) => {
+                self.refuse(spec, bytes, Refusal::Busy(shard), batch.now)
+            }
+            Ok(_) => self.refuse(spec, bytes, held, batch.now),
+            Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch.now),
+        })
+    }
+}
