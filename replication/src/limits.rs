@@ -118,6 +118,9 @@ pub const HOLD_LOOK_EVERY: Duration = Duration::from_millis(1);
 /// A switchover looks for a successor that long; a vault and a healthy standby answer within milliseconds.
 pub const SWITCHOVER_CHOOSE_WAIT: Duration = Duration::from_secs(2);
 
+/// Requests that wait for the end of one switchover: people and their tools.
+pub const SWITCHOVER_ASKERS_MAX: usize = 64;
+
 /// A switchover that cannot drain in this time is given up: clients wait meanwhile.
 pub const SWITCHOVER_HOLD_MAX: Duration = Duration::from_secs(1);
 

@@ -17,6 +17,7 @@ mod clock;
 mod crash;
 mod cut;
 mod false_alarm;
+mod long_commands;
 mod planned;
 mod silence;
 mod takeovers;

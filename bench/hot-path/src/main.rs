@@ -109,7 +109,7 @@ impl Node {
         let args = self.parser.arguments(&parsed, request);
         let (session, reply) = (&mut self.session, &mut self.reply);
         let executed = self.engine.execute_resolved(spec, session, &mut NoFront, &args, NOW, reply);
-        assert!(!executed.refused && matches!(reply.as_bytes()[0], b'+' | b'$'), "it succeeds");
+        assert!(executed.refused.is_none() && matches!(reply.as_bytes()[0], b'+' | b'$'), "it succeeds");
         reply.clear();
         if executed.wrote {
             self.writes += 1;

@@ -29,7 +29,7 @@ use super::thread::{Life, on_thread};
 use super::transfer::{Carried, Carry, StopCarrying, Transfer};
 use super::upkeep::{Append, Upkeep};
 use crate::EVENT;
-use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX};
+use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX, SWITCHOVER_ASKERS_MAX};
 use crate::node::{ImagePlan, ReportDue, Reports, Shared};
 use crate::role::{Ask, Effect, End, Event, Machine, Sight, SwitchoverReport};
 use crate::serving::{Permit, Role, Standing};
@@ -72,10 +72,17 @@ pub(crate) struct Sentry {
     fellows: Option<Fellows>,
     wake: Option<(Monotonic, SpawnHandle)>,
     reports: Reports,
-    switchover: Option<oneshot::Sender<Result<SwitchoverReport, String>>>,
+    /// The switchover that is under way.
+    switchover: Option<Switchover>,
     plan: ImagePlan,
     ended: watch::Sender<Option<End>>,
     _life: Life,
+}
+
+/// What a switchover is to lead to, and who wants to know how it ends.
+struct Switchover {
+    to: Option<String>,
+    askers: Vec<oneshot::Sender<Result<SwitchoverReport, String>>>,
 }
 
 /// The actors that do as the sentry says.
@@ -388,9 +395,9 @@ impl Sentry {
     }
 
     fn answer_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
-        if let Some(asker) = self.switchover.take() {
+        for asker in self.switchover.take().into_iter().flat_map(|switchover| switchover.askers) {
             // Whoever asked may have given up waiting.
-            let _ = asker.send(outcome);
+            let _ = asker.send(outcome.clone());
         }
     }
 
@@ -494,12 +501,21 @@ impl Handler<SwitchOver> for Sentry {
     type Result = ResponseFuture<Result<SwitchoverReport, String>>;
 
     fn handle(&mut self, order: SwitchOver, ctx: &mut Context<Self>) -> Self::Result {
-        if self.switchover.is_some() {
-            return Box::pin(async { Err("a switchover is under way already".to_owned()) });
-        }
         let (tell, told) = oneshot::channel();
-        self.switchover = Some(tell);
-        self.on(Event::SwitchoverAsked { to: order.to }, ctx);
+        match &mut self.switchover {
+            // Who asks for what is being done gets its outcome, and nothing is done twice.
+            Some(under_way) if order.to.is_none() || order.to == under_way.to => {
+                if under_way.askers.len() >= SWITCHOVER_ASKERS_MAX {
+                    return Box::pin(async { Err("too many wait for a switchover already".to_owned()) });
+                }
+                under_way.askers.push(tell);
+            }
+            Some(_) => return Box::pin(async { Err("a switchover is under way already; try again later".to_owned()) }),
+            None => {
+                self.switchover = Some(Switchover { to: order.to.clone(), askers: vec![tell] });
+                self.on(Event::SwitchoverAsked { to: order.to }, ctx);
+            }
+        }
         Box::pin(async { told.await.unwrap_or_else(|_| Err("the process ends".to_owned())) })
     }
 }

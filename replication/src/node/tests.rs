@@ -117,6 +117,25 @@ async fn switchovers_back_and_forth_under_load_lose_nothing() {
     scene.stop(&[&a, &b]).await;
 }
 
+/// Four of them went there and back again.
+#[actix_rt::test]
+async fn switchovers_that_are_asked_for_at_once_are_one() {
+    let scene = Scene::new().await;
+    let a = scene.node("a", 1).await;
+    a.serves().await;
+    let b = scene.node("b", 1).await;
+    b.has_role(Role::Standby).await;
+    let asked = [None, Some("b".to_owned()), None, None].map(|to| a.handle.request_switchover(to));
+    let reports = futures_util::future::join_all(asked).await;
+    let [first, .., last] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!((first.as_ref().unwrap().epoch, last), (2, first));
+    assert!(reports[1].as_ref().is_err_and(|why| why.contains("under way")) || &reports[1] == first, "{reports:?}");
+    b.serves().await;
+    let again = b.handle.request_switchover(Some("b".to_owned())).await.unwrap();
+    assert_eq!((again.successor.as_str(), again.epoch), ("b", 2), "what is so already is a success");
+    scene.stop(&[&a, &b]).await;
+}
+
 #[actix_rt::test]
 async fn a_switchover_without_a_standby_is_refused_and_changes_nothing() {
     let scene = Scene::new().await;

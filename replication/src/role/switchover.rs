@@ -58,7 +58,12 @@ impl HandingOver {
 
 impl Machine {
     pub(super) fn switchover_asked(&mut self, to: Option<String>, now: Monotonic) {
-        if let Err(why) = self.may_switch_over(to.as_deref()) {
+        if let (State::Primary(office), true) = (&self.state, to.as_deref() == Some(&self.me.node)) {
+            // What was asked for is so.
+            let report = SwitchoverReport { successor: self.me.node.clone(), epoch: office.epoch.0, hold_us: 0 };
+            return self.push(Effect::SwitchoverEnded(Ok(report)));
+        }
+        if let Err(why) = self.may_switch_over() {
             return self.push(Effect::SwitchoverEnded(Err(why)));
         }
         self.look_at = now;
@@ -67,12 +72,11 @@ impl Machine {
         self.ask_followers();
     }
 
-    fn may_switch_over(&self, to: Option<&str>) -> Result<(), String> {
+    fn may_switch_over(&self) -> Result<(), String> {
         match &self.state {
             State::Primary(office) if self.choosing.is_some() || office.barrier.is_some() => {
                 Err("a switchover is under way already".to_owned())
             }
-            State::Primary(_) if to == Some(&self.me.node) => Err(format!("{} is primary already", self.me.node)),
             State::Primary(_) => Ok(()),
             State::HandingOver(..) => Err("a switchover is under way already".to_owned()),
             _ if self.view.holder.is_empty() => Err("there is no primary yet".to_owned()),

@@ -242,3 +242,17 @@ fn room_is_never_waited_for_in_vain() {
         }
     });
 }
+
+#[test]
+fn a_command_that_takes_long_is_seen_wherever_it_is_executed() {
+    let serving = Serving::new();
+    assert_eq!(serving.enter_long(Monotonic(5)).unwrap_err(), Permit::NotPrimary);
+    serving.publish(&primary(100), Monotonic(5));
+    let executing = serving.enter_long(Monotonic(5)).unwrap();
+    assert_eq!((serving.executing(), serving.long_executing()), (1, 1));
+    let elsewhere = std::thread::spawn(move || drop(executing));
+    elsewhere.join().unwrap();
+    assert_eq!((serving.executing(), serving.long_executing()), (0, 0));
+    assert_eq!(serving.enter_long(Monotonic(100)).unwrap_err(), Permit::Hold, "the lease has ended");
+    assert_eq!((serving.executing(), serving.long_executing()), (0, 0), "who is refused leaves nothing behind");
+}

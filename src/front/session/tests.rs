@@ -3,6 +3,7 @@
 //! Time is tokio's, paused: it moves only when everything waits, so the timeouts of seconds cost nothing.
 
 mod ahead;
+mod apart;
 mod bounds;
 mod commands;
 mod ends;

@@ -83,7 +83,7 @@ pub fn print_times(what: &str, times: &mut [Duration]) {
 pub fn refused(code: Option<&str>, text: &str) -> bool {
     match code {
         Some("READONLY" | "NOTPRIMARY" | "LOADING" | "EXECABORT") => true,
-        Some("NOTDURABLE") => text.contains("(not executed)"),
+        Some("NOTDURABLE" | "BUSY") => text.contains("(not executed)"),
         _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! The engine as a whole: its commands under time, memory and concurrency, and its log.
 
+mod busy;
 mod commands;
 mod gate;
 mod replay;
@@ -65,9 +66,15 @@ impl Client {
         (String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", "|"), executed)
     }
 
-    /// Executes words separated by blanks; the reply has `|` for line ends.
+    /// Executes words separated by blanks, once no other thread holds what they need; the reply has `|` for line ends.
     pub(super) fn run(&mut self, words: &str) -> String {
-        self.executed(words).0
+        loop {
+            let (reply, executed) = self.executed(words);
+            if !matches!(executed.refused, Some(Refused::Busy(_))) {
+                return reply;
+            }
+            std::thread::yield_now();
+        }
     }
 
     pub(super) fn executed(&mut self, words: &str) -> (String, Executed) {

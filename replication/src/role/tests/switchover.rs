@@ -47,24 +47,23 @@ fn the_hand_over_waits_for_quiet_for_the_disk_and_for_the_successor() {
 
 #[test]
 fn a_switchover_that_cannot_begin_is_refused_in_words() {
-    let refusal = |script: &mut Script, to: Option<&str>| {
-        let effects = script.on(Event::SwitchoverAsked { to: to.map(str::to_owned) });
+    let refusal = |script: &mut Script| {
+        let effects = script.on(Event::SwitchoverAsked { to: None });
         match effects.into_iter().next() {
             Some(Effect::SwitchoverEnded(Err(why))) => why,
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(refusal(&mut Script::standby(), None), "this node is standby; ask the primary, b");
-    assert_eq!(refusal(&mut Script::new(0), None), "there is no primary yet");
-    assert_eq!(refusal(&mut Script::primary(), Some("a")), "a is primary already");
-    assert_eq!(refusal(&mut Script::drained(), None), "a switchover is under way already");
+    assert_eq!(refusal(&mut Script::standby()), "this node is standby; ask the primary, b");
+    assert_eq!(refusal(&mut Script::new(0)), "there is no primary yet");
+    assert_eq!(refusal(&mut Script::drained()), "a switchover is under way already");
     let mut choosing = Script::primary();
     assert_eq!(choosing.on(Event::SwitchoverAsked { to: None }), [Effect::Ask(Ask::Followers)]);
-    assert_eq!(refusal(&mut choosing, None), "a switchover is under way already");
+    assert_eq!(refusal(&mut choosing), "a switchover is under way already");
     let mut unsettled = Script::handed();
     unsettled.on(Event::Disconnected);
     unsettled.on(Event::Connected { view: view(5, "a", 7, 1_600), length: LEASE });
-    assert_eq!(refusal(&mut unsettled, None), "a switchover is under way already");
+    assert_eq!(refusal(&mut unsettled), "a switchover is under way already");
 }
 
 #[test]
@@ -87,6 +86,40 @@ fn a_switchover_without_a_fit_successor_holds_nobody() {
         assert!(effects.contains(&Effect::SwitchoverEnded(Err(sentence.to_owned()))), "{effects:?}");
         assert_eq!(script.standing.role, Role::Primary);
     }
+}
+
+/// Clients would have to wait for a long command, only to hear that the switchover was given up for it.
+#[test]
+fn a_switchover_waits_for_a_long_command_before_it_holds_anybody() {
+    let long = |executing, long| Event::Tick(Sight { executing, long, last: Lsn(120) });
+    let asked = || {
+        let mut script = Script::primary();
+        script.on(long(1, true));
+        script.on(Event::SwitchoverAsked { to: None });
+        script.on(Event::Followers { sent: script.now, nodes: vec![standby("b", 120)] });
+        assert!(script.executes(), "nobody is held");
+        script
+    };
+    let mut refused = asked();
+    refused.pass(SWITCHOVER_CHOOSE_WAIT);
+    let effects = refused.on(long(1, true));
+    let why = effects.iter().find_map(|effect| match effect {
+        Effect::SwitchoverEnded(Err(why)) => Some(why.as_str()),
+        _ => None,
+    });
+    assert!(why.is_some_and(|why| why.contains("takes long") && why.contains("try again")), "{effects:?}");
+    let mut begun = asked();
+    begun.on(long(0, false));
+    begun.on(Event::Followers { sent: begun.now, nodes: vec![standby("b", 120)] });
+    assert_eq!(begun.standing.role, Role::HandingOver, "it has ended");
+}
+
+#[test]
+fn a_switchover_to_who_is_primary_has_happened() {
+    let mut script = Script::primary();
+    let effects = script.on(Event::SwitchoverAsked { to: Some("a".to_owned()) });
+    let Some(Effect::SwitchoverEnded(Ok(report))) = effects.last() else { panic!("{effects:?}") };
+    assert_eq!((report.successor.as_str(), report.epoch, script.executes()), ("a", 5, true));
 }
 
 #[test]

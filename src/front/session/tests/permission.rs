@@ -97,7 +97,7 @@ fn a_write_that_the_engine_refuses_is_held_and_not_lost() {
         node.play(Role::HandingOver);
         client.expect_silence(millis(100)).await;
         let start = node.engine().begin_epoch(Epoch(2));
-        node.confirm(start);
+        node.durable(start.0);
         node.play(Role::Primary);
         client.expect("+OK\r\n$1\r\n1\r\n").await;
     });
