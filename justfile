@@ -53,6 +53,12 @@ soak seconds="600":
     TANIST_SOAK_SECONDS={{ seconds }} TANIST_PROGRAM=target/release/tanist \
         cargo test --test cluster -- --nocapture stalls_on_a_busy_machine
 
+# Commands that hold all shards under a mixed load, for so long: no takeover.
+long-commands seconds="60":
+    cargo build --release
+    TANIST_LONG_SECONDS={{ seconds }} TANIST_PROGRAM=target/release/tanist \
+        cargo test --test cluster -- --nocapture long_commands
+
 # Every order of events of a small cluster, in larger bounds than usual: some minutes and a few GB.
 model:
     TANIST_MODEL_LONGER=1 cargo test --release -p tanist-replication --lib exhaustive:: -- --nocapture --test-threads 1
