@@ -57,3 +57,6 @@ pub const LONG_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// DEBUG SLEEP sleeps no longer: a test that wants more has made a mistake.
 pub const DEBUG_SLEEP_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Settings that a cluster may have: the superblock has room for so many.
+pub const SETTINGS_MAX: usize = 32;

@@ -12,6 +12,9 @@ const EMPTY: u16 = u16::MAX;
 
 static INDEX: [u16; SLOTS] = build();
 
+/// Beside each entry its name as a number, if it is of up to eight letters: with its length, that is all of it. Else 0.
+static SHORT_NAMES: [u64; SLOTS] = short_names();
+
 /// Every command, by group.
 pub fn all() -> impl Iterator<Item = &'static CommandSpec> + Clone {
     TABLES.iter().flat_map(|table| table.iter())
@@ -20,14 +23,19 @@ pub fn all() -> impl Iterator<Item = &'static CommandSpec> + Clone {
 /// The record of the command `name`, in any case; of the container if it has subcommands.
 #[must_use]
 pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
-    let mut slot = slot_of(name);
+    let ends = small_ends(name);
+    let mut slot = slot_of(ends, name.len());
     loop {
         let entry = INDEX[slot];
         if entry == EMPTY {
             return None;
         }
         let spec = &TABLES[usize::from(entry >> 8)][usize::from(entry & 0xff)];
-        if name.eq_ignore_ascii_case(spec.name.as_bytes()) {
+        let same = match SHORT_NAMES[slot] {
+            0 => name.eq_ignore_ascii_case(spec.name.as_bytes()),
+            short => short == ends.0 && name.len() == spec.name.len(),
+        };
+        if same {
             return Some(spec);
         }
         slot = (slot + 1) % SLOTS;
@@ -104,7 +112,8 @@ const fn build() -> [u16; SLOTS] {
     while table < TABLES.len() {
         let mut at = 0;
         while at < TABLES[table].len() {
-            let mut slot = slot_of(TABLES[table][at].name.as_bytes());
+            let name = TABLES[table][at].name.as_bytes();
+            let mut slot = slot_of(small_ends(name), name.len());
             while index[slot] != EMPTY {
                 slot = (slot + 1) % SLOTS;
             }
@@ -117,12 +126,37 @@ const fn build() -> [u16; SLOTS] {
     index
 }
 
-const fn slot_of(name: &[u8]) -> usize {
-    let (head, tail) = ends(name);
-    // Sets the bit in which capitals differ from small letters.
-    const SMALL: u64 = 0x2020_2020_2020_2020;
-    let mixed = (head | SMALL) ^ (tail | SMALL).rotate_left(17) ^ name.len() as u64;
+const fn short_names() -> [u64; SLOTS] {
+    let mut names = [0; SLOTS];
+    let mut slot = 0;
+    while slot < SLOTS {
+        let entry = INDEX[slot];
+        if entry != EMPTY {
+            let name = TABLES[(entry >> 8) as usize][(entry & 0xff) as usize].name.as_bytes();
+            let mut letters = 0;
+            while letters < name.len() && name[letters].is_ascii_lowercase() {
+                letters += 1;
+            }
+            if letters == name.len() && letters <= 8 {
+                names[slot] = small_ends(name).0;
+            }
+        }
+        slot += 1;
+    }
+    names
+}
+
+const fn slot_of((head, tail): (u64, u64), len: usize) -> usize {
+    let mixed = head ^ tail.rotate_left(17) ^ len as u64;
     (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize
+}
+
+/// The ends of a name, letters made small.
+const fn small_ends(name: &[u8]) -> (u64, u64) {
+    // The bit in which capitals differ from small letters; a letter with it is nothing else's.
+    const SMALL: u64 = 0x2020_2020_2020_2020;
+    let (head, tail) = ends(name);
+    (head | SMALL, tail | SMALL)
 }
 
 /// The name in one or two numbers: its first and last eight bytes, which overlap in a short one.

@@ -49,6 +49,10 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
             shards.iter_mut().for_each(flush);
             Ok(())
         }
+        Effect::Setting { number, value } => {
+            shards.first_mut().keyspace.put_setting(usize::from(number), value)?;
+            Ok(())
+        }
         Effect::EpochStart { .. } | Effect::Cut => Ok(()),
     }
 }

@@ -21,6 +21,7 @@ mod data;
 mod dirty;
 mod scratch;
 mod session;
+mod settings;
 mod shard;
 mod transaction;
 mod upkeep;
@@ -49,6 +50,8 @@ use crate::redo::RedoQueue;
 
 pub(crate) use data::Data;
 pub use session::Session;
+use settings::Settings;
+pub use settings::{ChangeRefused, MEMORY_MAX, SettingId};
 use shard::{Busy, ShardCell, Shards};
 pub use waiting::ShardFree;
 
@@ -126,7 +129,11 @@ pub struct Engine {
     hash_seed: u64,
     pool: Arc<PagePool>,
     redo: RedoQueue,
+    /// The bound in force.
     memory_max: AtomicU64,
+    /// The one that holds unless the cluster has its own.
+    memory_max_here: AtomicU64,
+    settings: Settings,
     /// Bytes that pages kept for frozen versions alone may take before writes wait.
     frozen_max: AtomicU64,
     /// Commands may append records. Changed under all shard locks, and read under at least one.
@@ -165,6 +172,8 @@ impl Engine {
     fn assemble(shards: Vec<Keyspace>, pool: &Arc<PagePool>, hash_seed: u64, redo: RedoQueue) -> Engine {
         let count = shards.len();
         assert!(count.is_power_of_two() && count <= usize::from(SHARDS_MAX), "{count} shards");
+        let settings = Settings::default();
+        settings.publish(&shards[0]);
         Engine {
             cells: shards.into_iter().map(ShardCell::new).collect(),
             hasher: KeyHasher::new(hash_seed),
@@ -172,6 +181,8 @@ impl Engine {
             pool: Arc::clone(pool),
             redo,
             memory_max: AtomicU64::new(0),
+            memory_max_here: AtomicU64::new(0),
+            settings,
             frozen_max: AtomicU64::new(u64::MAX),
             writing: AtomicBool::new(false),
             expire_first: AtomicUsize::new(0),

@@ -257,6 +257,19 @@ impl<'e> Shards<'e> {
         shard.expect("a command touches the shards of its own keys")
     }
 
+    /// Shard 0, to change it.
+    ///
+    /// # Panics
+    /// If it is not held.
+    pub(crate) fn first_mut(&mut self) -> &mut Shard {
+        let shard = match &mut self.held {
+            Held::One(ShardId(0), shard) => Some(&mut **shard),
+            Held::Many(shards) => shards[0].as_deref_mut(),
+            _ => None,
+        };
+        shard.expect("whoever changes a setting holds shard 0")
+    }
+
     /// Shows one shard, locking it for the time if it is not held.
     ///
     /// # Errors

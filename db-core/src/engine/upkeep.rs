@@ -126,7 +126,7 @@ impl Engine {
             effects.truncate(effects.len().div_ceil(2));
         }
         let hashes: SmallVec<[u64; 4]> = hashes(&effects).collect();
-        let (mut whole, mut newest) = (false, self.redo.epoch());
+        let (mut whole, mut settings, mut newest) = (false, false, self.redo.epoch());
         for effect in &effects {
             match *effect {
                 Effect::EpochStart { epoch } if epoch <= newest => {
@@ -134,11 +134,12 @@ impl Engine {
                 }
                 Effect::EpochStart { epoch } => newest = epoch,
                 Effect::FlushAll => whole = true,
+                Effect::Setting { .. } => settings = true,
                 _ => {}
             }
         }
         let mut shards = match hashes[..] {
-            _ if whole => Shards::all(&self.cells),
+            _ if whole || settings => Shards::all(&self.cells),
             [hash] => Shards::one(&self.cells, hash),
             ref hashes => Shards::of_keys(&self.cells, hashes.iter().copied()),
         };
@@ -159,6 +160,9 @@ impl Engine {
         hashes.iter().for_each(|hash| shards.wrote(*hash, lsn));
         if whole {
             shards.wrote_all(lsn);
+        }
+        if settings {
+            self.publish_settings(&shards.first_mut().keyspace);
         }
         self.redo.applied(lsn);
         Ok(())
@@ -303,13 +307,15 @@ impl Engine {
         self.cells.iter().map(|cell| cell.counts().memory_bytes).sum()
     }
 
-    /// Bytes of pages above which commands that may need memory fail; 0: no bound.
+    /// Bytes of pages above which commands that may need memory fail; 0: no bound. Counts unless the cluster has
+    /// [its own](super::MEMORY_MAX).
     pub fn set_memory_max(&self, bytes: u64) {
-        // Relaxed: a setting of its own.
-        self.memory_max.store(bytes, Ordering::Relaxed);
+        // Relaxed: a setting of its own, and which of two is in force follows from what is published.
+        self.memory_max_here.store(bytes, Ordering::Relaxed);
+        self.adopt_memory_max();
     }
 
-    /// The bound of [`Engine::set_memory_max`].
+    /// The bound in force.
     #[must_use]
     pub fn memory_max(&self) -> u64 {
         // Relaxed: a setting of its own.

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
+use crate::limits::SETTINGS_MAX;
 use crate::structure::{directory, index, root};
 
 pub use crate::arena::FrozenShard;
@@ -103,10 +104,30 @@ impl Keyspace {
         }
     }
 
-    /// Removes everything.
+    /// Removes every key. Settings stay.
     pub fn clear(&mut self) {
+        let settings: Vec<_> = (0..SETTINGS_MAX).map(|number| self.setting(number)).collect();
         self.arena.clear();
         Self::lay_out(&mut self.arena, self.hasher.seed());
+        for (number, value) in settings.into_iter().enumerate().filter(|(_, value)| value.is_some()) {
+            root::put_setting(&mut self.arena, number, value);
+        }
+    }
+
+    /// The value of the setting `number`, below [`SETTINGS_MAX`]; what it means is the caller's business.
+    #[must_use]
+    pub fn setting(&self, number: usize) -> Option<u64> {
+        root::setting(&self.arena, number)
+    }
+
+    /// Gives a setting a value, or takes it away.
+    ///
+    /// # Errors
+    /// If the pool has no page for a copy of the superblock.
+    pub fn put_setting(&mut self, number: usize, value: Option<u64>) -> Result<(), OutOfMemory> {
+        self.arena.reserve(1)?;
+        root::put_setting(&mut self.arena, number, value);
+        Ok(())
     }
 
     /// Number of keys.

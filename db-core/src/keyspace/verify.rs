@@ -3,7 +3,7 @@
 
 use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::PageId;
-use crate::limits::KEY_BYTES_MAX;
+use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
 use crate::structure::{directory, expiry, index, root, segment, slab};
 use crate::value::paged::Root;
 use crate::value::record::{Form, Head};
@@ -21,6 +21,9 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
         return Err("it has no superblock");
     }
     root::check(pages.page(root::ROOT))?;
+    if shard != 0 && (0..SETTINGS_MAX).any(|number| root::setting(pages, number).is_some()) {
+        return Err("it has settings, which are those of shard 0");
+    }
     if root::hash_seed(pages) != hasher.seed() {
         return Err("its hash seed is not the image's");
     }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::clock::UnixMillis;
 use crate::ids::Epoch;
 use crate::keyspace::{Key, KeyHasher};
-use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX, VALUE_BYTES_MAX};
 
 /// Something that a command did, in a form that every replica repeats alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(crate) enum Effect<'a> {
     EpochStart { epoch: Epoch },
     /// The primary froze a version that contains exactly the records before and this one.
     Cut,
+    /// The setting of that number has this value, or none.
+    Setting { number: u8, value: Option<u64> },
 }
 
 const TAG_SET: u8 = 1;
@@ -51,6 +53,8 @@ const TAG_RENAME: u8 = 9;
 const TAG_FLUSH_ALL: u8 = 10;
 const TAG_EPOCH_START: u8 = 11;
 const TAG_CUT: u8 = 12;
+const TAG_SETTING: u8 = 13;
+const TAG_SETTING_NONE: u8 = 14;
 
 /// Why bytes are not a record. Every replica that reads the same bytes fails alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -64,6 +68,9 @@ pub enum RecordError {
     /// This program knows no such effect.
     #[error("unknown effect {0}: the log was written by a newer version")]
     UnknownTag(u8),
+    /// This program knows no such setting.
+    #[error("unknown setting {0}: the log was written by a newer version")]
+    UnknownSetting(u8),
     /// A number in a form that is never written.
     #[error("a number is malformed")]
     Number,
@@ -83,7 +90,7 @@ impl<'a> Effect<'a> {
             | Effect::SetRange { key, .. }
             | Effect::Del { key } => [Some(key), None],
             Effect::Copy { from, to } | Effect::Rename { from, to } => [Some(from), Some(to)],
-            Effect::FlushAll | Effect::EpochStart { .. } | Effect::Cut => [None, None],
+            Effect::FlushAll | Effect::EpochStart { .. } | Effect::Cut | Effect::Setting { .. } => [None, None],
         }
     }
 
@@ -140,6 +147,11 @@ impl<'a> Effect<'a> {
                 out.extend_from_slice(&epoch.0.to_le_bytes());
             }
             Effect::Cut => out.push(TAG_CUT),
+            Effect::Setting { number, value: Some(value) } => {
+                out.extend_from_slice(&[TAG_SETTING, number]);
+                put_number(out, value);
+            }
+            Effect::Setting { number, value: None } => out.extend_from_slice(&[TAG_SETTING_NONE, number]),
         }
     }
 }
@@ -202,6 +214,11 @@ impl<'a> Effects<'a> {
             TAG_FLUSH_ALL => Effect::FlushAll,
             TAG_EPOCH_START => Effect::EpochStart { epoch: Epoch(self.fixed()?) },
             TAG_CUT => Effect::Cut,
+            TAG_SETTING => {
+                let number = self.setting()?;
+                Effect::Setting { number, value: Some(self.number()?) }
+            }
+            TAG_SETTING_NONE => Effect::Setting { number: self.setting()?, value: None },
             tag => return Err(RecordError::UnknownTag(tag)),
         })
     }
@@ -215,6 +232,11 @@ impl<'a> Effects<'a> {
             }
             effect => Ok(effect),
         }
+    }
+
+    fn setting(&mut self) -> Result<u8, RecordError> {
+        let number = self.byte()?;
+        if usize::from(number) < SETTINGS_MAX { Ok(number) } else { Err(RecordError::UnknownSetting(number)) }
     }
 
     fn key(&mut self) -> Result<Key<'a>, RecordError> {
@@ -314,6 +336,8 @@ mod tests {
             (Effect::FlushAll, b"\x0a"),
             (Effect::EpochStart { epoch: Epoch(5) }, b"\x0b\x05\x00\x00\x00\x00\x00\x00\x00"),
             (Effect::Cut, b"\x0c"),
+            (Effect::Setting { number: 3, value: Some(300) }, b"\x0d\x03\xac\x02"),
+            (Effect::Setting { number: 3, value: None }, b"\x0e\x03"),
         ]
     }
 
@@ -346,7 +370,8 @@ mod tests {
         let cases: &[(&[u8], RecordError)] = &[
             (b"", RecordError::Empty),
             (b"\x00", RecordError::UnknownTag(0)),
-            (b"\x0d", RecordError::UnknownTag(13)),
+            (b"\x0f", RecordError::UnknownTag(15)),
+            (b"\x0d\x20\x01", RecordError::UnknownSetting(32)),
             (b"\x0c\xff", RecordError::UnknownTag(255)),
             (b"\x07\x83\x00key", RecordError::Number),
             (b"\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", RecordError::Number),

@@ -10,11 +10,14 @@
 //!  40  root page of the expiry index u32 (0: none)
 //!  44  height of the expiry index u32 (0: none, 1: the root is a leaf)
 //!  64  first page with a free slot, by size class: 64 x u32 (0: none)
+//! 512  settings that have a value: a bit for each u32, zero u32; in shard 0 only
+//! 520  their values: 32 x u64 (0 where there is none)
 //! 4096 directory pages: 1024 x u32 (0: none)
 //! ```
 
 use crate::arena::{Arena, Page, Pages};
 use crate::ids::PageId;
+use crate::limits::SETTINGS_MAX;
 
 use super::PageType;
 
@@ -40,6 +43,8 @@ const SEGMENTS: usize = 36;
 const EXPIRY_ROOT: usize = 40;
 const EXPIRY_HEIGHT: usize = 44;
 const PARTIAL: usize = 64;
+const SETTINGS_PRESENT: usize = 512;
+const SETTINGS: usize = 520;
 const DIRECTORY: usize = 4096;
 /// Directory pages that the superblock has room for.
 pub(crate) const DIRECTORY_PAGES_MAX: usize = 1024;
@@ -66,7 +71,29 @@ pub(crate) fn check(root: &Page) -> Result<(), &'static str> {
     if root.u32_at(DEPTH) > DEPTH_MAX {
         return Err("the directory is too deep");
     }
+    let present = root.u32_at(SETTINGS_PRESENT);
+    let absent = |number: &usize| present & (1 << number) == 0;
+    if root.u32_at(SETTINGS_PRESENT + 4) != 0
+        || (0..SETTINGS_MAX).filter(absent).any(|number| root.u64_at(SETTINGS + 8 * number) != 0)
+    {
+        return Err("a setting without a value has one");
+    }
     Ok(())
+}
+
+/// The value of a setting of the cluster; `None` if it has none.
+pub(crate) fn setting(pages: &impl Pages, number: usize) -> Option<u64> {
+    debug_assert!(number < SETTINGS_MAX);
+    let root = pages.page(ROOT);
+    (root.u32_at(SETTINGS_PRESENT) & (1 << number) != 0).then(|| root.u64_at(SETTINGS + 8 * number))
+}
+
+pub(crate) fn put_setting(arena: &mut Arena, number: usize, value: Option<u64>) {
+    debug_assert!(number < SETTINGS_MAX);
+    let root = arena.page_mut(ROOT);
+    let present = root.u32_at(SETTINGS_PRESENT) & !(1 << number);
+    root.put_u32(SETTINGS_PRESENT, present | u32::from(value.is_some()) << number);
+    root.put_u64(SETTINGS + 8 * number, value.unwrap_or(0));
 }
 
 macro_rules! fields {

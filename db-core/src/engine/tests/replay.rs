@@ -255,3 +255,29 @@ fn the_log_of_concurrent_sessions_replays_to_the_same_bytes() {
         assert_eq!((second.last(), second.content_hash()), (engine.last(), engine.content_hash()), "seed {seed}");
     }
 }
+
+/// What was set on the primary was unknown to the standby, and forgotten with the process.
+#[test]
+fn settings_of_the_cluster_are_state() {
+    let engine = primary();
+    let mut client = Client::new(&engine);
+    client.run("set a 1");
+    assert_eq!((engine.setting(SettingId(3)), engine.memory_max()), (None, 0));
+    engine
+        .change_settings(&[(MEMORY_MAX, Some(1 << 20)), (SettingId(3), Some(7)), (SettingId(31), Some(u64::MAX))])
+        .unwrap();
+    engine.change_settings(&[(SettingId(31), None)]).unwrap();
+    client.run("flushall");
+    let standby = follower();
+    while let Some(batch) = engine.redo().take(usize::MAX) {
+        apply(&standby, &batch.to_bytes()).unwrap();
+    }
+    for engine in [&*engine, &standby] {
+        let settings = [MEMORY_MAX, SettingId(3), SettingId(31)].map(|id| engine.setting(id));
+        assert_eq!((settings, engine.memory_max()), ([Some(1 << 20), Some(7), None], 1 << 20));
+    }
+    assert_eq!(engine.content_hash(), standby.content_hash());
+    assert_eq!(standby.change_settings(&[(SettingId(3), None)]), Err(ChangeRefused::NotWriting));
+    let _held = engine.cells[0].lock();
+    assert_eq!(engine.change_settings(&[(SettingId(3), None)]), Err(ChangeRefused::Busy));
+}
