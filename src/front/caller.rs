@@ -28,7 +28,9 @@ pub(super) struct Caller<'a> {
     pub(super) context: &'a NodeContext,
     pub(super) registration: Registration,
     pub(super) authenticated: bool,
-    pub(super) replies: Replies,
+    replies: Replies,
+    /// Asked for within EXEC: in force when its reply is complete, so that the array has as many members as it says.
+    replies_after: Option<Replies>,
     /// Nothing more is read or executed; what may leave still does.
     pub(super) closing: bool,
     /// The command being executed, unless it is within EXEC: only such a one may wait.
@@ -37,6 +39,8 @@ pub(super) struct Caller<'a> {
     pub(super) wait: Option<Option<Duration>>,
     /// Set by a command that takes its time: nothing is executed until its reply is there.
     pub(super) action: Option<BoxFuture<'static, Result<String, String>>>,
+    /// Whether the client wants the reply of `action`.
+    pub(super) action_is_told: bool,
     /// Newest record that this client has written.
     pub(super) last_write: Lsn,
     /// Time of the turn.
@@ -52,10 +56,12 @@ impl<'a> Caller<'a> {
             registration,
             authenticated,
             replies: Replies::On,
+            replies_after: None,
             closing: false,
             alone: None,
             wait: None,
             action: None,
+            action_is_told: true,
             last_write: Lsn::ZERO,
             now: context.clock.monotonic(),
         }
@@ -87,14 +93,37 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Whether the client wants the reply that has been written.
+    /// `CLIENT REPLY`: outside of EXEC at once.
+    pub(super) fn choose_replies(&mut self, chosen: Replies, reply: &mut Reply) {
+        let alone = self.alone == Some(FrontCommand::Client);
+        let replies = if alone { &mut self.replies } else { self.replies_after.get_or_insert(self.replies) };
+        if (chosen, *replies) != (Replies::SkipNext, Replies::Off) {
+            *replies = chosen;
+        }
+        if !alone || chosen == Replies::On {
+            reply.ok();
+        }
+    }
+
+    /// Replies as at the start, but for one that is to be skipped: as Redis resets them.
+    pub(super) fn reset_replies(&mut self) {
+        if self.replies != Replies::SkipThis {
+            self.replies = Replies::On;
+        }
+    }
+
+    /// Whether the client wants the reply that has been written. That of EXEC is one reply: all of it leaves if it is wanted
+    /// before or after what EXEC has changed.
     pub(super) fn take_reply(&mut self) -> bool {
-        match self.replies {
-            Replies::On => true,
-            Replies::Off | Replies::SkipNext => false,
-            Replies::SkipThis => {
-                self.replies = Replies::On;
-                false
+        let wanted = self.replies == Replies::On;
+        if self.replies == Replies::SkipThis {
+            self.replies = Replies::On;
+        }
+        match self.replies_after.take() {
+            None => wanted,
+            Some(after) => {
+                self.replies = after;
+                wanted || after == Replies::On
             }
         }
     }

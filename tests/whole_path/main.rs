@@ -8,9 +8,11 @@
 #![expect(clippy::print_stdout, reason = "what was measured, and the seed")]
 
 mod harness;
+mod redis;
 
 mod bad_input;
 mod commands;
+mod connection;
 mod damage;
 mod disk;
 mod drill;

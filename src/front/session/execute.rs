@@ -301,7 +301,8 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     fn finish(&mut self, mark: usize, lsn: Lsn, batch: &Batch<'a>) {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
         self.surroundings.replied(Some(lsn));
-        if !self.caller.take_reply() {
+        self.caller.action_is_told = self.caller.take_reply();
+        if !self.caller.action_is_told {
             self.output.reply.truncate(mark);
         }
         if let Some(wait) = self.caller.wait.take() {

@@ -270,6 +270,9 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             Ok(sentence) => self.output.reply.bulk(sentence.as_bytes()),
             Err(sentence) => self.output.reply.error(&format!("ERR {sentence}")),
         }
+        if !self.caller.action_is_told {
+            self.output.reply.truncate(mark);
+        }
         self.output.finish_free(mark);
         Poll::Ready(())
     }

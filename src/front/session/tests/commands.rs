@@ -177,7 +177,7 @@ fn other_databases_do_not_exist() {
 }
 
 #[derive(Default)]
-struct Played {
+pub(super) struct Played {
     asked: Mutex<Vec<Option<String>>>,
 }
 
