@@ -10,6 +10,20 @@ use crate::config::Password;
 /// Longest wait for a connection: a node on this machine needs a millisecond.
 const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
+/// Why a process that does not run cannot be asked.
+pub(super) const NOBODY: &str = "nobody listens there";
+
+/// Why a process cannot be asked that wants to know first who asks: waiting does not change it.
+const REFUSES: &str = "it refuses, ";
+
+/// Whether `why` a node cannot be asked stays true however long one waits.
+pub(super) fn is_refusal(why: &str) -> bool {
+    why.starts_with(REFUSES)
+}
+
+/// How a node begins to say that all its places are taken.
+const NO_PLACE: &str = "max number of clients reached";
+
 /// Sends `words` to the node at `address` (`host:port`) and gives its answer, waiting for it no longer than `wait`.
 ///
 /// # Errors
@@ -66,11 +80,13 @@ pub(super) fn host_and_port(address: &str) -> Result<(String, u16), String> {
 
 fn explain(error: &RedisError) -> String {
     match error.code() {
-        Some("NOAUTH") => "it asks for a password: give it in TANIST_REQUIREPASS".into(),
-        Some("WRONGPASS") => "it asks for another password: give it in TANIST_REQUIREPASS".into(),
+        Some(code @ ("NOAUTH" | "WRONGPASS")) => format!("{REFUSES}{code}: set TANIST_REQUIREPASS to its password"),
+        Some("ERR") if error.detail().is_some_and(|detail| detail.starts_with(NO_PLACE)) => {
+            format!("it has no place left, {NO_PLACE}: end clients, or raise maxclients")
+        }
         Some(code) => format!("{code} {}", error.detail().unwrap_or_default()),
         None if error.is_timeout() => "it does not answer".into(),
-        None if error.is_connection_refusal() => "nobody listens there".into(),
+        None if error.is_connection_refusal() => NOBODY.into(),
         None => error.to_string(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tanist_db_core::clock::Monotonic;
-use tanist_db_core::command::{CommandSpec, FrontCommand, Protocol, Reply};
+use tanist_db_core::command::{CommandSpec, Flag, FrontCommand, Protocol, Reply};
 use tanist_db_core::engine::{Front, Session};
 use tanist_db_core::ids::Lsn;
 
@@ -84,6 +84,28 @@ impl<'a> Caller<'a> {
             // It may show the caller to itself, so it must not wait for the turn's end.
             self.note(Some(spec.name), session);
         }
+    }
+
+    /// Whether the client has come beyond `maxclients` and `spec` is no operator's command: it gets no place for it, unless one has
+    /// become free.
+    pub(super) fn is_turned_away(&self, spec: &CommandSpec) -> bool {
+        if !self.entry().is_beyond() {
+            return false;
+        }
+        let looks = matches!(spec.front(), Some(FrontCommand::Info | FrontCommand::Role));
+        if looks || spec.flags.has(Flag::Admin) {
+            self.entry().note_operator();
+            return false;
+        }
+        if spec.flags.has(Flag::NoAuth) || spec.front() == Some(FrontCommand::Client) {
+            return false;
+        }
+        let (registry, settings) = (&self.context.registry, &self.context.settings);
+        let turned_away = !registry.settle(self.entry(), settings.connections_max());
+        if turned_away {
+            registry.note_refused();
+        }
+        turned_away
     }
 
     /// A reply is about to be written: one that the command before has asked to be skipped?

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
 use super::limits::{ACCEPT_PAUSE, AUTHENTICATION_TIME, KEEPALIVE, LISTEN_BACKLOG, SWEEP_INTERVAL};
+use super::redirect::NO_PLACE;
 use super::registry::{Peer, Way};
 use super::{NodeContext, session};
 
@@ -172,7 +173,7 @@ fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr) {
     let now = context.clock.monotonic();
     let Some(registration) = context.registry.register(peer, now, context.settings.connections_max()) else {
         // As much as fits: a peer that does not even take this gets nothing.
-        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        let _ = stream.try_write(format!("-{NO_PLACE}\r\n").as_bytes());
         return;
     };
     let tuned = stream

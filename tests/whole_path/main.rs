@@ -22,6 +22,7 @@ mod images;
 mod kill;
 mod large_values;
 mod load;
+mod refusals;
 mod relaxed;
 mod restart;
 mod switchover;

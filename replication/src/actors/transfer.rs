@@ -17,6 +17,7 @@ use tanist_db_core::ids::Epoch;
 
 use super::sentry::Sentry;
 use super::thread::Life;
+use crate::limits::GIVE_BACK_EVERY;
 use crate::node::Shared;
 use crate::stream::{Carrying, Load};
 use crate::transport::rpc::{ControlClient, Priority};
@@ -67,6 +68,17 @@ impl Transfer {
 
 impl Actor for Transfer {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // This thread executes no command and renews no lease, so it has the time.
+        ctx.run_interval(GIVE_BACK_EVERY, |actor, _| {
+            let Shared { engine, options, .. } = &*actor.shared;
+            let bytes = engine.give_back(options.clock.monotonic());
+            if bytes > 0 {
+                tracing::debug!("{:.1} MB of free pages went back to the machine", bytes as f64 / 1e6);
+            }
+        });
+    }
 }
 
 impl Handler<Carry> for Transfer {

@@ -4,19 +4,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tanist_db_core::command::{Reply, glob_matches};
 
-use super::parameters::{Apply, PARAMETERS, Parameter};
+use super::parameters::{Apply, PARAMETERS, Parameter, Scope};
 use super::{Outcome, help, is, shown, unknown_subcommand};
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
 
-const HELP: [&str; 8] = [
+const HELP: [&str; 9] = [
     "CONFIG <subcommand> [<arg> ...]. Subcommands are:",
     "GET <pattern> [<pattern> ...]",
     "    The settings whose names match, with their values.",
     "RESETSTAT",
     "    Start the counters of INFO anew.",
     "SET <name> <value> [<name> <value> ...]",
-    "    Change settings until the node is started again; all of them or none.",
+    "    Change settings of this node until it is started again; all of them or none.",
+    "    The other node keeps its own: send it the same for what the cluster has in common (docs/operations.md).",
     "HELP",
 ];
 
@@ -56,6 +57,7 @@ fn set(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
         return Err("ERR wrong number of arguments for 'config|set' command".into());
     }
     let mut names = Vec::with_capacity(pairs.len());
+    let mut common = Vec::new();
     let mut changes: Vec<Apply> = Vec::with_capacity(pairs.len());
     for &[name, value] in pairs {
         let name = shown(name).to_ascii_lowercase();
@@ -67,11 +69,16 @@ fn set(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
             return Err(failed("duplicate parameter"));
         }
         names.push(parameter.name);
+        common.extend((parameter.scope == Scope::Cluster).then_some(parameter));
         let change = parameter.set.ok_or_else(|| failed("can't set immutable config"))?;
         let value = std::str::from_utf8(value).map_err(|_| failed("argument is not text"))?;
         changes.push(change(value).map_err(|why| failed(&why))?);
     }
     changes.into_iter().for_each(|apply| apply(caller.context));
+    let common: Vec<&str> = common.iter().map(|parameter| parameter.name).collect();
+    if !common.is_empty() {
+        tracing::warn!("CONFIG SET {} changed this node alone: send it to the other node too", common.join(" "));
+    }
     reply.ok();
     Ok(())
 }

@@ -11,8 +11,18 @@ use crate::resp::RequestLimits;
 /// One parameter.
 pub(super) struct Parameter {
     pub(super) name: &'static str,
+    pub(super) scope: Scope,
     pub(super) get: fn(&NodeContext) -> String,
     pub(super) set: Option<Set>,
+}
+
+/// Whose a parameter is. `CONFIG SET` changes the node that it is sent to, whatever the scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// It describes this node or its machine: the other may well have another value.
+    Node,
+    /// Clients or their data would notice after a takeover that it differs: it should be the same on all nodes.
+    Cluster,
 }
 
 /// Checks a value and gives what applies it: nothing is applied until all values of a command are good.
@@ -21,27 +31,30 @@ pub(super) type Set = fn(&str) -> Result<Apply, String>;
 /// Applies a checked value.
 pub(super) type Apply = Box<dyn FnOnce(&NodeContext)>;
 
-const fn constant(name: &'static str, get: fn(&NodeContext) -> String) -> Parameter {
-    Parameter { name, get, set: None }
+use Scope::{Cluster, Node};
+
+const fn constant(name: &'static str, scope: Scope, get: fn(&NodeContext) -> String) -> Parameter {
+    Parameter { name, scope, get, set: None }
 }
 
-const fn variable(name: &'static str, get: fn(&NodeContext) -> String, set: Set) -> Parameter {
-    Parameter { name, get, set: Some(set) }
+const fn variable(name: &'static str, scope: Scope, get: fn(&NodeContext) -> String, set: Set) -> Parameter {
+    Parameter { name, scope, get, set: Some(set) }
 }
 
 /// Every parameter, by name.
 pub(super) static PARAMETERS: &[Parameter] = &[
-    constant("appendfsync", |node| match node.settings.durability() {
+    constant("appendfsync", Cluster, |node| match node.settings.durability() {
         Durability::Durable => "always".into(),
         Durability::Relaxed => "everysec".into(),
     }),
-    constant("appendonly", |_| "yes".into()),
-    constant("bind", |node| node.identity.bind.clone()),
-    constant("cluster-enabled", |_| "no".into()),
-    constant("databases", |_| "1".into()),
-    constant("dir", |node| node.identity.folder.display().to_string()),
+    constant("appendonly", Cluster, |_| "yes".into()),
+    constant("bind", Node, |node| node.identity.bind.clone()),
+    constant("cluster-enabled", Cluster, |_| "no".into()),
+    constant("databases", Cluster, |_| "1".into()),
+    constant("dir", Node, |node| node.identity.folder.display().to_string()),
     variable(
         "durability",
+        Cluster,
         |node| node.settings.durability().to_string(),
         |value| {
             let level: Durability = value.to_ascii_lowercase().parse()?;
@@ -50,17 +63,19 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     ),
     variable(
         "durable-wait-ms",
+        Cluster,
         |node| node.settings.durable_wait().as_millis().to_string(),
         |value| {
             let millis = whole(value, 1, DAY_MS)?;
             Ok(Box::new(move |node| node.settings.set_durable_wait_ms(millis)))
         },
     ),
-    constant("io-threads", |node| node.identity.threads.to_string()),
-    constant("masterauth", |_| String::new()),
-    constant("masteruser", |_| String::new()),
+    constant("io-threads", Node, |node| node.identity.threads.to_string()),
+    constant("masterauth", Node, |_| String::new()),
+    constant("masteruser", Node, |_| String::new()),
     variable(
         "maxclients",
+        Node,
         |node| node.settings.connections_max().to_string(),
         |value| {
             let count = whole(value, 1, u64::from(u32::MAX))?;
@@ -69,18 +84,20 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     ),
     variable(
         "maxmemory",
+        Cluster,
         |node| node.settings.memory_bytes_max().to_string(),
         |value| {
             let bytes: ByteSize = value.parse().map_err(|_| "argument must be a memory value")?;
             Ok(Box::new(move |node| node.set_memory_bytes_max(bytes.0)))
         },
     ),
-    constant("maxmemory-policy", |_| "noeviction".into()),
-    constant("notify-keyspace-events", |_| String::new()),
-    constant("port", |node| node.identity.port.to_string()),
-    constant("proto-max-bulk-len", |_| RequestLimits::TRUSTED.bulk_bytes_max.to_string()),
+    constant("maxmemory-policy", Cluster, |_| "noeviction".into()),
+    constant("notify-keyspace-events", Cluster, |_| String::new()),
+    constant("port", Node, |node| node.identity.port.to_string()),
+    constant("proto-max-bulk-len", Cluster, |_| RequestLimits::TRUSTED.bulk_bytes_max.to_string()),
     variable(
         "relaxed-bytes-max",
+        Cluster,
         |node| node.settings.relaxed_bytes_max().to_string(),
         |value| {
             let bytes: ByteSize = value.parse().map_err(|_| "argument must be a memory value")?;
@@ -92,15 +109,17 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     ),
     variable(
         "relaxed-ms-max",
+        Cluster,
         |node| node.settings.relaxed_time_max().as_millis().to_string(),
         |value| {
             let millis = whole(value, 1, DAY_MS)?;
             Ok(Box::new(move |node| node.settings.set_relaxed_ms_max(millis)))
         },
     ),
-    constant("replica-read-only", |_| "yes".into()),
+    constant("replica-read-only", Cluster, |_| "yes".into()),
     variable(
         "requirepass",
+        Cluster,
         |node| node.settings.password().map_or_else(String::new, |password| password.to_string()),
         |value| {
             if value.len() > PASSWORD_BYTES_MAX {
@@ -110,19 +129,20 @@ pub(super) static PARAMETERS: &[Parameter] = &[
             Ok(Box::new(move |node| node.settings.set_password(&password)))
         },
     ),
-    constant("save", |_| String::new()),
-    constant("slave-read-only", |_| "yes".into()),
-    constant("tcp-backlog", |_| LISTEN_BACKLOG.to_string()),
-    constant("tcp-keepalive", |_| KEEPALIVE.as_secs().to_string()),
+    constant("save", Cluster, |_| String::new()),
+    constant("slave-read-only", Cluster, |_| "yes".into()),
+    constant("tcp-backlog", Node, |_| LISTEN_BACKLOG.to_string()),
+    constant("tcp-keepalive", Node, |_| KEEPALIVE.as_secs().to_string()),
     variable(
         "timeout",
+        Cluster,
         |node| node.settings.idle_time_max().unwrap_or_default().as_secs().to_string(),
         |value| {
             let seconds = whole(value, 0, u64::from(u32::MAX))?;
             Ok(Box::new(move |node| node.settings.set_idle_seconds_max(seconds)))
         },
     ),
-    constant("unixsocket", |_| String::new()),
+    constant("unixsocket", Node, |_| String::new()),
 ];
 
 /// Longest wait that is not obviously a mistake in the unit.
@@ -142,6 +162,19 @@ fn whole(value: &str, min: u64, max: u64) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The book says of each parameter whose it is: a password that was set on one node only let nobody in after a takeover.
+    #[test]
+    fn the_book_lists_every_parameter_with_its_scope() {
+        let book = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
+        let book = std::fs::read_to_string(book).expect("the book is there");
+        for parameter in PARAMETERS {
+            let scope = if parameter.scope == Cluster { "cluster" } else { "node" };
+            let set = if parameter.set.is_some() { "yes" } else { "no" };
+            let row = format!("| `{}` | {scope} | {set} |", parameter.name);
+            assert!(book.contains(&row), "docs/operations.md has no row {row}");
+        }
+    }
 
     #[test]
     fn parameters_stand_in_order_and_once() {

@@ -14,7 +14,7 @@ use crate::front::NodeContext;
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
 use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
-use crate::front::redirect;
+use crate::front::redirect::{self, NO_PLACE};
 use crate::front::reply_gate::Instead;
 
 /// Why a turn has ended.
@@ -181,6 +181,12 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 return Step::Done(bytes);
             }
         };
+        if self.caller.is_turned_away(spec) {
+            drop(args);
+            self.say(NO_PLACE);
+            self.caller.closing = true;
+            return Step::Done(bytes);
+        }
         let asks = self.asks_permission(spec);
         if asks {
             if let Err(refusal) = self.permission(spec, batch) {
@@ -279,7 +285,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                     return Step::End(Turn::Held(until));
                 }
                 Stats::add(&self.context.stats.not_executed, 1);
-                redirect::not_executed(self.context.serving.role(), wait)
+                redirect::not_executed(self.context, wait)
             }
         };
         if spec.is_exec() {
