@@ -171,7 +171,7 @@ pub(super) fn version_of(protocol: Protocol) -> u8 {
     }
 }
 
-impl Front for Caller<'_> {
+impl Front for Caller {
     fn run(&mut self, command: FrontCommand, args: &[&[u8]], session: &mut Session, reply: &mut Reply) {
         commands::run(self, command, args, session, reply);
     }

@@ -19,7 +19,7 @@ const HELP: [&str; 10] = [
     "HELP",
 ];
 
-pub(super) fn run(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let Some(&subcommand) = args.get(1) else { return Err(unknown_subcommand(args)) };
     if is(subcommand, "help") {
         help(&HELP, reply);

@@ -32,7 +32,7 @@ const HELP: [&str; 22] = [
     "HELP",
 ];
 
-pub(super) fn run(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let Some(&subcommand) = args.get(1) else { return Err(unknown_subcommand(args)) };
     match subcommand.to_ascii_lowercase().as_slice() {
         b"id" => reply.count(caller.entry().id()),
@@ -80,7 +80,7 @@ fn on_or_off(arg: &[u8]) -> Result<bool, String> {
     }
 }
 
-fn set_info(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn set_info(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let (name, what) = match at(args, 2)? {
         option if is(option, "lib-name") => (Name::Library, "lib-name"),
         option if is(option, "lib-ver") => (Name::LibraryVersion, "lib-ver"),
@@ -91,7 +91,7 @@ fn set_info(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     Ok(())
 }
 
-fn set_replies(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn set_replies(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let chosen = match at(args, 2)? {
         option if is(option, "on") => Replies::On,
         option if is(option, "off") => Replies::Off,
@@ -102,7 +102,7 @@ fn set_replies(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Ou
     Ok(())
 }
 
-fn list(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn list(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let mut wanted: Option<Vec<u64>> = None;
     let mut none = false;
     match args.get(2..).unwrap_or_default() {
@@ -131,7 +131,7 @@ fn is_normal(kind: &[u8]) -> Result<bool, String> {
     }
 }
 
-fn kill(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn kill(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     if let [_, _, address] = args {
         let wanted = KillFilter { address: Some(shown(address)), skip_me: false, ..KillFilter::default() };
         return match kill_matching(caller, &wanted) {
@@ -197,7 +197,7 @@ impl KillFilter {
 }
 
 /// Ends the connections that match. The caller's own gets its reply first.
-fn kill_matching(caller: &mut Caller<'_>, wanted: &KillFilter) -> u64 {
+fn kill_matching(caller: &mut Caller, wanted: &KillFilter) -> u64 {
     let mut killed = 0;
     for entry in caller.context.registry.all() {
         let me = entry.id() == caller.entry().id();

@@ -21,7 +21,7 @@ const HELP: [&str; 9] = [
     "HELP",
 ];
 
-pub(super) fn run(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let Some((&subcommand, rest)) = args.get(1..).and_then(<[_]>::split_first) else {
         return Err(unknown_subcommand(args));
     };
@@ -38,7 +38,7 @@ pub(super) fn run(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) ->
     Ok(())
 }
 
-fn get(caller: &Caller<'_>, patterns: &[&[u8]], reply: &mut Reply) {
+fn get(caller: &Caller, patterns: &[&[u8]], reply: &mut Reply) {
     let wanted = |parameter: &&Parameter| {
         patterns.iter().any(|pattern| glob_matches(&pattern.to_ascii_lowercase(), parameter.name.as_bytes()))
     };
@@ -51,7 +51,7 @@ fn get(caller: &Caller<'_>, patterns: &[&[u8]], reply: &mut Reply) {
 }
 
 /// All values are checked before the first is applied.
-fn set(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn set(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let (pairs, rest) = args.as_chunks::<2>();
     if pairs.is_empty() || !rest.is_empty() {
         return Err("ERR wrong number of arguments for 'config|set' command".into());

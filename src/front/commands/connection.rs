@@ -16,7 +16,7 @@ const HELLO_NEEDS_AUTH: &str = "NOAUTH HELLO must be called with the client alre
                                 RESP protocol version at the same time";
 
 /// Options take effect from left to right, as far as they are right: so does Redis.
-pub(super) fn hello(caller: &mut Caller<'_>, args: &[&[u8]], session: &mut Session, reply: &mut Reply) -> Outcome {
+pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, reply: &mut Reply) -> Outcome {
     let protocol = match args.get(1) {
         None => session.protocol(),
         Some(version) => match number::<i64>(version) {
@@ -49,7 +49,7 @@ pub(super) fn hello(caller: &mut Caller<'_>, args: &[&[u8]], session: &mut Sessi
 }
 
 /// What `HELLO` answers. The server calls itself redis: clients choose by that word how to speak.
-fn greet(caller: &Caller<'_>, protocol: Protocol, reply: &mut Reply) {
+fn greet(caller: &Caller, protocol: Protocol, reply: &mut Reply) {
     reply.map(7);
     let role = match caller.context.serving.role() {
         Role::Primary | Role::HandingOver => "master",
@@ -71,7 +71,7 @@ fn greet(caller: &Caller<'_>, protocol: Protocol, reply: &mut Reply) {
     reply.array(0);
 }
 
-pub(super) fn auth(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn auth(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     match args {
         [_, _] if caller.context.settings.password().is_none() => return Err(NO_PASSWORD.into()),
         [_, password] => authenticate(caller, b"default", password)?,
@@ -83,7 +83,7 @@ pub(super) fn auth(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -
 }
 
 /// There is one user, `default`. Without a password any word of its will do, as in Redis.
-fn authenticate(caller: &mut Caller<'_>, user: &[u8], password: &[u8]) -> Outcome {
+fn authenticate(caller: &mut Caller, user: &[u8], password: &[u8]) -> Outcome {
     let wanted = caller.context.settings.password();
     if user != b"default" || wanted.is_some_and(|wanted| !same(wanted.as_bytes(), password)) {
         return Err(WRONG_PASSWORD.into());
@@ -109,14 +109,14 @@ pub(super) fn select(args: &[&[u8]], reply: &mut Reply) -> Outcome {
     }
 }
 
-pub(super) fn quit(caller: &mut Caller<'_>, reply: &mut Reply) -> Outcome {
+pub(super) fn quit(caller: &mut Caller, reply: &mut Reply) -> Outcome {
     caller.closing = true;
     reply.ok();
     Ok(())
 }
 
 /// The engine has already reset its session.
-pub(super) fn reset(caller: &mut Caller<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+pub(super) fn reset(caller: &mut Caller, session: &mut Session, reply: &mut Reply) -> Outcome {
     let authenticated = caller.entry().peer().authenticated || caller.context.settings.password().is_none();
     caller.set_authenticated(authenticated);
     caller.set_protocol(Protocol::Resp2, session, reply);

@@ -24,7 +24,7 @@ impl Lines {
     }
 }
 
-type Section = (&'static str, fn(&Caller<'_>, &mut Lines));
+type Section = (&'static str, fn(&Caller, &mut Lines));
 
 const SECTIONS: [Section; 10] = [
     ("Server", server),
@@ -39,7 +39,7 @@ const SECTIONS: [Section; 10] = [
     ("Tanist", tanist),
 ];
 
-pub(super) fn run(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn run(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let wanted = args.get(1..).unwrap_or_default();
     let all =
         wanted.is_empty() || wanted.iter().any(|name| ["all", "default", "everything"].iter().any(|w| is(name, w)));
@@ -57,7 +57,7 @@ pub(super) fn run(caller: &Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Out
     Ok(())
 }
 
-fn server(caller: &Caller<'_>, lines: &mut Lines) {
+fn server(caller: &Caller, lines: &mut Lines) {
     let identity = &caller.context.identity;
     let now = caller.context.clock.unix();
     let uptime = now.0.saturating_sub(identity.started.0) / 1000;
@@ -77,13 +77,13 @@ fn server(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("tanist_node", &identity.node);
 }
 
-fn clients(caller: &Caller<'_>, lines: &mut Lines) {
+fn clients(caller: &Caller, lines: &mut Lines) {
     lines.add("connected_clients", caller.context.registry.count());
     lines.add("maxclients", caller.context.settings.connections_max());
     lines.add("blocked_clients", 0);
 }
 
-fn memory(caller: &Caller<'_>, lines: &mut Lines) {
+fn memory(caller: &Caller, lines: &mut Lines) {
     let used = caller.context.engine().map_or(0, |engine| engine.memory_bytes());
     let resident = process::resident_bytes();
     let max = caller.context.settings.memory_bytes_max();
@@ -101,7 +101,7 @@ fn memory(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("tanist_returned_bytes", figure(|engine| engine.pool().bytes_returned()));
 }
 
-fn persistence(caller: &Caller<'_>, lines: &mut Lines) {
+fn persistence(caller: &Caller, lines: &mut Lines) {
     let image_failed = caller.context.admin().is_some_and(|admin| admin.image_failed());
     let status = |well: bool| if well { "ok" } else { "err" };
     lines.add("loading", u8::from(caller.context.engine().is_none()));
@@ -118,7 +118,7 @@ fn persistence(caller: &Caller<'_>, lines: &mut Lines) {
 
 /// How far loading is. A client that asks tries again after so many seconds: 0 if the rest takes less than half of one, and Redis's
 /// guess of 1 while there is nothing to go by.
-fn loading(caller: &Caller<'_>, lines: &mut Lines) {
+fn loading(caller: &Caller, lines: &mut Lines) {
     let context = caller.context;
     let (total, loaded) = (context.loading.bytes_total(), context.loading.bytes_loaded());
     let left = context.loading.time_left(context.clock.monotonic());
@@ -131,7 +131,7 @@ fn loading(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("loading_eta_seconds", seconds);
 }
 
-fn stats(caller: &Caller<'_>, lines: &mut Lines) {
+fn stats(caller: &Caller, lines: &mut Lines) {
     let stats = &caller.context.stats;
     lines.add("total_connections_received", caller.context.registry.accepted());
     lines.add("total_commands_processed", Stats::read(&stats.commands));
@@ -143,7 +143,7 @@ fn stats(caller: &Caller<'_>, lines: &mut Lines) {
     lines.add("tanist_protocol_errors", Stats::read(&stats.protocol_errors));
 }
 
-fn replication(caller: &Caller<'_>, lines: &mut Lines) {
+fn replication(caller: &Caller, lines: &mut Lines) {
     let serving = &caller.context.serving;
     let last = last(caller);
     let role = serving.role();
@@ -181,7 +181,7 @@ fn replication(caller: &Caller<'_>, lines: &mut Lines) {
 }
 
 /// What Redis has no words for: role, lease, vault and log.
-fn tanist(caller: &Caller<'_>, lines: &mut Lines) {
+fn tanist(caller: &Caller, lines: &mut Lines) {
     let context = caller.context;
     let serving = &context.serving;
     let signs = Signs::of(context);
@@ -207,17 +207,17 @@ fn tanist(caller: &Caller<'_>, lines: &mut Lines) {
     }
 }
 
-fn cpu(_: &Caller<'_>, lines: &mut Lines) {
+fn cpu(_: &Caller, lines: &mut Lines) {
     let (system, user) = process::cpu_seconds();
     lines.add("used_cpu_sys", format_args!("{system:.6}"));
     lines.add("used_cpu_user", format_args!("{user:.6}"));
 }
 
-fn cluster(_: &Caller<'_>, lines: &mut Lines) {
+fn cluster(_: &Caller, lines: &mut Lines) {
     lines.add("cluster_enabled", 0);
 }
 
-fn keyspace(caller: &Caller<'_>, lines: &mut Lines) {
+fn keyspace(caller: &Caller, lines: &mut Lines) {
     let Some(engine) = caller.context.engine() else { return };
     let keys = engine.keys();
     if keys > 0 {

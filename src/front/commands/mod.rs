@@ -24,7 +24,7 @@ type Outcome = Result<(), String>;
 
 /// Runs `command` for `caller`; `args` with its name, of a number that its record allows.
 pub(super) fn run(
-    caller: &mut Caller<'_>,
+    caller: &mut Caller,
     command: FrontCommand,
     args: &[&[u8]],
     session: &mut Session,

@@ -11,7 +11,7 @@ use crate::front::Signs;
 use crate::front::caller::Caller;
 
 /// Newest record appended or applied here.
-pub(super) fn last(caller: &Caller<'_>) -> Lsn {
+pub(super) fn last(caller: &Caller) -> Lsn {
     caller.context.engine().map_or(Lsn::ZERO, |engine| engine.last())
 }
 
@@ -21,13 +21,13 @@ pub(super) fn host_and_port(address: &str) -> (&str, &str) {
 }
 
 /// Whether a standby follows: its primary is known, and what the vault has reaches it.
-pub(super) fn is_linked(caller: &Caller<'_>) -> bool {
+pub(super) fn is_linked(caller: &Caller) -> bool {
     let serving = &caller.context.serving;
     let silent = Signs::of(caller.context).vault_silent().is_some();
     serving.role() == Role::Standby && serving.primary().is_some() && !silent
 }
 
-pub(super) fn role(caller: &Caller<'_>, reply: &mut Reply) -> Outcome {
+pub(super) fn role(caller: &Caller, reply: &mut Reply) -> Outcome {
     let serving = &caller.context.serving;
     let offset = last(caller).0;
     match serving.role() {
@@ -65,7 +65,7 @@ pub(super) fn role(caller: &Caller<'_>, reply: &mut Reply) -> Outcome {
 }
 
 /// The vault stands for the replicas: its confirmation counts as one, and there is no other to wait for.
-pub(super) fn wait(caller: &mut Caller<'_>, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn wait(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     const ON_REPLICA: &str = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica \
                               is configured to be writable (which is not the default) writes to replicas are just local and \
                               are not propagated.";

@@ -350,7 +350,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
 fn execute(
     context: &NodeContext,
     session: &mut Session,
-    caller: &mut Caller<'_>,
+    caller: &mut Caller,
     reply: &mut Reply,
     spec: &'static CommandSpec,
     args: &[&[u8]],
