@@ -24,6 +24,10 @@ pub struct NodeReport {
     pub applied_lsn: u64,
     /// Newest record that this node knows to be in the vault.
     pub durable_lsn: u64,
+    /// Time left of its own lease by its own count, in milliseconds; 0 if it holds none.
+    pub lease_left_ms: u64,
+    /// What keeps it from what its role asks of it, in words; empty if nothing does.
+    pub trouble: String,
     /// Last takeover or switchover in which this node became primary, in words; empty if none since it started.
     pub last_takeover: String,
     /// Longest pause of a freeze since the process started, in microseconds; 0 if there was none.

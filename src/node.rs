@@ -12,7 +12,7 @@
 //! while clients are told `-LOADING`, take part, serve until asked to stop or until the role machine says that it is over.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actix::Addr;
@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Lsn;
-use tanist_replication::node::{self as replica, NodeError, NodeHandle, NodeOptions};
+use tanist_replication::node::{self as replica, NodeError, NodeHandle, NodeOptions, VaultLink};
 use tanist_replication::role::End;
 use tanist_replication::serving::Serving;
 use tanist_replication::transport::principal::Principal;
@@ -33,7 +33,7 @@ use crate::cluster_file::{ClusterFile, DataFolder, NodeAddress};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::front::tcp::StopAccepting;
-use crate::front::{Admin, Identity, NodeContext, Settings, StandbyState, quic, tcp};
+use crate::front::{Admin, Identity, NodeContext, Settings, Signs, StandbyState, quic, tcp};
 use crate::shutdown::Shutdown;
 use crate::telemetry::EVENT;
 
@@ -113,11 +113,12 @@ async fn join(
         NodeError::Refused(_) | NodeError::Image(_) => Failure::Config(error.to_string()),
         NodeError::Machine(_) => Failure::Runtime(error.to_string()),
     };
-    let joined = replica::join(&options).await.map_err(failed)?;
+    let wired = Arc::new(Wired { node: OnceLock::new(), address, context: Arc::downgrade(context) });
+    context.install_admin(Arc::clone(&wired) as Arc<dyn Admin>);
+    let joined = replica::join(&options, &context.loading).await.map_err(failed)?;
     context.install_engine(Arc::clone(&joined.engine));
     let node = replica::start(joined, options, serving).map_err(failed)?;
-    context.install_admin(Arc::new(Wired { node: node.clone(), address, context: Arc::downgrade(context) }));
-    Ok(node)
+    Ok(wired.node.get_or_init(|| node).clone())
 }
 
 /// The ways in.
@@ -193,39 +194,57 @@ fn replica_options(
 
 /// Answers `TANIST ...` for the front.
 struct Wired {
-    node: NodeHandle,
+    /// Empty while the data is loaded.
+    node: OnceLock<NodeHandle>,
     address: NodeAddress,
     /// Weak, since the context holds this.
-    context: std::sync::Weak<NodeContext>,
+    context: Weak<NodeContext>,
+}
+
+/// What is answered for a node that cannot do it yet.
+const STARTING: &str = "this node is still starting";
+
+impl Wired {
+    /// What is known before the node takes part, too.
+    fn report(&self) -> NodeReport {
+        let Some(context) = self.context.upgrade() else { return NodeReport::default() };
+        NodeReport {
+            cluster: context.identity.cluster.clone(),
+            name: context.identity.node.clone(),
+            role: context.serving.role().word().to_owned(),
+            pid: std::process::id(),
+            resp: self.address.resp.to_string(),
+            quic: self.address.quic.to_string(),
+            trouble: Signs::of(&context).trouble().unwrap_or_default(),
+            clients: context.registry.count() as u64,
+            ..NodeReport::default()
+        }
+    }
 }
 
 impl Admin for Wired {
     fn status(&self) -> String {
-        let status = self.node.status();
-        let context = self.context.upgrade();
-        let report = NodeReport {
-            cluster: context.as_ref().map_or_else(String::new, |context| context.identity.cluster.clone()),
-            name: status.node,
-            role: status.role.word().to_owned(),
-            pid: status.pid,
-            resp: self.address.resp.to_string(),
-            quic: self.address.quic.to_string(),
-            epoch: status.epoch,
-            applied_lsn: status.last,
-            durable_lsn: status.durable,
-            last_takeover: status.last_takeover,
-            freeze_pause_us_max: status.freeze_pause_us_max,
-            keys: status.keys,
-            memory_bytes: status.memory_bytes,
-            clients: context.map_or(0, |context| context.registry.count()) as u64,
+        let report = match self.node.get().map(NodeHandle::status) {
+            None => self.report(),
+            Some(status) => NodeReport {
+                epoch: status.epoch,
+                applied_lsn: status.last,
+                durable_lsn: status.durable,
+                lease_left_ms: status.lease_left_us / 1000,
+                last_takeover: status.last_takeover,
+                freeze_pause_us_max: status.freeze_pause_us_max,
+                keys: status.keys,
+                memory_bytes: status.memory_bytes,
+                ..self.report()
+            },
         };
         serde_json::to_string(&report).unwrap_or_default()
     }
 
     fn switchover(&self, to: Option<String>) -> BoxFuture<'static, Result<String, String>> {
-        let node = self.node.clone();
+        let node = self.node.get().cloned();
         async move {
-            let report = node.request_switchover(to).await?;
+            let report = node.ok_or(STARTING)?.request_switchover(to).await?;
             let hold = Duration::from_micros(report.hold_us).as_secs_f64() * 1e3;
             Ok(format!("node {} is primary with epoch {}; clients waited {hold:.1} ms", report.successor, report.epoch))
         }
@@ -235,12 +254,21 @@ impl Admin for Wired {
     fn standbys(&self) -> Vec<StandbyState> {
         let standby =
             |view: FollowerView| StandbyState { resp: view.resp_address, applied: Lsn(view.progress.applied) };
-        self.node.standbys().into_iter().map(standby).collect()
+        self.node.get().map(NodeHandle::standbys).unwrap_or_default().into_iter().map(standby).collect()
+    }
+
+    fn vault(&self) -> Option<VaultLink> {
+        self.node.get().map(NodeHandle::vault)
+    }
+
+    fn image_failed(&self) -> bool {
+        self.node.get().is_some_and(NodeHandle::image_failed)
     }
 
     fn digest(&self) -> BoxFuture<'static, Result<String, String>> {
-        let engine = Arc::clone(self.node.engine());
+        let engine = self.node.get().map(|node| Arc::clone(node.engine()));
         async move {
+            let engine = engine.ok_or(STARTING)?;
             // Hashing every page takes a while: not on a thread that executes commands.
             let digest = tokio::task::spawn_blocking(move || engine.content_hash_at()).await;
             let (position, hash) = digest.map_err(|error| format!("the digest was not finished: {error}"))?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use redis::{AsyncCommands, Commands};
 use tanist::config;
+use tanist::front::limits::OPERATOR_PLACES;
 use tanist::front::tcp::{self, StopAccepting};
 use tanist::front::{Identity, NodeContext, Settings};
 use tanist_db_core::clock::{Clock, Monotonic, SystemClock};
@@ -176,6 +177,7 @@ fn too_many_clients_are_told_and_a_place_is_free_when_one_leaves() {
             expect(stream, b"+PONG\r\n");
         }
         let mut three = connect(address);
+        three.write_all(b"PING\r\n").expect("the node reads");
         let mut told = String::new();
         three.read_to_string(&mut told).expect("a word and the end");
         assert_eq!(told, "-ERR max number of clients reached\r\n");
@@ -186,6 +188,44 @@ fn too_many_clients_are_told_and_a_place_is_free_when_one_leaves() {
         let mut four = connect(address);
         four.write_all(b"PING\r\n").expect("the node reads");
         expect(&mut four, b"+PONG\r\n");
-        assert_eq!((registry.accepted(), registry.refused()), (3, 1));
+        assert_eq!((registry.accepted(), registry.refused()), (4, 1));
+    });
+}
+
+/// At `maxclients` nobody could find out why, nor raise it.
+#[test]
+fn an_operator_has_a_place_when_clients_have_taken_all() {
+    let context = a_node(1);
+    let registry = Arc::clone(&context.registry);
+    serve_during(&context, move |address| {
+        let mut client = connect(address);
+        client.write_all(b"PING\r\n").expect("the node reads");
+        expect(&mut client, b"+PONG\r\n");
+        let mut operator = connect(address);
+        operator.write_all(b"CLIENT SETNAME me\r\nCONFIG GET maxclients\r\n").expect("the node reads");
+        expect(&mut operator, b"+OK\r\n*2\r\n$10\r\nmaxclients\r\n$1\r\n1\r\n");
+        let mut refused = connect(address);
+        refused.write_all(b"HELLO 2 SETNAME x Y\r\nMULTI\r\n").expect("the node reads");
+        expect(&mut refused, b"-ERR Syntax error in HELLO option 'Y'\r\n-ERR max number of clients reached\r\n");
+        operator.write_all(b"CONFIG SET maxclients 2\r\nPING\r\n").expect("the node reads");
+        expect(&mut operator, b"+OK\r\n+PONG\r\n");
+        assert_eq!((registry.accepted(), registry.refused()), (3, 1), "the operator has a client's place now");
+        let mut told = String::new();
+        refused.read_to_string(&mut told).expect("the end");
+        while registry.count() > 2 {
+            thread::yield_now();
+        }
+        let more = (0..OPERATOR_PLACES).map(|_| {
+            let mut stream = connect(address);
+            stream.write_all(b"ROLE\r\n").expect("the node reads");
+            stream
+        });
+        let more: Vec<_> = more.collect();
+        while registry.count() < 2 + OPERATOR_PLACES {
+            thread::yield_now();
+        }
+        connect(address).read_to_string(&mut told).expect("a word and the end");
+        assert_eq!(told, "-ERR max number of clients reached\r\n");
+        drop(more);
     });
 }

@@ -107,6 +107,11 @@ pub const SERVING_WAITERS_MAX: usize = 100_000;
 /// them up only while it hands over.
 pub const EXECUTION_LANES: usize = 32;
 
+// --- Memory
+
+/// Between two looks whether free pages may go back to the machine: what is idle for ten of them does.
+pub const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
+
 // --- Roles
 
 /// A standby does not claim more often than this: a refused claim is answered with the time that is left.

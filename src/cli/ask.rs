@@ -10,6 +10,23 @@ use crate::config::Password;
 /// Longest wait for a connection: a node on this machine needs a millisecond.
 const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
+/// Why a process that does not run cannot be asked.
+pub(super) const NOBODY: &str = "nobody listens there";
+
+/// Why a process cannot be asked that wants to know first who asks: waiting does not change it.
+const REFUSES: &str = "it refuses, ";
+
+/// Whether `why` a node cannot be asked stays true however long one waits.
+pub(super) fn is_refusal(why: &str) -> bool {
+    why.starts_with(REFUSES)
+}
+
+/// What a node says to whoever gives a password where none is asked.
+const ASKS_FOR_NONE: &str = "without any password configured";
+
+/// How a node begins to say that all its places are taken.
+const NO_PLACE: &str = "max number of clients reached";
+
 /// Sends `words` to the node at `address` (`host:port`) and gives its answer, waiting for it no longer than `wait`.
 ///
 /// # Errors
@@ -40,15 +57,27 @@ pub(super) async fn connect(
     wait: Duration,
 ) -> Result<MultiplexedConnection, String> {
     let (host, port) = host_and_port(address)?;
-    let mut settings = RedisConnectionInfo::default();
-    if !password.0.is_empty() {
-        settings = settings.set_password(&password.0);
-    }
+    // Nothing is sent but what is asked: a refusal is then the answer to it.
+    let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
     let info = ConnectionAddr::Tcp(host, port).into_connection_info().map_err(|e| explain(&e))?;
     let client = redis::Client::open(info.set_redis_settings(settings)).map_err(|e| explain(&e))?;
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_WAIT)).set_response_timeout(Some(wait));
-    client.get_multiplexed_async_connection_with_config(&config).await.map_err(|e| explain(&e))
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|e| explain(&e))?;
+    authenticate(&mut connection, password).await?;
+    Ok(connection)
+}
+
+/// Gives the password, if there is one; a node that asks for none does not mind. The client would do so itself, but it keeps for itself
+/// why that failed.
+async fn authenticate(connection: &mut MultiplexedConnection, password: &Password) -> Result<(), String> {
+    if password.0.is_empty() {
+        return Ok(());
+    }
+    match redis::cmd("AUTH").arg(&password.0).exec_async(connection).await {
+        Err(error) if error.detail().is_some_and(|detail| detail.contains(ASKS_FOR_NONE)) => Ok(()),
+        told => told.map_err(|e| explain(&e)),
+    }
 }
 
 /// The parts of `host:port`; an IPv6 address stands in brackets.
@@ -65,13 +94,16 @@ pub(super) fn host_and_port(address: &str) -> Result<(String, u16), String> {
 }
 
 fn explain(error: &RedisError) -> String {
+    let text = error.to_string();
+    if text.contains(NO_PLACE) {
+        return format!("it has no place left, {NO_PLACE}: end clients, or raise maxclients");
+    }
     match error.code() {
-        Some("NOAUTH") => "it asks for a password: give it in TANIST_REQUIREPASS".into(),
-        Some("WRONGPASS") => "it asks for another password: give it in TANIST_REQUIREPASS".into(),
+        Some(code @ ("NOAUTH" | "WRONGPASS")) => format!("{REFUSES}{code}: set TANIST_REQUIREPASS to its password"),
         Some(code) => format!("{code} {}", error.detail().unwrap_or_default()),
         None if error.is_timeout() => "it does not answer".into(),
-        None if error.is_connection_refusal() => "nobody listens there".into(),
-        None => error.to_string(),
+        None if error.is_connection_refusal() => NOBODY.into(),
+        None => text,
     }
 }
 

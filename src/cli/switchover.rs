@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tanist_db_core::clock::{Clock as _, SystemClock};
+
 use super::args::{NodesArgs, node_name};
 use super::print;
 use super::status::{Asker, ClusterStatus, NodeStatus};
@@ -12,8 +14,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// Pause between two looks at who is primary.
 const SETTLE_PAUSE: Duration = Duration::from_millis(10);
-/// Looks at who is primary before and after a change of roles: together a second and more.
-const SETTLE_LOOKS: u32 = 100;
+/// For so long the tool looks who is primary, before and after a change of roles.
+const SETTLE_WAIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SwitchoverArgs {
@@ -29,15 +31,19 @@ pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
     super::block_on(async move {
         let status = with_primary(&asker, |_| true).await;
         let Some(primary) = status.primary() else {
-            return Err(Failure::Runtime(
-                "no node says that it is primary: `tanist status` shows who does what; a takeover needs no command"
-                    .into(),
-            ));
+            return Err(Failure::Runtime(format!("{}; a takeover needs no command", status.no_primary())));
         };
         if let Some(to) = &args.to
             && !status.nodes.iter().any(|node| node.name == *to)
         {
             return Err(Failure::Config(format!("this cluster has no node '{to}': nothing was changed")));
+        }
+        if args.to.as_ref() == Some(&primary.name) {
+            print(&format!(
+                "node {} is primary already, with epoch {}: nothing was changed\n",
+                primary.name, primary.epoch
+            ));
+            return Ok(());
         }
         let mut words = vec!["TANIST", "SWITCHOVER"];
         words.extend(args.to.as_deref());
@@ -50,14 +56,13 @@ pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
     })
 }
 
-/// The cluster's status as soon as a node that fits says that it is primary; after [`SETTLE_LOOKS`] looks, whatever it is
+/// The cluster's status as soon as a node that fits says that it is primary; after [`SETTLE_WAIT`], whatever it is
 /// then. The vault moves the lease first, the successor serves a moment later.
 async fn with_primary(asker: &Asker, fits: impl Fn(&NodeStatus) -> bool) -> ClusterStatus {
     let mut status = asker.status().await;
-    for _ in 0..SETTLE_LOOKS {
-        if status.primary().is_some_and(&fits) {
-            break;
-        }
+    let clock = SystemClock::new();
+    let begun = clock.monotonic();
+    while !status.is_refused() && !status.primary().is_some_and(&fits) && clock.monotonic().since(begun) < SETTLE_WAIT {
         tokio::time::sleep(SETTLE_PAUSE).await;
         status = asker.status().await;
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tanist_db_core::clock::Monotonic;
-use tanist_db_core::command::{CommandSpec, FrontCommand, Protocol, Reply};
-use tanist_db_core::engine::{Front, Session};
+use tanist_db_core::command::{CommandSpec, Flag, FrontCommand, Protocol, Reply};
+use tanist_db_core::engine::{Executed, Front, Session};
 use tanist_db_core::ids::Lsn;
 
 use super::NodeContext;
@@ -30,7 +30,9 @@ pub(super) struct Caller {
     pub(super) context: Arc<NodeContext>,
     registration: Arc<Registration>,
     pub(super) authenticated: bool,
-    pub(super) replies: Replies,
+    replies: Replies,
+    /// Asked for within EXEC: in force when its reply is complete, so that the array has as many members as it says.
+    replies_after: Option<Replies>,
     /// Nothing more is read or executed; what may leave still does.
     pub(super) closing: bool,
     /// The command being executed, unless it is within EXEC: only such a one may wait.
@@ -39,6 +41,10 @@ pub(super) struct Caller {
     pub(super) wait: Option<Option<Duration>>,
     /// Set by a command that takes its time: nothing is executed until its reply is there.
     pub(super) action: Option<BoxFuture<'static, Result<String, String>>>,
+    /// Whether the client wants the reply of `action`.
+    pub(super) action_is_told: bool,
+    /// Set by a command of the connection's that has written a record.
+    pub(super) wrote: Option<Executed>,
     /// Newest record that this client has written.
     pub(super) last_write: Lsn,
     /// Time of the turn.
@@ -54,10 +60,13 @@ impl Caller {
             registration: Arc::new(registration),
             authenticated,
             replies: Replies::On,
+            replies_after: None,
             closing: false,
             alone: None,
             wait: None,
             action: None,
+            action_is_told: true,
+            wrote: None,
             last_write: Lsn::ZERO,
             now: context.clock.monotonic(),
         }
@@ -70,10 +79,13 @@ impl Caller {
             registration: Arc::clone(&self.registration),
             authenticated: self.authenticated,
             replies: self.replies,
+            replies_after: None,
             closing: false,
             alone: None,
             wait: None,
             action: None,
+            action_is_told: true,
+            wrote: None,
             last_write: self.last_write,
             now: self.now,
         }
@@ -98,6 +110,28 @@ impl Caller {
         }
     }
 
+    /// Whether the client has come beyond `maxclients` and `spec` is no operator's command: it gets no place for it, unless one has
+    /// become free.
+    pub(super) fn is_turned_away(&self, spec: &CommandSpec) -> bool {
+        if !self.entry().is_beyond() {
+            return false;
+        }
+        let looks = matches!(spec.front(), Some(FrontCommand::Info | FrontCommand::Role));
+        if looks || spec.flags.has(Flag::Admin) {
+            self.entry().note_operator();
+            return false;
+        }
+        if spec.flags.has(Flag::NoAuth) || spec.front() == Some(FrontCommand::Client) {
+            return false;
+        }
+        let (registry, settings) = (&self.context.registry, &self.context.settings);
+        let turned_away = !registry.settle(self.entry(), settings.connections_max());
+        if turned_away {
+            registry.note_refused();
+        }
+        turned_away
+    }
+
     /// A reply is about to be written: one that the command before has asked to be skipped?
     pub(super) fn before_reply(&mut self) {
         if self.replies == Replies::SkipNext {
@@ -105,14 +139,37 @@ impl Caller {
         }
     }
 
-    /// Whether the client wants the reply that has been written.
+    /// `CLIENT REPLY`: outside of EXEC at once.
+    pub(super) fn choose_replies(&mut self, chosen: Replies, reply: &mut Reply) {
+        let alone = self.alone == Some(FrontCommand::Client);
+        let replies = if alone { &mut self.replies } else { self.replies_after.get_or_insert(self.replies) };
+        if (chosen, *replies) != (Replies::SkipNext, Replies::Off) {
+            *replies = chosen;
+        }
+        if !alone || chosen == Replies::On {
+            reply.ok();
+        }
+    }
+
+    /// Replies as at the start, but for one that is to be skipped: as Redis resets them.
+    pub(super) fn reset_replies(&mut self) {
+        if self.replies != Replies::SkipThis {
+            self.replies = Replies::On;
+        }
+    }
+
+    /// Whether the client wants the reply that has been written. That of EXEC is one reply: all of it leaves if it is wanted
+    /// before or after what EXEC has changed.
     pub(super) fn take_reply(&mut self) -> bool {
-        match self.replies {
-            Replies::On => true,
-            Replies::Off | Replies::SkipNext => false,
-            Replies::SkipThis => {
-                self.replies = Replies::On;
-                false
+        let wanted = self.replies == Replies::On;
+        if self.replies == Replies::SkipThis {
+            self.replies = Replies::On;
+        }
+        match self.replies_after.take() {
+            None => wanted,
+            Some(after) => {
+                self.replies = after;
+                wanted || after == Replies::On
             }
         }
     }

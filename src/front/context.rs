@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tanist_db_core::clock::{Clock, UnixMillis};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Lsn;
+use tanist_replication::node::{LoadProgress, VaultLink};
 use tanist_replication::serving::Serving;
 use tokio::sync::Semaphore;
 
@@ -33,6 +34,12 @@ pub trait Admin: Send + Sync {
 
     /// The standbys that have told how they stand, for `ROLE` and `INFO`; empty on a standby.
     fn standbys(&self) -> Vec<StandbyState>;
+
+    /// Whether this node hears of the vault; `None` before it takes part.
+    fn vault(&self) -> Option<VaultLink>;
+
+    /// Whether the newest attempt to store an image has failed.
+    fn image_failed(&self) -> bool;
 }
 
 /// A standby as its primary knows it.
@@ -80,6 +87,8 @@ pub struct Stats {
     pub not_executed: AtomicU64,
     /// Protocol errors.
     pub protocol_errors: AtomicU64,
+    /// The position after the durable one when a reply was last replaced; 0: none was.
+    unconfirmed_at: AtomicU64,
 }
 
 impl Stats {
@@ -87,6 +96,19 @@ impl Stats {
         if by > 0 {
             counter.fetch_add(by, Ordering::Relaxed);
         }
+    }
+
+    /// So many replies were replaced, the vault having everything up to `durable`.
+    pub(super) fn note_not_durable(&self, replies: u64, durable: Lsn) {
+        Stats::add(&self.not_durable, replies);
+        if replies > 0 {
+            self.unconfirmed_at.store(durable.next().0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a reply was replaced and the vault, which has everything up to `durable`, has confirmed nothing since.
+    pub(super) fn is_unconfirmed(&self, durable: Lsn) -> bool {
+        durable.0 < self.unconfirmed_at.load(Ordering::Relaxed)
     }
 
     pub(super) fn read(counter: &AtomicU64) -> u64 {
@@ -110,6 +132,8 @@ pub struct NodeContext {
     pub stats: Stats,
     /// Who this node is.
     pub identity: Identity,
+    /// How far the loading of the data has come.
+    pub loading: LoadProgress,
     pub(super) risk: Risk,
     /// Places for commands that take long, each on a thread of its own.
     pub(super) long_places: Arc<Semaphore>,
@@ -133,6 +157,7 @@ impl NodeContext {
             registry: Arc::default(),
             stats: Stats::default(),
             identity,
+            loading: LoadProgress::default(),
             risk: Risk::default(),
             long_places: Arc::new(Semaphore::new(LONG_COMMANDS_MAX)),
         })
@@ -149,7 +174,7 @@ impl NodeContext {
     /// # Panics
     /// If called twice.
     pub fn install_engine(&self, engine: Arc<Engine>) {
-        engine.set_memory_max(self.settings.memory_bytes_max());
+        self.settings.adopt(&engine);
         assert!(self.engine.set(engine).is_ok(), "a process has one engine for its life");
     }
 
@@ -163,14 +188,6 @@ impl NodeContext {
 
     pub(super) fn admin(&self) -> Option<&Arc<dyn Admin>> {
         self.admin.get()
-    }
-
-    /// Bounds the bytes of data; 0 takes the bound away.
-    pub fn set_memory_bytes_max(&self, bytes: u64) {
-        self.settings.note_memory_bytes_max(bytes);
-        if let Some(engine) = self.engine() {
-            engine.set_memory_max(bytes);
-        }
     }
 }
 

@@ -35,6 +35,21 @@ pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(9);
 pub const STRANGERS_MAX: usize = 256;
 /// Between two looks of an acceptor at its idle connections.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Places beyond `maxclients` in which only an operator's commands are executed, so that a node that is full can still be asked and
+/// told: a few tools and people at one time.
+pub const OPERATOR_PLACES: usize = 16;
+/// Whoever has come into such a place gives an operator's command within so long, or is cut at the next look: a pool of clients that
+/// connects and waits must not keep the places.
+pub const OPERATOR_WAIT: Duration = Duration::from_secs(2);
+/// An operator who is silent for longer gives his place back: longer than any command of his takes.
+pub const OPERATOR_IDLE: Duration = Duration::from_secs(60);
+/// Connections beyond all places that are told so with care, at one time on one thread: a descriptor and a buffer of 4 KiB each. More
+/// are told in passing.
+pub const FAREWELLS_MAX: usize = 64;
+/// The first request of such a connection is waited for so long, to be answered: a client of this network sends it within a round trip.
+pub const FAREWELL_REQUEST_WAIT: Duration = Duration::from_millis(100);
+/// Time that such a connection has to hear the answer and to close.
+pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Connections waiting to be accepted by one listener, as in Redis (`tcp-backlog`).
 pub const LISTEN_BACKLOG: i32 = 511;
 /// Pause of an acceptor that the system refused another descriptor.

@@ -24,6 +24,7 @@
 mod caller;
 mod commands;
 mod context;
+mod health;
 pub mod limits;
 pub mod quic;
 mod redirect;
@@ -34,6 +35,7 @@ pub mod session;
 mod settings;
 pub mod tcp;
 
+pub(crate) use health::Signs;
 pub(crate) use redirect::NOT_EXECUTED;
 
 pub use context::{Admin, Identity, NodeContext, StandbyState, Stats};

@@ -5,24 +5,35 @@ use std::time::Duration;
 use tanist_db_core::command::CommandSpec;
 use tanist_replication::serving::{Role, Serving};
 
+use super::NodeContext;
+use super::health::Signs;
 use super::registry::Way;
 
 /// The error while data is being loaded.
 pub(super) const LOADING: &str = "LOADING Tanist is loading the dataset in memory";
 
+/// The error for a client beyond `maxclients`.
+pub(super) const NO_PLACE: &str = "ERR max number of clients reached";
+
 /// The error for a command that only the primary executes.
 pub(super) fn sentence(serving: &Serving, way: Way, spec: &CommandSpec) -> String {
-    let primary = serving.primary();
     if way == Way::Library {
-        let address = primary.map_or_else(|| "?".to_owned(), |primary| primary.quic.clone());
+        let address = serving.primary().map_or_else(|| "?".to_owned(), |primary| primary.quic.clone());
         return format!("NOTPRIMARY {address} this node is {}", serving.role().word());
     }
-    let first = if spec.writes() {
-        "READONLY You can't write against a read only replica."
-    } else {
-        "READONLY this node is the standby and answers no reads."
-    };
-    match primary {
+    if spec.writes() {
+        return read_only(serving);
+    }
+    with_primary("READONLY this node is the standby and answers no reads.", serving)
+}
+
+/// The error for a write that only the primary executes, in words for clients that do not follow it.
+pub(super) fn read_only(serving: &Serving) -> String {
+    with_primary("READONLY You can't write against a read only replica.", serving)
+}
+
+fn with_primary(first: &str, serving: &Serving) -> String {
+    match serving.primary() {
         Some(primary) => format!("{first} The primary is at {}.", primary.resp),
         None => format!("{first} No primary is known yet."),
     }
@@ -37,11 +48,11 @@ pub(super) const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If th
                                             this option in the configuration file, and then restart the server.";
 
 /// The error for a command that has waited too long to be executed.
-pub(super) fn not_executed(role: Role, waited: Duration) -> String {
-    let why = match role {
-        Role::Promoting => "this node is taking over",
-        Role::HandingOver => "a switchover is under way",
-        _ => "the vault is out of reach or behind",
+pub(super) fn not_executed(context: &NodeContext, waited: Duration) -> String {
+    let why = match context.serving.role() {
+        Role::Promoting => "this node is taking over".to_owned(),
+        Role::HandingOver => "a switchover is under way".to_owned(),
+        _ => what_was_missing(context),
     };
     format!("NOTDURABLE {why} and did not let this command execute within {} ms {NOT_EXECUTED}", waited.as_millis())
 }
@@ -53,6 +64,18 @@ pub(super) fn busy(waited: Duration) -> String {
          {NOT_EXECUTED}",
         waited.as_millis()
     )
+}
+
+/// What a primary could not execute without.
+fn what_was_missing(context: &NodeContext) -> String {
+    if let Some(silent) = Signs::of(context).vault_silent() {
+        return format!("the vault has been silent for {:.1} s", silent.as_secs_f64());
+    }
+    let full = context.engine().is_some_and(|engine| engine.redo().has_room() && !engine.has_room());
+    if full {
+        return "an image that is on its way keeps as much memory as it may (image_memory_percent)".to_owned();
+    }
+    "the vault is out of reach or behind".to_owned()
 }
 
 /// The error for a write that was executed and not confirmed in time.

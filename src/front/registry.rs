@@ -11,6 +11,8 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
 
+use super::limits::{OPERATOR_IDLE, OPERATOR_PLACES, OPERATOR_WAIT};
+
 /// How a client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -41,6 +43,18 @@ impl Peer {
     }
 }
 
+/// What a connection may do here, by when it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Place {
+    /// Within `maxclients`.
+    Client = 0,
+    /// Beyond it: has yet to show that it is an operator's.
+    Beyond = 1,
+    /// Beyond it, an operator's.
+    Operator = 2,
+}
+
 /// One connection as others see it. Its session writes, anyone reads.
 #[derive(Debug)]
 pub struct Entry {
@@ -49,6 +63,8 @@ pub struct Entry {
     since: Monotonic,
     active: AtomicU64,
     authenticated: AtomicBool,
+    /// A [`Place`].
+    place: AtomicU8,
     protocol: AtomicU8,
     /// Between MULTI and EXEC.
     in_multi: AtomicBool,
@@ -152,7 +168,22 @@ impl Entry {
     ) -> bool {
         let active = Monotonic(self.active.load(Ordering::Relaxed));
         let unknown = !self.authenticated.load(Ordering::Relaxed);
-        idle.is_some_and(|idle| now.since(active) > idle) || (unknown && now.since(self.since) > stranger)
+        let late = match self.place.load(Ordering::Relaxed) {
+            place if place == Place::Beyond as u8 => now.since(self.since) > OPERATOR_WAIT,
+            place if place == Place::Operator as u8 => now.since(active) > OPERATOR_IDLE,
+            _ => false,
+        };
+        late || idle.is_some_and(|idle| now.since(active) > idle) || (unknown && now.since(self.since) > stranger)
+    }
+
+    /// It has come when `maxclients` were there already, and no place was free since when it asked.
+    pub(super) fn is_beyond(&self) -> bool {
+        self.place.load(Ordering::Relaxed) != Place::Client as u8
+    }
+
+    /// An operator's command is executed in a place beyond `maxclients`.
+    pub(super) fn note_operator(&self) {
+        self.place.store(Place::Operator as u8, Ordering::Relaxed);
     }
 
     /// The line of `CLIENT LIST`, without its end.
@@ -200,7 +231,20 @@ impl Entry {
 pub struct Registry {
     next_id: AtomicU64,
     refused: AtomicU64,
-    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_id: BTreeMap<u64, Arc<Entry>>,
+    /// How many of them are not in a client's place; an entry leaves or enters one only under the lock.
+    beyond: usize,
+}
+
+impl Entries {
+    fn clients(&self) -> usize {
+        self.by_id.len() - self.beyond
+    }
 }
 
 /// A place among the connections, given back when dropped.
@@ -220,22 +264,30 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.entries.lock().remove(&self.entry.id);
+        let mut entries = self.registry.entries.lock();
+        entries.by_id.remove(&self.entry.id);
+        entries.beyond -= usize::from(self.entry.is_beyond());
     }
 }
 
 impl Registry {
-    /// Takes a place for a client that comes at `now`; `None` when `connections_max` are taken.
+    /// Takes a place for a client that comes at `now`; `None` when `connections_max` are taken, and, over the Redis protocol, the places
+    /// for operators too.
     #[must_use]
     pub fn register(self: &Arc<Self>, peer: Peer, now: Monotonic, connections_max: usize) -> Option<Registration> {
         let mut entries = self.entries.lock();
-        if entries.len() >= connections_max {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
+        let place = match peer.way {
+            _ if entries.clients() < connections_max => Place::Client,
+            Way::Resp if entries.beyond < OPERATOR_PLACES => Place::Beyond,
+            _ => {
+                self.note_refused();
+                return None;
+            }
+        };
         let entry = Arc::new(Entry {
             id: self.next_id.fetch_add(1, Ordering::Relaxed) + 1,
             authenticated: AtomicBool::new(peer.authenticated),
+            place: AtomicU8::new(place as u8),
             peer,
             since: now,
             active: AtomicU64::new(now.0),
@@ -248,20 +300,37 @@ impl Registry {
             killed: AtomicBool::new(false),
             session: AtomicWaker::new(),
         });
-        entries.insert(entry.id, Arc::clone(&entry));
+        entries.by_id.insert(entry.id, Arc::clone(&entry));
+        entries.beyond += usize::from(place != Place::Client);
         Some(Registration { registry: Arc::clone(self), entry })
+    }
+
+    /// Gives `entry`, which is beyond `connections_max`, a client's place, if one has become free.
+    pub(super) fn settle(&self, entry: &Entry, connections_max: usize) -> bool {
+        let mut entries = self.entries.lock();
+        let free = entries.clients() < connections_max;
+        if free && entry.is_beyond() {
+            entries.beyond -= 1;
+            entry.place.store(Place::Client as u8, Ordering::Relaxed);
+        }
+        free
+    }
+
+    /// A client was told that there is no place.
+    pub(super) fn note_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every connection, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Entry>> {
-        self.entries.lock().values().cloned().collect()
+        self.entries.lock().by_id.values().cloned().collect()
     }
 
-    /// Number of connections.
+    /// Number of connections, operators' beyond the bound included.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.entries.lock().len()
+        self.entries.lock().by_id.len()
     }
 
     /// Connections ever taken.
@@ -280,8 +349,47 @@ impl Registry {
     pub fn sweep(&self, now: Monotonic, idle: Option<std::time::Duration>, stranger: std::time::Duration) {
         self.entries
             .lock()
+            .by_id
             .values()
             .filter(|entry| entry.is_overdue(now, idle, stranger))
             .for_each(|entry| entry.kill());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::task::noop_waker_ref;
+
+    use super::*;
+
+    fn come(registry: &Arc<Registry>, way: Way, connections_max: usize) -> Option<Registration> {
+        let peer = Peer { address: "a:1".into(), local: "b:2".into(), way, authenticated: true };
+        registry.register(peer, Monotonic(0), connections_max)
+    }
+
+    fn is_cut(place: &Registration) -> bool {
+        place.entry().poll_killed(&mut Context::from_waker(noop_waker_ref())).is_ready()
+    }
+
+    #[test]
+    fn whoever_takes_an_operators_place_and_is_none_gives_it_back() {
+        let registry = Arc::new(Registry::default());
+        let client = come(&registry, Way::Resp, 1).expect("a place");
+        assert!(come(&registry, Way::Library, 1).is_none(), "only the Redis protocol has places beyond");
+        let waits = come(&registry, Way::Resp, 1).expect("a place beyond");
+        let operator = come(&registry, Way::Resp, 1).expect("a place beyond");
+        operator.entry().note_operator();
+        let sweep = |after| registry.sweep(Monotonic(0).after(after), None, Duration::from_secs(3600));
+        sweep(OPERATOR_WAIT + Duration::from_secs(1));
+        assert_eq!([&client, &waits, &operator].map(is_cut), [false, true, false]);
+        sweep(OPERATOR_IDLE + Duration::from_secs(1));
+        assert_eq!([&client, &waits, &operator].map(is_cut), [false, true, true]);
+        drop((client, waits));
+        assert!(registry.settle(operator.entry(), 1) && !operator.entry().is_beyond(), "a client has left");
+        assert!(come(&registry, Way::Library, 1).is_none());
+        drop(operator);
+        assert!(come(&registry, Way::Library, 1).is_some() && registry.refused() == 2);
     }
 }

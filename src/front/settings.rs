@@ -1,10 +1,13 @@
 //! The settings that sessions read: they begin as the configuration says and may change while the node runs (`CONFIG SET`).
+//!
+//! Some are the cluster's as soon as somebody has set them: then the engine has them, as state, and they win over the node's own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tanist_db_core::engine::{Engine, SettingId};
 
 use crate::config;
 use crate::config::{DebugCommand, Durability};
@@ -12,15 +15,28 @@ use crate::config::{DebugCommand, Durability};
 /// Shared by a node's sessions. Each setting is read on its own, so relaxed loads do.
 #[derive(Debug)]
 pub struct Settings {
-    relaxed: AtomicBool,
-    durable_wait_ms: AtomicU64,
-    relaxed_bytes_max: AtomicU64,
-    relaxed_ms_max: AtomicU64,
+    relaxed: bool,
+    durable_wait_ms: u64,
+    relaxed_bytes_max: u64,
+    relaxed_ms_max: u64,
     password: RwLock<Option<Arc<str>>>,
     connections_max: AtomicUsize,
     idle_seconds_max: AtomicU64,
-    memory_bytes_max: AtomicU64,
+    memory_bytes_max: u64,
     debug: DebugCommand,
+    /// Has the cluster's settings, once it is there.
+    engine: OnceLock<Arc<Engine>>,
+}
+
+/// The cluster's settings by their numbers in the engine, beside [`MEMORY_MAX`]. A number is never given a second meaning.
+pub(super) mod cluster {
+    use tanist_db_core::engine::SettingId;
+
+    /// 1: replies to writes leave at once.
+    pub(crate) const RELAXED: SettingId = SettingId(1);
+    pub(crate) const DURABLE_WAIT_MS: SettingId = SettingId(2);
+    pub(crate) const RELAXED_BYTES_MAX: SettingId = SettingId(3);
+    pub(crate) const RELAXED_MS_MAX: SettingId = SettingId(4);
 }
 
 impl Settings {
@@ -28,15 +44,16 @@ impl Settings {
     #[must_use]
     pub fn new(config: &config::Node) -> Settings {
         let settings = Settings {
-            relaxed: AtomicBool::new(config.durability == Durability::Relaxed),
-            durable_wait_ms: AtomicU64::new(config.durable_wait_ms),
-            relaxed_bytes_max: AtomicU64::new(config.relaxed_bytes_max.0),
-            relaxed_ms_max: AtomicU64::new(config.relaxed_ms_max),
+            relaxed: config.durability == Durability::Relaxed,
+            durable_wait_ms: config.durable_wait_ms,
+            relaxed_bytes_max: config.relaxed_bytes_max.0,
+            relaxed_ms_max: config.relaxed_ms_max,
             password: RwLock::default(),
             connections_max: AtomicUsize::new(config.maxclients as usize),
             idle_seconds_max: AtomicU64::new(0),
-            memory_bytes_max: AtomicU64::new(config.maxmemory.0),
+            memory_bytes_max: config.maxmemory.0,
             debug: config.enable_debug_command,
+            engine: OnceLock::new(),
         };
         settings.set_password(&config.requirepass.0);
         settings
@@ -48,48 +65,40 @@ impl Settings {
         self.debug
     }
 
+    /// From now on the cluster's settings are those of `engine`.
+    pub(super) fn adopt(&self, engine: &Arc<Engine>) {
+        engine.set_memory_max(self.memory_bytes_max);
+        // A process has one engine for its life.
+        let _ = self.engine.set(Arc::clone(engine));
+    }
+
+    fn common(&self, id: SettingId) -> Option<u64> {
+        self.engine.get().and_then(|engine| engine.setting(id))
+    }
+
     /// When a write's reply may leave.
     #[must_use]
     pub fn durability(&self) -> Durability {
-        if self.relaxed.load(Ordering::Relaxed) { Durability::Relaxed } else { Durability::Durable }
-    }
-
-    /// Sets [`durability`](Self::durability) for commands to come.
-    pub fn set_durability(&self, level: Durability) {
-        self.relaxed.store(level == Durability::Relaxed, Ordering::Relaxed);
+        let relaxed = self.common(cluster::RELAXED).map_or(self.relaxed, |relaxed| relaxed == 1);
+        if relaxed { Durability::Relaxed } else { Durability::Durable }
     }
 
     /// How long a write waits for the vault, and a command for permission to execute.
     #[must_use]
     pub fn durable_wait(&self) -> Duration {
-        Duration::from_millis(self.durable_wait_ms.load(Ordering::Relaxed))
-    }
-
-    /// Sets [`durable_wait`](Self::durable_wait) for commands to come.
-    pub fn set_durable_wait_ms(&self, millis: u64) {
-        self.durable_wait_ms.store(millis, Ordering::Relaxed);
+        Duration::from_millis(self.common(cluster::DURABLE_WAIT_MS).unwrap_or(self.durable_wait_ms))
     }
 
     /// At level relaxed: most bytes of requests whose effects the vault may not have.
     #[must_use]
     pub fn relaxed_bytes_max(&self) -> u64 {
-        self.relaxed_bytes_max.load(Ordering::Relaxed)
-    }
-
-    /// Sets [`relaxed_bytes_max`](Self::relaxed_bytes_max).
-    pub fn set_relaxed_bytes_max(&self, bytes: u64) {
-        self.relaxed_bytes_max.store(bytes, Ordering::Relaxed);
+        self.common(cluster::RELAXED_BYTES_MAX).unwrap_or(self.relaxed_bytes_max)
     }
 
     /// At level relaxed: longest time for which the vault may not have an effect.
     #[must_use]
     pub fn relaxed_time_max(&self) -> Duration {
-        Duration::from_millis(self.relaxed_ms_max.load(Ordering::Relaxed))
-    }
-
-    /// Sets [`relaxed_time_max`](Self::relaxed_time_max).
-    pub fn set_relaxed_ms_max(&self, millis: u64) {
-        self.relaxed_ms_max.store(millis, Ordering::Relaxed);
+        Duration::from_millis(self.common(cluster::RELAXED_MS_MAX).unwrap_or(self.relaxed_ms_max))
     }
 
     /// Password that clients must give.
@@ -129,11 +138,6 @@ impl Settings {
     /// Most bytes of data, 0 for no bound.
     #[must_use]
     pub fn memory_bytes_max(&self) -> u64 {
-        self.memory_bytes_max.load(Ordering::Relaxed)
-    }
-
-    /// Notes the bound; [`NodeContext::set_memory_bytes_max`](super::NodeContext::set_memory_bytes_max) applies it.
-    pub(super) fn note_memory_bytes_max(&self, bytes: u64) {
-        self.memory_bytes_max.store(bytes, Ordering::Relaxed);
+        self.engine.get().map_or(self.memory_bytes_max, |engine| engine.memory_max())
     }
 }

@@ -12,10 +12,17 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::ArbiterHandle;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::limits::{ACCEPT_PAUSE, AUTHENTICATION_TIME, KEEPALIVE, LISTEN_BACKLOG, SWEEP_INTERVAL};
+use super::limits::{
+    ACCEPT_PAUSE, AUTHENTICATION_TIME, FAREWELL_REQUEST_WAIT, FAREWELL_TIME, FAREWELLS_MAX, KEEPALIVE, LISTEN_BACKLOG,
+    SWEEP_INTERVAL,
+};
+use super::redirect::NO_PLACE;
 use super::registry::{Peer, Way};
 use super::{NodeContext, session};
 
@@ -145,12 +152,13 @@ impl fmt::Debug for Acceptor {
 }
 
 async fn accept(context: Arc<NodeContext>, listener: TcpListener) {
+    let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
     let mut troubled = false;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 troubled = false;
-                admit(&context, stream, address);
+                admit(&context, stream, address, &farewells);
             }
             // One peer's trouble is not the listener's.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
@@ -166,13 +174,16 @@ async fn accept(context: Arc<NodeContext>, listener: TcpListener) {
     }
 }
 
-fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr) {
+fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr, farewells: &Arc<Semaphore>) {
     let local = stream.local_addr().map_or_else(|_| String::new(), |local| local.to_string());
     let peer = Peer { address: address.to_string(), local, way: Way::Resp, authenticated: false };
     let now = context.clock.monotonic();
     let Some(registration) = context.registry.register(peer, now, context.settings.connections_max()) else {
-        // As much as fits: a peer that does not even take this gets nothing.
-        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        match Arc::clone(farewells).try_acquire_owned() {
+            Ok(place) => drop(actix_rt::spawn(turn_away(stream, place))),
+            // As much as fits: a peer that does not even take this gets nothing.
+            Err(_) => drop(stream.try_write(format!("-{NO_PLACE}\r\n").as_bytes())),
+        }
         return;
     };
     let tuned = stream
@@ -183,6 +194,21 @@ fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr) {
     }
     let surroundings = session::TokioThread::default();
     actix_rt::spawn(session::serve(Arc::clone(context), registration, stream, surroundings));
+}
+
+/// Tells a client that there is no place for it, as the reply to its first request if that comes at once: many clients drop what comes
+/// unasked. Then its end is waited for, since closing a connection with unread bytes resets it, and takes the reply away.
+async fn turn_away(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
+    let mut unread = [0; 4096];
+    let _first_request = timeout(FAREWELL_REQUEST_WAIT, stream.read(&mut unread)).await;
+    let farewell = async {
+        stream.write_all(format!("-{NO_PLACE}\r\n").as_bytes()).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut unread).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whoever does not listen is cut.
+    let _told = timeout(FAREWELL_TIME, farewell).await;
 }
 
 #[cfg(test)]

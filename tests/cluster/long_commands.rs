@@ -123,8 +123,9 @@ fn fill(connection: &mut Connection, prefix: &str, keys: usize) {
 /// Values that expire one after the other over the next seconds.
 fn fill_expiring(connection: &mut Connection) {
     let mut pipe = redis::pipe();
-    (0..EXPIRING)
-        .for_each(|key| drop(pipe.cmd("SET").arg(format!("due:{key}")).arg(1).arg("PX").arg(1 + key).ignore()));
+    for key in 0..EXPIRING {
+        pipe.cmd("SET").arg(format!("due:{key}")).arg(1).arg("PX").arg(1 + key).ignore();
+    }
     pipe.exec(connection).expect("there is room");
 }
 

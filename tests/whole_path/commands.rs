@@ -1,15 +1,11 @@
 //! The same commands to Tanist and to Debian's `redis-server`: the same answers, byte for byte, in both protocols.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::harness::{Cluster, rounds, seed, wait_until};
+use crate::harness::{Cluster, rounds, seed};
+use crate::redis::{Raw, Redis, free_port, words};
 
 #[test]
 fn random_commands_are_answered_as_redis_answers_them() {
@@ -301,94 +297,10 @@ fn random_command(rng: &mut StdRng) -> Vec<Vec<u8>> {
     parts.into_iter().map(String::into_bytes).collect()
 }
 
-fn words(line: &str) -> Vec<Vec<u8>> {
-    line.split_whitespace().map(|word| word.as_bytes().to_vec()).collect()
-}
-
 fn show(command: &[Vec<u8>]) -> String {
     let parts = command.iter().map(|part| {
         let text = String::from_utf8_lossy(part);
         if text.len() > 40 { format!("<{} bytes of {:?}>", text.len(), &text[..1]) } else { format!("{text:?}") }
     });
     parts.collect::<Vec<_>>().join(" ")
-}
-
-fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    free.local_addr().expect("bound").port()
-}
-
-/// Debian's server on a free port, without a log or snapshots.
-struct Redis {
-    child: Child,
-    port: u16,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let port = free_port();
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server runs; install it with: apt-get install redis-server");
-        // Accepting is not enough: a process just being started by another test may still hold the port that was tried.
-        wait_until("redis-server answers", || {
-            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-            stream.write_all(b"PING\r\n").ok()?;
-            stream.read_exact(&mut [0; 7]).ok()
-        });
-        Self { child, port }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A connection that shows replies as the bytes that came.
-struct Raw {
-    reader: BufReader<TcpStream>,
-}
-
-impl Raw {
-    fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
-        Self { reader: BufReader::new(stream) }
-    }
-
-    fn ask(&mut self, command: &[Vec<u8>]) -> String {
-        let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
-        for part in command {
-            bytes.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
-            bytes.extend_from_slice(part);
-            bytes.extend_from_slice(b"\r\n");
-        }
-        self.reader.get_mut().write_all(&bytes).expect("the server reads");
-        let mut reply = Vec::new();
-        self.read_reply(&mut reply);
-        String::from_utf8_lossy(&reply).into_owned()
-    }
-
-    /// Appends one whole reply, however deep, to `reply`.
-    fn read_reply(&mut self, reply: &mut Vec<u8>) {
-        let start = reply.len();
-        self.reader.read_until(b'\n', reply).expect("a reply");
-        let line = String::from_utf8_lossy(&reply[start..]).trim_end().to_string();
-        let count = line.get(1..).and_then(|number| number.parse::<i64>().ok()).unwrap_or(0).max(0) as usize;
-        match line.bytes().next() {
-            Some(b'$' | b'=') if !line.ends_with("-1") => {
-                let start = reply.len();
-                reply.resize(start + count + 2, 0);
-                self.reader.read_exact(&mut reply[start..]).expect("a bulk string");
-            }
-            Some(b'*' | b'~' | b'>') => (0..count).for_each(|_| self.read_reply(reply)),
-            Some(b'%') => (0..2 * count).for_each(|_| self.read_reply(reply)),
-            _ => {}
-        }
-    }
 }

@@ -8,9 +8,11 @@
 #![expect(clippy::print_stdout, reason = "what was measured, and the seed")]
 
 mod harness;
+mod redis;
 
 mod bad_input;
 mod commands;
+mod connection;
 mod damage;
 mod disk;
 mod drill;
@@ -20,6 +22,7 @@ mod images;
 mod kill;
 mod large_values;
 mod load;
+mod refusals;
 mod relaxed;
 mod restart;
 mod switchover;

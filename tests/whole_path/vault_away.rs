@@ -29,11 +29,27 @@ fn a_stopped_vault_stops_acknowledgements_and_loses_nothing() {
     let refused = redis::cmd("SET").arg("while-away").arg(2).exec(&mut connection).expect_err("nor later");
     assert_eq!(refused.code(), Some("NOTDURABLE"), "{refused}");
 
+    // It answers nobody any more, and says so wherever an operator, a monitor or a load balancer looks.
+    let status = cluster.status().expect("the nodes answer");
+    for node in status["nodes"].as_array().expect("nodes") {
+        let trouble = node["trouble"].as_str().expect("words");
+        assert!(node["serves"] == false && trouble.contains("no word of the vault for"), "{node}");
+    }
+    let health = redis::cmd("TANIST").arg("HEALTH").exec(&mut connection).expect_err("it does not serve");
+    assert!(health.to_string().contains("primary, cannot serve: no word of the vault for"), "{health}");
+    let info: String = redis::cmd("INFO").query(&mut connection).expect("it can be asked");
+    for line in ["aof_last_write_status:err", "tanist_executing:no", "tanist_vault_link:down", "connected_slaves:0"] {
+        assert!(info.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {info}");
+    }
+
     signal(vault, Signal::CONT);
     let start = Instant::now();
     let mut connection = connect_primary(ports);
     println!("first acknowledged write after the vault came back: {:.0?}", start.elapsed());
-    sleep(Duration::from_millis(300));
+    cluster.wait_for("a primary that serves", |_| {
+        let nodes = cluster.status()?["nodes"].clone();
+        nodes.as_array()?.iter().any(|node| node["serves"] == true && node["trouble"] == "").then_some(())
+    });
     for told in writers.into_iter().map(Writer::finish) {
         told.verify(&mut connection);
     }

@@ -25,18 +25,19 @@
 //!   comes back to the pool when the last version that needs it releases it.
 //!
 //! Physical pages come from a [`PagePool`] that the shards of an engine share; they are recycled, since a first touch of
-//! new memory costs more than the copy. A mutation [reserves](Arena::reserve) what it could need before it changes anything,
+//! new memory costs more than the copy; what nobody needs for seconds goes back to the machine, but for a reserve. A mutation [reserves](Arena::reserve) what it could need before it changes anything,
 //! so the pool's bound turns into a clean error and never into half a mutation.
 //!
 //! **Invariants.** A page that a frozen version can still read is never written. A page in use belongs to one slot. The
 //! lowest unused id is used first, so page numbers follow from the history of effects alone: never from freezes, and not
 //! from whether the shard was restored from an image in between. A page starts zeroed.
 //!
-//! **Missing on purpose.** Memory does not go back to the machine. Frozen memory has no bound here: it shows in
+//! **Missing on purpose.** Frozen memory has no bound here: it shows in
 //! [`ArenaStats::pages_retired`] and [`PagePool::bytes_retired`], and the engine tells its writers when it is too much.
 
 mod bits;
 mod frozen;
+mod idle;
 mod live;
 mod page;
 mod pins;

@@ -1,15 +1,22 @@
-//! Physical pages: mapped in large regions, recycled for ever.
+//! Physical pages: mapped in large regions, recycled, and given back to the machine when nobody needs them for a while.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::idle::{Excess, Idle};
 use super::page::PAGE_BYTES;
-use super::raw::{OwnedPage, Region};
+use super::raw::{OwnedPage, Region, return_to_machine};
+use crate::clock::Monotonic;
 
 /// Pages of a region: 64 MiB of address space; memory is taken by the machine as pages are touched.
 const REGION_PAGES: usize = 64 * 1024 * 1024 / PAGE_BYTES;
+
+/// Pages of a block, the unit in which memory goes back: 2 MiB, a huge page where the machine has such. A part of one would not be
+/// free before the machine is short of memory, and the machine would fill it up again at the next occasion.
+const BLOCK_PAGES: usize = 2 * 1024 * 1024 / PAGE_BYTES;
 
 /// The pool's bound does not allow the pages that a mutation might need; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +26,8 @@ pub struct OutOfMemory;
 /// Physical memory for pages, shared by the shards of one engine.
 ///
 /// A page that comes back is kept for the next taker, since it is already faulted in: copying into it costs a third of
-/// copying into memory that is touched for the first time. Memory is never given back to the machine before the end.
+/// copying into memory that is touched for the first time. What nobody needs for seconds goes back to the machine
+/// ([`give_back`](Self::give_back)), but for a reserve.
 #[derive(Debug)]
 pub struct PagePool {
     pages_max: u64,
@@ -30,7 +38,11 @@ pub struct PagePool {
 
 #[derive(Debug, Default)]
 struct State {
-    free: Vec<OwnedPage>,
+    /// Used before and faulted in; taken from the back.
+    free: VecDeque<OwnedPage>,
+    /// Given back to the machine, which gives memory again when they are touched; whole blocks, taken from the back.
+    returned: VecDeque<OwnedPage>,
+    idle: Idle,
     regions: Vec<Region>,
     pages_out: u64,
 }
@@ -38,16 +50,21 @@ struct State {
 impl State {
     /// None if the machine refuses more memory.
     fn one(&mut self) -> Option<OwnedPage> {
-        if let Some(page) = self.free.pop() {
+        if let Some(page) = self.free.pop_back() {
+            self.idle.taken(self.free.len());
             return Some(page);
         }
         if cfg!(feature = "page-heap") {
             return Some(OwnedPage::from_heap());
         }
-        self.never_used()
+        self.untouched()
     }
 
-    fn never_used(&mut self) -> Option<OwnedPage> {
+    /// A page without memory.
+    fn untouched(&mut self) -> Option<OwnedPage> {
+        if let Some(page) = self.returned.pop_back() {
+            return Some(page);
+        }
         if let Some(page) = self.regions.last_mut().and_then(Region::cut) {
             return Some(page);
         }
@@ -85,10 +102,42 @@ impl PagePool {
         self.state.lock().pages_out * PAGE_BYTES as u64
     }
 
-    /// Bytes of pages that were used before and wait for their next use.
+    /// Bytes of pages that were used before and wait for their next use, faulted in.
     #[must_use]
     pub fn bytes_free(&self) -> u64 {
         self.state.lock().free.len() as u64 * PAGE_BYTES as u64
+    }
+
+    /// Bytes of pages that were used before and whose memory the machine has back.
+    #[must_use]
+    pub fn bytes_returned(&self) -> u64 {
+        self.state.lock().returned.len() as u64 * PAGE_BYTES as u64
+    }
+
+    /// Gives memory back to the machine that nobody has needed for a while, at most a step of it; gives its bytes. To be called about
+    /// once a second by a thread that has the time: it takes some milliseconds, for most of which the pool is not locked.
+    pub fn give_back(&self, now: Monotonic) -> u64 {
+        let (pages, step) = {
+            let mut state = self.state.lock();
+            let State { free, idle, pages_out, .. } = &mut *state;
+            let Excess { idle: pages, step } = idle.look(now, free.len(), *pages_out);
+            if step < BLOCK_PAGES {
+                return 0;
+            }
+            idle.lowered(pages);
+            (free.drain(..pages).collect(), step)
+        };
+        let (returned, kept) = return_blocks(pages, step);
+        let mut state = self.state.lock();
+        let bytes = returned.len() * PAGE_BYTES;
+        if returned.is_empty() {
+            state.idle.in_vain();
+        }
+        // At the far end: a block that has been taken in part is used up before another is begun.
+        returned.into_iter().for_each(|page| state.returned.push_front(page));
+        state.idle.raised(kept.len());
+        kept.into_iter().for_each(|page| state.free.push_front(page));
+        bytes as u64
     }
 
     /// Touches new memory so that at least `bytes` of pages wait, faulted in, for their next use; for a thread that has the
@@ -102,11 +151,11 @@ impl PagePool {
                 if free >= pages || state.pages_out + free >= self.pages_max || cfg!(feature = "page-heap") {
                     return;
                 }
-                let Some(page) = state.never_used() else { return };
+                let Some(page) = state.untouched() else { return };
                 page
             };
             page.all_mut().fill(0);
-            self.state.lock().free.push(page);
+            self.state.lock().free.push_back(page);
         }
     }
 
@@ -139,10 +188,27 @@ impl PagePool {
             if cfg!(feature = "page-heap") {
                 drop(page);
             } else {
-                state.free.push(poison(page));
+                state.free.push_back(poison(page));
             }
         }
     }
+}
+
+/// Gives back the memory of blocks of which all pages are among `pages`, of `step` pages at most. Gives the pages without
+/// memory, and the others.
+fn return_blocks(mut pages: Vec<OwnedPage>, step: usize) -> (Vec<OwnedPage>, Vec<OwnedPage>) {
+    let block = |page: &OwnedPage| page.address() / (BLOCK_PAGES * PAGE_BYTES);
+    pages.sort_unstable_by_key(OwnedPage::address);
+    let sizes: Vec<usize> = pages.chunk_by(|a, b| block(a) == block(b)).map(<[OwnedPage]>::len).collect();
+    let (mut returned, mut kept) = (Vec::new(), Vec::new());
+    let mut pages = pages.into_iter();
+    for size in sizes {
+        let mut block: Vec<OwnedPage> = pages.by_ref().take(size).collect();
+        let whole = size == BLOCK_PAGES && returned.len() + BLOCK_PAGES <= step;
+        let list = if whole && return_to_machine(&mut block) { &mut returned } else { &mut kept };
+        list.append(&mut block);
+    }
+    (returned, kept)
 }
 
 /// In debug builds a page that comes back is overwritten, so that a read of it through a stale way shows in every test.

@@ -104,6 +104,11 @@ impl OwnedPage {
         SharedPage(ManuallyDrop::new(self).page)
     }
 
+    /// Where it lies.
+    pub(super) fn address(&self) -> usize {
+        self.page.as_ptr().addr()
+    }
+
     /// Makes all bytes zero, if they are not known to be.
     pub(super) fn make_zero(&mut self) {
         if !self.zeroed {
@@ -137,6 +142,23 @@ impl Drop for OwnedPage {
             unsafe { dealloc(self.page.as_ptr().cast(), Layout::new::<Page>()) };
         }
     }
+}
+
+/// Gives the memory of a run of pages, each adjacent to the one before, back to the machine; they are zero when they are touched
+/// again. False if the machine refuses: nothing has changed.
+///
+/// # Panics
+/// If they are not adjacent.
+pub(super) fn return_to_machine(run: &mut [OwnedPage]) -> bool {
+    assert!(run.windows(2).all(|pair| pair[1].address() == pair[0].address() + PAGE_BYTES), "a run of pages");
+    let Some(first) = run.first().filter(|_| !cfg!(feature = "page-heap")) else { return false };
+    // SAFETY: the range is that of the run's pages and nothing else, as asserted. They are owned, so nobody reads or writes them
+    // meanwhile. They lie in anonymous private mappings, of which the kernel gives zeroed memory after this (madvise(2)).
+    let given = unsafe { madvise(first.page.as_ptr().cast(), run.len() * PAGE_BYTES, Advice::LinuxDontNeed) };
+    if given.is_ok() {
+        run.iter_mut().for_each(|page| page.zeroed = true);
+    }
+    given.is_ok()
 }
 
 /// A page in a table's slot or on a retired list.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
+use crate::clock::Monotonic;
 use crate::ids::PageId;
 use crate::keyspace::tests::Random;
 
@@ -229,6 +231,37 @@ fn the_pools_bound_holds_for_reservations() {
     drop(arena);
     let kept = if cfg!(feature = "page-heap") { 0 } else { 10 * PAGE_BYTES as u64 };
     assert_eq!((pool.bytes_in_use(), pool.bytes_free()), (0, kept));
+}
+
+/// Pages whose memory went back are taken again, all of them and zeroed, before the pool asks for new memory.
+#[cfg(not(feature = "page-heap"))]
+#[test]
+fn pages_without_memory_are_used_again() {
+    const PAGES: u32 = 64 * 1024 * 1024 / PAGE_BYTES as u32;
+    let pool = PagePool::new(0);
+    let fill = |arena: &mut Arena| {
+        (0..PAGES).for_each(|id| {
+            assert_eq!(arena.allocate(), PageId(id));
+            assert!(arena.page(PageId(id)).all().iter().all(|byte| *byte == 0), "a page starts zeroed");
+            write(arena, id, u64::from(id) + 1);
+        });
+    };
+    let mut arena = Arena::new(&pool);
+    let bytes = u64::from(PAGES) * PAGE_BYTES as u64;
+    let mut now = Monotonic(0);
+    for _ in 0..3 {
+        fill(&mut arena);
+        arena.clear();
+        let given: u64 = (0..20)
+            .map(|_| {
+                now = now.after(Duration::from_secs(1));
+                pool.give_back(now)
+            })
+            .sum();
+        assert!(given > 16 << 20, "{given} bytes went back");
+        assert_eq!(pool.bytes_free() + pool.bytes_returned(), bytes);
+        assert_eq!(pool.bytes_returned() % (2 << 20), 0);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::Engine;
 use super::apply::{ApplyError, apply, apply_expired};
 use super::shard::{Busy, Shards};
 use crate::arena::PagePool;
-use crate::clock::{Clock, UnixMillis};
+use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::ids::{Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::EXPIRE_RECORD_KEYS_MAX;
@@ -347,6 +347,13 @@ impl Engine {
     pub fn set_frozen_bytes_max(&self, bytes: u64) {
         // Relaxed: a setting of its own.
         self.frozen_max.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Gives memory of free pages that nobody has needed for ten seconds back to the machine, a step of it at most, and keeps a reserve;
+    /// gives its bytes. To be called about once a second by a thread that has the time: a step takes some milliseconds. Commands go
+    /// on meanwhile.
+    pub fn give_back(&self, now: Monotonic) -> u64 {
+        self.pool.give_back(now)
     }
 
     /// The pages' pool, for its figures.

@@ -255,9 +255,14 @@ impl Sentry {
             sentry.lose_link(generation, &why, ctx);
         }));
         self.link = Some(client);
+        self.note_vault(true);
         self.reports.reset();
         self.on(Event::Connected { view: welcome.view, length: welcome.lease }, ctx);
         self.report(ctx);
+    }
+
+    fn note_vault(&self, up: bool) {
+        self.shared.figures.lock().vault_is(up, self.now());
     }
 
     fn lose_link(&mut self, generation: u64, why: &str, ctx: &mut Context<Self>) {
@@ -265,6 +270,7 @@ impl Sentry {
             return;
         }
         let Some(client) = self.link.take() else { return };
+        self.note_vault(false);
         tracing::warn!(target: EVENT, "connection to the vault lost: {why}");
         client.close("a fresh connection follows");
         self.connect(ctx);
@@ -371,7 +377,10 @@ impl Sentry {
 
     fn image_failed(&mut self, why: &str, _: &mut Context<Self>) {
         tracing::warn!(target: EVENT, "image not stored: {why}");
-        self.shared.figures.lock().images_failed += 1;
+        let mut figures = self.shared.figures.lock();
+        figures.images_failed += 1;
+        figures.image_failed = true;
+        drop(figures);
         self.plan.failed(self.now());
     }
 
@@ -448,6 +457,7 @@ impl Actor for Sentry {
             }
         }
         ctx.run_interval(BEAT_EVERY, Self::beat);
+        self.note_vault(false);
         self.connect(ctx);
     }
 }
@@ -489,6 +499,7 @@ impl Handler<Carried> for Sentry {
                 );
                 let mut figures = self.shared.figures.lock();
                 figures.images_stored += 1;
+                figures.image_failed = false;
                 figures.last_image = Some(report);
             }
             // Not even a newer epoch is news here: the append stream and the lease tell it, and of the right office.

@@ -1,7 +1,8 @@
 //! Does for the sentry what needs the shards, which a long command may hold for any time.
 //!
 //! - *Receives* from the sentry: [`Append`], whose position goes back to it as an event.
-//! - *Ticks*: deletes keys that have expired, a bounded number at a time, and passes over shards that are held.
+//! - *Ticks*: deletes keys that have expired, a bounded number at a time, and passes over shards that are held; gives memory of
+//!   pages that have long been free back to the machine.
 //! - *Fails* never; an epoch that is overtaken before it is begun is told to the sentry.
 //! - *Drains* nothing: what has not been deleted is found by the next beat, or by the next primary.
 //! - *Cleans up* nothing.
@@ -13,7 +14,7 @@ use tanist_db_core::ids::Epoch;
 
 use super::sentry::{Happened, Sentry};
 use super::thread::Life;
-use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE};
+use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, GIVE_BACK_EVERY};
 use crate::node::Shared;
 use crate::role::Event;
 
@@ -47,6 +48,13 @@ impl Upkeep {
             ctx.run_later(EXPIRE_PAUSE, Self::expire);
         }
     }
+
+    fn give_back(&self) {
+        let bytes = self.shared.engine.give_back(self.shared.options.clock.monotonic());
+        if bytes > 0 {
+            tracing::debug!("{:.1} MB of free pages went back to the machine", bytes as f64 / 1e6);
+        }
+    }
 }
 
 impl Actor for Upkeep {
@@ -54,6 +62,7 @@ impl Actor for Upkeep {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.run_interval(BEAT_EVERY, Self::expire);
+        ctx.run_interval(GIVE_BACK_EVERY, |upkeep, _| upkeep.give_back());
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tanist_db_core::engine::{Engine, EngineOptions};
 
 use super::image::ImageLoad;
-use super::{NodeError, NodeOptions, shared};
+use super::{LoadProgress, NodeError, NodeOptions, shared};
 use crate::actors::link::Dialer;
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
 use crate::wire::frame::{FrameKind, HEADER_BYTES};
@@ -21,18 +21,18 @@ pub struct Joined {
     pub lease: Duration,
 }
 
-/// Waits for the vault, and loads the newest image; an engine without content if there is none yet.
+/// Waits for the vault, and loads the newest image, which `progress` tells of; an engine without content if there is none yet.
 ///
 /// # Errors
 /// If the vault refuses this process, or the image is damaged or not this cluster's. A vault that is away is waited for.
-pub async fn join(options: &NodeOptions) -> Result<Joined, NodeError> {
+pub async fn join(options: &NodeOptions, progress: &LoadProgress) -> Result<Joined, NodeError> {
     let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault).map_err(NodeError::Machine)?;
     let hello = shared::hello(options);
     let mut damaged = None;
     loop {
         let reached = dialer.until_reached(&hello, true, || |_| {}).await;
         let (client, welcome) = reached.map_err(|refusal| NodeError::Refused(refusal.why))?;
-        match load(&client, options).await {
+        match load(&client, options, progress).await {
             Ok(engine) => return Ok(Joined { engine: Arc::new(engine), lease: welcome.lease }),
             Err(Failure::Lost(why)) => tracing::warn!("loading the image: {why}; beginning again"),
             // The vault may have taken an old image away that was still being read: then there is a newer one. One that
@@ -67,7 +67,7 @@ impl From<RpcError> for Failure {
     }
 }
 
-async fn load(client: &ControlClient, options: &NodeOptions) -> Result<Engine, Failure> {
+async fn load(client: &ControlClient, options: &NodeOptions, progress: &LoadProgress) -> Result<Engine, Failure> {
     let mut channel = client.open_channel(Request::ImageGet, Priority::Bulk).await?;
     match channel.answer().await? {
         Answer::NoImage => {
@@ -78,13 +78,19 @@ async fn load(client: &ControlClient, options: &NodeOptions) -> Result<Engine, F
                 hash_seed: options.hash_seed,
             }))
         }
-        Answer::Image(view) => restore(&mut channel, &view, options).await,
+        Answer::Image(view) => restore(&mut channel, &view, options, progress).await,
         other => Err(Failure::Final(format!("the vault answers the request for an image with {other:?}"))),
     }
 }
 
-async fn restore(channel: &mut Channel, view: &ImageView, options: &NodeOptions) -> Result<Engine, Failure> {
+async fn restore(
+    channel: &mut Channel,
+    view: &ImageView,
+    options: &NodeOptions,
+    progress: &LoadProgress,
+) -> Result<Engine, Failure> {
     let begun = options.clock.monotonic();
+    progress.begin(view.bytes, begun);
     let wrong = |why| Failure::Unusable { cut: view.cut, why };
     let mut load = ImageLoad::new(view.clone());
     while load.missing() > 0 {
@@ -95,7 +101,9 @@ async fn restore(channel: &mut Channel, view: &ImageView, options: &NodeOptions)
         let Some(frame) = frame else {
             return Err(Failure::Lost(format!("the stream ended {} chunks before the image", load.missing())));
         };
-        load.feed(&frame[HEADER_BYTES..]).map_err(wrong)?;
+        let chunk = &frame[HEADER_BYTES..];
+        load.feed(chunk).map_err(wrong)?;
+        progress.loaded(chunk.len());
     }
     let engine = load.finish(options.shards, options.memory_bytes_max).map_err(wrong)?;
     let took = options.clock.monotonic().since(begun);

@@ -12,6 +12,7 @@
 mod image;
 mod join;
 mod plan;
+mod progress;
 mod reports;
 mod shared;
 mod status;
@@ -42,8 +43,10 @@ pub use crate::actors::transfer::ImageReport;
 pub use image::ImageLoad;
 pub use join::{Joined, join};
 pub use plan::ImagePlan;
+pub use progress::LoadProgress;
 pub use reports::{ReportDue, Reports};
 pub(crate) use shared::Shared;
+pub use shared::VaultLink;
 pub use status::NodeStatus;
 
 /// What a node must know to take part.
@@ -167,6 +170,18 @@ impl NodeHandle {
     #[must_use]
     pub fn standbys(&self) -> Vec<FollowerView> {
         self.shared.figures.lock().others.clone()
+    }
+
+    /// Whether this node hears of the vault.
+    #[must_use]
+    pub fn vault(&self) -> VaultLink {
+        self.shared.figures.lock().vault
+    }
+
+    /// Whether the newest attempt to store an image has failed.
+    #[must_use]
+    pub fn image_failed(&self) -> bool {
+        self.shared.figures.lock().image_failed
     }
 
     /// How the node stands.

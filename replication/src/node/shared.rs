@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tanist_db_core::clock::Monotonic;
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::ShardId;
 use tanist_db_core::image::FrozenVersion;
@@ -34,12 +35,32 @@ pub(crate) struct Figures {
     pub(crate) freeze_pause_max: Duration,
     pub(crate) images_stored: u64,
     pub(crate) images_failed: u64,
+    /// The newest attempt to store an image was one of them.
+    pub(crate) image_failed: bool,
     pub(crate) last_image: Option<ImageReport>,
-    /// The other nodes, as the vault last showed them.
+    /// The other nodes, as the vault last showed them; none while there is no word of it.
     pub(crate) others: Vec<FollowerView>,
+    pub(crate) vault: VaultLink,
+}
+
+/// A node's connection to the vault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VaultLink {
+    /// The vault has greeted, and answers.
+    pub up: bool,
+    /// Since when it is up, or down.
+    pub since: Monotonic,
 }
 
 impl Figures {
+    /// There is word of the vault from `now` on, or no more.
+    pub(crate) fn vault_is(&mut self, up: bool, now: Monotonic) {
+        self.vault = VaultLink { up, since: now };
+        if !up {
+            self.others.clear();
+        }
+    }
+
     pub(crate) fn froze(&mut self, pause: Duration) {
         self.freezes += 1;
         self.freeze_pause_last = pause;

@@ -31,21 +31,17 @@ impl Pair {
         if !status.vault.reachable {
             return Err(format!("the vault does not answer ({})", status.vault.why));
         }
-        let primary = status.primary().ok_or("no node says that it is primary")?;
+        let primary = status.primary().ok_or_else(|| status.no_primary())?;
+        if !primary.trouble.is_empty() {
+            return Err(primary.says());
+        }
         let standby = status.nodes.iter().find(|node| node.reachable && node.role == "standby");
         let standby = standby.ok_or_else(|| {
             let others = status.nodes.iter().filter(|node| node.name != primary.name);
-            let others: Vec<String> = others.map(|node| format!("node {} is {}", node.name, says(node))).collect();
+            let others: Vec<String> = others.map(NodeStatus::says).collect();
             format!("node {} has no standby ({})", primary.name, others.join(", "))
         })?;
         Ok(Pair { primary: primary.clone(), standby: standby.clone() })
-    }
-}
-
-fn says(node: &NodeStatus) -> String {
-    match (node.reachable, node.role.as_str()) {
-        (true, role) => role.to_owned(),
-        (false, _) => format!("not reachable: {}", node.why),
     }
 }
 
@@ -70,7 +66,7 @@ pub(super) async fn healthy(asker: &Asker, clock: &dyn Clock, wait: Duration) ->
             }
             Err(why) => why,
         };
-        if clock.monotonic().since(begun) >= wait {
+        if status.is_refused() || clock.monotonic().since(begun) >= wait {
             return Err(why);
         }
         sleep(LOOK_PAUSE).await;
@@ -137,9 +133,9 @@ mod tests {
     fn what_is_missing_is_named() {
         for (vault, roles, why) in [
             (false, ["primary", "standby"], "the vault does not answer (gone)"),
-            (true, ["standby", "standby"], "no node says that it is primary"),
+            (true, ["standby", "standby"], "no node says that it is primary: node a is standby; node b is standby"),
             (true, ["primary", "joining"], "node a has no standby (node b is joining)"),
-            (true, ["primary", ""], "node a has no standby (node b is not reachable: nobody listens there)"),
+            (true, ["primary", ""], "node a has no standby (node b cannot be asked (nobody listens there))"),
         ] {
             assert_eq!(Pair::of(&status(vault, roles)).expect_err(why), why);
         }

@@ -48,7 +48,7 @@ pub(super) fn run(args: StatusArgs) -> Result<(), Failure> {
             table::table(&status, SystemClock::new().unix())
         });
         if status.is_silent() {
-            return Err(Failure::Runtime("no process of this cluster answers: `tanist up` starts them".into()));
+            return Err(Failure::Runtime(status.silence()));
         }
         Ok(())
     })

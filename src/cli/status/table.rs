@@ -23,6 +23,9 @@ pub(super) fn table(status: &ClusterStatus, now: UnixMillis) -> String {
         if !node.reachable {
             let _infallible = writeln!(text, "node {}: not reachable ({})", node.name, node.why);
         }
+        if !node.trouble.is_empty() {
+            let _infallible = writeln!(text, "node {}: {}, {}", node.name, node.role, node.trouble);
+        }
         if !node.last_takeover.is_empty() {
             let _infallible = writeln!(text, "node {}: {}", node.name, node.last_takeover);
         }
@@ -120,6 +123,16 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
+    }
+
+    /// A primary that had heard nothing of the vault for a minute, and answered nobody, looked like any other.
+    #[test]
+    fn a_primary_that_cannot_serve_says_so_and_why() {
+        let trouble = "cannot serve: no word of the vault for 3.2 s".to_owned();
+        let status = merge(Err("nobody".into()), |_| Ok(NodeReport { trouble: trouble.clone(), ..primary() }));
+        let text = table(&status, UnixMillis(0));
+        assert!(text.contains("node a: primary, cannot serve: no word of the vault for 3.2 s"), "{text}");
+        assert!(status.nodes.iter().all(|node| !node.serves));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::Serialize;
 use tanist_replication::wire::message::{FollowerView, StatusView};
 
 use crate::admin::NodeReport;
+use crate::cli::ask::{NOBODY, is_refusal};
 
 /// Everything that `tanist status --json` prints; described in docs/operations.md.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +54,10 @@ pub(crate) struct NodeStatus {
     pub(crate) durable_lsn: u64,
     /// Records that are durable and not yet applied here.
     pub(crate) lag_records: u64,
+    /// It is the primary and executes commands, as it says itself.
+    pub(crate) serves: bool,
+    /// What keeps the node from what its role asks of it, in its own words; empty if nothing does.
+    pub(crate) trouble: String,
     pub(crate) last_takeover: String,
     pub(crate) freeze_pause_us_max: u64,
     /// True if the node itself has answered.
@@ -96,6 +101,25 @@ impl ClusterStatus {
         self.nodes.iter().filter(|node| node.reachable && node.role == "primary").max_by_key(|node| node.epoch)
     }
 
+    /// Why there is no [`primary`](Self::primary), in a sentence that tells of each node.
+    pub(crate) fn no_primary(&self) -> String {
+        let said: Vec<String> = self.nodes.iter().map(NodeStatus::says).collect();
+        format!("no node says that it is primary: {}", said.join("; "))
+    }
+
+    /// Whether every node refuses whoever asks: it is of no use to wait for a primary.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.nodes.iter().all(|node| !node.reachable && is_refusal(&node.why))
+    }
+
+    /// Why nobody answered: that nothing runs is one cause, and not the only one.
+    pub(crate) fn silence(&self) -> String {
+        let said: Vec<String> = self.nodes.iter().map(NodeStatus::says).collect();
+        let stopped = self.nodes.iter().all(|node| node.why == NOBODY);
+        let advice = if stopped { ": `tanist up` starts them" } else { "" };
+        format!("no process of this cluster answers ({}){advice}", said.join("; "))
+    }
+
     /// True if nothing answered at all.
     pub(crate) fn is_silent(&self) -> bool {
         !self.vault.reachable && self.nodes.iter().all(|node| !node.reachable)
@@ -133,11 +157,24 @@ impl VaultStatus {
 }
 
 impl NodeStatus {
+    /// How the node stands, or why that is not known.
+    pub(crate) fn says(&self) -> String {
+        let who =
+            if self.name.is_empty() { format!("the node at {}", self.resp) } else { format!("node {}", self.name) };
+        match (self.reachable, self.trouble.as_str()) {
+            (false, _) => format!("{who} cannot be asked ({})", self.why),
+            (true, "") => format!("{who} is {}", self.role),
+            (true, trouble) => format!("{who} is {}, {trouble}", self.role),
+        }
+    }
+
     fn new(asked: Asked, seen: Option<&FollowerView>) -> NodeStatus {
         let Asked { name, resp, quic, said } = asked;
         match (said, seen) {
             (Ok(report), _) => NodeStatus {
                 name: if name.is_empty() { report.name } else { name },
+                serves: report.role == "primary" && report.trouble.is_empty(),
+                trouble: report.trouble,
                 role: report.role,
                 pid: Some(report.pid),
                 resp,
@@ -239,9 +276,25 @@ pub(super) mod tests {
         assert_eq!(status.primary().map(|node| node.name.as_str()), Some("b"));
     }
 
+    /// "No node says that it is primary" was all that a tool said to whoever had not given the password.
     #[test]
-    fn silence_is_silence() {
-        let status = merge(Err("nobody".into()), |_| Err("nobody".into()));
+    fn silence_has_its_causes() {
+        let status = merge(Err("nobody".into()), |_| Err(NOBODY.into()));
         assert!(status.is_silent() && status.primary().is_none());
+        assert_eq!(
+            status.silence(),
+            "no process of this cluster answers (node a cannot be asked (nobody listens there); node b cannot be asked (nobody \
+             listens there)): `tanist up` starts them"
+        );
+        let status = merge(Err("nobody".into()), |name| match name {
+            "a" => Err("it refuses, NOAUTH: set TANIST_REQUIREPASS to its password".into()),
+            _ => Ok(NodeReport { role: "standby".into(), trouble: "does not follow".into(), ..primary() }),
+        });
+        assert_eq!(
+            status.no_primary(),
+            "no node says that it is primary: node a cannot be asked (it refuses, NOAUTH: set TANIST_REQUIREPASS to its \
+             password); node b is standby, does not follow"
+        );
+        assert!(!status.silence().contains("tanist up"));
     }
 }

@@ -1,16 +1,19 @@
-//! `TANIST STATUS | DIGEST | SWITCHOVER [node] | HELP`.
+//! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | HELP`.
 
 use tanist_db_core::command::{FrontCommand, Reply};
 
 use super::{Outcome, SYNTAX, help, is, shown, unknown_subcommand};
 use crate::front::caller::Caller;
+use crate::front::health::health;
 
-const HELP: [&str; 8] = [
+const HELP: [&str; 10] = [
     "TANIST <subcommand> [<arg> ...]. Subcommands are:",
     "STATUS",
     "    The state of node and cluster as JSON.",
     "DIGEST",
     "    Log position and hash of all pages: equal on nodes that hold the same.",
+    "HEALTH",
+    "    OK from the node that is primary and serves; from any other an error that says why not.",
     "SWITCHOVER [<node>]",
     "    Hand office over to <node>, or to the standby. Nothing is lost; clients wait for a moment.",
     "HELP",
@@ -20,6 +23,11 @@ pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Out
     let Some(&subcommand) = args.get(1) else { return Err(unknown_subcommand(args)) };
     if is(subcommand, "help") {
         help(&HELP, reply);
+        return Ok(());
+    }
+    if is(subcommand, "health") {
+        health(&caller.context)?;
+        reply.ok();
         return Ok(());
     }
     let Some(admin) = caller.context.admin() else { return Err("LOADING this node is still starting".into()) };

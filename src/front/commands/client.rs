@@ -92,19 +92,13 @@ fn set_info(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
 }
 
 fn set_replies(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    match at(args, 2)? {
-        option if is(option, "on") => {
-            caller.replies = Replies::On;
-            reply.ok();
-        }
-        option if is(option, "off") => caller.replies = Replies::Off,
-        option if is(option, "skip") => {
-            if caller.replies != Replies::Off {
-                caller.replies = Replies::SkipNext;
-            }
-        }
+    let chosen = match at(args, 2)? {
+        option if is(option, "on") => Replies::On,
+        option if is(option, "off") => Replies::Off,
+        option if is(option, "skip") => Replies::SkipNext,
         _ => return Err(SYNTAX.into()),
-    }
+    };
+    caller.choose_replies(chosen, reply);
     Ok(())
 }
 
@@ -176,7 +170,8 @@ impl KillFilter {
         for &[option, value] in pairs {
             match option {
                 option if is(option, "id") => {
-                    filter.id = Some(number(value).ok_or("ERR client-id should be greater than 0")?);
+                    let id = number(value).filter(|id| *id > 0);
+                    filter.id = Some(id.ok_or("ERR client-id should be greater than 0")?);
                 }
                 option if is(option, "addr") => filter.address = Some(shown(value)),
                 option if is(option, "laddr") => filter.local = Some(shown(value)),

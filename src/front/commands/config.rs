@@ -1,22 +1,27 @@
 //! `CONFIG GET | SET | RESETSTAT`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tanist_db_core::command::{Reply, glob_matches};
+use tanist_db_core::command::{FrontCommand, Reply, glob_matches};
+use tanist_db_core::engine::{ChangeRefused, SettingId};
+use tanist_replication::serving::Permit;
 
-use super::parameters::{Apply, PARAMETERS, Parameter};
+use super::parameters::{Apply, PARAMETERS, Parameter, Set};
 use super::{Outcome, help, is, shown, unknown_subcommand};
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
+use crate::front::redirect;
 
-const HELP: [&str; 8] = [
+const HELP: [&str; 9] = [
     "CONFIG <subcommand> [<arg> ...]. Subcommands are:",
     "GET <pattern> [<pattern> ...]",
     "    The settings whose names match, with their values.",
     "RESETSTAT",
     "    Start the counters of INFO anew.",
     "SET <name> <value> [<name> <value> ...]",
-    "    Change settings until the node is started again; all of them or none.",
+    "    Change settings; all of them or none. What is the cluster's (docs/operations.md) is changed on all nodes, for good;",
+    "    the value DEFAULT leaves it to each node's configuration again. What is the node's is changed until it starts again.",
     "HELP",
 ];
 
@@ -50,13 +55,14 @@ fn get(caller: &Caller, patterns: &[&[u8]], reply: &mut Reply) {
 }
 
 /// All values are checked before the first is applied.
-fn set(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn set(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     let (pairs, rest) = args.as_chunks::<2>();
     if pairs.is_empty() || !rest.is_empty() {
         return Err("ERR wrong number of arguments for 'config|set' command".into());
     }
     let mut names = Vec::with_capacity(pairs.len());
-    let mut changes: Vec<Apply> = Vec::with_capacity(pairs.len());
+    let mut common: Vec<(SettingId, Option<u64>)> = Vec::new();
+    let mut own: Vec<Apply> = Vec::new();
     for &[name, value] in pairs {
         let name = shown(name).to_ascii_lowercase();
         let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name == name) else {
@@ -67,12 +73,38 @@ fn set(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
             return Err(failed("duplicate parameter"));
         }
         names.push(parameter.name);
-        let change = parameter.set.ok_or_else(|| failed("can't set immutable config"))?;
         let value = std::str::from_utf8(value).map_err(|_| failed("argument is not text"))?;
-        changes.push(change(value).map_err(|why| failed(&why))?);
+        match parameter.set.ok_or_else(|| failed("can't set immutable config"))? {
+            Set::Node(check) => own.push(check(value).map_err(|why| failed(&why))?),
+            Set::Cluster(id, _) if value.eq_ignore_ascii_case("default") => common.push((id, None)),
+            Set::Cluster(id, check) => common.push((id, Some(check(value).map_err(|why| failed(&why))?))),
+        }
     }
-    changes.into_iter().for_each(|apply| apply(&caller.context));
+    if !common.is_empty() {
+        set_common(caller, &common)?;
+    }
+    own.into_iter().for_each(|apply| apply(&caller.context));
     reply.ok();
+    Ok(())
+}
+
+/// Changes what is state: on the primary, in a record for which the reply waits.
+fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Outcome {
+    if caller.alone != Some(FrontCommand::Config) {
+        return Err("ERR what the cluster has in common cannot be set inside a transaction".into());
+    }
+    let context = &caller.context;
+    let Some(engine) = context.engine() else { return Err(redirect::LOADING.into()) };
+    let entered = context.serving.enter(caller.now);
+    let _executing = entered.map_err(|permit| match permit {
+        Permit::NotPrimary => redirect::read_only(&context.serving),
+        _ => redirect::not_executed(context, Duration::ZERO),
+    })?;
+    let wrote = engine.change_settings(changes).map_err(|refused| match refused {
+        ChangeRefused::OutOfMemory => format!("OOM {refused}"),
+        _ => format!("BUSY {refused}; try again {}", redirect::NOT_EXECUTED),
+    })?;
+    caller.wrote = Some(wrote);
     Ok(())
 }
 

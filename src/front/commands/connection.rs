@@ -5,7 +5,7 @@ use tanist_db_core::engine::Session;
 use tanist_replication::serving::Role;
 
 use super::{NOT_AN_INTEGER, Outcome, REDIS_VERSION, at, client, is, number, shown};
-use crate::front::caller::{Caller, Replies, version_of};
+use crate::front::caller::{Caller, version_of};
 use crate::front::registry::Name;
 
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
@@ -15,6 +15,7 @@ const HELLO_NEEDS_AUTH: &str = "NOAUTH HELLO must be called with the client alre
                                 <proto> AUTH <user> <pass> option can be used to authenticate the client and select the \
                                 RESP protocol version at the same time";
 
+/// Options take effect from left to right, as far as they are right: so does Redis.
 pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, reply: &mut Reply) -> Outcome {
     let protocol = match args.get(1) {
         None => session.protocol(),
@@ -25,7 +26,6 @@ pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, 
             None => return Err("ERR Protocol version is not an integer or out of range".into()),
         },
     };
-    let mut name = None;
     let mut rest = args.get(2..).unwrap_or_default();
     while let Some((&option, values)) = rest.split_first() {
         rest = match values {
@@ -34,7 +34,7 @@ pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, 
                 tail
             }
             [value, tail @ ..] if is(option, "SETNAME") => {
-                name = Some(client::printable(value, "Client names")?);
+                caller.entry().set_name(Name::Client, &client::printable(value, "Client names")?);
                 tail
             }
             _ => return Err(format!("ERR Syntax error in HELLO option '{}'", shown(option))),
@@ -42,9 +42,6 @@ pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, 
     }
     if !caller.authenticated {
         return Err(HELLO_NEEDS_AUTH.into());
-    }
-    if let Some(name) = name {
-        caller.entry().set_name(Name::Client, &name);
     }
     caller.set_protocol(protocol, session, reply);
     greet(caller, protocol, reply);
@@ -123,7 +120,7 @@ pub(super) fn reset(caller: &mut Caller, session: &mut Session, reply: &mut Repl
     let authenticated = caller.entry().peer().authenticated || caller.context.settings.password().is_none();
     caller.set_authenticated(authenticated);
     caller.set_protocol(Protocol::Resp2, session, reply);
-    caller.replies = Replies::On;
+    caller.reset_replies();
     caller.entry().set_name(Name::Client, "");
     caller.entry().set_no_evict(false);
     caller.entry().set_no_touch(false);

@@ -5,11 +5,13 @@
 use std::fmt::{Display, Write as _};
 
 use tanist_db_core::command::Reply;
+use tanist_db_core::engine::Engine;
 use tanist_replication::serving::Role;
 
-use super::replication::{host_and_port, last};
+use super::replication::{host_and_port, is_linked, last};
 use super::{Outcome, REDIS_VERSION, is};
 use crate::config::Durability;
+use crate::front::Signs;
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
 
@@ -24,7 +26,7 @@ impl Lines {
 
 type Section = (&'static str, fn(&Caller, &mut Lines));
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -34,6 +36,7 @@ const SECTIONS: [Section; 9] = [
     ("CPU", cpu),
     ("Cluster", cluster),
     ("Keyspace", keyspace),
+    ("Tanist", tanist),
 ];
 
 pub(super) fn run(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
@@ -92,21 +95,40 @@ fn memory(caller: &Caller, lines: &mut Lines) {
     lines.add("maxmemory_human", human(max));
     lines.add("maxmemory_policy", "noeviction");
     lines.add("mem_allocator", "mimalloc");
-    let frozen = caller.context.engine().map_or(0, |engine| engine.frozen_bytes());
-    lines.add("tanist_frozen_bytes", frozen);
+    let figure = |read: fn(&Engine) -> u64| caller.context.engine().map_or(0, |engine| read(engine));
+    lines.add("tanist_frozen_bytes", figure(Engine::frozen_bytes));
+    lines.add("tanist_free_bytes", figure(|engine| engine.pool().bytes_free()));
+    lines.add("tanist_returned_bytes", figure(|engine| engine.pool().bytes_returned()));
 }
 
 fn persistence(caller: &Caller, lines: &mut Lines) {
-    let serving = &caller.context.serving;
+    let image_failed = caller.context.admin().is_some_and(|admin| admin.image_failed());
+    let status = |well: bool| if well { "ok" } else { "err" };
     lines.add("loading", u8::from(caller.context.engine().is_none()));
+    lines.add("async_loading", 0);
+    if caller.context.engine().is_none() {
+        loading(caller, lines);
+    }
     lines.add("rdb_bgsave_in_progress", 0);
-    lines.add("rdb_last_bgsave_status", "ok");
+    lines.add("rdb_last_bgsave_status", status(!image_failed));
     lines.add("aof_enabled", 1);
     lines.add("aof_rewrite_in_progress", 0);
-    lines.add("aof_last_write_status", "ok");
-    lines.add("tanist_durability", caller.context.settings.durability());
-    lines.add("tanist_last_lsn", last(caller));
-    lines.add("tanist_durable_lsn", serving.durable());
+    lines.add("aof_last_write_status", status(Signs::of(&caller.context).confirms()));
+}
+
+/// How far loading is. A client that asks tries again after so many seconds: 0 if the rest takes less than half of one, and Redis's
+/// guess of 1 while there is nothing to go by.
+fn loading(caller: &Caller, lines: &mut Lines) {
+    let context = &caller.context;
+    let (total, loaded) = (context.loading.bytes_total(), context.loading.bytes_loaded());
+    let left = context.loading.time_left(context.clock.monotonic());
+    let seconds = left.map_or(1, |left| left.as_secs_f64().round() as u64);
+    lines.add("loading_start_time", context.identity.started.0 / 1000);
+    lines.add("loading_total_bytes", total);
+    lines.add("loading_rdb_used_mem", total);
+    lines.add("loading_loaded_bytes", loaded);
+    lines.add("loading_loaded_perc", format_args!("{:.2}", loaded as f64 * 100.0 / total.max(1) as f64));
+    lines.add("loading_eta_seconds", seconds);
 }
 
 fn stats(caller: &Caller, lines: &mut Lines) {
@@ -129,6 +151,7 @@ fn replication(caller: &Caller, lines: &mut Lines) {
         let standbys = caller.context.admin().map(|admin| admin.standbys()).unwrap_or_default();
         lines.add("role", "master");
         lines.add("connected_slaves", standbys.len());
+        lines.add("min_slaves_good_slaves", standbys.len());
         for (i, standby) in standbys.iter().enumerate() {
             let (host, port) = host_and_port(&standby.resp);
             let lag = last.0.saturating_sub(standby.applied.0);
@@ -143,18 +166,42 @@ fn replication(caller: &Caller, lines: &mut Lines) {
         lines.add("role", "slave");
         lines.add("master_host", host);
         lines.add("master_port", port);
-        lines.add("master_link_status", if primary.is_some() && role == Role::Standby { "up" } else { "down" });
+        let down = Signs::of(&caller.context).vault_silent();
+        lines.add("master_link_status", if is_linked(caller) { "up" } else { "down" });
         lines.add("master_sync_in_progress", u8::from(role == Role::Joining));
+        if let Some(down) = down {
+            lines.add("master_link_down_since_seconds", down.as_secs());
+        }
         lines.add("slave_repl_offset", last);
         lines.add("slave_read_only", 1);
         lines.add("connected_slaves", 0);
     }
     lines.add("master_replid", format_args!("{:0<40}", caller.context.identity.cluster));
     lines.add("master_repl_offset", last);
-    lines.add("tanist_role", role.word());
+}
+
+/// What Redis has no words for: role, lease, vault and log.
+fn tanist(caller: &Caller, lines: &mut Lines) {
+    let context = &caller.context;
+    let serving = &context.serving;
+    let signs = Signs::of(context);
+    let last = last(caller);
+    let silent = signs.vault_silent();
+    let known = signs.knows_vault();
+    lines.add("tanist_role", serving.role().word());
     lines.add("tanist_epoch", serving.epoch());
-    if caller.context.settings.durability() == Durability::Relaxed {
-        let risk = caller.context.risk.at(last, serving.durable(), caller.now);
+    lines.add("tanist_executing", if signs.executes() { "yes" } else { "no" });
+    lines.add("tanist_trouble", signs.trouble().unwrap_or_default());
+    lines.add("tanist_lease_left_ms", serving.lease_until().since(context.clock.monotonic()).as_millis());
+    lines.add("tanist_vault_link", if known && silent.is_none() { "up" } else { "down" });
+    if let Some(silent) = silent {
+        lines.add("tanist_vault_link_down_since_seconds", silent.as_secs());
+    }
+    lines.add("tanist_last_lsn", last);
+    lines.add("tanist_durable_lsn", serving.durable());
+    lines.add("tanist_durability", context.settings.durability());
+    if context.settings.durability() == Durability::Relaxed {
+        let risk = context.risk.at(last, serving.durable(), caller.now);
         lines.add("tanist_at_risk_bytes", risk.bytes);
         lines.add("tanist_at_risk_ms", risk.time.as_millis());
     }

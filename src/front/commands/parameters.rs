@@ -3,64 +3,94 @@
 //! Those that Redis's tools ask for and that have only one possible value here are constants: they answer truthfully and cannot be
 //! set. Everything else stands in the configuration too, under the same name with `_` for `-`.
 
+use tanist_db_core::engine::{MEMORY_MAX, SettingId};
+
 use crate::config::{ByteSize, Durability};
 use crate::front::NodeContext;
 use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG, PASSWORD_BYTES_MAX};
+use crate::front::settings::cluster as setting;
 use crate::resp::RequestLimits;
 
 /// One parameter.
 pub(super) struct Parameter {
     pub(super) name: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "what the book says of a parameter is compared with it"))]
+    pub(super) scope: Scope,
     pub(super) get: fn(&NodeContext) -> String,
     pub(super) set: Option<Set>,
 }
 
-/// Checks a value and gives what applies it: nothing is applied until all values of a command are good.
-pub(super) type Set = fn(&str) -> Result<Apply, String>;
+/// Whose a parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// It describes this node or its machine: the other may well have another value.
+    Node,
+    /// Clients or their data would notice after a takeover that it differs. What can be set of these is state: the log, the images
+    /// and the standby have it.
+    Cluster,
+}
+
+/// Checks a value: nothing is applied until all values of a command are good.
+#[derive(Clone, Copy)]
+pub(super) enum Set {
+    /// Gives what applies it to the node.
+    Node(fn(&str) -> Result<Apply, String>),
+    /// Gives the number that the cluster's setting has from then on.
+    Cluster(SettingId, fn(&str) -> Result<u64, String>),
+}
 
 /// Applies a checked value.
 pub(super) type Apply = Box<dyn FnOnce(&NodeContext)>;
 
-const fn constant(name: &'static str, get: fn(&NodeContext) -> String) -> Parameter {
-    Parameter { name, get, set: None }
+use Scope::{Cluster, Node};
+
+const fn constant(name: &'static str, scope: Scope, get: fn(&NodeContext) -> String) -> Parameter {
+    Parameter { name, scope, get, set: None }
 }
 
-const fn variable(name: &'static str, get: fn(&NodeContext) -> String, set: Set) -> Parameter {
-    Parameter { name, get, set: Some(set) }
+/// One that `CONFIG SET` changes on the node that it is sent to.
+const fn own(name: &'static str, get: fn(&NodeContext) -> String, set: fn(&str) -> Result<Apply, String>) -> Parameter {
+    Parameter { name, scope: Node, get, set: Some(Set::Node(set)) }
+}
+
+/// One that `CONFIG SET` changes for all nodes.
+const fn common(
+    name: &'static str,
+    id: SettingId,
+    get: fn(&NodeContext) -> String,
+    check: fn(&str) -> Result<u64, String>,
+) -> Parameter {
+    Parameter { name, scope: Cluster, get, set: Some(Set::Cluster(id, check)) }
 }
 
 /// Every parameter, by name.
 pub(super) static PARAMETERS: &[Parameter] = &[
-    constant("appendfsync", |node| match node.settings.durability() {
+    constant("appendfsync", Cluster, |node| match node.settings.durability() {
         Durability::Durable => "always".into(),
         Durability::Relaxed => "everysec".into(),
     }),
-    constant("appendonly", |_| "yes".into()),
-    constant("bind", |node| node.identity.bind.clone()),
-    constant("cluster-enabled", |_| "no".into()),
-    constant("databases", |_| "1".into()),
-    constant("dir", |node| node.identity.folder.display().to_string()),
-    variable(
+    constant("appendonly", Cluster, |_| "yes".into()),
+    constant("bind", Node, |node| node.identity.bind.clone()),
+    constant("cluster-enabled", Cluster, |_| "no".into()),
+    constant("databases", Cluster, |_| "1".into()),
+    constant("dir", Node, |node| node.identity.folder.display().to_string()),
+    common(
         "durability",
+        setting::RELAXED,
         |node| node.settings.durability().to_string(),
-        |value| {
-            let level: Durability = value.to_ascii_lowercase().parse()?;
-            Ok(Box::new(move |node| node.settings.set_durability(level)))
-        },
+        |value| Ok(u64::from(value.to_ascii_lowercase().parse::<Durability>()? == Durability::Relaxed)),
     ),
-    variable(
+    common(
         "durable-wait-ms",
+        setting::DURABLE_WAIT_MS,
         |node| node.settings.durable_wait().as_millis().to_string(),
-        |value| {
-            let millis = whole(value, 1, DAY_MS)?;
-            Ok(Box::new(move |node| node.settings.set_durable_wait_ms(millis)))
-        },
+        |value| whole(value, 1, DAY_MS),
     ),
-    constant("enable-debug-command", |node| node.settings.debug_command().to_string()),
-    constant("io-threads", |node| node.identity.threads.to_string()),
-    constant("masterauth", |_| String::new()),
-    constant("masteruser", |_| String::new()),
-    variable(
+    constant("enable-debug-command", Node, |node| node.settings.debug_command().to_string()),
+    constant("io-threads", Node, |node| node.identity.threads.to_string()),
+    constant("masterauth", Node, |_| String::new()),
+    constant("masteruser", Node, |_| String::new()),
+    own(
         "maxclients",
         |node| node.settings.connections_max().to_string(),
         |value| {
@@ -68,39 +98,29 @@ pub(super) static PARAMETERS: &[Parameter] = &[
             Ok(Box::new(move |node| node.settings.set_connections_max(count as usize)))
         },
     ),
-    variable(
-        "maxmemory",
-        |node| node.settings.memory_bytes_max().to_string(),
-        |value| {
-            let bytes: ByteSize = value.parse().map_err(|_| "argument must be a memory value")?;
-            Ok(Box::new(move |node| node.set_memory_bytes_max(bytes.0)))
-        },
-    ),
-    constant("maxmemory-policy", |_| "noeviction".into()),
-    constant("notify-keyspace-events", |_| String::new()),
-    constant("port", |node| node.identity.port.to_string()),
-    constant("proto-max-bulk-len", |_| RequestLimits::TRUSTED.bulk_bytes_max.to_string()),
-    variable(
+    common("maxmemory", MEMORY_MAX, |node| node.settings.memory_bytes_max().to_string(), memory),
+    constant("maxmemory-policy", Cluster, |_| "noeviction".into()),
+    constant("notify-keyspace-events", Cluster, |_| String::new()),
+    constant("port", Node, |node| node.identity.port.to_string()),
+    constant("proto-max-bulk-len", Cluster, |_| RequestLimits::TRUSTED.bulk_bytes_max.to_string()),
+    common(
         "relaxed-bytes-max",
+        setting::RELAXED_BYTES_MAX,
         |node| node.settings.relaxed_bytes_max().to_string(),
-        |value| {
-            let bytes: ByteSize = value.parse().map_err(|_| "argument must be a memory value")?;
-            if bytes.0 < RELAXED_BYTES_MIN {
-                return Err(format!("argument must be {RELAXED_BYTES_MIN} or more"));
-            }
-            Ok(Box::new(move |node| node.settings.set_relaxed_bytes_max(bytes.0)))
+        |value| match memory(value)? {
+            bytes if bytes < RELAXED_BYTES_MIN => Err(format!("argument must be {RELAXED_BYTES_MIN} or more")),
+            bytes => Ok(bytes),
         },
     ),
-    variable(
+    common(
         "relaxed-ms-max",
+        setting::RELAXED_MS_MAX,
         |node| node.settings.relaxed_time_max().as_millis().to_string(),
-        |value| {
-            let millis = whole(value, 1, DAY_MS)?;
-            Ok(Box::new(move |node| node.settings.set_relaxed_ms_max(millis)))
-        },
+        |value| whole(value, 1, DAY_MS),
     ),
-    constant("replica-read-only", |_| "yes".into()),
-    variable(
+    constant("replica-read-only", Cluster, |_| "yes".into()),
+    // A password is the node's until users are state.
+    own(
         "requirepass",
         |node| node.settings.password().map_or_else(String::new, |password| password.to_string()),
         |value| {
@@ -111,11 +131,11 @@ pub(super) static PARAMETERS: &[Parameter] = &[
             Ok(Box::new(move |node| node.settings.set_password(&password)))
         },
     ),
-    constant("save", |_| String::new()),
-    constant("slave-read-only", |_| "yes".into()),
-    constant("tcp-backlog", |_| LISTEN_BACKLOG.to_string()),
-    constant("tcp-keepalive", |_| KEEPALIVE.as_secs().to_string()),
-    variable(
+    constant("save", Cluster, |_| String::new()),
+    constant("slave-read-only", Cluster, |_| "yes".into()),
+    constant("tcp-backlog", Node, |_| LISTEN_BACKLOG.to_string()),
+    constant("tcp-keepalive", Node, |_| KEEPALIVE.as_secs().to_string()),
+    own(
         "timeout",
         |node| node.settings.idle_time_max().unwrap_or_default().as_secs().to_string(),
         |value| {
@@ -123,13 +143,18 @@ pub(super) static PARAMETERS: &[Parameter] = &[
             Ok(Box::new(move |node| node.settings.set_idle_seconds_max(seconds)))
         },
     ),
-    constant("unixsocket", |_| String::new()),
+    constant("unixsocket", Node, |_| String::new()),
 ];
 
 /// Longest wait that is not obviously a mistake in the unit.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Less would hold every other write.
 const RELAXED_BYTES_MIN: u64 = 1 << 20;
+
+fn memory(value: &str) -> Result<u64, String> {
+    let bytes: ByteSize = value.parse().map_err(|_| "argument must be a memory value")?;
+    Ok(bytes.0)
+}
 
 fn whole(value: &str, min: u64, max: u64) -> Result<u64, String> {
     let number: u64 = value.parse().map_err(|_| "argument couldn't be parsed into an integer")?;
@@ -143,6 +168,19 @@ fn whole(value: &str, min: u64, max: u64) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The book says of each parameter whose it is: a password that was set on one node only let nobody in after a takeover.
+    #[test]
+    fn the_book_lists_every_parameter_with_its_scope() {
+        let book = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
+        let book = std::fs::read_to_string(book).expect("the book is there");
+        for parameter in PARAMETERS {
+            let scope = if parameter.scope == Cluster { "cluster" } else { "node" };
+            let set = if parameter.set.is_some() { "yes" } else { "no" };
+            let row = format!("| `{}` | {scope} | {set} |", parameter.name);
+            assert!(book.contains(&row), "docs/operations.md has no row {row}");
+        }
+    }
 
     #[test]
     fn parameters_stand_in_order_and_once() {

@@ -7,6 +7,7 @@ use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::Role;
 
 use super::{NOT_AN_INTEGER, Outcome, at, number};
+use crate::front::Signs;
 use crate::front::caller::Caller;
 
 /// Newest record appended or applied here.
@@ -17,6 +18,13 @@ pub(super) fn last(caller: &Caller) -> Lsn {
 /// Host and port of `address`.
 pub(super) fn host_and_port(address: &str) -> (&str, &str) {
     address.rsplit_once(':').unwrap_or((address, "0"))
+}
+
+/// Whether a standby follows: its primary is known, and what the vault has reaches it.
+pub(super) fn is_linked(caller: &Caller) -> bool {
+    let serving = &caller.context.serving;
+    let silent = Signs::of(&caller.context).vault_silent().is_some();
+    serving.role() == Role::Standby && serving.primary().is_some() && !silent
 }
 
 pub(super) fn role(caller: &Caller, reply: &mut Reply) -> Outcome {
@@ -44,10 +52,12 @@ pub(super) fn role(caller: &Caller, reply: &mut Reply) -> Outcome {
             reply.bulk(b"slave");
             reply.bulk(host.as_bytes());
             reply.int(number(port.as_bytes()).unwrap_or(0));
-            reply.bulk(match role {
+            let state: &[u8] = match role {
                 Role::Joining => b"sync",
-                _ => b"connected",
-            });
+                _ if is_linked(caller) => b"connected",
+                _ => b"connect",
+            };
+            reply.bulk(state);
             reply.count(offset);
         }
     }

@@ -16,7 +16,7 @@ use crate::front::NodeContext;
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
 use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
-use crate::front::redirect;
+use crate::front::redirect::{self, NO_PLACE};
 use crate::front::reply_gate::Instead;
 
 /// Why a turn has ended.
@@ -191,6 +191,12 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 return Step::Done(bytes);
             }
         };
+        if self.caller.is_turned_away(spec) {
+            drop(args);
+            self.say(NO_PLACE);
+            self.caller.closing = true;
+            return Step::Done(bytes);
+        }
         if spec.flags.has(Flag::Protected) && !self.may_debug() {
             self.session.refuse(&args);
             drop(args);
@@ -215,6 +221,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         let (session, caller, reply) = (&mut self.session, &mut self.caller, &mut self.output.reply);
         let executed = execute(self.context, session, caller, reply, spec, &args, batch.unix);
         drop(args);
+        let executed = self.caller.wrote.take().unwrap_or(executed);
         match executed.refused {
             Some(Refused::Busy(shard)) => return self.refuse(spec, bytes, Refusal::Busy(shard), batch.now),
             Some(Refused::NotWriting) => {
@@ -312,7 +319,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             }
             Refusal::Hold(until) => match self.hold_on(now) {
                 None => return Step::End(Turn::Held(until)),
-                Some(waited) => redirect::not_executed(self.context.serving.role(), waited),
+                Some(waited) => redirect::not_executed(self.context, waited),
             },
             Refusal::Busy(shard) => match self.hold_on(now) {
                 None => return Step::End(Turn::Busy(shard)),
@@ -351,7 +358,8 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     fn finish(&mut self, mark: usize, lsn: Lsn, unix: UnixMillis, batch: &Batch<'a>) {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
         self.surroundings.replied(Some((lsn, unix)));
-        if !self.caller.take_reply() {
+        self.caller.action_is_told = self.caller.take_reply();
+        if !self.caller.action_is_told {
             self.output.reply.truncate(mark);
         }
         if let Some(wait) = self.caller.wait.take() {

@@ -231,11 +231,11 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         let wait = self.context.settings.durable_wait();
         let replaced = self.output.replace_late(now, serving.durable(), || {
             if planted("an executed write is called off") {
-                return redirect::not_executed(serving.role(), wait);
+                return redirect::not_executed(self.context, wait);
             }
             redirect::not_durable(wait)
         });
-        Stats::add(&self.context.stats.not_durable, replaced);
+        self.context.stats.note_not_durable(replaced, serving.durable());
         if self.caller.closing {
             self.closing_until.get_or_insert(now.after(wait).after(CLOSING_TIME));
         }
@@ -282,6 +282,9 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         match result {
             Ok(sentence) => self.output.reply.bulk(sentence.as_bytes()),
             Err(sentence) => self.output.reply.error(&format!("ERR {sentence}")),
+        }
+        if !self.caller.action_is_told {
+            self.output.reply.truncate(mark);
         }
         self.output.finish_free(mark);
         Poll::Ready(())

@@ -10,6 +10,7 @@ mod ends;
 mod gate;
 mod permission;
 mod random;
+mod replies;
 
 use std::future::Future;
 use std::sync::Mutex;

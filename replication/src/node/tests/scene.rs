@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::actors::Halt;
 use crate::actors::link::Dialer;
 use crate::actors::vault::{self, VaultOptions};
-use crate::node::{NodeHandle, NodeOptions, NodeStatus, join, start};
+use crate::node::{LoadProgress, NodeHandle, NodeOptions, NodeStatus, join, start};
 use crate::serving::{Role, Serving, Woken};
 use crate::supervisor::SupervisorOptions;
 use crate::transport::certs;
@@ -129,7 +129,7 @@ impl Scene {
             image_memory_percent: 25,
             clock: Arc::clone(&self.clock),
         };
-        let joined = join(&options).await.unwrap();
+        let joined = join(&options, &LoadProgress::default()).await.unwrap();
         let joined_at = joined.engine.last().0;
         let handle = start(joined, options, Serving::new()).unwrap();
         Node { name, handle, joined_at, clock: Arc::clone(&self.clock) }

@@ -1,5 +1,7 @@
 //! Connection commands, in Redis's words.
 
+use tanist_replication::node::VaultLink;
+
 use super::*;
 
 #[test]
@@ -101,6 +103,7 @@ fn clients_are_listed_named_killed_and_silenced() {
 fn settings_are_told_by_pattern_and_changed_all_or_none() {
     run(async {
         let node = Node::primary();
+        node.confirm_all();
         let mut client = node.client();
         client.ask("CONFIG GET save\r\n", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n").await;
         client
@@ -128,6 +131,31 @@ fn settings_are_told_by_pattern_and_changed_all_or_none() {
             .await;
         client.ask("CONFIG GET maxmemory\r\n", "*2\r\n$9\r\nmaxmemory\r\n$9\r\n104857600\r\n").await;
         client.ask("CONFIG RESETSTAT\r\n", "+OK\r\n").await;
+        client.ask("CONFIG SET durability DEFAULT maxmemory default\r\n", "+OK\r\n").await;
+        assert_eq!((node.context.settings.durability(), node.engine().memory_max()), (config::Durability::Durable, 0));
+    });
+}
+
+/// What the cluster has in common was set on the node that was asked, and the other knew nothing of it after a takeover.
+#[test]
+fn what_the_cluster_has_in_common_is_set_in_a_record_on_the_primary() {
+    run(async {
+        let node = Node::primary();
+        let (mut client, last) = (node.client(), node.engine().last());
+        client.send("CONFIG SET durable-wait-ms 2000 timeout 7\r\n").await;
+        client.expect_silence(millis(100)).await;
+        assert_eq!((node.engine().last(), node.context.settings.durable_wait()), (last.next(), millis(2000)));
+        node.durable(node.engine().last().0);
+        client.expect("+OK\r\n").await;
+        let refused = "-ERR what the cluster has in common cannot be set inside a transaction\r\n";
+        client.ask("MULTI\r\nCONFIG SET maxmemory 1\r\nEXEC\r\n", &format!("+OK\r\n+QUEUED\r\n*1\r\n{refused}")).await;
+        node.play(Role::Standby);
+        client.send("CONFIG SET maxmemory 1\r\n").await;
+        client
+            .expect("-READONLY You can't write against a read only replica. The primary is at 10.0.0.2:6380.\r\n")
+            .await;
+        client.ask("CONFIG SET timeout 9\r\n", "+OK\r\n").await;
+        assert_eq!(node.engine().last(), last.next());
     });
 }
 
@@ -141,7 +169,9 @@ fn info_has_the_sections_that_tools_parse() {
         client.ask("INFO keyspace\r\n", "$44\r\n# Keyspace\r\ndb0:keys=1,expires=1,avg_ttl=0\r\n\r\n").await;
         client.ask("INFO nosuch\r\n", "$0\r\n\r\n").await;
         let text = client.bulk("INFO\r\n").await;
-        for section in ["Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Keyspace"] {
+        for section in
+            ["Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Keyspace", "Tanist"]
+        {
             assert!(text.contains(&format!("# {section}\r\n")), "{section} is missing in {text}");
         }
         let lines = [
@@ -177,8 +207,9 @@ fn other_databases_do_not_exist() {
 }
 
 #[derive(Default)]
-struct Played {
+pub(super) struct Played {
     asked: Mutex<Vec<Option<String>>>,
+    vault: Mutex<VaultLink>,
 }
 
 impl Admin for Played {
@@ -199,6 +230,14 @@ impl Admin for Played {
 
     fn digest(&self) -> BoxFuture<'static, Result<String, String>> {
         Box::pin(async { Ok("7 00ff".to_owned()) })
+    }
+
+    fn vault(&self) -> Option<VaultLink> {
+        Some(*self.vault.lock().unwrap())
+    }
+
+    fn image_failed(&self) -> bool {
+        false
     }
 
     fn standbys(&self) -> Vec<StandbyState> {
@@ -227,4 +266,96 @@ fn a_switchover_is_answered_when_it_is_over_and_in_its_place() {
             .await;
         assert_eq!(*admin.asked.lock().unwrap(), [None, Some("c".into())]);
     });
+}
+
+/// With the vault gone a primary answered no command any more, and everything that a monitor asks said that all was well.
+#[test]
+fn a_node_without_its_vault_says_so_wherever_a_monitor_looks() {
+    run(async {
+        let node = Node::primary();
+        let admin = Arc::new(Played::default());
+        let vault = |up, node: &Node| {
+            *admin.vault.lock().unwrap() = VaultLink { up, since: node.context.clock.monotonic() };
+        };
+        node.context.install_admin(Arc::clone(&admin) as Arc<dyn Admin>);
+        vault(true, &node);
+        let mut client = node.client();
+        client.ask("TANIST HEALTH\r\n", "+OK\r\n").await;
+        let text = client.bulk("INFO\r\n").await;
+        has(&text, &["aof_last_write_status:ok", "tanist_vault_link:up", "tanist_executing:yes", "tanist_trouble:"]);
+
+        vault(false, &node);
+        sleep(millis(3200)).await;
+        let epoch = node.context.serving.epoch();
+        node.publish(Standing { epoch, ..standing(Role::Primary, false) });
+        let trouble = "cannot serve: no word of the vault for 3.2 s";
+        client.ask("TANIST HEALTH\r\n", &format!("-NOTSERVING node a: primary, {trouble}\r\n")).await;
+        let text = client.bulk("INFO\r\n").await;
+        has(&text, &["aof_last_write_status:err", "tanist_vault_link:down", "tanist_vault_link_down_since_seconds:3"]);
+        has(&text, &["tanist_executing:no", "tanist_lease_left_ms:0", &format!("tanist_trouble:{trouble}")]);
+
+        node.play(Role::Standby);
+        let trouble = "does not follow: no word of the vault for 3.2 s";
+        client.ask("TANIST HEALTH\r\n", &format!("-NOTSERVING node a: standby, {trouble}\r\n")).await;
+        let text = client.bulk("INFO replication\r\n").await;
+        has(&text, &["master_link_status:down", "master_link_down_since_seconds:3"]);
+        let slave = "*5\r\n$5\r\nslave\r\n$8\r\n10.0.0.2\r\n:6380\r\n";
+        client.ask("ROLE\r\n", &format!("{slave}$7\r\nconnect\r\n:1\r\n")).await;
+        vault(true, &node);
+        client.ask("ROLE\r\n", &format!("{slave}$9\r\nconnected\r\n:1\r\n")).await;
+        let elsewhere = "the primary is b at 10.0.0.2:6380";
+        client.ask("TANIST HEALTH\r\n", &format!("-NOTSERVING node a: standby, {elsewhere}\r\n")).await;
+    });
+}
+
+/// A vault that answers and confirms nothing, its disk being stuck, is no better than none.
+#[test]
+fn writes_that_nobody_confirms_are_told_until_one_is() {
+    run(async {
+        let node = Node::primary();
+        let mut client = node.client();
+        client.ask("SET a 1\r\n", NOT_DURABLE).await;
+        has(&client.bulk("INFO persistence\r\n").await, &["aof_last_write_status:err"]);
+        client.ask("TANIST HEALTH\r\n", "-NOTSERVING node a: primary, cannot write: the vault has confirmed ").await;
+        client.expect("nothing since a write waited for it in vain\r\n").await;
+        node.durable(2);
+        has(&client.bulk("INFO persistence\r\n").await, &["aof_last_write_status:ok"]);
+        client.ask("TANIST HEALTH\r\n", "+OK\r\n").await;
+    });
+}
+
+/// `loading:1` stood alone, and a client waited a whole second for 14 ms of loading.
+#[test]
+fn a_node_that_loads_says_how_far_it_is_and_how_long_the_rest_takes() {
+    run(async {
+        let node = Node::without_data(config::Node::default());
+        let mut client = node.client();
+        let fields = |total: u64, loaded: u64, percent: &str, left: u64| {
+            format!(
+                "loading:1\r\nasync_loading:0\r\nloading_start_time:1700000000\r\nloading_total_bytes:{total}\r\n\
+                 loading_rdb_used_mem:{total}\r\nloading_loaded_bytes:{loaded}\r\nloading_loaded_perc:{percent}\r\n\
+                 loading_eta_seconds:{left}\r\n"
+            )
+        };
+        let loading = &node.context.loading;
+        let text = client.bulk("INFO persistence\r\n").await;
+        assert!(text.contains(&fields(0, 0, "0.00", 1)), "nothing is known yet: {text}");
+        loading.begin(1_000_000, node.context.clock.monotonic());
+        sleep(millis(10)).await;
+        loading.loaded(400_000);
+        let text = client.bulk("INFO persistence\r\n").await;
+        assert!(text.contains(&fields(1_000_000, 400_000, "40.00", 0)), "14 ms are left: {text}");
+        sleep(millis(3990)).await;
+        let text = client.bulk("INFO persistence\r\n").await;
+        assert!(text.contains(&fields(1_000_000, 400_000, "40.00", 6)), "{text}");
+        node.install_engine();
+        let text = client.bulk("INFO persistence\r\n").await;
+        assert!(text.contains("loading:0\r\nasync_loading:0\r\nrdb_"), "{text}");
+    });
+}
+
+fn has(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {text}");
+    }
 }

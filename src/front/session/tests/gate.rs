@@ -136,8 +136,10 @@ fn relaxed_replies_leave_at_once_until_too_much_is_at_risk() {
 #[test]
 fn wait_tells_whether_the_vault_has_the_callers_writes() {
     run(async {
-        let node = Node::primary();
-        node.context.settings.set_durability(config::Durability::Relaxed);
+        let node =
+            Node::without_data(config::Node { durability: config::Durability::Relaxed, ..config::Node::default() });
+        node.install_engine();
+        node.appoint();
         let mut client = node.client();
         client.ask("WAIT 1 100\r\n", ":1\r\n").await;
         client.send("SET a 1\r\nWAIT 1 100\r\nPING\r\n").await;
