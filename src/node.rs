@@ -218,6 +218,10 @@ impl Admin for Wired {
             keys: status.keys,
             memory_bytes: status.memory_bytes,
             clients: context.map_or(0, |context| context.registry.count()) as u64,
+            vault_no_room_since_unix_ms: status.vault_no_room_since_unix_ms,
+            vault_refused_appends: status.vault_refused_appends,
+            vault_refused_images: status.vault_refused_images,
+            vault_trouble: status.vault_trouble,
         };
         serde_json::to_string(&report).unwrap_or_default()
     }

@@ -12,6 +12,7 @@ mod harness;
 mod bad_input;
 mod commands;
 mod damage;
+mod data_folder;
 mod disk;
 mod drill;
 mod fencing;

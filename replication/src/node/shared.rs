@@ -11,7 +11,7 @@ use tanist_db_core::image::FrozenVersion;
 use super::{ImageReport, NodeOptions};
 use crate::serving::Serving;
 use crate::stream::Carrying;
-use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
+use crate::wire::message::{FollowerView, HealthView, Hello, PROTOCOL_VERSION, Peer};
 
 /// Everything that outlives a connection.
 pub(crate) struct Shared {
@@ -36,6 +36,8 @@ pub(crate) struct Figures {
     pub(crate) last_image: Option<ImageReport>,
     /// The other nodes, as the vault last showed them.
     pub(crate) others: Vec<FollowerView>,
+    /// What is wrong with the vault, as it last said.
+    pub(crate) vault: HealthView,
 }
 
 impl Figures {

@@ -94,6 +94,7 @@ impl Mark {
         let path = Self::path();
         let make = || {
             let mut mark = Self { file: disk.create(&path)?, cluster, sequence: 0, record, synced: false };
+            mark.reserve();
             mark.write(record)?;
             mark.write(record)?;
             mark.sync()?;
@@ -109,7 +110,15 @@ impl Mark {
     /// As the machine says.
     pub fn open(disk: &dyn Disk, cluster: u128, sequence: u64, record: MarkRecord) -> Result<Self, StorageError> {
         let file = disk.open(&Self::path()).map_err(|e| StorageError::io(disk, &Self::path(), e))?;
-        Ok(Self { file, cluster, sequence, record, synced: false })
+        let mut mark = Self { file, cluster, sequence, record, synced: false };
+        mark.reserve();
+        Ok(mark)
+    }
+
+    /// Takes room for both slots, so that a full disk does not matter to what is written over. A file system that writes
+    /// elsewhere each time, or knows no such request, says so when a slot is written.
+    fn reserve(&mut self) {
+        let _ = self.file.reserve(FILE_BYTES_MAX);
     }
 
     /// What was written last.
@@ -121,11 +130,13 @@ impl Mark {
     /// Writes the next slot, not yet durably.
     ///
     /// # Errors
-    /// As the machine says.
+    /// As the machine says; what was written before still counts.
     pub fn write(&mut self, record: MarkRecord) -> io::Result<()> {
-        self.sequence += 1;
-        let slot = seal_slot(self.cluster, self.sequence, record);
-        self.file.write_at(self.sequence % 2 * SLOT_STRIDE, &slot)?;
+        let sequence = self.sequence + 1;
+        let slot = seal_slot(self.cluster, sequence, record);
+        // After a failure this slot may be torn and the other one is all there is: the next attempt writes this one again.
+        self.file.write_at(sequence % 2 * SLOT_STRIDE, &slot)?;
+        self.sequence = sequence;
         self.record = record;
         self.synced = false;
         Ok(())
