@@ -2,7 +2,6 @@
 //! disk writes its complaints to itself, and whoever sends packets to a port writes somebody else's log.
 
 use std::fmt;
-use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
 
@@ -44,13 +43,9 @@ impl Repeats {
         if is_new {
             what.clone_into(&mut self.what);
         }
-        self.next = now.after(interval());
+        self.next = now.after(limits::REPEAT_LOG_EVERY);
         Some(Times { same: std::mem::take(&mut self.untold), other })
     }
-}
-
-const fn interval() -> Duration {
-    limits::REPEAT_LOG_EVERY
 }
 
 impl fmt::Display for Times {

@@ -94,7 +94,6 @@ impl Mark {
         let path = Self::path();
         let make = || {
             let mut mark = Self { file: disk.create(&path)?, cluster, sequence: 0, record, synced: false };
-            mark.reserve();
             mark.write(record)?;
             mark.write(record)?;
             mark.sync()?;
@@ -110,15 +109,7 @@ impl Mark {
     /// As the machine says.
     pub fn open(disk: &dyn Disk, cluster: u128, sequence: u64, record: MarkRecord) -> Result<Self, StorageError> {
         let file = disk.open(&Self::path()).map_err(|e| StorageError::io(disk, &Self::path(), e))?;
-        let mut mark = Self { file, cluster, sequence, record, synced: false };
-        mark.reserve();
-        Ok(mark)
-    }
-
-    /// Takes room for both slots, so that a full disk does not matter to what is written over. A file system that writes
-    /// elsewhere each time, or knows no such request, says so when a slot is written.
-    fn reserve(&mut self) {
-        let _ = self.file.reserve(FILE_BYTES_MAX);
+        Ok(Self { file, cluster, sequence, record, synced: false })
     }
 
     /// What was written last.
