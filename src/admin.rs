@@ -38,4 +38,12 @@ pub struct NodeReport {
     pub memory_bytes: u64,
     /// Clients that are connected.
     pub clients: u64,
+    /// Since when the vault's disk has had no room, as the vault has told this node, in milliseconds since 1970; 0: it has.
+    pub vault_no_room_since_unix_ms: u64,
+    /// Appends that the vault has refused since then.
+    pub vault_refused_appends: u64,
+    /// Images that it has refused since then.
+    pub vault_refused_images: u64,
+    /// What the vault says is wrong with it and what to do; empty if nothing is.
+    pub vault_trouble: String,
 }

@@ -235,6 +235,10 @@ impl Admin for Wired {
                 freeze_pause_us_max: status.freeze_pause_us_max,
                 keys: status.keys,
                 memory_bytes: status.memory_bytes,
+                vault_no_room_since_unix_ms: status.vault_no_room_since_unix_ms,
+                vault_refused_appends: status.vault_refused_appends,
+                vault_refused_images: status.vault_refused_images,
+                vault_trouble: status.vault_trouble,
                 ..self.report()
             },
         };

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,12 +10,15 @@ use tokio::sync::watch;
 
 /// How long a child that got SIGTERM gives its parent to stop it in its turn: a standby and a primary stop before the vault.
 const PARENT_WAIT: Duration = Duration::from_secs(3);
+/// What a parent that stops its children in order writes before it closes the pipe. One that was killed says nothing.
+pub const IN_ORDER: &[u8] = b"stop\n";
 
 /// A request to stop that any number of tasks can wait for. Once made it stays.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     asked: watch::Receiver<bool>,
     ask: Arc<watch::Sender<bool>>,
+    orphaned: Arc<AtomicBool>,
 }
 
 impl Shutdown {
@@ -22,7 +26,7 @@ impl Shutdown {
     #[must_use]
     pub fn new() -> Self {
         let (ask, asked) = watch::channel(false);
-        Self { asked, ask: Arc::new(ask) }
+        Self { asked, ask: Arc::new(ask), orphaned: Arc::default() }
     }
 
     /// Asked by SIGTERM or SIGINT; or, with a parent that holds the other end of stdin, by its end: then the parent is gone
@@ -56,7 +60,12 @@ impl Shutdown {
             std::thread::Builder::new().name("parent-pipe".into()).spawn(move || {
                 let mut ignored = [0u8; 64];
                 let mut stdin = io::stdin().lock();
-                while matches!(stdin.read(&mut ignored), Ok(read) if read > 0) {}
+                let mut spoke = false;
+                while matches!(stdin.read(&mut ignored), Ok(read) if read > 0) {
+                    spoke = true;
+                }
+                // Relaxed: whoever is asked sees it, since asking takes a lock.
+                shutdown.orphaned.store(!spoke, Ordering::Relaxed);
                 shutdown.ask();
             })?;
         }
@@ -72,6 +81,12 @@ impl Shutdown {
     #[must_use]
     pub fn is_asked(&self) -> bool {
         *self.asked.borrow()
+    }
+
+    /// True if the parent has gone without a word: it has stopped nobody before this process, as it would have in good order.
+    #[must_use]
+    pub fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::Relaxed)
     }
 
     /// Ends when somebody has asked; at once if that has happened.

@@ -4,6 +4,7 @@ pub mod actors;
 pub mod lease;
 pub mod limits;
 pub mod node;
+pub mod repeats;
 pub mod role;
 pub mod serving;
 pub mod stream;

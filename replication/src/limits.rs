@@ -163,6 +163,16 @@ pub const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// A vault that cannot be reached is mentioned in the log this often.
 pub const AWAY_LOG_EVERY: Duration = Duration::from_secs(10);
 
+/// What repeats is mentioned in a log this often: a person who reads along sees that it goes on, and a day of it is a few pages.
+pub const REPEAT_LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// After records were refused, the append stream is opened again no sooner: most of the time it is the disk that is full, and
+/// writes wait for seconds.
+pub const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Nodes hear how the vault stands at most so often, as long as it goes on standing badly.
+pub const HEALTH_NEWS_EVERY: Duration = Duration::from_secs(1);
+
 /// Keys that one beat deletes because they have expired: some milliseconds, which a switchover may have to wait for. If there
 /// were as many, it goes on after [`EXPIRE_PAUSE`].
 pub const EXPIRE_KEYS_MAX: usize = 2_000;
@@ -238,6 +248,13 @@ pub const RESTART_STEADY: Duration = Duration::from_secs(10);
 /// A database process that was asked to stop and has not after this is killed; longer than [`STOP_WAIT`].
 pub const CHILD_STOP_WAIT: Duration = Duration::from_secs(10);
 
+/// A vault whose parent was killed waits so long for nodes to say their last words, as those have the same parent; as long as a
+/// primary may take to stop.
+pub const OUTLAST_WAIT: Duration = STOP_WAIT;
+
+/// How long the end of a connection may take to be sent when its process ends: longer than a packet, shorter than anybody notices.
+pub const LAST_PACKET_WAIT: Duration = Duration::from_millis(50);
+
 /// Deaths that the vault has not heard of yet. While it is away no start of the process can get a lease, so only the first
 /// matters.
 pub const OBITUARIES_MAX: usize = 64;
@@ -250,6 +267,9 @@ const _: () = assert!(SHIP_FRAME_BYTES <= SHIP_ASIDE_BYTES);
 const _: () = assert!(SHIP_SMALL_BYTES <= SHIP_FRAME_BYTES && SHIP_FRAME_BYTES <= SHIP_WINDOW_BYTES);
 
 // --- Vault
+
+/// How often a vault looks whether its folder is still where it was: what is acknowledged after it has gone is lost with it.
+pub const FOLDER_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A log segment is followed by a new one once it has this many bytes: small enough to trim in useful steps, large enough
 /// that a day's log is a list that fits a screen. A single longer frame makes a longer segment.

@@ -10,7 +10,7 @@ use crate::cluster_file::{ClusterFile, DataFolder};
 use crate::config::{CommonLayer, Config, ConfigError, Layer, LogLayer, Password};
 use crate::exit::Failure;
 use crate::shutdown::Shutdown;
-use crate::telemetry::{self, Events};
+use crate::telemetry::{self, EVENT, Events};
 
 /// Where the settings' file is.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -111,6 +111,9 @@ impl ServerArgs {
         telemetry::start(&config.log, who, if self.events_json { Events::Json } else { Events::Text });
         let folder = DataFolder::new(&config.common.data);
         let cluster = folder.cluster()?;
+        for sentence in folder.close().sentences() {
+            tracing::warn!(target: EVENT, "{sentence}");
+        }
         Ok(Server { layer, config, folder, cluster })
     }
 }

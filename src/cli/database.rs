@@ -29,7 +29,7 @@ pub(super) fn run(args: DatabaseArgs) -> Result<(), Failure> {
     let Server { config, folder, cluster, .. } = args.server.server(flags, &who, Layer::resolve)?;
     cluster.node(&args.name)?;
     // A predecessor whose supervisor was killed may still be on its way out, and has the ports until then.
-    let _lock = folder.lock(&database_lock(&args.name), LOCK_WAIT)?;
+    let _lock = folder.lock_as(&database_lock(&args.name), args.incarnation, LOCK_WAIT)?;
     let options = DatabaseOptions { name: args.name, incarnation: args.incarnation, cluster, folder, config };
     super::block_on(async move { crate::node::run(options, shutdown(child)?).await })
 }

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::cluster_file::make_files_private;
 use crate::exit::{EXIT_CONFIG, EXIT_OK, Failure};
 
 #[derive(Debug, Parser)]
@@ -73,6 +74,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
+    // The drawing of a drill is for others to see.
+    if !matches!(cli.command, Command::Drill(_)) {
+        make_files_private();
+    }
     let done = match cli.command {
         Command::Up(args) => up::run(args),
         Command::Status(args) => status::run(args),

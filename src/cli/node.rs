@@ -8,7 +8,7 @@ use tanist_replication::supervisor::{SupervisorError, SupervisorOptions, supervi
 
 use super::args::{CHILD, EVENTS_JSON, Server, ServerArgs, node_name, own_program, shutdown};
 use super::certs;
-use crate::cluster_file::LOCK_WAIT;
+use crate::cluster_file::{LOCK_WAIT, database_lock};
 use crate::config::{ForChild, Layer, LeaseLayer, NodeLayer};
 use crate::exit::Failure;
 
@@ -38,12 +38,14 @@ pub(super) fn run(args: NodeArgs) -> Result<(), Failure> {
 
 async fn watch(server: Server, name: String, database: Database, child: bool) -> Result<(), Failure> {
     let shutdown = shutdown(child)?;
+    let predecessor = server.folder.dead_holder(&database_lock(&name));
     let credentials = certs::load(&server.folder, &server.cluster, &certs::node(&name)?)?;
     let options = SupervisorOptions {
         node: name,
         credentials: Arc::new(credentials),
         vault: server.cluster.vault.quic,
         clock: Arc::new(crate::clock::machine()),
+        predecessor,
     };
     supervise(options, |incarnation| database.command(incarnation), async move { shutdown.asked().await })
         .await

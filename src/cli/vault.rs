@@ -6,6 +6,7 @@ use std::time::Duration;
 use tanist_replication::actors::vault::{self, VaultError, VaultOptions};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::quic::{self, ALPN_VAULT};
+use tanist_replication::vault::StorageError;
 
 use super::args::{Server, ServerArgs, shutdown};
 use super::certs;
@@ -38,8 +39,13 @@ async fn serve(server: Server, child: bool) -> Result<(), Failure> {
     let endpoint = quic::listen(address, credentials.server_config(&[ALPN_VAULT]), credentials.reset_key())
         .map_err(|e| Failure::Config(e.to_string()))?;
     let lease = Duration::from_millis(config.lease.lease_ms);
-    let options = VaultOptions { dir: folder.vault(), cluster: cluster.cluster.0, lease };
+    let options =
+        VaultOptions { dir: folder.vault(), cluster: cluster.cluster.0, lease, permit: Some(folder.begin_vault()) };
     let vault = vault::start(options, endpoint, Arc::new(crate::clock::machine())).await.map_err(|e| match e {
+        // These may be over at the next start.
+        VaultError::Storage(e @ (StorageError::Full { .. } | StorageError::Io { .. })) => {
+            Failure::Runtime(e.to_string())
+        }
         VaultError::Storage(e) => Failure::Config(e.to_string()),
         VaultError::Thread(_) => Failure::Runtime(e.to_string()),
     })?;
@@ -47,6 +53,10 @@ async fn serve(server: Server, child: bool) -> Result<(), Failure> {
     tokio::select! {
         () = shutdown.asked() => {}
         why = vault.failed() => return Err(Failure::Runtime(why)),
+    }
+    if shutdown.is_orphaned() {
+        // The nodes have lost the same parent, and stop at this moment: a lease that is given up need not be waited for later.
+        vault.outlast_nodes().await;
     }
     vault.stop().await;
     Ok(())

@@ -2,18 +2,26 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ClusterFile;
+use super::private::{Closed, close};
 use crate::exit::Failure;
 
 /// What an interrupted first run may leave behind before `cluster.toml` is written.
-const BEFORE_BIRTH: [&str; 5] = ["lock", "logs", "tls", "tls.new", "cluster.toml.new"];
+const BEFORE_BIRTH: [&str; 6] = ["lock", "logs", "tls", "tls.new", BEGIN_VAULT, "cluster.toml.new"];
+/// See [`DataFolder::begin_vault`].
+const BEGIN_VAULT: &str = "begin-vault";
 /// A process whose parent was killed notices it at once, and needs this long at most to stop and to free its part.
 pub const LOCK_WAIT: Duration = Duration::from_secs(5);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
+/// What a lock's file says of its holder is shorter, in bytes.
+const HOLDER_BYTES_MAX: u64 = 256;
+/// Drawn by the kernel when it starts.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Name of the lock that the database process of node `name` holds.
 #[must_use]
@@ -30,7 +38,7 @@ pub struct DataFolder {
 /// Keeps others out of a part of the data folder for as long as it lives.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl DataFolder {
@@ -64,6 +72,29 @@ impl DataFolder {
         self.root.join("vault")
     }
 
+    /// Where this file is, the vault may begin with nothing; it removes the file before it serves. Made with the cluster.
+    #[must_use]
+    pub fn begin_vault(&self) -> PathBuf {
+        self.root.join(BEGIN_VAULT)
+    }
+
+    /// Lets the vault begin with nothing, once; durably.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn let_vault_begin(&self) -> Result<(), Failure> {
+        let path = self.begin_vault();
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| File::open(&self.root)?.sync_all())
+            .map_err(|e| Failure::Config(format!("cannot make {}: {e}", path.display())))
+    }
+
     /// Where the processes' logs are.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
@@ -92,6 +123,29 @@ impl DataFolder {
             .create(&self.root)
             .map_err(|e| Failure::Config(format!("cannot make the data folder {}: {e}", self.root.display())))?;
         Ok(missing)
+    }
+
+    /// Makes the folder of the logs unless it is there.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub(crate) fn make_logs(&self) -> Result<(), Failure> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(self.logs());
+        made.map_err(|e| Failure::Config(format!("cannot make {}: {e}", self.logs().display())))
+    }
+
+    /// Closes all that a cluster keeps here to other users, whatever the mode of the folder. Other files are left alone.
+    pub(crate) fn close(&self) -> Closed {
+        let mut closed = Closed::default();
+        for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_ours = name.as_bytes().ends_with(b".lock")
+                || BEFORE_BIRTH.iter().chain(&["cluster.toml", "vault"]).any(|known| name == *known);
+            if is_ours {
+                close(&entry.path(), &mut closed);
+            }
+        }
+        closed
     }
 
     /// Takes back what [`create`](Self::create) has made, as far as nothing but the caller's lock `name` has been put there.
@@ -138,7 +192,34 @@ impl DataFolder {
         }
         let mut holder = String::new();
         file.read_to_string(&mut holder).ok()?;
-        holder.parse().ok()
+        holder.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Incarnation of the process that was the last to hold the lock `name` by [`lock_as`](Self::lock_as), if it is dead for certain:
+    /// the kernel has taken its lock back. What was written by another machine, by an earlier life of this one, or into another
+    /// copy of the file, says nothing.
+    #[must_use]
+    pub fn dead_holder(&self, name: &str) -> Option<u64> {
+        let mut file = File::open(self.root.join(name)).ok()?;
+        file.try_lock_shared().ok()?;
+        let mut words = String::new();
+        (&mut file).take(HOLDER_BYTES_MAX).read_to_string(&mut words).ok()?;
+        let (_, rest) = words.split_once(' ')?;
+        let (incarnation, place) = rest.split_once(' ')?;
+        (place == lock_place(&file)?).then(|| incarnation.parse().ok())?
+    }
+
+    /// [`lock`](Self::lock) for a process that its supervisor knows as `incarnation`.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn lock_as(&self, name: &str, incarnation: u64, wait: Duration) -> Result<FolderLock, Failure> {
+        let mut lock = self.lock(name, wait)?;
+        if let Some(place) = lock_place(&lock.file) {
+            // Without these words a successor has to wait for the lease.
+            let _ = write!(lock.file, " {incarnation} {place}");
+        }
+        Ok(lock)
     }
 
     /// Takes the lock `name` of this folder; waits up to `wait` for a process that is just stopping.
@@ -161,21 +242,28 @@ impl DataFolder {
                 Ok(()) => {
                     file.set_len(0).and_then(|()| file.rewind()).map_err(cannot)?;
                     write!(file, "{}", std::process::id()).map_err(cannot)?;
-                    return Ok(FolderLock { _file: file });
+                    return Ok(FolderLock { file });
                 }
                 Err(TryLockError::WouldBlock) => wait_for_lock(),
                 Err(TryLockError::Error(e)) => return Err(cannot(e)),
             }
         }
         let mut holder = String::new();
-        let _unknown = file.take(16).read_to_string(&mut holder);
-        let holder = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+        let _unknown = file.take(HOLDER_BYTES_MAX).read_to_string(&mut holder);
+        let holder = holder.split_whitespace().next().map_or_else(String::new, |holder| format!(" (process {holder})"));
         Err(Failure::Config(format!(
             "another tanist{holder} is working on the data folder {} (it holds {name}): stop it first, or choose another \
              folder with --data",
             self.root.display()
         )))
     }
+}
+
+/// Which file of which running kernel a lock is: one that is free tells something of those who held this very one.
+fn lock_place(file: &File) -> Option<String> {
+    let boot = fs::read_to_string(BOOT_ID).ok()?;
+    let meta = file.metadata().ok()?;
+    Some(format!("{} {} {}", boot.trim(), meta.dev(), meta.ino()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "start-up, before any arbiter exists")]
@@ -223,6 +311,29 @@ mod tests {
         drop(held);
         assert_eq!(folder.holder("lock"), None);
         folder.lock("lock", Duration::ZERO).expect("free again");
+    }
+
+    /// The lease of a process that was killed together with its supervisor had to run out before anybody could serve.
+    #[test]
+    fn who_held_a_lock_of_this_very_file_and_holds_it_no_more_is_dead() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let folder = DataFolder::new(dir.path());
+        assert_eq!(folder.dead_holder("lock"), None);
+        let held = folder.lock_as("lock", 77, Duration::ZERO).expect("free");
+        assert_eq!((folder.dead_holder("lock"), folder.holder("lock")), (None, Some(std::process::id())), "it lives");
+        drop(held);
+        assert_eq!((folder.dead_holder("lock"), folder.holder("lock")), (Some(77), None));
+
+        let said = fs::read_to_string(dir.path().join("lock")).expect("text");
+        fs::copy(dir.path().join("lock"), dir.path().join("copy")).expect("writable");
+        assert_eq!(folder.dead_holder("copy"), None, "the original may be held elsewhere");
+        let boot = said.split_whitespace().nth(2).expect("the kernel's start");
+        for nonsense in [said.replace(boot, "another").as_str(), "", "5", "5 77", "5 x y"] {
+            fs::write(dir.path().join("lock"), nonsense).expect("writable");
+            assert_eq!(folder.dead_holder("lock"), None, "{nonsense}");
+        }
+        drop(folder.lock("lock", Duration::ZERO).expect("free"));
+        assert_eq!(folder.dead_holder("lock"), None, "it has said no incarnation");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! DIR/lock             held by `tanist up`
 //! DIR/tls/             certificate authority, one certificate and key for each process
 //! DIR/vault/           log, images, catalog
+//! DIR/begin-vault      the vault may begin with nothing; gone once it has
 //! DIR/vault.lock       held by `tanist vault`
 //! DIR/node-a.lock      held by `tanist node --name a`   DIR/node-a.database.lock   held by its database process
 //! DIR/logs/            what each process says
@@ -14,6 +15,7 @@
 //! `cluster.toml` and of `tls/`; addresses are looked up nowhere else.
 
 mod folder;
+mod private;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Failure;
 
 pub use folder::{DataFolder, FolderLock, LOCK_WAIT, database_lock};
+pub(crate) use private::make_files_private;
 
 /// Version of `cluster.toml` that this program writes and reads.
 const FORMAT: u32 = 1;

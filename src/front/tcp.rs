@@ -12,6 +12,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::ArbiterHandle;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tanist_replication::repeats::Repeats;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -153,21 +154,19 @@ impl fmt::Debug for Acceptor {
 
 async fn accept(context: Arc<NodeContext>, listener: TcpListener) {
     let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
-    let mut troubled = false;
+    let mut lines = Repeats::default();
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                troubled = false;
                 admit(&context, stream, address, &farewells);
             }
             // One peer's trouble is not the listener's.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
             Err(error) => {
-                if !troubled {
-                    warn!(%error, "cannot accept connections; trying again until it works");
+                if let Some(times) = lines.happened(context.clock.monotonic(), &error.to_string()) {
+                    warn!(%error, "cannot accept connections; trying again until it works{times}");
                 }
-                troubled = true;
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

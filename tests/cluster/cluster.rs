@@ -91,6 +91,7 @@ impl Cluster {
         let principals = [Principal::Vault, Principal::Tool, Principal::Client].into_iter().chain(nodes);
         let principals: Vec<_> = principals.collect();
         certs::create(&folder.tls(), file.cluster.0, &principals, SystemClock::new().unix()).expect("certificates");
+        folder.let_vault_begin().expect("a temporary folder can be written");
         file.save(&folder.cluster_toml()).expect("a temporary folder can be written");
     }
 

@@ -14,6 +14,7 @@ mod bad_input;
 mod commands;
 mod connection;
 mod damage;
+mod data_folder;
 mod disk;
 mod drill;
 mod fencing;

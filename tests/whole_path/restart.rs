@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -58,6 +58,35 @@ fn an_up_right_after_the_kill_of_up_waits_for_its_children() {
         let found: usize = redis::cmd("GET").arg("round").query(&mut connect_primary(ports)).expect("a value");
         assert_eq!(found, round);
     }
+}
+
+/// The vault stopped at the same moment as the nodes that wanted to give their lease up: the next `up` waited for them, and for
+/// the lease, 9 s in all. Here the lease is longer than the test's patience.
+#[test]
+fn the_lease_is_given_up_when_up_is_killed() {
+    let mut cluster = Cluster::with_options(&["--lease-ms", "120000", "--durable-wait-ms", "121000"]);
+    let ports = [cluster.port, cluster.port + 1];
+    redis::cmd("SET").arg("king").arg(1).exec(&mut connect_primary(ports)).expect("acknowledged");
+    cluster.kill_up();
+    let start = Instant::now();
+    cluster.up();
+    println!("killed `up`: the next one has a pair {:.0?} later", start.elapsed());
+    let found: usize = redis::cmd("GET").arg("king").query(&mut connect_primary(ports)).expect("a value");
+    assert_eq!(found, 1);
+}
+
+/// Nobody is left to give the lease up or to say that its holder is dead, but the holder's lock is free.
+#[test]
+fn a_lease_of_a_process_that_was_killed_with_its_supervisor_need_not_run_out() {
+    let mut cluster = Cluster::with_options(&["--lease-ms", "120000", "--durable-wait-ms", "121000"]);
+    let ports = [cluster.port, cluster.port + 1];
+    redis::cmd("SET").arg("king").arg(1).exec(&mut connect_primary(ports)).expect("acknowledged");
+    cluster.kill_everything();
+    let start = Instant::now();
+    cluster.up();
+    println!("killed everything: the next `up` has a pair {:.0?} later", start.elapsed());
+    let found: usize = redis::cmd("GET").arg("king").query(&mut connect_primary(ports)).expect("a value");
+    assert_eq!(found, 1);
 }
 
 /// It says whom it waits for: here a vault that somebody has started by hand, and stops after a look at that sentence.

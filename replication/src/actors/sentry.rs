@@ -31,10 +31,11 @@ use super::upkeep::{Append, Upkeep};
 use crate::EVENT;
 use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX, SWITCHOVER_ASKERS_MAX};
 use crate::node::{ImagePlan, ReportDue, Reports, Shared};
+use crate::repeats::Repeats;
 use crate::role::{Ask, Effect, End, Event, Machine, Sight, SwitchoverReport};
 use crate::serving::{Permit, Role, Standing};
 use crate::transport::rpc::{ControlClient, RpcError, Welcome};
-use crate::wire::message::{Answer, Progress, Request};
+use crate::wire::message::{Answer, HealthView, Progress, Request};
 
 /// Something for the machine.
 #[derive(Debug, Message)]
@@ -72,6 +73,7 @@ pub(crate) struct Sentry {
     fellows: Option<Fellows>,
     wake: Option<(Monotonic, SpawnHandle)>,
     reports: Reports,
+    lines: Lines,
     /// The switchover that is under way.
     switchover: Option<Switchover>,
     plan: ImagePlan,
@@ -83,6 +85,15 @@ pub(crate) struct Sentry {
 struct Switchover {
     to: Option<String>,
     askers: Vec<oneshot::Sender<Result<SwitchoverReport, String>>>,
+}
+
+/// What may happen again and again: told once, then counted.
+#[derive(Default)]
+struct Lines {
+    link_lost: Repeats,
+    /// The loss was not told, so its end is not either.
+    quiet: bool,
+    image: Repeats,
 }
 
 /// The actors that do as the sentry says.
@@ -111,6 +122,7 @@ impl Sentry {
             fellows: None,
             wake: None,
             reports: Reports::default(),
+            lines: Lines::default(),
             switchover: None,
             plan,
             ended,
@@ -248,7 +260,11 @@ impl Sentry {
     }
 
     fn connected(&mut self, client: ControlClient, welcome: Welcome, ctx: &mut Context<Self>) {
-        tracing::info!(target: EVENT, "connected to the vault (its log is durable to record {})", welcome.durable);
+        if !self.lines.quiet {
+            tracing::info!(target: EVENT, "connected to the vault (its log is durable to record {})", welcome.durable);
+        }
+        // It says so next if anything is wrong.
+        self.shared.figures.lock().vault_health = HealthView::default();
         let (generation, closed) = (self.generation, client.clone());
         // Drops its clone when it ends, as it must: the last clone closes the connection.
         ctx.spawn(async move { closed.closed().await }.into_actor(self).map(move |why, sentry, ctx| {
@@ -271,7 +287,11 @@ impl Sentry {
         }
         let Some(client) = self.link.take() else { return };
         self.note_vault(false);
-        tracing::warn!(target: EVENT, "connection to the vault lost: {why}");
+        let times = self.lines.link_lost.happened(self.now(), why);
+        self.lines.quiet = times.is_none();
+        if let Some(times) = times {
+            tracing::warn!(target: EVENT, "connection to the vault lost: {why}{times}");
+        }
         client.close("a fresh connection follows");
         self.connect(ctx);
         self.on(Event::Disconnected, ctx);
@@ -376,7 +396,9 @@ impl Sentry {
     }
 
     fn image_failed(&mut self, why: &str, _: &mut Context<Self>) {
-        tracing::warn!(target: EVENT, "image not stored: {why}");
+        if let Some(times) = self.lines.image.happened(self.now(), "") {
+            tracing::warn!(target: EVENT, "image not stored: {why}{times}");
+        }
         let mut figures = self.shared.figures.lock();
         figures.images_failed += 1;
         figures.image_failed = true;
@@ -557,8 +579,13 @@ struct News {
 
 impl StreamHandler<News> for Sentry {
     fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
-        if let (Answer::Lease(view), true) = (news.answer, news.generation == self.generation) {
-            self.on(Event::News(view), ctx);
+        if news.generation != self.generation {
+            return;
+        }
+        match news.answer {
+            Answer::Lease(view) => self.on(Event::News(view), ctx),
+            Answer::Health(health) => self.shared.figures.lock().vault_health = health,
+            _ => {}
         }
     }
 

@@ -7,7 +7,8 @@
 //! - *Receives* from the sentry: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
 //!   vault has) and [`StopShipping`]. From engine and sessions: a wake-up when a record is appended to an empty queue, or
 //!   when somebody begins to wait for one.
-//! - *Ticks*: never; it waits for records, for room in the stream, and for the vault's confirmations.
+//! - *Ticks*: never; it waits for records, for room in the stream, and for the vault's confirmations. After records were refused (the
+//!   vault's disk is full) it opens the stream again, a little later.
 //! - *Fails* by telling the sentry: fenced, or the stream has failed (the sentry then takes a fresh connection), or the vault
 //!   contradicts itself (the process ends).
 //! - *Drains*: a hold fills the queue no further, and what is in it is shipped like any other; the machine compares the
@@ -28,8 +29,10 @@ use tanist_db_core::redo::batch::RedoBatch;
 use tokio::sync::Notify;
 
 use super::sentry::{Happened, Sentry, StreamLost};
-use crate::limits::SHIP_GATHER;
+use crate::EVENT;
+use crate::limits::{REFUSED_PAUSE, SHIP_GATHER};
 use crate::node::Shared;
+use crate::repeats::Repeats;
 use crate::role::Event;
 use crate::stream::{Shipping, Step, Told, Unsealed, sealed};
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
@@ -135,9 +138,20 @@ struct Task {
 impl Task {
     /// Runs until the stream ends; says why, or nothing if the sentry has been told otherwise.
     async fn run(self, order: Ship) -> Option<String> {
-        match self.ship(&order).await {
-            Ok(()) => None,
-            Err(error) => Some(format!("append stream: {error}")),
+        let mut lines = Repeats::default();
+        loop {
+            match self.ship(&order).await {
+                Ok(()) => return None,
+                // Nothing is wrong with the connection: what was refused is sent again on it.
+                Err(RpcError::Refused(why)) => {
+                    let now = self.shared.options.clock.monotonic();
+                    if let Some(times) = lines.happened(now, "") {
+                        tracing::warn!(target: EVENT, "the vault takes no records: {why}{times}");
+                    }
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                }
+                Err(error) => return Some(format!("append stream: {error}")),
+            }
         }
     }
 
@@ -210,6 +224,9 @@ impl Task {
     async fn told(&self, answers: impl IntoIterator<Item = Answer>) -> Result<bool, RpcError> {
         let mut newest = None;
         for answer in answers {
+            if let Answer::Refused { why } = answer {
+                return Err(RpcError::Refused(why));
+            }
             let told = self.shipping.borrow_mut().told(answer);
             match told {
                 Told::Durable(lsn) => newest = newest.max(Some(lsn)),

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::prelude::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use parking_lot::Mutex;
 use quinn::{Endpoint, VarInt};
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::ids::{Epoch, Lsn};
@@ -30,7 +31,9 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use crate::limits;
+use crate::repeats::{Repeats, Times};
 use crate::vault::acknowledge::stopped;
+use crate::vault::beginning;
 use crate::vault::calls::{Asked, Calls, Ruled};
 use crate::vault::catalog::Catalog;
 use crate::vault::catalog_sled::CatalogSled;
@@ -41,18 +44,23 @@ use crate::vault::lock::Lock;
 use crate::vault::roster::{Caller, ConnectionId};
 use crate::vault::segment::LogFrame;
 use crate::vault::{Keeper, Storage, StorageError};
-use crate::wire::message::{Answer, LeaseView, Request, StatusView};
+use crate::wire::message::{Answer, LeaseView, Peer, Request, StatusView};
 
 mod append;
 mod connection;
 mod follow;
+mod health;
 mod images;
 mod writer;
 
+use health::Health;
 use writer::{LogHandle, Room};
 
 /// How often the vault looks whether the lease has run out: adds to the time that a takeover from a lost host takes.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Pause between two looks whether nodes have gone.
+const OUTLAST_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a vault needs to know.
 #[derive(Clone, Debug)]
@@ -63,13 +71,16 @@ pub struct VaultOptions {
     pub cluster: u128,
     /// Length of a lease.
     pub lease: Duration,
+    /// File whose presence permits the vault to begin with nothing, see [`vault::beginning`](crate::vault::beginning). `None`:
+    /// it begins wherever there is nothing.
+    pub permit: Option<PathBuf>,
 }
 
 impl VaultOptions {
-    /// A vault of `cluster` in `dir`, with a lease of two seconds.
+    /// A vault of `cluster` in `dir`, with a lease of two seconds, that begins if there is none.
     #[must_use]
     pub const fn new(dir: PathBuf, cluster: u128) -> Self {
-        Self { dir, cluster, lease: Duration::from_secs(2) }
+        Self { dir, cluster, lease: Duration::from_secs(2), permit: None }
     }
 }
 
@@ -88,7 +99,8 @@ pub enum VaultError {
 /// Runs as actor and tasks of the current arbiter, and one thread.
 ///
 /// # Errors
-/// If the folder is another vault's or another cluster's, or anything in it is damaged. Nothing is served then.
+/// If the folder is another vault's or another cluster's, holds nothing and may not begin so, or anything in it is damaged.
+/// Nothing is served then.
 pub async fn start(
     options: VaultOptions,
     endpoint: Endpoint,
@@ -96,18 +108,27 @@ pub async fn start(
 ) -> Result<VaultHandle, VaultError> {
     let open = {
         let options = options.clone();
-        move || {
-            let lock = Lock::take(&options.dir)?;
-            let catalog: Arc<dyn Catalog> = Arc::new(CatalogSled::open(&options.dir.join("catalog"))?);
-            let disk: Arc<dyn Disk> = Arc::new(DiskFs::new(&options.dir));
-            Ok::<_, StorageError>((lock, Storage::open(disk, catalog, options.cluster)?))
-        }
+        move || open(&options)
     };
     let opened = actix_rt::task::spawn_blocking(open).await.map_err(|error| VaultError::Thread(error.into()))?;
     let (lock, storage) = opened?;
     let mut handle = serve(storage, options.lease, endpoint, clock)?;
-    handle.lock = Some(lock);
+    handle.lock = Some(Arc::new(lock));
     Ok(handle)
+}
+
+fn open(options: &VaultOptions) -> Result<(Lock, Storage), StorageError> {
+    let disk: Arc<dyn Disk> = Arc::new(DiskFs::new(&options.dir));
+    if let Some(permit) = &options.permit {
+        beginning::check(&*disk, options.cluster, permit)?;
+    }
+    let lock = Lock::take(&options.dir)?;
+    let catalog: Arc<dyn Catalog> = Arc::new(CatalogSled::open(&options.dir.join("catalog"))?);
+    let storage = Storage::open(disk, catalog, options.cluster)?;
+    if let Some(permit) = &options.permit {
+        beginning::begun(permit)?;
+    }
+    Ok((lock, storage))
 }
 
 /// [`start`] over storage that is open already.
@@ -124,9 +145,10 @@ pub fn serve(
     let end = log.extent().durable;
     tracing::info!(durable = end.0, epoch = remembered.epoch, holder = remembered.holder, "vault opened");
     let keeper = Keeper::new(clock.monotonic(), lease, remembered, end);
-    let log = LogHandle::start(log, records).map_err(VaultError::Thread)?;
+    let health = Health::new(Arc::clone(&clock));
+    let log = LogHandle::start(log, records, Arc::clone(&health)).map_err(VaultError::Thread)?;
     let (news, heard) = watch::channel(());
-    let shared = Arc::new(Shared { cluster, disk, images, log, clock, news: heard });
+    let shared = Arc::new(Shared { cluster, disk, images, log, health, clock, news: heard, often: Mutex::default() });
     let server = VaultServer {
         keeper,
         shared: Arc::clone(&shared),
@@ -147,13 +169,33 @@ pub struct VaultHandle {
     server: Addr<VaultServer>,
     shared: Arc<Shared>,
     endpoint: Endpoint,
-    lock: Option<Lock>,
+    /// Absent over storage that others have opened.
+    lock: Option<Arc<Lock>>,
 }
 
 impl VaultHandle {
-    /// Waits until the disk has failed; gives the sentence that says how. Nothing is acknowledged from then on: end the
-    /// process with an error.
+    /// Waits until the disk has failed or gone; returns the sentence that says how. End the process with an error: nothing that is
+    /// acknowledged from then on can be relied on.
     pub async fn failed(&self) -> String {
+        tokio::select! {
+            why = self.log_failed() => why,
+            why = self.folder_gone() => why,
+        }
+    }
+
+    async fn folder_gone(&self) -> String {
+        let Some(lock) = &self.lock else { return std::future::pending().await };
+        loop {
+            actix_rt::time::sleep(limits::FOLDER_LOOK_EVERY).await;
+            let lock = Arc::clone(lock);
+            // A look at a disk that hangs takes no thread but this one.
+            if let Ok(Err(gone)) = actix_rt::task::spawn_blocking(move || lock.is_in_place()).await {
+                return gone.to_string();
+            }
+        }
+    }
+
+    async fn log_failed(&self) -> String {
         let mut log = self.shared.log.watch();
         let failed = log.wait_for(|state| state.failed.is_some()).await;
         let why = failed.ok().and_then(|state| state.failed.clone());
@@ -163,6 +205,18 @@ impl VaultHandle {
     /// Everything about the cluster, as a tool would be told.
     pub async fn status(&self) -> Option<StatusView> {
         self.server.send(AskStatus).await.ok()
+    }
+
+    /// Waits until no node's processes are connected any more, but not for ever.
+    pub async fn outlast_nodes(&self) {
+        let gone = async {
+            while self.server.send(CountNodes).await.is_ok_and(|connected| connected > 0) {
+                actix_rt::time::sleep(OUTLAST_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(limits::OUTLAST_WAIT, gone).await.is_err() {
+            tracing::warn!("nodes are still connected; stopping all the same");
+        }
     }
 
     /// Closes all connections, writes what was queued, syncs everything, and gives the folder back.
@@ -192,9 +246,36 @@ struct Shared {
     disk: Arc<dyn Disk>,
     images: crate::vault::image_store::ImageStore,
     log: LogHandle,
+    health: Arc<Health>,
     clock: Arc<dyn Clock>,
     /// Changes whenever the lease has changed hands or ended.
     news: watch::Receiver<()>,
+    often: Mutex<[Repeats; Often::COUNT]>,
+}
+
+/// What peers and strangers can cause as often as they like: told once, then counted.
+#[derive(Clone, Copy, Debug)]
+enum Often {
+    StrangerCrowdedOut,
+    StrangerRefused,
+    StrangerSilent,
+    StrangerGone,
+    PeerRefused,
+    PeersTooMany,
+    ImageRefused,
+    ImageUnreadable,
+    LogUnreadable,
+}
+
+impl Often {
+    const COUNT: usize = Often::LogUnreadable as usize + 1;
+}
+
+impl Shared {
+    /// It has happened; how often, if that is to be told now.
+    fn often(&self, what: Often) -> Option<Times> {
+        self.often.lock()[what as usize].happened(self.clock.monotonic(), "")
+    }
 }
 
 /// The keeper's driver; see the module.
@@ -204,7 +285,7 @@ struct VaultServer {
     shared: Arc<Shared>,
     news: watch::Sender<()>,
     incarnation: u64,
-    connections: HashMap<ConnectionId, quinn::Connection>,
+    connections: HashMap<ConnectionId, (Peer, quinn::Connection)>,
     calls: Calls<oneshot::Sender<Answer>>,
 }
 
@@ -282,10 +363,10 @@ impl Handler<Enter> for VaultServer {
     fn handle(&mut self, enter: Enter, _: &mut Context<Self>) -> Self::Result {
         let now = self.now();
         let replaced = self.keeper.enter(now, &enter.caller);
-        if let Some(old) = replaced.and_then(|id| self.connections.get(&id)) {
+        if let Some((_, old)) = replaced.and_then(|id| self.connections.get(&id)) {
             old.close(VarInt::from_u32(0), b"a newer connection of this node has come");
         }
-        self.connections.insert(enter.caller.connection, enter.connection);
+        self.connections.insert(enter.caller.connection, (enter.caller.hello.peer, enter.connection));
         actix::MessageResult(Answer::Welcome {
             incarnation: self.incarnation,
             lease_us: u64::try_from(self.keeper.length().as_micros()).unwrap_or(u64::MAX),
@@ -307,6 +388,19 @@ impl Handler<Leave> for VaultServer {
         self.keeper.leave(connection);
         self.connections.remove(&connection);
         self.calls.leave(connection);
+    }
+}
+
+/// How many processes of nodes are connected.
+#[derive(Message)]
+#[rtype(result = "usize")]
+struct CountNodes;
+
+impl Handler<CountNodes> for VaultServer {
+    type Result = usize;
+
+    fn handle(&mut self, _: CountNodes, _: &mut Context<Self>) -> usize {
+        self.connections.values().filter(|(peer, _)| *peer != Peer::Tool).count()
     }
 }
 
@@ -370,6 +464,7 @@ impl VaultServer {
             oldest: extent.oldest.0,
             log_bytes: extent.bytes,
             images: self.shared.images.views(),
+            health: self.shared.health.view(),
             nodes: self.keeper.nodes(now),
         }
     }

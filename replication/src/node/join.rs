@@ -8,6 +8,7 @@ use tanist_db_core::engine::{Engine, EngineOptions};
 use super::image::ImageLoad;
 use super::{LoadProgress, NodeError, NodeOptions, shared};
 use crate::actors::link::Dialer;
+use crate::repeats::Repeats;
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
 use crate::wire::frame::{FrameKind, HEADER_BYTES};
 use crate::wire::message::{Answer, ImageView, Request};
@@ -29,12 +30,17 @@ pub async fn join(options: &NodeOptions, progress: &LoadProgress) -> Result<Join
     let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault).map_err(NodeError::Machine)?;
     let hello = shared::hello(options);
     let mut damaged = None;
+    let mut lost = Repeats::default();
     loop {
         let reached = dialer.until_reached(&hello, true, || |_| {}).await;
         let (client, welcome) = reached.map_err(|refusal| NodeError::Refused(refusal.why))?;
         match load(&client, options, progress).await {
             Ok(engine) => return Ok(Joined { engine: Arc::new(engine), lease: welcome.lease }),
-            Err(Failure::Lost(why)) => tracing::warn!("loading the image: {why}; beginning again"),
+            Err(Failure::Lost(why)) => {
+                if let Some(times) = lost.happened(options.clock.monotonic(), &why) {
+                    tracing::warn!("loading the image: {why}; beginning again{times}");
+                }
+            }
             // The vault may have taken an old image away that was still being read: then there is a newer one. One that
             // fails twice is damaged.
             Err(Failure::Unusable { cut, why }) if damaged != Some(cut) => {

@@ -13,7 +13,7 @@ use tanist_db_core::image::FrozenVersion;
 use super::{ImageReport, NodeOptions};
 use crate::serving::Serving;
 use crate::stream::Carrying;
-use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
+use crate::wire::message::{FollowerView, HealthView, Hello, PROTOCOL_VERSION, Peer};
 
 /// Everything that outlives a connection.
 pub(crate) struct Shared {
@@ -41,6 +41,8 @@ pub(crate) struct Figures {
     /// The other nodes, as the vault last showed them; none while there is no word of it.
     pub(crate) others: Vec<FollowerView>,
     pub(crate) vault: VaultLink,
+    /// What is wrong with the vault, as it last said.
+    pub(crate) vault_health: HealthView,
 }
 
 /// A node's connection to the vault.

@@ -48,6 +48,14 @@ pub struct NodeStatus {
     pub images_failed: u64,
     /// The newest stored image.
     pub last_image: Option<ImageReport>,
+    /// Since when the vault's disk has had no room, in milliseconds since 1970; 0: it has, or this node has no connection to it.
+    pub vault_no_room_since_unix_ms: u64,
+    /// Frames of records that the vault has refused since then, up to a second ago.
+    pub vault_refused_appends: u64,
+    /// Images that it has refused since then.
+    pub vault_refused_images: u64,
+    /// What it has no room for and what to do, as it says; empty if nothing is wrong.
+    pub vault_trouble: String,
 }
 
 pub(super) fn of(shared: &Shared) -> NodeStatus {
@@ -75,5 +83,9 @@ pub(super) fn of(shared: &Shared) -> NodeStatus {
         images_stored: figures.images_stored,
         images_failed: figures.images_failed,
         last_image: figures.last_image,
+        vault_no_room_since_unix_ms: figures.vault_health.no_room_since_unix_ms,
+        vault_refused_appends: figures.vault_health.refused_appends,
+        vault_refused_images: figures.vault_health.refused_images,
+        vault_trouble: figures.vault_health.why.clone(),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A supervisor knows one thing that nobody else can know: a process that it has reaped is dead for certain. Its obituary ends
 //! that process's lease at once, so that the standby need not wait for it to run out. Nothing less certain (a lost
-//! connection, a silent process) is ever reported.
+//! connection, a silent process) is ever reported. A supervisor that was killed leaves its database process to its successor, which
+//! learns from the lock that the process held, and that the kernel took back, that it is dead.
 //!
 //! The database process holds the reading end of a pipe from its supervisor as its standard input. Its end tells it that the
 //! supervisor is gone, or wants it to stop: it then drains and gives its lease up.
@@ -52,6 +53,9 @@ pub struct SupervisorOptions {
     pub vault: SocketAddr,
     /// The process's clock.
     pub clock: Arc<dyn Clock>,
+    /// Incarnation of a database process of an earlier supervisor that is dead for certain: the vault is told of it first, so that
+    /// its lease need not run out.
+    pub predecessor: Option<u64>,
 }
 
 /// Why a supervisor has stopped although nobody asked it to.
@@ -90,6 +94,9 @@ pub async fn supervise(
     stop: impl Future<Output = ()>,
 ) -> Result<(), SupervisorError> {
     let obituaries = Obituaries::start(&options).map_err(SupervisorError::Machine)?;
+    if let Some(dead) = options.predecessor {
+        obituaries.tell(dead);
+    }
     let mut restarts = Restarts::default();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -101,13 +108,13 @@ pub async fn supervise(
         obituaries.tell(incarnation);
         let status = match ended {
             Ended::Asked => {
-                obituaries.told().await;
+                obituaries.finish().await;
                 return Ok(());
             }
             Ended::ByItself(status) => status,
         };
         if status.code() == Some(EXIT_CONFIG) {
-            obituaries.told().await;
+            obituaries.finish().await;
             return Err(SupervisorError::Settings(options.node));
         }
         let lived = options.clock.monotonic().since(begun);
@@ -116,7 +123,7 @@ pub async fn supervise(
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.as_mut() => {
-                obituaries.told().await;
+                obituaries.finish().await;
                 return Ok(());
             }
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::SupervisorOptions;
 use crate::actors::link::Dialer;
-use crate::limits::{CALL_WAIT, OBITUARIES_MAX, OBITUARY_WAIT};
+use crate::limits::{CALL_WAIT, LAST_PACKET_WAIT, OBITUARIES_MAX, OBITUARY_WAIT};
 use crate::transport::rpc::ControlClient;
 use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
 
@@ -14,6 +15,7 @@ use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
 #[derive(Debug)]
 pub(super) struct Obituaries {
     dead: mpsc::Sender<u64>,
+    teller: JoinHandle<()>,
     /// How many the vault has heard of, and how many it was to hear of.
     heard: watch::Receiver<u64>,
     told: std::cell::Cell<u64>,
@@ -25,8 +27,8 @@ impl Obituaries {
         let (dead, to_tell) = mpsc::channel(OBITUARIES_MAX);
         let (hear, heard) = watch::channel(0);
         let teller = Teller { dialer, node: options.node.clone(), dead: to_tell, heard: hear };
-        tokio::spawn(teller.run());
-        Ok(Obituaries { dead, heard, told: std::cell::Cell::new(0) })
+        let teller = tokio::spawn(teller.run());
+        Ok(Obituaries { dead, teller, heard, told: std::cell::Cell::new(0) })
     }
 
     /// Incarnation `incarnation` has been reaped.
@@ -39,10 +41,12 @@ impl Obituaries {
         }
     }
 
-    /// Waits, but not for ever, until the vault has heard all.
-    pub(super) async fn told(&self) {
-        let (mut heard, all) = (self.heard.clone(), self.told.get());
-        let _ = tokio::time::timeout(CALL_WAIT, heard.wait_for(|heard| *heard >= all)).await;
+    /// Waits, but not for ever, until the vault has heard all, and leaves it.
+    pub(super) async fn finish(self) {
+        let Obituaries { dead, teller, mut heard, told } = self;
+        let _ = tokio::time::timeout(CALL_WAIT, heard.wait_for(|heard| *heard >= told.get())).await;
+        drop(dead);
+        let _ = tokio::time::timeout(LAST_PACKET_WAIT, teller).await;
     }
 }
 
@@ -67,7 +71,11 @@ impl Teller {
                     None => tokio::select! {
                         next = self.dead.recv() => match next {
                             Some(incarnation) => incarnation,
-                            None => return,
+                            None => {
+                                // A vault that stops with its nodes waits for this.
+                                client.close("the supervisor ends");
+                                return self.dialer.endpoint.wait_idle().await;
+                            }
                         },
                         _ = &mut closed => break,
                     },

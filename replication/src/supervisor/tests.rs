@@ -21,6 +21,7 @@ fn options(folder: &Path) -> SupervisorOptions {
         // Nobody serves at the discard port.
         vault: SocketAddr::from(([127, 0, 0, 1], 9)),
         clock,
+        predecessor: None,
     }
 }
 

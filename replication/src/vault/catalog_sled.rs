@@ -4,16 +4,22 @@
 //! handle of its own. And sled takes a damaged entry of its file for the torn end of a crash: it opens with what stood before,
 //! and says nothing. So nothing here is believed that log and images contradict (`vault::storage`).
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{FallocateFlags, fallocate};
+
 use super::catalog::Catalog;
+use super::disk_fs::PRIVATE_FOLDER;
 use super::error::{REMOVE_CATALOG, StorageError};
 
 /// Memory that sled may use for its cache, in bytes: the catalog is a few KiB.
 const CACHE_BYTES: u64 = 1 << 20;
+/// Room kept free for what is put next: thousands of leases.
+const RESERVE_BYTES: u64 = 1 << 20;
 /// So often a catalog is tried whose last user has just gone,
 const LOCK_LOOKS: u32 = 100;
 /// and so long it is waited in between.
@@ -24,7 +30,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 pub struct CatalogSled {
     folder: PathBuf,
     is_new: bool,
-    db: sled::Db,
+    /// Always there; taken out by the drop.
+    db: Option<sled::Db>,
     file: File,
 }
 
@@ -36,6 +43,8 @@ impl CatalogSled {
     pub fn open(folder: &Path) -> Result<Self, StorageError> {
         let fail = |source| StorageError::Io { file: folder.display().to_string(), source };
         let is_new = !folder.join("db").exists();
+        // sled makes its files as the process's mask says; nobody else gets to them.
+        DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder).map_err(fail)?;
         let config = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
@@ -43,7 +52,8 @@ impl CatalogSled {
             .flush_every_ms(None);
         let db = open_when_free(&config).map_err(|error| trouble(folder, error))?;
         let file = File::open(folder.join("db")).map_err(fail)?;
-        let catalog = Self { folder: folder.to_owned(), is_new, db, file };
+        let catalog = Self { folder: folder.to_owned(), is_new, db: Some(db), file };
+        catalog.reserve();
         catalog.flush()?;
         sync_folder(folder).map_err(fail)?;
         if let Some(parent) = folder.parent() {
@@ -52,9 +62,37 @@ impl CatalogSled {
         Ok(catalog)
     }
 
+    /// Takes room for what is written next, behind the file's end: sled takes a full disk for its own end, and a lease that cannot be
+    /// remembered ends the vault. Where it cannot be had, what was taken before lasts for a while.
+    fn reserve(&self) {
+        if let Ok(meta) = self.file.metadata() {
+            let _ = fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, meta.len() + RESERVE_BYTES);
+        }
+    }
+
+    fn db(&self) -> &sled::Db {
+        self.db.as_ref().expect("it is there until the drop")
+    }
+
     fn flush(&self) -> Result<(), StorageError> {
-        self.db.flush().map_err(|error| trouble(&self.folder, error))?;
+        self.db().flush().map_err(|error| trouble(&self.folder, error))?;
         self.file.sync_data().map_err(|source| StorageError::Io { file: self.place(), source })
+    }
+
+    fn write(&self, change: impl FnOnce(&sled::Db) -> sled::Result<Option<sled::IVec>>) -> Result<(), StorageError> {
+        self.reserve();
+        change(self.db()).map_err(|error| trouble(&self.folder, error))?;
+        self.flush()
+    }
+}
+
+/// sled syncs its file when it is dropped, and panics if that fails: a vault whose disk has gone would end by a signal in place of a
+/// sentence. Everything was made durable when it was put, so nothing is lost if sled is left as it is.
+impl Drop for CatalogSled {
+    fn drop(&mut self) {
+        let works = self.flush().is_ok() && self.file.sync_all().is_ok();
+        let db = self.db.take();
+        if works { drop(db) } else { std::mem::forget(db) }
     }
 }
 
@@ -101,23 +139,21 @@ impl Catalog for CatalogSled {
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        let value = self.db.get(key).map_err(|error| trouble(&self.folder, error))?;
+        let value = self.db().get(key).map_err(|error| trouble(&self.folder, error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     fn put(&self, key: &str, value: &[u8]) -> Result<(), StorageError> {
-        self.db.insert(key, value).map_err(|error| trouble(&self.folder, error))?;
-        self.flush()
+        self.write(|db| db.insert(key, value))
     }
 
     fn remove(&self, key: &str) -> Result<(), StorageError> {
-        self.db.remove(key).map_err(|error| trouble(&self.folder, error))?;
-        self.flush()
+        self.write(|db| db.remove(key))
     }
 
     fn keys(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let mut keys = Vec::new();
-        for key in self.db.scan_prefix(prefix).keys() {
+        for key in self.db().scan_prefix(prefix).keys() {
             let key = key.map_err(|error| trouble(&self.folder, error))?;
             keys.push(String::from_utf8_lossy(&key).into_owned());
         }

@@ -1,13 +1,18 @@
-//! The machine's own file system below one folder.
+//! The machine's own file system below one folder. What is made here only its owner may read: it holds the users' data.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
 
 use super::disk::{Disk, DiskFile};
+
+/// Mode of a file that nobody but its owner may read.
+pub(super) const PRIVATE_FILE: u32 = 0o600;
+/// The same of a folder.
+pub(super) const PRIVATE_FOLDER: u32 = 0o700;
 
 /// A folder of the machine.
 #[derive(Debug)]
@@ -42,7 +47,8 @@ impl Disk for DiskFs {
     }
 
     fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(path))?;
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE_FILE).open(self.path(path))?;
         Ok(Box::new(file))
     }
 
@@ -51,7 +57,7 @@ impl Disk for DiskFs {
     }
 
     fn make_folder(&self, path: &str) -> io::Result<()> {
-        match fs::create_dir(self.path(path)) {
+        match DirBuilder::new().mode(PRIVATE_FOLDER).create(self.path(path)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
         }

@@ -32,6 +32,7 @@ struct State {
     cut_at: Option<u64>,
     cut: bool,
     room: u64,
+    copies_on_write: bool,
     fail_sync_at: Option<u64>,
     lie_from: Option<u64>,
     random: u64,
@@ -101,6 +102,7 @@ impl DiskSim {
             cut_at: None,
             cut: false,
             room: u64::MAX,
+            copies_on_write: false,
             fail_sync_at: None,
             lie_from: None,
             random: seed,
@@ -162,6 +164,11 @@ impl DiskSim {
     /// Bytes that files may still grow by.
     pub fn set_room(&self, bytes: u64) {
         self.state.lock().room = bytes;
+    }
+
+    /// From now on a write over what is there needs as much room as a new one: such file systems put it elsewhere.
+    pub fn copy_on_write(&self) {
+        self.state.lock().copies_on_write = true;
     }
 
     /// The sync that is operation number `operation` fails, once, be it of a file or of a folder.
@@ -232,6 +239,7 @@ impl DiskSim {
             cut_at: None,
             cut: false,
             room: state.room,
+            copies_on_write: state.copies_on_write,
             fail_sync_at: None,
             lie_from: None,
             random: state.random,
@@ -502,7 +510,10 @@ impl SimFile {
         let mut state = self.state()?;
         let state = &mut *state;
         let file = state.files.entry(self.id).or_default();
-        let growth = change.end().saturating_sub(file.live.len() as u64);
+        let growth = match &change {
+            Change::Write(_, bytes) if state.copies_on_write => bytes.len() as u64,
+            change => change.end().saturating_sub(file.live.len() as u64),
+        };
         if growth > state.room {
             return self.run_full(state, change);
         }
@@ -519,7 +530,8 @@ impl SimFile {
         if let Change::Write(offset, mut bytes) = change {
             state.operate()?;
             let file = state.files.entry(self.id).or_default();
-            let fits = (file.live.len() as u64 + state.room).saturating_sub(offset);
+            let over = if state.copies_on_write { 0 } else { (file.live.len() as u64).saturating_sub(offset) };
+            let fits = over + state.room;
             bytes.truncate(fits as usize);
             state.room = 0;
             apply(&mut file.live, &Change::Write(offset, bytes.clone()));

@@ -74,10 +74,7 @@ impl Feed {
         self.reader = Some(reader);
         let frames = read.map_err(|error| match error {
             StorageError::Trimmed { oldest } => Answer::Trimmed { oldest },
-            error => {
-                tracing::error!(%error, "the log cannot be read for a follower");
-                Answer::Refused { why: error.to_string() }
-            }
+            error => Answer::Refused { why: error.to_string() },
         })?;
         self.gave(&frames);
         Ok(frames)

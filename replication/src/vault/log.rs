@@ -121,7 +121,10 @@ impl Log {
             self.file.sync().map_err(|e| self.poison(&path, e))?;
         }
         let record = MarkRecord { durable: newest.last, epoch: self.mark.record().epoch };
-        self.mark.write(record).map_err(|e| self.poison(&Mark::path(), e))?;
+        if let Err(error) = self.mark.write(record) {
+            // Nobody was told: without room for the mark there is none for the records.
+            return Err(if is_full(&error) { self.take_back_synced(error) } else { self.poison(&Mark::path(), error) });
+        }
         self.bytes += written;
         self.durable = newest.last;
         self.epoch = newest.epoch;
@@ -152,11 +155,14 @@ impl Log {
     /// Notes, durably, that `epoch` was granted: should the catalog forget it, the log will not.
     ///
     /// # Errors
-    /// As [`Log::settle`].
+    /// [`StorageError::Full`]: it is not noted, and a later call may succeed. Otherwise as [`Log::settle`].
     pub fn stamp(&mut self, epoch: Epoch) -> Result<(), StorageError> {
         self.unless_poisoned()?;
         let record = MarkRecord { durable: self.durable, epoch: epoch.max(self.mark.record().epoch) };
-        self.mark.write(record).and_then(|()| self.mark.sync()).map_err(|e| self.poison(&Mark::path(), e))
+        match self.mark.write(record) {
+            Err(error) if is_full(&error) => return Err(StorageError::io(&*self.disk, &Mark::path(), error)),
+            written => written.and_then(|()| self.mark.sync()).map_err(|e| self.poison(&Mark::path(), e)),
+        }
     }
 
     /// Removes the segments that hold nothing newer than `through`; never the newest. Gives their number.
@@ -257,6 +263,16 @@ impl Log {
             Ok(()) => StorageError::io(&*self.disk, path, error),
             Err(worse) => self.poison(path, worse),
         }
+    }
+
+    /// The records are durable, and no mark says so: gives their room back as well, for good. Otherwise the next start would find
+    /// records in the log that this process has written over.
+    fn take_back_synced(&mut self, error: io::Error) -> StorageError {
+        let refusal = self.take_back(&Mark::path(), error);
+        if let (StorageError::Full { .. }, Err(worse)) = (&refusal, self.file.sync()) {
+            return self.poison(&segment_path(self.first), worse);
+        }
+        refusal
     }
 
     /// Begins the next segment. The old one is durable to its end, and keeps no zeros behind it.

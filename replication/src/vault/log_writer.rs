@@ -145,7 +145,6 @@ impl LogWriter {
     fn refuse(&mut self, frames: usize, why: Option<StorageError>) {
         self.state.refused += frames as u64;
         if let Some(why) = why {
-            tracing::warn!(%why, frames, "records refused");
             self.state.refused_why = why.to_string().into();
         }
     }

@@ -121,11 +121,13 @@ impl Mark {
     /// Writes the next slot, not yet durably.
     ///
     /// # Errors
-    /// As the machine says.
+    /// As the machine says; what was written before still counts.
     pub fn write(&mut self, record: MarkRecord) -> io::Result<()> {
-        self.sequence += 1;
-        let slot = seal_slot(self.cluster, self.sequence, record);
-        self.file.write_at(self.sequence % 2 * SLOT_STRIDE, &slot)?;
+        let sequence = self.sequence + 1;
+        let slot = seal_slot(self.cluster, sequence, record);
+        // After a failure this slot may be torn and the other one is all there is: the next attempt writes this one again.
+        self.file.write_at(sequence % 2 * SLOT_STRIDE, &slot)?;
+        self.sequence = sequence;
         self.record = record;
         self.synced = false;
         Ok(())

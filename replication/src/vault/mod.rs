@@ -31,6 +31,8 @@
 //! | `images/tmp-*` | an upload or removal that was interrupted | removed |
 //! | an image that the catalog does not list | a crash between rename and entry, or a lost catalog | listed again |
 //! | a catalog whose lease is missing or older than the log's epoch | the catalog has forgotten | refused |
+//! | a catalog, and no log at all | the log is elsewhere, or removed by hand | refused |
+//! | nothing at all | a new cluster, or a disk that is not mounted | refused without a permit ([`beginning`]) |
 //! | no catalog at all, though there is a log | removed by hand | made again; nobody is taken for the holder |
 //!
 //! Errors of the machine are of two kinds. A full disk refuses and passes: nothing was acknowledged, nothing is lost. Any
@@ -39,6 +41,7 @@
 //! Deliberately missing: other back ends, delta images, point-in-time restore.
 
 pub mod acknowledge;
+pub mod beginning;
 pub mod calls;
 pub mod catalog;
 pub mod catalog_sled;
@@ -60,6 +63,7 @@ pub mod log_writer;
 pub mod mark;
 pub mod recent;
 mod recover;
+pub mod room;
 pub mod roster;
 pub mod segment;
 pub mod storage;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 
+use super::beginning;
 use super::catalog::{Catalog, LeaseRecord, Records};
 use super::disk::Disk;
 use super::error::StorageError;
@@ -50,6 +51,10 @@ impl Storage {
     ) -> Result<Self, StorageError> {
         let records = Records::new(catalog);
         let known = records.knows(cluster)?;
+        // The log is made durable before the catalog is entered.
+        if known && !beginning::has_log(&*disk, cluster)? {
+            return Err(StorageError::damaged(&*disk, LOG_FOLDER, 0, "it is missing, though there is a catalog"));
+        }
         let log = Log::open_with(Arc::clone(&disk), cluster, segment_bytes_max)?;
         let lease = recall_lease(&records, known, &log)?;
         check_lease(&*disk, &records, &lease, &log)?;
@@ -173,6 +178,19 @@ mod tests {
         let fork = disk.fork();
         fork.remove_file(&segment_path(Lsn(1))).unwrap();
         assert!(open(&fork, &catalog.fork()).is_err(), "all segments are gone");
+    }
+
+    /// A log folder that was lost as a whole began again at record 1, without a word, as long as there was only one epoch.
+    #[test]
+    fn a_catalog_without_any_log_is_refused() {
+        let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
+        let mut storage = open(&disk, &catalog).unwrap();
+        storage.records.put_lease(&LeaseRecord { epoch: 1, ..LeaseRecord::default() }).unwrap();
+        storage.log.commit(&[frame(1, 1, 3)]).unwrap();
+        let lost = DiskSim::new(2);
+        let error = open(&lost, &catalog).unwrap_err().to_string();
+        assert!(error.contains("sim:log") && error.contains("missing"), "{error}");
+        assert!(lost.paths().is_empty());
     }
 
     #[test]

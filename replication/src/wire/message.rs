@@ -9,7 +9,7 @@
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// Version of everything in this file; a peer with another one is refused with a sentence that says so.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// What a connecting process is.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,7 +103,7 @@ pub enum Request {
         /// The asker's epoch.
         epoch: u64,
     },
-    /// The supervisor has reaped the process: it is dead for certain. Answer: `Lease`.
+    /// The process is dead for certain: the supervisor has reaped it, or found the lock free that it held. Answer: `Lease`.
     Obituary {
         /// Node whose database process died; must be the sender's own.
         node: String,
@@ -147,7 +147,7 @@ pub enum Request {
     ImageGet,
 }
 
-/// Answers and news from the vault. On the control stream `seq` 0 marks news that nobody asked for (`Lease`).
+/// Answers and news from the vault. On the control stream `seq` 0 marks news that nobody asked for (`Lease`, `Health`).
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Reply to [`Hello`].
@@ -212,6 +212,21 @@ pub enum Answer {
         /// The sentence.
         why: String,
     },
+    /// How the vault is. News for databases: after `Welcome` if anything is wrong, and when it changes.
+    Health(HealthView),
+}
+
+/// What is wrong with the vault; all zero and empty: nothing.
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct HealthView {
+    /// Since when its disk has had no room, in milliseconds since 1970; 0: it has.
+    pub no_room_since_unix_ms: u64,
+    /// Frames of records refused since then.
+    pub refused_appends: u64,
+    /// Images refused since then.
+    pub refused_images: u64,
+    /// The newest refusal: what there is no room for, and what to do.
+    pub why: String,
 }
 
 /// A node as the vault sees it.
@@ -263,6 +278,8 @@ pub struct StatusView {
     pub log_bytes: u64,
     /// Images, newest first.
     pub images: Vec<ImageView>,
+    /// What is wrong with it.
+    pub health: HealthView,
     /// Database processes that are connected.
     pub nodes: Vec<FollowerView>,
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use tanist_db_core::clock::UnixMillis;
 
+use crate::telemetry::time_of_day;
+
 use super::view::{ClusterStatus, ImageStatus, NodeStatus, VaultStatus};
 
 pub(super) fn table(status: &ClusterStatus, now: UnixMillis) -> String {
@@ -18,6 +20,9 @@ pub(super) fn table(status: &ClusterStatus, now: UnixMillis) -> String {
     text.push('\n');
     if !status.vault.reachable {
         let _infallible = writeln!(text, "vault: not reachable ({})", status.vault.why);
+    }
+    if status.vault.no_room_since_unix_ms > 0 {
+        text += &no_room(&status.vault, now);
     }
     for node in &status.nodes {
         if !node.reachable {
@@ -77,6 +82,16 @@ fn node_row(node: &NodeStatus) -> [String; 8] {
         known(node.durable_lsn),
         known(node.lag_records),
     ]
+}
+
+fn no_room(vault: &VaultStatus, now: UnixMillis) -> String {
+    let since = time_of_day(UnixMillis(vault.no_room_since_unix_ms));
+    let seconds = now.0.saturating_sub(vault.no_room_since_unix_ms) / 1000;
+    let (appends, images) = (vault.refused_appends, vault.refused_images);
+    format!(
+        "vault: no room since {since} UTC ({seconds} s); refused: {appends} appends, {images} images\nvault: {}\n",
+        vault.trouble
+    )
 }
 
 fn images(images: &[ImageStatus], now: UnixMillis) -> String {
@@ -140,6 +155,20 @@ mod tests {
         let node = NodeReport { applied_lsn: u64::MAX >> 24, epoch: 99_999, ..primary() };
         let status = merge(Ok(vault()), |_| Ok(node.clone()));
         assert!(table(&status, UnixMillis(0)).lines().all(|line| line.len() <= 100));
+    }
+
+    #[test]
+    fn a_vault_without_room_is_shown_as_such() {
+        let mut status = merge(Ok(vault()), |_| Ok(primary()));
+        assert!(!table(&status, UnixMillis(0)).contains("no room"));
+        status.vault.no_room_since_unix_ms = 1_700_000_000_123;
+        (status.vault.refused_appends, status.vault.trouble) = (120, "no room left for x: free some".to_owned());
+        let text = table(&status, UnixMillis(1_700_000_030_000));
+        assert!(
+            text.contains("vault: no room since 22:13:20.123 UTC (29 s); refused: 120 appends, 0 images\n"),
+            "{text}"
+        );
+        assert!(text.contains("vault: no room left for x: free some\n"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The cluster as `tanist status` shows it, and how it is put together from what the processes say.
 
 use serde::Serialize;
-use tanist_replication::wire::message::{FollowerView, StatusView};
+use tanist_replication::wire::message::{FollowerView, HealthView, StatusView};
 
 use crate::admin::NodeReport;
 use crate::cli::ask::{NOBODY, is_refusal};
@@ -28,6 +28,11 @@ pub(crate) struct VaultStatus {
     pub(crate) oldest_lsn: u64,
     pub(crate) log_bytes: u64,
     pub(crate) images: Vec<ImageStatus>,
+    /// What is wrong with it, by its own words or, if it is silent, by the last that a node has heard of it.
+    pub(crate) no_room_since_unix_ms: u64,
+    pub(crate) refused_appends: u64,
+    pub(crate) refused_images: u64,
+    pub(crate) trouble: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,7 +88,8 @@ impl ClusterStatus {
     /// Puts together what the vault and the nodes say. A node that is silent is shown as the vault last heard of it.
     pub(super) fn merge(cluster: String, vault_address: String, vault: Said<StatusView>, nodes: Vec<Asked>) -> Self {
         let connected = vault.as_ref().map(|vault| vault.nodes.clone()).unwrap_or_default();
-        let vault = VaultStatus::new(vault_address, vault);
+        let reports = nodes.iter().filter_map(|asked| asked.said.as_ref().ok());
+        let vault = VaultStatus::new(vault_address, vault, heard(reports));
         let nodes = nodes.into_iter().map(|asked| {
             let seen = connected.iter().find(|node| node.node == asked.name);
             NodeStatus::new(asked, seen)
@@ -127,14 +133,21 @@ impl ClusterStatus {
 }
 
 impl VaultStatus {
-    fn new(address: String, said: Said<StatusView>) -> VaultStatus {
+    fn new(address: String, said: Said<StatusView>, heard: HealthView) -> VaultStatus {
+        let health = said.as_ref().map_or(heard, |view| view.health.clone());
+        let status = VaultStatus {
+            address,
+            no_room_since_unix_ms: health.no_room_since_unix_ms,
+            refused_appends: health.refused_appends,
+            refused_images: health.refused_images,
+            trouble: health.why,
+            ..VaultStatus::default()
+        };
         match said {
-            Err(why) => VaultStatus { address, why, ..VaultStatus::default() },
+            Err(why) => VaultStatus { why, ..status },
             Ok(view) => VaultStatus {
-                address,
                 pid: Some(view.pid),
                 reachable: true,
-                why: String::new(),
                 epoch: view.lease.epoch,
                 holder: if view.lease.remaining_us > 0 { view.lease.holder } else { String::new() },
                 durable_lsn: view.durable,
@@ -151,9 +164,21 @@ impl VaultStatus {
                         stored_unix_ms: image.stored_unix_ms,
                     })
                     .collect(),
+                ..status
             },
         }
     }
+}
+
+/// What the nodes have heard of the vault's troubles: the newest count.
+fn heard<'a>(reports: impl Iterator<Item = &'a NodeReport>) -> HealthView {
+    let newest = reports.max_by_key(|report| (report.vault_no_room_since_unix_ms, report.vault_refused_appends));
+    newest.map_or_else(HealthView::default, |report| HealthView {
+        no_room_since_unix_ms: report.vault_no_room_since_unix_ms,
+        refused_appends: report.vault_refused_appends,
+        refused_images: report.vault_refused_images,
+        why: report.vault_trouble.clone(),
+    })
 }
 
 impl NodeStatus {
@@ -232,6 +257,7 @@ pub(super) mod tests {
                 bytes: 1 << 21,
                 stored_unix_ms: 1_700_000_000_000,
             }],
+            health: HealthView::default(),
             nodes: vec![FollowerView {
                 node: "b".into(),
                 pid: 12,
@@ -274,6 +300,32 @@ pub(super) mod tests {
         let status =
             merge(Err("stopped".into()), |name| Ok(NodeReport { epoch: if name == "b" { 4 } else { 3 }, ..primary() }));
         assert_eq!(status.primary().map(|node| node.name.as_str()), Some("b"));
+    }
+
+    /// A full disk was seen in the vault's log alone.
+    #[test]
+    fn what_is_wrong_with_the_vault_is_told_by_itself_or_by_a_node() {
+        let health = HealthView {
+            no_room_since_unix_ms: 5,
+            refused_appends: 9,
+            refused_images: 1,
+            why: "no room left".to_owned(),
+        };
+        let status = merge(Ok(StatusView { health, ..vault() }), |_| Ok(primary()));
+        let told = |status: &ClusterStatus| {
+            let VaultStatus { no_room_since_unix_ms, refused_appends, refused_images, trouble, .. } = &status.vault;
+            (*no_room_since_unix_ms, *refused_appends, *refused_images, trouble.clone())
+        };
+        assert_eq!(told(&status), (5, 9, 1, "no room left".to_owned()));
+        let report = NodeReport {
+            vault_no_room_since_unix_ms: 7,
+            vault_refused_appends: 3,
+            vault_trouble: "full".to_owned(),
+            ..primary()
+        };
+        let heard = |name: &str| Ok(if name == "a" { report.clone() } else { primary() });
+        assert_eq!(told(&merge(Err("not asked".into()), heard)), (7, 3, 0, "full".to_owned()));
+        assert_eq!(told(&merge(Ok(vault()), heard)), (0, 0, 0, String::new()), "the vault knows better");
     }
 
     /// "No node says that it is primary" was all that a tool said to whoever had not given the password.

@@ -3,20 +3,21 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tanist_db_core::clock::{Clock, SystemClock, UnixMillis};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::narrator::Narrator;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{IN_ORDER, Shutdown};
 use crate::telemetry::Said;
 
 /// Pause before a dead child is started again; doubles with each death.
@@ -124,13 +125,17 @@ async fn run_once(spec: &ChildSpec, narrator: &Narrator, stop: &Shutdown) -> io:
         .stderr(open_log(&spec.log)?)
         .spawn()?;
     // Held open for as long as the child shall run; `wait` would close it.
-    let asks_to_stop = child.stdin.take();
+    let mut asks_to_stop = child.stdin.take();
     if let Some(stdout) = child.stdout.take() {
         tokio::spawn(tell_events(stdout, spec.who.clone(), narrator.clone()));
     }
     tokio::select! {
         status = child.wait() => return status,
         () = stop.asked() => {}
+    }
+    if let Some(pipe) = &mut asks_to_stop {
+        // One that has just died does not take it.
+        let _ = pipe.write_all(IN_ORDER).await;
     }
     drop(asks_to_stop);
     match timeout(STOP_MAX, child.wait()).await {
@@ -158,7 +163,7 @@ fn open_log(path: &Path) -> io::Result<File> {
     if fs::metadata(path).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
         fs::rename(path, path.with_extension("log.1"))?;
     }
-    OpenOptions::new().create(true).append(true).open(path)
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 /// The end of a process, in words.

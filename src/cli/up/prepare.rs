@@ -58,6 +58,7 @@ fn prepare_locked(
     say: impl Fn(&str),
 ) -> Result<Prepared, Failure> {
     let new = folder.is_unborn()?;
+    folder.close().sentences().iter().for_each(|sentence| say(sentence));
     let cluster = if new {
         ClusterFile::new(config.cluster.bind, config.cluster.port.get(), config.cluster.shards)
     } else {
@@ -66,8 +67,10 @@ fn prepare_locked(
     leftovers_have_gone(folder, &cluster, say)?;
     ports_are_free(&cluster)?;
     certs::ensure(folder, &cluster, new)?;
-    std::fs::create_dir_all(folder.logs())
-        .map_err(|e| Failure::Config(format!("cannot make {}: {e}", folder.logs().display())))?;
+    folder.make_logs()?;
+    if new {
+        folder.let_vault_begin()?;
+    }
     cluster.save(&folder.cluster_toml())?;
     let vault = vault_spec(layer, folder)?;
     let threads = threads(layer, cluster.nodes.len());

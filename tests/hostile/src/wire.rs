@@ -4,7 +4,8 @@ use futures_util::FutureExt;
 use tanist_replication::vault::segment::LogFrame;
 use tanist_replication::wire::frame::{FrameKind, FrameReader, parse_frame, seal, seal_message};
 use tanist_replication::wire::message::{
-    Answer, Call, FollowerView, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Reply, Request, StatusView,
+    Answer, Call, FollowerView, HealthView, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Reply, Request,
+    StatusView,
 };
 
 /// The bytes as a stream of frames, and as the body of a frame of each kind.
@@ -66,6 +67,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         Answer::Followers(vec![view.clone(), view.clone()]),
         Answer::Status(Box::new(StatusView { nodes: vec![view], ..StatusView::default() })),
         Answer::Refused { why: "not so".to_owned() },
+        Answer::Health(HealthView { refused_appends: 4, why: "no room".to_owned(), ..HealthView::default() }),
     ];
     let mut frames = vec![seal_message(&hello)];
     frames.extend(requests.into_iter().map(|request| seal_message(&Call { seq: 1, request })));

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use actix::Addr;
 use quinn::{Connection, Endpoint, Incoming, VarInt};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{Ask, AskLease, Enter, Leave, Shared, VaultServer, append, follow, images};
+use super::{Ask, AskLease, Enter, Leave, Often, Shared, VaultServer, append, follow, images};
 use crate::limits;
 use crate::transport::rpc::{Channel, RpcError, accept_control};
 use crate::transport::{quic, tls};
 use crate::vault::roster::{Caller, ConnectionId};
 use crate::wire::frame::{FrameError, send_message};
-use crate::wire::message::{Answer, Call, Peer, Reply, Request};
+use crate::wire::message::{Answer, Call, HealthView, Hello, Peer, Reply, Request};
 
 /// Accepts connections until the endpoint is closed.
 pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>, server: Addr<VaultServer>) {
@@ -70,7 +70,9 @@ async fn greet(
     tokio::select! {
         known = recognize(incoming, id, shared) => known,
         _ = place => {
-            tracing::warn!(%from, "connection given up: too many have come that are not admitted yet");
+            if let Some(times) = shared.often(Often::StrangerCrowdedOut) {
+                tracing::warn!(%from, "connection given up: too many have come that are not admitted yet{times}");
+            }
             None
         }
     }
@@ -81,18 +83,24 @@ async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Opt
     let connection = match tokio::time::timeout(limits::CALL_WAIT, incoming).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
-            tracing::warn!(%from, why = quic::explain(&error), "connection refused");
+            if let Some(times) = shared.often(Often::StrangerRefused) {
+                tracing::warn!(%from, why = quic::explain(&error), "connection refused{times}");
+            }
             return None;
         }
         Err(_) => {
-            tracing::warn!(%from, "connection given up: it said nothing");
+            if let Some(times) = shared.often(Often::StrangerSilent) {
+                tracing::warn!(%from, "connection given up: it said nothing{times}");
+            }
             return None;
         }
     };
     let (hello, control) = match accept_control(&connection).await {
         Ok(begun) => begun,
         Err(error) => {
-            tracing::warn!(%from, %error, "connection given up");
+            if let Some(times) = shared.often(Often::StrangerGone) {
+                tracing::warn!(%from, %error, "connection given up{times}");
+            }
             return None;
         }
     };
@@ -103,7 +111,9 @@ async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Opt
     match admitted {
         Ok(caller) => Some((connection, control, caller)),
         Err(why) => {
-            tracing::warn!(%from, why, "peer refused");
+            if let Some(times) = shared.often(Often::PeerRefused) {
+                tracing::warn!(%from, why, "peer refused{times}");
+            }
             refuse(control, why).await;
             None
         }
@@ -122,7 +132,10 @@ async fn serve(
     let (caller, from) = (Arc::new(caller), connection.remote_address());
     let Ok(_place) = peers.try_acquire() else {
         // No answer: a refusal would say that coming again is of no use.
-        tracing::warn!(%from, peer = ?caller.hello.peer, node = caller.hello.node, "too many connections; this one is closed");
+        if let Some(times) = shared.often(Often::PeersTooMany) {
+            let Hello { peer, node, .. } = &caller.hello;
+            tracing::warn!(%from, ?peer, node, "too many connections; this one is closed{times}");
+        }
         return connection.close(VarInt::from_u32(0), b"the vault serves as many connections as it can");
     };
     tracing::debug!(%from, peer = ?caller.hello.peer, node = caller.hello.node, "peer connected");
@@ -151,8 +164,11 @@ async fn converse(
     shared: &Arc<Shared>,
     server: &Addr<VaultServer>,
 ) -> Result<(), RpcError> {
-    let mut news = shared.news.clone();
-    news.mark_unchanged();
+    let mut news = News { lease: shared.news.clone(), health: shared.health.watch() };
+    news.lease.mark_unchanged();
+    if *news.health.borrow_and_update() != HealthView::default() {
+        news.health.mark_changed();
+    }
     control.reply(welcome).await?;
     let streams = async {
         loop {
@@ -171,10 +187,16 @@ async fn converse(
     }
 }
 
+/// What a database is told unasked.
+struct News {
+    lease: watch::Receiver<()>,
+    health: watch::Receiver<HealthView>,
+}
+
 /// Answers calls and passes on news, one at a time, so that an asker hears its answer before the news of it.
 async fn talk(
     control: &mut Channel,
-    news: &mut tokio::sync::watch::Receiver<()>,
+    news: &mut News,
     caller: &Arc<Caller>,
     server: &Addr<VaultServer>,
 ) -> Result<(), RpcError> {
@@ -193,11 +215,18 @@ async fn talk(
                 Err(FrameError::Ended(_)) => return Ok(()),
                 Err(error) => return Err(error.into()),
             },
-            changed = news.changed() => {
+            changed = news.lease.changed() => {
                 changed.map_err(|_| ended())?;
                 if wants_news {
                     let lease = server.send(AskLease).await.map_err(|_| ended())?;
                     send_message(&mut control.send, &Reply { seq: 0, answer: Answer::Lease(lease) }).await?;
+                }
+            }
+            changed = news.health.changed() => {
+                changed.map_err(|_| ended())?;
+                let health = news.health.borrow_and_update().clone();
+                if wants_news {
+                    send_message(&mut control.send, &Reply { seq: 0, answer: Answer::Health(health) }).await?;
                 }
             }
         }

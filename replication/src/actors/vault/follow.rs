@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 
-use super::Shared;
+use super::{Often, Shared};
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
+use crate::vault::StorageError;
 use crate::vault::acknowledge::stopped;
 use crate::vault::feed::Feed;
 use crate::vault::segment::LogFrame;
@@ -92,6 +93,12 @@ impl Follower {
             (reader, frames)
         });
         let (reader, frames) = read.await.map_err(|_| Stop::Answer(stopped()))?;
+        if let Err(error) = &frames
+            && !matches!(error, StorageError::Trimmed { .. })
+            && let Some(times) = self.shared.often(Often::LogUnreadable)
+        {
+            tracing::error!(%error, "the log cannot be read for a follower{times}");
+        }
         self.feed.from_files(reader, frames).map_err(Stop::Answer)
     }
 }

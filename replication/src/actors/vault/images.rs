@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::Addr;
 use tanist_db_core::ids::{Epoch, Lsn};
 
-use super::{MayWrite, Shared, VaultServer};
+use super::{MayWrite, Often, Shared, VaultServer};
 use crate::EVENT;
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
@@ -20,6 +20,7 @@ use crate::wire::message::{Answer, Call, Request};
 enum Stop {
     Lost(RpcError),
     Answer(Answer),
+    Storage(StorageError),
 }
 
 impl From<RpcError> for Stop {
@@ -36,13 +37,14 @@ impl From<Answer> for Stop {
 
 impl From<StorageError> for Stop {
     fn from(error: StorageError) -> Self {
-        Self::Answer(Answer::Refused { why: error.to_string() })
+        Self::Storage(error)
     }
 }
 
 async fn settle(channel: &mut Channel, end: Result<Answer, Stop>) -> Result<(), RpcError> {
     match end {
         Ok(answer) | Err(Stop::Answer(answer)) => channel.reply(answer).await,
+        Err(Stop::Storage(error)) => channel.reply(Answer::Refused { why: error.to_string() }).await,
         Err(Stop::Lost(error)) => Err(error),
     }
 }
@@ -68,8 +70,14 @@ pub(super) async fn put(
 ) -> Result<(), RpcError> {
     let upload = Put { caller, shared, server, epoch: Epoch(epoch), cut: Lsn(cut) };
     let end = upload.run(channel).await;
-    if let Err(Stop::Answer(answer)) = &end {
-        tracing::warn!(node = caller.hello.node, epoch, cut, ?answer, "image not stored");
+    match &end {
+        Ok(_) => shared.health.image(Ok(())),
+        Err(Stop::Storage(error)) => {
+            shared.health.image(Err(error));
+            upload.not_stored(error);
+        }
+        Err(Stop::Answer(answer)) => upload.not_stored(format_args!("{answer:?}")),
+        Err(Stop::Lost(_)) => {}
     }
     settle(channel, end).await
 }
@@ -98,6 +106,13 @@ impl Put<'_> {
         tracing::info!(target: EVENT, "image stored: cut {cut}, epoch {epoch}, {} MiB", bytes >> 20);
         self.shared.log.trim(oldest).await.map_err(|_| stopped())?;
         Ok(Answer::ImageStored)
+    }
+
+    fn not_stored(&self, why: impl std::fmt::Display) {
+        if let Some(times) = self.shared.often(Often::ImageRefused) {
+            let (node, epoch, cut) = (&self.caller.hello.node, self.epoch, self.cut);
+            tracing::warn!(node, %epoch, %cut, %why, "image not stored{times}");
+        }
     }
 
     async fn may_write(&self, cut: Option<Lsn>) -> Result<(), Stop> {
@@ -178,7 +193,7 @@ async fn send(channel: &mut Channel, shared: &Arc<Shared>) -> Result<(), Stop> {
             Ok((reader, frames))
         })
         .await
-        .inspect_err(report)?;
+        .inspect_err(|stop| report(shared, stop))?;
         if frames.is_empty() {
             return Ok(());
         }
@@ -190,8 +205,8 @@ async fn send(channel: &mut Channel, shared: &Arc<Shared>) -> Result<(), Stop> {
 }
 
 /// Damage needs a human.
-fn report(stop: &Stop) {
-    if let Stop::Answer(Answer::Refused { why }) = stop {
-        tracing::error!(why, "an image cannot be read");
+fn report(shared: &Shared, stop: &Stop) {
+    if let (Stop::Storage(why), Some(times)) = (stop, shared.often(Often::ImageUnreadable)) {
+        tracing::error!(%why, "an image cannot be read{times}");
     }
 }

@@ -17,7 +17,7 @@ use crate::vault::catalog::CatalogMemory;
 use crate::vault::disk_sim::DiskSim;
 use crate::vault::testing::{chunk, frame, frame_bytes};
 use crate::wire::frame::FrameKind;
-use crate::wire::message::{Hello, PROTOCOL_VERSION, Peer, Progress};
+use crate::wire::message::{HealthView, Hello, PROTOCOL_VERSION, Peer, Progress};
 
 const CLUSTER: u128 = 77;
 const LEASE: Duration = Duration::from_millis(600);
@@ -146,6 +146,17 @@ impl Party {
             Answer::Status(status) => *status,
             other => panic!("expected a status, got {other:?}"),
         }
+    }
+
+    /// The next news of how the vault is.
+    async fn health(&self) -> HealthView {
+        for _ in 0..2000 {
+            if let Ok(Answer::Health(view)) = self.news.try_recv() {
+                return view;
+            }
+            actix_rt::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("no news came");
     }
 
     /// The next news of the lease: epoch, holder, whether it lasts.
@@ -539,14 +550,23 @@ async fn a_full_disk_refuses_and_service_resumes() {
     let mut append = a.append(1, 0).await;
     append.write(frame_bytes(1, 1, 3)).await.unwrap();
     durable(&mut append, 3).await;
+    let b = scene.database(address, "b", 20).await;
+    assert_eq!(b.status().await.health, HealthView::default());
     disk.set_room(10);
     append.write(frame_bytes(1, 4, 3)).await.unwrap();
     append.write(frame_bytes(1, 7, 3)).await.unwrap();
     assert!(matches!(append.answer().await, Err(RpcError::Refused(why)) if why.contains("no room left")));
+    let late = scene.database(address, "a", 11).await;
+    for told in [b.health().await, late.health().await, b.status().await.health] {
+        assert!(told.no_room_since_unix_ms > 0 && (1..=2).contains(&told.refused_appends), "{told:?}");
+        assert!(told.why.contains("no room left"), "{told:?}");
+    }
     disk.set_room(u64::MAX);
+    let a = scene.database(address, "a", 10).await;
     let mut append = a.append(1, 3).await;
     append.write(frame_bytes(1, 4, 3)).await.unwrap();
     durable(&mut append, 6).await;
+    assert_eq!((b.health().await, b.status().await.health), (HealthView::default(), HealthView::default()));
     vault.stop().await;
 }
 

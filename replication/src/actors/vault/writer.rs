@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tanist_db_core::ids::Lsn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use super::health::Health;
 use crate::limits;
 use crate::vault::StorageError;
 use crate::vault::catalog::{LeaseRecord, Records};
@@ -63,12 +64,12 @@ pub(super) struct LogHandle {
 
 impl LogHandle {
     /// Starts the thread.
-    pub(super) fn start(log: Log, records: Records) -> std::io::Result<Self> {
+    pub(super) fn start(log: Log, records: Records, health: Arc<Health>) -> std::io::Result<Self> {
         let (items, queue) = sync_channel(limits::LOG_QUEUE_FRAMES_MAX + ORDERS_MAX);
         let log = LogWriter::new(log, records);
         let (told, state) = watch::channel(log.state().clone());
         let recent = Arc::clone(log.recent());
-        let writer = Writer { log, queue, told, group: Vec::new() };
+        let writer = Writer { log, queue, told, health, group: Vec::new() };
         thread::Builder::new().name("vault-log".to_owned()).spawn(move || writer.run())?;
         Ok(Self { items, room: Arc::new(Semaphore::new(limits::LOG_QUEUE_FRAMES_MAX)), state, recent })
     }
@@ -143,6 +144,7 @@ struct Writer {
     log: LogWriter,
     queue: Receiver<Item>,
     told: watch::Sender<LogState>,
+    health: Arc<Health>,
     /// Frames of the group that forms; their room is given back when they are written.
     group: Vec<(LogFrame, Room)>,
 }
@@ -219,7 +221,10 @@ impl Writer {
     fn commit(&mut self) -> Result<(), End> {
         let (frames, rooms): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group).into_iter().unzip();
         if !frames.is_empty() {
+            let refused = self.log.state().refused;
             self.log.commit(frames)?;
+            let state = self.log.state();
+            self.health.committed(state.refused - refused, &state.refused_why);
             self.tell();
         }
         drop(rooms);

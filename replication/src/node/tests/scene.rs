@@ -160,6 +160,7 @@ impl Scene {
             credentials: self.credentials(&format!("node-{node}")),
             vault: self.vault,
             clock: Arc::clone(&self.clock),
+            predecessor: None,
         }
     }
 

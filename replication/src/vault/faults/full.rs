@@ -13,6 +13,9 @@ fn a_full_disk_refuses_at_every_point_and_service_resumes() {
     let mut refused = 0;
     for pass in 0..40 * rounds() {
         let disk = DiskSim::new(pass);
+        if pass % 4 == 3 {
+            disk.copy_on_write();
+        }
         let (mut storage, mut told) = (open(&disk).unwrap(), Told::default());
         for (i, next) in acts.iter().enumerate() {
             let what = format!("pass {pass}, act {i}");

@@ -358,6 +358,52 @@ fn a_full_disk_refuses_and_resumes() {
     }
 }
 
+/// Where there is room for the records and not for the mark, the vault took the disk for broken and ended.
+#[test]
+fn a_disk_without_room_for_the_mark_refuses_and_resumes() {
+    let mut refused_late = 0;
+    for room in 0..600 {
+        let disk = filled(&groups(3), 10_000);
+        disk.copy_on_write();
+        let mut log = open(&disk, 10_000).unwrap();
+        // Written ahead of, so that the next commit writes its records and the mark, and no zeros.
+        log.commit(&[frame(5, log.durable.0 + 1, 1)]).unwrap();
+        let before = log.extent();
+        let group = [frame(5, before.durable.0 + 1, 4)];
+        disk.set_room(room);
+        let outcome = log.commit(&group);
+        disk.set_room(u64::MAX);
+        if let Err(error) = outcome {
+            assert!(matches!(error, StorageError::Full { .. }), "room for {room}: {error}");
+            assert_eq!(log.extent(), before);
+            refused_late += u64::from(error.to_string().contains(&Mark::path()));
+            log.commit(&[frame(6, before.durable.0 + 1, 2)]).unwrap();
+            log.stamp(Epoch(7)).unwrap();
+        }
+        let told = log.extent().durable;
+        disk.restart_process();
+        let log = open(&disk, 10_000).unwrap();
+        assert_eq!(log.extent().durable, told, "room for {room}");
+    }
+    assert!(refused_late > 10, "only {refused_late} refusals were the mark's");
+}
+
+/// The same of the mark of a new epoch: it is not written, and nothing else is wrong.
+#[test]
+fn an_epoch_that_there_is_no_room_for_is_refused() {
+    let disk = filled(&groups(3), 10_000);
+    disk.copy_on_write();
+    let mut log = open(&disk, 10_000).unwrap();
+    let (before, next) = (log.epoch(), log.epoch().next());
+    disk.set_room(10);
+    assert!(matches!(log.stamp(next), Err(StorageError::Full { .. })));
+    assert_eq!(log.epoch(), before);
+    disk.set_room(u64::MAX);
+    log.stamp(next).unwrap();
+    disk.restart_process();
+    assert_eq!(open(&disk, 10_000).unwrap().stamped(), next);
+}
+
 #[test]
 fn a_disk_without_room_for_the_next_segment_refuses_and_resumes() {
     for room in 0..=SEGMENT_HEADER_BYTES {
