@@ -20,13 +20,13 @@ pub(super) struct Obituaries {
 }
 
 impl Obituaries {
-    pub(super) fn start(options: &SupervisorOptions) -> Result<Obituaries, String> {
-        let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault)?;
+    pub(super) fn start(options: &SupervisorOptions) -> Obituaries {
+        let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault.clone());
         let (dead, to_tell) = mpsc::channel(OBITUARIES_MAX);
         let (hear, heard) = watch::channel(0);
         let teller = Teller { dialer, node: options.node.clone(), dead: to_tell, heard: hear };
         tokio::spawn(teller.run());
-        Ok(Obituaries { dead, heard, told: std::cell::Cell::new(0) })
+        Obituaries { dead, heard, told: std::cell::Cell::new(0) }
     }
 
     /// Incarnation `incarnation` has been reaped.
