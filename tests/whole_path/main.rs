@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod addresses;
 mod bad_input;
 mod commands;
 mod damage;
@@ -22,5 +23,6 @@ mod large_values;
 mod load;
 mod relaxed;
 mod restart;
+mod settings;
 mod switchover;
 mod vault_away;

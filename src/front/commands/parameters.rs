@@ -3,9 +3,10 @@
 //! Those that Redis's tools ask for and that have only one possible value here are constants: they answer truthfully and cannot be
 //! set. Everything else stands in the configuration too, under the same name with `_` for `-`.
 
-use crate::config::{ByteSize, Durability};
+use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN};
+use crate::config::{ByteSize, Durability, check_password};
 use crate::front::NodeContext;
-use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG, PASSWORD_BYTES_MAX};
+use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG};
 use crate::resp::RequestLimits;
 
 /// One parameter.
@@ -52,7 +53,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         "durable-wait-ms",
         |node| node.settings.durable_wait().as_millis().to_string(),
         |value| {
-            let millis = whole(value, 1, DAY_MS)?;
+            let millis = whole(value, 1, MS_MAX)?;
             Ok(Box::new(move |node| node.settings.set_durable_wait_ms(millis)))
         },
     ),
@@ -94,7 +95,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         "relaxed-ms-max",
         |node| node.settings.relaxed_time_max().as_millis().to_string(),
         |value| {
-            let millis = whole(value, 1, DAY_MS)?;
+            let millis = whole(value, 1, MS_MAX)?;
             Ok(Box::new(move |node| node.settings.set_relaxed_ms_max(millis)))
         },
     ),
@@ -103,9 +104,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         "requirepass",
         |node| node.settings.password().map_or_else(String::new, |password| password.to_string()),
         |value| {
-            if value.len() > PASSWORD_BYTES_MAX {
-                return Err(format!("argument must be at most {PASSWORD_BYTES_MAX} bytes"));
-            }
+            check_password(value)?;
             let password = value.to_owned();
             Ok(Box::new(move |node| node.settings.set_password(&password)))
         },
@@ -124,11 +123,6 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     ),
     constant("unixsocket", |_| String::new()),
 ];
-
-/// Longest wait that is not obviously a mistake in the unit.
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// Less would hold every other write.
-const RELAXED_BYTES_MIN: u64 = 1 << 20;
 
 fn whole(value: &str, min: u64, max: u64) -> Result<u64, String> {
     let number: u64 = value.parse().map_err(|_| "argument couldn't be parsed into an integer")?;
