@@ -28,8 +28,7 @@ pub(super) fn sentence(serving: &Serving, way: Way, spec: &CommandSpec) -> Strin
     }
 }
 
-/// Ends the error for a command that has waited too long to be executed, and will not be any more.
-pub(crate) const NOT_EXECUTED: &str = "(not executed)";
+pub(crate) use tanist_client::wire::NOT_EXECUTED;
 
 /// The error for a command that has waited too long to be executed.
 pub(super) fn not_executed(role: Role, waited: Duration) -> String {
