@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cluster_file;
 pub mod config;
 pub mod exit;
+pub mod files;
 pub mod front;
 pub mod node;
 pub mod rank;

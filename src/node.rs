@@ -32,6 +32,7 @@ use crate::admin::NodeReport;
 use crate::cluster_file::{ClusterFile, DataFolder, NodeAddress};
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::files;
 use crate::front::tcp::StopAccepting;
 use crate::front::{Admin, Identity, NodeContext, Settings, Signs, StandbyState, quic, tcp};
 use crate::shutdown::Shutdown;
@@ -70,13 +71,14 @@ pub async fn run(options: DatabaseOptions, shutdown: Shutdown) -> Result<(), Fai
 
     let serving = Serving::new();
     let arbiters: Vec<Arbiter> = (0..threads(&options.config)).map(|_| Arbiter::new()).collect();
-    let identity = identity(&options, address.resp, arbiters.len(), &*clock);
+    let identity = identity(&options, address.resp.listen, arbiters.len(), &*clock);
     let settings = Settings::new(&options.config.node);
+    settings.set_connections_max(clients_max(options.config.node.maxclients, arbiters.len())?);
     let context = NodeContext::new(Arc::clone(&serving), Arc::clone(&clock), settings, identity);
     let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-    let fronts = Fronts::open(&context, &credentials, address, &handles)?;
+    let fronts = Fronts::open(&context, &credentials, &address, &handles)?;
 
-    let replica_options = replica_options(&options, address, credentials, clock);
+    let replica_options = replica_options(&options, &address, credentials, clock);
     let node = tokio::select! {
         node = join(replica_options, address, serving, &context) => node?,
         () = shutdown.asked() => return Ok(()),
@@ -131,11 +133,12 @@ impl Fronts {
     fn open(
         context: &Arc<NodeContext>,
         credentials: &Arc<Credentials>,
-        address: NodeAddress,
+        address: &NodeAddress,
         arbiters: &[ArbiterHandle],
     ) -> Result<Fronts, Failure> {
-        let tcp = tcp::start(context, address.resp, arbiters).map_err(|error| Failure::Config(error.to_string()))?;
-        let quic = quic::start(context, Arc::clone(credentials), address.quic, arbiters);
+        let tcp =
+            tcp::start(context, address.resp.listen, arbiters).map_err(|error| Failure::Config(error.to_string()))?;
+        let quic = quic::start(context, Arc::clone(credentials), address.quic.listen, arbiters);
         let (quic, _) = quic.map_err(|error| Failure::Config(error.to_string()))?;
         Ok(Fronts { tcp, quic })
     }
@@ -154,6 +157,23 @@ fn threads(config: &Config) -> usize {
     }
 }
 
+/// As many clients as are asked for, or as the system allows.
+fn clients_max(asked: u32, threads: usize) -> Result<usize, Failure> {
+    let most = files::clients_with_files(asked, threads).ok_or_else(|| {
+        Failure::Config(format!(
+            "the system lets this process open too few files for {threads} threads: raise its limit (ulimit -n, LimitNOFILE) or \
+             set threads to less"
+        ))
+    })?;
+    if most < asked {
+        tracing::warn!(
+            "maxclients is {asked}, but the system lets this process open files for {most} clients only: it takes so many; raise \
+             its limit (ulimit -n, LimitNOFILE)"
+        );
+    }
+    Ok(most as usize)
+}
+
 fn identity(options: &DatabaseOptions, resp: SocketAddr, threads: usize, clock: &dyn Clock) -> Identity {
     Identity {
         node: options.name.clone(),
@@ -169,7 +189,7 @@ fn identity(options: &DatabaseOptions, resp: SocketAddr, threads: usize, clock: 
 
 fn replica_options(
     options: &DatabaseOptions,
-    address: NodeAddress,
+    address: &NodeAddress,
     credentials: Arc<Credentials>,
     clock: Arc<dyn Clock>,
 ) -> NodeOptions {
@@ -178,9 +198,9 @@ fn replica_options(
         node: options.name.clone(),
         incarnation: options.incarnation,
         credentials,
-        vault: options.cluster.vault.quic,
-        resp_address: address.resp.to_string(),
-        quic_address: address.quic.to_string(),
+        vault: options.cluster.vault.quic.advertised.clone(),
+        resp_address: address.resp.advertised.to_string(),
+        quic_address: address.quic.advertised.to_string(),
         shards: options.cluster.shards,
         hash_seed: options.cluster.hash_seed.0,
         memory_bytes_max: node.maxmemory.0,
@@ -213,8 +233,8 @@ impl Wired {
             name: context.identity.node.clone(),
             role: context.serving.role().word().to_owned(),
             pid: std::process::id(),
-            resp: self.address.resp.to_string(),
-            quic: self.address.quic.to_string(),
+            resp: self.address.resp.advertised.to_string(),
+            quic: self.address.quic.advertised.to_string(),
             trouble: Signs::of(&context).trouble().unwrap_or_default(),
             clients: context.registry.count() as u64,
             ..NodeReport::default()

@@ -9,14 +9,13 @@
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::{AsyncCommands, Value};
-use tanist_client::{Client, Error, Options};
+use tanist_client::{Client, Error, NodeAddress, Options};
 use tokio::time::Instant;
 
 const WRITERS: u64 = 64;
@@ -95,10 +94,10 @@ fn arguments() -> Result<(Options, u64), String> {
         None => 20,
     };
     let [tls, nodes @ ..] = &words[..] else { return Err(usage.to_owned()) };
-    let nodes: Result<Vec<SocketAddr>, _> = nodes.iter().map(|node| node.parse()).collect();
+    let nodes: Result<Vec<NodeAddress>, _> = nodes.iter().map(|node| node.parse()).collect();
     match nodes {
         Ok(nodes) if !nodes.is_empty() => Ok((Options::new(nodes, tls), seconds)),
-        _ => Err(format!("{usage}\nan ADDRESS is like 127.0.0.1:6379")),
+        _ => Err(format!("{usage}\nan ADDRESS is like 127.0.0.1:6379 or db-a.example:6379")),
     }
 }
 
@@ -124,7 +123,7 @@ async fn write(client: Client, run: Arc<Run>) -> Tally {
 async fn report_primary(client: Client, run: Arc<Run>) {
     let mut follow = client.follow();
     loop {
-        let now = *follow.borrow_and_update();
+        let now = follow.borrow_and_update().clone();
         let at = run.start.elapsed().as_millis();
         match now {
             Some(primary) => println!("{at:6} ms  primary is {} under epoch {}", primary.address, primary.epoch),

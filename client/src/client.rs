@@ -1,7 +1,6 @@
 //! The handle that callers hold.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::address::NodeAddress;
 use crate::dial::Dialer;
 use crate::driver::Driver;
 use crate::error::Error;
@@ -26,7 +26,7 @@ use crate::tls::Certificates;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Addresses of the cluster's nodes, best all of them; others that a node names are tried too.
-    pub nodes: Vec<SocketAddr>,
+    pub nodes: Vec<NodeAddress>,
     /// Folder with `ca.pem`, `client.pem` and `client.key`: `DIR/tls` of the cluster's data folder.
     pub tls: PathBuf,
     /// How long a command is tried before it fails.
@@ -40,7 +40,7 @@ pub struct Options {
 impl Options {
     /// The default settings, for a cluster with these nodes and the certificates in the folder `tls`.
     #[must_use]
-    pub fn new(nodes: Vec<SocketAddr>, tls: impl Into<PathBuf>) -> Self {
+    pub fn new(nodes: Vec<NodeAddress>, tls: impl Into<PathBuf>) -> Self {
         Self {
             nodes,
             tls: tls.into(),
@@ -52,10 +52,10 @@ impl Options {
 }
 
 /// The node that a client sends its commands to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Primary {
     /// Where it serves clients.
-    pub address: SocketAddr,
+    pub address: NodeAddress,
     /// The epoch of its office: grows with each change of primary.
     pub epoch: u64,
 }
@@ -133,7 +133,7 @@ impl Client {
     /// The present primary; `None` while there is none in reach.
     #[must_use]
     pub fn primary(&self) -> Option<Primary> {
-        *self.inner.primary.borrow()
+        self.inner.primary.borrow().clone()
     }
 
     /// The primary as it changes.
@@ -184,7 +184,8 @@ impl Client {
             _bounds: bounds,
         };
         inner.jobs.try_send(job).map_err(|_| Error::Closed)?;
-        told.await.unwrap_or(Err(Error::Closed))
+        // The runtime is gone, and with it who knew how far the request had got.
+        told.await.unwrap_or_else(|_| Err(Error::Unknown("the client has been shut down".to_owned())))
     }
 }
 
@@ -203,15 +204,15 @@ fn check(options: &Options) -> Result<(), Error> {
 
 /// What stands between this client and each node.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Troubles(Arc<Mutex<BTreeMap<SocketAddr, String>>>);
+pub(crate) struct Troubles(Arc<Mutex<BTreeMap<NodeAddress, String>>>);
 
 impl Troubles {
-    pub(crate) fn note(&self, node: SocketAddr, why: String) {
+    pub(crate) fn note(&self, node: NodeAddress, why: String) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, why);
     }
 
-    pub(crate) fn clear(&self, node: SocketAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
+    pub(crate) fn clear(&self, node: &NodeAddress) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
     }
 
     pub(crate) fn sentence(&self) -> String {

@@ -4,6 +4,8 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{
     AckFrequencyConfig, Connection, ConnectionError, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
@@ -12,6 +14,7 @@ use quinn::{
 
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::address::NodeAddress;
 use crate::limits;
 
 /// Makes connections; all of a client's share a socket per address family.
@@ -30,8 +33,30 @@ impl Dialer {
         Self { config, server_name, v4: OnceLock::new(), v6: OnceLock::new() }
     }
 
-    /// Connects, or tells in words why not.
-    pub(crate) async fn connect(&self, address: SocketAddr) -> Result<Connection, String> {
+    /// Connects to the first of a node's addresses that answers, or tells in words why none does. Its name is resolved each time:
+    /// behind it may be another machine by now. Each address is tried a moment after the one before it.
+    pub(crate) async fn connect(&self, node: &NodeAddress) -> Result<Connection, String> {
+        let addresses = node.resolve().await?;
+        let attempt = |(turn, address): (u32, &SocketAddr)| {
+            let address = *address;
+            async move {
+                tokio::time::sleep(limits::DIAL_STAGGER * turn).await;
+                self.attempt(address).await.map_err(|why| (address, why))
+            }
+        };
+        let mut attempts: FuturesUnordered<_> = (0..).zip(&addresses).map(attempt).collect();
+        let mut failed = Vec::new();
+        while let Some(outcome) = attempts.next().await {
+            match outcome {
+                Ok(connection) => return Ok(connection),
+                Err((_, why)) if addresses.len() == 1 => return Err(why),
+                Err((address, why)) => failed.push(format!("at {address}: {why}")),
+            }
+        }
+        Err(failed.join("; "))
+    }
+
+    async fn attempt(&self, address: SocketAddr) -> Result<Connection, String> {
         let endpoint = self.endpoint(address).map_err(|error| format!("no socket: {error}"))?;
         let connecting = endpoint.connect_with(self.config.clone(), address, &self.server_name);
         let connecting = connecting.map_err(|error| error.to_string())?;

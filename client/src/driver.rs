@@ -8,13 +8,13 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::address::NodeAddress;
 use crate::client::{Primary, Troubles};
 use crate::dial::{Dialer, SILENT, pulse_timer};
 use crate::error::Error;
@@ -31,7 +31,7 @@ pub(crate) struct Driver {
     again: mpsc::Receiver<Job>,
     give_back: mpsc::Sender<Job>,
     dialer: Arc<Dialer>,
-    nodes: BTreeSet<SocketAddr>,
+    nodes: BTreeSet<NodeAddress>,
     /// Scouts and drained links; they end with this task.
     tasks: JoinSet<()>,
     link: Option<Link>,
@@ -75,7 +75,7 @@ impl Driver {
     }
 
     /// Runs until the last handle of the client is gone.
-    pub(crate) async fn run(mut self, nodes: Vec<SocketAddr>) {
+    pub(crate) async fn run(mut self, nodes: Vec<NodeAddress>) {
         nodes.into_iter().for_each(|node| self.send_scout(node));
         let mut timer = pulse_timer();
         loop {
@@ -94,8 +94,8 @@ impl Driver {
         }
     }
 
-    fn send_scout(&mut self, node: SocketAddr) {
-        if self.nodes.len() < limits::NODES_MAX && self.nodes.insert(node) {
+    fn send_scout(&mut self, node: NodeAddress) {
+        if self.nodes.len() < limits::NODES_MAX && self.nodes.insert(node.clone()) {
             self.tasks.spawn(scout(node, self.dialer.clone(), self.report.clone()));
         }
     }
@@ -116,7 +116,7 @@ impl Driver {
         match report {
             Report::Primary(ready) => self.follow(ready),
             Report::Named(node) => self.send_scout(node),
-            Report::Standby(node) => self.troubles.clear(node),
+            Report::Standby(node) => self.troubles.clear(&node),
             Report::Trouble(node, why) => {
                 tracing::debug!(%node, why, "node cannot be used");
                 self.troubles.note(node, why);
@@ -126,15 +126,19 @@ impl Driver {
 
     /// A node says that it is primary. Of two, the one with the newer epoch is.
     fn follow(&mut self, ready: Ready) {
-        self.troubles.clear(ready.address);
-        if ready.epoch < self.epoch || self.link.as_ref().is_some_and(|link| link.epoch >= ready.epoch) {
-            return;
+        self.troubles.clear(&ready.address);
+        match &mut self.link {
+            // The same node under another of its names: its prober rests with the one that is used.
+            Some(link) if link.epoch == ready.epoch => return link.rest_with(ready.held),
+            Some(link) if link.epoch > ready.epoch => return,
+            _ if ready.epoch < self.epoch => return,
+            _ => {}
         }
         self.epoch = ready.epoch;
         tracing::debug!(node = %ready.address, epoch = ready.epoch, "primary found");
         self.retire();
         self.links += 1;
-        let now = Primary { address: ready.address, epoch: ready.epoch };
+        let now = Primary { address: ready.address.clone(), epoch: ready.epoch };
         self.link = Some(Link::new(ready));
         self.primary.send_replace(Some(now));
     }
@@ -150,7 +154,7 @@ impl Driver {
             Err(why) => {
                 if let Some(link) = self.link.take() {
                     tracing::debug!(node = %link.address, why, "primary lost");
-                    self.troubles.note(link.address, why.clone());
+                    self.troubles.note(link.address.clone(), why.clone());
                     link.lose(&why).into_iter().for_each(|job| self.wait(job));
                 }
                 self.primary.send_replace(None);

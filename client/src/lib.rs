@@ -2,10 +2,10 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! use redis::AsyncCommands;
+//! use tanist_client::redis::AsyncCommands;
 //! use tanist_client::{Client, Options};
 //!
-//! let nodes = vec!["127.0.0.1:6379".parse()?, "127.0.0.1:6380".parse()?];
+//! let nodes = vec!["db-a.example:6379".parse()?, "db-b.example:6379".parse()?];
 //! let mut client = Client::connect(Options::new(nodes, "data/tls")).await?;
 //! let _: () = client.set("king", "Brian").await?;
 //! let reply = client.command(&["TANIST", "STATUS"]).await?;
@@ -20,9 +20,16 @@
 //! - Commands of one task, each awaited before the next, are executed in that order. Commands of one pipeline are executed
 //!   in order, and an atomic pipeline is one transaction.
 //!
+//! [`redis`] is the crate `redis` of crates.io, version 1. A program that wants more of its features (`json`, `streams`,
+//! `num-bigint`, ...) depends on it as well and names them: cargo makes one crate of both, and this library works with any set of them.
+//!
+//! Through the traits of that crate an error is a [`redis::RedisError`]; [`outcome`] tells what became of the command. An error of this
+//! library has the code [`OUTCOME_UNKNOWN`], [`NOT_EXECUTED`] or [`PARTLY_EXECUTED`], and asks for no retry.
+//!
 //! Where things are: `wire` what crosses the stream; `scout` a task per node that waits for it to be primary; `link` one
 //! stream and what is under way on it; `driver` the task that brings the one to the other; `retry` what may be repeated.
 
+mod address;
 mod client;
 mod dial;
 mod driver;
@@ -35,5 +42,8 @@ mod scout;
 mod tls;
 pub mod wire;
 
+pub use address::NodeAddress;
 pub use client::{Client, Options, Primary};
-pub use error::Error;
+pub use error::{Error, NOT_EXECUTED, OUTCOME_UNKNOWN, Outcome, PARTLY_EXECUTED, is_outcome_unknown, outcome};
+/// The crate whose traits and types this one's speak: the same version, with the features that the program has asked for.
+pub use redis;

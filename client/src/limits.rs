@@ -18,6 +18,19 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Longest wait for a connection and for the node's first notice.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
+/// Longest host name in bytes: what the domain name system allows.
+pub const HOST_BYTES_MAX: usize = 253;
+
+/// Longest wait for a host name to be resolved: a resolver's own first timeout. The lookup goes on behind it, so that a shorter wait
+/// would only pile up threads.
+pub const RESOLVE_WAIT: Duration = Duration::from_secs(5);
+
+/// Addresses of one host name that are tried. A node has one for each family and network of its machine.
+pub const DIAL_ADDRESSES_MAX: usize = 8;
+
+/// Time from an attempt at one address of a name to that at the next: many times a handshake within a site.
+pub const DIAL_STAGGER: Duration = Duration::from_millis(25);
+
 /// First pause before a node is tried again; doubles up to [`RETRY_PAUSE_MAX`].
 pub const RETRY_PAUSE: Duration = Duration::from_millis(10);
 

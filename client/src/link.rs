@@ -1,7 +1,6 @@
 //! One stream to a primary, and the requests that are under way on it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use quinn::{Connection, RecvStream, SendStream};
@@ -10,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::address::NodeAddress;
 use crate::dial::{Pulse, SILENT, explain_io, pulse_timer};
 use crate::error::Error;
 use crate::limits;
@@ -75,7 +75,7 @@ struct Flight {
 
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: NodeAddress,
     pub(crate) epoch: u64,
     /// The node has refused a command: it is primary no longer.
     pub(crate) deposed: bool,
@@ -83,8 +83,9 @@ pub(crate) struct Link {
     pulse: Pulse,
     send: SendStream,
     receive: RecvStream,
-    /// While this is held, the scout of the node rests.
-    held: Option<oneshot::Sender<()>>,
+    /// While these are held, the scouts of the node rest: one for each of its names. At most [`limits::NODES_MAX`], as many as
+    /// there are scouts.
+    held: Vec<oneshot::Sender<()>>,
     parser: ReplyParser,
     input: BytesMut,
     output: VecDeque<Bytes>,
@@ -105,7 +106,7 @@ impl Link {
             connection,
             send,
             receive,
-            held: Some(held),
+            held: vec![held],
             parser: ReplyParser::default(),
             input: BytesMut::new(),
             output: VecDeque::new(),
@@ -113,6 +114,12 @@ impl Link {
             written: 0,
             flights: VecDeque::new(),
         }
+    }
+
+    /// Another scout of this node rests for as long as the link is used.
+    pub(crate) fn rest_with(&mut self, held: oneshot::Sender<()>) {
+        self.held.retain(|held| !held.is_closed());
+        self.held.push(held);
     }
 
     /// Puts a job's pending commands behind all others.
@@ -213,7 +220,7 @@ impl Link {
     /// Hears the last replies of a node that is primary no longer, and gives back through `again` what it refused.
     pub(crate) async fn drain(mut self, again: mpsc::Sender<Job>) {
         // It may become primary again; a fresh stream will tell.
-        self.held = None;
+        self.held.clear();
         let mut timer = pulse_timer();
         let why = loop {
             // It may hold what it will refuse in the end, so each caller's own deadline is the only bound.

@@ -3,13 +3,13 @@
 //! That every node of the cluster is greeted, and not only the primary, is what makes a change of role quick: the successor
 //! says so itself on a connection that is already there.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::address::NodeAddress;
 use crate::dial::{Dialer, Pulse, SILENT, explain_io, pulse_timer};
 use crate::limits;
 use crate::wire::greeting::{GreetingError, Notice, greeting};
@@ -20,17 +20,17 @@ pub(crate) enum Report {
     /// This node is primary.
     Primary(Ready),
     /// Another node, here named, is said to be primary.
-    Named(SocketAddr),
+    Named(NodeAddress),
     /// The node cannot be reached, or serves nobody.
-    Trouble(SocketAddr, String),
+    Trouble(NodeAddress, String),
     /// The node is well, but not primary.
-    Standby(SocketAddr),
+    Standby(NodeAddress),
 }
 
 /// A stream to the primary on which commands may be sent. The scout rests until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: NodeAddress,
     pub(crate) epoch: u64,
     pub(crate) connection: Connection,
     pub(crate) send: SendStream,
@@ -39,17 +39,17 @@ pub(crate) struct Ready {
 }
 
 /// Runs until the client is gone.
-pub(crate) async fn scout(address: SocketAddr, dialer: Arc<Dialer>, reports: mpsc::Sender<Report>) {
+pub(crate) async fn scout(address: NodeAddress, dialer: Arc<Dialer>, reports: mpsc::Sender<Report>) {
     let mut pause = limits::RETRY_PAUSE;
     loop {
         let started = Instant::now();
         let mut heard = false;
-        let end = visit(address, &dialer, &reports, &mut heard).await;
+        let end = visit(&address, &dialer, &reports, &mut heard).await;
         // A node that is well but turns us away again and again must not be stormed either.
         let calm = heard && started.elapsed() >= limits::RETRY_PAUSE_MAX;
         pause = if calm { limits::RETRY_PAUSE } else { (pause * 2).min(limits::RETRY_PAUSE_MAX) };
         if let Err(why) = end
-            && reports.send(Report::Trouble(address, why)).await.is_err()
+            && reports.send(Report::Trouble(address.clone(), why)).await.is_err()
         {
             return;
         }
@@ -62,7 +62,7 @@ pub(crate) async fn scout(address: SocketAddr, dialer: Arc<Dialer>, reports: mps
 
 /// One connection, from its making until its stream has been used up. `heard` tells that the node spoke to us.
 async fn visit(
-    address: SocketAddr,
+    address: &NodeAddress,
     dialer: &Dialer,
     reports: &mpsc::Sender<Report>,
     heard: &mut bool,
@@ -88,15 +88,15 @@ async fn visit(
             Notice::Refused { why } => return Err(format!("refused by the node: {why}")),
             Notice::Elsewhere { address: named, .. } => {
                 *heard = true;
-                let _ = reports.send(Report::Standby(address)).await;
-                if let Some(named) = resolve(named).await {
+                let _ = reports.send(Report::Standby(address.clone())).await;
+                if let Some(named) = named.and_then(|named| named.parse().ok()) {
                     let _ = reports.send(Report::Named(named)).await;
                 }
             }
             Notice::Primary { epoch } => {
                 *heard = true;
                 let (held, released) = oneshot::channel();
-                let ready = Ready { address, epoch, connection, send, receive, held };
+                let ready = Ready { address: address.clone(), epoch, connection, send, receive, held };
                 if reports.send(Report::Primary(ready)).await.is_ok() {
                     let _ = released.await;
                 }
@@ -120,12 +120,4 @@ async fn while_alive<T>(connection: &Connection, work: impl Future<Output = T>) 
             }
         }
     }
-}
-
-async fn resolve(address: Option<String>) -> Option<SocketAddr> {
-    let address = address?;
-    if let Ok(address) = address.parse() {
-        return Some(address);
-    }
-    tokio::net::lookup_host(address).await.ok()?.next()
 }

@@ -168,10 +168,17 @@ fn load_certificate(file: &Path) -> Result<CertificateDer<'static>, Error> {
 }
 
 fn read(file: &Path) -> Result<String, Error> {
+    let cannot = |error| trouble(file, format!("it cannot be read: {error}"));
+    // A device or a pipe may have no end, or keep this waiting for ever.
+    if !std::fs::metadata(file).map_err(cannot)?.is_file() {
+        return Err(trouble(file, "it is no file"));
+    }
     let mut text = String::new();
-    let opened = File::open(file).and_then(|f| f.take(limits::PEM_BYTES_MAX).read_to_string(&mut text));
-    opened.map_err(|error| trouble(file, format!("it cannot be read: {error}")))?;
-    Ok(text)
+    let read = File::open(file).and_then(|f| f.take(limits::PEM_BYTES_MAX + 1).read_to_string(&mut text));
+    match read.map_err(cannot)? {
+        length if length as u64 > limits::PEM_BYTES_MAX => Err(trouble(file, "it is too long")),
+        _ => Ok(text),
+    }
 }
 
 fn trouble(file: &Path, why: impl Into<String>) -> Error {

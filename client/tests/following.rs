@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::{AsyncCommands, RedisResult, Value};
 use support::{Authority, Cluster, Manner, is_unknown, until};
-use tanist_client::{Client, Error, Options};
+use tanist_client::{Client, Error, OUTCOME_UNKNOWN, Options, Outcome, is_outcome_unknown, outcome};
 use tokio::time::Instant;
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_write_whose_reply_is_lost_is_unknown_and_not_repeated() {
     let mut pipeline = redis::pipe();
     pipeline.atomic().cmd("INCR").arg("n");
     let error = pipeline.query_async::<Value>(&mut client.clone()).await.unwrap_err();
-    assert!(error.is_io_error() && error.to_string().contains("outcome unknown"), "{error}");
+    assert!(is_outcome_unknown(&error) && error.to_string().contains("outcome unknown"), "{error}");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_vanished_primary_costs_little_and_its_writes_are_unknown() {
     assert!(is_unknown(&held.await.unwrap()));
     assert_eq!(cluster.executed("INCR"), 0);
     let primary = client.primary().unwrap();
-    assert_eq!((primary.address, primary.epoch), (cluster.address(1), epoch));
+    assert_eq!((primary.address, primary.epoch), (cluster.address(1).into(), epoch));
 }
 
 #[tokio::test]
@@ -285,13 +285,52 @@ async fn what_is_under_way_is_bounded() {
     assert_eq!((unknown, refused), (4, 8));
 }
 
+/// Through the traits of the `redis` crate it was a broken pipe like any other: something to try again.
+#[tokio::test]
+async fn what_is_unknown_is_unknown_through_the_redis_crate_too() {
+    let cluster = Cluster::new();
+    let mut client = cluster.client().await;
+    let lost = [Manner::LoseRequest, Manner::LoseReply];
+    for manner in lost {
+        cluster.behave(manner);
+        let error = client.incr::<_, _, i64>("n", 1).await.unwrap_err();
+        assert!(is_outcome_unknown(&error) && matches!(error.retry_method(), redis::RetryMethod::NoRetry), "{error}");
+        cluster.behave(manner);
+        let error = redis::pipe().incr("n", 1).query_async::<()>(&mut client).await.unwrap_err();
+        assert_eq!((outcome(&error), error.code()), (Outcome::Unknown, Some(OUTCOME_UNKNOWN)));
+    }
+    assert_eq!(cluster.executed("INCRBY"), 2, "each was sent once, and two arrived");
+    let odd = redis::pipe().cmd("INCR").arg("n").cmd("NONSENSE").query_async::<()>(&mut client).await.unwrap_err();
+    assert_eq!(outcome(&odd), Outcome::Answered, "{odd}");
+}
+
 #[tokio::test]
 async fn a_primary_that_was_not_named_is_found_by_what_a_standby_says() {
     let cluster = Cluster::new();
-    let options = Options { nodes: vec![cluster.address(1)], ..cluster.options() };
+    let options = Options { nodes: vec![cluster.address(1).into()], ..cluster.options() };
     let client = Client::connect(options).await.unwrap();
-    assert_eq!(client.primary().unwrap().address, cluster.address(0));
+    assert_eq!(client.primary().unwrap().address, cluster.address(0).into());
     assert_eq!(client.command(&["INCR", "n"]).await.unwrap(), Value::Int(1));
+}
+
+/// One node under two names: the second prober used to come back to it for ever.
+#[tokio::test]
+async fn a_node_is_reached_by_its_name_and_under_several() {
+    let cluster = Cluster::new();
+    let port = cluster.address(0).port();
+    let names = ["localhost", "127.0.0.1"].map(|host| format!("{host}:{port}").parse().unwrap());
+    let client = Client::connect(Options { nodes: names.to_vec(), ..cluster.options() }).await.unwrap();
+    assert_eq!(client.command(&["INCR", "n"]).await.unwrap(), Value::Int(1));
+    let nobody = Options {
+        nodes: vec!["nobody.invalid:1".parse().unwrap()],
+        deadline: Duration::from_millis(50),
+        ..cluster.options()
+    };
+    let error = Client::connect(nobody).await.unwrap_err();
+    assert!(matches!(error, Error::NotExecuted { .. }), "{error}");
+
+    cluster.elect(1);
+    assert_eq!(client.command(&["INCR", "n"]).await.unwrap(), Value::Int(2));
 }
 
 #[tokio::test]
@@ -306,7 +345,10 @@ async fn watched_keys_do_not_survive_a_change_of_connection() {
 
     client.command(&["WATCH", "n"]).await.unwrap();
     cluster.elect(1);
-    until("the client follows", || client.primary().is_some_and(|primary| primary.address == cluster.address(1))).await;
+    until("the client follows", || {
+        client.primary().is_some_and(|primary| primary.address == cluster.address(1).into())
+    })
+    .await;
     let error = transaction.query_async::<Value>(&mut client).await.unwrap_err();
     assert!(error.to_string().contains("watched keys"), "{error}");
     assert_eq!(cluster.executed("INCR"), 1);

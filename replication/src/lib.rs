@@ -9,6 +9,7 @@ pub mod role;
 pub mod serving;
 pub mod stream;
 pub mod supervisor;
+pub mod text_file;
 pub mod transport;
 pub mod vault;
 pub mod wire;

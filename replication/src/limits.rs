@@ -88,6 +88,20 @@ pub const RESET_PAUSE: Duration = Duration::from_micros(100);
 /// Longest wait for a connection. Three times what a dead port takes.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
+/// Longest host name in bytes: what the domain name system allows.
+pub const HOST_BYTES_MAX: usize = 253;
+
+/// Longest wait for a host name to be resolved: a resolver's own first timeout. The lookup goes on behind it, so that a shorter wait
+/// would only pile up threads.
+pub const RESOLVE_WAIT: Duration = Duration::from_secs(5);
+
+/// Addresses of one host name that are tried. A process has one for each family and network of its machine.
+pub const DIAL_ADDRESSES_MAX: usize = 8;
+
+/// Time from an attempt at one address to that at the next: many times a handshake within a site, so that the second address costs
+/// nothing where the first one answers.
+pub const DIAL_STAGGER: Duration = Duration::from_millis(25);
+
 /// Handshakes under way at one endpoint before further ones are turned away.
 pub const HANDSHAKES_MAX: usize = 256;
 
@@ -156,6 +170,8 @@ pub const BEAT_EVERY: Duration = Duration::from_millis(100);
 /// An attempt to connect to the vault, from the first packet to the welcome, is given up after this and begun anew: after a cut
 /// has healed, the next attempt succeeds at once.
 pub const CONNECT_TRY: Duration = Duration::from_millis(300);
+
+const _: () = assert!(DIAL_STAGGER.as_millis() * (DIAL_ADDRESSES_MAX as u128) < CONNECT_TRY.as_millis());
 
 /// Pause between attempts to connect.
 pub const CONNECT_PAUSE: Duration = Duration::from_millis(50);

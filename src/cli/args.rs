@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use tanist_replication::transport::address::HostPort;
 use tanist_replication::transport::principal::NodeName;
 
-use super::ask::host_and_port;
 use crate::cluster_file::{ClusterFile, DataFolder};
 use crate::config::{CommonLayer, Config, ConfigError, Layer, LogLayer, Password};
 use crate::exit::Failure;
@@ -56,8 +56,8 @@ impl ToolArgs {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct NodesArgs {
     /// Redis addresses of the cluster's nodes (host:port); without any, the data folder says where they are
-    #[arg(value_name = "ADDRESS", value_parser = node_address)]
-    pub(super) addresses: Vec<String>,
+    #[arg(value_name = "ADDRESS")]
+    pub(super) addresses: Vec<HostPort>,
     /// Password of the default user; prefer TANIST_REQUIREPASS or the file to the flag
     #[arg(long, env = "TANIST_REQUIREPASS", hide_env_values = true, value_name = "PASSWORD")]
     pub(super) requirepass: Option<Password>,
@@ -121,11 +121,6 @@ impl ServerArgs {
 /// How the process is asked to stop; call within the runtime.
 pub(super) fn shutdown(child: bool) -> Result<Shutdown, Failure> {
     Shutdown::from_signals(child).map_err(|e| Failure::Runtime(format!("cannot watch for signals: {e}")))
-}
-
-/// An address at which a node can be asked.
-fn node_address(text: &str) -> Result<String, String> {
-    host_and_port(text).map(|_| text.to_owned())
 }
 
 /// A node's name, as it may stand in certificates, file names and tables.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
+use tanist_replication::transport::address::HostPort;
 
 use crate::config::Password;
 
@@ -56,10 +57,10 @@ pub(super) async fn connect(
     password: &Password,
     wait: Duration,
 ) -> Result<MultiplexedConnection, String> {
-    let (host, port) = host_and_port(address)?;
+    let at: HostPort = address.parse()?;
     // Nothing is sent but what is asked: a refusal is then the answer to it.
     let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-    let info = ConnectionAddr::Tcp(host, port).into_connection_info().map_err(|e| explain(&e))?;
+    let info = ConnectionAddr::Tcp(at.host().to_owned(), at.port()).into_connection_info().map_err(|e| explain(&e))?;
     let client = redis::Client::open(info.set_redis_settings(settings)).map_err(|e| explain(&e))?;
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_WAIT)).set_response_timeout(Some(wait));
@@ -80,19 +81,6 @@ async fn authenticate(connection: &mut MultiplexedConnection, password: &Passwor
     }
 }
 
-/// The parts of `host:port`; an IPv6 address stands in brackets.
-///
-/// # Errors
-/// A sentence: it is no address.
-pub(super) fn host_and_port(address: &str) -> Result<(String, u16), String> {
-    let parts = address.rsplit_once(':').and_then(|(host, port)| {
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = port.parse().ok().filter(|port| *port > 0)?;
-        (!host.is_empty()).then(|| (host.to_owned(), port))
-    });
-    parts.ok_or_else(|| format!("'{address}' is no address: write host:port"))
-}
-
 fn explain(error: &RedisError) -> String {
     let text = error.to_string();
     if text.contains(NO_PLACE) {
@@ -104,20 +92,5 @@ fn explain(error: &RedisError) -> String {
         None if error.is_timeout() => "it does not answer".into(),
         None if error.is_connection_refusal() => NOBODY.into(),
         None => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_a_host_and_a_port() {
-        assert_eq!(host_and_port("localhost:6379"), Ok(("localhost".into(), 6379)));
-        assert_eq!(host_and_port("[::1]:6379"), Ok(("::1".into(), 6379)));
-        for wrong in ["notanaddress", "host:", ":6379", "host:0", "host:70000", "host:port", "[]:1", ""] {
-            let refused = host_and_port(wrong).expect_err(wrong);
-            assert!(refused.contains("host:port"), "{refused}");
-        }
     }
 }

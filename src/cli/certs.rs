@@ -94,10 +94,10 @@ mod tests {
     fn certificates_of_another_cluster_are_refused() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let folder = DataFolder::new(dir.path());
-        let cluster = ClusterFile::new([127, 0, 0, 1].into(), 7000, 16);
+        let cluster = ClusterFile::new([127, 0, 0, 1].into(), 7000, None, 16).expect("an address");
         ensure(&folder, &cluster, true).expect("made");
         ensure(&folder, &cluster, false).expect("as made");
-        let other = ClusterFile::new([127, 0, 0, 1].into(), 7000, 16);
+        let other = ClusterFile::new([127, 0, 0, 1].into(), 7000, None, 16).expect("an address");
         let failure = ensure(&folder, &other, false).expect_err("another cluster's");
         assert!(failure.to_string().contains(&other.cluster.to_string()), "{failure}");
         ensure(&folder, &other, true).expect("an interrupted first run is made anew");

@@ -26,10 +26,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::cluster_file::make_files_private;
+use crate::config::environment;
 use crate::exit::{EXIT_CONFIG, EXIT_OK, Failure};
 
 #[derive(Debug, Parser)]
@@ -70,7 +71,7 @@ enum Command {
 /// Parses the process's arguments, does what they say, and tells how it went.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match parse(std::env::args_os()) {
+    let cli = match parse(std::env::args_os(), std::env::vars_os()) {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
@@ -100,17 +101,34 @@ pub fn main() -> ExitCode {
 }
 
 /// The command, or the exit of a process that has said why not (or has shown help).
-fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, ExitCode> {
-    Cli::try_parse_from(args).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _closed = error.print();
-            ExitCode::from(if error.use_stderr() { EXIT_CONFIG } else { EXIT_OK })
-        }
-        _ => {
-            complain(&sentence(&error));
-            ExitCode::from(EXIT_CONFIG)
-        }
-    })
+fn parse(
+    args: impl Iterator<Item = OsString>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Cli, ExitCode> {
+    let refuse = |sentence: &str| {
+        complain(sentence);
+        ExitCode::from(EXIT_CONFIG)
+    };
+    let parsed = Cli::try_parse_from(args);
+    if let Err(error) = &parsed
+        && matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        )
+    {
+        let _closed = error.print();
+        return Err(ExitCode::from(if error.use_stderr() { EXIT_CONFIG } else { EXIT_OK }));
+    }
+    // First: an orchestrator's variable in the place of a setting is not a mistake in a flag.
+    environment::check(variables, &variables_of_settings()).map_err(|error| refuse(&error.0))?;
+    parsed.map_err(|error| refuse(&sentence(&error)))
+}
+
+/// Names of the environment's variables that a flag of any command reads.
+fn variables_of_settings() -> Vec<String> {
+    let cli = Cli::command();
+    let args = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+    args.filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect()
 }
 
 /// What clap spreads over several lines, in one.
@@ -142,9 +160,19 @@ fn block_on<F: Future<Output = Result<(), Failure>>>(future: F) -> Result<(), Fa
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+
+    #[test]
+    fn the_environment_is_checked_whatever_the_command() {
+        let refused = |name: &str, value: &str, args: &[&str]| {
+            parse(args.iter().map(Into::into), [(name.into(), value.into())].into_iter()).is_err()
+        };
+        assert!(refused("TANIST_LEASE", "500", &["tanist", "status"]));
+        assert!(refused("TANIST_PORT", "tcp://10.0.0.1:6379", &["tanist", "up"]));
+        for known in variables_of_settings() {
+            assert!(!refused(&known, "7000", &["tanist", "status"]), "{known}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

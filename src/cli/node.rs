@@ -43,7 +43,7 @@ async fn watch(server: Server, name: String, database: Database, child: bool) ->
     let options = SupervisorOptions {
         node: name,
         credentials: Arc::new(credentials),
-        vault: server.cluster.vault.quic,
+        vault: server.cluster.vault.quic.advertised.clone(),
         clock: Arc::new(crate::clock::machine()),
         predecessor,
     };
@@ -51,7 +51,7 @@ async fn watch(server: Server, name: String, database: Database, child: bool) ->
         .await
         .map_err(|e| match e {
             SupervisorError::Settings(_) => Failure::SaidByChild,
-            SupervisorError::Start { .. } | SupervisorError::Machine(_) => Failure::Runtime(e.to_string()),
+            SupervisorError::Start { .. } => Failure::Runtime(e.to_string()),
         })
 }
 

@@ -35,7 +35,7 @@ async fn serve(server: Server, child: bool) -> Result<(), Failure> {
     let shutdown = shutdown(child)?;
     let Server { config, folder, cluster, .. } = server;
     let credentials = certs::load(&folder, &cluster, &Principal::Vault)?;
-    let address = cluster.vault.quic;
+    let address = cluster.vault.quic.listen;
     let endpoint = quic::listen(address, credentials.server_config(&[ALPN_VAULT]), credentials.reset_key())
         .map_err(|e| Failure::Config(e.to_string()))?;
     let lease = Duration::from_millis(config.lease.lease_ms);

@@ -12,8 +12,9 @@
 //! ```
 //!
 //! A node keeps nothing of its own: what it must not lose is in the vault. Several machines may each have a copy of
-//! `cluster.toml` and of `tls/`; addresses are looked up nowhere else.
+//! `cluster.toml` and of `tls/`; addresses ([`ServiceAddress`]) are looked up nowhere else.
 
+mod address;
 mod folder;
 mod private;
 
@@ -22,14 +23,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tanist_replication::text_file;
+use tanist_replication::transport::principal::NodeName;
 
+use crate::config::check_shards;
+use crate::config::limits::FILE_BYTES_MAX;
 use crate::exit::Failure;
 
+pub use address::{NodeAddress, ServiceAddress, VaultAddress};
 pub use folder::{DataFolder, FolderLock, LOCK_WAIT, database_lock};
 pub(crate) use private::make_files_private;
 
 /// Version of `cluster.toml` that this program writes and reads.
 const FORMAT: u32 = 1;
+/// Nodes of a cluster: as many as the client library follows.
+const NODES_MAX: usize = tanist_client::limits::NODES_MAX;
 /// Names of the nodes of a cluster that `tanist up` makes, in the order of their ports.
 pub const NODES: [&str; 2] = ["a", "b"];
 
@@ -44,28 +52,10 @@ pub struct ClusterFile {
     pub shards: u16,
     /// Seed of the hash of keys. Fixed at birth for the same reason, and drawn so that no client can know it.
     pub hash_seed: HashSeed,
-    /// Where the vault listens.
+    /// Where the vault is.
     pub vault: VaultAddress,
-    /// Where the nodes listen, by name.
+    /// Where the nodes are, by name.
     pub nodes: BTreeMap<String, NodeAddress>,
-}
-
-/// Where the vault listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VaultAddress {
-    /// UDP, for nodes, supervisors and tools.
-    pub quic: SocketAddr,
-}
-
-/// Where a node listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NodeAddress {
-    /// TCP, for clients that speak the Redis protocol.
-    pub resp: SocketAddr,
-    /// UDP, for the client library.
-    pub quic: SocketAddr,
 }
 
 /// Identity of a cluster, drawn at its birth; written as 32 hexadecimal digits.
@@ -117,29 +107,31 @@ impl TryFrom<String> for HashSeed {
 }
 
 impl ClusterFile {
-    /// A new cluster on one machine: nodes a and b on `port` and the next one, the vault on the one after that.
-    #[must_use]
-    pub fn new(bind: IpAddr, port: u16, shards: u16) -> ClusterFile {
-        let mut file = ClusterFile {
-            format: FORMAT,
-            cluster: ClusterId(rand::random()),
-            shards,
-            hash_seed: HashSeed(rand::random()),
-            vault: VaultAddress { quic: SocketAddr::new(bind, 0) },
-            nodes: BTreeMap::new(),
-        };
-        file.listen_on(bind, port);
-        file
+    /// A new cluster on one machine: nodes a and b on `port` and the next one, the vault on the one after that. They listen on
+    /// `bind` and are dialled at `advertise` (see [`ServiceAddress::new`]).
+    ///
+    /// # Errors
+    /// A sentence: nobody can be dialled at `advertise`.
+    pub fn new(bind: IpAddr, port: u16, advertise: Option<&str>, shards: u16) -> Result<ClusterFile, String> {
+        let vault = VaultAddress { quic: SocketAddr::new(bind, 0).into() };
+        let (cluster, hash_seed) = (ClusterId(rand::random()), HashSeed(rand::random()));
+        let mut file = ClusterFile { format: FORMAT, cluster, shards, hash_seed, vault, nodes: BTreeMap::new() };
+        file.move_to(bind, port, advertise)?;
+        Ok(file)
     }
 
-    /// Moves a cluster on one machine to other ports.
-    pub fn listen_on(&mut self, bind: IpAddr, port: u16) {
-        let at = |offset: u16| SocketAddr::new(bind, port + offset);
-        self.nodes = (0u16..)
-            .zip(NODES)
-            .map(|(offset, name)| (name.to_owned(), NodeAddress { resp: at(offset), quic: at(offset) }))
-            .collect();
-        self.vault.quic = at(NODES.len() as u16);
+    /// Moves a cluster on one machine to other addresses.
+    ///
+    /// # Errors
+    /// As [`ClusterFile::new`]; nothing has changed.
+    pub fn move_to(&mut self, bind: IpAddr, port: u16, advertise: Option<&str>) -> Result<(), String> {
+        let at = |offset: u16| ServiceAddress::new(SocketAddr::new(bind, port + offset), advertise);
+        let node =
+            |(offset, name): (u16, &str)| Ok((name.to_owned(), NodeAddress { resp: at(offset)?, quic: at(offset)? }));
+        let vault = VaultAddress { quic: at(NODES.len() as u16)? };
+        self.nodes = (0u16..).zip(NODES).map(node).collect::<Result<_, String>>()?;
+        self.vault = vault;
+        Ok(())
     }
 
     /// Reads `cluster.toml`.
@@ -148,7 +140,7 @@ impl ClusterFile {
     /// It is missing, unreadable, damaged or of a later version.
     pub fn load(path: &Path) -> Result<ClusterFile, Failure> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        let text = text_file::read(path, FILE_BYTES_MAX).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Failure::Config(format!(
                 "there is no {shown}: `tanist up --data DIR` makes a new cluster, --data names an existing one"
             )),
@@ -172,11 +164,13 @@ impl ClusterFile {
             return Err(format!("its format is {}, this program knows {FORMAT}", version.format));
         }
         let file: ClusterFile = toml::from_str(text).map_err(one_line)?;
-        if !file.shards.is_power_of_two() {
-            return Err(format!("shards is {}, which is no power of two", file.shards));
+        check_shards(file.shards)?;
+        if !(1..=NODES_MAX).contains(&file.nodes.len()) {
+            return Err(format!("it names {} nodes: a cluster has 1 to {NODES_MAX}", file.nodes.len()));
         }
-        if file.nodes.is_empty() {
-            return Err("it names no node".into());
+        if let Some(wrong) = file.nodes.keys().find(|name| NodeName::new(name).is_none()) {
+            // It will stand in file names and certificates.
+            return Err(format!("'{}' is no name for a node", wrong.escape_debug()));
         }
         Ok(file)
     }
@@ -200,7 +194,7 @@ impl ClusterFile {
     /// # Errors
     /// The cluster has no such node; the sentence names those it has.
     pub fn node(&self, name: &str) -> Result<NodeAddress, Failure> {
-        self.nodes.get(name).copied().ok_or_else(|| {
+        self.nodes.get(name).cloned().ok_or_else(|| {
             let names: Vec<&str> = self.nodes.keys().map(String::as_str).collect();
             Failure::Config(format!("this cluster has no node '{name}': its nodes are {}", names.join(", ")))
         })
@@ -212,7 +206,7 @@ mod tests {
     use super::*;
 
     fn file() -> ClusterFile {
-        ClusterFile::new(IpAddr::from([127, 0, 0, 1]), 7000, 16)
+        ClusterFile::new(IpAddr::from([127, 0, 0, 1]), 7000, None, 16).expect("it can be dialled")
     }
 
     #[test]
@@ -222,8 +216,25 @@ mod tests {
         let file = file();
         file.save(&path).expect("writable");
         assert_eq!(ClusterFile::load(&path).expect("just written"), file);
-        assert_eq!(file.nodes["b"].resp.port(), 7001);
-        assert_eq!(file.vault.quic.port(), 7002);
+        assert_eq!(file.nodes["b"].resp.listen.port(), 7001);
+        assert_eq!(file.vault.quic.advertised.to_string(), "127.0.0.1:7002");
+        let text = std::fs::read_to_string(&path).expect("just written");
+        assert!(!text.contains("listen"), "the same is written once: {text}");
+    }
+
+    #[test]
+    fn a_cluster_that_listens_on_all_addresses_is_dialled_on_one() {
+        let wildcard = IpAddr::from([0, 0, 0, 0]);
+        let mut file = ClusterFile::new(wildcard, 7000, None, 16).expect("loopback can be dialled");
+        let node = |file: &ClusterFile| {
+            let at = &file.nodes["a"].quic;
+            (at.listen.to_string(), at.advertised.to_string())
+        };
+        assert_eq!(node(&file), ("0.0.0.0:7000".into(), "127.0.0.1:7000".into()));
+        file.move_to(wildcard, 7010, Some("db.example")).expect("a name");
+        assert_eq!(node(&file), ("0.0.0.0:7010".into(), "db.example:7010".into()));
+        file.move_to(wildcard, 7020, Some("::")).expect_err("nobody is there");
+        assert_eq!(node(&file).0, "0.0.0.0:7010", "nothing has changed");
     }
 
     #[test]
@@ -246,6 +257,10 @@ mod tests {
             ("unknown key", format!("extra = 1\n{good}")),
             ("short identity", good.replace("cluster = \"", &format!("cluster = \"{}", &cluster[..1]))),
             ("shards", good.replace("shards = 16", "shards = 15")),
+            ("shards that the engine does not take", good.replace("shards = 16", "shards = 512")),
+            ("a name that is a path", good.replace("[nodes.a]", "[nodes.\"../a\"]")),
+            ("not text", good.replace("shards = 16", "shards = 16 # \0")),
+            ("endless", good.clone() + &"#\n".repeat(600_000)),
         ] {
             std::fs::write(&path, bad).expect("writable");
             let failure = ClusterFile::load(&path).expect_err(damage);

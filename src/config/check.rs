@@ -1,19 +1,12 @@
-//! Relations between settings. Each refusal says which settings clash, why, and what to do.
+//! Bounds of settings and relations between them. Each refusal says which settings clash, why, and what to do.
 
+use tanist_db_core::limits::SHARDS_MAX;
+
+use super::limits::{
+    DATA_PATH_BYTES_MAX, IMAGE_LOG_BYTES_MIN, LEASE_MS_MAX, LEASE_MS_MIN, LOG_LEVEL_BYTES_MAX, MS_MAX,
+    PASSWORD_BYTES_MAX, RELAXED_BYTES_MIN, RENEWALS_PER_LEASE_MIN, THREADS_MAX,
+};
 use super::{Config, ConfigError};
-
-/// Shortest lease: below it a busy machine's scheduling alone would end leases.
-const LEASE_MS_MIN: u64 = 200;
-/// Longest lease, wait or interval that is not obviously a mistake in the unit: a day.
-const MS_MAX: u64 = 24 * 60 * 60 * 1000;
-/// Renewals that must fit into a lease, so that a lost packet or a slow disk costs no takeover.
-const RENEWALS_PER_LEASE_MIN: u64 = 4;
-/// Below it a single record of the largest value could never be acknowledged at level relaxed.
-const RELAXED_BYTES_MIN: u64 = 1 << 20;
-/// More log than this between images makes a restart read for minutes.
-const IMAGE_LOG_BYTES_MIN: u64 = 1 << 20;
-/// Page tables of more shards cost more than their locks save.
-const SHARDS_MAX: u16 = 1024;
 
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_common(config)?;
@@ -22,14 +15,22 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 /// What concerns every process.
 pub(super) fn check_common(config: &Config) -> Result<(), ConfigError> {
-    let Config { cluster, lease, log, .. } = config;
+    let Config { common, cluster, lease, log, .. } = config;
     let refuse = |sentence: String| Err(ConfigError(sentence));
 
-    if !cluster.shards.is_power_of_two() || cluster.shards > SHARDS_MAX {
-        return refuse(format!("shards is {}: choose a power of two from 1 to {SHARDS_MAX}", cluster.shards));
+    let path = common.data.as_os_str().as_encoded_bytes();
+    if path.is_empty() || path.contains(&0) || path.len() > DATA_PATH_BYTES_MAX {
+        return refuse(format!(
+            "data is a path of {} bytes: choose one of 1 to {DATA_PATH_BYTES_MAX} bytes without NUL",
+            path.len()
+        ));
     }
-    if lease.lease_ms < LEASE_MS_MIN || lease.lease_ms > MS_MAX {
-        return refuse(format!("lease_ms is {}: choose from {LEASE_MS_MIN} to {MS_MAX} milliseconds", lease.lease_ms));
+    check_shards(cluster.shards).map_err(ConfigError)?;
+    if !(LEASE_MS_MIN..=LEASE_MS_MAX).contains(&lease.lease_ms) {
+        return refuse(format!(
+            "lease_ms is {}: choose from {LEASE_MS_MIN} to {LEASE_MS_MAX} milliseconds",
+            lease.lease_ms
+        ));
     }
     if lease.renew_ms == 0 || lease.renew_ms.saturating_mul(RENEWALS_PER_LEASE_MIN) > lease.lease_ms {
         return refuse(format!(
@@ -40,7 +41,30 @@ pub(super) fn check_common(config: &Config) -> Result<(), ConfigError> {
             lease.lease_ms / RENEWALS_PER_LEASE_MIN
         ));
     }
+    if log.log_level.len() > LOG_LEVEL_BYTES_MAX || log.log_level.contains('\0') {
+        return refuse(format!(
+            "log_level has {} bytes: write at most {LOG_LEVEL_BYTES_MAX}, without NUL",
+            log.log_level.len()
+        ));
+    }
     crate::telemetry::check_filter(&log.log_level).map_err(ConfigError)
+}
+
+/// Whether the engine takes so many shards.
+pub(crate) fn check_shards(shards: u16) -> Result<(), String> {
+    match shards.is_power_of_two() && shards <= SHARDS_MAX {
+        true => Ok(()),
+        false => Err(format!("shards is {shards}: choose a power of two from 1 to {SHARDS_MAX}")),
+    }
+}
+
+/// Whether clients can be asked for this password.
+pub(crate) fn check_password(password: &str) -> Result<(), String> {
+    if password.len() > PASSWORD_BYTES_MAX {
+        return Err(format!("argument must be at most {PASSWORD_BYTES_MAX} bytes"));
+    }
+    // The environment, by which a child process gets it, holds none.
+    if password.contains('\0') { Err("argument must not contain NUL".into()) } else { Ok(()) }
 }
 
 /// What concerns nodes.
@@ -65,9 +89,19 @@ fn check_node(config: &Config) -> Result<(), ConfigError> {
             node.relaxed_ms_max, node.durable_wait_ms
         ));
     }
+    check_password(&node.requirepass.0).map_err(|why| ConfigError(format!("requirepass: {why}")))?;
     if node.maxclients == 0 {
         return refuse("maxclients is 0: set it to the number of clients that may be connected at a time".into());
     }
+    if node.threads > THREADS_MAX {
+        return refuse(format!("threads is {}: choose from 0 (by the processors) to {THREADS_MAX}", node.threads));
+    }
+    check_images(config)
+}
+
+fn check_images(config: &Config) -> Result<(), ConfigError> {
+    let node = &config.node;
+    let refuse = |sentence: String| Err(ConfigError(sentence));
     if node.image_interval_ms == 0 || node.image_interval_ms > MS_MAX {
         return refuse(format!("image_interval_ms is {}: choose from 1 to {MS_MAX}", node.image_interval_ms));
     }

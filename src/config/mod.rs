@@ -9,18 +9,23 @@
 //! ```
 //!
 //! The upper line wins. A key that does not exist, a value that does not parse and settings that contradict each other are
-//! refused with a sentence that says what to do; nothing starts on a guess. Variables of the environment that start with
-//! `TANIST_` and name no setting are passed over: orchestrators make variables of that form from the name of a service.
+//! refused with a sentence that says what to do; nothing starts on a guess. So is a variable of the environment that starts with
+//! `TANIST_` and names no setting, except those that orchestrators make from the name of a service ([`environment`]).
 
 mod check;
+pub(crate) mod environment;
+pub mod limits;
 mod settings;
 mod value;
 
 use std::path::Path;
 
+use tanist_replication::text_file;
+
+pub(crate) use check::{check_password, check_shards};
 pub(crate) use settings::ForChild;
 pub use settings::{Cluster, ClusterLayer, Common, CommonLayer, Lease, LeaseLayer, Log, LogLayer, Node, NodeLayer};
-pub use value::{BasePort, ByteSize, DebugCommand, Durability, LogFormat, Password};
+pub use value::{BasePort, ByteSize, DebugCommand, Durability, Host, LogFormat, Password};
 
 /// A sentence that says which setting is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +70,7 @@ impl Layer {
     /// The file cannot be read, is no TOML, or has an unknown key or a wrong value; the sentence names file and line.
     pub fn from_file(path: &Path) -> Result<Layer, ConfigError> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path)
+        let text = text_file::read(path, limits::FILE_BYTES_MAX)
             .map_err(|e| ConfigError(format!("cannot read the configuration file {shown}: {e}")))?;
         Self::from_toml(&text).map_err(|e| ConfigError(format!("configuration file {shown}, {}", e.0)))
     }
@@ -200,10 +205,33 @@ mod tests {
         layer.resolve_for_vault().expect_err("too short for anybody");
     }
 
+    /// Each was accepted, and the process died of it later or for ever: the engine has its own limit of shards, the system of
+    /// threads, of paths and of what a child process can be told.
     #[test]
-    fn a_missing_file_is_named() {
-        let error = Layer::from_file(Path::new("/nowhere/tanist.toml")).expect_err("no such file");
-        assert!(error.0.contains("/nowhere/tanist.toml"), "{error}");
+    fn what_no_process_could_start_with_is_refused() {
+        for (toml, way_out) in [
+            ("[cluster]\nshards = 512".to_owned(), "from 1 to 256"),
+            ("[node]\nthreads = 513".to_owned(), "to 512"),
+            ("[lease]\nlease_ms = 43200001\n[node]\ndurable_wait_ms = 86400000".to_owned(), "to 43200000"),
+            (format!("[node]\nrequirepass = '{}'", "x".repeat(513)), "at most 512 bytes"),
+            ("[node]\nrequirepass = \"a\\u0000b\"".to_owned(), "NUL"),
+            ("[log]\nlog_level = \"info\\u0000\"".to_owned(), "NUL"),
+            (format!("[log]\nlog_level = 'info,a={}'", "x".repeat(4096)), "at most 4096"),
+            ("[common]\ndata = \"a\\u0000b\"".to_owned(), "without NUL"),
+            (format!("[common]\ndata = '/{}'", "x/".repeat(2000)), "3584 bytes"),
+            ("[common]\ndata = ''".to_owned(), "1 to"),
+        ] {
+            let sentence = refusal(&toml);
+            assert!(sentence.contains(way_out), "{toml}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        for (path, why) in [("/nowhere/tanist.toml", "No such file"), ("/dev/zero", "device"), ("/", "folder")] {
+            let error = Layer::from_file(Path::new(path)).expect_err("no such file");
+            assert!(error.0.contains(path) && error.0.contains(why), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::value::{BasePort, ByteSize, DebugCommand, Durability, FlagValue, LogFormat, Password};
+use super::value::{BasePort, ByteSize, DebugCommand, Durability, FlagValue, Host, LogFormat, Password};
 
 /// A layer's settings as flags, and those that must not be seen in a list of processes as environment variables.
 #[derive(Debug, Default)]
@@ -99,8 +99,11 @@ settings! {
     Cluster / ClusterLayer, "Cluster" {
         /// Redis port of node a; node b has the next one, the vault the one after that
         port: BasePort = "6379", "PORT", "TANIST_PORT", shown;
-        /// IP address on which nodes and vault listen
+        /// IP address on which nodes and vault listen; 0.0.0.0 or :: for all of this machine
         bind: IpAddr = "127.0.0.1", "IP", "TANIST_BIND", shown;
+        /// Host name or IP address by which clients and other machines reach this one; without it the address of --bind, and loopback
+        /// if that is a wildcard (0.0.0.0, ::)
+        advertise: Host = "", "HOST", "TANIST_ADVERTISE", shown;
         /// Parts of the key space, a power of two; fixed when the data folder is made
         shards: u16 = "16", "N", "TANIST_SHARDS", shown;
     }

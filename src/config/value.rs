@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use tanist_replication::transport::address::HostPort;
 
 /// A value of a setting that can be written back as a flag, for a child process.
 pub(super) trait FlagValue {
@@ -24,7 +25,7 @@ macro_rules! flag_value_by_display {
     )+};
 }
 
-flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, DebugCommand, Durability, LogFormat);
+flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, DebugCommand, Durability, Host, LogFormat);
 
 impl FlagValue for PathBuf {
     fn flag_value(&self) -> OsString {
@@ -124,6 +125,14 @@ impl BasePort {
     }
 }
 
+impl TryFrom<u16> for BasePort {
+    type Error = String;
+
+    fn try_from(port: u16) -> Result<Self, String> {
+        BasePort::new(port.into())
+    }
+}
+
 impl FromStr for BasePort {
     type Err = String;
 
@@ -142,6 +151,43 @@ impl fmt::Display for BasePort {
 impl<'de> Deserialize<'de> for BasePort {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BasePort::new(i64::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A host by which others dial this machine: a name or an IP address; empty for none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    /// `None` if no host is given.
+    #[must_use]
+    pub fn get(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(self.0.as_str())
+    }
+}
+
+impl FromStr for Host {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text);
+        if !host.is_empty() {
+            // Whatever the port will be.
+            HostPort::new(host, 1)?;
+        }
+        Ok(Host(host.to_owned()))
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Host {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -264,6 +310,18 @@ mod tests {
         for text in ["0", "65534", "70000", "99999999", "-1", "port", ""] {
             let refused = text.parse::<BasePort>().expect_err(text);
             assert!(refused.contains("from 1 to 65533"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_that_can_be_dialled() {
+        for (text, host) in
+            [("db.example", Some("db.example")), ("[::1]", Some("::1")), ("10.0.0.1", Some("10.0.0.1")), ("", None)]
+        {
+            assert_eq!(text.parse::<Host>().expect(text).get(), host);
+        }
+        for text in ["db:6379", "0.0.0.0", "::", "a b", "http://db"] {
+            text.parse::<Host>().expect_err(text);
         }
     }
 

@@ -58,8 +58,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const KEEPALIVE: Duration = Duration::from_secs(300);
 /// Longest name that a connection may give itself or its library, in bytes: `CLIENT LIST` shows all of them.
 pub const NAME_BYTES_MAX: usize = 512;
-/// Longest `requirepass`, in bytes, as in Redis.
-pub const PASSWORD_BYTES_MAX: usize = 512;
 
 const _: () = assert!(INPUT_AHEAD_BYTES >= READ_BYTES);
 const _: () = assert!(BATCH_BYTES >= READ_BYTES);

@@ -39,8 +39,7 @@ fn with_primary(first: &str, serving: &Serving) -> String {
     }
 }
 
-/// Ends the error for a command that has waited too long to be executed, and will not be any more.
-pub(crate) const NOT_EXECUTED: &str = "(not executed)";
+pub(crate) use tanist_client::wire::NOT_EXECUTED;
 
 /// The error for a command that tests need and the settings do not allow, in Redis's words.
 pub(super) const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \

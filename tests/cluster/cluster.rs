@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use redis::Connection;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tanist::admin::NodeReport;
-use tanist::cluster_file::{ClusterFile, DataFolder, NodeAddress};
+use tanist::cluster_file::{ClusterFile, DataFolder, NodeAddress, ServiceAddress};
 use tanist_db_core::clock::{Clock, SystemClock};
 use tanist_replication::transport::certs;
 use tanist_replication::transport::principal::Principal;
@@ -78,8 +78,8 @@ impl Cluster {
 
     /// The data folder, as `tanist up` would make it, with an address for each host.
     fn make(&self) {
-        let address = |host| SocketAddr::from((self.network.address(host), PORT));
-        let mut file = ClusterFile::new(self.network.address(Host::A).into(), PORT, 16);
+        let address = |host| ServiceAddress::from(SocketAddr::from((self.network.address(host), PORT)));
+        let mut file = ClusterFile::new(self.network.address(Host::A).into(), PORT, None, 16).expect("an address");
         file.vault.quic = address(Host::Vault);
         for node in Host::NODES {
             file.nodes.insert(node.name().into(), NodeAddress { resp: address(node), quic: address(node) });

@@ -208,6 +208,11 @@ fn the_client_library_loads_the_word_list_through_a_kill() {
 }
 
 pub(crate) fn client_options(cluster: &Cluster) -> Options {
-    let nodes = vec![([127, 0, 0, 1], cluster.port).into(), ([127, 0, 0, 1], cluster.port + 1).into()];
-    Options::new(nodes, cluster.data().join("tls"))
+    client_options_at(cluster, "127.0.0.1")
+}
+
+/// Reaches the nodes at `host`, an IPv6 address in brackets.
+pub(crate) fn client_options_at(cluster: &Cluster, host: &str) -> Options {
+    let nodes = [cluster.port, cluster.port + 1].map(|port| format!("{host}:{port}").parse().expect("an address"));
+    Options::new(nodes.into(), cluster.data().join("tls"))
 }

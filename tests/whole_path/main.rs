@@ -10,6 +10,7 @@
 mod harness;
 mod redis;
 
+mod addresses;
 mod bad_input;
 mod commands;
 mod connection;
@@ -26,5 +27,6 @@ mod load;
 mod refusals;
 mod relaxed;
 mod restart;
+mod settings;
 mod switchover;
 mod vault_away;

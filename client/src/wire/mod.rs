@@ -34,3 +34,9 @@ pub const ALPN: &[u8] = b"tanist-client/1";
 
 /// First word of the error with which a node that is not primary refuses a command.
 pub const NOT_PRIMARY: &str = "NOTPRIMARY";
+
+/// First word of the error for a command that the vault has not confirmed in time.
+pub const NOT_DURABLE: &str = "NOTDURABLE";
+
+/// Ends the error [`NOT_DURABLE`] for a command that was not executed and will not be. Without it, the command was executed.
+pub const NOT_EXECUTED: &str = "(not executed)";

@@ -162,7 +162,7 @@ fn element(line: &[u8]) -> Result<Element, ReplyError> {
         b'#' if rest == b"t" => Value::Boolean(true),
         b'#' if rest == b"f" => Value::Boolean(false),
         b',' => Value::Double(double(rest)?),
-        b'(' => Value::BigNumber(big_number(rest)?),
+        b'(' => big_number(rest)?,
         b'$' | b'*' if rest == b"-1" => Value::Nil,
         b'$' => return Ok(Element::String(StringKind::Bulk, string_length(rest)?)),
         b'=' => return Ok(Element::String(StringKind::Verbatim, string_length(rest)?)),
@@ -271,12 +271,14 @@ fn double(digits: &[u8]) -> Result<f64, ReplyError> {
     }
 }
 
-fn big_number(digits: &[u8]) -> Result<Vec<u8>, ReplyError> {
+/// Made by the `redis` crate: of which type it is depends on that crate's features, which are the program's choice.
+fn big_number(digits: &[u8]) -> Result<Value, ReplyError> {
+    let wrong = ReplyError("a number cannot be read");
     let unsigned = digits.strip_prefix(b"-").unwrap_or(digits);
     if unsigned.is_empty() || !unsigned.iter().all(u8::is_ascii_digit) {
-        return Err(ReplyError("a number cannot be read"));
+        return Err(wrong);
     }
-    Ok(digits.to_vec())
+    redis::parse_redis_value(&[b"(", digits, b"\r\n"].concat()).map_err(|_| wrong)
 }
 
 fn length(digits: &[u8], max: usize, what: &'static str) -> Result<usize, ReplyError> {

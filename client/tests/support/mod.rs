@@ -149,7 +149,7 @@ impl Cluster {
     }
 
     pub(crate) fn options(&self) -> Options {
-        let nodes = self.nodes.iter().flatten().map(|node| node.address).collect();
+        let nodes = self.nodes.iter().flatten().map(|node| node.address.into()).collect();
         Options::new(nodes, self.authority.tls())
     }
 

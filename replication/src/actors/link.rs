@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::Endpoint;
 use thiserror::Error;
 
 use crate::limits::{AWAY_LOG_EVERY, CONNECT_PAUSE, CONNECT_TRY};
+use crate::transport::address::HostPort;
+use crate::transport::dial::{self, Endpoints};
 use crate::transport::principal::Principal;
 use crate::transport::quic;
 use crate::transport::rpc::{ControlClient, RpcError, Welcome};
@@ -17,9 +18,9 @@ use crate::wire::message::{Answer, Hello};
 /// How a process reaches the vault.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
-    pub(crate) endpoint: Endpoint,
+    endpoints: Arc<Endpoints>,
     pub(crate) credentials: Arc<Credentials>,
-    pub(crate) vault: SocketAddr,
+    vault: HostPort,
 }
 
 /// Why the vault was not reached.
@@ -32,29 +33,36 @@ pub(crate) struct NotReached {
 }
 
 impl Dialer {
-    /// For use on the present arbiter, which then drives the connections.
-    pub(crate) fn new(credentials: Arc<Credentials>, vault: SocketAddr) -> Result<Dialer, String> {
-        let endpoint = quic::dialer(vault).map_err(|error| error.to_string())?;
-        Ok(Dialer { endpoint, credentials, vault })
+    /// The arbiter of the first attempt then drives the connections.
+    pub(crate) fn new(credentials: Arc<Credentials>, vault: HostPort) -> Dialer {
+        Dialer { endpoints: Arc::default(), credentials, vault }
     }
 
-    /// One attempt, which takes at most [`CONNECT_TRY`].
+    /// Returns when the ends of all connections have been sent.
+    pub(crate) async fn wait_idle(&self) {
+        self.endpoints.wait_idle().await;
+    }
+
+    /// One attempt, which takes at most [`CONNECT_TRY`] after the vault's name has been resolved.
     pub(crate) async fn attempt(
         &self,
         hello: &Hello,
         news: impl FnMut(Answer) + Send + 'static,
     ) -> Result<(ControlClient, Welcome), NotReached> {
-        let late = |_| NotReached { why: format!("the vault at {} does not answer", self.vault), refused: false };
-        tokio::time::timeout(CONNECT_TRY, self.reach(hello, news)).await.map_err(late)?
+        let failed = |why| NotReached { why: format!("the vault at {}: {why}", self.vault), refused: false };
+        let addresses = dial::resolve(&self.vault).await.map_err(failed)?;
+        let reached = tokio::time::timeout(CONNECT_TRY, self.reach(&addresses, hello, news)).await;
+        reached.map_err(|_| failed("it does not answer".into()))?
     }
 
     async fn reach(
         &self,
+        addresses: &[SocketAddr],
         hello: &Hello,
         news: impl FnMut(Answer) + Send + 'static,
     ) -> Result<(ControlClient, Welcome), NotReached> {
         let (name, alpn) = (Principal::Vault, quic::ALPN_VAULT);
-        let connected = quic::connect(&self.endpoint, &self.credentials, alpn, &name, self.vault).await;
+        let connected = dial::connect(&self.endpoints, &self.credentials, alpn, &name, addresses).await;
         let connection = connected.map_err(|error| NotReached { refused: error.refused, why: error.to_string() })?;
         let closed = connection.clone();
         ControlClient::open(connection, hello, news).await.map_err(|error| NotReached {

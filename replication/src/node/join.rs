@@ -27,7 +27,7 @@ pub struct Joined {
 /// # Errors
 /// If the vault refuses this process, or the image is damaged or not this cluster's. A vault that is away is waited for.
 pub async fn join(options: &NodeOptions, progress: &LoadProgress) -> Result<Joined, NodeError> {
-    let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault).map_err(NodeError::Machine)?;
+    let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault.clone());
     let hello = shared::hello(options);
     let mut damaged = None;
     let mut lost = Repeats::default();

@@ -20,7 +20,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +35,7 @@ use crate::actors::thread::on_thread;
 use crate::lease::LeaseTimes;
 use crate::role::{End, Identity, Machine, SwitchoverReport};
 use crate::serving::Serving;
+use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
 use crate::wire::message::FollowerView;
 
@@ -58,8 +58,8 @@ pub struct NodeOptions {
     pub incarnation: u64,
     /// Its certificate, which also names the cluster.
     pub credentials: Arc<Credentials>,
-    /// Where the vault serves.
-    pub vault: SocketAddr,
+    /// Where the vault is dialled.
+    pub vault: HostPort,
     /// Where this node serves the Redis protocol, as clients shall dial it.
     pub resp_address: String,
     /// Where this node serves the client library, as clients shall dial it.
@@ -122,7 +122,7 @@ pub fn start(joined: Joined, options: NodeOptions, serving: Arc<Serving>) -> Res
     let (tell_end, ended) = watch::channel(None);
     let for_thread = Arc::clone(&shared);
     let sentry = on_thread("tanist-sentry", move |life| {
-        let dialer = Dialer::new(Arc::clone(&for_thread.options.credentials), for_thread.options.vault)?;
+        let dialer = Dialer::new(Arc::clone(&for_thread.options.credentials), for_thread.options.vault.clone());
         Ok(Sentry::new(for_thread, machine, dialer, tell_end, life))
     });
     Ok(NodeHandle { shared, sentry: sentry.map_err(NodeError::Machine)?, ended })

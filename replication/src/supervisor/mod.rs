@@ -20,7 +20,6 @@ mod obituary;
 mod restarts;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use tokio::process::{Child, Command};
 
 use crate::EVENT;
 use crate::limits::CHILD_STOP_WAIT;
+use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
 
 use obituary::Obituaries;
@@ -49,8 +49,8 @@ pub struct SupervisorOptions {
     pub node: String,
     /// The node's certificate.
     pub credentials: Arc<Credentials>,
-    /// Where the vault serves.
-    pub vault: SocketAddr,
+    /// Where the vault is dialled.
+    pub vault: HostPort,
     /// The process's clock.
     pub clock: Arc<dyn Clock>,
     /// Incarnation of a database process of an earlier supervisor that is dead for certain: the vault is told of it first, so that
@@ -72,9 +72,6 @@ pub enum SupervisorError {
         /// Why.
         source: std::io::Error,
     },
-    /// The machine refuses a socket.
-    #[error("{0}")]
-    Machine(String),
 }
 
 /// How a child has ended, and whether that was asked for.
@@ -93,7 +90,7 @@ pub async fn supervise(
     command: impl Fn(u64) -> std::process::Command,
     stop: impl Future<Output = ()>,
 ) -> Result<(), SupervisorError> {
-    let obituaries = Obituaries::start(&options).map_err(SupervisorError::Machine)?;
+    let obituaries = Obituaries::start(&options);
     if let Some(dead) = options.predecessor {
         obituaries.tell(dead);
     }

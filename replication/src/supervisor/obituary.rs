@@ -22,13 +22,13 @@ pub(super) struct Obituaries {
 }
 
 impl Obituaries {
-    pub(super) fn start(options: &SupervisorOptions) -> Result<Obituaries, String> {
-        let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault)?;
+    pub(super) fn start(options: &SupervisorOptions) -> Obituaries {
+        let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault.clone());
         let (dead, to_tell) = mpsc::channel(OBITUARIES_MAX);
         let (hear, heard) = watch::channel(0);
         let teller = Teller { dialer, node: options.node.clone(), dead: to_tell, heard: hear };
         let teller = tokio::spawn(teller.run());
-        Ok(Obituaries { dead, teller, heard, told: std::cell::Cell::new(0) })
+        Obituaries { dead, teller, heard, told: std::cell::Cell::new(0) }
     }
 
     /// Incarnation `incarnation` has been reaped.
@@ -74,7 +74,7 @@ impl Teller {
                             None => {
                                 // A vault that stops with its nodes waits for this.
                                 client.close("the supervisor ends");
-                                return self.dialer.endpoint.wait_idle().await;
+                                return self.dialer.wait_idle().await;
                             }
                         },
                         _ = &mut closed => break,

@@ -19,7 +19,7 @@ fn options(folder: &Path) -> SupervisorOptions {
         node: "a".to_owned(),
         credentials: Arc::new(credentials),
         // Nobody serves at the discard port.
-        vault: SocketAddr::from(([127, 0, 0, 1], 9)),
+        vault: SocketAddr::from(([127, 0, 0, 1], 9)).into(),
         clock,
         predecessor: None,
     }

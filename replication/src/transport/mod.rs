@@ -4,6 +4,8 @@
 //!   principal   who a certificate speaks for: vault, node-a, tool, client
 //!   certs       the cluster's authority: create, issue, renew          (files in DIR/tls)
 //!   tls         load and check; configurations; who is at the other end
+//!   address     where a process is dialled: host and port
+//!   dial        a name is resolved, its addresses are tried
 //!   quic        endpoints, transport settings, connect, what went wrong in a sentence
 //!   reset       how the connections of a process that was killed end when it is started again
 //!   rpc         control streams: a call and its answer, news; further streams of a connection
@@ -12,7 +14,9 @@
 //! A connection is driven on the arbiter whose code calls `accept` or `connect`: make endpoints on one that never blocks.
 //! Losing a connection proves nothing about a peer (see `lease`): these timeouts decide only when to try a fresh one.
 
+pub mod address;
 pub mod certs;
+pub mod dial;
 pub mod principal;
 pub mod quic;
 pub mod reset;

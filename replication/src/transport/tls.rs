@@ -4,8 +4,7 @@
 //! authority. A file that is missing, damaged, out of date or foreign is found here, at the start of a process, and told in
 //! a sentence that names the file and what to do; not later as a handshake that fails.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::principal::Principal;
 use super::reset::ResetKey;
 use super::{quic, spoken_date};
-use crate::limits;
+use crate::{limits, text_file};
 
 /// File name of the authority's certificate.
 pub const CA_CERTIFICATE: &str = "ca.pem";
@@ -319,12 +318,10 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// Text of a certificate or key file.
 pub(super) fn read_pem(file: &Path) -> Result<String, TlsError> {
-    let mut text = String::new();
-    let opened = File::open(file).map_err(|e| TlsError::read(file, e))?;
-    match opened.take(limits::PEM_BYTES_MAX + 1).read_to_string(&mut text) {
-        Ok(read) if read as u64 > limits::PEM_BYTES_MAX => Err(TlsError::malformed(file, "it is too long")),
-        Ok(0) => Err(TlsError::malformed(file, "it is empty")),
-        Ok(_) => Ok(text),
+    match text_file::read(file, limits::PEM_BYTES_MAX) {
+        Ok(text) if text.is_empty() => Err(TlsError::malformed(file, "it is empty")),
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == io::ErrorKind::FileTooLarge => Err(TlsError::malformed(file, "it is too long")),
         Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(TlsError::malformed(file, "it is not text")),
         Err(e) => Err(TlsError::read(file, e)),
     }

@@ -156,7 +156,8 @@ pub(super) fn run(args: DrillArgs) -> Result<(), Failure> {
 
 fn plan(args: &DrillArgs, folder: DataFolder, cluster: &ClusterFile, password: Password) -> Result<Plan, Failure> {
     let clock = Arc::new(SystemClock::new());
-    let nodes = cluster.nodes.values().map(|node| node.quic).collect();
+    let nodes = cluster.nodes.values().map(|node| node.quic.advertised.to_string().parse()).collect::<Result<_, _>>();
+    let nodes = nodes.map_err(|e: tanist_client::Error| Failure::Config(e.to_string()))?;
     let access = Access {
         client: Options::new(nodes, folder.tls()),
         resp: Vec::new(),

@@ -9,8 +9,10 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use redis::aio::MultiplexedConnection;
 use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_replication::transport::address::HostPort;
+use tanist_replication::transport::dial::{Endpoints, dial};
 use tanist_replication::transport::principal::Principal;
-use tanist_replication::transport::quic::{self, ALPN_VAULT};
+use tanist_replication::transport::quic::ALPN_VAULT;
 use tanist_replication::transport::rpc::ControlClient;
 use tanist_replication::transport::tls::Credentials;
 use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request, StatusView};
@@ -66,7 +68,7 @@ enum Whom {
     /// Everyone in `cluster.toml`.
     Cluster(Arc<Known>),
     /// Nodes at these addresses. The vault talks only to those who have the cluster's certificates.
-    Nodes(Vec<String>),
+    Nodes(Vec<HostPort>),
 }
 
 #[derive(Debug)]
@@ -98,19 +100,18 @@ impl Asker {
     pub(super) async fn status(&self) -> ClusterStatus {
         match &self.whom {
             Whom::Cluster(known) => {
-                let nodes = known
-                    .cluster
-                    .nodes
-                    .iter()
-                    .map(|(name, address)| self.node(name, address.resp.to_string(), address.quic.to_string()));
+                let nodes = known.cluster.nodes.iter().map(|(name, address)| {
+                    self.node(name, &address.resp.advertised, address.quic.advertised.to_string())
+                });
                 let (vault, nodes) = join(known.vault(), join_all(nodes)).await;
-                let (cluster, address) = (known.cluster.cluster.to_string(), known.cluster.vault.quic.to_string());
+                let (cluster, address) =
+                    (known.cluster.cluster.to_string(), known.cluster.vault.quic.advertised.to_string());
                 let mut status = ClusterStatus::merge(cluster, address, vault, nodes);
                 known.name_processes(&mut status);
                 status
             }
             Whom::Nodes(addresses) => {
-                let nodes = addresses.iter().map(|address| self.node("", address.clone(), String::new()));
+                let nodes = addresses.iter().map(|address| self.node("", address, String::new()));
                 let nodes = join_all(nodes).await;
                 let told = nodes.iter().filter_map(|asked| asked.said.as_ref().ok());
                 let cluster = told.map(|report| report.cluster.clone()).next().unwrap_or_default();
@@ -138,7 +139,8 @@ impl Asker {
         connect(address, &self.password, wait).await
     }
 
-    async fn node(&self, name: &str, resp: String, quic: String) -> Asked {
+    async fn node(&self, name: &str, resp: &HostPort, quic: String) -> Asked {
+        let resp = resp.to_string();
         let answer = self.tell(&resp, &["TANIST", "STATUS"], ANSWER_WAIT).await;
         let said = answer.and_then(|json| {
             let report: NodeReport =
@@ -154,11 +156,8 @@ impl Asker {
 
 impl Known {
     async fn vault(&self) -> Result<StatusView, String> {
-        let address = self.cluster.vault.quic;
-        let endpoint = quic::dialer(address).map_err(|e| e.to_string())?;
-        let connection = quic::connect(&endpoint, &self.credentials, ALPN_VAULT, &Principal::Vault, address)
-            .await
-            .map_err(|e| e.why)?;
+        let (at, endpoints) = (&self.cluster.vault.quic.advertised, Endpoints::default());
+        let connection = dial(&endpoints, &self.credentials, ALPN_VAULT, &Principal::Vault, at).await?;
         let hello = Hello {
             version: PROTOCOL_VERSION,
             cluster: self.cluster.cluster.0,

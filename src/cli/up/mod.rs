@@ -11,6 +11,7 @@ mod prepare;
 use std::time::Duration;
 
 use futures_util::future::select_all;
+use tanist_replication::transport::address::HostPort;
 use tanist_replication::wire::message::FollowerView;
 use tokio::time::{sleep, timeout};
 
@@ -187,12 +188,20 @@ fn is_ready(status: &ClusterStatus) -> bool {
     status.primary().is_some_and(|primary| primary.name == status.vault.holder) && standbys + 1 == status.nodes.len()
 }
 
+/// The flags by which `redis-cli` reaches `at`; it looks on 127.0.0.1 by itself.
+fn redis_cli(at: &HostPort) -> String {
+    match at.host() {
+        "127.0.0.1" => format!(" -p {}", at.port()),
+        host => format!(" -h {host} -p {}", at.port()),
+    }
+}
+
 /// The last line of a start: what a person may do now.
 fn what_next(status: &ClusterStatus, prepared: &Prepared) -> String {
     let primary = status.primary();
-    let port = primary.and_then(|node| node.resp.rsplit(':').next()).unwrap_or_default();
+    let at = primary.and_then(|node| node.resp.parse().ok()).map_or_else(String::new, |at: HostPort| redis_cli(&at));
     let auth = if prepared.config.node.requirepass.0.is_empty() { "" } else { " -a PASSWORD" };
-    let mut text = format!("ready; use it:       redis-cli -p {port}{auth}");
+    let mut text = format!("ready; use it:       redis-cli{at}{auth}");
     let program = std::env::args_os().next().unwrap_or_else(|| "tanist".into());
     let (program, data) = (program.display(), prepared.folder.root().display());
     text += &format!("\nlook at it:          {program} status --data {data}");

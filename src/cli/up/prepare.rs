@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::child::ChildSpec;
 use crate::cli::args::{CHILD, EVENTS_JSON, own_program};
 use crate::cli::certs;
-use crate::cluster_file::{ClusterFile, DataFolder, FolderLock};
-use crate::config::{BasePort, Config, ForChild, Layer, NodeLayer};
+use crate::cluster_file::{ClusterFile, DataFolder, FolderLock, ServiceAddress};
+use crate::config::{BasePort, Cluster, ClusterLayer, Config, ForChild, Layer, NodeLayer};
 use crate::exit::Failure;
 
 /// The lock of a running `up`.
@@ -60,7 +60,8 @@ fn prepare_locked(
     let new = folder.is_unborn()?;
     folder.close().sentences().iter().for_each(|sentence| say(sentence));
     let cluster = if new {
-        ClusterFile::new(config.cluster.bind, config.cluster.port.get(), config.cluster.shards)
+        let Cluster { bind, port, advertise, shards } = &config.cluster;
+        ClusterFile::new(*bind, port.get(), advertise.get(), *shards).map_err(Failure::Config)?
     } else {
         existing(folder, layer)?
     };
@@ -91,15 +92,27 @@ fn existing(folder: &DataFolder, layer: &Layer) -> Result<ClusterFile, Failure> 
             cluster.shards
         )));
     }
-    if (layer.cluster.port, layer.cluster.bind) != (None, None) {
-        let now = cluster.nodes.values().next().map(|node| node.resp);
-        let bind = layer.cluster.bind.or(now.map(|at| at.ip()));
-        let port = layer.cluster.port.map(BasePort::get).or(now.map(|at| at.port()));
-        if let (Some(bind), Some(port)) = (bind, port) {
-            cluster.listen_on(bind, port);
-        }
-    }
+    move_addresses(&mut cluster, &layer.cluster).map_err(Failure::Config)?;
     Ok(cluster)
+}
+
+/// Moves a cluster to where it is asked to be. If it is there already its addresses stay as they are: a person may have written
+/// others into its file for single processes.
+fn move_addresses(cluster: &mut ClusterFile, asked: &ClusterLayer) -> Result<(), String> {
+    let Some(now) = cluster.nodes.values().next().map(|node| node.resp.clone()) else { return Ok(()) };
+    let bind = asked.bind.unwrap_or(now.listen.ip());
+    let port = asked.port.map_or(now.listen.port(), BasePort::get);
+    let chosen = now.advertised != ServiceAddress::from(now.listen).advertised;
+    let advertise = match &asked.advertise {
+        Some(host) => host.get(),
+        None => chosen.then(|| now.advertised.host()),
+    };
+    let new = ServiceAddress::new(SocketAddr::new(bind, port), advertise)?;
+    if new.listen == now.listen && new.advertised.host() == now.advertised.host() {
+        return Ok(());
+    }
+    let new_ports = BasePort::try_from(port)?;
+    cluster.move_to(bind, new_ports.get(), advertise)
 }
 
 /// Waits for processes of this folder that have outlived their `up`: they hold its ports, and stop by themselves.
@@ -136,8 +149,8 @@ fn leftovers(folder: &DataFolder, cluster: &ClusterFile) -> Vec<String> {
 }
 
 fn ports_are_free(cluster: &ClusterFile) -> Result<(), Failure> {
-    let tcp = cluster.nodes.values().map(|node| (node.resp, "TCP"));
-    let udp = cluster.nodes.values().map(|node| node.quic).chain([cluster.vault.quic]).map(|at| (at, "UDP"));
+    let tcp = cluster.nodes.values().map(|node| (node.resp.listen, "TCP"));
+    let udp = cluster.nodes.values().map(|node| &node.quic).chain([&cluster.vault.quic]).map(|at| (at.listen, "UDP"));
     for (at, kind) in tcp.chain(udp) {
         let mut waited = Duration::ZERO;
         while let Err(e) = try_port(at, kind) {
@@ -258,10 +271,47 @@ mod tests {
     }
 
     #[test]
+    fn an_existing_cluster_is_moved_only_where_it_is_asked_to() {
+        let addresses = |cluster: &ClusterFile| {
+            let node = &cluster.nodes["b"].resp;
+            (node.listen.to_string(), node.advertised.to_string())
+        };
+        let is = |listen: &str, advertised: &str| (listen.to_owned(), advertised.to_owned());
+        let mut cluster = ClusterFile::new([127, 0, 0, 1].into(), 7000, None, 16).expect("an address");
+        let mut moved = |bind: Option<&str>, port: Option<&str>, advertise: Option<&str>| {
+            let asked = ClusterLayer {
+                bind: bind.map(|bind| bind.parse().expect("an address")),
+                port: port.map(|port| port.parse().expect("a port")),
+                advertise: advertise.map(|host| host.parse().expect("a host")),
+                shards: None,
+            };
+            move_addresses(&mut cluster, &asked).expect("it can be dialled");
+            addresses(&cluster)
+        };
+        assert_eq!(moved(Some("0.0.0.0"), None, None), is("0.0.0.0:7001", "127.0.0.1:7001"));
+        assert_eq!(moved(None, Some("8000"), Some("db")), is("0.0.0.0:8001", "db:8001"));
+        assert_eq!(
+            moved(Some("127.0.0.1"), None, None),
+            is("127.0.0.1:8001", "db:8001"),
+            "a name that was chosen stays"
+        );
+        assert_eq!(moved(None, None, Some("")), is("127.0.0.1:8001", "127.0.0.1:8001"));
+
+        let other = ServiceAddress {
+            advertised: "gate:19001".parse().expect("an address"),
+            listen: cluster.nodes["b"].resp.listen,
+        };
+        cluster.nodes.get_mut("b").expect("a node").resp = other;
+        let same = ClusterLayer { port: Some("8000".parse().expect("a port")), ..ClusterLayer::default() };
+        move_addresses(&mut cluster, &same).expect("nothing is asked for");
+        assert_eq!(addresses(&cluster), is("127.0.0.1:8001", "gate:19001"), "what a person has written stays");
+    }
+
+    #[test]
     fn a_process_that_has_outlived_its_parent_is_named_and_waited_for() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let folder = DataFolder::new(dir.path());
-        let cluster = ClusterFile::new([127, 0, 0, 1].into(), 7000, 16);
+        let cluster = ClusterFile::new([127, 0, 0, 1].into(), 7000, None, 16).expect("an address");
         leftovers_have_gone(&folder, &cluster, |text| panic!("nobody is left, but: {text}")).expect("nobody");
         let left = Cell::new(Some(folder.lock("node-b.database.lock", Duration::ZERO).expect("free")));
         let named = format!("node b (process {})", std::process::id());

@@ -5,9 +5,10 @@
 
 use tanist_db_core::engine::{MEMORY_MAX, SettingId};
 
-use crate::config::{ByteSize, Durability};
+use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN};
+use crate::config::{ByteSize, Durability, check_password};
 use crate::front::NodeContext;
-use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG, PASSWORD_BYTES_MAX};
+use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG};
 use crate::front::settings::cluster as setting;
 use crate::resp::RequestLimits;
 
@@ -84,7 +85,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         "durable-wait-ms",
         setting::DURABLE_WAIT_MS,
         |node| node.settings.durable_wait().as_millis().to_string(),
-        |value| whole(value, 1, DAY_MS),
+        |value| whole(value, 1, MS_MAX),
     ),
     constant("enable-debug-command", Node, |node| node.settings.debug_command().to_string()),
     constant("io-threads", Node, |node| node.identity.threads.to_string()),
@@ -116,7 +117,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         "relaxed-ms-max",
         setting::RELAXED_MS_MAX,
         |node| node.settings.relaxed_time_max().as_millis().to_string(),
-        |value| whole(value, 1, DAY_MS),
+        |value| whole(value, 1, MS_MAX),
     ),
     constant("replica-read-only", Cluster, |_| "yes".into()),
     // A password is the node's until users are state.
@@ -124,9 +125,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         "requirepass",
         |node| node.settings.password().map_or_else(String::new, |password| password.to_string()),
         |value| {
-            if value.len() > PASSWORD_BYTES_MAX {
-                return Err(format!("argument must be at most {PASSWORD_BYTES_MAX} bytes"));
-            }
+            check_password(value)?;
             let password = value.to_owned();
             Ok(Box::new(move |node| node.settings.set_password(&password)))
         },
@@ -145,11 +144,6 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     ),
     constant("unixsocket", Node, |_| String::new()),
 ];
-
-/// Longest wait that is not obviously a mistake in the unit.
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// Less would hold every other write.
-const RELAXED_BYTES_MIN: u64 = 1 << 20;
 
 fn memory(value: &str) -> Result<u64, String> {
     let bytes: ByteSize = value.parse().map_err(|_| "argument must be a memory value")?;

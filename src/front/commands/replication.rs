@@ -15,9 +15,10 @@ pub(super) fn last(caller: &Caller) -> Lsn {
     caller.context.engine().map_or(Lsn::ZERO, |engine| engine.last())
 }
 
-/// Host and port of `address`.
+/// Host and port of `address`, an IPv6 address without its brackets, as Redis has them.
 pub(super) fn host_and_port(address: &str) -> (&str, &str) {
-    address.rsplit_once(':').unwrap_or((address, "0"))
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
+    (host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host), port)
 }
 
 /// Whether a standby follows: its primary is known, and what the vault has reaches it.
@@ -84,4 +85,16 @@ pub(super) fn wait(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Ou
     caller.wait = Some((millis > 0).then(|| Duration::from_millis(millis)));
     reply.int(1);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `ROLE` and `INFO` gave `[::1]` as a host, which no client can dial.
+    #[test]
+    fn a_host_is_told_without_brackets() {
+        assert_eq!(host_and_port("[::1]:6380"), ("::1", "6380"));
+        assert_eq!(host_and_port("db.example:6380"), ("db.example", "6380"));
+    }
 }

@@ -109,7 +109,7 @@ impl Pair {
     }
 
     fn options(&self) -> Options {
-        Options::new(self.nodes.iter().map(|(_, address, _)| *address).collect(), self.tls())
+        Options::new(self.nodes.iter().map(|(_, address, _)| (*address).into()).collect(), self.tls())
     }
 
     fn credentials(&self, principal: &Principal) -> Credentials {
@@ -209,9 +209,9 @@ async fn a_switchover_under_load_fails_nothing_and_doubles_nothing() {
 async fn a_standby_tells_when_it_has_taken_over() {
     let pair = Pair::new();
     pair.appoint(0, 1);
-    let only_b = Options { nodes: vec![pair.nodes[1].1], ..pair.options() };
+    let only_b = Options { nodes: vec![pair.nodes[1].1.into()], ..pair.options() };
     let client = Client::connect(only_b).await.unwrap();
-    assert_eq!(client.primary().unwrap().address, pair.nodes[0].1, "the standby has named the primary");
+    assert_eq!(client.primary().unwrap().address, pair.nodes[0].1.into(), "the standby has named the primary");
     client.command(&["SET", "k", "1"]).await.unwrap();
 
     // The first node falls silent in office; the second one takes over.
@@ -220,9 +220,10 @@ async fn a_standby_tells_when_it_has_taken_over() {
     pair.engine.begin_epoch(Epoch(2));
     pair.publish(1, Role::Primary, 2, Some(1));
     let mut follow = client.follow();
-    let b = follow.wait_for(|primary| primary.is_some_and(|primary| primary.epoch == 2));
-    let b = *tokio::time::timeout(Duration::from_millis(200), b).await.expect("the standby says so itself").unwrap();
-    assert_eq!(b.unwrap().address, pair.nodes[1].1);
+    let b = follow.wait_for(|primary| primary.as_ref().is_some_and(|primary| primary.epoch == 2));
+    let b =
+        tokio::time::timeout(Duration::from_millis(200), b).await.expect("the standby says so itself").unwrap().clone();
+    assert_eq!(b.unwrap().address, pair.nodes[1].1.into());
     assert_eq!(client.command(&["APPEND", "k", "2"]).await.unwrap(), Value::Int(2));
 }
 

@@ -20,7 +20,8 @@ pub(super) struct Library {
 impl Library {
     pub(super) fn new(nodes: &[SocketAddr], tls: &Path) -> Library {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let options = Options { deadline: DEADLINE, ..Options::new(nodes.to_vec(), tls) };
+        let options =
+            Options { deadline: DEADLINE, ..Options::new(nodes.iter().map(|node| (*node).into()).collect(), tls) };
         let client = runtime.block_on(Client::connect(options)).expect("the primary is found");
         Library { runtime, client }
     }

@@ -22,6 +22,7 @@ pub fn read(bytes: &[u8]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let settings = "[lease]\nlease_ms = 3000\nrenew_ms = 250\n[cluster]\nport = 6379\nshards = 16\n[node]\nmaxmemory = \"1gb\"\n\
         durability = \"relaxed\"\nrequirepass = \"secret\"\nmaxclients = 5\nimage_interval_ms = 500\n[log]\nlog_level = \"info\"\n";
-    let cluster = ClusterFile::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6379, 16);
+    let cluster =
+        ClusterFile::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 6379, Some("db.example"), 16).expect("an address");
     vec![settings.as_bytes().to_vec(), toml::to_string(&cluster).expect("it is plain data").into_bytes()]
 }

@@ -117,7 +117,7 @@ impl Scene {
             node: name.to_owned(),
             incarnation,
             credentials: self.credentials(&format!("node-{name}")),
-            vault,
+            vault: vault.into(),
             resp_address: format!("{name}:1"),
             quic_address: format!("{name}:1"),
             shards: 4,
@@ -137,7 +137,7 @@ impl Scene {
 
     /// What the supervisor of a node says when it has reaped its process.
     pub(super) async fn obituary(&self, node: &str, incarnation: u64) {
-        let dialer = Dialer::new(self.credentials(&format!("node-{node}")), self.vault).unwrap();
+        let dialer = Dialer::new(self.credentials(&format!("node-{node}")), self.vault.into());
         let hello = Hello {
             version: PROTOCOL_VERSION,
             cluster: CLUSTER,
@@ -158,7 +158,7 @@ impl Scene {
         SupervisorOptions {
             node: node.to_owned(),
             credentials: self.credentials(&format!("node-{node}")),
-            vault: self.vault,
+            vault: self.vault.into(),
             clock: Arc::clone(&self.clock),
             predecessor: None,
         }
