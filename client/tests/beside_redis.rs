@@ -1,8 +1,6 @@
 //! The library in a program that depends on `redis` with its default features. It did not compile: one of the features changes the type
 //! of big numbers. This package's tests have those features, its users' builds have theirs.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use bytes::BytesMut;
 use redis::Value;
 use tanist_client::wire::reply::ReplyParser;

@@ -45,15 +45,30 @@ pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
             ));
             return Ok(());
         }
+        // By name, so that several who want the same at once get it once, and not there and back again.
+        let to = args.to.clone().or_else(|| only_other(&status, &primary.name));
         let mut words = vec!["TANIST", "SWITCHOVER"];
-        words.extend(args.to.as_deref());
+        words.extend(to.as_deref());
         let said = asker.tell(&primary.resp, &words, ANSWER_WAIT).await;
-        let said =
-            said.map_err(|why| Failure::Runtime(format!("node {}, asked to hand over, says: {why}", primary.name)))?;
-        with_primary(&asker, |node| node.name != primary.name).await;
+        let now = with_primary(&asker, |node| said.is_err() || node.name != primary.name).await;
+        let said = match (said, now.primary()) {
+            (Ok(said), _) => said,
+            (Err(_), Some(now)) if Some(&now.name) == to.as_ref() => {
+                format!("node {} is primary with epoch {}; somebody else has asked for it too", now.name, now.epoch)
+            }
+            (Err(why), _) => {
+                return Err(Failure::Runtime(format!("node {}, asked to hand over, says: {why}", primary.name)));
+            }
+        };
         print(&format!("{said}\n"));
         Ok(())
     })
+}
+
+/// The name of the node beside `primary`, if there is exactly one.
+fn only_other(status: &ClusterStatus, primary: &str) -> Option<String> {
+    let mut others = status.nodes.iter().map(|node| &node.name).filter(|name| *name != primary);
+    others.next().filter(|name| others.next().is_none() && !name.is_empty()).cloned()
 }
 
 /// The cluster's status as soon as a node that fits says that it is primary; after [`SETTLE_WAIT`], whatever it is

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tanist_client::{Client, Options};
 use tanist_test_support::skip;
 
-use crate::harness::{Cluster, signal};
+use crate::harness::{Cluster, signal, wait_until};
 use crate::kill::client_options_at;
 
 /// Everything that dials: a Redis client at `host`, the tools, a standby that takes over, and the client library, which is told
@@ -23,7 +23,8 @@ fn serves(options: &[&str], host: &str, advertised: &str) {
     let mut redis = redis::Client::open(format!("redis://{host}:{}", primary.port)).expect("an address");
     let mut connection = redis.get_connection_with_timeout(Duration::from_secs(5)).expect("it listens there");
     redis::cmd("SET").arg("k").arg("v").exec(&mut connection).expect("acknowledged");
-    assert!(cluster.events().contains(&format!("-p {}", primary.port)), "it says how to get in: {}", cluster.events());
+    let way_in = format!("-p {}", primary.port);
+    wait_until("`up` says how to get in", || cluster.events().contains(&way_in).then_some(()));
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let both = client_options_at(&cluster, host);

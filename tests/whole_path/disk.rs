@@ -181,7 +181,7 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     });
     assert_eq!(cluster.vault_pid(), vault, "the vault went on by itself");
     assert_eq!(cluster.status().expect("an answer")["vault"]["no_room_since_unix_ms"], 0);
-    assert!(cluster.events().contains("has room again"), "{}", cluster.events());
+    wait_until("the vault says so", || cluster.events().contains("has room again").then_some(()));
     told.verify(&mut connect_primary(ports));
     assert_eq!(cluster.stop(), Some(0));
     cluster.up();

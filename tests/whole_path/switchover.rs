@@ -81,3 +81,25 @@ fn a_switchover_to_nobody_is_refused_and_changes_nothing() {
     let mut connection = connect_primary([primary.port, primary.port]);
     redis::cmd("SET").arg("after").arg(1).exec(&mut connection).expect("the primary still takes writes");
 }
+
+/// Four of them went there and back again, and some were refused.
+#[test]
+fn switchovers_that_are_asked_for_at_once_change_the_primary_once() {
+    let cluster = Cluster::start();
+    let (primary, standby) = cluster.wait_for_pair();
+    let outputs: Vec<_> = std::thread::scope(|scope| {
+        // With a name: a tool that starts when the others have ended would rightly go back.
+        let ask = || cluster.tool(&["switchover", "--to", &standby.name]);
+        let asked: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|asked| asked.join().expect("the tool ends")).collect()
+    });
+    for output in &outputs {
+        let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        println!("{said}{complaint}");
+        assert!(output.status.success() && said.contains(&format!("node {} is primary", standby.name)), "{complaint}");
+    }
+    let (now, other) = cluster.wait_for_pair();
+    assert_eq!((now.name, other.name), (standby.name.clone(), primary.name));
+    let again = cluster.tool(&["switchover", "--to", &standby.name]);
+    assert!(again.status.success(), "what is so already is a success");
+}

@@ -564,7 +564,7 @@ mod conversations {
         let old = Hello { version: 99, ..hello() };
         let (client, server) = tokio::join!(ControlClient::open(near, &old, |_| {}), accept_control(&far));
         let told = client.unwrap_err().to_string();
-        assert!(told.contains("version 1") && told.contains("version 99"), "{told}");
+        assert!(told.contains(&format!("version {PROTOCOL_VERSION}")) && told.contains("version 99"), "{told}");
         assert!(matches!(server, Err(RpcError::Protocol(_))));
 
         let (client, far, _control) = control(&cluster, |_| {}).await;

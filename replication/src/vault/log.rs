@@ -160,7 +160,7 @@ impl Log {
         self.unless_poisoned()?;
         let record = MarkRecord { durable: self.durable, epoch: epoch.max(self.mark.record().epoch) };
         match self.mark.write(record) {
-            Err(error) if is_full(&error) => return Err(StorageError::io(&*self.disk, &Mark::path(), error)),
+            Err(error) if is_full(&error) => Err(StorageError::io(&*self.disk, &Mark::path(), error)),
             written => written.and_then(|()| self.mark.sync()).map_err(|e| self.poison(&Mark::path(), e)),
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct Output {
 impl Output {
     /// Adds what was written elsewhere behind all replies, and tells where it begins: [`finish`](Self::finish) is due.
     pub(super) fn append(&mut self, written: Reply) -> usize {
-        if self.reply.len() == 0 {
+        if self.reply.is_empty() {
             self.reply = written;
             return 0;
         }

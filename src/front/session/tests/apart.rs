@@ -29,7 +29,9 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.resume = None;
-        self.thread.take().map(|thread| thread.join().unwrap());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
