@@ -103,3 +103,25 @@ fn switchovers_that_are_asked_for_at_once_change_the_primary_once() {
     let again = cluster.tool(&["switchover", "--to", &standby.name]);
     assert!(again.status.success(), "what is so already is a success");
 }
+
+/// What was set on the primary was another setting on the standby, and forgotten by both when they started again.
+#[test]
+fn what_is_set_for_the_cluster_survives_a_switchover_and_a_restart() {
+    let mut cluster = Cluster::with_options(&["--maxmemory", "1gb"]);
+    let get = |port: u16| -> Vec<String> {
+        let mut connection = connect_primary([port; 2]);
+        redis::cmd("CONFIG").arg("GET").arg("maxmemory").query(&mut connection).expect("it answers")
+    };
+    let (primary, standby) = cluster.wait_for_pair();
+    let mut connection = connect_primary([primary.port; 2]);
+    redis::cmd("CONFIG").arg(&["SET", "maxmemory", "2gb"]).exec(&mut connection).expect("it is set");
+    assert!(cluster.tool(&["switchover", "--to", &standby.name]).status.success());
+    assert_eq!(get(cluster.wait_for_pair().0.port)[1], (2_u64 << 30).to_string());
+    assert_eq!(cluster.stop(), Some(0));
+    cluster.up();
+    let (primary, _) = cluster.wait_for_pair();
+    assert_eq!(get(primary.port)[1], (2_u64 << 30).to_string());
+    let mut connection = connect_primary([primary.port; 2]);
+    redis::cmd("CONFIG").arg(&["SET", "maxmemory", "default"]).exec(&mut connection).expect("it is set");
+    assert_eq!(get(primary.port)[1], (1_u64 << 30).to_string(), "the nodes' own again");
+}

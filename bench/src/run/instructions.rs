@@ -29,9 +29,9 @@ struct Operation {
 }
 
 const OPERATIONS: [Operation; 3] = [
-    Operation { name: "get", instructions_max: 1_420 },
-    Operation { name: "set", instructions_max: 2_190 },
-    Operation { name: "frozen-set", instructions_max: 7_050 },
+    Operation { name: "get", instructions_max: 1_345 },
+    Operation { name: "set", instructions_max: 2_135 },
+    Operation { name: "frozen-set", instructions_max: 7_005 },
 ];
 
 /// Share of its bound below which an operation has become so much cheaper that the bound guards nothing.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tanist_db_core::clock::UnixMillis;
-use tanist_db_core::engine::{Engine, EngineOptions, Session};
+use tanist_db_core::engine::{Engine, EngineOptions, MEMORY_MAX, Session};
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::image::{ImageRestore, PagePool};
 use tanist_replication::vault::catalog::{CatalogMemory, Records};
@@ -32,6 +32,7 @@ fn chunks() -> &'static [Vec<u8>] {
             set(&["SET", &format!("key{i}"), &"v".repeat(i * 7), "PX", &format!("{}", 1_000 + i)]);
         }
         set(&["SET", "long", &"x".repeat(40_000)]);
+        engine.change_settings(&[(MEMORY_MAX, Some(1 << 30))]).expect("nobody holds the shard");
         let (mut walk, mut chunks, mut out) = (engine.freeze().into_chunks(), Vec::new(), Vec::new());
         while walk.next_chunk(&mut out) {
             chunks.push(out.clone());

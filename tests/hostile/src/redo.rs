@@ -1,6 +1,6 @@
 //! Redo batches, as a standby gets them and applies them to its state.
 
-use tanist_db_core::engine::{Engine, EngineOptions, Session};
+use tanist_db_core::engine::{Engine, EngineOptions, MEMORY_MAX, Session, SettingId};
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
 
@@ -42,6 +42,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         execute(&engine, &mut session, &line.split(' ').collect::<Vec<_>>(), 1_000_000);
     }
     execute(&engine, &mut session, &["SET", "long", &long], 1_000_000);
+    let changed = engine.change_settings(&[(MEMORY_MAX, Some(1 << 30)), (SettingId(3), None)]);
+    changed.expect("nobody holds the shard");
     engine.freeze();
     let mut seeds = Vec::new();
     while let Some(batch) = engine.redo().take(1 << 20) {

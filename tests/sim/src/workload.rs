@@ -10,6 +10,7 @@ mod counter;
 mod expiry;
 mod keyed;
 mod register;
+mod settings;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -124,5 +125,6 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(Keyed::<compare::CompareAndSet>::new()),
         Box::new(Keyed::<transfer::Transfers>::new()),
         Box::new(expiry::Expiry::new()),
+        Box::new(settings::Settings),
     ]
 }
