@@ -12,10 +12,11 @@ use super::ConfigError;
 const PREFIX: &str = "TANIST_";
 
 /// What the project's own tests set for themselves; the programs that they start inherit it.
-const OF_TESTS: [&str; 11] = [
+const OF_TESTS: [&str; 12] = [
     "TANIST_CLOCK_SHIFT_MS",
     "TANIST_FAULT",
     "TANIST_FAULT_ROUNDS",
+    "TANIST_LONG_SECONDS",
     "TANIST_MODEL_LONGER",
     "TANIST_MUTATIONS",
     "TANIST_NO_SKIPS",

@@ -55,10 +55,22 @@ impl Caller {
     pub(super) fn new(context: &Arc<NodeContext>, registration: Registration) -> Self {
         let authenticated = registration.entry().peer().authenticated || context.settings.password().is_none();
         registration.entry().set_authenticated(authenticated);
+        Self { authenticated, ..Self::at(Arc::clone(context), Arc::new(registration)) }
+    }
+
+    /// Stands for this one while it is away with a command: then nothing else is executed for the client.
+    pub(super) fn stand_in(&self) -> Self {
+        let (context, registration) = (Arc::clone(&self.context), Arc::clone(&self.registration));
+        Self { authenticated: self.authenticated, replies: self.replies, ..Self::at(context, registration) }
+    }
+
+    /// One of whom nothing is known.
+    fn at(context: Arc<NodeContext>, registration: Arc<Registration>) -> Self {
         Self {
-            context: Arc::clone(context),
-            registration: Arc::new(registration),
-            authenticated,
+            now: context.clock.monotonic(),
+            context,
+            registration,
+            authenticated: false,
             replies: Replies::On,
             replies_after: None,
             closing: false,
@@ -68,26 +80,6 @@ impl Caller {
             action_is_told: true,
             wrote: None,
             last_write: Lsn::ZERO,
-            now: context.clock.monotonic(),
-        }
-    }
-
-    /// Stands for this one while it is away with a command: then nothing else is executed for the client.
-    pub(super) fn stand_in(&self) -> Self {
-        Self {
-            context: Arc::clone(&self.context),
-            registration: Arc::clone(&self.registration),
-            authenticated: self.authenticated,
-            replies: self.replies,
-            replies_after: None,
-            closing: false,
-            alone: None,
-            wait: None,
-            action: None,
-            action_is_told: true,
-            wrote: None,
-            last_write: self.last_write,
-            now: self.now,
         }
     }
 
