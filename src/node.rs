@@ -281,6 +281,10 @@ impl Admin for Wired {
         self.node.get().map(NodeHandle::standbys).unwrap_or_default().into_iter().map(standby).collect()
     }
 
+    fn vault_trouble(&self) -> String {
+        self.node.get().map_or_else(String::new, |node| node.status().vault_trouble)
+    }
+
     fn vault(&self) -> Option<VaultLink> {
         self.node.get().map(NodeHandle::vault)
     }

@@ -17,6 +17,7 @@ use super::limits::LONG_COMMANDS_MAX;
 use super::registry::Registry;
 use super::risk::Risk;
 use super::settings::Settings;
+use crate::config::Durability;
 
 /// What the front asks of the machinery behind it; the node's wiring answers.
 pub trait Admin: Send + Sync {
@@ -31,6 +32,11 @@ pub trait Admin: Send + Sync {
 
     /// Position and hash of everything that the node holds (`TANIST DIGEST`): equal on two nodes that hold the same.
     fn digest(&self) -> BoxFuture<'static, Result<String, String>>;
+
+    /// What is wrong with the vault by its own word, for people; empty if nothing is.
+    fn vault_trouble(&self) -> String {
+        String::new()
+    }
 
     /// The standbys that have told how they stand, for `ROLE` and `INFO`; empty on a standby.
     fn standbys(&self) -> Vec<StandbyState>;
@@ -176,6 +182,14 @@ impl NodeContext {
     pub fn install_engine(&self, engine: Arc<Engine>) {
         self.settings.adopt(&engine);
         assert!(self.engine.set(engine).is_ok(), "a process has one engine for its life");
+    }
+
+    /// When replies to writes may leave. That they may leave at once counts only once the record that says so is durable: a
+    /// takeover before that would make lost writes of what was promised.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        let settled = self.engine().is_none_or(|engine| engine.settings_changed_at() <= self.serving.durable());
+        if settled { self.settings.durability() } else { Durability::Durable }
     }
 
     /// Names who answers `TANIST ...`.

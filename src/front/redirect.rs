@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tanist_db_core::command::CommandSpec;
+use tanist_db_core::command::{CommandSpec, FrontCommand};
 use tanist_replication::serving::{Role, Serving};
 
 use super::NodeContext;
@@ -21,18 +21,12 @@ pub(super) fn sentence(serving: &Serving, way: Way, spec: &CommandSpec) -> Strin
         let address = serving.primary().map_or_else(|| "?".to_owned(), |primary| primary.quic.clone());
         return format!("NOTPRIMARY {address} this node is {}", serving.role().word());
     }
-    if spec.writes() {
-        return read_only(serving);
-    }
-    with_primary("READONLY this node is the standby and answers no reads.", serving)
-}
-
-/// The error for a write that only the primary executes, in words for clients that do not follow it.
-pub(super) fn read_only(serving: &Serving) -> String {
-    with_primary("READONLY You can't write against a read only replica.", serving)
-}
-
-fn with_primary(first: &str, serving: &Serving) -> String {
+    // CONFIG comes here only to set what the cluster has in common.
+    let first = if spec.writes() || spec.front() == Some(FrontCommand::Config) {
+        "READONLY You can't write against a read only replica."
+    } else {
+        "READONLY this node is the standby and answers no reads."
+    };
     match serving.primary() {
         Some(primary) => format!("{first} The primary is at {}.", primary.resp),
         None => format!("{first} No primary is known yet."),

@@ -63,6 +63,7 @@ pub struct Entry {
     since: Monotonic,
     active: AtomicU64,
     authenticated: AtomicBool,
+    at_work: AtomicBool,
     /// A [`Place`].
     place: AtomicU8,
     protocol: AtomicU8,
@@ -116,6 +117,11 @@ impl Entry {
         }
     }
 
+    /// A command of it is executed elsewhere: until it is back, it is not idle.
+    pub(super) fn set_at_work(&self, at_work: bool) {
+        self.at_work.store(at_work, Ordering::Relaxed);
+    }
+
     pub(super) fn set_authenticated(&self, authenticated: bool) {
         self.authenticated.store(authenticated, Ordering::Relaxed);
     }
@@ -166,6 +172,9 @@ impl Entry {
         idle: Option<std::time::Duration>,
         stranger: std::time::Duration,
     ) -> bool {
+        if self.at_work.load(Ordering::Relaxed) {
+            return false;
+        }
         let active = Monotonic(self.active.load(Ordering::Relaxed));
         let unknown = !self.authenticated.load(Ordering::Relaxed);
         let late = match self.place.load(Ordering::Relaxed) {
@@ -287,6 +296,7 @@ impl Registry {
         let entry = Arc::new(Entry {
             id: self.next_id.fetch_add(1, Ordering::Relaxed) + 1,
             authenticated: AtomicBool::new(peer.authenticated),
+            at_work: AtomicBool::new(false),
             place: AtomicU8::new(place as u8),
             peer,
             since: now,

@@ -1,7 +1,8 @@
 //! Which calls may take long, before they are executed.
 //!
-//! A thread that executes commands serves many clients, so whatever may keep it for longer than they should wait is executed
-//! elsewhere. Cheap to ask, since it is asked for every call: only the shape of the call counts, not the data.
+//! A thread that executes commands serves many clients, so what is known to keep it for longer than they should wait is executed
+//! elsewhere. Cheap to ask, since it is asked for every call: only the shape of the call counts, not the data. So a short call on
+//! a value of hundreds of megabytes (GET, COPY, a far SETRANGE) is not found here, and keeps its thread as long as it takes to copy it.
 
 use super::scan;
 use super::spec::{CommandSpec, Handler};

@@ -50,7 +50,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
             Ok(())
         }
         Effect::Setting { number, value } => {
-            shards.first_mut().keyspace.put_setting(usize::from(number), value)?;
+            shards.first_mut().keyspace.put_settings(std::iter::once((usize::from(number), value)))?;
             Ok(())
         }
         Effect::EpochStart { .. } | Effect::Cut => Ok(()),

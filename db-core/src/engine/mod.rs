@@ -14,7 +14,8 @@
 //! A command that needs a shard which a long command holds is refused without a trace too ([`Refused::Busy`]): its session
 //! waits for the shard ([`Engine::shard_free`]) while its thread serves others.
 //!
-//! What is missing on purpose: no time (it comes with each call), no decision about who may write, no waiting.
+//! What is missing on purpose: no time (it comes with each call), no decision about who may write, and no thread that waits within
+//! a command.
 
 mod apply;
 mod data;
@@ -51,7 +52,7 @@ use crate::redo::RedoQueue;
 pub(crate) use data::Data;
 pub use session::Session;
 use settings::Settings;
-pub use settings::{ChangeRefused, MEMORY_MAX, SettingId};
+pub use settings::{MEMORY_MAX, SettingId};
 use shard::{Busy, ShardCell, Shards};
 pub use waiting::ShardFree;
 

@@ -4,11 +4,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use thiserror::Error;
-
-use super::apply::{ApplyError, apply};
 use super::shard::Shards;
-use super::{Engine, Executed};
+use super::{Engine, Executed, Refused};
+use crate::command::Failure;
+use crate::ids::Lsn;
 use crate::keyspace::Keyspace;
 use crate::limits::SETTINGS_MAX;
 use crate::redo::record::Effect;
@@ -20,31 +19,20 @@ pub struct SettingId(pub u8);
 /// Bytes of pages above which commands that may need memory fail; 0: no bound.
 pub const MEMORY_MAX: SettingId = SettingId(0);
 
-/// Why settings were not changed; none of them was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum ChangeRefused {
-    /// This engine does not write.
-    #[error("this node is not the primary")]
-    NotWriting,
-    /// A command holds the shard in which settings are kept.
-    #[error("a command that takes long holds the data")]
-    Busy,
-    /// There is no page for it.
-    #[error("there is no memory for it")]
-    OutOfMemory,
-}
-
 /// The settings as last changed, readable without a lock.
 #[derive(Debug)]
 pub(super) struct Settings {
     /// Bit for each that has a value.
     present: AtomicU64,
     values: [AtomicU64; SETTINGS_MAX],
+    /// Position of the newest change.
+    changed_at: AtomicU64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { present: AtomicU64::new(0), values: std::array::from_fn(|_| AtomicU64::new(0)) }
+        let values = std::array::from_fn(|_| AtomicU64::new(0));
+        Settings { present: AtomicU64::new(0), values, changed_at: AtomicU64::new(0) }
     }
 }
 
@@ -70,9 +58,10 @@ impl Settings {
 }
 
 impl Engine {
-    /// Shows the settings of shard 0, whose lock is held.
-    pub(super) fn publish_settings(&self, first: &Keyspace) {
+    /// Shows the settings of shard 0, whose lock is held, as the record at `lsn` has left them.
+    pub(super) fn publish_settings(&self, first: &Keyspace, lsn: Lsn) {
         self.settings.publish(first);
+        self.settings.changed_at.store(lsn.0, Ordering::Release);
         self.adopt_memory_max();
     }
 
@@ -88,30 +77,37 @@ impl Engine {
         self.settings.get(id)
     }
 
-    /// Changes settings of the cluster, all in one record. The caller has decided that this node may execute.
+    /// The record that last changed a setting. A value that promises less is to be acted on only once this is durable: until
+    /// then a takeover may undo it.
+    #[must_use]
+    pub fn settings_changed_at(&self) -> Lsn {
+        Lsn(self.settings.changed_at.load(Ordering::Acquire))
+    }
+
+    /// Changes settings of the cluster, all in one record. The caller has decided that this node may execute. Refused like any
+    /// command if this engine does not write, or if a command holds the shard in which settings are kept.
     ///
     /// # Errors
-    /// Says why none was changed.
+    /// If there is no memory for it: none was changed.
     ///
     /// # Panics
     /// If there is no setting of a number given.
-    pub fn change_settings(&self, changes: &[(SettingId, Option<u64>)]) -> Result<Executed, ChangeRefused> {
-        let mut shards = Shards::try_at(&self.cells, 0).ok_or(ChangeRefused::Busy)?;
+    pub fn change_settings(&self, changes: &[(SettingId, Option<u64>)]) -> Result<Executed, Failure> {
+        let mut shards = match Shards::try_first(&self.cells) {
+            Ok(shards) => shards,
+            Err(busy) => return Ok(busy.into()),
+        };
         if !self.is_writing() {
-            return Err(ChangeRefused::NotWriting);
+            return Ok(Executed::refused(Refused::NotWriting));
         }
+        assert!(changes.iter().all(|(id, _)| usize::from(id.0) < SETTINGS_MAX), "{changes:?}");
+        let first = &mut shards.first_mut().keyspace;
+        let numbered = changes.iter().map(|(id, value)| (usize::from(id.0), *value));
+        first.put_settings(numbered).map_err(|_| Failure::SHARD_FULL)?;
         let mut record = Vec::new();
-        for &(SettingId(number), value) in changes {
-            assert!(usize::from(number) < SETTINGS_MAX, "setting {number}");
-            let effect = Effect::Setting { number, value };
-            apply(&mut shards, &effect).map_err(|error| match error {
-                ApplyError::OutOfMemory => ChangeRefused::OutOfMemory,
-                ApplyError::Contradiction(what) => unreachable!("a setting contradicts nothing: {what}"),
-            })?;
-            effect.encode(&mut record);
-        }
-        self.publish_settings(&shards.first_mut().keyspace);
+        changes.iter().for_each(|(id, value)| Effect::Setting { number: id.0, value: *value }.encode(&mut record));
         let appended = self.redo.append(&mut record);
+        self.publish_settings(first, appended.lsn);
         drop(shards);
         Ok(Executed { lsn: appended.lsn, wrote: true, wakes: appended.first, refused: None })
     }

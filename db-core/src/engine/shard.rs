@@ -208,6 +208,15 @@ impl<'e> Shards<'e> {
         Ok(Shards { cells, held: Held::Many(held) })
     }
 
+    /// Shard 0, in which the cluster's settings are.
+    ///
+    /// # Errors
+    /// If it is busy.
+    pub(crate) fn try_first(cells: &'e [ShardCell]) -> Result<Shards<'e>, Busy> {
+        let guard = cells[0].lock_soon().ok_or(Busy(ShardId(0)))?;
+        Ok(Shards { cells, held: Held::One(ShardId(0), guard) })
+    }
+
     /// The shard at an index, if it is free now.
     pub(crate) fn try_at(cells: &'e [ShardCell], at: usize) -> Option<Shards<'e>> {
         Some(Shards { cells, held: Held::One(ShardId(at as u16), cells[at].try_lock()?) })

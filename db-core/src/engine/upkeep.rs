@@ -58,11 +58,20 @@ impl Engine {
     /// newest record; once the queue is taken and all of it is durable, the engine may follow. Waits for all shards, unless the
     /// engine does not write anyway.
     pub fn end_epoch(&self) -> Lsn {
-        // Relaxed: it changes to true only where an epoch is begun, which the caller does not do meanwhile.
+        self.end_epoch_before(Epoch(u64::MAX))
+    }
+
+    /// As [`Engine::end_epoch`], but only if the epoch under which this engine writes is older than `newest`: whoever ends it may
+    /// come late, after a newer one was begun here.
+    pub fn end_epoch_before(&self, newest: Epoch) -> Lsn {
+        // Relaxed: only a hint that spares the locks; an epoch that is begun meanwhile is none that the caller has heard of.
         if !self.writing.load(Ordering::Relaxed) {
             return self.redo.last();
         }
         let _shards = Shards::all(&self.cells);
+        if self.redo.epoch() >= newest {
+            return self.redo.last();
+        }
         // Relaxed: ordered by the shard locks.
         self.writing.store(false, Ordering::Relaxed);
         self.redo.last()
@@ -162,7 +171,7 @@ impl Engine {
             shards.wrote_all(lsn);
         }
         if settings {
-            self.publish_settings(&shards.first_mut().keyspace);
+            self.publish_settings(&shards.first_mut().keyspace, lsn);
         }
         self.redo.applied(lsn);
         Ok(())

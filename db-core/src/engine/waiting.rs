@@ -48,8 +48,11 @@ impl Waiting {
         number
     }
 
-    fn is_registered(&self, number: u64) -> bool {
-        self.list.lock().wakers.contains_key(&number)
+    /// Whether `number` is still registered; then it is `waker` that will be woken.
+    fn renew(&self, number: u64, waker: &Waker) -> bool {
+        let mut list = self.list.lock();
+        let registered = list.wakers.get_mut(&number);
+        registered.map(|registered| registered.clone_from(waker)).is_some()
     }
 
     fn deregister(&self, number: u64) {
@@ -104,7 +107,7 @@ impl Future for ShardFree<'_> {
         let waiting = &self.cell.waiting;
         match self.registered {
             // Still registered: the holder has yet to come by.
-            Some(number) if waiting.is_registered(number) => return Poll::Pending,
+            Some(number) if waiting.renew(number, cx.waker()) => return Poll::Pending,
             Some(_) => {
                 self.registered = None;
                 return Poll::Ready(());

@@ -120,13 +120,13 @@ impl Keyspace {
         root::setting(&self.arena, number)
     }
 
-    /// Gives a setting a value, or takes it away.
+    /// Gives settings values, or takes them away: all of them or none.
     ///
     /// # Errors
     /// If the pool has no page for a copy of the superblock.
-    pub fn put_setting(&mut self, number: usize, value: Option<u64>) -> Result<(), OutOfMemory> {
+    pub fn put_settings(&mut self, changes: impl Iterator<Item = (usize, Option<u64>)>) -> Result<(), OutOfMemory> {
         self.arena.reserve(1)?;
-        root::put_setting(&mut self.arena, number, value);
+        changes.for_each(|(number, value)| root::put_setting(&mut self.arena, number, value));
         Ok(())
     }
 

@@ -15,6 +15,8 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 
+use tanist_db_core::ids::Epoch;
+
 use super::sentry::{Happened, Sentry, StreamLost};
 use super::thread::Life;
 use crate::node::Shared;
@@ -31,6 +33,8 @@ pub(crate) struct Follow {
     pub(crate) client: ControlClient,
     /// Number of the connection, for the sentry.
     pub(crate) generation: u64,
+    /// The newest epoch that the sentry has heard of: one of this node's own before it is over.
+    pub(crate) epoch: Epoch,
 }
 
 /// Follow no more.
@@ -67,8 +71,9 @@ impl Handler<Follow> for Follower {
 
     fn handle(&mut self, order: Follow, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
-        // Only a node that handed over has something to end here; this thread may wait for the shards, unlike the sentry's.
-        self.shared.engine.end_epoch();
+        // Only a node that handed over has something to end here; this thread may wait for the shards, unlike the sentry's. If the
+        // order comes late, the node may have begun its next epoch already, and is about to be told to stop following.
+        self.shared.engine.end_epoch_before(order.epoch);
         let task = Task { shared: Arc::clone(&self.shared), sentry: self.sentry.clone() };
         let generation = order.generation;
         let run = async move { task.follow(&order.client).await }.into_actor(self).map(move |ended, actor, _| {

@@ -81,10 +81,28 @@ pub(crate) struct Sentry {
     _life: Life,
 }
 
-/// What a switchover is to lead to, and who wants to know how it ends.
+/// A switchover that is under way: who wants to know how it ends.
 struct Switchover {
+    askers: Vec<SwitchoverAsker>,
+}
+
+/// Who wants a switchover to a certain node, or to any.
+struct SwitchoverAsker {
     to: Option<String>,
-    askers: Vec<oneshot::Sender<Result<SwitchoverReport, String>>>,
+    tell: oneshot::Sender<Result<SwitchoverReport, String>>,
+}
+
+impl SwitchoverAsker {
+    /// Whoever asked may have given up waiting.
+    fn answer(self, outcome: Result<SwitchoverReport, String>) {
+        let outcome = outcome.and_then(|report| match self.to {
+            Some(to) if to != report.successor => {
+                Err(format!("a switchover to {} was under way; {to} can be asked for now", report.successor))
+            }
+            _ => Ok(report),
+        });
+        let _ = self.tell.send(outcome);
+    }
 }
 
 /// What may happen again and again: told once, then counted.
@@ -162,7 +180,8 @@ impl Sentry {
             }
             Effect::StartFollow => {
                 if let (Some(client), Some(fellows)) = (&self.link, &self.fellows) {
-                    let order = Follow { client: client.clone(), generation: self.generation };
+                    let (generation, epoch) = (self.generation, self.machine.epoch());
+                    let order = Follow { client: client.clone(), generation, epoch };
                     self.order(fellows.follower.try_send(order).is_ok(), ctx);
                 }
             }
@@ -427,8 +446,7 @@ impl Sentry {
 
     fn answer_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
         for asker in self.switchover.take().into_iter().flat_map(|switchover| switchover.askers) {
-            // Whoever asked may have given up waiting.
-            let _ = asker.send(outcome.clone());
+            asker.answer(outcome.clone());
         }
     }
 
@@ -535,17 +553,15 @@ impl Handler<SwitchOver> for Sentry {
 
     fn handle(&mut self, order: SwitchOver, ctx: &mut Context<Self>) -> Self::Result {
         let (tell, told) = oneshot::channel();
+        let asker = SwitchoverAsker { to: order.to.clone(), tell };
         match &mut self.switchover {
-            // Who asks for what is being done gets its outcome, and nothing is done twice.
-            Some(under_way) if order.to.is_none() || order.to == under_way.to => {
-                if under_way.askers.len() >= SWITCHOVER_ASKERS_MAX {
-                    return Box::pin(async { Err("too many wait for a switchover already".to_owned()) });
-                }
-                under_way.askers.push(tell);
+            Some(under_way) if under_way.askers.len() >= SWITCHOVER_ASKERS_MAX => {
+                return Box::pin(async { Err("too many wait for a switchover already".to_owned()) });
             }
-            Some(_) => return Box::pin(async { Err("a switchover is under way already; try again later".to_owned()) }),
+            // Who asks for what is being done gets its outcome, and nothing is done twice.
+            Some(under_way) => under_way.askers.push(asker),
             None => {
-                self.switchover = Some(Switchover { to: order.to.clone(), askers: vec![tell] });
+                self.switchover = Some(Switchover { askers: vec![asker] });
                 self.on(Event::SwitchoverAsked { to: order.to }, ctx);
             }
         }

@@ -164,8 +164,10 @@ impl Task {
         }
         let Channel { send, receive } = channel;
         tokio::select! {
-            ended = self.write(send) => ended,
+            // What the vault says of a stream that it ends tells more than that it is at its end.
+            biased;
             ended = self.read(receive) => ended,
+            ended = self.write(send) => ended,
         }
     }
 

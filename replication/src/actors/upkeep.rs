@@ -32,19 +32,29 @@ pub(crate) enum Append {
 pub(crate) struct Upkeep {
     shared: Arc<Shared>,
     sentry: Addr<Sentry>,
+    /// More has expired than one step deletes: the next is due soon.
+    expires_on: bool,
     _life: Life,
 }
 
 impl Upkeep {
     pub(crate) fn new(shared: Arc<Shared>, sentry: Addr<Sentry>, life: Life) -> Upkeep {
-        Upkeep { shared, sentry, _life: life }
+        Upkeep { shared, sentry, expires_on: false, _life: life }
+    }
+
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        if !self.expires_on {
+            self.expire(ctx);
+        }
     }
 
     fn expire(&mut self, ctx: &mut Context<Self>) {
+        self.expires_on = false;
         let clock = &self.shared.options.clock;
         // What is deleted is appended, and nothing is while a switchover drains.
         let Ok(_executing) = self.shared.serving.enter(clock.monotonic()) else { return };
         if self.shared.engine.expire_due(clock.unix(), EXPIRE_KEYS_MAX) >= EXPIRE_KEYS_MAX {
+            self.expires_on = true;
             ctx.run_later(EXPIRE_PAUSE, Self::expire);
         }
     }
@@ -61,7 +71,7 @@ impl Actor for Upkeep {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_interval(BEAT_EVERY, Self::expire);
+        ctx.run_interval(BEAT_EVERY, Self::beat);
         ctx.run_interval(GIVE_BACK_EVERY, |upkeep, _| upkeep.give_back());
     }
 }

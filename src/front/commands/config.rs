@@ -1,11 +1,9 @@
 //! `CONFIG GET | SET | RESETSTAT`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tanist_db_core::command::{FrontCommand, Reply, glob_matches};
-use tanist_db_core::engine::{ChangeRefused, SettingId};
-use tanist_replication::serving::Permit;
+use tanist_db_core::engine::SettingId;
 
 use super::parameters::{Apply, PARAMETERS, Parameter, Set};
 use super::{Outcome, help, is, shown, unknown_subcommand};
@@ -80,32 +78,33 @@ fn set(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
             Set::Cluster(id, check) => common.push((id, Some(check(value).map_err(|why| failed(&why))?))),
         }
     }
-    if !common.is_empty() {
-        set_common(caller, &common)?;
+    if !common.is_empty() && !set_common(caller, &common)? {
+        return Ok(());
     }
     own.into_iter().for_each(|apply| apply(&caller.context));
     reply.ok();
     Ok(())
 }
 
-/// Changes what is state: on the primary, in a record for which the reply waits.
-fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Outcome {
+/// Whether a call sets anything that the cluster has in common.
+pub(super) fn sets_common(args: &[&[u8]]) -> bool {
+    let common = |name: &[u8]| {
+        let named = PARAMETERS.iter().find(|parameter| is(name, parameter.name));
+        named.is_some_and(|parameter| matches!(parameter.set, Some(Set::Cluster(..))))
+    };
+    args.get(1).is_some_and(|name| is(name, "set")) && args.iter().skip(2).step_by(2).any(|name| common(name))
+}
+
+/// Changes what is state: in a record for which the reply waits. False if it has to be tried again later, without a reply now. The
+/// session has asked for permission, as for any write.
+fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Result<bool, String> {
     if caller.alone != Some(FrontCommand::Config) {
         return Err("ERR what the cluster has in common cannot be set inside a transaction".into());
     }
-    let context = &caller.context;
-    let Some(engine) = context.engine() else { return Err(redirect::LOADING.into()) };
-    let entered = context.serving.enter(caller.now);
-    let _executing = entered.map_err(|permit| match permit {
-        Permit::NotPrimary => redirect::read_only(&context.serving),
-        _ => redirect::not_executed(context, Duration::ZERO),
-    })?;
-    let wrote = engine.change_settings(changes).map_err(|refused| match refused {
-        ChangeRefused::OutOfMemory => format!("OOM {refused}"),
-        _ => format!("BUSY {refused}; try again {}", redirect::NOT_EXECUTED),
-    })?;
-    caller.wrote = Some(wrote);
-    Ok(())
+    let Some(engine) = caller.context.engine() else { return Err(redirect::LOADING.into()) };
+    let executed = engine.change_settings(changes).map_err(|failure| failure.text().to_owned())?;
+    caller.wrote = Some(executed);
+    Ok(executed.refused.is_none())
 }
 
 fn reset(stats: &Stats) {

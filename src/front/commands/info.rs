@@ -192,6 +192,7 @@ fn tanist(caller: &Caller, lines: &mut Lines) {
     lines.add("tanist_epoch", serving.epoch());
     lines.add("tanist_executing", if signs.executes() { "yes" } else { "no" });
     lines.add("tanist_trouble", signs.trouble().unwrap_or_default());
+    lines.add("tanist_vault_trouble", context.admin().map_or_else(String::new, |admin| admin.vault_trouble()));
     lines.add("tanist_lease_left_ms", serving.lease_until().since(context.clock.monotonic()).as_millis());
     lines.add("tanist_vault_link", if known && silent.is_none() { "up" } else { "down" });
     if let Some(silent) = silent {

@@ -11,7 +11,7 @@ mod info;
 mod parameters;
 mod replication;
 
-use tanist_db_core::command::{FrontCommand, Reply};
+use tanist_db_core::command::{CommandSpec, FrontCommand, Reply};
 use tanist_db_core::engine::Session;
 
 use super::caller::Caller;
@@ -21,6 +21,11 @@ pub(super) const REDIS_VERSION: &str = "7.0.15";
 
 /// What a command gives: `Ok` after one whole reply, or the error to be written.
 type Outcome = Result<(), String>;
+
+/// Whether the call changes what the cluster has in common: a write, though no key is among its arguments.
+pub(super) fn sets_common(spec: &CommandSpec, args: &[&[u8]]) -> bool {
+    spec.front() == Some(FrontCommand::Config) && config::sets_common(args)
+}
 
 /// Runs `command` for `caller`; `args` with its name, of a number that its record allows.
 pub(super) fn run(

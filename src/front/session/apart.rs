@@ -9,7 +9,7 @@
 //! somebody else, it comes back as it went and waits like any other command.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -92,6 +92,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             parser: std::mem::replace(&mut self.parser, RequestParser::new(limits_for(true))),
         };
         luggage.caller.note(Some(spec.name), &luggage.session);
+        luggage.caller.entry().set_at_work(true);
         let errand = Errand { context: Arc::clone(self.context), spec, request: planned.request, luggage };
         let returned = Arc::<Mutex<Option<Returned>>>::default();
         let place = Arc::clone(&returned);
@@ -104,7 +105,15 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     pub(super) fn poll_away(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.away {
             Some(away) if away.returned.lock().is_some() => Poll::Ready(()),
-            Some(away) => away.running.as_mut().poll(cx),
+            Some(away) => {
+                ready!(away.running.as_mut().poll(cx));
+                if away.returned.lock().is_none() {
+                    // Its thread was not to be had: the process ends.
+                    self.away = None;
+                    self.caller.closing = true;
+                }
+                Poll::Ready(())
+            }
             None => Poll::Pending,
         }
     }
@@ -116,6 +125,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         let Luggage { session, caller, input, parser } = luggage;
         (self.session, self.caller, self.parser) = (session, caller, parser);
         self.input = input.followed_by(&self.input);
+        self.caller.entry().set_at_work(false);
         self.caller.now = batch.now;
         let held = Refusal::Hold(Until { lsn: Lsn(u64::MAX), seen });
         Some(match outcome {

@@ -14,6 +14,7 @@ use super::{Conversation, Surroundings};
 use crate::config::{DebugCommand, Durability};
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
+use crate::front::commands;
 use crate::front::context::Stats;
 use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
 use crate::front::redirect::{self, NO_PLACE};
@@ -94,7 +95,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         let context = self.context;
         // After the requests have been read: what is executed under a permission asked with this time may be read.
         let now = context.clock.monotonic();
-        let durability = context.settings.durability();
+        let durability = context.durability();
         self.caller.now = now;
         let mut batch = Batch {
             now,
@@ -113,7 +114,10 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         if batch.commands > 0 {
             Stats::add(&context.stats.commands, batch.commands);
             context.risk.wrote(batch.written_bytes);
-            self.caller.note(batch.last, &self.session);
+            // A command that is away has said so itself.
+            if self.away.is_none() {
+                self.caller.note(batch.last, &self.session);
+            }
         }
         // Whoever waits for a record makes it leave at once (`Serving::on_demand`); others may gather.
         if batch.wakes && self.output.pending().is_none() {
@@ -203,9 +207,10 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             self.say(redirect::DEBUG_NOT_ALLOWED);
             return Step::Done(bytes);
         }
-        let asks = self.asks_permission(spec);
+        let common = !self.session.in_multi() && commands::sets_common(spec, &args);
+        let asks = self.asks_permission(spec) || common;
         if asks {
-            if let Err(refusal) = self.permission(spec, batch) {
+            if let Err(refusal) = self.permission(spec, common, batch) {
                 drop(args);
                 return self.refuse(spec, bytes, refusal, batch.now);
             }
@@ -221,7 +226,10 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         let (session, caller, reply) = (&mut self.session, &mut self.caller, &mut self.output.reply);
         let executed = execute(self.context, session, caller, reply, spec, &args, batch.unix);
         drop(args);
-        let executed = self.caller.wrote.take().unwrap_or(executed);
+        let (executed, confirmed) = match self.caller.wrote.take() {
+            Some(executed) => (executed, true),
+            None => (executed, false),
+        };
         match executed.refused {
             Some(Refused::Busy(shard)) => return self.refuse(spec, bytes, Refusal::Busy(shard), batch.now),
             Some(Refused::NotWriting) => {
@@ -231,6 +239,10 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         }
         if asks {
             self.hold = None;
+        }
+        if confirmed {
+            // What it changes may be the level itself.
+            batch.durability = Durability::Durable;
         }
         self.executed(spec, bytes, mark, executed, batch.unix, batch);
         Step::Done(bytes)
@@ -270,7 +282,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         spec.touches_data() && (!self.session.in_multi() || spec.is_exec())
     }
 
-    fn permission(&self, spec: &CommandSpec, batch: &mut Batch<'a>) -> Result<(), Refusal> {
+    fn permission(&self, spec: &CommandSpec, common: bool, batch: &mut Batch<'a>) -> Result<(), Refusal> {
         let serving = &*self.context.serving;
         if self.deposed {
             return Err(Refusal::NotPrimary);
@@ -281,7 +293,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 Err(permit) => return Err(permitted(permit, batch.seen)),
             }
         }
-        let writes = spec.writes() || (spec.is_exec() && self.session.exec_writes());
+        let writes = common || spec.writes() || (spec.is_exec() && self.session.exec_writes());
         if writes { self.room(batch) } else { Ok(()) }
     }
 

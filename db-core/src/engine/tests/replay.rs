@@ -277,7 +277,22 @@ fn settings_of_the_cluster_are_state() {
         assert_eq!((settings, engine.memory_max()), ([Some(1 << 20), Some(7), None], 1 << 20));
     }
     assert_eq!(engine.content_hash(), standby.content_hash());
-    assert_eq!(standby.change_settings(&[(SettingId(3), None)]), Err(ChangeRefused::NotWriting));
-    let _held = engine.cells[0].lock();
-    assert_eq!(engine.change_settings(&[(SettingId(3), None)]), Err(ChangeRefused::Busy));
+    let change = |engine: &Engine| engine.change_settings(&[(SettingId(3), None)]).unwrap().refused;
+    assert_eq!(change(&standby), Some(Refused::NotWriting));
+    let held = engine.cells[0].lock();
+    assert_eq!(change(&engine), Some(Refused::Busy(ShardId(0))));
+    drop(held);
+    assert_eq!((change(&engine), engine.settings_changed_at()), (None, engine.last()));
+}
+
+/// The order to follow came late, after the node had begun its next epoch: it was primary and refused every write from then on.
+#[test]
+fn an_epoch_that_was_begun_since_is_not_ended() {
+    let engine = primary();
+    engine.begin_epoch(Epoch(3));
+    engine.end_epoch_before(Epoch(2));
+    engine.end_epoch_before(Epoch(3));
+    assert_eq!(Client::new(&engine).run("set a 1"), "+OK|");
+    engine.end_epoch_before(Epoch(4));
+    assert_eq!(Client::new(&engine).executed("set a 2").1.refused, Some(Refused::NotWriting));
 }

@@ -93,6 +93,54 @@ fn replies_keep_their_order_around_a_command_that_is_executed_apart() {
     });
 }
 
+/// Behind other commands of one read, it was the last of those that CLIENT LIST named; and the sweep cut it as idle.
+#[test]
+fn a_command_that_is_executed_apart_is_shown_and_is_not_idle() {
+    run(async {
+        let node = Node::primary();
+        node.confirm_all();
+        let (mut client, mut other) = (node.client(), node.client());
+        client.ask("SET a 1\r\n", "+OK\r\n").await;
+        let held = Held::all(&node);
+        client.send("ECHO x\r\nKEYS *\r\n").await;
+        client.expect("$1\r\nx\r\n").await;
+        client.expect_silence(millis(50)).await;
+        let list = other.bulk("CLIENT LIST\r\n").await;
+        assert!(list.lines().any(|line| line.contains(" cmd=keys ")), "{list}");
+        drop(held);
+        client.expect("*1\r\n$1\r\na\r\n").await;
+        let entry = node.context.registry.all().remove(0);
+        let late = node.context.clock.monotonic().after(Duration::from_secs(9));
+        entry.set_at_work(true);
+        assert!(!entry.is_overdue(late, Some(Duration::from_secs(1)), AUTHENTICATION_TIME));
+        entry.set_at_work(false);
+        assert!(entry.is_overdue(late, Some(Duration::from_secs(1)), AUTHENTICATION_TIME));
+    });
+}
+
+/// Others were answered at the lower level before the record that permits it was safe: a takeover would have taken their writes back.
+#[test]
+fn a_lower_level_is_in_force_once_its_record_is_durable() {
+    run(async {
+        let node = Node::primary();
+        let (mut client, mut other) = (node.client(), node.client());
+        let held = Held::all(&node);
+        client.send("CONFIG SET durability relaxed\r\n").await;
+        client.expect_silence(millis(50)).await;
+        drop(held);
+        client.expect_silence(millis(50)).await;
+        let set = node.engine().last().0;
+        other.send("SET a 1\r\n").await;
+        other.expect_silence(millis(50)).await;
+        node.durable(set);
+        client.expect("+OK\r\n").await;
+        other.expect_silence(millis(50)).await;
+        other.send("SET a 2\r\n").await;
+        node.durable(set + 1);
+        other.expect("+OK\r\n+OK\r\n").await;
+    });
+}
+
 #[test]
 fn a_write_that_is_executed_apart_waits_for_the_vault_like_any_other() {
     run(async {

@@ -33,8 +33,8 @@ pub(crate) enum Order {
     Ship(ConnId, Epoch),
     /// Ship no more.
     StopShipping,
-    /// Follow on a connection.
-    Follow(ConnId),
+    /// Follow on a connection; the newest epoch known is this.
+    Follow(ConnId, Epoch),
     /// Follow no more.
     StopFollow,
     /// Freeze, and carry the version to the vault.
@@ -224,7 +224,7 @@ impl Process {
         match order {
             Order::Ship(conn, epoch) => self.begin_ship(conn, epoch, env),
             Order::StopShipping => self.stop_ship(env),
-            Order::Follow(conn) => self.begin_follow(conn, env),
+            Order::Follow(conn, epoch) => self.begin_follow(conn, epoch, env),
             Order::StopFollow => self.stop_follow(env),
             Order::Carry(conn, epoch) => self.begin_carry(conn, epoch, env),
             Order::StopCarrying => self.stop_carry(env),

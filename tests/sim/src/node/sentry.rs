@@ -49,7 +49,10 @@ impl Process {
                 self.mail(NodeEvent::Order(Order::StopShipping), env);
                 self.mail(NodeEvent::Order(Order::StopCarrying), env);
             }
-            Effect::StartFollow => self.order(env, Order::Follow),
+            Effect::StartFollow => {
+                let epoch = self.machine.epoch();
+                self.order(env, |conn| Order::Follow(conn, epoch));
+            }
             Effect::StopFollow => self.mail(NodeEvent::Order(Order::StopFollow), env),
             Effect::BeginEpoch(epoch) => self.mail(NodeEvent::Order(Order::BeginEpoch(epoch)), env),
             Effect::Mark => self.mail(NodeEvent::Order(Order::Mark), env),

@@ -146,9 +146,9 @@ impl Process {
 
     // --- The follower
 
-    pub(super) fn begin_follow(&mut self, conn: ConnId, env: &mut Env) {
+    pub(super) fn begin_follow(&mut self, conn: ConnId, epoch: Epoch, env: &mut Env) {
         self.stop_follow(env);
-        self.engine.end_epoch();
+        self.engine.end_epoch_before(epoch);
         let following = Following::after(self.engine.last());
         let stream = Stream::Follow(self.stream());
         self.send(conn, stream, Payload::Request(0, following.request()), env);
