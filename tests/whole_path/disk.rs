@@ -209,6 +209,9 @@ fn is_told_once_and_shown(cluster: &Cluster, small: &Small) {
     let mut primary = connect(port).expect("it accepts");
     let report: String = redis::cmd("TANIST").arg("STATUS").query(&mut primary).expect("an answer");
     assert!(report.contains("free some space"), "nodes are told as well: {report}");
+    let info: String = redis::cmd("INFO").arg("tanist").query(&mut primary).expect("an answer");
+    let trouble = info.lines().find(|line| line.starts_with("tanist_vault_trouble:"));
+    assert!(trouble.is_some_and(|line| line.contains("free some space")), "{info}");
 }
 
 fn set(connection: &mut redis::Connection, told: &mut Told, i: u64) -> redis::RedisResult<()> {
