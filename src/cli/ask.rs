@@ -69,7 +69,7 @@ pub(super) async fn connect(
     Ok(connection)
 }
 
-/// Gives the password, if there is one; a node that asks for none does not mind. The client would do so itself, but it keeps for itself
+/// Sends the password, if there is one; a node that asks for none does not mind. The client would do so itself, but it keeps for itself
 /// why that failed.
 async fn authenticate(connection: &mut MultiplexedConnection, password: &Password) -> Result<(), String> {
     if password.0.is_empty() {

@@ -114,8 +114,8 @@ impl PagePool {
         self.state.lock().returned.len() as u64 * PAGE_BYTES as u64
     }
 
-    /// Gives memory back to the machine that nobody has needed for a while, at most a step of it; gives its bytes. To be called about
-    /// once a second by a thread that has the time: it takes some milliseconds, for most of which the pool is not locked.
+    /// Returns memory that nobody has needed for a while to the machine, at most a step of it; returns its bytes. Call it about once
+    /// a second from a thread that has the time: it takes some milliseconds, for most of which the pool is not locked.
     pub fn give_back(&self, now: Monotonic) -> u64 {
         let (pages, step) = {
             let mut state = self.state.lock();
@@ -194,7 +194,7 @@ impl PagePool {
     }
 }
 
-/// Gives back the memory of blocks of which all pages are among `pages`, of `step` pages at most. Gives the pages without
+/// Returns the memory of blocks whose pages are all among `pages` to the machine, `step` pages at most. Returns the pages without
 /// memory, and the others.
 fn return_blocks(mut pages: Vec<OwnedPage>, step: usize) -> (Vec<OwnedPage>, Vec<OwnedPage>) {
     let block = |page: &OwnedPage| page.address() / (BLOCK_PAGES * PAGE_BYTES);

@@ -144,7 +144,7 @@ impl Drop for OwnedPage {
     }
 }
 
-/// Gives the memory of a run of pages, each adjacent to the one before, back to the machine; they are zero when they are touched
+/// Returns the memory of a run of pages, each adjacent to the one before, to the machine; they are zero when they are touched
 /// again. False if the machine refuses: nothing has changed.
 ///
 /// # Panics

@@ -358,8 +358,8 @@ impl Engine {
         self.frozen_max.store(bytes, Ordering::Relaxed);
     }
 
-    /// Gives memory of free pages that nobody has needed for ten seconds back to the machine, a step of it at most, and keeps a reserve;
-    /// gives its bytes. To be called about once a second by a thread that has the time: a step takes some milliseconds. Commands go
+    /// Returns memory of free pages that nobody has needed for ten seconds to the machine, a step of it at most, and keeps a reserve;
+    /// returns its bytes. Call it about once a second from a thread that has the time: a step takes some milliseconds. Commands go
     /// on meanwhile.
     pub fn give_back(&self, now: Monotonic) -> u64 {
         self.pool.give_back(now)

@@ -120,7 +120,7 @@ impl Keyspace {
         root::setting(&self.arena, number)
     }
 
-    /// Gives settings values, or takes them away: all of them or none.
+    /// Sets or removes settings: all of them or none.
     ///
     /// # Errors
     /// If the pool has no page for a copy of the superblock.

@@ -34,9 +34,9 @@ pub(super) enum Scope {
 /// Checks a value: nothing is applied until all values of a command are good.
 #[derive(Clone, Copy)]
 pub(super) enum Set {
-    /// Gives what applies it to the node.
+    /// Returns what applies it to the node.
     Node(fn(&str) -> Result<Apply, String>),
-    /// Gives the number that the cluster's setting has from then on.
+    /// Returns the number that the cluster's setting has from then on.
     Cluster(SettingId, fn(&str) -> Result<u64, String>),
 }
 
