@@ -66,6 +66,7 @@ fn node(port: u16, threads: usize) -> Arc<NodeContext> {
         epoch: Epoch(1),
         lease_until: for_ever,
         execute_until: for_ever,
+        long_waits: false,
         primary: None,
     };
     serving.publish(&standing, clock.monotonic());

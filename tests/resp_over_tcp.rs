@@ -47,7 +47,14 @@ fn a_node(maxclients: u32) -> Arc<NodeContext> {
     let epoch = Epoch(1);
     engine.begin_epoch(epoch);
     let until = Monotonic(u64::MAX);
-    let standing = Standing { role: Role::Primary, epoch, lease_until: until, execute_until: until, primary: None };
+    let standing = Standing {
+        role: Role::Primary,
+        epoch,
+        lease_until: until,
+        execute_until: until,
+        long_waits: false,
+        primary: None,
+    };
     serving.publish(&standing, clock.monotonic());
     context
 }

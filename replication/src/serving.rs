@@ -136,6 +136,8 @@ pub struct Standing {
     pub lease_until: Monotonic,
     /// Commands may execute before this moment; zero: not at all. Never later than `lease_until`.
     pub execute_until: Monotonic,
+    /// Commands that take long wait: a switchover is to begin once those have ended that execute now.
+    pub long_waits: bool,
     /// Who is primary; `None` before the first.
     pub primary: Option<Arc<PrimaryAddress>>,
 }
@@ -149,6 +151,7 @@ impl Standing {
             epoch: Epoch::ZERO,
             lease_until: Monotonic(0),
             execute_until: Monotonic(0),
+            long_waits: false,
             primary: None,
         }
     }
@@ -175,6 +178,8 @@ pub struct Serving {
     lanes: Box<[Lane]>,
     /// Commands that take long and execute now; each is counted in a lane too.
     long: AtomicU32,
+    /// Further ones wait.
+    long_waits: AtomicBool,
     primary: RwLock<Option<Arc<PrimaryAddress>>>,
     waiters: Mutex<Waiters>,
     demand: OnceLock<Demand>,
@@ -211,6 +216,7 @@ impl Serving {
             room_wanted: AtomicBool::new(false),
             lanes: (0..EXECUTION_LANES).map(|_| Lane::default()).collect(),
             long: AtomicU32::new(0),
+            long_waits: AtomicBool::new(false),
             primary: RwLock::new(None),
             waiters: Mutex::default(),
             demand: OnceLock::new(),
@@ -274,8 +280,12 @@ impl Serving {
     /// ([`long_executing`](Self::long_executing)), and its guard goes with it wherever it is executed.
     ///
     /// # Errors
-    /// As [`enter`](Self::enter).
+    /// As [`enter`](Self::enter); and [`Permit::Hold`] while [a switchover is to begin](Standing::long_waits).
     pub fn enter_long(self: &Arc<Self>, now: Monotonic) -> Result<ExecutingLong, Permit> {
+        // Relaxed: one that comes through at the last moment is waited for (`executing`).
+        if self.long_waits.load(Ordering::Relaxed) && self.may_execute(now) == Permit::Yes {
+            return Err(Permit::Hold);
+        }
         let entered = self.enter(now)?;
         let lane = lane_of_this_thread();
         // SeqCst as in `enter`; that the count is above 0 all the time is the first guard's doing.
@@ -399,6 +409,7 @@ impl Serving {
         let same = could == can
             && self.role() == standing.role
             && self.epoch() == standing.epoch
+            && self.long_waits.load(Ordering::Relaxed) == standing.long_waits
             && *self.primary.read() == standing.primary;
         // A permission is taken away before, and given after, everything else has been said.
         if !can {
@@ -407,6 +418,7 @@ impl Serving {
         self.role.store(standing.role as u8, Ordering::Release);
         self.epoch.store(standing.epoch.0, Ordering::Release);
         self.lease_until.store(standing.lease_until.0, Ordering::Release);
+        self.long_waits.store(standing.long_waits, Ordering::Relaxed);
         if can {
             self.execute_until.store(standing.execute_until.0, Ordering::SeqCst);
         }

@@ -108,7 +108,9 @@ impl ServerArgs {
         let flags = Layer { common: self.common, log: self.log, ..flags };
         let layer = self.file.under(flags)?;
         let config = resolve(layer.clone())?;
-        telemetry::start(&config.log, who, if self.events_json { Events::Json } else { Events::Text });
+        let events = if self.events_json { Events::Json } else { Events::Text };
+        telemetry::start(&config.log, who, events)
+            .map_err(|e| Failure::Runtime(format!("cannot start the thread that writes the log: {e}")))?;
         let folder = DataFolder::new(&config.common.data);
         let cluster = folder.cluster()?;
         for sentence in folder.close().sentences() {

@@ -32,6 +32,7 @@ use clap::{CommandFactory, Parser};
 use crate::cluster_file::make_files_private;
 use crate::config::environment;
 use crate::exit::{EXIT_CONFIG, EXIT_OK, Failure};
+use crate::telemetry::last_words;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -90,11 +91,13 @@ pub fn main() -> ExitCode {
         Command::Database(args) => database::run(args),
     };
     match done {
-        Ok(()) => ExitCode::from(EXIT_OK),
+        Ok(()) => {
+            last_words(None);
+            ExitCode::from(EXIT_OK)
+        }
         Err(failure) => {
-            if failure != Failure::SaidByChild {
-                complain(&failure.to_string());
-            }
+            let said_by_child = failure == Failure::SaidByChild;
+            last_words((!said_by_child).then(|| failure.to_string()).as_deref());
             failure.exit_code()
         }
     }
@@ -106,7 +109,7 @@ fn parse(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Cli, ExitCode> {
     let refuse = |sentence: &str| {
-        complain(sentence);
+        last_words(Some(sentence));
         ExitCode::from(EXIT_CONFIG)
     };
     let parsed = Cli::try_parse_from(args);
@@ -141,10 +144,6 @@ fn sentence(error: &clap::Error) -> String {
         .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
         .collect();
     format!("{} (`tanist help` lists what there is)", words.join("; "))
-}
-
-fn complain(sentence: &str) {
-    let _closed = writeln!(std::io::stderr(), "tanist: {sentence}");
 }
 
 /// Writes what a command was asked for to stdout.

@@ -229,3 +229,50 @@ fn a_mixed_load_with_long_commands_sees_no_takeover() {
     println!("{switchovers} switchovers in {:.0?}", start.elapsed());
     load.finish().check();
 }
+
+/// Connections that send KEYS without end.
+const LOOPING: usize = 8;
+
+/// A shard is free for a moment between two long commands: whoever needs it then must get it, not the next long one.
+#[test]
+fn many_long_commands_starve_nobody() {
+    let cluster = Cluster::start(LEASE, &options());
+    let primary = cluster.wait_for_primary();
+    let node = cluster.nodes()[Host::NODES.iter().position(|node| *node == primary).expect("one of the nodes")];
+    let mut connection = connect(node, WAIT).expect("the primary is there");
+    fill(&mut connection, "k", KEYS);
+    let stop = AtomicBool::new(false);
+    let (long, short) = std::thread::scope(|scope| {
+        let looping = || {
+            let mut connection = connect(node, WAIT).expect("the primary is there");
+            let mut done = 0;
+            let mut keys = || redis::cmd("KEYS").arg("nomatch*").exec(&mut connection);
+            // After the switchover the node does not answer it any more.
+            while !stop.load(Ordering::Relaxed) && keys().is_ok() {
+                done += 1;
+            }
+            done
+        };
+        let looping: Vec<_> = (0..LOOPING).map(|_| scope.spawn(looping)).collect();
+        sleep(LEASE);
+        let start = Instant::now();
+        let mut times = Vec::new();
+        while start.elapsed() < 5 * LEASE {
+            let start = Instant::now();
+            run(&mut connection, &["GET", "k:1"]);
+            times.push(start.elapsed());
+        }
+        assert!(switch_over(&cluster), "a switchover finds its moment");
+        stop.store(true, Ordering::Relaxed);
+        let long: usize = looping.into_iter().map(|looping| looping.join().expect("it counts")).sum();
+        times.sort_unstable();
+        println!(
+            "GET beside {LOOPING} clients with KEYS: p50 {:.1?}, longest {:.1?}",
+            times[times.len() / 2],
+            times[times.len() - 1]
+        );
+        (long, times.len())
+    });
+    println!("{long} KEYS and {short} GETs");
+    assert!(short * 4 > long, "{short} GETs beside {long} KEYS");
+}

@@ -24,6 +24,7 @@ mod images;
 mod kill;
 mod large_values;
 mod load;
+mod logging;
 mod refusals;
 mod relaxed;
 mod restart;

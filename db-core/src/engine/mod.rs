@@ -54,7 +54,7 @@ pub use session::Session;
 use settings::Settings;
 pub use settings::{MEMORY_MAX, SettingId};
 use shard::{Busy, ShardCell, Shards};
-pub use waiting::ShardFree;
+pub use waiting::{Rank, ShardFree};
 
 /// Keys asked for together without an allocation.
 const PREFETCH_KEYS: usize = 32;
@@ -104,7 +104,9 @@ impl Executed {
     /// A command without data was executed.
     pub const AT_ONCE: Executed = Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: None };
 
-    const fn refused(why: Refused) -> Executed {
+    /// Not executed, and why.
+    #[must_use]
+    pub const fn refused(why: Refused) -> Executed {
         Executed { refused: Some(why), ..Executed::AT_ONCE }
     }
 }
@@ -291,9 +293,16 @@ impl Engine {
         self.commit(&mut data)
     }
 
-    /// Waits until `shard` is free, once: another may take it before a command that is then tried again.
-    pub fn shard_free(&self, shard: ShardId) -> ShardFree<'_> {
-        ShardFree::new(&self.cells[usize::from(shard.0)])
+    /// Waits until `shard` is free: another may take it before a command that is then tried again. To be kept until then: while
+    /// it lives, its claim keeps long commands from beginning.
+    pub fn shard_free(&self, shard: ShardId, rank: Rank) -> ShardFree<'_> {
+        ShardFree::new(&self.cells[usize::from(shard.0)], rank)
+    }
+
+    /// Returns a shard for which somebody of the first rank waits, if there is one. A command that takes long does not begin
+    /// then: it waits for this shard with [`Rank::Long`].
+    pub fn claimed(&self) -> Option<ShardId> {
+        self.cells.iter().position(|cell| cell.waiting.is_claimed()).map(|at| ShardId(at as u16))
     }
 
     /// Runs `act` while all shards are held, as by a command that takes as long.

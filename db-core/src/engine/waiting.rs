@@ -5,11 +5,18 @@
 //! Whoever waits registers, and then looks whether the lock is held; whoever frees the lock looks afterwards whether anybody
 //! is registered. Between the two steps of either side stands a sequentially consistent fence, so at least one of them sees
 //! the other: the waiter finds the lock free, or the holder finds the waiter.
+//!
+//! # Who comes first
+//!
+//! Commands that take long would starve all others, for whom a shard is free for a moment at a time. So whoever waits for a
+//! shard has a *claim* on it, from its registration until it has tried, and long commands begin only where nobody has one
+//! ([`Engine::claimed`](super::Engine::claimed)). They cannot starve: a command has to wait only where a long one executes,
+//! so without one the claims come to an end.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -21,6 +28,7 @@ use super::shard::ShardCell;
 pub(crate) struct Waiting {
     /// Somebody is registered.
     any: AtomicBool,
+    claims: AtomicU32,
     list: Mutex<List>,
 }
 
@@ -36,6 +44,12 @@ impl Waiting {
     pub(super) fn anyone(&self) -> bool {
         // Relaxed: a hint for how long to try.
         self.any.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody has a claim; see the module's text.
+    pub(super) fn is_claimed(&self) -> bool {
+        // Relaxed: registrations order it by their fence, and for others it is a hint.
+        self.claims.load(Ordering::Relaxed) > 0
     }
 
     fn register(&self, waker: &Waker) -> u64 {
@@ -87,16 +101,31 @@ impl Drop for Freed<'_> {
 }
 
 /// Ends when a shard is free, or has been since it was first polled: see [`Engine::shard_free`](super::Engine::shard_free).
-/// Another may have taken it meanwhile.
+/// Another may have taken it meanwhile; polled again, it waits again.
 #[must_use = "futures do nothing unless polled"]
 pub struct ShardFree<'e> {
     cell: &'e ShardCell,
+    rank: Rank,
     registered: Option<u64>,
+    claim: Option<Claim<'e>>,
+}
+
+/// Who comes first when a shard is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// Commands, freezes.
+    First,
+    /// Commands that take long: they wait until nobody of the first rank does.
+    Long,
 }
 
 impl<'e> ShardFree<'e> {
-    pub(super) fn new(cell: &'e ShardCell) -> ShardFree<'e> {
-        ShardFree { cell, registered: None }
+    pub(super) fn new(cell: &'e ShardCell, rank: Rank) -> ShardFree<'e> {
+        ShardFree { cell, rank, registered: None, claim: None }
+    }
+
+    fn may_try(&self) -> bool {
+        !self.cell.is_held() && (self.rank == Rank::First || !self.cell.waiting.is_claimed())
     }
 }
 
@@ -108,21 +137,26 @@ impl Future for ShardFree<'_> {
         match self.registered {
             // Still registered: the holder has yet to come by.
             Some(number) if waiting.renew(number, cx.waker()) => return Poll::Pending,
-            Some(_) => {
+            // Woken: its claim stays until it is dropped, or polled again.
+            Some(_) if self.rank == Rank::First => {
                 self.registered = None;
                 return Poll::Ready(());
             }
-            None => {}
+            _ => {}
+        }
+        if self.rank == Rank::First && self.claim.is_none() {
+            self.claim = Some(Claim::new(waiting));
         }
         let number = waiting.register(cx.waker());
         // See the module's text.
         fence(Ordering::SeqCst);
-        if self.cell.is_held() {
-            self.registered = Some(number);
-            return Poll::Pending;
+        if self.may_try() {
+            waiting.deregister(number);
+            self.registered = None;
+            return Poll::Ready(());
         }
-        waiting.deregister(number);
-        Poll::Ready(())
+        self.registered = Some(number);
+        Poll::Pending
     }
 }
 
@@ -136,6 +170,28 @@ impl Drop for ShardFree<'_> {
 
 impl std::fmt::Debug for ShardFree<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ShardFree").field("registered", &self.registered).finish_non_exhaustive()
+        f.debug_struct("ShardFree")
+            .field("rank", &self.rank)
+            .field("registered", &self.registered)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counted in [`Waiting::claims`] until dropped; the last one wakes those who have none.
+struct Claim<'e>(&'e Waiting);
+
+impl<'e> Claim<'e> {
+    fn new(waiting: &'e Waiting) -> Claim<'e> {
+        // Relaxed, here and below: ordered by the fence that follows.
+        waiting.claims.fetch_add(1, Ordering::Relaxed);
+        Claim(waiting)
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if self.0.claims.fetch_sub(1, Ordering::Relaxed) == 1 {
+            drop(Freed(self.0));
+        }
     }
 }

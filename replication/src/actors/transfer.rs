@@ -13,6 +13,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 use serde::Serialize;
+use tanist_db_core::engine::Rank;
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::image::FrozenVersion;
 
@@ -142,6 +143,7 @@ async fn carry(order: Carry, shared: Arc<Shared>) -> Result<ImageReport, String>
 
 /// Freezes as soon as no long command holds a shard. A freeze appends a record, so it counts as executing.
 async fn freeze(shared: &Shared) -> Result<FrozenVersion, String> {
+    let mut free = None;
     loop {
         let frozen = match shared.serving.enter(shared.options.clock.monotonic()) {
             Ok(_executing) => shared.try_freeze(),
@@ -149,7 +151,8 @@ async fn freeze(shared: &Shared) -> Result<FrozenVersion, String> {
         };
         match frozen {
             Ok(version) => return Ok(version),
-            Err(busy) => shared.engine.shard_free(busy).await,
+            // Kept over the next attempt: its claim is what makes that one succeed.
+            Err(busy) => free.insert(shared.engine.shard_free(busy, Rank::First)).await,
         }
     }
 }

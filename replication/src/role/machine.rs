@@ -385,6 +385,7 @@ impl Machine {
         });
         let unchanged = self.published.primary.as_deref() == primary.as_ref();
         let primary = if unchanged { self.published.primary.clone() } else { primary.map(Arc::new) };
-        Standing { role: self.role(), epoch: self.epoch(), lease_until, execute_until, primary }
+        let long_waits = self.choosing.is_some();
+        Standing { role: self.role(), epoch: self.epoch(), lease_until, execute_until, long_waits, primary }
     }
 }

@@ -10,6 +10,7 @@ fn primary(until: u64) -> Standing {
         epoch: Epoch(4),
         lease_until: Monotonic(until),
         execute_until: Monotonic(until),
+        long_waits: false,
         primary: None,
     }
 }
@@ -255,4 +256,21 @@ fn a_command_that_takes_long_is_seen_wherever_it_is_executed() {
     assert_eq!((serving.executing(), serving.long_executing()), (0, 0));
     assert_eq!(serving.enter_long(Monotonic(100)).unwrap_err(), Permit::Hold, "the lease has ended");
     assert_eq!((serving.executing(), serving.long_executing()), (0, 0), "who is refused leaves nothing behind");
+}
+
+/// A stream of long commands of many clients would keep a switchover from its moment without end.
+#[test]
+fn commands_that_take_long_wait_for_a_switchover_that_waits_for_them() {
+    let serving = Serving::new();
+    serving.publish(&primary(100), Monotonic(5));
+    let executing = serving.enter_long(Monotonic(5)).unwrap();
+    serving.publish(&Standing { long_waits: true, ..primary(100) }, Monotonic(6));
+    assert_eq!(serving.enter_long(Monotonic(7)).unwrap_err(), Permit::Hold);
+    assert!(serving.enter(Monotonic(7)).is_ok(), "all others go on");
+    drop(executing);
+    assert_eq!((serving.enter_long(Monotonic(8)).is_err(), serving.long_executing()), (true, 0));
+    let seen = serving.version();
+    serving.publish(&primary(100), Monotonic(9));
+    assert_ne!(serving.version(), seen, "who waits must learn that it is over");
+    assert!(serving.enter_long(Monotonic(10)).is_ok());
 }

@@ -78,7 +78,14 @@ impl Pair {
             let quic = self.nodes[index].1.to_string();
             Arc::new(PrimaryAddress { node: NAMES[index].into(), resp: quic.clone(), quic })
         });
-        let standing = Standing { role, epoch: Epoch(epoch), lease_until: until, execute_until: until, primary };
+        let standing = Standing {
+            role,
+            epoch: Epoch(epoch),
+            lease_until: until,
+            execute_until: until,
+            long_waits: false,
+            primary,
+        };
         context.serving.publish(&standing, context.clock.monotonic());
     }
 

@@ -6,7 +6,8 @@
 //! client that leaves takes its command along if it has not begun; one that has begun goes on, and nobody sees its reply.
 //!
 //! Permission is asked for where the command is executed, right before it is. If it may not execute, or a shard is held by
-//! somebody else, it comes back as it went and waits like any other command.
+//! somebody else, it comes back as it went and waits like any other command. It does not begin where others wait for a shard:
+//! they come first, or many long commands would leave them none.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::command::{CommandSpec, Reply};
-use tanist_db_core::engine::{Executed, Refused, Session};
+use tanist_db_core::engine::{Executed, Rank, Refused, Session};
 use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::{Permit, Version};
 
@@ -74,6 +75,9 @@ impl Errand {
         caller.now = now;
         caller.begin(spec, session);
         let outcome = context.serving.enter_long(now).map(|_executing| {
+            if let Some(shard) = context.engine().and_then(|engine| engine.claimed()) {
+                return Executed::refused(Refused::Busy(shard));
+            }
             let args = parser.arguments(&request, input.unread());
             execute(&context, session, caller, &mut reply, spec, &args, unix)
         });
@@ -136,7 +140,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 Step::Done(bytes)
             }
             Ok(Executed { refused: Some(Refused::Busy(shard)), .. }) => {
-                self.refuse(spec, bytes, Refusal::Busy(shard), batch.now)
+                self.refuse(spec, bytes, Refusal::Busy(shard, Rank::Long), batch.now)
             }
             Ok(_) => self.refuse(spec, bytes, held, batch.now),
             Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch.now),

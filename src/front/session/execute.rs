@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, CommandSpec, Flag, Reply};
-use tanist_db_core::engine::{Executed, Front as _, Refused, Session};
+use tanist_db_core::engine::{Executed, Front as _, Rank, Refused, Session};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Executing, Permit, Version};
@@ -30,7 +30,7 @@ pub(super) enum Turn {
     /// The next command may not execute until something changes.
     Held(Until),
     /// The next command needs a shard that is held by somebody else.
-    Busy(ShardId),
+    Busy(ShardId, Rank),
     /// The output is full.
     Full,
     /// A command that takes its time has begun, and has no reply yet.
@@ -59,7 +59,7 @@ pub(super) struct Hold {
 /// Why a command may not execute.
 pub(super) enum Refusal {
     Hold(Until),
-    Busy(ShardId),
+    Busy(ShardId, Rank),
     NotPrimary,
     Stopped,
 }
@@ -231,7 +231,9 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             None => (executed, false),
         };
         match executed.refused {
-            Some(Refused::Busy(shard)) => return self.refuse(spec, bytes, Refusal::Busy(shard), batch.now),
+            Some(Refused::Busy(shard)) => {
+                return self.refuse(spec, bytes, Refusal::Busy(shard, Rank::First), batch.now);
+            }
             Some(Refused::NotWriting) => {
                 return self.refuse(spec, bytes, Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }), batch.now);
             }
@@ -333,8 +335,8 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 None => return Step::End(Turn::Held(until)),
                 Some(waited) => redirect::not_executed(self.context, waited),
             },
-            Refusal::Busy(shard) => match self.hold_on(now) {
-                None => return Step::End(Turn::Busy(shard)),
+            Refusal::Busy(shard, rank) => match self.hold_on(now) {
+                None => return Step::End(Turn::Busy(shard, rank)),
                 Some(waited) => redirect::busy(waited),
             },
         };

@@ -44,7 +44,7 @@ use std::task::{Context, Poll, ready};
 
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::command::Protocol;
-use tanist_db_core::engine::{Session, ShardFree};
+use tanist_db_core::engine::{Rank, Session, ShardFree};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Role, Serving, Version, Wait, Woken};
@@ -171,7 +171,7 @@ struct Wishes {
     leave: bool,
     until: Option<Until>,
     /// A shard that is held by somebody else.
-    busy: Option<ShardId>,
+    busy: Option<(ShardId, Rank)>,
     deadline: Option<Monotonic>,
 }
 
@@ -246,20 +246,22 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         let pending = self.output.pending();
         let (held, busy) = match turn {
             Turn::Held(until) => (Some(until), None),
-            Turn::Busy(shard) => (None, Some(shard)),
+            Turn::Busy(shard, rank) => (None, Some((shard, rank))),
             _ => (None, None),
         };
         let lsn = pending.map(|pending| pending.lsn).into_iter().chain(held.map(|until| until.lsn)).min();
         // The earlier version of two: a change between them must not be missed.
         let seen = if held.is_some() { held.map(|until| until.seen) } else { Some(seen) };
         let hold_deadline = match (turn, self.hold) {
-            (Turn::Held(_) | Turn::Busy(_), Some(hold)) => Some(hold.since.after(self.context.settings.durable_wait())),
+            (Turn::Held(_) | Turn::Busy(..), Some(hold)) => {
+                Some(hold.since.after(self.context.settings.durable_wait()))
+            }
             _ => None,
         };
         let deadlines = [pending.map(|pending| pending.deadline), hold_deadline, self.closing_until];
         let read = match turn {
             Turn::Hungry => true,
-            Turn::Held(_) | Turn::Busy(_) | Turn::Acting => self.input.unread().len() < INPUT_AHEAD_BYTES,
+            Turn::Held(_) | Turn::Busy(..) | Turn::Acting => self.input.unread().len() < INPUT_AHEAD_BYTES,
             _ => false,
         };
         Wishes {
@@ -295,7 +297,8 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
 struct Link<'a, S> {
     stream: S,
     wait: Option<(Until, Wait<'a>)>,
-    free: Option<(ShardId, ShardFree<'a>)>,
+    /// Kept until the command has been tried again: see [`Engine::shard_free`](tanist_db_core::engine::Engine::shard_free).
+    free: Option<((ShardId, Rank), ShardFree<'a>)>,
     /// The peer sends nothing more.
     received_all: bool,
 }
@@ -379,18 +382,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
     }
 
     /// Ready once the shard that is waited for has been free.
-    fn poll_free(&mut self, context: &'a NodeContext, busy: Option<ShardId>, cx: &mut Context<'_>) -> Poll<()> {
-        let (Some(shard), Some(engine)) = (busy, context.engine()) else {
+    fn poll_free(&mut self, context: &'a NodeContext, busy: Option<(ShardId, Rank)>, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(busy), Some(engine)) = (busy, context.engine()) else {
             self.free = None;
             return Poll::Pending;
         };
         let (_, free) = match &mut self.free {
-            Some(present) if present.0 == shard => present,
-            place => place.insert((shard, engine.shard_free(shard))),
+            Some(present) if present.0 == busy => present,
+            place => place.insert((busy, engine.shard_free(busy.0, busy.1))),
         };
-        ready!(Pin::new(free).poll(cx));
-        self.free = None;
-        Poll::Ready(())
+        Pin::new(free).poll(cx)
     }
 
     /// Ready once the position awaited is durable, or the node's role another.

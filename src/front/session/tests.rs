@@ -138,7 +138,14 @@ impl Node {
 fn standing(role: Role, executes: bool) -> Standing {
     let until = if executes { Monotonic(u64::MAX) } else { Monotonic(0) };
     let primary = PrimaryAddress { node: "b".into(), resp: "10.0.0.2:6380".into(), quic: "10.0.0.2:7380".into() };
-    Standing { role, epoch: Epoch(1), lease_until: until, execute_until: until, primary: Some(Arc::new(primary)) }
+    Standing {
+        role,
+        epoch: Epoch(1),
+        lease_until: until,
+        execute_until: until,
+        long_waits: false,
+        primary: Some(Arc::new(primary)),
+    }
 }
 
 struct Client {

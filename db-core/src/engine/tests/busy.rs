@@ -70,8 +70,8 @@ fn whoever_waits_for_a_shard_is_woken_when_it_is_free() {
     let bell = Arc::<Bell>::default();
     let waker = Waker::from(Arc::clone(&bell));
     let mut cx = Context::from_waker(&waker);
-    let mut free = pin!(engine.shard_free(ShardId(2)));
-    let mut given_up = Some(Box::pin(engine.shard_free(ShardId(2))));
+    let mut free = pin!(engine.shard_free(ShardId(2), Rank::First));
+    let mut given_up = Some(Box::pin(engine.shard_free(ShardId(2), Rank::First)));
     while_held(&engine, || {
         for _ in 0..3 {
             assert_eq!(free.as_mut().poll(&mut cx), Poll::Pending);
@@ -82,7 +82,39 @@ fn whoever_waits_for_a_shard_is_woken_when_it_is_free() {
     });
     assert_eq!(bell.0.load(Ordering::Relaxed), 1, "once, and nobody who has given up");
     assert_eq!(free.as_mut().poll(&mut cx), Poll::Ready(()));
-    assert_eq!(pin!(engine.shard_free(ShardId(2))).poll(&mut cx), Poll::Ready(()), "a free shard is not waited for");
+    assert_eq!(
+        pin!(engine.shard_free(ShardId(2), Rank::First)).poll(&mut cx),
+        Poll::Ready(()),
+        "a free shard is not waited for"
+    );
+}
+
+#[test]
+fn whoever_waits_comes_before_long_commands() {
+    let client = Client::alone();
+    let engine = Arc::clone(&client.engine);
+    let bell = Arc::<Bell>::default();
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut cx = Context::from_waker(&waker);
+    let rung = || bell.0.load(Ordering::Relaxed);
+    let mut first = Some(Box::pin(engine.shard_free(ShardId(2), Rank::First)));
+    let mut long = pin!(engine.shard_free(ShardId(2), Rank::Long));
+    while_held(&engine, || {
+        assert_eq!(engine.claimed(), None);
+        assert_eq!(long.as_mut().poll(&mut cx), Poll::Pending);
+        assert_eq!(engine.claimed(), None, "a long command claims nothing");
+        assert_eq!(first.as_mut().unwrap().as_mut().poll(&mut cx), Poll::Pending);
+        assert_eq!(engine.claimed(), Some(ShardId(2)));
+    });
+    assert_eq!(rung(), 2);
+    assert_eq!(long.as_mut().poll(&mut cx), Poll::Pending, "it is free, but not for it");
+    assert_eq!(first.as_mut().unwrap().as_mut().poll(&mut cx), Poll::Ready(()));
+    assert_eq!(engine.claimed(), Some(ShardId(2)), "it has yet to try");
+    assert_eq!(long.as_mut().poll(&mut cx), Poll::Pending);
+    first = None;
+    assert_eq!((engine.claimed(), rung()), (None, 3));
+    assert_eq!(long.as_mut().poll(&mut cx), Poll::Ready(()));
+    assert!(first.is_none());
 }
 
 /// Threads take one shard in turns, each waiting for it without blocking: every wake-up that is lost ends the test in silence.
@@ -101,7 +133,7 @@ fn no_wake_up_is_lost_among_threads() {
                         taken.fetch_add(1, Ordering::Relaxed);
                         continue;
                     }
-                    let mut free = pin!(engine.shard_free(ShardId(1)));
+                    let mut free = pin!(engine.shard_free(ShardId(1), Rank::First));
                     while free.as_mut().poll(&mut cx).is_pending() {
                         std::thread::park();
                     }

@@ -4,11 +4,16 @@
 //! lines that a person watching the cluster wants to see: ready, took over, died, image stored. Any crate makes an event with
 //! `tracing::info!(target: "event", "took over under epoch 3")`; fields given beside the sentence travel with it. Under
 //! `tanist up` events are JSON objects, one a line, which `up` shows; otherwise they are written for people.
+//!
+//! Whoever says something does not wait until it is written: threads of their own write ([`lines`]).
+
+mod lines;
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use tanist_db_core::clock::{Clock, SystemClock, UnixMillis};
 use tracing::field::{Field, Visit};
@@ -16,9 +21,10 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt as lines};
+use tracing_subscriber::{Layer, fmt as layers};
 
 use crate::config::{Log, LogFormat};
+use lines::Lines;
 
 /// Target of events.
 pub use tanist_replication::EVENT;
@@ -48,25 +54,52 @@ pub struct Said {
     pub kind: String,
 }
 
+/// How long the end of a process waits until its last lines are written.
+const LAST_LINES_TIME: Duration = Duration::from_millis(500);
+
+/// What this process says; nothing before [`start`].
+static SAID: OnceLock<[Lines; 2]> = OnceLock::new();
+
 /// Starts logging and events for the process `who`. Once a process, first thing; tools do not: they say what they are asked.
-pub fn start(log: &Log, who: &str, events: Events) {
-    if events == Events::Json {
-        // A parent that does not read must not stop its child.
-        let pipe = rustix::fs::fcntl_getfl(io::stdout());
-        let _blocking = pipe.and_then(|flags| rustix::fs::fcntl_setfl(io::stdout(), flags | OFlags::NONBLOCK));
-    }
+///
+/// # Errors
+/// If a thread cannot be started.
+pub fn start(log: &Log, who: &str, events: Events) -> io::Result<()> {
+    let say_lost: fn(usize) -> String = match log.log_format {
+        LogFormat::Text => |lines| format!("{lines} log lines were lost here: they could not be written\n"),
+        LogFormat::Json => |lines| format!("{{\"lost_lines\":{lines}}}\n"),
+    };
+    let stderr = Lines::start(io::stderr(), say_lost)?;
+    let stdout = Lines::start(io::stdout(), |_| String::new())?;
     let filter = EnvFilter::builder().parse_lossy(&log.log_level);
     let ansi = io::stderr().is_terminal();
+    let writer = stderr.clone();
+    let writer = move || writer.clone();
     let log_lines = match log.log_format {
-        LogFormat::Text => lines::layer().with_writer(io::stderr).with_ansi(ansi).boxed(),
-        LogFormat::Json => lines::layer().json().with_writer(io::stderr).boxed(),
+        LogFormat::Text => layers::layer().with_writer(writer).with_ansi(ansi).boxed(),
+        LogFormat::Json => layers::layer().json().with_writer(writer).boxed(),
     };
-    let told = Told { who: who.to_owned(), events, clock: SystemClock::new() };
+    let told = Told { who: who.to_owned(), events, lines: stdout.clone(), clock: SystemClock::new() };
     let is_event = |about: &Metadata<'_>| about.target() == EVENT;
+    let _first = SAID.set([stderr, stdout]);
     tracing_subscriber::registry()
         .with(log_lines.with_filter(filter))
         .with(told.with_filter(FilterFn::new(is_event)))
         .init();
+    Ok(())
+}
+
+/// Says why the process ends, and waits a moment until its last lines are written.
+pub(crate) fn last_words(sentence: Option<&str>) {
+    let line = sentence.map(|sentence| format!("tanist: {sentence}\n"));
+    match SAID.get() {
+        Some([stderr, stdout]) => {
+            line.into_iter().for_each(|line| stderr.send(line.into_bytes()));
+            [stderr, stdout].iter().for_each(|lines| lines.flush(LAST_LINES_TIME));
+        }
+        // stderr may be gone; there is nobody left to tell.
+        None => line.into_iter().for_each(|line| drop(io::stderr().write_all(line.as_bytes()))),
+    }
 }
 
 /// Refuses a log filter that would not be understood.
@@ -80,6 +113,7 @@ pub(crate) fn check_filter(filter: &str) -> Result<(), String> {
 struct Told {
     who: String,
     events: Events,
+    lines: Lines,
     clock: SystemClock,
 }
 
@@ -94,18 +128,16 @@ impl<S: Subscriber> Layer<S> for Told {
             text: words.text,
             kind: words.kind,
         };
-        say(&said, self.events);
+        self.lines.send(line(&said, self.events).into_bytes());
     }
 }
 
-/// Writes one event, in one write: nothing is left half, and the pipe that two processes share keeps lines whole. A stdout that
-/// is closed, or full because nobody reads it, is no reason to stop or to wait: the log has the event as well.
-fn say(said: &Said, form: Events) {
-    let line = match form {
+/// The line that says an event.
+fn line(said: &Said, form: Events) -> String {
+    match form {
         Events::Text => format!("{} {:<7} {}\n", time_of_day(UnixMillis(said.unix_ms)), said.who, said.text),
         Events::Json => serde_json::to_string(said).map_or_else(|_| String::new(), |json| json + "\n"),
-    };
-    let _dropped = rustix::io::write(io::stdout(), line.as_bytes());
+    }
 }
 
 /// The fields of an event that are shown.

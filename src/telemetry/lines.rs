@@ -1,0 +1,155 @@
+//! Lines on their way to stderr or stdout, written by a thread of their own: a disk that hangs, or a reader that has stopped,
+//! holds up nobody who has something to say. What does not fit meanwhile is counted, and said later.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// Lines that wait to be written, in bytes.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+
+/// Where lines are written to. Clones write to the same.
+#[derive(Clone)]
+pub(super) struct Lines {
+    orders: Sender<Order>,
+    waiting: Arc<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+enum Order {
+    Write(Vec<u8>),
+    /// Everything before has been written once the sender is dropped.
+    Flush(#[expect(dead_code, reason = "its drop is what is waited for")] Sender<()>),
+}
+
+impl Lines {
+    /// Starts the thread. `say_lost` makes the line that stands where so many were lost.
+    pub(super) fn start(target: impl Write + Send + 'static, say_lost: fn(usize) -> String) -> io::Result<Lines> {
+        let (orders, received) = channel();
+        let waiting = Arc::<Waiting>::default();
+        let shared = Arc::clone(&waiting);
+        std::thread::Builder::new()
+            .name("lines".into())
+            .spawn(move || write_all(&received, &shared, target, say_lost))?;
+        Ok(Lines { orders, waiting })
+    }
+
+    /// Hands over one line, with its end. Never blocks.
+    pub(super) fn send(&self, line: Vec<u8>) {
+        // Relaxed, here and below: figures of their own; the channel orders the rest.
+        let before = self.waiting.bytes.fetch_add(line.len(), Ordering::Relaxed);
+        if before > WAITING_BYTES_MAX {
+            self.waiting.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+            self.waiting.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        // The thread ends with the last sender.
+        let _sent = self.orders.send(Order::Write(line));
+    }
+
+    /// Returns once everything has been written, at the latest after `wait`.
+    pub(super) fn flush(&self, wait: Duration) {
+        let (done, written) = channel();
+        let _sent = self.orders.send(Order::Flush(done));
+        let _written = written.recv_timeout(wait);
+    }
+}
+
+fn write_all(orders: &Receiver<Order>, waiting: &Waiting, mut target: impl Write, say_lost: fn(usize) -> String) {
+    while let Ok(order) = orders.recv() {
+        let Order::Write(line) = order else { continue };
+        // In one write: two processes may share a pipe.
+        let written = target.write_all(&line).is_ok();
+        waiting.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+        if !written {
+            waiting.lost.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
+        let lost = waiting.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 && target.write_all(say_lost(lost).as_bytes()).is_err() {
+            waiting.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A log line comes in one write.
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.send(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn say_lost(lines: usize) -> String {
+        format!("{lines} lost\n")
+    }
+
+    #[test]
+    fn a_reader_that_has_stopped_holds_up_nobody_and_is_told_what_it_missed() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let lines = Lines::start(writer, say_lost).unwrap();
+        let line = [&[b'x'; 999][..], b"\n"].concat();
+        for _ in 0..5_000 {
+            lines.send(line.clone());
+        }
+        lines.flush(Duration::from_millis(10));
+        let kept = {
+            let mut text = vec![0; 1_000_000];
+            reader.read_exact(&mut text).unwrap();
+            lines.send(b"later\n".to_vec());
+            drop(lines);
+            reader.read_to_end(&mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let whole = kept.lines().filter(|line| line.len() == 999).count();
+        let lost: usize = kept.lines().filter_map(|line| line.strip_suffix(" lost")?.parse::<usize>().ok()).sum();
+        assert!(lost > 3_000 && whole + lost == 5_000, "{whole} + {lost}");
+        assert!(kept.ends_with("later\n"));
+    }
+
+    #[test]
+    fn what_was_said_before_a_flush_has_been_written_after_it() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let lines = Lines::start(writer, say_lost).unwrap();
+        lines.send(b"one\n".to_vec());
+        lines.flush(Duration::from_secs(60));
+        let mut text = [0; 4];
+        reader.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"one\n");
+    }
+
+    #[test]
+    fn a_target_that_fails_ends_nothing() {
+        struct Fails(usize);
+        impl Write for Fails {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                self.0 += 1;
+                Err(io::Error::other("no room"))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::start(Fails(0), say_lost).unwrap();
+        (0..3).for_each(|_| lines.send(b"x\n".to_vec()));
+        lines.flush(Duration::from_secs(60));
+        assert_eq!(lines.waiting.lost.load(Ordering::Relaxed), 3);
+    }
+}
