@@ -46,7 +46,7 @@ fn node(port: u16, threads: usize) -> Arc<NodeContext> {
         threads,
         started: clock.unix(),
     };
-    let settings = Settings::new(&config::Node::default());
+    let settings = Settings::new(&config::Node::default(), &config::Lease::default());
     let context = NodeContext::new(Arc::clone(&serving), clock.clone(), settings, identity);
     let engine = Arc::new(Engine::new(EngineOptions::default()));
     context.install_engine(Arc::clone(&engine));

@@ -72,7 +72,7 @@ pub async fn run(options: DatabaseOptions, shutdown: Shutdown) -> Result<(), Fai
     let serving = Serving::new();
     let arbiters: Vec<Arbiter> = (0..threads(&options.config)).map(|_| Arbiter::new()).collect();
     let identity = identity(&options, address.resp.listen, arbiters.len(), &*clock);
-    let settings = Settings::new(&options.config.node);
+    let settings = Settings::new(&options.config.node, &options.config.lease);
     settings.set_connections_max(clients_max(options.config.node.maxclients, arbiters.len())?);
     let context = NodeContext::new(Arc::clone(&serving), Arc::clone(&clock), settings, identity);
     let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
@@ -268,7 +268,11 @@ impl Admin for Wired {
     fn switchover(&self, to: Option<String>) -> BoxFuture<'static, Result<String, String>> {
         let node = self.node.get().cloned();
         async move {
-            let report = node.ok_or(STARTING)?.request_switchover(to).await?;
+            let node = node.ok_or(STARTING)?;
+            let report = node.request_switchover(to).await.map_err(|why| match node.status().vault_trouble {
+                trouble if trouble.is_empty() => why,
+                trouble => format!("{why} (the vault: {trouble})"),
+            })?;
             let hold = Duration::from_micros(report.hold_us).as_secs_f64() * 1e3;
             Ok(format!("node {} is primary with epoch {}; clients waited {hold:.1} ms", report.successor, report.epoch))
         }

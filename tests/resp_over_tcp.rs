@@ -31,7 +31,7 @@ fn a_node(maxclients: u32) -> Arc<NodeContext> {
         threads: 2,
         started: clock.unix(),
     };
-    let settings = Settings::new(&config::Node { maxclients, ..config::Node::default() });
+    let settings = Settings::new(&config::Node { maxclients, ..config::Node::default() }, &config::Lease::default());
     let context = NodeContext::new(Arc::clone(&serving), clock.clone(), settings, identity);
     let engine = Arc::new(Engine::new(EngineOptions::default()));
     context.install_engine(Arc::clone(&engine));

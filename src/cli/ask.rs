@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 use tanist_replication::transport::address::HostPort;
+use tokio::time::{Instant, sleep};
 
 use crate::config::Password;
 
@@ -28,12 +29,27 @@ const ASKS_FOR_NONE: &str = "without any password configured";
 /// How a node begins to say that all its places are taken.
 const NO_PLACE: &str = "max number of clients reached";
 
-/// Sends `words` to the node at `address` (`host:port`) and gives its answer, waiting for it no longer than `wait`.
+/// How long a place at a full node is tried for: the node clears an operator's place of whoever has only connected within less.
+const PLACE_WAIT: Duration = Duration::from_secs(4);
+/// Pause between two tries.
+const PLACE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Sends `words` to the node at `address` (`host:port`) and returns its answer, waiting for it no longer than `wait`.
 ///
 /// # Errors
 /// A sentence: it cannot be reached, does not answer, asks for another password, or answers with an error.
 pub(super) async fn ask(address: &str, password: &Password, words: &[&str], wait: Duration) -> Result<String, String> {
-    put(&mut connect(address, password, wait).await?, words).await
+    let full_until = Instant::now() + PLACE_WAIT;
+    loop {
+        let answer = match connect(address, password, wait).await {
+            Ok(mut connection) => put(&mut connection, words).await,
+            Err(why) => Err(why),
+        };
+        match answer {
+            Err(why) if why.contains(NO_PLACE) && Instant::now() < full_until => sleep(PLACE_PAUSE).await,
+            answer => return answer,
+        }
+    }
 }
 
 /// Sends `words` on a connection and gives the answer.

@@ -67,27 +67,31 @@ pub(crate) fn check_password(password: &str) -> Result<(), String> {
     if password.contains('\0') { Err("argument must not contain NUL".into()) } else { Ok(()) }
 }
 
+/// Whether times that depend on each other fit together, in milliseconds.
+pub(crate) fn check_waits(lease: u64, durable_wait: u64, relaxed_max: u64) -> Result<(), String> {
+    if durable_wait <= lease || durable_wait > MS_MAX {
+        return Err(format!(
+            "durable_wait_ms is {durable_wait} and lease_ms is {lease}: commands held during a takeover would fail before it \
+             could happen, so set durable_wait_ms above lease_ms (and at most {MS_MAX})"
+        ));
+    }
+    if relaxed_max == 0 || relaxed_max > durable_wait {
+        return Err(format!(
+            "relaxed_ms_max is {relaxed_max} and durable_wait_ms is {durable_wait}: a write cannot be at risk for longer than a \
+             command may wait, so set relaxed_ms_max from 1 to durable_wait_ms"
+        ));
+    }
+    Ok(())
+}
+
 /// What concerns nodes.
 fn check_node(config: &Config) -> Result<(), ConfigError> {
     let Config { lease, node, .. } = config;
     let refuse = |sentence: String| Err(ConfigError(sentence));
 
-    if node.durable_wait_ms <= lease.lease_ms || node.durable_wait_ms > MS_MAX {
-        return refuse(format!(
-            "durable_wait_ms is {} and lease_ms is {}: commands held during a takeover would fail before it could happen, \
-             so set durable_wait_ms above lease_ms (and at most {MS_MAX})",
-            node.durable_wait_ms, lease.lease_ms
-        ));
-    }
+    check_waits(lease.lease_ms, node.durable_wait_ms, node.relaxed_ms_max).map_err(ConfigError)?;
     if node.relaxed_bytes_max.0 < RELAXED_BYTES_MIN {
         return refuse(format!("relaxed_bytes_max is {}: set it to 1mb or more", node.relaxed_bytes_max));
-    }
-    if node.relaxed_ms_max == 0 || node.relaxed_ms_max > node.durable_wait_ms {
-        return refuse(format!(
-            "relaxed_ms_max is {} and durable_wait_ms is {}: a write cannot be at risk for longer than a command may wait, \
-             so set relaxed_ms_max from 1 to durable_wait_ms",
-            node.relaxed_ms_max, node.durable_wait_ms
-        ));
     }
     check_password(&node.requirepass.0).map_err(|why| ConfigError(format!("requirepass: {why}")))?;
     if node.maxclients == 0 {

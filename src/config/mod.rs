@@ -22,7 +22,7 @@ use std::path::Path;
 
 use tanist_replication::text_file;
 
-pub(crate) use check::{check_password, check_shards};
+pub(crate) use check::{check_password, check_shards, check_waits};
 pub(crate) use settings::ForChild;
 pub use settings::{Cluster, ClusterLayer, Common, CommonLayer, Lease, LeaseLayer, Log, LogLayer, Node, NodeLayer};
 pub use value::{BasePort, ByteSize, DebugCommand, Durability, Host, LogFormat, Password};

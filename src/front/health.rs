@@ -66,7 +66,7 @@ impl Signs {
                 Some("cannot write: the vault has confirmed nothing since a write waited for it in vain".into())
             }
             Role::Primary => None,
-            Role::HandingOver => Some("cannot serve: a switchover is under way".into()),
+            Role::HandingOver => Some("cannot serve: it hands over, for a switchover or because it stops".into()),
             Role::Fenced => Some("cannot serve: it was replaced, and starts again".into()),
         }
     }
@@ -108,7 +108,10 @@ mod tests {
             (signs(Role::Primary, Hold, true), Some("cannot serve: its lease has run out")),
             (signs(Role::Standby, NotPrimary, true), None),
             (signs(Role::Standby, NotPrimary, false), Some("does not follow: no word of the vault for 3.2 s")),
-            (signs(Role::HandingOver, Hold, true), Some("cannot serve: a switchover is under way")),
+            (
+                signs(Role::HandingOver, Hold, true),
+                Some("cannot serve: it hands over, for a switchover or because it stops"),
+            ),
             (Signs { vault: None, ..signs(Role::Primary, Hold, true) }, Some("cannot serve: its lease has run out")),
             (
                 Signs { unconfirmed: true, ..signs(Role::Primary, Yes, true) },

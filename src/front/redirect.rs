@@ -44,7 +44,7 @@ pub(super) const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If th
 pub(super) fn not_executed(context: &NodeContext, waited: Duration) -> String {
     let why = match context.serving.role() {
         Role::Promoting => "this node is taking over".to_owned(),
-        Role::HandingOver => "a switchover is under way".to_owned(),
+        Role::HandingOver => "this node hands over, for a switchover or because it stops".to_owned(),
         _ => what_was_missing(context),
     };
     format!("NOTDURABLE {why} and did not let this command execute within {} ms {NOT_EXECUTED}", waited.as_millis())

@@ -15,6 +15,7 @@ use crate::config::{DebugCommand, Durability};
 /// Shared by a node's sessions. Each setting is read on its own, so relaxed loads do.
 #[derive(Debug)]
 pub struct Settings {
+    lease_ms: u64,
     relaxed: bool,
     durable_wait_ms: u64,
     relaxed_bytes_max: u64,
@@ -40,10 +41,11 @@ pub(super) mod cluster {
 }
 
 impl Settings {
-    /// Settings that begin as `config` says.
+    /// Settings that begin as `config` says, in a cluster with leases of this length.
     #[must_use]
-    pub fn new(config: &config::Node) -> Settings {
+    pub fn new(config: &config::Node, lease: &config::Lease) -> Settings {
         let settings = Settings {
+            lease_ms: lease.lease_ms,
             relaxed: config.durability == Durability::Relaxed,
             durable_wait_ms: config.durable_wait_ms,
             relaxed_bytes_max: config.relaxed_bytes_max.0,
@@ -99,6 +101,16 @@ impl Settings {
     #[must_use]
     pub fn relaxed_time_max(&self) -> Duration {
         Duration::from_millis(self.common(cluster::RELAXED_MS_MAX).unwrap_or(self.relaxed_ms_max))
+    }
+
+    /// Whether the times that depend on each other fit together once `changes` are made; `None` is the node's own value.
+    pub(super) fn check_waits(&self, changes: &[(SettingId, Option<u64>)]) -> Result<(), String> {
+        let then = |id, own| {
+            let change = changes.iter().find(|(changed, _)| *changed == id);
+            change.map_or_else(|| self.common(id), |(_, value)| *value).unwrap_or(own)
+        };
+        let wait = then(cluster::DURABLE_WAIT_MS, self.durable_wait_ms);
+        config::check_waits(self.lease_ms, wait, then(cluster::RELAXED_MS_MAX, self.relaxed_ms_max))
     }
 
     /// Password that clients must give.

@@ -89,6 +89,20 @@ fn a_lease_of_a_process_that_was_killed_with_its_supervisor_need_not_run_out() {
     assert_eq!(found, 1);
 }
 
+/// The node that is started first can do nothing for the other one's lease.
+#[test]
+fn whoever_had_the_lease_is_started_first_when_everything_was_killed() {
+    let mut cluster = Cluster::with_options(&["--lease-ms", "120000", "--durable-wait-ms", "121000"]);
+    let switchover = cluster.tool(&["switchover", "--to", "b"]);
+    assert!(switchover.status.success(), "{}", String::from_utf8_lossy(&switchover.stderr));
+    cluster.kill_everything();
+    let start = Instant::now();
+    cluster.up();
+    println!("killed everything, node b was primary: the next `up` has a pair {:.0?} later", start.elapsed());
+    let (primary, _) = cluster.wait_for_pair();
+    assert_eq!(primary.name, "b", "{}", cluster.events());
+}
+
 /// It says whom it waits for: here a vault that somebody has started by hand, and stops after a look at that sentence.
 #[test]
 fn an_up_names_the_processes_that_it_waits_for() {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::Mutex;
 
 use crate::limits::{AWAY_LOG_EVERY, CONNECT_PAUSE, CONNECT_TRY};
 use crate::transport::address::HostPort;
-use crate::transport::dial::{self, Endpoints};
+use crate::transport::dial::{self, Endpoints, Resolved};
 use crate::transport::principal::Principal;
 use crate::transport::quic;
 use crate::transport::rpc::{ControlClient, RpcError, Welcome};
@@ -21,6 +22,7 @@ pub(crate) struct Dialer {
     endpoints: Arc<Endpoints>,
     pub(crate) credentials: Arc<Credentials>,
     vault: HostPort,
+    resolved: Arc<Mutex<Resolved>>,
 }
 
 /// Why the vault was not reached.
@@ -35,7 +37,7 @@ pub(crate) struct NotReached {
 impl Dialer {
     /// The arbiter of the first attempt then drives the connections.
     pub(crate) fn new(credentials: Arc<Credentials>, vault: HostPort) -> Dialer {
-        Dialer { endpoints: Arc::default(), credentials, vault }
+        Dialer { endpoints: Arc::default(), credentials, vault, resolved: Arc::default() }
     }
 
     /// Returns when the ends of all connections have been sent.
@@ -50,7 +52,9 @@ impl Dialer {
         news: impl FnMut(Answer) + Send + 'static,
     ) -> Result<(ControlClient, Welcome), NotReached> {
         let failed = |why| NotReached { why: format!("the vault at {}: {why}", self.vault), refused: false };
-        let addresses = dial::resolve(&self.vault).await.map_err(failed)?;
+        let vault = self.vault.clone();
+        let resolve = || async move { dial::resolve(&vault).await };
+        let addresses = self.resolved.lock().await.addresses(resolve).await.map_err(failed)?;
         let reached = tokio::time::timeout(CONNECT_TRY, self.reach(&addresses, hello, news)).await;
         reached.map_err(|_| failed("it does not answer".into()))?
     }

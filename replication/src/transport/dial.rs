@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use quinn::{Connection, Endpoint};
+use tokio::task::JoinHandle;
 
 use super::address::HostPort;
 use super::principal::Principal;
 use super::quic::{self, ListenError, Unreachable};
 use super::tls::Credentials;
-use crate::limits::{DIAL_ADDRESSES_MAX, DIAL_STAGGER, RESOLVE_WAIT};
+use crate::limits::{DIAL_ADDRESSES_MAX, DIAL_STAGGER, RESOLVE_WAIT, RESOLVE_WAIT_KNOWN};
 
 /// Sockets to dial from, one for each family of addresses, made when first needed by the arbiter that then drives them.
 #[derive(Debug, Default)]
@@ -54,6 +55,42 @@ pub async fn resolve(at: &HostPort) -> Result<Vec<SocketAddr>, String> {
         }
     }
     if addresses.is_empty() { Err(format!("the name '{host}' has no address")) } else { Ok(addresses) }
+}
+
+/// The addresses of one name over time. Once they have been known, nobody waits for a resolver that is slow, or fails because
+/// it is down: the last ones do until it has answered.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    last: Vec<SocketAddr>,
+    lookup: Option<JoinHandle<Result<Vec<SocketAddr>, String>>>,
+}
+
+impl Resolved {
+    /// Returns the addresses to dial now; begins a lookup by `resolve` if none is under way.
+    ///
+    /// # Errors
+    /// If none have ever been known: why not.
+    pub(crate) async fn addresses<F>(&mut self, resolve: impl FnOnce() -> F) -> Result<Vec<SocketAddr>, String>
+    where
+        F: Future<Output = Result<Vec<SocketAddr>, String>> + Send + 'static,
+    {
+        let lookup = self.lookup.get_or_insert_with(|| tokio::spawn(resolve()));
+        let found = if self.last.is_empty() {
+            lookup.await
+        } else {
+            match tokio::time::timeout(RESOLVE_WAIT_KNOWN, lookup).await {
+                Ok(found) => found,
+                Err(_) => return Ok(self.last.clone()),
+            }
+        };
+        self.lookup = None;
+        match found.map_err(|error| error.to_string()).flatten() {
+            Ok(addresses) => self.last = addresses,
+            Err(why) if self.last.is_empty() => return Err(why),
+            Err(_) => {}
+        }
+        Ok(self.last.clone())
+    }
 }
 
 /// Connects to `name` at one of `addresses`, under the protocol `alpn`: the first that answers.
@@ -168,6 +205,27 @@ mod tests {
         assert_eq!(connection.remote_address().port(), scene.port());
         let why = scene.dial("nobody.invalid").await.unwrap_err();
         assert!(why.contains("'nobody.invalid'"), "{why}");
+    }
+
+    /// A resolver that was down for a moment in which the connection broke cost the lease.
+    #[tokio::test(start_paused = true)]
+    async fn addresses_that_were_known_do_while_nobody_resolves() {
+        let (old, new): (SocketAddr, SocketAddr) = ("10.0.0.1:7".parse().unwrap(), "10.0.0.2:7".parse().unwrap());
+        let mut resolved = Resolved::default();
+        let down = || async { Err("down".to_owned()) };
+        let slow = move || async move {
+            tokio::time::sleep(RESOLVE_WAIT_KNOWN * 3).await;
+            Ok(vec![new])
+        };
+        assert_eq!(resolved.addresses(down).await, Err("down".to_owned()));
+        assert_eq!(resolved.addresses(move || async move { Ok(vec![old]) }).await, Ok(vec![old]));
+        assert_eq!(resolved.addresses(down).await, Ok(vec![old]));
+        let begun = tokio::time::Instant::now();
+        assert_eq!(resolved.addresses(slow).await, Ok(vec![old]));
+        assert_eq!(begun.elapsed(), RESOLVE_WAIT_KNOWN);
+        assert_eq!(resolved.addresses(down).await, Ok(vec![old]), "one lookup at a time");
+        tokio::time::sleep(RESOLVE_WAIT_KNOWN).await;
+        assert_eq!(resolved.addresses(down).await, Ok(vec![new]), "the slow answer counts in the end");
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use self::child::{Child, ChildState};
 use self::narrator::Narrator;
 use self::prepare::Prepared;
 use super::args::FileArgs;
-use super::status::{Asker, ClusterStatus};
+use super::status::{Asker, ClusterStatus, NodeStatus};
 use crate::config::{ClusterLayer, CommonLayer, Layer, LeaseLayer, LogLayer, NodeLayer};
 use crate::exit::{EXIT_CONFIG, Failure};
 use crate::shutdown::Shutdown;
@@ -88,10 +88,14 @@ impl Up {
     /// Starts everything and returns when it shall be stopped, or could not be started.
     async fn serve(&mut self, prepared: &Prepared) -> Result<(), Failure> {
         self.vault = Some(Child::start(prepared.vault.clone(), self.narrator.clone()));
-        if !self.wait_for("the vault", |up| async move { up.vault().await.is_ok() }).await? {
+        if !self.wait_for("the vault", |asker| async move { asker.vault().await.map(drop) }).await? {
             return Ok(());
         }
-        for (name, spec) in &prepared.nodes {
+        // Whose process has the lease still, after everything was killed: its supervisor can tell the vault that it is dead.
+        let holder = self.asker.vault().await.map(|vault| vault.lease).ok().filter(|lease| lease.remaining_us > 0);
+        let mut nodes: Vec<_> = prepared.nodes.iter().collect();
+        nodes.sort_by_key(|(name, _)| holder.as_ref().is_none_or(|lease| lease.holder != *name));
+        for (name, spec) in nodes {
             self.nodes.push((name.clone(), Child::start(spec.clone(), self.narrator.clone())));
             // The first one becomes primary, so that a person finds it on the first port; unless it takes too long to load.
             let first =
@@ -110,25 +114,25 @@ impl Up {
         Ok(())
     }
 
-    /// Waits until `what` is there (true) or until the cluster shall stop (false).
-    async fn wait_for<F: Future<Output = bool>>(
+    /// Waits until `what` is there (true) or until the cluster shall stop (false). `look` says why it is not there yet.
+    async fn wait_for<F: Future<Output = Result<(), String>>>(
         &mut self,
         what: &str,
-        is_there: impl Fn(Asker) -> F,
+        look: impl Fn(Asker) -> F,
     ) -> Result<bool, Failure> {
         let (asker, narrator, shutdown) = (self.asker.clone(), self.narrator.clone(), self.shutdown.clone());
-        let look = async {
+        let looks = async {
             let mut looks = 0u32;
-            while !is_there(asker.clone()).await {
+            while let Err(why) = look(asker.clone()).await {
                 looks += 1;
                 if looks.is_multiple_of(LOOKS_SILENT) {
-                    narrator.say("tanist", &format!("still waiting for {what}"));
+                    narrator.say("tanist", &format!("still waiting for {what}: {why}"));
                 }
                 sleep(LOOK_PAUSE).await;
             }
         };
         tokio::select! {
-            () = look => Ok(true),
+            () = looks => Ok(true),
             () = shutdown.asked() => Ok(false),
             failure = self.first_death() => Err(failure),
         }
@@ -142,7 +146,7 @@ impl Up {
             Box::pin(async move { (who, child.died().await) })
         });
         let ((who, ChildState { why, code, .. }), ..) = select_all(deaths).await;
-        let sentence = format!("{who} did not start: {why}");
+        let sentence = format!("{who} ended before the cluster was ready: {why}");
         if code == Some(EXIT_CONFIG.into()) { Failure::Config(sentence) } else { Failure::Runtime(sentence) }
     }
 
@@ -173,19 +177,34 @@ impl Up {
     }
 }
 
-/// True if the lease is held by a process that is there. After a crash it may still run for one that is not.
-async fn has_primary(asker: &Asker) -> bool {
-    asker.vault().await.is_ok_and(|vault| {
-        let holds =
-            |node: &FollowerView| node.node == vault.lease.holder && node.incarnation == vault.lease.incarnation;
-        vault.lease.remaining_us > 0 && vault.nodes.iter().any(holds)
-    })
+/// Whether the lease is held by a process that is there. After a crash it may still run for one that is not.
+async fn has_primary(asker: &Asker) -> Result<(), String> {
+    let vault = asker.vault().await?;
+    let lease = &vault.lease;
+    let holds = |node: &FollowerView| node.node == lease.holder && node.incarnation == lease.incarnation;
+    if lease.remaining_us == 0 {
+        Err("no node has the lease yet".into())
+    } else if vault.nodes.iter().any(holds) {
+        Ok(())
+    } else {
+        Err(format!("a process of node {} that is gone still has the lease", lease.holder))
+    }
 }
 
-/// True if one node is primary and every other its standby, by their own words, and the vault agrees.
-fn is_ready(status: &ClusterStatus) -> bool {
-    let standbys = status.nodes.iter().filter(|node| node.reachable && node.role == "standby").count();
-    status.primary().is_some_and(|primary| primary.name == status.vault.holder) && standbys + 1 == status.nodes.len()
+/// Whether one node is primary and every other its standby, by their own words, and the vault agrees.
+fn is_ready(status: &ClusterStatus) -> Result<(), String> {
+    let standby = |node: &&NodeStatus| node.reachable && node.role == "standby";
+    let standbys = status.nodes.iter().filter(standby).count();
+    let primary = status.primary().is_some_and(|primary| primary.name == status.vault.holder);
+    if primary && standbys + 1 == status.nodes.len() {
+        return Ok(());
+    }
+    let nodes = status.nodes.iter().map(|node| match node.reachable {
+        true if node.trouble.is_empty() => format!("node {} is {}", node.name, node.role),
+        true => format!("node {} is {}, {}", node.name, node.role, node.trouble),
+        false => format!("node {} is silent: {}", node.name, node.why),
+    });
+    Err(nodes.collect::<Vec<_>>().join("; "))
 }
 
 /// The flags by which `redis-cli` reaches `at`; it looks on 127.0.0.1 by itself.

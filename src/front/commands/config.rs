@@ -73,13 +73,17 @@ fn set(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
         names.push(parameter.name);
         let value = std::str::from_utf8(value).map_err(|_| failed("argument is not text"))?;
         match parameter.set.ok_or_else(|| failed("can't set immutable config"))? {
-            Set::Node(check) => own.push(check(value).map_err(|why| failed(&why))?),
+            Set::Node(check) => own.push(check(value, &caller.context).map_err(|why| failed(&why))?),
             Set::Cluster(id, _) if value.eq_ignore_ascii_case("default") => common.push((id, None)),
             Set::Cluster(id, check) => common.push((id, Some(check(value).map_err(|why| failed(&why))?))),
         }
     }
-    if !common.is_empty() && !set_common(caller, &common)? {
-        return Ok(());
+    if !common.is_empty() {
+        let related = |why| format!("ERR CONFIG SET failed - {why}");
+        caller.context.settings.check_waits(&common).map_err(related)?;
+        if !set_common(caller, &common)? {
+            return Ok(());
+        }
     }
     own.into_iter().for_each(|apply| apply(&caller.context));
     reply.ok();

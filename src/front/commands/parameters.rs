@@ -7,6 +7,7 @@ use tanist_db_core::engine::{MEMORY_MAX, SettingId};
 
 use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN};
 use crate::config::{ByteSize, Durability, check_password};
+use crate::files;
 use crate::front::NodeContext;
 use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG};
 use crate::front::settings::cluster as setting;
@@ -35,7 +36,7 @@ pub(super) enum Scope {
 #[derive(Clone, Copy)]
 pub(super) enum Set {
     /// Returns what applies it to the node.
-    Node(fn(&str) -> Result<Apply, String>),
+    Node(fn(&str, &NodeContext) -> Result<Apply, String>),
     /// Returns the number that the cluster's setting has from then on.
     Cluster(SettingId, fn(&str) -> Result<u64, String>),
 }
@@ -50,7 +51,11 @@ const fn constant(name: &'static str, scope: Scope, get: fn(&NodeContext) -> Str
 }
 
 /// One that `CONFIG SET` changes on the node that it is sent to.
-const fn own(name: &'static str, get: fn(&NodeContext) -> String, set: fn(&str) -> Result<Apply, String>) -> Parameter {
+const fn own(
+    name: &'static str,
+    get: fn(&NodeContext) -> String,
+    set: fn(&str, &NodeContext) -> Result<Apply, String>,
+) -> Parameter {
     Parameter { name, scope: Node, get, set: Some(Set::Node(set)) }
 }
 
@@ -94,9 +99,15 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     own(
         "maxclients",
         |node| node.settings.connections_max().to_string(),
-        |value| {
-            let count = whole(value, 1, u64::from(u32::MAX))?;
-            Ok(Box::new(move |node| node.settings.set_connections_max(count as usize)))
+        |value, node| {
+            let asked = whole(value, 1, u64::from(u32::MAX))? as u32;
+            let most = files::clients_with_files(asked, node.identity.threads).unwrap_or(0);
+            if most < asked {
+                return Err(format!(
+                    "The operating system is not able to handle the specified number of clients, try with {most}"
+                ));
+            }
+            Ok(Box::new(move |node| node.settings.set_connections_max(asked as usize)))
         },
     ),
     common("maxmemory", MEMORY_MAX, |node| node.settings.memory_bytes_max().to_string(), memory),
@@ -124,7 +135,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     own(
         "requirepass",
         |node| node.settings.password().map_or_else(String::new, |password| password.to_string()),
-        |value| {
+        |value, _| {
             check_password(value)?;
             let password = value.to_owned();
             Ok(Box::new(move |node| node.settings.set_password(&password)))
@@ -137,7 +148,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     own(
         "timeout",
         |node| node.settings.idle_time_max().unwrap_or_default().as_secs().to_string(),
-        |value| {
+        |value, _| {
             let seconds = whole(value, 0, u64::from(u32::MAX))?;
             Ok(Box::new(move |node| node.settings.set_idle_seconds_max(seconds)))
         },

@@ -152,7 +152,12 @@ fn context(name: &str, clock: &Arc<dyn Clock>) -> Arc<NodeContext> {
         threads: 2,
         started: clock.unix(),
     };
-    NodeContext::new(Serving::new(), Arc::clone(clock), Settings::new(&config::Node::default()), identity)
+    NodeContext::new(
+        Serving::new(),
+        Arc::clone(clock),
+        Settings::new(&config::Node::default(), &config::Lease::default()),
+        identity,
+    )
 }
 
 #[actix_rt::test]

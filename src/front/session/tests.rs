@@ -76,7 +76,14 @@ impl Node {
             started: clock.unix(),
         };
         let config = config::Node { durable_wait_ms: 3000, ..config };
-        Node { context: NodeContext::new(Serving::new(), clock, Settings::new(&config), identity) }
+        Node {
+            context: NodeContext::new(
+                Serving::new(),
+                clock,
+                Settings::new(&config, &config::Lease::default()),
+                identity,
+            ),
+        }
     }
 
     fn install_engine(&self) {
@@ -182,14 +189,20 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&rest), "");
     }
 
+    /// The next line, without its end.
+    async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(self.stream.read_u8().await.expect("a reply comes"));
+        }
+        String::from_utf8_lossy(&line[..line.len() - 2]).into_owned()
+    }
+
     /// The text that answers `request`.
     async fn bulk(&mut self, request: &str) -> String {
         self.send(request).await;
-        let mut header = Vec::new();
-        while !header.ends_with(b"\r\n") {
-            header.push(self.stream.read_u8().await.expect("a reply comes"));
-        }
-        let length = String::from_utf8_lossy(&header[1..header.len() - 2]).parse().expect("a bulk string's length");
+        let header = self.line().await;
+        let length = header[1..].parse().expect("a bulk string's length");
         let mut text = vec![0; length];
         self.stream.read_exact(&mut text).await.expect("the reply is whole");
         self.expect("\r\n").await;

@@ -142,9 +142,9 @@ fn what_the_cluster_has_in_common_is_set_in_a_record_on_the_primary() {
     run(async {
         let node = Node::primary();
         let (mut client, last) = (node.client(), node.engine().last());
-        client.send("CONFIG SET durable-wait-ms 2000 timeout 7\r\n").await;
+        client.send("CONFIG SET durable-wait-ms 2500 timeout 7\r\n").await;
         client.expect_silence(millis(100)).await;
-        assert_eq!((node.engine().last(), node.context.settings.durable_wait()), (last.next(), millis(2000)));
+        assert_eq!((node.engine().last(), node.context.settings.durable_wait()), (last.next(), millis(2500)));
         node.durable(node.engine().last().0);
         client.expect("+OK\r\n").await;
         let refused = "-ERR what the cluster has in common cannot be set inside a transaction\r\n";
@@ -156,6 +156,36 @@ fn what_the_cluster_has_in_common_is_set_in_a_record_on_the_primary() {
             .await;
         client.ask("CONFIG SET timeout 9\r\n", "+OK\r\n").await;
         assert_eq!(node.engine().last(), last.next());
+    });
+}
+
+/// A value that is good in itself made takeovers fail commands that only had to wait; the configuration refuses it.
+#[test]
+fn settings_that_do_not_fit_together_are_refused_at_run_time_too() {
+    run(async {
+        let node = Node::primary();
+        node.confirm_all();
+        let mut client = node.client();
+        for (set, why) in [
+            ("durable-wait-ms 2000", "durable_wait_ms is 2000 and lease_ms is 2000"),
+            ("relaxed-ms-max 3001", "relaxed_ms_max is 3001 and durable_wait_ms is 3000"),
+            ("durable-wait-ms 4000 relaxed-ms-max 4001", "relaxed_ms_max is 4001 and durable_wait_ms is 4000"),
+            (
+                "maxclients 4294967295",
+                "The operating system is not able to handle the specified number of clients, try with ",
+            ),
+        ] {
+            let last = node.engine().last();
+            client.send(&format!("CONFIG SET {set}\r\n")).await;
+            let refused = client.line().await;
+            assert!(refused.starts_with("-ERR CONFIG SET failed") && refused.contains(why), "{set}: {refused}");
+            assert_eq!(node.engine().last(), last, "nothing was changed");
+        }
+        client.ask("CONFIG SET durable-wait-ms 4000 relaxed-ms-max 4000\r\n", "+OK\r\n").await;
+        client.send("CONFIG SET durable-wait-ms default\r\n").await;
+        let refused = client.line().await;
+        assert!(refused.contains("relaxed_ms_max is 4000 and durable_wait_ms is 3000"), "{refused}");
+        client.ask("CONFIG SET maxclients 20\r\n", "+OK\r\n").await;
     });
 }
 

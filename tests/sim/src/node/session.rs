@@ -64,7 +64,9 @@ pub(super) fn context(
     env: &Env,
 ) -> Arc<NodeContext> {
     let durable_wait_ms = env.scenario.durable_wait.as_millis() as u64;
-    let settings = Settings::new(&config::Node { durable_wait_ms, ..config::Node::default() });
+    // Waits that fit together, however short the lease of this run is.
+    let node = config::Node { durable_wait_ms, relaxed_ms_max: durable_wait_ms, ..config::Node::default() };
+    let settings = Settings::new(&node, &config::Lease { lease_ms: durable_wait_ms - 1, ..config::Lease::default() });
     let identity = Identity {
         node: name.to_owned(),
         cluster: String::new(),

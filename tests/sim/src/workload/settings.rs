@@ -5,7 +5,7 @@ use crate::random::Random;
 use crate::value::Value;
 
 /// Those whose value changes nothing that is judged.
-const NAMES: [&str; 2] = ["relaxed-bytes-max", "relaxed-ms-max"];
+const NAMES: [&str; 2] = ["relaxed-bytes-max", "maxmemory"];
 
 #[derive(Debug)]
 pub(super) struct Settings;
@@ -13,7 +13,7 @@ pub(super) struct Settings;
 impl Workload for Settings {
     fn begin(&mut self, _: usize, random: &mut Random) -> Box<dyn Script> {
         let value =
-            if random.percent(20) { "default".to_owned() } else { random.between(2 << 20, 1 << 24).to_string() };
+            if random.percent(20) { "default".to_owned() } else { random.between(1 << 40, 1 << 48).to_string() };
         let name = *random.pick(&NAMES);
         Box::new(Change { words: command(&["CONFIG", "SET", name, &value]) })
     }
