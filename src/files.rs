@@ -12,6 +12,14 @@ pub fn clients_with_files(clients: u32, threads: usize) -> Option<u32> {
     fitting(clients, others, raise(others + u64::from(clients)))
 }
 
+/// As [`clients_with_files`], without raising anything.
+#[must_use]
+pub fn clients_possible(clients: u32, threads: usize) -> Option<u32> {
+    let others = FILES_RESERVED + FILES_PER_THREAD * threads as u64;
+    let limit = getrlimit(Resource::Nofile);
+    fitting(clients, others, limit.maximum.unwrap_or(u64::MAX))
+}
+
 /// Of `files` that may be open, `others` are no clients.
 fn fitting(clients: u32, others: u64, files: u64) -> Option<u32> {
     let left = files.checked_sub(others).filter(|left| *left > 0)?;

@@ -269,9 +269,15 @@ impl Admin for Wired {
         let node = self.node.get().cloned();
         async move {
             let node = node.ok_or(STARTING)?;
-            let report = node.request_switchover(to).await.map_err(|why| match node.status().vault_trouble {
-                trouble if trouble.is_empty() => why,
-                trouble => format!("{why} (the vault: {trouble})"),
+            let report = node.request_switchover(to).await.map_err(|why| match node.status() {
+                // A primary that could not, and the vault may be the cause.
+                status
+                    if status.role == tanist_replication::serving::Role::Primary
+                        && !status.vault_trouble.is_empty() =>
+                {
+                    format!("{why} (the vault: {})", status.vault_trouble)
+                }
+                _ => why,
             })?;
             let hold = Duration::from_micros(report.hold_us).as_secs_f64() * 1e3;
             Ok(format!("node {} is primary with epoch {}; clients waited {hold:.1} ms", report.successor, report.epoch))

@@ -95,7 +95,7 @@ pub const HOST_BYTES_MAX: usize = 253;
 /// would only pile up threads.
 pub const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
-/// As [`RESOLVE_WAIT`], where addresses are known from before: then those are dialled. Short beside a lease.
+/// As [`RESOLVE_WAIT`], where addresses are known from before: then those are dialled. Half of the shortest lease.
 pub const RESOLVE_WAIT_KNOWN: Duration = Duration::from_millis(100);
 
 /// Addresses of one host name that are tried. A process has one for each family and network of its machine.

@@ -136,7 +136,7 @@ pub struct Standing {
     pub lease_until: Monotonic,
     /// Commands may execute before this moment; zero: not at all. Never later than `lease_until`.
     pub execute_until: Monotonic,
-    /// Commands that take long wait: a switchover is to begin once those have ended that execute now.
+    /// Commands that take long wait: a switchover begins once those have ended that execute now.
     pub long_waits: bool,
     /// Who is primary; `None` before the first.
     pub primary: Option<Arc<PrimaryAddress>>,
@@ -300,6 +300,13 @@ impl Serving {
     pub fn long_executing(&self) -> u32 {
         // Relaxed: a switchover that begins nevertheless waits for `executing`.
         self.long.load(Ordering::Relaxed)
+    }
+
+    /// Whether commands that take long [wait for a switchover](Standing::long_waits).
+    #[must_use]
+    pub fn long_waits(&self) -> bool {
+        // Relaxed: for people.
+        self.long_waits.load(Ordering::Relaxed)
     }
 
     /// How many batches execute now. Once this has been 0 after a hold was published, nothing executes until it is lifted.

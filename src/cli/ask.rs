@@ -39,13 +39,22 @@ const PLACE_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// A sentence: it cannot be reached, does not answer, asks for another password, or answers with an error.
 pub(super) async fn ask(address: &str, password: &Password, words: &[&str], wait: Duration) -> Result<String, String> {
+    put(&mut connect(address, password, wait).await?, words).await
+}
+
+/// As [`ask`], and tries for some seconds to get a place at a node that is full.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn ask_at_length(
+    address: &str,
+    password: &Password,
+    words: &[&str],
+    wait: Duration,
+) -> Result<String, String> {
     let full_until = Instant::now() + PLACE_WAIT;
     loop {
-        let answer = match connect(address, password, wait).await {
-            Ok(mut connection) => put(&mut connection, words).await,
-            Err(why) => Err(why),
-        };
-        match answer {
+        match ask(address, password, words, wait).await {
             Err(why) if why.contains(NO_PLACE) && Instant::now() < full_until => sleep(PLACE_PAUSE).await,
             answer => return answer,
         }

@@ -1,5 +1,7 @@
 //! Bounds of settings, each with its unit and its reason. Whoever takes a value at run time (`CONFIG SET`) uses the same.
 
+use std::time::Duration;
+
 /// Shortest lease, in milliseconds: below it a busy machine's scheduling alone would end leases.
 pub const LEASE_MS_MIN: u64 = 200;
 /// Longest wait or interval that is not obviously a mistake in the unit: a day, in milliseconds.
@@ -27,6 +29,12 @@ pub const FILE_BYTES_MAX: u64 = 1 << 20;
 pub const FILES_RESERVED: u64 = 64;
 /// Open files of each thread that executes commands: its listener, its timers, what wakes it.
 pub const FILES_PER_THREAD: u64 = 6;
+
+/// Lines of a log that wait to be written, in bytes: some seconds of the most talkative level, and nothing beside a node's data.
+pub const LINES_WAITING_BYTES_MAX: usize = 1 << 20;
+/// How long the end of a process waits until its last lines are written: whoever takes over waits for that end. Half of the shortest
+/// lease.
+pub const LAST_LINES_WAIT: Duration = Duration::from_millis(LEASE_MS_MIN / 2);
 
 const _: () = assert!(THREADS_MAX as u32 == 2 * tanist_db_core::limits::SHARDS_MAX as u32);
 const _: () = assert!(LEASE_MS_MIN >= RENEWALS_PER_LEASE_MIN && LEASE_MS_MAX < MS_MAX);

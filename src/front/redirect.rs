@@ -45,6 +45,9 @@ pub(super) fn not_executed(context: &NodeContext, waited: Duration) -> String {
     let why = match context.serving.role() {
         Role::Promoting => "this node is taking over".to_owned(),
         Role::HandingOver => "this node hands over, for a switchover or because it stops".to_owned(),
+        _ if context.serving.long_waits() => {
+            "a switchover is about to begin, before which no long command may,".to_owned()
+        }
         _ => what_was_missing(context),
     };
     format!("NOTDURABLE {why} and did not let this command execute within {} ms {NOT_EXECUTED}", waited.as_millis())

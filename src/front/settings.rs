@@ -11,6 +11,7 @@ use tanist_db_core::engine::{Engine, SettingId};
 
 use crate::config;
 use crate::config::{DebugCommand, Durability};
+use crate::telemetry::EVENT;
 
 /// Shared by a node's sessions. Each setting is read on its own, so relaxed loads do.
 #[derive(Debug)]
@@ -72,6 +73,12 @@ impl Settings {
         engine.set_memory_max(self.memory_bytes_max);
         // A process has one engine for its life.
         let _ = self.engine.set(Arc::clone(engine));
+        if let Err(why) = self.waits_after(&[]) {
+            tracing::warn!(
+                target: EVENT,
+                "what CONFIG SET has set for the cluster does not fit the configuration of this node: {why}"
+            );
+        }
     }
 
     fn common(&self, id: SettingId) -> Option<u64> {
@@ -103,8 +110,14 @@ impl Settings {
         Duration::from_millis(self.common(cluster::RELAXED_MS_MAX).unwrap_or(self.relaxed_ms_max))
     }
 
-    /// Whether the times that depend on each other fit together once `changes` are made; `None` is the node's own value.
+    /// Whether the times that depend on each other fit together once `changes` are made, if any of them is one; `None` is the node's
+    /// own value.
     pub(super) fn check_waits(&self, changes: &[(SettingId, Option<u64>)]) -> Result<(), String> {
+        let waits = [cluster::DURABLE_WAIT_MS, cluster::RELAXED_MS_MAX];
+        if changes.iter().any(|(id, _)| waits.contains(id)) { self.waits_after(changes) } else { Ok(()) }
+    }
+
+    fn waits_after(&self, changes: &[(SettingId, Option<u64>)]) -> Result<(), String> {
         let then = |id, own| {
             let change = changes.iter().find(|(changed, _)| *changed == id);
             change.map_or_else(|| self.common(id), |(_, value)| *value).unwrap_or(own)

@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::Instant;
 
-/// Lines that wait to be written, in bytes.
-const WAITING_BYTES_MAX: usize = 1 << 20;
+use crate::config::limits::LINES_WAITING_BYTES_MAX;
 
 /// Where lines are written to. Clones write to the same.
 #[derive(Clone)]
@@ -45,7 +44,7 @@ impl Lines {
     pub(super) fn send(&self, line: Vec<u8>) {
         // Relaxed, here and below: figures of their own; the channel orders the rest.
         let before = self.waiting.bytes.fetch_add(line.len(), Ordering::Relaxed);
-        if before > WAITING_BYTES_MAX {
+        if before + line.len() > LINES_WAITING_BYTES_MAX {
             self.waiting.bytes.fetch_sub(line.len(), Ordering::Relaxed);
             self.waiting.lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -54,11 +53,21 @@ impl Lines {
         let _sent = self.orders.send(Order::Write(line));
     }
 
-    /// Returns once everything has been written, at the latest after `wait`.
-    pub(super) fn flush(&self, wait: Duration) {
+    /// Asks to be told when everything that was handed over has been written.
+    pub(super) fn flush(&self) -> Written {
         let (done, written) = channel();
         let _sent = self.orders.send(Order::Flush(done));
-        let _written = written.recv_timeout(wait);
+        Written(written)
+    }
+}
+
+/// See [`Lines::flush`].
+pub(super) struct Written(Receiver<()>);
+
+impl Written {
+    /// Returns once it has been written, at the latest at `until`.
+    pub(super) fn wait(self, until: Instant) {
+        let _written = self.0.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -94,6 +103,7 @@ impl Write for Lines {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::time::Duration;
 
     use super::*;
 
@@ -109,7 +119,7 @@ mod tests {
         for _ in 0..5_000 {
             lines.send(line.clone());
         }
-        lines.flush(Duration::from_millis(10));
+        lines.flush().wait(Instant::now() + Duration::from_millis(10));
         let kept = {
             let mut text = vec![0; 1_000_000];
             reader.read_exact(&mut text).unwrap();
@@ -129,7 +139,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let lines = Lines::start(writer, say_lost).unwrap();
         lines.send(b"one\n".to_vec());
-        lines.flush(Duration::from_secs(60));
+        lines.flush().wait(Instant::now() + Duration::from_secs(60));
         let mut text = [0; 4];
         reader.read_exact(&mut text).unwrap();
         assert_eq!(&text, b"one\n");
@@ -149,7 +159,7 @@ mod tests {
         }
         let lines = Lines::start(Fails(0), say_lost).unwrap();
         (0..3).for_each(|_| lines.send(b"x\n".to_vec()));
-        lines.flush(Duration::from_secs(60));
+        lines.flush().wait(Instant::now() + Duration::from_secs(60));
         assert_eq!(lines.waiting.lost.load(Ordering::Relaxed), 3);
     }
 }

@@ -9,10 +9,11 @@
 
 mod lines;
 
-use std::fmt;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::Instant;
+use std::{fmt, panic};
 
 use serde::{Deserialize, Serialize};
 use tanist_db_core::clock::{Clock, SystemClock, UnixMillis};
@@ -23,6 +24,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt as layers};
 
+use crate::config::limits::LAST_LINES_WAIT;
 use crate::config::{Log, LogFormat};
 use lines::Lines;
 
@@ -54,9 +56,6 @@ pub struct Said {
     pub kind: String,
 }
 
-/// How long the end of a process waits until its last lines are written.
-const LAST_LINES_TIME: Duration = Duration::from_millis(500);
-
 /// What this process says; nothing before [`start`].
 static SAID: OnceLock<[Lines; 2]> = OnceLock::new();
 
@@ -82,6 +81,12 @@ pub fn start(log: &Log, who: &str, events: Events) -> io::Result<()> {
     let told = Told { who: who.to_owned(), events, lines: stdout.clone(), clock: SystemClock::new() };
     let is_event = |about: &Metadata<'_>| about.target() == EVENT;
     let _first = SAID.set([stderr, stdout]);
+    // The usual hook writes by itself: where nobody reads, a thread that panics would never come to the process's end.
+    panic::set_hook(Box::new(|panicked| {
+        let trace = Backtrace::capture();
+        let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+        last_words(Some(&format!("{panicked}{trace}")));
+    }));
     tracing_subscriber::registry()
         .with(log_lines.with_filter(filter))
         .with(told.with_filter(FilterFn::new(is_event)))
@@ -95,7 +100,9 @@ pub(crate) fn last_words(sentence: Option<&str>) {
     match SAID.get() {
         Some([stderr, stdout]) => {
             line.into_iter().for_each(|line| stderr.send(line.into_bytes()));
-            [stderr, stdout].iter().for_each(|lines| lines.flush(LAST_LINES_TIME));
+            let written = [stderr, stdout].map(Lines::flush);
+            let until = Instant::now() + LAST_LINES_WAIT;
+            written.into_iter().for_each(|written| written.wait(until));
         }
         // stderr may be gone; there is nobody left to tell.
         None => line.into_iter().for_each(|line| drop(io::stderr().write_all(line.as_bytes()))),

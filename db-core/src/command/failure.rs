@@ -41,7 +41,8 @@ impl Failure {
     }
 
     /// A failure with something of the request in it.
-    pub(crate) fn owned(text: String) -> Failure {
+    #[must_use]
+    pub fn owned(text: String) -> Failure {
         Failure(Cow::Owned(text))
     }
 

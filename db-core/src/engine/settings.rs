@@ -92,7 +92,11 @@ impl Engine {
     ///
     /// # Panics
     /// If there is no setting of a number given.
-    pub fn change_settings(&self, changes: &[(SettingId, Option<u64>)]) -> Result<Executed, Failure> {
+    pub fn change_settings(
+        &self,
+        changes: &[(SettingId, Option<u64>)],
+        check: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Executed, Failure> {
         let mut shards = match Shards::try_first(&self.cells) {
             Ok(shards) => shards,
             Err(busy) => return Ok(busy.into()),
@@ -100,6 +104,7 @@ impl Engine {
         if !self.is_writing() {
             return Ok(Executed::refused(Refused::NotWriting));
         }
+        check()?;
         assert!(changes.iter().all(|(id, _)| usize::from(id.0) < SETTINGS_MAX), "{changes:?}");
         let first = &mut shards.first_mut().keyspace;
         let numbered = changes.iter().map(|(id, value)| (usize::from(id.0), *value));

@@ -10,8 +10,8 @@
 //!
 //! Commands that take long would starve all others, for whom a shard is free for a moment at a time. So whoever waits for a
 //! shard has a *claim* on it, from its registration until it has tried, and long commands begin only where nobody has one
-//! ([`Engine::claimed`](super::Engine::claimed)). They cannot starve: a command has to wait only where a long one executes,
-//! so without one the claims come to an end.
+//! ([`Engine::claimed`](super::Engine::claimed)). A shard may be claimed all the time (by commands on values of hundreds of
+//! megabytes, say), so a long command gives way for a bounded time only: after that it waits as the others do ([`Rank`]).
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,9 +26,16 @@ use super::shard::ShardCell;
 /// Who waits for a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
+    first: Line,
+    long: Line,
+    claims: AtomicU32,
+}
+
+/// Who waits with one rank.
+#[derive(Debug, Default)]
+struct Line {
     /// Somebody is registered.
     any: AtomicBool,
-    claims: AtomicU32,
     list: Mutex<List>,
 }
 
@@ -40,10 +47,32 @@ struct List {
 }
 
 impl Waiting {
-    /// Whether somebody is registered.
+    /// Whether somebody of the first rank is registered.
+    #[inline]
     pub(super) fn anyone(&self) -> bool {
-        // Relaxed: a hint for how long to try.
-        self.any.load(Ordering::Relaxed)
+        // Relaxed: a hint for how long to try, or ordered by a fence.
+        self.first.any.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody is registered for whom a free shard would be news.
+    #[inline]
+    fn is_awaited(&self) -> bool {
+        self.anyone() || (self.long.any.load(Ordering::Relaxed) && !self.is_claimed())
+    }
+
+    fn line(&self, rank: Rank) -> &Line {
+        match rank {
+            Rank::First => &self.first,
+            Rank::Long => &self.long,
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        self.first.wake();
+        if !self.is_claimed() {
+            self.long.wake();
+        }
     }
 
     /// Whether somebody has a claim; see the module's text.
@@ -51,7 +80,9 @@ impl Waiting {
         // Relaxed: registrations order it by their fence, and for others it is a hint.
         self.claims.load(Ordering::Relaxed) > 0
     }
+}
 
+impl Line {
     fn register(&self, waker: &Waker) -> u64 {
         let mut list = self.list.lock();
         list.newest += 1;
@@ -73,7 +104,6 @@ impl Waiting {
         self.list.lock().wakers.remove(&number);
     }
 
-    #[cold]
     fn wake(&self) {
         let woken = {
             let mut list = self.list.lock();
@@ -93,8 +123,7 @@ impl Drop for Freed<'_> {
     fn drop(&mut self) {
         // See the module's text.
         fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fence.
-        if self.0.any.load(Ordering::Relaxed) {
+        if self.0.is_awaited() {
             self.0.wake();
         }
     }
@@ -107,21 +136,23 @@ pub struct ShardFree<'e> {
     cell: &'e ShardCell,
     rank: Rank,
     registered: Option<u64>,
-    claim: Option<Claim<'e>>,
+    /// From the beginning: whoever changes from one shard to another is never without one.
+    _claim: Option<Claim<'e>>,
 }
 
 /// Who comes first when a shard is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rank {
-    /// Commands, freezes.
+    /// Commands, freezes; and long commands that have given way for long enough.
     First,
-    /// Commands that take long: they wait until nobody of the first rank does.
+    /// Long commands: they wait until nobody of the first rank does.
     Long,
 }
 
 impl<'e> ShardFree<'e> {
     pub(super) fn new(cell: &'e ShardCell, rank: Rank) -> ShardFree<'e> {
-        ShardFree { cell, rank, registered: None, claim: None }
+        let claim = (rank == Rank::First).then(|| Claim::new(&cell.waiting));
+        ShardFree { cell, rank, registered: None, _claim: claim }
     }
 
     fn may_try(&self) -> bool {
@@ -133,10 +164,10 @@ impl Future for ShardFree<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let waiting = &self.cell.waiting;
+        let line = self.cell.waiting.line(self.rank);
         match self.registered {
             // Still registered: the holder has yet to come by.
-            Some(number) if waiting.renew(number, cx.waker()) => return Poll::Pending,
+            Some(number) if line.renew(number, cx.waker()) => return Poll::Pending,
             // Woken: its claim stays until it is dropped, or polled again.
             Some(_) if self.rank == Rank::First => {
                 self.registered = None;
@@ -144,14 +175,11 @@ impl Future for ShardFree<'_> {
             }
             _ => {}
         }
-        if self.rank == Rank::First && self.claim.is_none() {
-            self.claim = Some(Claim::new(waiting));
-        }
-        let number = waiting.register(cx.waker());
+        let number = line.register(cx.waker());
         // See the module's text.
         fence(Ordering::SeqCst);
         if self.may_try() {
-            waiting.deregister(number);
+            line.deregister(number);
             self.registered = None;
             return Poll::Ready(());
         }
@@ -163,7 +191,7 @@ impl Future for ShardFree<'_> {
 impl Drop for ShardFree<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.registered {
-            self.cell.waiting.deregister(number);
+            self.cell.waiting.line(self.rank).deregister(number);
         }
     }
 }

@@ -54,9 +54,13 @@ impl Dialer {
         let failed = |why| NotReached { why: format!("the vault at {}: {why}", self.vault), refused: false };
         let vault = self.vault.clone();
         let resolve = || async move { dial::resolve(&vault).await };
-        let addresses = self.resolved.lock().await.addresses(resolve).await.map_err(failed)?;
+        let (addresses, remark) = {
+            let mut resolved = self.resolved.lock().await;
+            (resolved.addresses(resolve).await.map_err(failed)?, resolved.remark())
+        };
         let reached = tokio::time::timeout(CONNECT_TRY, self.reach(&addresses, hello, news)).await;
-        reached.map_err(|_| failed("it does not answer".into()))?
+        let reached = reached.map_err(|_| failed("it does not answer".into())).flatten();
+        reached.map_err(|failure| NotReached { why: failure.why + &remark, ..failure })
     }
 
     async fn reach(

@@ -385,7 +385,7 @@ impl Machine {
         });
         let unchanged = self.published.primary.as_deref() == primary.as_ref();
         let primary = if unchanged { self.published.primary.clone() } else { primary.map(Arc::new) };
-        let long_waits = self.choosing.is_some();
+        let long_waits = self.choosing.as_ref().is_some_and(|choosing| choosing.for_long);
         Standing { role: self.role(), epoch: self.epoch(), lease_until, execute_until, long_waits, primary }
     }
 }

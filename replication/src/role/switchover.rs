@@ -42,6 +42,8 @@ pub(super) struct Choosing {
     deadline: Monotonic,
     /// Why none of those seen so far will do.
     why: String,
+    /// One would do, but for a long command: no further one may begin.
+    pub(super) for_long: bool,
 }
 
 impl HandingOver {
@@ -68,7 +70,8 @@ impl Machine {
         }
         self.look_at = now;
         let why = "the vault does not answer".to_owned();
-        self.choosing = Some(Choosing { to, asked_at: now, deadline: now.after(SWITCHOVER_CHOOSE_WAIT), why });
+        self.choosing =
+            Some(Choosing { to, asked_at: now, deadline: now.after(SWITCHOVER_CHOOSE_WAIT), why, for_long: false });
         self.ask_followers();
     }
 
@@ -110,8 +113,10 @@ impl Machine {
         let (last, long) = (self.sight.last.0, self.sight.long);
         let wanted = |node: &&FollowerView| choosing.to.as_ref().is_none_or(|to| *to == node.node);
         let standby = |node: &&FollowerView| node.progress.role == Role::Standby.word();
+        choosing.for_long = false;
         match nodes.iter().filter(wanted).filter(standby).max_by_key(|node| node.progress.applied) {
             Some(_) if long => {
+                choosing.for_long = true;
                 choosing.why =
                     "a command that takes long is being executed, and clients would have to wait for it; try \
                                 again when it has ended (CLIENT LIST shows it)"

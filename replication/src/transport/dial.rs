@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use quinn::{Connection, Endpoint};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::address::HostPort;
 use super::principal::Principal;
@@ -62,6 +62,8 @@ pub async fn resolve(at: &HostPort) -> Result<Vec<SocketAddr>, String> {
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
     last: Vec<SocketAddr>,
+    /// Why the last lookup failed that has ended; empty if it did not.
+    trouble: String,
     lookup: Option<JoinHandle<Result<Vec<SocketAddr>, String>>>,
 }
 
@@ -74,6 +76,12 @@ impl Resolved {
     where
         F: Future<Output = Result<Vec<SocketAddr>, String>> + Send + 'static,
     {
+        if self.lookup.as_ref().is_some_and(JoinHandle::is_finished) {
+            // However long ago that was: good enough until the next one has ended.
+            if let Some(found) = self.lookup.take() {
+                self.ended(found.await);
+            }
+        }
         let lookup = self.lookup.get_or_insert_with(|| tokio::spawn(resolve()));
         let found = if self.last.is_empty() {
             lookup.await
@@ -84,12 +92,23 @@ impl Resolved {
             }
         };
         self.lookup = None;
+        self.ended(found);
+        if self.last.is_empty() { Err(self.trouble.clone()) } else { Ok(self.last.clone()) }
+    }
+
+    fn ended(&mut self, found: Result<Result<Vec<SocketAddr>, String>, JoinError>) {
         match found.map_err(|error| error.to_string()).flatten() {
-            Ok(addresses) => self.last = addresses,
-            Err(why) if self.last.is_empty() => return Err(why),
-            Err(_) => {}
+            Ok(addresses) => (self.last, self.trouble) = (addresses, String::new()),
+            Err(why) => self.trouble = why,
         }
-        Ok(self.last.clone())
+    }
+
+    /// Returns what is wrong with the name, for whoever could not reach what was behind it: empty, or a part of a sentence.
+    pub(crate) fn remark(&self) -> String {
+        match &self.trouble {
+            trouble if trouble.is_empty() || self.last.is_empty() => String::new(),
+            trouble => format!(" (dialled as last known: {trouble})"),
+        }
     }
 }
 
@@ -224,8 +243,11 @@ mod tests {
         assert_eq!(resolved.addresses(slow).await, Ok(vec![old]));
         assert_eq!(begun.elapsed(), RESOLVE_WAIT_KNOWN);
         assert_eq!(resolved.addresses(down).await, Ok(vec![old]), "one lookup at a time");
+        assert_eq!(resolved.remark(), " (dialled as last known: down)");
         tokio::time::sleep(RESOLVE_WAIT_KNOWN).await;
         assert_eq!(resolved.addresses(down).await, Ok(vec![new]), "the slow answer counts in the end");
+        let newest = || async { Ok(vec!["10.0.0.3:7".parse().unwrap()]) };
+        assert_eq!(resolved.addresses(newest).await.unwrap()[0].to_string(), "10.0.0.3:7", "and is no news later");
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use tanist_replication::transport::tls::Credentials;
 use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request, StatusView};
 
 use super::args::NodesArgs;
-use super::ask::{ask, connect};
+use super::ask::{ask, ask_at_length, connect};
 use super::{certs, print};
 use crate::admin::NodeReport;
 use crate::cluster_file::{ClusterFile, DataFolder};
@@ -131,7 +131,7 @@ impl Asker {
 
     /// Sends `words` to the node at `address`; waits `wait` for the answer.
     pub(super) async fn tell(&self, address: &str, words: &[&str], wait: Duration) -> Result<String, String> {
-        ask(address, &self.password, words, wait).await
+        ask_at_length(address, &self.password, words, wait).await
     }
 
     /// A connection for several questions, each answered within `wait`.
@@ -141,7 +141,7 @@ impl Asker {
 
     async fn node(&self, name: &str, resp: &HostPort, quic: String) -> Asked {
         let resp = resp.to_string();
-        let answer = self.tell(&resp, &["TANIST", "STATUS"], ANSWER_WAIT).await;
+        let answer = ask(&resp, &self.password, &["TANIST", "STATUS"], ANSWER_WAIT).await;
         let said = answer.and_then(|json| {
             let report: NodeReport =
                 serde_json::from_str(&json).map_err(|e| format!("it answers with no report: {e}"))?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use tanist_replication::transport::address::HostPort;
 use tanist_replication::wire::message::FollowerView;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use self::child::{Child, ChildState};
 use self::narrator::Narrator;
@@ -26,8 +26,8 @@ use crate::shutdown::Shutdown;
 
 /// Pause between two looks at a cluster that is starting.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
-/// Looks after which a person is told what is being waited for: five seconds and more.
-const LOOKS_SILENT: u32 = 100;
+/// How often a person is told what is being waited for.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long the first node is given to become primary before the second one is started.
 const FIRST_ALONE_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for the answer to who is primary when stopping: without it nodes stop in the reverse order of their names.
@@ -122,11 +122,11 @@ impl Up {
     ) -> Result<bool, Failure> {
         let (asker, narrator, shutdown) = (self.asker.clone(), self.narrator.clone(), self.shutdown.clone());
         let looks = async {
-            let mut looks = 0u32;
+            let mut said = Instant::now();
             while let Err(why) = look(asker.clone()).await {
-                looks += 1;
-                if looks.is_multiple_of(LOOKS_SILENT) {
+                if said.elapsed() > SILENCE_MAX {
                     narrator.say("tanist", &format!("still waiting for {what}: {why}"));
+                    said = Instant::now();
                 }
                 sleep(LOOK_PAUSE).await;
             }
@@ -204,7 +204,13 @@ fn is_ready(status: &ClusterStatus) -> Result<(), String> {
         true => format!("node {} is {}, {}", node.name, node.role, node.trouble),
         false => format!("node {} is silent: {}", node.name, node.why),
     });
-    Err(nodes.collect::<Vec<_>>().join("; "))
+    let vault = &status.vault;
+    let lease = match &vault.why {
+        why if !why.is_empty() => format!("the vault is silent: {why}"),
+        _ if vault.holder.is_empty() => "no node has the lease".into(),
+        _ => format!("node {} has the lease", vault.holder),
+    };
+    Err(nodes.chain([lease]).collect::<Vec<_>>().join("; "))
 }
 
 /// The flags by which `redis-cli` reaches `at`; it looks on 127.0.0.1 by itself.

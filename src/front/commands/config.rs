@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tanist_db_core::command::{FrontCommand, Reply, glob_matches};
+use tanist_db_core::command::{Failure, FrontCommand, Reply, glob_matches};
 use tanist_db_core::engine::SettingId;
 
 use super::parameters::{Apply, PARAMETERS, Parameter, Set};
@@ -78,12 +78,8 @@ fn set(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
             Set::Cluster(id, check) => common.push((id, Some(check(value).map_err(|why| failed(&why))?))),
         }
     }
-    if !common.is_empty() {
-        let related = |why| format!("ERR CONFIG SET failed - {why}");
-        caller.context.settings.check_waits(&common).map_err(related)?;
-        if !set_common(caller, &common)? {
-            return Ok(());
-        }
+    if !common.is_empty() && !set_common(caller, &common)? {
+        return Ok(());
     }
     own.into_iter().for_each(|apply| apply(&caller.context));
     reply.ok();
@@ -106,7 +102,9 @@ fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Resu
         return Err("ERR what the cluster has in common cannot be set inside a transaction".into());
     }
     let Some(engine) = caller.context.engine() else { return Err(redirect::LOADING.into()) };
-    let executed = engine.change_settings(changes).map_err(|failure| failure.text().to_owned())?;
+    let settings = &caller.context.settings;
+    let fit = || settings.check_waits(changes).map_err(|why| Failure::owned(format!("ERR CONFIG SET failed - {why}")));
+    let executed = engine.change_settings(changes, fit).map_err(|failure| failure.text().to_owned())?;
     caller.wrote = Some(executed);
     Ok(executed.refused.is_none())
 }

@@ -101,13 +101,16 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         |node| node.settings.connections_max().to_string(),
         |value, node| {
             let asked = whole(value, 1, u64::from(u32::MAX))? as u32;
-            let most = files::clients_with_files(asked, node.identity.threads).unwrap_or(0);
-            if most < asked {
-                return Err(format!(
+            match files::clients_possible(asked, node.identity.threads).unwrap_or(1) {
+                most if most < asked => Err(format!(
                     "The operating system is not able to handle the specified number of clients, try with {most}"
-                ));
+                )),
+                _ => Ok(Box::new(move |node| {
+                    // Fewer than asked for only if the system has a lower bound than it says.
+                    let clients = files::clients_with_files(asked, node.identity.threads).unwrap_or(1);
+                    node.settings.set_connections_max(clients as usize);
+                })),
             }
-            Ok(Box::new(move |node| node.settings.set_connections_max(asked as usize)))
         },
     ),
     common("maxmemory", MEMORY_MAX, |node| node.settings.memory_bytes_max().to_string(), memory),

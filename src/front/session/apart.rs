@@ -7,10 +7,12 @@
 //!
 //! Permission is asked for where the command is executed, right before it is. If it may not execute, or a shard is held by
 //! somebody else, it comes back as it went and waits like any other command. It does not begin where others wait for a shard:
-//! they come first, or many long commands would leave them none.
+//! they come first, or many long commands would leave them none; for half of the time that it may wait, so that it comes to
+//! its turn itself where a shard is always wanted.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -37,6 +39,8 @@ struct Errand {
     spec: &'static CommandSpec,
     request: Request,
     luggage: Luggage,
+    /// Others come first.
+    rank: Rank,
 }
 
 /// What of a session goes with its command.
@@ -54,6 +58,7 @@ struct Returned {
     reply: Reply,
     outcome: Result<Executed, Permit>,
     unix: UnixMillis,
+    rank: Rank,
 }
 
 /// A command that is away.
@@ -68,20 +73,21 @@ pub(super) struct Away {
 
 impl Errand {
     fn run(self) -> Returned {
-        let Errand { context, spec, request, mut luggage } = self;
+        let Errand { context, spec, request, mut luggage, rank } = self;
         let Luggage { session, caller, input, parser } = &mut luggage;
         let (now, unix) = (context.clock.monotonic(), context.clock.unix());
         let mut reply = Reply::new(session.protocol());
         caller.now = now;
         caller.begin(spec, session);
         let outcome = context.serving.enter_long(now).map(|_executing| {
-            if let Some(shard) = context.engine().and_then(|engine| engine.claimed()) {
+            let claimed = || context.engine().and_then(|engine| engine.claimed());
+            if let (Rank::Long, Some(shard)) = (rank, claimed()) {
                 return Executed::refused(Refused::Busy(shard));
             }
             let args = parser.arguments(&request, input.unread());
             execute(&context, session, caller, &mut reply, spec, &args, unix)
         });
-        Returned { luggage, reply, outcome, unix }
+        Returned { luggage, reply, outcome, unix, rank }
     }
 }
 
@@ -97,7 +103,10 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         };
         luggage.caller.note(Some(spec.name), &luggage.session);
         luggage.caller.entry().set_at_work(true);
-        let errand = Errand { context: Arc::clone(self.context), spec, request: planned.request, luggage };
+        let gives_way = self.context.settings.durable_wait() / 2;
+        let waited = self.hold.map_or(Duration::ZERO, |hold| batch.now.since(hold.since));
+        let rank = if waited < gives_way { Rank::Long } else { Rank::First };
+        let errand = Errand { context: Arc::clone(self.context), spec, request: planned.request, luggage, rank };
         let returned = Arc::<Mutex<Option<Returned>>>::default();
         let place = Arc::clone(&returned);
         let job: Job = Box::new(move || *place.lock() = Some(errand.run()));
@@ -124,7 +133,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
 
     /// Takes in a command that is back, and deals with it like with one that was executed here. Nothing if there is none.
     pub(super) fn welcome_back(&mut self, batch: &mut Batch<'a>) -> Option<Step> {
-        let Returned { luggage, reply, outcome, unix } = self.away.as_ref()?.returned.lock().take()?;
+        let Returned { luggage, reply, outcome, unix, rank } = self.away.as_ref()?.returned.lock().take()?;
         let Away { spec, bytes, seen, .. } = self.away.take()?;
         let Luggage { session, caller, input, parser } = luggage;
         (self.session, self.caller, self.parser) = (session, caller, parser);
@@ -140,7 +149,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 Step::Done(bytes)
             }
             Ok(Executed { refused: Some(Refused::Busy(shard)), .. }) => {
-                self.refuse(spec, bytes, Refusal::Busy(shard, Rank::Long), batch.now)
+                self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch.now)
             }
             Ok(_) => self.refuse(spec, bytes, held, batch.now),
             Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch.now),

@@ -32,7 +32,7 @@ fn chunks() -> &'static [Vec<u8>] {
             set(&["SET", &format!("key{i}"), &"v".repeat(i * 7), "PX", &format!("{}", 1_000 + i)]);
         }
         set(&["SET", "long", &"x".repeat(40_000)]);
-        engine.change_settings(&[(MEMORY_MAX, Some(1 << 30))]).expect("nobody holds the shard");
+        engine.change_settings(&[(MEMORY_MAX, Some(1 << 30))], || Ok(())).expect("nobody holds the shard");
         let (mut walk, mut chunks, mut out) = (engine.freeze().into_chunks(), Vec::new(), Vec::new());
         while walk.next_chunk(&mut out) {
             chunks.push(out.clone());

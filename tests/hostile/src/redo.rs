@@ -42,7 +42,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         execute(&engine, &mut session, &line.split(' ').collect::<Vec<_>>(), 1_000_000);
     }
     execute(&engine, &mut session, &["SET", "long", &long], 1_000_000);
-    let changed = engine.change_settings(&[(MEMORY_MAX, Some(1 << 30)), (SettingId(3), None)]);
+    let changed = engine.change_settings(&[(MEMORY_MAX, Some(1 << 30)), (SettingId(3), None)], || Ok(()));
     assert!(changed.is_ok_and(|changed| changed.wrote), "nobody holds the shard");
     engine.freeze();
     let mut seeds = Vec::new();

@@ -264,9 +264,12 @@ fn settings_of_the_cluster_are_state() {
     client.run("set a 1");
     assert_eq!((engine.setting(SettingId(3)), engine.memory_max()), (None, 0));
     engine
-        .change_settings(&[(MEMORY_MAX, Some(1 << 20)), (SettingId(3), Some(7)), (SettingId(31), Some(u64::MAX))])
+        .change_settings(
+            &[(MEMORY_MAX, Some(1 << 20)), (SettingId(3), Some(7)), (SettingId(31), Some(u64::MAX))],
+            || Ok(()),
+        )
         .unwrap();
-    engine.change_settings(&[(SettingId(31), None)]).unwrap();
+    engine.change_settings(&[(SettingId(31), None)], || Ok(())).unwrap();
     client.run("flushall");
     let standby = follower();
     while let Some(batch) = engine.redo().take(usize::MAX) {
@@ -277,7 +280,7 @@ fn settings_of_the_cluster_are_state() {
         assert_eq!((settings, engine.memory_max()), ([Some(1 << 20), Some(7), None], 1 << 20));
     }
     assert_eq!(engine.content_hash(), standby.content_hash());
-    let change = |engine: &Engine| engine.change_settings(&[(SettingId(3), None)]).unwrap().refused;
+    let change = |engine: &Engine| engine.change_settings(&[(SettingId(3), None)], || Ok(())).unwrap().refused;
     assert_eq!(change(&standby), Some(Refused::NotWriting));
     let held = engine.cells[0].lock();
     assert_eq!(change(&engine), Some(Refused::Busy(ShardId(0))));

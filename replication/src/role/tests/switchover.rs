@@ -98,6 +98,7 @@ fn a_switchover_waits_for_a_long_command_before_it_holds_anybody() {
         script.on(Event::SwitchoverAsked { to: None });
         script.on(Event::Followers { sent: script.now, nodes: vec![standby("b", 120)] });
         assert!(script.executes(), "nobody is held");
+        assert!(script.standing.long_waits, "but for further long commands");
         script
     };
     let mut refused = asked();
@@ -107,11 +108,17 @@ fn a_switchover_waits_for_a_long_command_before_it_holds_anybody() {
         Effect::SwitchoverEnded(Err(why)) => Some(why.as_str()),
         _ => None,
     });
+    assert!(!refused.standing.long_waits);
     assert!(why.is_some_and(|why| why.contains("takes long") && why.contains("try again")), "{effects:?}");
     let mut begun = asked();
     begun.on(long(0, false));
     begun.on(Event::Followers { sent: begun.now, nodes: vec![standby("b", 120)] });
     assert_eq!(begun.standing.role, Role::HandingOver, "it has ended");
+    // Nobody could take over: all long commands waited for two seconds, and for nothing.
+    let mut alone = Script::primary();
+    alone.on(Event::SwitchoverAsked { to: None });
+    alone.on(Event::Followers { sent: alone.now, nodes: Vec::new() });
+    assert!(!alone.standing.long_waits && alone.executes());
 }
 
 #[test]
