@@ -9,11 +9,14 @@ use crate::arena::OutOfMemory;
 pub struct Failure(Cow<'static, str>);
 
 /// What a handler returns: `Ok` after writing exactly one reply.
-pub(crate) type Outcome = Result<(), Failure>;
+pub type Outcome = Result<(), Failure>;
 
 impl Failure {
-    pub(crate) const SYNTAX: Failure = Failure::fixed("ERR syntax error");
-    pub(crate) const NOT_AN_INTEGER: Failure = Failure::fixed("ERR value is not an integer or out of range");
+    /// Options that make no sense.
+    pub const SYNTAX: Failure = Failure::fixed("ERR syntax error");
+    /// An argument that is to be a whole number and is none, or too large.
+    pub const NOT_AN_INTEGER: Failure = Failure::fixed("ERR value is not an integer or out of range");
+    pub(crate) const INVALID_KEYS: Failure = Failure::fixed("ERR Invalid arguments specified for command");
     pub(crate) const NOT_A_FLOAT: Failure = Failure::fixed("ERR value is not a valid float");
     pub(crate) const NO_SUCH_KEY: Failure = Failure::fixed("ERR no such key");
     pub(crate) const WRONG_TYPE: Failure =
@@ -36,7 +39,8 @@ impl Failure {
         Failure::fixed("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
 
     /// A failure whose text is known at compile time.
-    pub(crate) const fn fixed(text: &'static str) -> Failure {
+    #[must_use]
+    pub const fn fixed(text: &'static str) -> Failure {
         Failure(Cow::Borrowed(text))
     }
 

@@ -7,52 +7,99 @@ use super::failure::Failure;
 use super::spec::CommandSpec;
 use super::table::TABLES;
 
-const SLOTS: usize = 512;
+const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
-static INDEX: [u16; SLOTS] = build();
+/// Commands by their groups.
+type Groups = &'static [&'static [CommandSpec]];
 
-/// Beside each entry its name as a number, if it is of up to eight letters: with its length, that is all of it. Else 0.
-static SHORT_NAMES: [u64; SLOTS] = short_names();
-
-/// Every command, by group.
-pub fn all() -> impl Iterator<Item = &'static CommandSpec> + Clone {
-    TABLES.iter().flat_map(|table| table.iter())
+/// All commands that a process knows: the engine's, and those that the engine's caller runs.
+#[derive(Debug)]
+pub struct CommandTable {
+    engine: Groups,
+    front: Groups,
+    index: [u16; SLOTS],
+    /// Beside each entry its name as a number, if it is of up to eight letters: with its length, that is all of it. Else 0.
+    short_names: [u64; SLOTS],
 }
 
-/// The record of the command `name`, in any case; of the container if it has subcommands.
-#[must_use]
-pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
-    let ends = small_ends(name);
-    let mut slot = slot_of(ends, name.len());
-    loop {
-        let entry = INDEX[slot];
-        if entry == EMPTY {
-            return None;
-        }
-        let spec = &TABLES[usize::from(entry >> 8)][usize::from(entry & 0xff)];
-        let same = match SHORT_NAMES[slot] {
-            0 => name.eq_ignore_ascii_case(spec.name.as_bytes()),
-            short => short == ends.0 && name.len() == spec.name.len(),
-        };
-        if same {
-            return Some(spec);
-        }
-        slot = (slot + 1) % SLOTS;
+/// The engine's commands alone.
+pub static ENGINE_COMMANDS: CommandTable = CommandTable::with(&[]);
+
+impl CommandTable {
+    /// The engine's commands and those of `front`. For a `static`: it is made at compile time.
+    ///
+    /// # Panics
+    /// If there are too many, or a name stands twice.
+    #[must_use]
+    pub const fn with(front: Groups) -> CommandTable {
+        let engine: Groups = &TABLES;
+        let index = build(engine, front);
+        let short_names = short_names(engine, front, &index);
+        CommandTable { engine, front, index, short_names }
     }
-}
 
-/// The record that `args`, with the name, call: of the subcommand in a container. Checks the number of arguments.
-///
-/// # Errors
-/// If there is no such command or subcommand, or the number of arguments is not what it takes.
-pub fn resolve(args: &[&[u8]]) -> Result<&'static CommandSpec, Failure> {
-    find(args.len(), |at| args[at]).map_err(|unfit| match unfit {
-        Unfit::Name => unknown_command(args),
-        Unfit::Subcommand(container) => unknown_subcommand(container, args[1]),
-        Unfit::Count(spec) if spec.is_exec() => Failure::EXEC_ARITY,
-        Unfit::Count(spec) => Failure::arity(spec.name),
-    })
+    /// Every command, by group.
+    pub fn all(&self) -> impl Iterator<Item = &'static CommandSpec> + Clone + use<> {
+        self.engine.iter().chain(self.front).flat_map(|group| group.iter())
+    }
+
+    /// The record of the command `name`, in any case; of the container if it has subcommands.
+    #[inline]
+    #[must_use]
+    pub fn lookup(&self, name: &[u8]) -> Option<&'static CommandSpec> {
+        let ends = small_ends(name);
+        let mut slot = slot_of(ends, name.len());
+        loop {
+            let entry = self.index[slot];
+            if entry == EMPTY {
+                return None;
+            }
+            let spec = at(self.engine, self.front, entry);
+            let same = match self.short_names[slot] {
+                0 => name.eq_ignore_ascii_case(spec.name.as_bytes()),
+                short => short == ends.0 && name.len() == spec.name.len(),
+            };
+            if same {
+                return Some(spec);
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+    }
+
+    /// The record that `args`, with the name, call: of the subcommand in a container. Checks the number of arguments.
+    ///
+    /// # Errors
+    /// If there is no such command or subcommand, or the number of arguments is not what it takes.
+    pub fn resolve(&self, args: &[&[u8]]) -> Result<&'static CommandSpec, Failure> {
+        self.find(args.len(), |at| args[at]).map_err(|unfit| match unfit {
+            Unfit::Name => unknown_command(args),
+            Unfit::Subcommand(container) => unknown_subcommand(container, args[1]),
+            Unfit::Count(spec) if spec.is_exec() => Failure::EXEC_ARITY,
+            Unfit::Count(spec) => Failure::arity(spec.name),
+        })
+    }
+
+    /// [`resolve`](Self::resolve) for `count` arguments of which `arg` returns the one at an index, without words for a failure.
+    ///
+    /// # Errors
+    /// Where [`resolve`](Self::resolve) fails.
+    #[inline]
+    pub fn find<'a>(&self, count: usize, arg: impl Fn(usize) -> &'a [u8]) -> Result<&'static CommandSpec, Unfit> {
+        let mut spec = self.lookup(if count == 0 { &[] } else { arg(0) }).ok_or(Unfit::Name)?;
+        if !spec.subcommands.is_empty() && count > 1 {
+            spec = subcommand(spec, arg(1)).ok_or(Unfit::Subcommand(spec))?;
+        }
+        if spec.takes(count) { Ok(spec) } else { Err(Unfit::Count(spec)) }
+    }
+
+    /// A command, or a subcommand as `container|name`.
+    pub(super) fn named(&self, name: &[u8]) -> Option<&'static CommandSpec> {
+        match name.iter().position(|byte| *byte == b'|') {
+            Some(bar) => subcommand(self.lookup(&name[..bar])?, &name[bar + 1..]),
+            None => self.lookup(name),
+        }
+    }
 }
 
 /// Why arguments call nothing.
@@ -64,19 +111,6 @@ pub enum Unfit {
     Subcommand(&'static CommandSpec),
     /// The command takes another number of arguments.
     Count(&'static CommandSpec),
-}
-
-/// [`resolve`] for `count` arguments of which `arg` gives the one at an index, without words for a failure.
-///
-/// # Errors
-/// Where [`resolve`] fails.
-#[inline]
-pub fn find<'a>(count: usize, arg: impl Fn(usize) -> &'a [u8]) -> Result<&'static CommandSpec, Unfit> {
-    let mut spec = lookup(if count == 0 { &[] } else { arg(0) }).ok_or(Unfit::Name)?;
-    if !spec.subcommands.is_empty() && count > 1 {
-        spec = subcommand(spec, arg(1)).ok_or(Unfit::Subcommand(spec))?;
-    }
-    if spec.takes(count) { Ok(spec) } else { Err(Unfit::Count(spec)) }
 }
 
 /// The subcommand `name` of `container`.
@@ -106,33 +140,51 @@ fn unknown_subcommand(container: &CommandSpec, name: &[u8]) -> Failure {
     Failure::owned(format!("ERR unknown subcommand '{name}'. Try {container} HELP."))
 }
 
-const fn build() -> [u16; SLOTS] {
+/// The record that an entry of the index names: eight bits for its group, eight for its place there.
+#[inline]
+const fn at(engine: Groups, front: Groups, entry: u16) -> &'static CommandSpec {
+    let (group, place) = ((entry >> 8) as usize, (entry & 0xff) as usize);
+    if group < engine.len() { &engine[group][place] } else { &front[group - engine.len()][place] }
+}
+
+const fn build(engine: Groups, front: Groups) -> [u16; SLOTS] {
     let mut index = [EMPTY; SLOTS];
-    let mut table = 0;
-    while table < TABLES.len() {
-        let mut at = 0;
-        while at < TABLES[table].len() {
-            let name = TABLES[table][at].name.as_bytes();
+    let mut group = 0;
+    while group < engine.len() + front.len() {
+        let commands = if group < engine.len() { engine[group] } else { front[group - engine.len()] };
+        let mut place = 0;
+        while place < commands.len() {
+            let name = commands[place].name.as_bytes();
             let mut slot = slot_of(small_ends(name), name.len());
             while index[slot] != EMPTY {
+                assert!(!same(at(engine, front, index[slot]).name.as_bytes(), name), "a command stands twice");
                 slot = (slot + 1) % SLOTS;
             }
-            assert!(at < 256, "an entry has eight bits for the place in its table");
-            index[slot] = (table as u16) << 8 | at as u16;
-            at += 1;
+            assert!(place < 256 && group < 255, "an entry has eight bits for the group and for the place");
+            index[slot] = (group as u16) << 8 | place as u16;
+            place += 1;
         }
-        table += 1;
+        group += 1;
     }
     index
 }
 
-const fn short_names() -> [u64; SLOTS] {
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut equal = a.len() == b.len();
+    let mut at = 0;
+    while equal && at < a.len() {
+        equal = a[at] == b[at];
+        at += 1;
+    }
+    equal
+}
+
+const fn short_names(engine: Groups, front: Groups, index: &[u16; SLOTS]) -> [u64; SLOTS] {
     let mut names = [0; SLOTS];
     let mut slot = 0;
     while slot < SLOTS {
-        let entry = INDEX[slot];
-        if entry != EMPTY {
-            let name = TABLES[(entry >> 8) as usize][(entry & 0xff) as usize].name.as_bytes();
+        if index[slot] != EMPTY {
+            let name = at(engine, front, index[slot]).name.as_bytes();
             let mut letters = 0;
             while letters < name.len() && name[letters].is_ascii_lowercase() {
                 letters += 1;
@@ -148,7 +200,7 @@ const fn short_names() -> [u64; SLOTS] {
 
 const fn slot_of((head, tail): (u64, u64), len: usize) -> usize {
     let mixed = head ^ tail.rotate_left(17) ^ len as u64;
-    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
 }
 
 /// The ends of a name, letters made small.
@@ -180,10 +232,10 @@ mod tests {
 
     #[test]
     fn every_command_is_found_in_any_case() {
-        for spec in all() {
-            let upper = spec.name.to_ascii_uppercase();
-            assert_eq!(lookup(upper.as_bytes()).map(|found| found.name), Some(spec.name));
-            assert_eq!(lookup(spec.name.as_bytes()).map(|found| found.name), Some(spec.name));
+        let lookup = |name: &[u8]| ENGINE_COMMANDS.lookup(name).map(|found| found.name);
+        for spec in ENGINE_COMMANDS.all() {
+            assert_eq!(lookup(spec.name.to_ascii_uppercase().as_bytes()), Some(spec.name));
+            assert_eq!(lookup(spec.name.as_bytes()), Some(spec.name));
         }
         for name in ["", "g", "gett", "GE T", "no-such-command-with-a-long-name"] {
             assert!(lookup(name.as_bytes()).is_none(), "{name:?}");
@@ -191,18 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn names_stand_once_and_fill_less_than_half_of_the_index() {
-        let mut names: Vec<_> = all().map(|spec| spec.name).collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
-        assert!(count < SLOTS / 2);
+    fn names_fill_less_than_half_of_the_index() {
+        assert!(ENGINE_COMMANDS.all().count() < SLOTS / 2);
     }
 
     #[test]
     fn what_cannot_be_called_is_refused_in_the_words_of_redis() {
-        let refused = |args: &[&[u8]]| resolve(args).unwrap_err().text().to_owned();
+        let refused = |args: &[&[u8]]| ENGINE_COMMANDS.resolve(args).unwrap_err().text().to_owned();
         assert_eq!(refused(&[b"foo", b"a", b"b"]), "ERR unknown command 'foo', with args beginning with: 'a' 'b' ");
         assert_eq!(refused(&[b"GET"]), "ERR wrong number of arguments for 'get' command");
         assert_eq!(refused(&[b"object", b"foo"]), "ERR unknown subcommand 'foo'. Try OBJECT HELP.");

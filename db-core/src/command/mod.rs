@@ -1,6 +1,6 @@
 //! Commands: one declarative record each, their arguments, their replies and what they do to a keyspace.
 //!
-//! A command comes in as a list of byte strings. [`resolve`] finds its [`CommandSpec`] and checks the number of
+//! A command comes in as a list of byte strings. [`CommandTable::resolve`] finds its [`CommandSpec`] and checks the number of
 //! arguments; the engine then locks what the record says the command touches and calls its handler with three things:
 //! the locked data (`engine::data::Data`), the call (`Call`: arguments, hashes of the keys, time) and the [`Reply`].
 //! A handler either writes one whole reply or returns a `Failure` and has changed nothing.
@@ -29,13 +29,16 @@ mod server;
 mod string;
 mod string_number;
 
-pub(crate) use args::Call;
+pub(crate) use args::KeyArg;
+pub use args::{Call, Options, is};
 pub use duration::takes_long;
-pub use failure::Failure;
+pub use failure::{Failure, Outcome};
 pub use glob::matches as glob_matches;
-pub use lookup::{Unfit, all, find, lookup, resolve};
+pub use lookup::{CommandTable, ENGINE_COMMANDS, Unfit};
 pub use reply::{Protocol, Reply};
-pub use spec::{Category, CommandSpec, Flag, Flags, FrontCommand, Group, KeyPositions, KeyUse};
+pub use spec::{
+    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse, front,
+};
 pub(crate) use spec::{Control, Handler};
 
 /// Runs the handler of a command that works on data.

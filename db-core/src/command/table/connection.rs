@@ -4,7 +4,7 @@ use Flag::*;
 use Handler::{Free, Front};
 
 use crate::command::server;
-use crate::command::spec::{Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
 
 const CLIENT: &[CommandSpec] = &[
     spec(
@@ -50,7 +50,8 @@ const CLIENT: &[CommandSpec] = &[
         Front(FrontCommand::Client),
     )
     .categories_own(&[Category::Connection])
-    .doc("Ends connections.", "O(N) where N is the number of client connections"),
+    .arguments(&[Argument::one_of("filter", &[Argument::string("ip:port"), Argument::one_of("new-format", &[Argument::integer("client-id").after("ID").since("2.8.12").optional(), Argument::one_of("normal_master_slave_pubsub", &[Argument::word("normal", "NORMAL"), Argument::word("master", "MASTER").since("3.2.0"), Argument::word("slave", "SLAVE"), Argument::word("replica", "REPLICA").since("5.0.0"), Argument::word("pubsub", "PUBSUB")]).after("TYPE").since("2.8.12").optional(), Argument::string("username").after("USER").optional(), Argument::string("ip:port").after("ADDR").optional(), Argument::string("ip:port").after("LADDR").since("6.2.0").optional(), Argument::string("yes/no").after("SKIPME").optional()]).multiple()])])
+.doc("Ends connections.", "O(N) where N is the number of client connections"),
     spec(
         "client|list",
         -2,
@@ -61,7 +62,8 @@ const CLIENT: &[CommandSpec] = &[
     )
     .categories_own(&[Category::Connection])
     .tips(&["nondeterministic_output"])
-    .doc("Everything about all connections.", "O(N) where N is the number of client connections"),
+    .arguments(&[Argument::one_of("normal_master_replica_pubsub", &[Argument::word("normal", "NORMAL"), Argument::word("master", "MASTER"), Argument::word("replica", "REPLICA"), Argument::word("pubsub", "PUBSUB")]).after("TYPE").since("5.0.0").optional(), Argument::block("id", &[Argument::integer("client-id").multiple()]).after("ID").since("6.2.0").optional()])
+.doc("Everything about all connections.", "O(N) where N is the number of client connections"),
     spec(
         "client|no-evict",
         3,
@@ -71,7 +73,8 @@ const CLIENT: &[CommandSpec] = &[
         Front(FrontCommand::Client),
     )
     .categories_own(&[Category::Connection])
-    .doc("Keeps the connection when memory is short.", "O(1)"),
+    .arguments(&[Argument::one_of("enabled", &[Argument::word("on", "ON"), Argument::word("off", "OFF")])])
+.doc("Keeps the connection when memory is short.", "O(1)"),
     spec("client|no-touch", 3, &[NoScript, Loading, Stale], Group::Connection, "7.2.0", Front(FrontCommand::Client))
         .categories_own(&[Category::Connection])
         .doc("Whether commands count as use of their keys.", "O(1)"),
@@ -84,7 +87,8 @@ const CLIENT: &[CommandSpec] = &[
         Front(FrontCommand::Client),
     )
     .categories_own(&[Category::Connection])
-    .doc("Which replies the connection gets.", "O(1)"),
+    .arguments(&[Argument::one_of("on_off_skip", &[Argument::word("on", "ON"), Argument::word("off", "OFF"), Argument::word("skip", "SKIP")])])
+.doc("Which replies the connection gets.", "O(1)"),
     spec(
         "client|setinfo",
         4,
@@ -104,17 +108,20 @@ const CLIENT: &[CommandSpec] = &[
         Front(FrontCommand::Client),
     )
     .categories_own(&[Category::Connection])
-    .doc("Names the connection.", "O(1)"),
+    .arguments(&[Argument::string("connection-name")])
+.doc("Names the connection.", "O(1)"),
 ];
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("ping", -1, &[Fast, Sentinel], Group::Connection, "1.0.0", Free(server::ping))
         .categories_own(&[Category::Connection])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
-        .doc("Answers PONG, or what it is given.", "O(1)"),
+        .arguments(&[Argument::string("message").optional()])
+.doc("Answers PONG, or what it is given.", "O(1)"),
     spec("echo", 2, &[Loading, Stale, Fast], Group::Connection, "1.0.0", Free(server::echo))
         .categories_own(&[Category::Connection])
-        .doc("Answers what it is given.", "O(1)"),
+        .arguments(&[Argument::string("message")])
+.doc("Answers what it is given.", "O(1)"),
     spec(
         "hello",
         -1,
@@ -124,7 +131,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         Front(FrontCommand::Hello),
     )
     .categories_own(&[Category::Connection])
-    .doc("Chooses the version of the protocol; may authenticate and name the connection too.", "O(1)"),
+    .arguments(&[Argument::block("arguments", &[Argument::integer("protover"), Argument::block("username_password", &[Argument::string("username"), Argument::string("password")]).after("AUTH").optional(), Argument::string("clientname").after("SETNAME").optional()]).optional()])
+.doc("Chooses the version of the protocol; may authenticate and name the connection too.", "O(1)"),
     spec(
         "auth",
         -2,
@@ -134,10 +142,12 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         Front(FrontCommand::Auth),
     )
     .categories_own(&[Category::Connection])
-    .doc("Authenticates the connection.", "O(N) where N is the number of passwords defined for the user"),
+    .arguments(&[Argument::string("username").since("6.0.0").optional(), Argument::string("password")])
+.doc("Authenticates the connection.", "O(N) where N is the number of passwords defined for the user"),
     spec("select", 2, &[Loading, Stale, Fast], Group::Connection, "1.0.0", Front(FrontCommand::Select))
         .categories_own(&[Category::Connection])
-        .doc("Chooses the database; there is only 0.", "O(1)"),
+        .arguments(&[Argument::integer("index")])
+.doc("Chooses the database; there is only 0.", "O(1)"),
     spec(
         "quit",
         -1,

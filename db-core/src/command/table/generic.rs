@@ -3,110 +3,131 @@
 use Flag::*;
 use Handler::{Cursor, Free, Front, Keys, Whole};
 
-use crate::command::spec::{Category, CommandSpec, Flag, FrontCommand, Group, Handler, KeyPositions, KeyUse, spec};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, FrontCommand, Group, Handler, KeySpec, KeyUse, spec};
 use crate::command::{expiry, key, object, scan};
 
 const OBJECT: &[CommandSpec] = &[
     spec("object|encoding", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::encoding))
-        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
+        .keys(&[KeySpec::at(2, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
-        .doc("The name of the representation of a value.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("The name of the representation of a value.", "O(1)"),
     spec("object|freq", 3, &[Readonly], Group::Generic, "4.0.0", Keys(object::freq))
-        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
+        .keys(&[KeySpec::at(2, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
-        .doc("How often a key is used.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("How often a key is used.", "O(1)"),
     spec("object|help", 2, &[Loading, Stale], Group::Generic, "6.2.0", Free(object::help))
         .categories_own(&[Category::Keyspace])
         .doc("What the subcommands do.", "O(1)"),
     spec("object|idletime", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::idletime))
-        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
+        .keys(&[KeySpec::at(2, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
-        .doc("How long a key was not used.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("How long a key was not used.", "O(1)"),
     spec("object|refcount", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::refcount))
-        .keys(KeyPositions::SECOND, &[KeyUse::Exist])
+        .keys(&[KeySpec::at(2, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
-        .doc("How many share a value.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("How many share a value.", "O(1)"),
 ];
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("del", -2, &[Write], Group::Generic, "1.0.0", Keys(key::del))
-        .keys(KeyPositions::ALL, &[KeyUse::Remove])
+        .keys(&[KeySpec::from(1, 1, KeyUse::Remove)])
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
-        .doc("Deletes keys.", "O(N) where N is the number of keys that will be removed."),
+        .arguments(&[Argument::key("key", 0).multiple()])
+.doc("Deletes keys.", "O(N) where N is the number of keys that will be removed."),
     spec("unlink", -2, &[Write, Fast], Group::Generic, "4.0.0", Keys(key::del))
-        .keys(KeyPositions::ALL, &[KeyUse::Remove])
+        .keys(&[KeySpec::from(1, 1, KeyUse::Remove)])
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
-        .doc("Deletes keys.", "O(1) for each key removed regardless of its size."),
+        .arguments(&[Argument::key("key", 0).multiple()])
+.doc("Deletes keys.", "O(1) for each key removed regardless of its size."),
     spec("exists", -2, &[Readonly, Fast], Group::Generic, "1.0.0", Keys(key::exists))
-        .keys(KeyPositions::ALL, &[KeyUse::Exist])
+        .keys(&[KeySpec::from(1, 1, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
-        .doc("How many of the keys exist.", "O(N) where N is the number of keys to check."),
+        .arguments(&[Argument::key("key", 0).multiple()])
+.doc("How many of the keys exist.", "O(N) where N is the number of keys to check."),
     spec("type", 2, &[Readonly, Fast], Group::Generic, "1.0.0", Keys(key::kind))
-        .keys(KeyPositions::ONE, &[KeyUse::Exist])
+        .keys(&[KeySpec::at(1, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
-        .doc("What kind of value a key holds.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("What kind of value a key holds.", "O(1)"),
     spec("touch", -2, &[Readonly, Fast], Group::Generic, "3.2.1", Keys(key::exists))
-        .keys(KeyPositions::ALL, &[KeyUse::Exist])
+        .keys(&[KeySpec::from(1, 1, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
-        .doc("How many of the keys exist.", "O(N) where N is the number of keys that will be touched."),
+        .arguments(&[Argument::key("key", 0).multiple()])
+.doc("How many of the keys exist.", "O(N) where N is the number of keys that will be touched."),
     spec("expire", -3, &[Write, Fast], Group::Generic, "1.0.0", Keys(expiry::expire))
-        .keys(KeyPositions::ONE, &[KeyUse::Alter])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::Keyspace])
-        .doc("Lets a key expire after seconds.", "O(1)"),
+        .arguments(&[Argument::key("key", 0), Argument::integer("seconds"), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX"), Argument::word("gt", "GT"), Argument::word("lt", "LT")]).since("7.0.0").optional()])
+.doc("Lets a key expire after seconds.", "O(1)"),
     spec("expireat", -3, &[Write, Fast], Group::Generic, "1.2.0", Keys(expiry::expireat))
-        .keys(KeyPositions::ONE, &[KeyUse::Alter])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::Keyspace])
-        .doc("Lets a key expire at a moment given in seconds.", "O(1)"),
+        .arguments(&[Argument::key("key", 0), Argument::unix_time("unix-time-seconds"), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX"), Argument::word("gt", "GT"), Argument::word("lt", "LT")]).since("7.0.0").optional()])
+.doc("Lets a key expire at a moment given in seconds.", "O(1)"),
     spec("pexpire", -3, &[Write, Fast], Group::Generic, "2.6.0", Keys(expiry::pexpire))
-        .keys(KeyPositions::ONE, &[KeyUse::Alter])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::Keyspace])
-        .doc("Lets a key expire after milliseconds.", "O(1)"),
+        .arguments(&[Argument::key("key", 0), Argument::integer("milliseconds"), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX"), Argument::word("gt", "GT"), Argument::word("lt", "LT")]).since("7.0.0").optional()])
+.doc("Lets a key expire after milliseconds.", "O(1)"),
     spec("pexpireat", -3, &[Write, Fast], Group::Generic, "2.6.0", Keys(expiry::pexpireat))
-        .keys(KeyPositions::ONE, &[KeyUse::Alter])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::Keyspace])
-        .doc("Lets a key expire at a moment given in milliseconds.", "O(1)"),
+        .arguments(&[Argument::key("key", 0), Argument::unix_time("unix-time-milliseconds"), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX"), Argument::word("gt", "GT"), Argument::word("lt", "LT")]).since("7.0.0").optional()])
+.doc("Lets a key expire at a moment given in milliseconds.", "O(1)"),
     spec("ttl", 2, &[Readonly, Fast], Group::Generic, "1.0.0", Keys(expiry::ttl))
-        .keys(KeyPositions::ONE, &[KeyUse::Read])
+        .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
-        .doc("Seconds until a key expires.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("Seconds until a key expires.", "O(1)"),
     spec("pttl", 2, &[Readonly, Fast], Group::Generic, "2.6.0", Keys(expiry::pttl))
-        .keys(KeyPositions::ONE, &[KeyUse::Read])
+        .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
-        .doc("Milliseconds until a key expires.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("Milliseconds until a key expires.", "O(1)"),
     spec("expiretime", 2, &[Readonly, Fast], Group::Generic, "7.0.0", Keys(expiry::expiretime))
-        .keys(KeyPositions::ONE, &[KeyUse::Read])
+        .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::Keyspace])
-        .doc("The moment at which a key expires, in seconds.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("The moment at which a key expires, in seconds.", "O(1)"),
     spec("pexpiretime", 2, &[Readonly, Fast], Group::Generic, "7.0.0", Keys(expiry::pexpiretime))
-        .keys(KeyPositions::ONE, &[KeyUse::Read])
+        .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::Keyspace])
-        .doc("The moment at which a key expires, in milliseconds.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("The moment at which a key expires, in milliseconds.", "O(1)"),
     spec("persist", 2, &[Write, Fast], Group::Generic, "2.2.0", Keys(expiry::persist))
-        .keys(KeyPositions::ONE, &[KeyUse::Alter])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::Keyspace])
-        .doc("Takes the expiry of a key away.", "O(1)"),
+        .arguments(&[Argument::key("key", 0)])
+.doc("Takes the expiry of a key away.", "O(1)"),
     spec("rename", 3, &[Write], Group::Generic, "1.0.0", Keys(key::rename))
-        .keys(KeyPositions::TWO, &[KeyUse::Take, KeyUse::Overwrite])
+        .keys(&[KeySpec::at(1, KeyUse::Take), KeySpec::at(2, KeyUse::Overwrite)])
         .categories_own(&[Category::Keyspace])
-        .doc("Gives a key another name, overwriting what has it.", "O(1)"),
+        .arguments(&[Argument::key("key", 0), Argument::key("newkey", 1)])
+.doc("Gives a key another name, overwriting what has it.", "O(1)"),
     spec("renamenx", 3, &[Write, Fast], Group::Generic, "1.0.0", Keys(key::renamenx))
-        .keys(KeyPositions::TWO, &[KeyUse::Take, KeyUse::Insert])
+        .keys(&[KeySpec::at(1, KeyUse::Take), KeySpec::at(2, KeyUse::Insert)])
         .categories_own(&[Category::Keyspace])
-        .doc("Gives a key another name unless something has it.", "O(1)"),
+        .arguments(&[Argument::key("key", 0), Argument::key("newkey", 1)])
+.doc("Gives a key another name unless something has it.", "O(1)"),
     spec("copy", -3, &[Write, DenyOom], Group::Generic, "6.2.0", Keys(key::copy))
-        .keys(KeyPositions::TWO, &[KeyUse::Read, KeyUse::Overwrite])
+        .keys(&[KeySpec::at(1, KeyUse::Read), KeySpec::at(2, KeyUse::Overwrite)])
         .categories_own(&[Category::Keyspace])
-        .doc("Copies the value and expiry of a key to another.", "O(N) worst case for collections, where N is the number of nested items."),
+        .arguments(&[Argument::key("source", 0), Argument::key("destination", 1), Argument::integer("destination-db").after("DB").optional(), Argument::word("replace", "REPLACE").optional()])
+.doc("Copies the value and expiry of a key to another.", "O(N) worst case for collections, where N is the number of nested items."),
     spec("randomkey", 1, &[Readonly, TouchesArbitraryKeys], Group::Generic, "1.0.0", Whole(key::randomkey))
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:all_shards", "nondeterministic_output"])
@@ -114,16 +135,19 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("keys", 2, &[Readonly], Group::Generic, "1.0.0", Whole(scan::keys))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
-        .doc("All keys that match a pattern.", "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length."),
+        .arguments(&[Argument::pattern("pattern")])
+.doc("All keys that match a pattern.", "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length."),
     spec("scan", -2, &[Readonly, TouchesArbitraryKeys], Group::Generic, "2.8.0", Cursor(scan::scan))
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output", "request_policy:special"])
-        .doc("Some keys at a time, until all were shown.", "O(1) for every call."),
+        .arguments(&[Argument::integer("cursor"), Argument::pattern("pattern").after("MATCH").optional(), Argument::integer("count").after("COUNT").optional(), Argument::string("type").after("TYPE").since("6.0.0").optional()])
+.doc("Some keys at a time, until all were shown.", "O(1) for every call."),
     spec("object", -2, &[], Group::Generic, "2.2.3", Free(object::help))
         .doc("What is known of the representation of values.", "Depends on subcommand.")
         .subcommands(OBJECT),
     spec("wait", 3, &[Blocking], Group::Generic, "3.0.0", Front(FrontCommand::Wait))
         .categories_own(&[Category::Connection])
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
-        .doc("Waits until replicas have the writes of this connection.", "O(1)"),
+        .arguments(&[Argument::integer("numreplicas"), Argument::integer("timeout")])
+.doc("Waits until replicas have the writes of this connection.", "O(1)"),
 ];

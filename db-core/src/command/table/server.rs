@@ -3,7 +3,7 @@
 use Flag::*;
 use Handler::{Free, Front, Whole};
 
-use crate::command::spec::{Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
 use crate::command::{introspect, server};
 
 const COMMAND: &[CommandSpec] = &[
@@ -13,7 +13,8 @@ const COMMAND: &[CommandSpec] = &[
     spec("command|docs", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::docs))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
-        .doc("Documentation of commands.", "O(N) where N is the number of commands to look up"),
+        .arguments(&[Argument::string("command-name").optional().multiple()])
+.doc("Documentation of commands.", "O(N) where N is the number of commands to look up"),
     spec("command|getkeys", -3, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::getkeys))
         .categories_own(&[Category::Connection])
         .doc("The keys in a call.", "O(N) where N is the number of arguments to the command"),
@@ -23,16 +24,19 @@ const COMMAND: &[CommandSpec] = &[
     spec("command|info", -2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::info))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
-        .doc("Everything about commands.", "O(N) where N is the number of commands to look up"),
+        .arguments(&[Argument::string("command-name").optional().multiple()])
+.doc("Everything about commands.", "O(N) where N is the number of commands to look up"),
     spec("command|list", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::list))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
-        .doc("The names of commands.", "O(N) where N is the total number of commands"),
+        .arguments(&[Argument::one_of("filterby", &[Argument::string("module-name").after("MODULE"), Argument::string("category").after("ACLCAT"), Argument::pattern("pattern").after("PATTERN")]).after("FILTERBY").optional()])
+.doc("The names of commands.", "O(N) where N is the total number of commands"),
 ];
 
 const CONFIG: &[CommandSpec] = &[
     spec("config|get", -3, &[Admin, NoScript, Loading, Stale], Group::Server, "2.0.0", Front(FrontCommand::Config))
-        .doc("The values of settings.", "O(N) when N is the number of configuration parameters provided"),
+        .arguments(&[Argument::block("parameter", &[Argument::string("parameter")]).multiple()])
+.doc("The values of settings.", "O(N) when N is the number of configuration parameters provided"),
     spec("config|help", 2, &[Loading, Stale], Group::Server, "5.0.0", Front(FrontCommand::Config))
         .doc("What the subcommands do.", "O(1)"),
     spec(
@@ -46,7 +50,8 @@ const CONFIG: &[CommandSpec] = &[
     .doc("Starts the figures of INFO anew.", "O(1)"),
     spec("config|set", -4, &[Admin, NoScript, Loading, Stale], Group::Server, "2.0.0", Front(FrontCommand::Config))
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
-        .doc("Changes settings.", "O(N) when N is the number of configuration parameters provided"),
+        .arguments(&[Argument::block("parameter_value", &[Argument::string("parameter"), Argument::string("value")]).multiple()])
+.doc("Changes settings.", "O(N) when N is the number of configuration parameters provided"),
 ];
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
@@ -61,7 +66,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("info", -1, &[Loading, Stale, Sentinel], Group::Server, "1.0.0", Front(FrontCommand::Info))
         .categories_own(&[Category::Dangerous])
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
-        .doc("The state of the node in words.", "O(1)"),
+        .arguments(&[Argument::string("section").optional().multiple()])
+.doc("The state of the node in words.", "O(1)"),
     spec("role", 1, &[NoScript, Loading, Stale, Fast, Sentinel], Group::Server, "2.8.12", Front(FrontCommand::Role))
         .categories_own(&[Category::Admin, Category::Dangerous])
         .doc("The role of the node.", "O(1)"),
@@ -74,9 +80,11 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("flushall", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
-        .doc("Deletes all keys.", "O(N) where N is the total number of keys in all databases"),
+        .arguments(&[Argument::one_of("async", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()])
+.doc("Deletes all keys.", "O(N) where N is the total number of keys in all databases"),
     spec("flushdb", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
-        .doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
+        .arguments(&[Argument::one_of("async", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()])
+.doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
 ];

@@ -1,6 +1,6 @@
 //! Commands that only Tanist has.
 
-use crate::command::spec::{Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
 
 /// Version of Tanist that brought the commands of this table.
 const SINCE: &str = "0.1.0";

@@ -4,7 +4,7 @@ use super::super::Control as C;
 use Flag::*;
 use Handler::Control;
 
-use crate::command::spec::{Category, CommandSpec, Flag, Group, Handler, KeyPositions, KeyUse, spec};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec(
@@ -31,9 +31,10 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         "2.2.0",
         Control(C::Watch),
     )
-    .keys(KeyPositions::ALL, &[KeyUse::Exist])
+    .keys(&[KeySpec::from(1, 1, KeyUse::Exist)])
     .categories_own(&[Category::Transaction])
-    .doc("Lets EXEC do nothing if one of the keys changes before.", "O(1) for every key."),
+    .arguments(&[Argument::key("key", 0).multiple()])
+.doc("Lets EXEC do nothing if one of the keys changes before.", "O(1) for every key."),
     spec("unwatch", 1, &[NoScript, Loading, Stale, Fast, AllowBusy], Group::Transactions, "2.2.0", Control(C::Unwatch))
         .categories_own(&[Category::Transaction])
         .doc("Forgets the watched keys.", "O(1)"),

@@ -1,0 +1,308 @@
+//! The shape of a command's record.
+
+mod argument;
+mod flags;
+mod keys;
+
+use super::args::Call;
+use super::failure::Outcome;
+use super::reply::Reply;
+use crate::engine::{Data, Front, Session};
+
+pub use argument::{Argument, ArgumentKind};
+pub use flags::{Flag, Flags};
+pub(crate) use keys::KeyRange;
+pub use keys::{Begin, Find, KeySpec, KeyUse};
+
+/// Family of a command, for `COMMAND DOCS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Any type of value.
+    Generic,
+    /// Strings.
+    String,
+    /// The connection itself.
+    Connection,
+    /// The server as a whole.
+    Server,
+    /// MULTI and its relatives.
+    Transactions,
+    /// Tanist's own.
+    Module,
+}
+
+impl Group {
+    /// Name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Transactions => "transactions",
+            Group::Module => "module",
+        }
+    }
+}
+
+/// Category of access control that a command names itself; those that follow from its flags are added by
+/// [`CommandSpec::categories`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// Any key.
+    Keyspace,
+    /// Strings.
+    String,
+    /// The connection.
+    Connection,
+    /// MULTI and its relatives.
+    Transaction,
+    /// For operators.
+    Admin,
+    /// Can hurt when used carelessly.
+    Dangerous,
+}
+
+/// Commands that steer a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    Multi,
+    Exec,
+    Discard,
+    Watch,
+    Unwatch,
+}
+
+/// What runs a command, and under which locks.
+pub(crate) type Run = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
+
+/// What runs a command that concerns the connection, the node or its settings, and writes exactly one reply unless it fails. Inside
+/// EXEC shard locks are held: of the engine it may call only [`Engine::last`], [`Engine::keys`], [`Engine::expiring`],
+/// [`Engine::memory_bytes`] and [`Engine::redo`].
+///
+/// [`Engine::last`]: crate::engine::Engine::last
+/// [`Engine::keys`]: crate::engine::Engine::keys
+/// [`Engine::expiring`]: crate::engine::Engine::expiring
+/// [`Engine::memory_bytes`]: crate::engine::Engine::memory_bytes
+/// [`Engine::redo`]: crate::engine::Engine::redo
+pub type FrontRun = fn(&mut dyn Front, &Call<'_>, &mut Session, &mut Reply) -> Outcome;
+
+/// Who runs a command.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    /// Needs the shards of its keys.
+    Keys(Run),
+    /// Needs the whole keyspace.
+    Whole(Run),
+    /// Needs the shard that its cursor names.
+    Cursor(Run),
+    /// Needs no data.
+    Free(Run),
+    /// The caller of the engine runs it.
+    Front(FrontRun),
+    /// The session's transaction.
+    Control(Control),
+}
+
+/// Everything there is to say about a command.
+#[derive(Clone, Copy)]
+pub struct CommandSpec {
+    /// In lower case; a subcommand's is `container|name`.
+    pub name: &'static str,
+    /// Number of arguments with the name; at least that many when negative.
+    pub arity: i8,
+    /// What it may do and when.
+    pub flags: Flags,
+    /// Where its keys are, and what it does with them.
+    pub keys: &'static [KeySpec],
+    /// Executed between MULTI and EXEC too, rather than queued.
+    pub at_once: bool,
+    /// What a client that spreads keys over several servers should know, in the protocol's words.
+    pub tips: &'static [&'static str],
+    /// Its family.
+    pub group: Group,
+    /// Version of Redis that brought it.
+    pub since: &'static str,
+    /// Categories that it names itself.
+    pub own_categories: &'static [Category],
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// What it costs.
+    pub complexity: &'static str,
+    /// Its arguments.
+    pub arguments: &'static [Argument],
+    /// Its subcommands, if it is a container.
+    pub subcommands: &'static [CommandSpec],
+    pub(crate) handler: Handler,
+}
+
+impl std::fmt::Debug for CommandSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("CommandSpec").field(&self.name).finish()
+    }
+}
+
+/// Starts the record of a command that the caller of the engine runs; the methods of [`CommandSpec`] fill in the rest.
+#[must_use]
+pub const fn front(
+    name: &'static str,
+    arity: i8,
+    flags: &[Flag],
+    group: Group,
+    since: &'static str,
+    run: FrontRun,
+) -> CommandSpec {
+    spec(name, arity, flags, group, since, Handler::Front(run))
+}
+
+/// Starts a record; the methods of [`CommandSpec`] fill in the rest.
+pub(crate) const fn spec(
+    name: &'static str,
+    arity: i8,
+    flags: &[Flag],
+    group: Group,
+    since: &'static str,
+    handler: Handler,
+) -> CommandSpec {
+    CommandSpec {
+        name,
+        arity,
+        flags: Flags::of(flags),
+        keys: &[],
+        at_once: false,
+        tips: &[],
+        group,
+        since,
+        own_categories: &[],
+        summary: "",
+        complexity: "",
+        arguments: &[],
+        subcommands: &[],
+        handler,
+    }
+}
+
+impl CommandSpec {
+    /// Its keys.
+    #[must_use]
+    pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Its arguments.
+    #[must_use]
+    pub const fn arguments(mut self, arguments: &'static [Argument]) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    /// It is executed between MULTI and EXEC too, rather than queued.
+    #[must_use]
+    pub const fn at_once(mut self) -> Self {
+        self.at_once = true;
+        self
+    }
+
+    /// What a client that spreads keys over several servers should know.
+    #[must_use]
+    pub const fn tips(mut self, tips: &'static [&'static str]) -> Self {
+        self.tips = tips;
+        self
+    }
+
+    /// Categories that it names itself.
+    #[must_use]
+    pub const fn categories_own(mut self, own: &'static [Category]) -> Self {
+        self.own_categories = own;
+        self
+    }
+
+    /// What it does, and what it costs.
+    #[must_use]
+    pub const fn doc(mut self, summary: &'static str, complexity: &'static str) -> Self {
+        self.summary = summary;
+        self.complexity = complexity;
+        self
+    }
+
+    /// Its subcommands.
+    #[must_use]
+    pub const fn subcommands(mut self, subcommands: &'static [CommandSpec]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+
+    /// Whether it may change the keyspace.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        self.flags.has(Flag::Write)
+    }
+
+    /// Whether it reads or writes data: such a command needs the primary.
+    #[must_use]
+    pub const fn touches_data(&self) -> bool {
+        matches!(
+            self.handler,
+            Handler::Keys(_)
+                | Handler::Whole(_)
+                | Handler::Cursor(_)
+                | Handler::Control(Control::Exec | Control::Watch)
+        )
+    }
+
+    /// Whether it is queued between MULTI and EXEC rather than executed.
+    #[must_use]
+    pub const fn is_queued_in_multi(&self) -> bool {
+        !self.at_once
+            && !matches!(
+                self.handler,
+                Handler::Control(Control::Multi | Control::Exec | Control::Discard | Control::Watch)
+            )
+    }
+
+    /// Whether it is EXEC, which ends a transaction even when it is refused.
+    #[must_use]
+    pub const fn is_exec(&self) -> bool {
+        matches!(self.handler, Handler::Control(Control::Exec))
+    }
+
+    /// Who runs it, if it is the caller of the engine.
+    #[must_use]
+    pub const fn front(&self) -> Option<FrontRun> {
+        match self.handler {
+            Handler::Front(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// Whether `count` arguments, name included, are as many as it takes.
+    #[must_use]
+    pub const fn takes(&self, count: usize) -> bool {
+        let wanted = self.arity.unsigned_abs() as usize;
+        if self.arity >= 0 { count == wanted } else { count >= wanted }
+    }
+
+    /// All categories of access control, `@` included: those it names and those that follow from its flags.
+    pub fn categories(&self) -> impl Iterator<Item = &'static str> {
+        let own = self.own_categories;
+        let flags = self.flags;
+        let admin = own.contains(&Category::Admin) || flags.has(Flag::Admin);
+        [
+            (own.contains(&Category::Keyspace), "@keyspace"),
+            (flags.has(Flag::Readonly), "@read"),
+            (flags.has(Flag::Write), "@write"),
+            (own.contains(&Category::String), "@string"),
+            (admin, "@admin"),
+            (flags.has(Flag::Fast), "@fast"),
+            (!flags.has(Flag::Fast), "@slow"),
+            (flags.has(Flag::Blocking), "@blocking"),
+            (own.contains(&Category::Dangerous) || flags.has(Flag::Admin), "@dangerous"),
+            (own.contains(&Category::Connection), "@connection"),
+            (own.contains(&Category::Transaction), "@transaction"),
+        ]
+        .into_iter()
+        .filter_map(|(member, name)| member.then_some(name))
+    }
+}
