@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use tanist_db_core::clock::{Clock, SystemClock};
-use tanist_db_core::command::{self, CommandSpec, FrontCommand, Protocol, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::command::{Protocol, Reply};
+use tanist_db_core::engine::{Engine, EngineOptions, NoFront, Session};
 use tanist_db_core::ids::Epoch;
 use tanist_test_support::skip;
 
@@ -96,14 +96,6 @@ impl Connection {
             b'%' => (0..2 * count()).for_each(|_| self.read(out)),
             _ => {}
         }
-    }
-}
-
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, reply: &mut Reply) {
-        reply.error("ERR not here");
     }
 }
 
@@ -444,113 +436,4 @@ fn same_content(theirs: &mut Connection, ours: &mut Ours) {
         .collect();
     listed.sort();
     assert_eq!(shown, listed, "SCAN shows every key once while nothing changes");
-}
-
-/// What `COMMAND INFO` says of a command otherwise than Redis 7.0.15, on purpose: command, place in the answer, why.
-const DIFFERENT: &[(&str, usize, &str)] = &[
-    ("command|getkeys", ARITY, "later versions let it be asked about a command without arguments"),
-    ("multi", FLAGS, "no_multi came with a later version"),
-    ("watch", FLAGS, "no_multi came with a later version"),
-    ("scan", FLAGS, "touches_arbitrary_keys came with a later version"),
-    ("randomkey", FLAGS, "touches_arbitrary_keys came with a later version"),
-    ("wait", FLAGS, "later versions say blocking instead of noscript"),
-    ("wait", CATEGORIES, "@blocking follows from its flag"),
-];
-
-/// Commands that Redis 7.0.15 does not know.
-const UNKNOWN: &[&str] = &["client|no-touch", "client|setinfo", "tanist"];
-
-const ARITY: usize = 1;
-const FLAGS: usize = 2;
-const CATEGORIES: usize = 6;
-const SUBCOMMANDS: usize = 9;
-
-#[test]
-fn commands_are_described_as_redis_describes_them() {
-    let Some((_redis, mut theirs)) = Redis::start() else {
-        return skip("the comparison with Redis", NEEDS);
-    };
-    let engine = Engine::new(EngineOptions { shards: 4, ..EngineOptions::default() });
-    let mut ours = Ours { engine, session: Session::new(1), clock: SystemClock::new() };
-    for protocol in [Protocol::Resp2, Protocol::Resp3] {
-        if protocol == Protocol::Resp3 {
-            theirs.call(&[b"hello".to_vec(), b"3".to_vec()]);
-            ours.session.set_protocol(protocol);
-        }
-        for spec in command::all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)) {
-            let ask = ["command", "info", spec.name].map(|word| word.as_bytes().to_vec());
-            same_description(spec, &theirs.call(&ask), &ours.call(&ask));
-        }
-    }
-}
-
-fn same_description(spec: &CommandSpec, theirs: &[u8], ours: &[u8]) {
-    if UNKNOWN.contains(&spec.name) {
-        assert_eq!(Told::of(theirs).members()[0], Told::Word("null".into()), "{}", spec.name);
-        return;
-    }
-    let (theirs, ours) = (Told::of(theirs), Told::of(ours));
-    let (theirs, ours) = (theirs.members()[0].members(), ours.members()[0].members());
-    assert_eq!((theirs.len(), ours.len()), (10, 10), "{}", spec.name);
-    for place in 0..10 {
-        let listed = DIFFERENT.iter().find(|(name, at, _)| (*name, *at) == (spec.name, place));
-        match listed {
-            // A container has the subcommands that there are, each of which is compared by its own name.
-            None if place == SUBCOMMANDS && !spec.subcommands.is_empty() => {}
-            None => assert_eq!(ours[place], theirs[place], "{}, place {place}", spec.name),
-            Some((_, _, why)) => assert_ne!(ours[place], theirs[place], "{}: {why}", spec.name),
-        }
-    }
-}
-
-/// A reply whose sets, and the sets that the older protocol shows as arrays of flags, have an order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
-    Word(String),
-    /// With the mark of its kind in the protocol.
-    Members(char, Vec<Told>),
-}
-
-impl Told {
-    fn of(reply: &[u8]) -> Told {
-        let text = String::from_utf8(reply.to_vec()).unwrap();
-        Told::next(&mut text.split("\r\n"))
-    }
-
-    fn next<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Told {
-        let line = lines.next().unwrap();
-        let (kind, rest) = line.split_at(1);
-        let count = || rest.parse::<i64>().unwrap();
-        let mut members = |count: i64| (0..count).map(|_| Told::next(lines)).collect::<Vec<_>>();
-        match kind {
-            "_" => Told::Word("null".into()),
-            "$" | "*" if count() < 0 => Told::Word("null".into()),
-            "$" => Told::Word(lines.next().unwrap().into()),
-            "%" => Told::Members('%', without_notes(members(2 * count()))),
-            "*" | "~" => {
-                let mut members = without_notes(members(count()));
-                // Only flags, categories and tips are words throughout; their order means nothing.
-                if members.iter().all(|member| matches!(member, Told::Word(word) if word.parse::<i64>().is_err())) {
-                    members.sort();
-                }
-                Told::Members(kind.chars().next().unwrap(), members)
-            }
-            _ => Told::Word(rest.into()),
-        }
-    }
-
-    fn members(&self) -> &[Told] {
-        match self {
-            Told::Members(_, members) => members,
-            Told::Word(word) => panic!("{word:?} has no members"),
-        }
-    }
-}
-
-/// A key specification without Redis's remarks in prose.
-fn without_notes(mut members: Vec<Told>) -> Vec<Told> {
-    if members.first() == Some(&Told::Word("notes".into())) {
-        members.drain(..2);
-    }
-    members
 }

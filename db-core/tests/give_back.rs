@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tanist_db_core::arena::PAGE_BYTES;
 use tanist_db_core::clock::{Monotonic, UnixMillis};
-use tanist_db_core::command::{FrontCommand, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::command::Reply;
+use tanist_db_core::engine::{Engine, EngineOptions, NoFront, Session};
 use tanist_db_core::ids::Epoch;
 
 const MIB: u64 = 1 << 20;
@@ -16,14 +16,6 @@ const MIB: u64 = 1 << 20;
 const RESERVE: u64 = 32 * MIB;
 /// Memory goes back in blocks of so many bytes of which all is free.
 const BLOCK: u64 = 2 * MIB;
-
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, reply: &mut Reply) {
-        reply.error("ERR not here");
-    }
-}
 
 struct Database {
     engine: Engine,

@@ -1,16 +1,17 @@
 //! One client as the connection commands see it: who it is, what it has asked to be told, whether it is leaving.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tanist_db_core::clock::Monotonic;
-use tanist_db_core::command::{CommandSpec, Flag, FrontCommand, Protocol, Reply};
+use tanist_db_core::command::{CommandSpec, CommandTable, Flag, Protocol, Reply};
 use tanist_db_core::engine::{Executed, Front, Session};
 use tanist_db_core::ids::Lsn;
 
 use super::NodeContext;
-use super::commands;
+use super::commands::COMMANDS;
 use super::registry::{Entry, Registration};
 
 /// Which replies the client wants (`CLIENT REPLY`).
@@ -35,8 +36,8 @@ pub(super) struct Caller {
     replies_after: Option<Replies>,
     /// Nothing more is read or executed; what may leave still does.
     pub(super) closing: bool,
-    /// The command being executed, unless it is within EXEC: only such a one may wait.
-    pub(super) alone: Option<FrontCommand>,
+    /// The command being executed is not within EXEC: only such a one may wait.
+    pub(super) alone: bool,
     /// Set by `WAIT`: how long its reply may be held; `None` within: for ever.
     pub(super) wait: Option<Option<Duration>>,
     /// Set by a command that takes its time: nothing is executed until its reply is there.
@@ -74,13 +75,21 @@ impl Caller {
             replies: Replies::On,
             replies_after: None,
             closing: false,
-            alone: None,
+            alone: false,
             wait: None,
             action: None,
             action_is_told: true,
             wrote: None,
             last_write: Lsn::ZERO,
         }
+    }
+
+    /// The caller for which the engine runs a command of the front's.
+    ///
+    /// # Panics
+    /// If it is somebody else's: the front's commands are in its own table only.
+    pub(super) fn of(front: &mut dyn Front) -> &mut Caller {
+        (front as &mut dyn Any).downcast_mut().expect("the front's commands run for its callers")
     }
 
     pub(super) fn entry(&self) -> &Entry {
@@ -95,8 +104,8 @@ impl Caller {
     /// A command that `spec` describes is about to be executed.
     pub(super) fn begin(&mut self, spec: &CommandSpec, session: &Session) {
         self.before_reply();
-        self.alone = if session.in_multi() { None } else { spec.front() };
-        if self.alone.is_some() {
+        self.alone = !session.in_multi();
+        if self.alone && spec.front().is_some() {
             // It may show the caller to itself, so it must not wait for the turn's end.
             self.note(Some(spec.name), session);
         }
@@ -108,12 +117,12 @@ impl Caller {
         if !self.entry().is_beyond() {
             return false;
         }
-        let looks = matches!(spec.front(), Some(FrontCommand::Info | FrontCommand::Role));
+        let looks = matches!(spec.name, "info" | "role");
         if looks || spec.flags.has(Flag::Admin) {
             self.entry().note_operator();
             return false;
         }
-        if spec.flags.has(Flag::NoAuth) || spec.front() == Some(FrontCommand::Client) {
+        if spec.flags.has(Flag::NoAuth) || spec.name.starts_with("client|") {
             return false;
         }
         let (registry, settings) = (&self.context.registry, &self.context.settings);
@@ -133,7 +142,7 @@ impl Caller {
 
     /// `CLIENT REPLY`: outside of EXEC at once.
     pub(super) fn choose_replies(&mut self, chosen: Replies, reply: &mut Reply) {
-        let alone = self.alone == Some(FrontCommand::Client);
+        let alone = self.alone;
         let replies = if alone { &mut self.replies } else { self.replies_after.get_or_insert(self.replies) };
         if (chosen, *replies) != (Replies::SkipNext, Replies::Off) {
             *replies = chosen;
@@ -188,7 +197,7 @@ pub(super) fn version_of(protocol: Protocol) -> u8 {
 }
 
 impl Front for Caller {
-    fn run(&mut self, command: FrontCommand, args: &[&[u8]], session: &mut Session, reply: &mut Reply) {
-        commands::run(self, command, args, session, reply);
+    fn commands(&self) -> &'static CommandTable {
+        &COMMANDS
     }
 }

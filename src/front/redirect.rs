@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tanist_db_core::command::{CommandSpec, FrontCommand};
+use tanist_db_core::command::CommandSpec;
 use tanist_replication::serving::{Role, Serving};
 
 use super::NodeContext;
@@ -22,7 +22,7 @@ pub(super) fn sentence(serving: &Serving, way: Way, spec: &CommandSpec) -> Strin
         return format!("NOTPRIMARY {address} this node is {}", serving.role().word());
     }
     // CONFIG comes here only to set what the cluster has in common.
-    let first = if spec.writes() || spec.front() == Some(FrontCommand::Config) {
+    let first = if spec.writes() || spec.name == "config|set" {
         "READONLY You can't write against a read only replica."
     } else {
         "READONLY this node is the standby and answers no reads."

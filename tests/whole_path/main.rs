@@ -16,6 +16,7 @@ mod commands;
 mod connection;
 mod damage;
 mod data_folder;
+mod descriptions;
 mod disk;
 mod drill;
 mod fencing;

@@ -15,8 +15,8 @@
 use tanist::resp::{Parsed, RequestLimits, RequestParser};
 use tanist_db_core::arena::PAGE_BYTES;
 use tanist_db_core::clock::UnixMillis;
-use tanist_db_core::command::{self, FrontCommand, Protocol, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::command::{ENGINE_COMMANDS, Protocol, Reply};
+use tanist_db_core::engine::{Engine, EngineOptions, NoFront, Session};
 use tanist_db_core::ids::Epoch;
 
 /// What the database uses.
@@ -105,7 +105,7 @@ impl Node {
         self.parser.forget();
         let Ok(Parsed::Command(parsed)) = self.parser.parse(request) else { panic!("a whole request") };
         let argument = |at| self.parser.argument(&parsed, request, at);
-        let spec = command::find(parsed.arguments(), argument).expect("a command");
+        let spec = ENGINE_COMMANDS.find(parsed.arguments(), argument).expect("a command");
         let args = self.parser.arguments(&parsed, request);
         let (session, reply) = (&mut self.session, &mut self.reply);
         let executed = self.engine.execute_resolved(spec, session, &mut NoFront, &args, NOW, reply);
@@ -117,15 +117,6 @@ impl Node {
                 while self.engine.redo().take(1 << 20).is_some() {}
             }
         }
-    }
-}
-
-/// Of a connection's own commands none comes.
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, _: FrontCommand, _: &[&[u8]], _: &mut Session, _: &mut Reply) {
-        unreachable!("GET and SET are the engine's")
     }
 }
 

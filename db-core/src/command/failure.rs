@@ -67,6 +67,18 @@ impl Failure {
     }
 }
 
+impl From<&'static str> for Failure {
+    fn from(text: &'static str) -> Failure {
+        Failure::fixed(text)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Failure {
+        Failure::owned(text)
+    }
+}
+
 impl From<OutOfMemory> for Failure {
     fn from(_: OutOfMemory) -> Failure {
         Failure::SHARD_FULL

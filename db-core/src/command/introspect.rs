@@ -1,33 +1,34 @@
-//! COMMAND: the tables, told to clients.
+//! COMMAND: the table, told to clients.
 
 use super::args::{Call, is};
 use super::failure::{Failure, Outcome};
 use super::glob::matches;
-use super::lookup::{all, lookup, subcommand};
+use super::lookup::{CommandTable, subcommand};
 use super::reply::Reply;
-use super::spec::CommandSpec;
-use crate::engine::Data;
+use super::spec::{Argument, ArgumentKind, Begin, CommandSpec, Find, KeyRange, KeySpec};
+use crate::engine::{Front, Session};
 
 /// COMMAND alone: everything about every command.
-pub(crate) fn every(_: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome {
-    reply.array(all().count());
-    all().for_each(|spec| write_info(spec, reply));
+pub(crate) fn every(front: &mut dyn Front, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let table = front.commands();
+    reply.array(table.all().count());
+    table.all().for_each(|spec| write_info(spec, reply));
     Ok(())
 }
 
-pub(crate) fn count(_: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome {
-    reply.count(all().count() as u64);
+pub(crate) fn count(front: &mut dyn Front, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    reply.count(front.commands().all().count() as u64);
     Ok(())
 }
 
-pub(crate) fn info(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+pub(crate) fn info(front: &mut dyn Front, call: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
     let names = &call.args()[2..];
     if names.is_empty() {
-        return every(data, call, reply);
+        return every(front, call, session, reply);
     }
     reply.array(names.len());
     for name in names {
-        match find(name) {
+        match front.commands().named(name) {
             Some(spec) => write_info(spec, reply),
             None => reply.null(),
         }
@@ -35,28 +36,27 @@ pub(crate) fn info(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     Ok(())
 }
 
-pub(crate) fn docs(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let names = &call.args()[2..];
-    if names.is_empty() {
-        reply.map(all().count());
-        all().for_each(|spec| write_named_docs(spec, reply));
-        return Ok(());
-    }
-    let found: Vec<_> = names.iter().filter_map(|name| find(name)).collect();
+pub(crate) fn docs(front: &mut dyn Front, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let (table, names) = (front.commands(), &call.args()[2..]);
+    let found: Vec<_> = match names {
+        [] => table.all().collect(),
+        names => names.iter().filter_map(|name| table.named(name)).collect(),
+    };
     reply.map(found.len());
-    found.into_iter().for_each(|spec| write_named_docs(spec, reply));
+    found.into_iter().for_each(|spec| write_docs(spec, reply));
     Ok(())
 }
 
 /// COMMAND LIST, perhaps with `FILTERBY PATTERN p`, `ACLCAT c` or `MODULE m`.
-pub(crate) fn list(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+pub(crate) fn list(front: &mut dyn Front, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let table = front.commands();
     let names: Vec<&str> = match call.args()[2..] {
-        [] => all().map(|spec| spec.name).collect(),
+        [] => table.all().map(|spec| spec.name).collect(),
         [by, kind, value] if is(by, "FILTERBY") && is(kind, "PATTERN") => {
-            every_name().filter(|name| matches(value, name.as_bytes())).collect()
+            every_spec(table).map(|spec| spec.name).filter(|name| matches(value, name.as_bytes())).collect()
         }
         [by, kind, value] if is(by, "FILTERBY") && is(kind, "ACLCAT") => {
-            every_spec().filter(|spec| has_category(spec, value)).map(|spec| spec.name).collect()
+            every_spec(table).filter(|spec| has_category(spec, value)).map(|spec| spec.name).collect()
         }
         [by, kind, _] if is(by, "FILTERBY") && is(kind, "MODULE") => Vec::new(),
         _ => return Err(Failure::SYNTAX),
@@ -66,25 +66,49 @@ pub(crate) fn list(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outc
     Ok(())
 }
 
-pub(crate) fn getkeys(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let args = &call.args()[2..];
-    let mut spec = lookup(args[0]).ok_or(Failure::fixed("ERR Invalid command specified"))?;
+pub(crate) fn getkeys(front: &mut dyn Front, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let keys = keys_of(front.commands(), &call.args()[2..])?;
+    reply.array(keys.len());
+    keys.into_iter().for_each(|(key, _)| reply.bulk(key));
+    Ok(())
+}
+
+/// COMMAND GETKEYSANDFLAGS: each key with what is done with it.
+pub(crate) fn getkeysandflags(front: &mut dyn Front, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let keys = keys_of(front.commands(), &call.args()[2..])?;
+    reply.array(keys.len());
+    for (key, part) in keys {
+        reply.array(2);
+        reply.bulk(key);
+        write_statuses(part.key_use.flags().iter().copied(), reply);
+    }
+    Ok(())
+}
+
+/// The keys of a whole call, each with the specification that found it.
+fn keys_of<'a>(table: &CommandTable, args: &[&'a [u8]]) -> Result<Vec<(&'a [u8], &'static KeySpec)>, Failure> {
+    let mut spec = table.lookup(args[0]).ok_or(Failure::fixed("ERR Invalid command specified"))?;
     if let Some(found) = args.get(1).and_then(|name| subcommand(spec, name)) {
         spec = found;
     }
-    if !spec.has_keys() {
+    if spec.keys.is_empty() {
         return Err(Failure::fixed("ERR The command has no key arguments"));
     }
     if !spec.takes(args.len()) {
         return Err(Failure::fixed("ERR Invalid number of arguments specified for command"));
     }
-    let keys = spec.keys.of(args.len());
-    reply.array(keys.clone().count());
-    keys.for_each(|at| reply.bulk(args[at]));
-    Ok(())
+    let mut keys = Vec::new();
+    for part in spec.keys {
+        let found = part.each(args, |at| {
+            keys.push((args[at], part));
+            Ok(())
+        });
+        found.map_err(|_| Failure::INVALID_KEYS)?;
+    }
+    if keys.is_empty() { Err(Failure::fixed("ERR The command has no key arguments")) } else { Ok(keys) }
 }
 
-pub(crate) fn help(_: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome {
+pub(crate) fn help(_: &mut dyn Front, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     const LINES: &[&str] = &[
         "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "(no subcommand)",
@@ -99,6 +123,8 @@ pub(crate) fn help(_: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome
         "    Return documentation of the given commands, or of all of them.",
         "GETKEYS <full-command>",
         "    Return the keys from a full command.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    Return the keys from a full command, each with what is done with it.",
         "HELP",
         "    Print this help.",
     ];
@@ -107,24 +133,12 @@ pub(crate) fn help(_: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome
     Ok(())
 }
 
-fn every_spec() -> impl Iterator<Item = &'static CommandSpec> {
-    all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
-}
-
-fn every_name() -> impl Iterator<Item = &'static str> {
-    every_spec().map(|spec| spec.name)
+fn every_spec(table: &CommandTable) -> impl Iterator<Item = &'static CommandSpec> {
+    table.all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
 }
 
 fn has_category(spec: &CommandSpec, name: &[u8]) -> bool {
     spec.categories().any(|category| name.eq_ignore_ascii_case(&category.as_bytes()[1..]))
-}
-
-/// A command, or a subcommand as `container|name`.
-fn find(name: &[u8]) -> Option<&'static CommandSpec> {
-    match name.iter().position(|byte| *byte == b'|') {
-        Some(bar) => subcommand(lookup(&name[..bar])?, &name[bar + 1..]),
-        None => lookup(name),
-    }
 }
 
 fn write_info(spec: &CommandSpec, reply: &mut Reply) {
@@ -132,9 +146,8 @@ fn write_info(spec: &CommandSpec, reply: &mut Reply) {
     reply.bulk(spec.name.as_bytes());
     reply.int(i64::from(spec.arity));
     write_statuses(spec.flags.names(), reply);
-    reply.int(i64::from(spec.keys.first));
-    reply.int(i64::from(spec.keys.last));
-    reply.int(i64::from(spec.keys.step));
+    let KeyRange { first, last, step } = KeyRange::of(spec.keys);
+    [first, last, step].into_iter().for_each(|number| reply.int(number));
     write_statuses(spec.categories(), reply);
     reply.set(spec.tips.len());
     spec.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
@@ -154,48 +167,137 @@ fn write_statuses(names: impl Iterator<Item = &'static str>, reply: &mut Reply) 
 }
 
 fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
-    reply.set(spec.key_uses.len());
-    for (keys, key_use) in spec.key_parts() {
-        // Here the last key counts from the first one, unless it counts from the end.
-        let last = if keys.last < 0 { i64::from(keys.last) } else { i64::from(keys.last) - i64::from(keys.first) };
+    reply.set(spec.keys.len());
+    for KeySpec { begin, find, key_use } in spec.keys {
         reply.map(3);
         reply.bulk(b"flags");
         write_statuses(key_use.flags().iter().copied(), reply);
-        write_search(reply, b"begin_search", b"index", &[(b"index", i64::from(keys.first))]);
-        let range: &[(&[u8], i64)] = &[(b"lastkey", last), (b"keystep", i64::from(keys.step)), (b"limit", 0)];
-        write_search(reply, b"find_keys", b"range", range);
+        reply.bulk(b"begin_search");
+        match *begin {
+            Begin::At(index) => write_search(reply, "index", &[("index", i64::from(index))]),
+            Begin::After(word, from) => {
+                write_search_head(reply, "keyword", 2);
+                reply.bulk(b"keyword");
+                reply.bulk(word.as_bytes());
+                write_field(reply, ("startfrom", i64::from(from)));
+            }
+            Begin::AfterOption(..) => write_search(reply, "unknown", &[]),
+        }
+        reply.bulk(b"find_keys");
+        let range = |last, step, limit| [("lastkey", last), ("keystep", step), ("limit", limit)];
+        match *find {
+            _ if matches!(begin, Begin::AfterOption(..)) => write_search(reply, "unknown", &[]),
+            Find::Range { last, step } => write_search(reply, "range", &range(i64::from(last), i64::from(step), 0)),
+            Find::Part(of) => write_search(reply, "range", &range(-1, 1, i64::from(of))),
+            Find::Count { first } => {
+                let fields = [("keynumidx", 0), ("firstkey", i64::from(first)), ("keystep", 1)];
+                write_search(reply, "keynum", &fields);
+            }
+        }
     }
 }
 
-fn write_search(reply: &mut Reply, name: &[u8], kind: &[u8], fields: &[(&[u8], i64)]) {
-    reply.bulk(name);
+fn write_search(reply: &mut Reply, kind: &str, fields: &[(&str, i64)]) {
+    write_search_head(reply, kind, fields.len());
+    fields.iter().for_each(|field| write_field(reply, *field));
+}
+
+fn write_search_head(reply: &mut Reply, kind: &str, fields: usize) {
     reply.map(2);
     reply.bulk(b"type");
-    reply.bulk(kind);
+    reply.bulk(kind.as_bytes());
     reply.bulk(b"spec");
-    reply.map(fields.len());
-    for (field, value) in fields {
-        reply.bulk(field);
-        reply.int(*value);
+    reply.map(fields);
+}
+
+fn write_field(reply: &mut Reply, (field, value): (&str, i64)) {
+    reply.bulk(field.as_bytes());
+    reply.int(value);
+}
+
+fn write_docs(spec: &CommandSpec, reply: &mut Reply) {
+    reply.bulk(spec.name.as_bytes());
+    let history = history(spec);
+    let (arguments, subcommands) = (!spec.arguments.is_empty(), !spec.subcommands.is_empty());
+    reply.map(4 + usize::from(!history.is_empty()) + usize::from(arguments) + usize::from(subcommands));
+    write_text(reply, "summary", spec.summary);
+    write_text(reply, "since", spec.since);
+    write_text(reply, "group", spec.group.name());
+    write_text(reply, "complexity", spec.complexity);
+    if !history.is_empty() {
+        reply.bulk(b"history");
+        reply.set(history.len());
+        for (version, change) in history {
+            reply.array(2);
+            reply.bulk(version.as_bytes());
+            reply.bulk(change.as_bytes());
+        }
+    }
+    if arguments {
+        reply.bulk(b"arguments");
+        write_arguments(spec.arguments, reply);
+    }
+    if subcommands {
+        reply.bulk(b"subcommands");
+        reply.map(spec.subcommands.len());
+        spec.subcommands.iter().for_each(|spec| write_docs(spec, reply));
     }
 }
 
-fn write_named_docs(spec: &CommandSpec, reply: &mut Reply) {
-    reply.bulk(spec.name.as_bytes());
-    reply.map(4 + usize::from(!spec.subcommands.is_empty()));
-    let fields = [
-        ("summary", spec.summary),
-        ("since", spec.since),
-        ("group", spec.group.name()),
-        ("complexity", spec.complexity),
-    ];
-    for (field, text) in fields {
-        reply.bulk(field.as_bytes());
-        reply.bulk(text.as_bytes());
+fn write_text(reply: &mut Reply, field: &str, text: &str) {
+    reply.bulk(field.as_bytes());
+    reply.bulk(text.as_bytes());
+}
+
+/// Which versions of Redis brought which arguments, and what else of the command, in the order of the versions.
+fn history(spec: &CommandSpec) -> Vec<(&'static str, String)> {
+    let mut brought: Vec<(&'static str, Vec<&'static str>)> = Vec::new();
+    for argument in spec.arguments {
+        argument.later(spec.since, &mut |version, name| match brought.iter_mut().find(|(at, _)| *at == version) {
+            Some((_, names)) => names.push(name),
+            None => brought.push((version, vec![name])),
+        });
     }
-    if !spec.subcommands.is_empty() {
-        reply.bulk(b"subcommands");
-        reply.map(spec.subcommands.len());
-        spec.subcommands.iter().for_each(|spec| write_named_docs(spec, reply));
+    let number = |version: &str| version.split('.').map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>();
+    brought.sort_by_key(|(version, _)| number(version));
+    brought.into_iter().map(|(version, names)| (version, format!("Added: {}.", names.join(", ")))).collect()
+}
+
+fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
+    reply.array(arguments.len());
+    for argument in arguments {
+        let parts = argument.kind.parts();
+        let flags = argument.flags();
+        let key = match argument.kind {
+            ArgumentKind::Key(spec) => Some(spec),
+            _ => None,
+        };
+        let fields = [
+            key.is_some(),
+            !argument.token.is_empty(),
+            !argument.since.is_empty(),
+            flags.clone().next().is_some(),
+            !parts.is_empty(),
+        ];
+        reply.map(2 + fields.into_iter().filter(|there| *there).count());
+        write_text(reply, "name", argument.name);
+        write_text(reply, "type", argument.kind.name());
+        if let Some(spec) = key {
+            write_field(reply, ("key_spec_index", i64::from(spec)));
+        }
+        if !argument.token.is_empty() {
+            write_text(reply, "token", argument.token);
+        }
+        if !argument.since.is_empty() {
+            write_text(reply, "since", argument.since);
+        }
+        if flags.clone().next().is_some() {
+            reply.bulk(b"flags");
+            write_statuses(flags, reply);
+        }
+        if !parts.is_empty() {
+            reply.bulk(b"arguments");
+            write_arguments(parts, reply);
+        }
     }
 }

@@ -37,7 +37,8 @@ pub use glob::matches as glob_matches;
 pub use lookup::{CommandTable, ENGINE_COMMANDS, Unfit};
 pub use reply::{Protocol, Reply};
 pub use spec::{
-    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse, front,
+    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse,
+    front_command,
 };
 pub(crate) use spec::{Control, Handler};
 

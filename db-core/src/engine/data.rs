@@ -232,7 +232,7 @@ fn each_alive(shard: &Shard, now: UnixMillis, visit: &mut dyn FnMut(Entry<'_>)) 
 mod tests {
     use super::super::tests::primary;
     use super::*;
-    use crate::command::{Call, Reply, lookup};
+    use crate::command::{Call, ENGINE_COMMANDS, KeyArg, Reply};
 
     /// A short command may have a long effect (INCRBYFLOAT writes up to 5 KB), so arguments do not bound a record.
     #[test]
@@ -245,9 +245,9 @@ mod tests {
         data.scratch.log.bytes = vec![0; RECORD_BYTES_MAX as usize - room];
         let long = Effect::Set { key, value: &[b'v'; 100], expire: None };
         assert_eq!(data.change(long), Err(Failure::RECORD_TOO_LONG));
-        let spec = lookup(b"setrange").unwrap();
+        let spec = ENGINE_COMMANDS.lookup(b"setrange").unwrap();
         let args: [&[u8]; 4] = [b"setrange", b"k", b"1", &[b'x'; 70]];
-        let outcome = crate::command::run(spec, &mut data, &Call::new(spec, &args, &[key.hash]), &mut Reply::default());
+        let outcome = crate::command::run(spec, &mut data, &Call::new(spec, &args, &[KeyArg { at: 1, hash: key.hash }]), &mut Reply::default());
         assert_eq!(outcome, Err(Failure::RECORD_TOO_LONG));
         assert!(data.find(&key).is_none(), "what was made before the failure is taken back");
         assert_eq!(data.change(Effect::Set { key, value: b"v", expire: None }), Ok(()));

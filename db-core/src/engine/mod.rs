@@ -32,6 +32,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -41,7 +42,9 @@ use smallvec::SmallVec;
 
 use crate::arena::PagePool;
 use crate::clock::UnixMillis;
-use crate::command::{self, Call, CommandSpec, Failure, Flag, FrontCommand, Handler, KeyPositions, Reply};
+use crate::command::{
+    Call, CommandSpec, CommandTable, ENGINE_COMMANDS, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply,
+};
 use crate::ids::{Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
@@ -117,12 +120,21 @@ impl From<Busy> for Executed {
     }
 }
 
-/// Runs the commands that concern the connection, the node or its settings.
-pub trait Front {
-    /// Runs `command` and writes exactly one reply. Inside EXEC shard locks are held: of the engine only
-    /// [`Engine::last`], [`Engine::keys`], [`Engine::expiring`], [`Engine::memory_bytes`], [`Engine::set_memory_max`] and
-    /// [`Engine::redo`] may be called.
-    fn run(&mut self, command: FrontCommand, args: &[&[u8]], session: &mut Session, reply: &mut Reply);
+/// The caller of an engine as the commands see it that it runs itself ([`FrontRun`](crate::command::FrontRun)): they find in it
+/// what they work on.
+pub trait Front: Any {
+    /// All commands that there are.
+    fn commands(&self) -> &'static CommandTable;
+}
+
+/// A caller that has no commands of its own.
+#[derive(Debug)]
+pub struct NoFront;
+
+impl Front for NoFront {
+    fn commands(&self) -> &'static CommandTable {
+        &ENGINE_COMMANDS
+    }
 }
 
 /// The data of one process.
@@ -209,7 +221,7 @@ impl Engine {
         now: UnixMillis,
         reply: &mut Reply,
     ) -> Executed {
-        match command::resolve(args) {
+        match front.commands().resolve(args) {
             Ok(spec) => self.execute_resolved(spec, session, front, args, now, reply),
             Err(failure) => {
                 session.refuse(args);
@@ -220,7 +232,7 @@ impl Engine {
         }
     }
 
-    /// Executes a command whose record [`command::resolve`] has found for these very arguments.
+    /// Executes a command whose record [`CommandTable::resolve`] has found for these very arguments.
     pub fn execute_resolved(
         &self,
         spec: &'static CommandSpec,
@@ -238,11 +250,8 @@ impl Engine {
             Handler::Keys(_) | Handler::Whole(_) | Handler::Cursor(_) | Handler::Free(_) => {
                 self.execute_data(spec, session, args, now, reply)
             }
-            Handler::Front(command) => {
-                if command == FrontCommand::Reset {
-                    session.reset();
-                }
-                front.run(command, args, session, reply);
+            Handler::Front(run) => {
+                front_command(run, front, &Call::without_keys(spec, args), session, reply);
                 Executed::AT_ONCE
             }
             Handler::Control(control) => self.control(control, session, front, args, now, reply),
@@ -261,14 +270,14 @@ impl Engine {
             reply.failure(&Failure::OUT_OF_MEMORY);
             return Executed::AT_ONCE;
         }
-        if let Err(failure) = self.hash_keys(spec, args, &mut session.hashes) {
+        if let Err(failure) = self.find_keys(spec, args, &mut session.keys) {
             reply.failure(&failure);
             return Executed::AT_ONCE;
         }
         let (run, shards) = match spec.handler {
-            Handler::Keys(run) => match session.hashes[..] {
-                [hash] => (run, Shards::try_one(&self.cells, hash)),
-                ref hashes => (run, Shards::try_of_keys(&self.cells, hashes.iter().copied())),
+            Handler::Keys(run) => match session.keys[..] {
+                [KeyArg { hash, .. }] => (run, Shards::try_one(&self.cells, hash)),
+                ref keys => (run, Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))),
             },
             Handler::Whole(run) => (run, Shards::try_all(&self.cells)),
             Handler::Cursor(run) | Handler::Free(run) => (run, Ok(Shards::none(&self.cells))),
@@ -283,7 +292,7 @@ impl Engine {
         }
         let mut data = Data::new(shards, now, &mut session.scratch);
         let mark = reply.len();
-        if let Err(failure) = run(&mut data, &Call::new(spec, args, &session.hashes), reply) {
+        if let Err(failure) = run(&mut data, &Call::new(spec, args, &session.keys), reply) {
             reply.truncate(mark);
             if let Some(busy) = data.busy() {
                 return busy.into();
@@ -337,17 +346,19 @@ impl Engine {
         Executed { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes, refused: None }
     }
 
-    /// Hashes the keys of a call, in the order of its arguments.
-    fn hash_keys(&self, spec: &CommandSpec, args: &[&[u8]], hashes: &mut Vec<u64>) -> Result<(), Failure> {
-        scratch::clear(hashes);
-        if spec.keys == KeyPositions::ONE {
-            hashes.push(self.key(args[1])?.hash);
+    /// Finds and hashes the keys of a call, in the order of its key specifications.
+    fn find_keys(&self, spec: &CommandSpec, args: &[&[u8]], keys: &mut Vec<KeyArg>) -> Result<(), Failure> {
+        scratch::clear(keys);
+        if KeySpec::are_the_first(spec.keys) {
+            keys.push(KeyArg { at: 1, hash: self.key(args[1])?.hash });
             return Ok(());
         }
-        for at in spec.keys.of(args.len()) {
-            hashes.push(self.key(args[at])?.hash);
-        }
-        Ok(())
+        spec.keys.iter().try_for_each(|part| {
+            part.each(args, |at| {
+                keys.push(KeyArg { at: at as u32, hash: self.key(args[at])?.hash });
+                Ok(())
+            })
+        })
     }
 
     fn key<'a>(&self, bytes: &'a [u8]) -> Result<Key<'a>, Failure> {
@@ -365,6 +376,15 @@ impl Engine {
     fn is_writing(&self) -> bool {
         // Relaxed: ordered by the lock that the caller holds.
         self.writing.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs a command of the engine's caller.
+fn front_command(run: FrontRun, front: &mut dyn Front, call: &Call<'_>, session: &mut Session, reply: &mut Reply) {
+    let mark = reply.len();
+    if let Err(failure) = run(front, call, session, reply) {
+        reply.truncate(mark);
+        reply.failure(&failure);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::scratch::Scratch;
 use super::transaction::Transaction;
 use super::watch::Watching;
-use crate::command::Protocol;
+use crate::command::{KeyArg, Protocol};
 
 /// State of one connection: protocol, queued transaction, watched keys, and buffers that are used again.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub struct Session {
     pub(super) transaction: Option<Box<Transaction>>,
     pub(super) watching: Option<Watching>,
     pub(super) scratch: Scratch,
-    /// Hashes of the keys of the command being executed.
-    pub(super) hashes: Vec<u64>,
+    /// Keys of the command being executed.
+    pub(super) keys: Vec<KeyArg>,
 }
 
 impl Session {
@@ -25,7 +25,7 @@ impl Session {
             transaction: None,
             watching: None,
             scratch: Scratch::new(seed),
-            hashes: Vec::new(),
+            keys: Vec::new(),
         }
     }
 

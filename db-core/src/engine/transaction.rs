@@ -8,9 +8,9 @@
 use super::data::Data;
 use super::shard::Shards;
 use super::watch::Watching;
-use super::{Busy, Engine, Executed, Front, Refused, Session};
+use super::{Busy, Engine, Executed, Front, Refused, Session, front_command};
 use crate::clock::UnixMillis;
-use crate::command::{Call, CommandSpec, Control, Failure, Flag, Handler, Reply};
+use crate::command::{Call, CommandSpec, Control, Failure, Flag, Handler, KeyArg, Reply};
 use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
 
 /// Commands queued since MULTI.
@@ -21,8 +21,8 @@ pub(super) struct Transaction {
     blob: Vec<u8>,
     /// End of each argument in `blob`.
     ends: Vec<usize>,
-    /// Hashes of all keys.
-    hashes: Vec<u64>,
+    /// All keys, each by its place among the arguments of its command.
+    keys: Vec<KeyArg>,
     writes: bool,
     needs_memory: bool,
     all_shards: bool,
@@ -35,8 +35,8 @@ struct Queued {
     spec: &'static CommandSpec,
     /// End of its arguments in `Transaction::ends`.
     args_end: usize,
-    /// End of its keys in `Transaction::hashes`.
-    hashes_end: usize,
+    /// End of its keys in `Transaction::keys`.
+    keys_end: usize,
 }
 
 impl Transaction {
@@ -52,7 +52,7 @@ impl Transaction {
         self.spoilt = true;
     }
 
-    fn queue(&mut self, spec: &'static CommandSpec, args: &[&[u8]], hashes: &[u64]) -> Result<(), Failure> {
+    fn queue(&mut self, spec: &'static CommandSpec, args: &[&[u8]], keys: &[KeyArg]) -> Result<(), Failure> {
         // What an argument takes beside its bytes counts too, or a million empty ones would be free.
         let more: usize = args.iter().map(|arg| arg.len() + size_of::<usize>()).sum();
         let held = self.blob.len() + self.ends.len() * size_of::<usize>();
@@ -66,8 +66,8 @@ impl Transaction {
             self.blob.extend_from_slice(arg);
             self.ends.push(self.blob.len());
         }
-        self.hashes.extend_from_slice(hashes);
-        self.commands.push(Queued { spec, args_end: self.ends.len(), hashes_end: self.hashes.len() });
+        self.keys.extend_from_slice(keys);
+        self.commands.push(Queued { spec, args_end: self.ends.len(), keys_end: self.keys.len() });
         self.writes |= spec.writes();
         self.needs_memory |= spec.flags.has(Flag::DenyOom);
         self.all_shards |= matches!(spec.handler, Handler::Whole(_) | Handler::Cursor(_));
@@ -79,7 +79,7 @@ impl Transaction {
         if self.all_shards {
             return Shards::try_all(&engine.cells);
         }
-        Shards::try_of_keys(&engine.cells, self.hashes.iter().copied().chain(watched))
+        Shards::try_of_keys(&engine.cells, self.keys.iter().map(|key| key.hash).chain(watched))
     }
 }
 
@@ -109,9 +109,9 @@ impl Engine {
             // Any queued command takes memory until EXEC or DISCARD.
             return Err(Failure::OUT_OF_MEMORY);
         }
-        self.hash_keys(spec, args, &mut session.hashes)?;
+        self.find_keys(spec, args, &mut session.keys)?;
         match &mut session.transaction {
-            Some(transaction) => transaction.queue(spec, args, &session.hashes),
+            Some(transaction) => transaction.queue(spec, args, &session.keys),
             None => Ok(()),
         }
     }
@@ -228,7 +228,7 @@ fn run_all(
     reply: &mut Reply,
 ) {
     reply.array(transaction.commands.len());
-    let (mut start, mut args_done, mut hashes_done) = (0, 0, 0);
+    let (mut start, mut args_done, mut keys_done) = (0, 0, 0);
     let mut args: Vec<&[u8]> = Vec::new();
     for queued in &transaction.commands {
         args.clear();
@@ -236,7 +236,7 @@ fn run_all(
             args.push(&transaction.blob[start..*end]);
             start = *end;
         }
-        let call = Call::new(queued.spec, &args, &transaction.hashes[hashes_done..queued.hashes_end]);
+        let call = Call::new(queued.spec, &args, &transaction.keys[keys_done..queued.keys_end]);
         match queued.spec.handler {
             Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => {
                 let mark = reply.len();
@@ -245,11 +245,11 @@ fn run_all(
                     reply.failure(&failure);
                 }
             }
-            Handler::Front(command) => front.run(command, &args, session, reply),
+            Handler::Front(run) => front_command(run, front, &call, session, reply),
             // Only UNWATCH is ever queued, and EXEC has ended the watch.
             Handler::Control(_) => reply.ok(),
         }
-        (args_done, hashes_done) = (queued.args_end, queued.hashes_end);
+        (args_done, keys_done) = (queued.args_end, queued.keys_end);
     }
 }
 

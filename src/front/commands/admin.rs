@@ -1,10 +1,11 @@
 //! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | HELP`.
 
-use tanist_db_core::command::{FrontCommand, Reply};
+use tanist_db_core::command::{Call, Failure, Outcome, Reply};
+use tanist_db_core::engine::Session;
 
-use super::{Outcome, SYNTAX, help, is, shown, unknown_subcommand};
+use super::{lines, shown};
+use crate::front::Admin;
 use crate::front::caller::Caller;
-use crate::front::health::health;
 
 const HELP: [&str; 10] = [
     "TANIST <subcommand> [<arg> ...]. Subcommands are:",
@@ -19,41 +20,43 @@ const HELP: [&str; 10] = [
     "HELP",
 ];
 
-pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let Some(&subcommand) = args.get(1) else { return Err(unknown_subcommand(args)) };
-    if is(subcommand, "help") {
-        help(&HELP, reply);
-        return Ok(());
+pub(super) fn help(_: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    lines(&HELP, reply)
+}
+
+pub(super) fn health(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    crate::front::health::health(&caller.context)?;
+    reply.ok();
+    Ok(())
+}
+
+pub(super) fn status(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    reply.bulk(admin(caller)?.status().as_bytes());
+    Ok(())
+}
+
+pub(super) fn digest(caller: &mut Caller, _: &Call<'_>, _: &mut Session, _: &mut Reply) -> Outcome {
+    if !caller.alone {
+        return Err("ERR a digest is not allowed inside a transaction".into());
     }
-    if is(subcommand, "health") {
-        health(&caller.context)?;
-        reply.ok();
-        return Ok(());
+    caller.action = Some(admin(caller)?.digest());
+    Ok(())
+}
+
+/// The session writes the reply when it is there, and executes nothing meanwhile.
+pub(super) fn switchover(caller: &mut Caller, call: &Call<'_>, _: &mut Session, _: &mut Reply) -> Outcome {
+    if !caller.alone {
+        return Err("ERR a switchover is not allowed inside a transaction".into());
     }
-    let Some(admin) = caller.context.admin() else { return Err("LOADING this node is still starting".into()) };
-    if is(subcommand, "status") {
-        reply.bulk(admin.status().as_bytes());
-        return Ok(());
-    }
-    if is(subcommand, "digest") {
-        if caller.alone != Some(FrontCommand::Tanist) {
-            return Err("ERR a digest is not allowed inside a transaction".into());
-        }
-        caller.action = Some(admin.digest());
-        return Ok(());
-    }
-    if is(subcommand, "switchover") {
-        if caller.alone != Some(FrontCommand::Tanist) {
-            return Err("ERR a switchover is not allowed inside a transaction".into());
-        }
-        let to = match args.get(2..).unwrap_or_default() {
-            [] => None,
-            [node] => Some(shown(node)),
-            _ => return Err(SYNTAX.into()),
-        };
-        // The session writes the reply when it is there, and executes nothing meanwhile.
-        caller.action = Some(admin.switchover(to));
-        return Ok(());
-    }
-    Err(unknown_subcommand(args))
+    let to = match call.args().get(2..).unwrap_or_default() {
+        [] => None,
+        [node] => Some(shown(node)),
+        _ => return Err(Failure::SYNTAX),
+    };
+    caller.action = Some(admin(caller)?.switchover(to));
+    Ok(())
+}
+
+fn admin(caller: &Caller) -> Result<&dyn Admin, Failure> {
+    caller.context.admin().map(|admin| &**admin).ok_or(Failure::fixed("LOADING this node is still starting"))
 }

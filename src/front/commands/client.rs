@@ -1,8 +1,9 @@
 //! `CLIENT ...`.
 
-use tanist_db_core::command::Reply;
+use tanist_db_core::command::{Call, Failure, Outcome, Reply, is};
+use tanist_db_core::engine::Session;
 
-use super::{Outcome, SYNTAX, at, help, is, number, shown, unknown_subcommand};
+use super::{lines, number, shown};
 use crate::front::caller::{Caller, Replies};
 use crate::front::limits::NAME_BYTES_MAX;
 use crate::front::registry::{Entry, Name};
@@ -32,87 +33,98 @@ const HELP: [&str; 22] = [
     "HELP",
 ];
 
-pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let Some(&subcommand) = args.get(1) else { return Err(unknown_subcommand(args)) };
-    match subcommand.to_ascii_lowercase().as_slice() {
-        b"id" => reply.count(caller.entry().id()),
-        b"getname" => match caller.entry().client_name() {
-            name if name.is_empty() => reply.null(),
-            name => reply.bulk(name.as_bytes()),
-        },
-        b"setname" => {
-            caller.entry().set_name(Name::Client, &printable(at(args, 2)?, "Client names")?);
-            reply.ok();
-        }
-        b"setinfo" => set_info(caller, args, reply)?,
-        b"info" => reply.verbatim("txt", &format!("{}\n", caller.entry().describe(caller.now))),
-        b"list" => list(caller, args, reply)?,
-        b"kill" => kill(caller, args, reply)?,
-        b"reply" => set_replies(caller, args, reply)?,
-        b"no-evict" => {
-            caller.entry().set_no_evict(on_or_off(at(args, 2)?)?);
-            reply.ok();
-        }
-        b"no-touch" => {
-            caller.entry().set_no_touch(on_or_off(at(args, 2)?)?);
-            reply.ok();
-        }
-        b"help" => help(&HELP, reply),
-        _ => return Err(unknown_subcommand(args)),
+pub(super) fn help(_: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    lines(&HELP, reply)
+}
+
+pub(super) fn id(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    reply.count(caller.entry().id());
+    Ok(())
+}
+
+pub(super) fn getname(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    match caller.entry().client_name() {
+        name if name.is_empty() => reply.null(),
+        name => reply.bulk(name.as_bytes()),
     }
     Ok(())
 }
 
-/// `value` as text that `CLIENT LIST` can show: no blanks, no line breaks, nothing invisible.
-pub(super) fn printable(value: &[u8], what: &str) -> Result<String, String> {
-    match std::str::from_utf8(value) {
-        Ok(text) if value.len() <= NAME_BYTES_MAX && value.iter().all(u8::is_ascii_graphic) => Ok(text.to_owned()),
-        _ if value.len() > NAME_BYTES_MAX => Err(format!("ERR {what} cannot be longer than {NAME_BYTES_MAX} bytes.")),
-        _ => Err(format!("ERR {what} cannot contain spaces, newlines or special characters.")),
-    }
-}
-
-fn on_or_off(arg: &[u8]) -> Result<bool, String> {
-    match arg {
-        arg if is(arg, "on") => Ok(true),
-        arg if is(arg, "off") => Ok(false),
-        _ => Err(SYNTAX.into()),
-    }
-}
-
-fn set_info(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let (name, what) = match at(args, 2)? {
-        option if is(option, "lib-name") => (Name::Library, "lib-name"),
-        option if is(option, "lib-ver") => (Name::LibraryVersion, "lib-ver"),
-        option => return Err(format!("ERR Unrecognized option '{}'", shown(option))),
-    };
-    caller.entry().set_name(name, &printable(at(args, 3)?, what)?);
+pub(super) fn setname(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    caller.entry().set_name(Name::Client, &printable(call.arg(2), "Client names")?);
     reply.ok();
     Ok(())
 }
 
-fn set_replies(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let chosen = match at(args, 2)? {
+pub(super) fn info(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    reply.verbatim("txt", &format!("{}\n", caller.entry().describe(caller.now)));
+    Ok(())
+}
+
+pub(super) fn no_evict(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    caller.entry().set_no_evict(on_or_off(call.arg(2))?);
+    reply.ok();
+    Ok(())
+}
+
+pub(super) fn no_touch(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    caller.entry().set_no_touch(on_or_off(call.arg(2))?);
+    reply.ok();
+    Ok(())
+}
+
+/// `value` as text that `CLIENT LIST` can show: no blanks, no line breaks, nothing invisible.
+pub(super) fn printable(value: &[u8], what: &str) -> Result<String, Failure> {
+    match std::str::from_utf8(value) {
+        Ok(text) if value.len() <= NAME_BYTES_MAX && value.iter().all(u8::is_ascii_graphic) => Ok(text.to_owned()),
+        _ if value.len() > NAME_BYTES_MAX => {
+            Err(format!("ERR {what} cannot be longer than {NAME_BYTES_MAX} bytes.").into())
+        }
+        _ => Err(format!("ERR {what} cannot contain spaces, newlines or special characters.").into()),
+    }
+}
+
+fn on_or_off(arg: &[u8]) -> Result<bool, Failure> {
+    match arg {
+        arg if is(arg, "on") => Ok(true),
+        arg if is(arg, "off") => Ok(false),
+        _ => Err(Failure::SYNTAX),
+    }
+}
+
+pub(super) fn setinfo(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let (name, what) = match call.arg(2) {
+        option if is(option, "lib-name") => (Name::Library, "lib-name"),
+        option if is(option, "lib-ver") => (Name::LibraryVersion, "lib-ver"),
+        option => return Err(format!("ERR Unrecognized option '{}'", shown(option)).into()),
+    };
+    caller.entry().set_name(name, &printable(call.arg(3), what)?);
+    reply.ok();
+    Ok(())
+}
+
+pub(super) fn reply(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let chosen = match call.arg(2) {
         option if is(option, "on") => Replies::On,
         option if is(option, "off") => Replies::Off,
         option if is(option, "skip") => Replies::SkipNext,
-        _ => return Err(SYNTAX.into()),
+        _ => return Err(Failure::SYNTAX),
     };
     caller.choose_replies(chosen, reply);
     Ok(())
 }
 
-fn list(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn list(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     let mut wanted: Option<Vec<u64>> = None;
     let mut none = false;
-    match args.get(2..).unwrap_or_default() {
+    match call.args().get(2..).unwrap_or_default() {
         [] => {}
         [option, kind] if is(option, "type") => none = !is_normal(kind)?,
         [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
-            let ids = ids.iter().map(|id| number(id).ok_or("ERR Invalid client ID"));
+            let ids = ids.iter().map(|id| number(id).ok_or(Failure::fixed("ERR Invalid client ID")));
             wanted = Some(ids.collect::<Result<_, _>>()?);
         }
-        _ => return Err(SYNTAX.into()),
+        _ => return Err(Failure::SYNTAX),
     }
     let entries = caller.context.registry.all();
     let chosen = entries.iter().filter(|entry| !none && wanted.as_ref().is_none_or(|ids| ids.contains(&entry.id())));
@@ -122,17 +134,17 @@ fn list(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
 }
 
 /// Whether connections of this type exist here: all of ours are normal.
-fn is_normal(kind: &[u8]) -> Result<bool, String> {
+fn is_normal(kind: &[u8]) -> Result<bool, Failure> {
     const OTHERS: [&str; 4] = ["master", "replica", "slave", "pubsub"];
     match kind {
         kind if is(kind, "normal") => Ok(true),
         kind if OTHERS.iter().any(|other| is(kind, other)) => Ok(false),
-        kind => Err(format!("ERR Unknown client type '{}'", shown(kind))),
+        kind => Err(format!("ERR Unknown client type '{}'", shown(kind)).into()),
     }
 }
 
-fn kill(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    if let [_, _, address] = args {
+pub(super) fn kill(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    if let [_, _, address] = call.args() {
         let wanted = KillFilter { address: Some(shown(address)), skip_me: false, ..KillFilter::default() };
         return match kill_matching(caller, &wanted) {
             0 => Err("ERR No such client".into()),
@@ -142,7 +154,7 @@ fn kill(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
             }
         };
     }
-    let wanted = KillFilter::parse(args.get(2..).unwrap_or_default())?;
+    let wanted = KillFilter::parse(call.args().get(2..).unwrap_or_default())?;
     reply.count(kill_matching(caller, &wanted));
     Ok(())
 }
@@ -164,14 +176,14 @@ impl Default for KillFilter {
 }
 
 impl KillFilter {
-    fn parse(options: &[&[u8]]) -> Result<KillFilter, String> {
+    fn parse(options: &[&[u8]]) -> Result<KillFilter, Failure> {
         let mut filter = KillFilter::default();
-        let (pairs, []) = options.as_chunks::<2>() else { return Err(SYNTAX.into()) };
+        let (pairs, []) = options.as_chunks::<2>() else { return Err(Failure::SYNTAX) };
         for &[option, value] in pairs {
             match option {
                 option if is(option, "id") => {
                     let id = number(value).filter(|id| *id > 0);
-                    filter.id = Some(id.ok_or("ERR client-id should be greater than 0")?);
+                    filter.id = Some(id.ok_or(Failure::fixed("ERR client-id should be greater than 0"))?);
                 }
                 option if is(option, "addr") => filter.address = Some(shown(value)),
                 option if is(option, "laddr") => filter.local = Some(shown(value)),
@@ -180,9 +192,9 @@ impl KillFilter {
                 option if is(option, "skipme") => match value {
                     value if is(value, "yes") => filter.skip_me = true,
                     value if is(value, "no") => filter.skip_me = false,
-                    _ => return Err(SYNTAX.into()),
+                    _ => return Err(Failure::SYNTAX),
                 },
-                _ => return Err(SYNTAX.into()),
+                _ => return Err(Failure::SYNTAX),
             }
         }
         Ok(filter)

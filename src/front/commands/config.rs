@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tanist_db_core::command::{Failure, FrontCommand, Reply, glob_matches};
-use tanist_db_core::engine::SettingId;
+use tanist_db_core::command::{Call, Failure, Outcome, Reply, glob_matches, is};
+use tanist_db_core::engine::{Session, SettingId};
 
 use super::parameters::{Apply, PARAMETERS, Parameter, Set};
-use super::{Outcome, help, is, shown, unknown_subcommand};
+use super::{lines, shown};
 use crate::front::caller::Caller;
-use crate::front::context::Stats;
 use crate::front::redirect;
 
 const HELP: [&str; 9] = [
@@ -23,24 +22,12 @@ const HELP: [&str; 9] = [
     "HELP",
 ];
 
-pub(super) fn run(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let Some((&subcommand, rest)) = args.get(1..).and_then(<[_]>::split_first) else {
-        return Err(unknown_subcommand(args));
-    };
-    match subcommand {
-        name if is(name, "get") => get(caller, rest, reply),
-        name if is(name, "set") => return set(caller, rest, reply),
-        name if is(name, "resetstat") => {
-            reset(&caller.context.stats);
-            reply.ok();
-        }
-        name if is(name, "help") => help(&HELP, reply),
-        _ => return Err(unknown_subcommand(args)),
-    }
-    Ok(())
+pub(super) fn help(_: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    lines(&HELP, reply)
 }
 
-fn get(caller: &Caller, patterns: &[&[u8]], reply: &mut Reply) {
+pub(super) fn get(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let patterns = &call.args()[2..];
     let wanted = |parameter: &&Parameter| {
         patterns.iter().any(|pattern| glob_matches(&pattern.to_ascii_lowercase(), parameter.name.as_bytes()))
     };
@@ -50,11 +37,12 @@ fn get(caller: &Caller, patterns: &[&[u8]], reply: &mut Reply) {
         reply.bulk(parameter.name.as_bytes());
         reply.bulk((parameter.get)(&caller.context).as_bytes());
     }
+    Ok(())
 }
 
 /// All values are checked before the first is applied.
-fn set(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let (pairs, rest) = args.as_chunks::<2>();
+pub(super) fn set(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let (pairs, rest) = call.args()[2..].as_chunks::<2>();
     if pairs.is_empty() || !rest.is_empty() {
         return Err("ERR wrong number of arguments for 'config|set' command".into());
     }
@@ -64,9 +52,11 @@ fn set(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     for &[name, value] in pairs {
         let name = shown(name).to_ascii_lowercase();
         let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name == name) else {
-            return Err(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
+            return Err(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into());
         };
-        let failed = |why: &str| format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}");
+        let failed = |why: &str| {
+            Failure::owned(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
+        };
         if names.contains(&parameter.name) {
             return Err(failed("duplicate parameter"));
         }
@@ -86,30 +76,31 @@ fn set(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
     Ok(())
 }
 
-/// Whether a call sets anything that the cluster has in common.
+/// Whether a call of CONFIG SET sets anything that the cluster has in common.
 pub(super) fn sets_common(args: &[&[u8]]) -> bool {
     let common = |name: &[u8]| {
         let named = PARAMETERS.iter().find(|parameter| is(name, parameter.name));
         named.is_some_and(|parameter| matches!(parameter.set, Some(Set::Cluster(..))))
     };
-    args.get(1).is_some_and(|name| is(name, "set")) && args.iter().skip(2).step_by(2).any(|name| common(name))
+    args.iter().skip(2).step_by(2).any(|name| common(name))
 }
 
 /// Changes what is state: in a record for which the reply waits. False if it has to be tried again later, without a reply now. The
 /// session has asked for permission, as for any write.
-fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Result<bool, String> {
-    if caller.alone != Some(FrontCommand::Config) {
+fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Result<bool, Failure> {
+    if !caller.alone {
         return Err("ERR what the cluster has in common cannot be set inside a transaction".into());
     }
     let Some(engine) = caller.context.engine() else { return Err(redirect::LOADING.into()) };
     let settings = &caller.context.settings;
     let fit = || settings.check_waits(changes).map_err(|why| Failure::owned(format!("ERR CONFIG SET failed - {why}")));
-    let executed = engine.change_settings(changes, fit).map_err(|failure| failure.text().to_owned())?;
+    let executed = engine.change_settings(changes, fit)?;
     caller.wrote = Some(executed);
     Ok(executed.refused.is_none())
 }
 
-fn reset(stats: &Stats) {
+pub(super) fn resetstat(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let stats = &caller.context.stats;
     let counters: [&AtomicU64; 6] = [
         &stats.commands,
         &stats.input_bytes,
@@ -120,4 +111,6 @@ fn reset(stats: &Stats) {
     ];
     // Relaxed: counters order nothing.
     counters.into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+    reply.ok();
+    Ok(())
 }

@@ -1,10 +1,10 @@
 //! `HELLO`, `AUTH`, `SELECT`, `QUIT`, `RESET`.
 
-use tanist_db_core::command::{Protocol, Reply};
+use tanist_db_core::command::{Call, Failure, Outcome, Protocol, Reply, is};
 use tanist_db_core::engine::Session;
 use tanist_replication::serving::Role;
 
-use super::{NOT_AN_INTEGER, Outcome, REDIS_VERSION, at, client, is, number, shown};
+use super::{REDIS_VERSION, client, number, shown};
 use crate::front::caller::{Caller, version_of};
 use crate::front::registry::Name;
 
@@ -16,8 +16,8 @@ const HELLO_NEEDS_AUTH: &str = "NOAUTH HELLO must be called with the client alre
                                 RESP protocol version at the same time";
 
 /// Options take effect from left to right, as far as they are right: so does Redis.
-pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, reply: &mut Reply) -> Outcome {
-    let protocol = match args.get(1) {
+pub(super) fn hello(caller: &mut Caller, call: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+    let protocol = match call.args().get(1) {
         None => session.protocol(),
         Some(version) => match number::<i64>(version) {
             Some(2) => Protocol::Resp2,
@@ -26,7 +26,7 @@ pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, 
             None => return Err("ERR Protocol version is not an integer or out of range".into()),
         },
     };
-    let mut rest = args.get(2..).unwrap_or_default();
+    let mut rest = call.args().get(2..).unwrap_or_default();
     while let Some((&option, values)) = rest.split_first() {
         rest = match values {
             [user, password, tail @ ..] if is(option, "AUTH") => {
@@ -37,7 +37,7 @@ pub(super) fn hello(caller: &mut Caller, args: &[&[u8]], session: &mut Session, 
                 caller.entry().set_name(Name::Client, &client::printable(value, "Client names")?);
                 tail
             }
-            _ => return Err(format!("ERR Syntax error in HELLO option '{}'", shown(option))),
+            _ => return Err(format!("ERR Syntax error in HELLO option '{}'", shown(option)).into()),
         };
     }
     if !caller.authenticated {
@@ -71,12 +71,12 @@ fn greet(caller: &Caller, protocol: Protocol, reply: &mut Reply) {
     reply.array(0);
 }
 
-pub(super) fn auth(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    match args {
+pub(super) fn auth(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    match call.args() {
         [_, _] if caller.context.settings.password().is_none() => return Err(NO_PASSWORD.into()),
         [_, password] => authenticate(caller, b"default", password)?,
         [_, user, password] => authenticate(caller, user, password)?,
-        _ => return Err(super::SYNTAX.into()),
+        _ => return Err(Failure::SYNTAX),
     }
     reply.ok();
     Ok(())
@@ -98,25 +98,25 @@ fn same(wanted: &[u8], given: &[u8]) -> bool {
     wanted.len() == given.len() && std::hint::black_box(differing) == 0
 }
 
-pub(super) fn select(args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    match number::<i32>(at(args, 1)?) {
+pub(super) fn select(_: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    match number::<i32>(call.arg(1)) {
         Some(0) => {
             reply.ok();
             Ok(())
         }
         Some(_) => Err("ERR DB index is out of range".into()),
-        None => Err(NOT_AN_INTEGER.into()),
+        None => Err(Failure::NOT_AN_INTEGER),
     }
 }
 
-pub(super) fn quit(caller: &mut Caller, reply: &mut Reply) -> Outcome {
+pub(super) fn quit(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     caller.closing = true;
     reply.ok();
     Ok(())
 }
 
-/// The engine has already reset its session.
-pub(super) fn reset(caller: &mut Caller, session: &mut Session, reply: &mut Reply) -> Outcome {
+pub(super) fn reset(caller: &mut Caller, _: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+    session.reset();
     let authenticated = caller.entry().peer().authenticated || caller.context.settings.password().is_none();
     caller.set_authenticated(authenticated);
     caller.set_protocol(Protocol::Resp2, session, reply);

@@ -4,12 +4,12 @@
 
 use std::fmt::{Display, Write as _};
 
-use tanist_db_core::command::Reply;
-use tanist_db_core::engine::Engine;
+use tanist_db_core::command::{Call, Outcome, Reply, is};
+use tanist_db_core::engine::{Engine, Session};
 use tanist_replication::serving::Role;
 
+use super::REDIS_VERSION;
 use super::replication::{host_and_port, is_linked, last};
-use super::{Outcome, REDIS_VERSION, is};
 use crate::config::Durability;
 use crate::front::Signs;
 use crate::front::caller::Caller;
@@ -39,8 +39,8 @@ const SECTIONS: [Section; 10] = [
     ("Tanist", tanist),
 ];
 
-pub(super) fn run(caller: &Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let wanted = args.get(1..).unwrap_or_default();
+pub(super) fn run(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let wanted = &call.args()[1..];
     let all =
         wanted.is_empty() || wanted.iter().any(|name| ["all", "default", "everything"].iter().any(|w| is(name, w)));
     let mut lines = Lines(String::with_capacity(4096));

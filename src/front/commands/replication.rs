@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use tanist_db_core::command::{FrontCommand, Reply};
+use tanist_db_core::command::{Call, Failure, Outcome, Reply};
+use tanist_db_core::engine::Session;
 use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::Role;
 
-use super::{NOT_AN_INTEGER, Outcome, at, number};
+use super::number;
 use crate::front::Signs;
 use crate::front::caller::Caller;
 
@@ -28,7 +29,7 @@ pub(super) fn is_linked(caller: &Caller) -> bool {
     serving.role() == Role::Standby && serving.primary().is_some() && !silent
 }
 
-pub(super) fn role(caller: &Caller, reply: &mut Reply) -> Outcome {
+pub(super) fn role(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     let serving = &caller.context.serving;
     let offset = last(caller).0;
     match serving.role() {
@@ -66,18 +67,18 @@ pub(super) fn role(caller: &Caller, reply: &mut Reply) -> Outcome {
 }
 
 /// The vault stands for the replicas: its confirmation counts as one, and there is no other to wait for.
-pub(super) fn wait(caller: &mut Caller, args: &[&[u8]], reply: &mut Reply) -> Outcome {
+pub(super) fn wait(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     const ON_REPLICA: &str = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica \
                               is configured to be writable (which is not the default) writes to replicas are just local and \
                               are not propagated.";
     if !matches!(caller.context.serving.role(), Role::Primary | Role::HandingOver) {
         return Err(ON_REPLICA.into());
     }
-    let replicas: i64 = number(at(args, 1)?).ok_or(NOT_AN_INTEGER)?;
-    let millis: i64 = number(at(args, 2)?).ok_or("ERR timeout is not an integer or out of range")?;
-    let millis = u64::try_from(millis).map_err(|_| "ERR timeout is negative")?;
+    let replicas: i64 = number(call.arg(1)).ok_or(Failure::NOT_AN_INTEGER)?;
+    let millis: i64 = number(call.arg(2)).ok_or(Failure::fixed("ERR timeout is not an integer or out of range"))?;
+    let millis = u64::try_from(millis).map_err(|_| Failure::fixed("ERR timeout is negative"))?;
     let durable = caller.last_write <= caller.context.serving.durable();
-    if durable || replicas <= 0 || caller.alone != Some(FrontCommand::Wait) {
+    if durable || replicas <= 0 || !caller.alone {
         reply.int(i64::from(durable));
         return Ok(());
     }

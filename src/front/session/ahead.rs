@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 
-use tanist_db_core::command::{self, CommandSpec};
+use tanist_db_core::command::CommandSpec;
 use tanist_db_core::engine::Engine;
 
 use super::input::Input;
+use crate::front::commands::COMMANDS;
 use crate::front::limits::REQUESTS_AHEAD;
 use crate::resp::{Parsed, ProtocolError, Request, RequestParser};
 
@@ -82,7 +83,7 @@ impl Ahead {
             let rest = &input.unread()[at..];
             match parser.parse(rest) {
                 Ok(Parsed::Command(request)) => {
-                    let spec = command::find(request.arguments(), |at| parser.argument(&request, rest, at)).ok();
+                    let spec = COMMANDS.find(request.arguments(), |at| parser.argument(&request, rest, at)).ok();
                     self.planned.push_back(Planned { request, spec });
                     at += request.bytes;
                 }
@@ -98,8 +99,8 @@ impl Ahead {
         let keys = self.planned.iter().filter_map(|planned| {
             let here = rest;
             rest = &here[planned.request.bytes..];
-            let first = planned.spec?.keys.of(planned.request.arguments()).next()?;
-            Some(parser.argument(&planned.request, here, first))
+            let first = planned.spec?.keys.first()?.fixed()?;
+            Some(parser.argument(&planned.request, here, usize::from(first)))
         });
         engine.prefetch(keys);
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
-use tanist_db_core::command::{self, CommandSpec, Flag, Reply};
-use tanist_db_core::engine::{Executed, Front as _, Rank, Refused, Session};
+use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
+use tanist_db_core::engine::{Executed, Rank, Refused, Session};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Executing, Permit, Version};
@@ -14,7 +14,7 @@ use super::{Conversation, Surroundings};
 use crate::config::{DebugCommand, Durability};
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
-use crate::front::commands;
+use crate::front::commands::{self, COMMANDS};
 use crate::front::context::Stats;
 use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
 use crate::front::redirect::{self, NO_PLACE};
@@ -186,7 +186,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             self.say("NOAUTH Authentication required.");
             return Step::Done(bytes);
         }
-        let spec = match spec.map_or_else(|| command::resolve(&args), Ok) {
+        let spec = match spec.map_or_else(|| COMMANDS.resolve(&args), Ok) {
             Ok(spec) => spec,
             Err(failure) => {
                 self.session.refuse(&args);
@@ -434,9 +434,13 @@ pub(super) fn execute(
         return engine.execute_resolved(spec, session, caller, args, now, reply);
     }
     match spec.front() {
-        Some(front) => {
+        Some(run) => {
             reply.set_protocol(session.protocol());
-            caller.run(front, args, session, reply);
+            let mark = reply.len();
+            if let Err(failure) = run(caller, &Call::without_keys(spec, args), session, reply) {
+                reply.truncate(mark);
+                reply.failure(&failure);
+            }
         }
         None => reply.error(redirect::LOADING),
     }

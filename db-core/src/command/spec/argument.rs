@@ -158,8 +158,7 @@ impl Argument {
 
     /// Names of its flags on the wire.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> + Clone {
-        let flags =
-            [(self.optional, "optional"), (self.multiple, "multiple"), (self.multiple_token, "multiple_token")];
+        let flags = [(self.optional, "optional"), (self.multiple, "multiple"), (self.multiple_token, "multiple_token")];
         flags.into_iter().filter_map(|(has, name)| has.then_some(name))
     }
 

@@ -40,7 +40,7 @@ pub enum Flag {
 
 impl Flag {
     /// Every flag with its name on the wire.
-    pub(crate) const NAMES: &'static [(Flag, &'static str)] = &[
+    pub const NAMES: &'static [(Flag, &'static str)] = &[
         (Flag::Write, "write"),
         (Flag::Readonly, "readonly"),
         (Flag::DenyOom, "denyoom"),

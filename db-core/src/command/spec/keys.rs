@@ -169,7 +169,8 @@ impl KeySpec {
             Begin::AfterOption(word, from, others) => {
                 let (mut at, mut found) = (usize::from(from), None);
                 while let Some(arg) = args.get(at) {
-                    let values = others.iter().find(|(other, _)| is(arg, other)).map(|(_, values)| usize::from(*values));
+                    let values =
+                        others.iter().find(|(other, _)| is(arg, other)).map(|(_, values)| usize::from(*values));
                     if is(arg, word) {
                         found = Some(at + 1);
                     }

@@ -145,7 +145,7 @@ impl std::fmt::Debug for CommandSpec {
 
 /// Starts the record of a command that the caller of the engine runs; the methods of [`CommandSpec`] fill in the rest.
 #[must_use]
-pub const fn front(
+pub const fn front_command(
     name: &'static str,
     arity: i8,
     flags: &[Flag],

@@ -1,9 +1,9 @@
 //! Keys whatever they hold.
 
 use Flag::*;
-use Handler::{Cursor, Free, Front, Keys, Whole};
+use Handler::{Cursor, Free, Keys, Whole};
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, FrontCommand, Group, Handler, KeySpec, KeyUse, spec};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 use crate::command::{expiry, key, object, scan};
 
 const OBJECT: &[CommandSpec] = &[
@@ -12,13 +12,13 @@ const OBJECT: &[CommandSpec] = &[
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
         .arguments(&[Argument::key("key", 0)])
-.doc("The name of the representation of a value.", "O(1)"),
+        .doc("The name of the representation of a value.", "O(1)"),
     spec("object|freq", 3, &[Readonly], Group::Generic, "4.0.0", Keys(object::freq))
         .keys(&[KeySpec::at(2, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
         .arguments(&[Argument::key("key", 0)])
-.doc("How often a key is used.", "O(1)"),
+        .doc("How often a key is used.", "O(1)"),
     spec("object|help", 2, &[Loading, Stale], Group::Generic, "6.2.0", Free(object::help))
         .categories_own(&[Category::Keyspace])
         .doc("What the subcommands do.", "O(1)"),
@@ -27,13 +27,13 @@ const OBJECT: &[CommandSpec] = &[
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
         .arguments(&[Argument::key("key", 0)])
-.doc("How long a key was not used.", "O(1)"),
+        .doc("How long a key was not used.", "O(1)"),
     spec("object|refcount", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::refcount))
         .keys(&[KeySpec::at(2, KeyUse::Exist)])
         .categories_own(&[Category::Keyspace])
         .tips(&["nondeterministic_output"])
         .arguments(&[Argument::key("key", 0)])
-.doc("How many share a value.", "O(1)"),
+        .doc("How many share a value.", "O(1)"),
 ];
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
@@ -145,9 +145,4 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("object", -2, &[], Group::Generic, "2.2.3", Free(object::help))
         .doc("What is known of the representation of values.", "Depends on subcommand.")
         .subcommands(OBJECT),
-    spec("wait", 3, &[Blocking], Group::Generic, "3.0.0", Front(FrontCommand::Wait))
-        .categories_own(&[Category::Connection])
-        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
-        .arguments(&[Argument::integer("numreplicas"), Argument::integer("timeout")])
-.doc("Waits until replicas have the writes of this connection.", "O(1)"),
 ];

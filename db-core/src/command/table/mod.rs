@@ -4,20 +4,10 @@ mod connection;
 mod generic;
 mod server;
 mod string;
-mod tanist;
 mod transactions;
 
 use super::spec::CommandSpec;
 
 /// All commands, by group.
-pub(super) static TABLES: [&[CommandSpec]; 6] = [
-    string::COMMANDS,
-    generic::COMMANDS,
-    connection::COMMANDS,
-    server::COMMANDS,
-    transactions::COMMANDS,
-    tanist::COMMANDS,
-];
-
-#[cfg(test)]
-mod tests;
+pub(super) static TABLES: [&[CommandSpec]; 5] =
+    [string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, transactions::COMMANDS];

@@ -1,76 +1,67 @@
 //! The server as a whole.
 
 use Flag::*;
-use Handler::{Free, Front, Whole};
+use Handler::{Front, Whole};
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, FrontCommand, Group, Handler, spec};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, spec};
 use crate::command::{introspect, server};
 
 const COMMAND: &[CommandSpec] = &[
-    spec("command|count", 2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::count))
+    spec("command|count", 2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::count))
         .categories_own(&[Category::Connection])
         .doc("The number of commands.", "O(1)"),
-    spec("command|docs", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::docs))
+    spec("command|docs", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Front(introspect::docs))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
         .arguments(&[Argument::string("command-name").optional().multiple()])
-.doc("Documentation of commands.", "O(N) where N is the number of commands to look up"),
-    spec("command|getkeys", -3, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::getkeys))
+        .doc("Documentation of commands.", "O(N) where N is the number of commands to look up"),
+    spec("command|getkeys", -3, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::getkeys))
         .categories_own(&[Category::Connection])
         .doc("The keys in a call.", "O(N) where N is the number of arguments to the command"),
-    spec("command|help", 2, &[Loading, Stale, Sentinel], Group::Server, "5.0.0", Free(introspect::help))
+    spec(
+        "command|getkeysandflags",
+        -3,
+        &[Loading, Stale, Sentinel],
+        Group::Server,
+        "7.0.0",
+        Front(introspect::getkeysandflags),
+    )
+    .categories_own(&[Category::Connection])
+    .arguments(&[Argument::string("command"), Argument::string("arg").optional().multiple()])
+    .doc(
+        "Returns the keys in a call, each with what is done with it.",
+        "O(N) where N is the number of arguments to the command",
+    ),
+    spec("command|help", 2, &[Loading, Stale, Sentinel], Group::Server, "5.0.0", Front(introspect::help))
         .categories_own(&[Category::Connection])
         .doc("What the subcommands do.", "O(1)"),
-    spec("command|info", -2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::info))
+    spec("command|info", -2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::info))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
         .arguments(&[Argument::string("command-name").optional().multiple()])
-.doc("Everything about commands.", "O(N) where N is the number of commands to look up"),
-    spec("command|list", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Free(introspect::list))
+        .doc("Everything about commands.", "O(N) where N is the number of commands to look up"),
+    spec("command|list", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Front(introspect::list))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
-        .arguments(&[Argument::one_of("filterby", &[Argument::string("module-name").after("MODULE"), Argument::string("category").after("ACLCAT"), Argument::pattern("pattern").after("PATTERN")]).after("FILTERBY").optional()])
-.doc("The names of commands.", "O(N) where N is the total number of commands"),
-];
-
-const CONFIG: &[CommandSpec] = &[
-    spec("config|get", -3, &[Admin, NoScript, Loading, Stale], Group::Server, "2.0.0", Front(FrontCommand::Config))
-        .arguments(&[Argument::block("parameter", &[Argument::string("parameter")]).multiple()])
-.doc("The values of settings.", "O(N) when N is the number of configuration parameters provided"),
-    spec("config|help", 2, &[Loading, Stale], Group::Server, "5.0.0", Front(FrontCommand::Config))
-        .doc("What the subcommands do.", "O(1)"),
-    spec(
-        "config|resetstat",
-        2,
-        &[Admin, NoScript, Loading, Stale],
-        Group::Server,
-        "2.0.0",
-        Front(FrontCommand::Config),
-    )
-    .doc("Starts the figures of INFO anew.", "O(1)"),
-    spec("config|set", -4, &[Admin, NoScript, Loading, Stale], Group::Server, "2.0.0", Front(FrontCommand::Config))
-        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
-        .arguments(&[Argument::block("parameter_value", &[Argument::string("parameter"), Argument::string("value")]).multiple()])
-.doc("Changes settings.", "O(N) when N is the number of configuration parameters provided"),
+        .arguments(&[Argument::one_of(
+            "filterby",
+            &[
+                Argument::string("module-name").after("MODULE"),
+                Argument::string("category").after("ACLCAT"),
+                Argument::pattern("pattern").after("PATTERN"),
+            ],
+        )
+        .after("FILTERBY")
+        .optional()])
+        .doc("The names of commands.", "O(N) where N is the total number of commands"),
 ];
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
-    spec("command", -1, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Free(introspect::every))
+    spec("command", -1, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::every))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
         .doc("Everything about all commands.", "O(N) where N is the total number of commands")
         .subcommands(COMMAND),
-    spec("config", -2, &[], Group::Server, "2.0.0", Front(FrontCommand::Config))
-        .doc("Settings.", "Depends on subcommand.")
-        .subcommands(CONFIG),
-    spec("info", -1, &[Loading, Stale, Sentinel], Group::Server, "1.0.0", Front(FrontCommand::Info))
-        .categories_own(&[Category::Dangerous])
-        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
-        .arguments(&[Argument::string("section").optional().multiple()])
-.doc("The state of the node in words.", "O(1)"),
-    spec("role", 1, &[NoScript, Loading, Stale, Fast, Sentinel], Group::Server, "2.8.12", Front(FrontCommand::Role))
-        .categories_own(&[Category::Admin, Category::Dangerous])
-        .doc("The role of the node.", "O(1)"),
     spec("debug", -2, &[Admin, NoScript, Loading, Stale, Protected], Group::Server, "1.0.0", Whole(server::debug))
         .doc("Sleeps while it holds all data.", "O(1)"),
     spec("dbsize", 1, &[Readonly, Fast], Group::Server, "1.0.0", Whole(server::dbsize))
@@ -80,11 +71,19 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("flushall", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
-        .arguments(&[Argument::one_of("async", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()])
-.doc("Deletes all keys.", "O(N) where N is the total number of keys in all databases"),
+        .arguments(&[Argument::one_of(
+            "async",
+            &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")],
+        )
+        .optional()])
+        .doc("Deletes all keys.", "O(N) where N is the total number of keys in all databases"),
     spec("flushdb", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
-        .arguments(&[Argument::one_of("async", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()])
-.doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
+        .arguments(&[Argument::one_of(
+            "async",
+            &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")],
+        )
+        .optional()])
+        .doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
 ];

@@ -11,75 +11,106 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0)])
-.doc("The value of a key.", "O(1)"),
+        .doc("The value of a key.", "O(1)"),
     spec("set", -3, &[Write, DenyOom], Group::String, "1.0.0", Keys(string::set))
         .keys(&[KeySpec::at(1, KeyUse::Set)])
         .categories_own(&[Category::String])
-        .arguments(&[Argument::key("key", 0), Argument::string("value"), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")]).since("2.6.12").optional(), Argument::word("get", "GET").since("6.2.0").optional(), Argument::one_of("expiration", &[Argument::integer("seconds").after("EX").since("2.6.12"), Argument::integer("milliseconds").after("PX").since("2.6.12"), Argument::unix_time("unix-time-seconds").after("EXAT").since("6.2.0"), Argument::unix_time("unix-time-milliseconds").after("PXAT").since("6.2.0"), Argument::word("keepttl", "KEEPTTL").since("6.0.0")]).optional()])
-.doc("Sets a key to a value, whatever it held; perhaps on a condition, perhaps with an expiry.", "O(1)"),
+        .arguments(&[
+            Argument::key("key", 0),
+            Argument::string("value"),
+            Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")])
+                .since("2.6.12")
+                .optional(),
+            Argument::word("get", "GET").since("6.2.0").optional(),
+            Argument::one_of(
+                "expiration",
+                &[
+                    Argument::integer("seconds").after("EX").since("2.6.12"),
+                    Argument::integer("milliseconds").after("PX").since("2.6.12"),
+                    Argument::unix_time("unix-time-seconds").after("EXAT").since("6.2.0"),
+                    Argument::unix_time("unix-time-milliseconds").after("PXAT").since("6.2.0"),
+                    Argument::word("keepttl", "KEEPTTL").since("6.0.0"),
+                ],
+            )
+            .optional(),
+        ])
+        .doc("Sets a key to a value, whatever it held; perhaps on a condition, perhaps with an expiry.", "O(1)"),
     spec("getex", -2, &[Write, Fast], Group::String, "6.2.0", Keys(string::getex))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
-        .arguments(&[Argument::key("key", 0), Argument::one_of("expiration", &[Argument::integer("seconds").after("EX"), Argument::integer("milliseconds").after("PX"), Argument::unix_time("unix-time-seconds").after("EXAT"), Argument::unix_time("unix-time-milliseconds").after("PXAT"), Argument::word("persist", "PERSIST")]).optional()])
-.doc("The value of a key, after changing its expiry.", "O(1)"),
+        .arguments(&[
+            Argument::key("key", 0),
+            Argument::one_of(
+                "expiration",
+                &[
+                    Argument::integer("seconds").after("EX"),
+                    Argument::integer("milliseconds").after("PX"),
+                    Argument::unix_time("unix-time-seconds").after("EXAT"),
+                    Argument::unix_time("unix-time-milliseconds").after("PXAT"),
+                    Argument::word("persist", "PERSIST"),
+                ],
+            )
+            .optional(),
+        ])
+        .doc("The value of a key, after changing its expiry.", "O(1)"),
     spec("getdel", 2, &[Write, Fast], Group::String, "6.2.0", Keys(string::getdel))
         .keys(&[KeySpec::at(1, KeyUse::Take)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0)])
-.doc("The value of a key, and deletes it.", "O(1)"),
+        .doc("The value of a key, and deletes it.", "O(1)"),
     spec("getset", 3, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string::getset))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::string("value")])
-.doc("The value of a key, and sets it to another.", "O(1)"),
+        .doc("The value of a key, and sets it to another.", "O(1)"),
     spec("setnx", 3, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string::setnx))
         .keys(&[KeySpec::at(1, KeyUse::Insert)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::string("value")])
-.doc("Sets a key that does not exist.", "O(1)"),
+        .doc("Sets a key that does not exist.", "O(1)"),
     spec("setex", 4, &[Write, DenyOom], Group::String, "2.0.0", Keys(string::setex))
         .keys(&[KeySpec::at(1, KeyUse::Overwrite)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("seconds"), Argument::string("value")])
-.doc("Sets a key with an expiry in seconds.", "O(1)"),
+        .doc("Sets a key with an expiry in seconds.", "O(1)"),
     spec("psetex", 4, &[Write, DenyOom], Group::String, "2.6.0", Keys(string::psetex))
         .keys(&[KeySpec::at(1, KeyUse::Overwrite)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("milliseconds"), Argument::string("value")])
-.doc("Sets a key with an expiry in milliseconds.", "O(1)"),
+        .doc("Sets a key with an expiry in milliseconds.", "O(1)"),
     spec("mset", -3, &[Write, DenyOom], Group::String, "1.0.1", Keys(string::mset))
         .keys(&[KeySpec::from(1, 2, KeyUse::Overwrite)])
         .categories_own(&[Category::String])
         .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"])
         .arguments(&[Argument::block("key_value", &[Argument::key("key", 0), Argument::string("value")]).multiple()])
-.doc("Sets several keys at once.", "O(N) where N is the number of keys to set."),
+        .doc("Sets several keys at once.", "O(N) where N is the number of keys to set."),
     spec("msetnx", -3, &[Write, DenyOom], Group::String, "1.0.1", Keys(string::msetnx))
         .keys(&[KeySpec::from(1, 2, KeyUse::Insert)])
         .categories_own(&[Category::String])
         .tips(&["request_policy:multi_shard", "response_policy:agg_min"])
         .arguments(&[Argument::block("key_value", &[Argument::key("key", 0), Argument::string("value")]).multiple()])
-.doc("Sets several keys at once if none of them exists.", "O(N) where N is the number of keys to set."),
+        .doc("Sets several keys at once if none of them exists.", "O(N) where N is the number of keys to set."),
     spec("mget", -2, &[Readonly, Fast], Group::String, "1.0.0", Keys(string::mget))
         .keys(&[KeySpec::from(1, 1, KeyUse::Read)])
         .categories_own(&[Category::String])
         .tips(&["request_policy:multi_shard"])
         .arguments(&[Argument::key("key", 0).multiple()])
-.doc("The values of several keys at one moment.", "O(N) where N is the number of keys to retrieve."),
+        .doc("The values of several keys at one moment.", "O(N) where N is the number of keys to retrieve."),
     spec("append", 3, &[Write, DenyOom, Fast], Group::String, "2.0.0", Keys(string::append))
         .keys(&[KeySpec::at(1, KeyUse::Extend)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::string("value")])
-.doc("Lengthens the value of a key by a string.", "O(1)."),
+        .doc("Lengthens the value of a key by a string.", "O(1)."),
     spec("strlen", 2, &[Readonly, Fast], Group::String, "2.2.0", Keys(string::strlen))
         .keys(&[KeySpec::at(1, KeyUse::Exist)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0)])
-.doc("The length of the value of a key.", "O(1)"),
+        .doc("The length of the value of a key.", "O(1)"),
     spec("setrange", 4, &[Write, DenyOom], Group::String, "2.2.0", Keys(string::setrange))
         .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("offset"), Argument::string("value")])
-.doc(
+        .doc(
             "Overwrites part of the value of a key from an offset on.",
             "O(1), not counting the time taken to copy the new string in place.",
         ),
@@ -87,35 +118,35 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("start"), Argument::integer("end")])
-.doc("Part of the value of a key.", "O(N) where N is the length of the returned string."),
+        .doc("Part of the value of a key.", "O(N) where N is the length of the returned string."),
     spec("substr", 4, &[Readonly], Group::String, "1.0.0", Keys(string::getrange))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("start"), Argument::integer("end")])
-.doc("Part of the value of a key.", "O(N) where N is the length of the returned string."),
+        .doc("Part of the value of a key.", "O(N) where N is the length of the returned string."),
     spec("incr", 2, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string_number::incr))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0)])
-.doc("Adds one to the integer at a key.", "O(1)"),
+        .doc("Adds one to the integer at a key.", "O(1)"),
     spec("incrby", 3, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string_number::incrby))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("increment")])
-.doc("Adds to the integer at a key.", "O(1)"),
+        .doc("Adds to the integer at a key.", "O(1)"),
     spec("incrbyfloat", 3, &[Write, DenyOom, Fast], Group::String, "2.6.0", Keys(string_number::incrbyfloat))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::double("increment")])
-.doc("Adds to the number at a key.", "O(1)"),
+        .doc("Adds to the number at a key.", "O(1)"),
     spec("decr", 2, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string_number::decr))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0)])
-.doc("Takes one from the integer at a key.", "O(1)"),
+        .doc("Takes one from the integer at a key.", "O(1)"),
     spec("decrby", 3, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string_number::decrby))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("decrement")])
-.doc("Takes from the integer at a key.", "O(1)"),
+        .doc("Takes from the integer at a key.", "O(1)"),
 ];

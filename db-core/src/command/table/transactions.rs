@@ -34,7 +34,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     .keys(&[KeySpec::from(1, 1, KeyUse::Exist)])
     .categories_own(&[Category::Transaction])
     .arguments(&[Argument::key("key", 0).multiple()])
-.doc("Lets EXEC do nothing if one of the keys changes before.", "O(1) for every key."),
+    .doc("Lets EXEC do nothing if one of the keys changes before.", "O(1) for every key."),
     spec("unwatch", 1, &[NoScript, Loading, Stale, Fast, AllowBusy], Group::Transactions, "2.2.0", Control(C::Unwatch))
         .categories_own(&[Category::Transaction])
         .doc("Forgets the watched keys.", "O(1)"),

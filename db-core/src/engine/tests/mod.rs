@@ -7,6 +7,7 @@ mod replay;
 mod transactions;
 
 use super::*;
+use crate::command::{Group, front_command};
 
 /// splitmix64.
 #[derive(Debug, Clone)]
@@ -22,13 +23,37 @@ impl Random {
     }
 }
 
-/// A caller that answers every command of its own with its name.
+/// A caller with a few commands of its own, which it answers with their names.
 pub(super) struct NamedFront;
 
 impl Front for NamedFront {
-    fn run(&mut self, command: FrontCommand, _: &[&[u8]], _: &mut Session, reply: &mut Reply) {
-        reply.simple(&format!("{command:?}"));
+    fn commands(&self) -> &'static CommandTable {
+        &COMMANDS
     }
+}
+
+static COMMANDS: CommandTable = CommandTable::with(&[NAMED]);
+
+const NAMED: &[CommandSpec] = &[
+    named("name"),
+    named("reset").at_once(),
+    named("names").subcommands(&[named("names|one")]),
+    front_command("fails", 1, &[], Group::Server, "1.0.0", |_, _, _, reply| {
+        reply.simple("half a reply");
+        Err("ERR it fails".into())
+    }),
+];
+
+const fn named(name: &'static str) -> CommandSpec {
+    front_command(name, -1, &[], Group::Server, "1.0.0", |front, call, session, reply| {
+        let front: &mut dyn Any = front;
+        assert!(front.is::<NamedFront>());
+        if call.spec().name == "reset" {
+            session.reset();
+        }
+        reply.simple(call.spec().name);
+        Ok(())
+    })
 }
 
 /// A connection to an engine, with a clock that is set by hand.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::clock::{Clock, Monotonic, SystemClock, UnixMillis};
-use tanist_db_core::command::{FrontCommand, Protocol, Reply};
-use tanist_db_core::engine::{Engine, Front, Session};
+use tanist_db_core::command::{Protocol, Reply};
+use tanist_db_core::engine::{Engine, NoFront, Session};
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
@@ -236,14 +236,6 @@ fn name(key: u64) -> String {
 struct Client {
     session: Session,
     reply: Reply,
-}
-
-struct NoFront;
-
-impl Front for NoFront {
-    fn run(&mut self, command: FrontCommand, _: &[&[u8]], _: &mut Session, _: &mut Reply) {
-        unreachable!("{command:?} is not asked for");
-    }
 }
 
 impl Client {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::lookup::all;
-use super::super::spec::{CommandSpec, Flag, Group};
+use tanist_db_core::command::{CommandSpec, Flag, Group};
+
+use super::COMMANDS;
 
 /// The protocol's commands as its own documentation lists them, one a line.
-const REFERENCE: &str = include_str!("../../../tests/data/commands.tsv");
+const REFERENCE: &str = include_str!("../../../../db-core/tests/data/commands.tsv");
 
 struct Row {
     arity: i8,
@@ -39,7 +40,10 @@ fn reference() -> BTreeMap<String, Row> {
 }
 
 fn every_spec() -> impl Iterator<Item = &'static CommandSpec> {
-    all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)).filter(|spec| spec.group != Group::Module)
+    COMMANDS
+        .all()
+        .flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
+        .filter(|spec| spec.group != Group::Module)
 }
 
 #[test]
@@ -66,16 +70,4 @@ fn records_are_complete() {
             assert!(sub.name.starts_with(&format!("{}|", spec.name)), "{}", sub.name);
         }
     }
-}
-
-#[test]
-fn keys_are_found_where_they_stand() {
-    let keys = |name: &str, count| all().find(|spec| spec.name == name).unwrap().keys.of(count).collect::<Vec<_>>();
-    assert_eq!(keys("get", 2), [1]);
-    assert_eq!(keys("set", 6), [1]);
-    assert_eq!(keys("del", 4), [1, 2, 3]);
-    assert_eq!(keys("mset", 5), [1, 3]);
-    assert_eq!(keys("mset", 4), [1, 3]);
-    assert_eq!(keys("rename", 3), [1, 2]);
-    assert_eq!(keys("ping", 2), [0; 0]);
 }
