@@ -35,11 +35,17 @@ fn decode(bytes: &[u8; ITEM_BYTES]) -> Item {
     (u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]), Ref(u32::from_be_bytes([r0, r1, r2, r3])))
 }
 
+/// An item as one number, which is compared without a branch.
+#[inline]
+fn number(item: Item) -> u128 {
+    u128::from(item.0) << 32 | u128::from(item.1.0)
+}
+
 /// How an item, or what stands for one in an inner node, stands to `item`.
 #[inline]
 fn order(there: &[u8], item: Item, bytes: &[u8; ITEM_BYTES]) -> Ordering {
     match there.first_chunk() {
-        Some(there) => decode(there).cmp(&item),
+        Some(there) => number(decode(there)).cmp(&number(item)),
         None => there.cmp(bytes),
     }
 }

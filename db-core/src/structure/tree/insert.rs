@@ -64,8 +64,9 @@ impl<O: Order> Tree<O> {
     /// Adds to the leaf; splits as far up as it must. The items are counted already.
     fn put(&self, arena: &mut Arena, at: &Position, item: &[u8]) {
         let Some((leaf, inner)) = at.steps().split_last() else { return };
-        if LEAF.used(arena.page(leaf.page)) + LEAF.cell(item.len()) <= CAPACITY {
-            LEAF.insert(arena.page_mut(leaf.page), leaf.index, item);
+        let page = arena.page_mut(leaf.page);
+        if LEAF.used(page) + LEAF.cell(item.len()) <= CAPACITY {
+            LEAF.insert(page, leaf.index, item);
             return;
         }
         let mut split = self.split_leaf(arena, at, *leaf, item);

@@ -26,7 +26,7 @@
 //! Less. In a list nothing is compared at all.
 //!
 //! **Separators.** Between two neighbouring children stands what [`Order::separator`] keeps of the right one's first item: for
-//! [`ByBytes`] the shortest prefix that is greater than the item before it. For the items to the left of a separator and those
+//! [`ByBytes`] a short prefix that is greater than the item before it. For the items to the left of a separator and those
 //! to its right holds left <= separator <= right, which is what a search for a first item needs; it stays true when items go. A
 //! separator may be empty: then a search looks at the first item below that child instead, some pages more. So
 //! separators are bounded ([`SEPARATOR_BYTES_MAX`]) and the fan-out with them, whatever the items look like: where a prefix would be
@@ -63,6 +63,10 @@ pub(crate) const HANDLE_BYTES: usize = 16;
 
 /// Longest separator in bytes: an inner node has more than a hundred children when it is full.
 pub(crate) const SEPARATOR_BYTES_MAX: usize = 128;
+
+/// Bytes that a separator by bytes has if the item has them: a key of up to so many is compared as a number by who wishes, and less
+/// would not save much beside the slot.
+const SEPARATOR_BYTES_MIN: usize = 16;
 
 /// Bytes that every node takes but the first and the last one of its level.
 const FILL_MIN: usize = node::CAPACITY / 4;
@@ -114,7 +118,8 @@ impl Order for ByBytes {
     }
 
     fn separator(&self, left: &[u8], right: &[u8]) -> usize {
-        1 + left.iter().zip(right).take_while(|(a, b)| a == b).count()
+        let differ = 1 + left.iter().zip(right).take_while(|(a, b)| a == b).count();
+        differ.max(SEPARATOR_BYTES_MIN.min(right.len()))
     }
 }
 

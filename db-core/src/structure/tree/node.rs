@@ -2,23 +2,25 @@
 //!
 //! ```text
 //!     0  page type u8 = 5 (leaf) or 6 (inner), zero u8, entries u16
-//!     4  lead u16: free bytes at the page's end
-//!     6  reserved, zero
+//!     4  reserved, zero
+//!    14  lead u16: free bytes at the page's end
 //!    16  a slot for each entry, in order
 //!          leaf, 2 bytes:   end u16
-//!          inner, 16 bytes: end u16, zero u16, child page u32, items below the child u64
+//!          inner, 16 bytes: items below the child u64, child page u32, zero u16, end u16
 //!        zero
 //! 16384  - end of the last entry: bytes of the entries, those of the first one next to the page's end
 //! 16384  - lead: zero
 //! ```
 //!
 //! An entry's bytes are an item in a leaf and a separator in an inner node. *End* is the lead and the bytes of all entries up to
-//! and with this one: entry `i` stands from `16384 - end(i)` to `16384 - end(i - 1)`. There is nothing to compact, and entries move
+//! and with this one: entry `i` stands from `16384 - end(i)` to `16384 - end(i - 1)`. A slot ends in its end, so that the lead is where
+//! that of an entry before the first one would be. There is nothing to compact, and entries move
 //! between nodes in one copy. What is appended, or taken from the front, moves no other entry's bytes, and what is added in
 //! front moves them now and then, to share what is free between both ends. An insertion or removal elsewhere moves what stands
 //! behind it: some KiB, 0.1 us. Free bytes are zero.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use crate::arena::{Arena, PAGE_BYTES, Page};
@@ -28,12 +30,14 @@ use super::super::PageType;
 
 const TYPE: usize = 0;
 const COUNT: usize = 2;
-const LEAD: usize = 4;
-const RESERVED: usize = 6;
+const RESERVED: usize = 4;
+const LEAD: usize = 14;
 const HEADER_BYTES: usize = 16;
 
-const CHILD: usize = 4;
-const ITEMS: usize = 8;
+const ITEMS: usize = 0;
+const CHILD: usize = 8;
+const PADDING: usize = 12;
+const INNER_END: usize = 14;
 
 const LEAF_SLOT_BYTES: usize = 2;
 pub(super) const INNER_SLOT_BYTES: usize = 16;
@@ -128,13 +132,13 @@ impl Shape {
     /// The end of the entry before the one at `index`.
     #[inline]
     fn start(self, page: &Page, index: usize) -> usize {
-        page.u16_at(if index == 0 { LEAD } else { self.slot(index - 1) }) as usize
+        page.u16_at(LEAD + index * self.slot_bytes) as usize
     }
 
     /// Returns the bytes of the entry at `index`.
     #[inline]
     pub(super) fn bytes(self, page: &Page, index: usize) -> &[u8] {
-        let (start, end) = (self.start(page, index), page.u16_at(self.slot(index)) as usize);
+        let (start, end) = (self.start(page, index), self.start(page, index + 1));
         &page.all()[PAGE_BYTES - end..PAGE_BYTES - start]
     }
 
@@ -170,12 +174,18 @@ impl Shape {
     /// Returns the first entry from `low` on for which `order` does not say Less, or the number of entries.
     #[inline]
     pub(super) fn lower_bound(self, page: &Page, low: usize, mut order: impl FnMut(usize, &[u8]) -> Ordering) -> usize {
-        let (mut low, mut high) = (low, count(page));
-        while low < high {
-            let middle = (low + high) / 2;
-            if order(middle, self.bytes(page, middle)) == Ordering::Less { low = middle + 1 } else { high = middle }
+        let (mut low, mut left) = (low, count(page) - low);
+        if left == 0 {
+            return low;
         }
-        low
+        // Which half it is cannot be predicted: no branch depends on it.
+        while left > 1 {
+            let middle = low + left / 2;
+            let is_before = order(middle, self.bytes(page, middle)) == Ordering::Less;
+            low = select_unpredictable(is_before, middle, low);
+            left -= left / 2;
+        }
+        low + usize::from(order(low, self.bytes(page, low)) == Ordering::Less)
     }
 
     /// Adds an entry; the node has room. An inner node's child and items are put afterwards.
@@ -183,7 +193,7 @@ impl Shape {
         let start = self.open(page, index, 1, bytes.len());
         page.bytes_mut(PAGE_BYTES - start - bytes.len(), bytes.len()).copy_from_slice(bytes);
         page.bytes_mut(self.slot(index), self.slot_bytes).fill(0);
-        page.put_u16(self.slot(index), (start + bytes.len()) as u16);
+        page.put_u16(self.slot(index + 1) - 2, (start + bytes.len()) as u16);
     }
 
     /// Makes room for `entries` slots at `index` and `bytes` bytes; returns the end of the entry before them.
@@ -199,6 +209,10 @@ impl Shape {
             self.slide(page, 0);
         }
         let (start, end) = (self.start(page, index), self.start(page, all));
+        if index == all {
+            page.put_u16(COUNT, (all + entries) as u16);
+            return start;
+        }
         page.all_mut().copy_within(self.slot(index)..self.slot(all), self.slot(index + entries));
         page.put_u16(COUNT, (all + entries) as u16);
         if in_front {
@@ -275,8 +289,8 @@ impl Shape {
         } else {
             let (slots, _) = slots.as_chunks_mut::<INNER_SLOT_BYTES>();
             for slot in slots {
-                let end = u16::from_le_bytes([slot[0], slot[1]]).wrapping_add(bytes);
-                slot[..2].copy_from_slice(&end.to_le_bytes());
+                let end = u16::from_le_bytes([slot[INNER_END], slot[INNER_END + 1]]).wrapping_add(bytes);
+                slot[INNER_END..].copy_from_slice(&end.to_le_bytes());
             }
         }
     }
@@ -310,7 +324,7 @@ impl Shape {
         let lead = page.u16_at(LEAD) as usize;
         let mut before = lead;
         for index in 0..entries {
-            let end = page.u16_at(self.slot(index)) as usize;
+            let end = self.start(page, index + 1);
             if !end.checked_sub(before).is_some_and(|len| lengths.contains(&len)) {
                 return Err("an entry of a tree has an impossible length");
             }
@@ -319,8 +333,8 @@ impl Shape {
         if entries * self.slot_bytes + before > CAPACITY {
             return Err("the entries of a node of a tree overlap");
         }
-        let padded = |index: usize| page.u16_at(self.slot(index) + 2) != 0;
-        let free = [RESERVED..HEADER_BYTES, self.slot(entries)..PAGE_BYTES - before, PAGE_BYTES - lead..PAGE_BYTES];
+        let padded = |index: usize| page.u16_at(self.slot(index) + PADDING) != 0;
+        let free = [RESERVED..LEAD, self.slot(entries)..PAGE_BYTES - before, PAGE_BYTES - lead..PAGE_BYTES];
         if page.u8_at(1) != 0
             || free.into_iter().any(|range| page.all()[range].iter().any(|byte| *byte != 0))
             || (!self.is_leaf() && (0..entries).any(padded))

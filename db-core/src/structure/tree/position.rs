@@ -171,18 +171,22 @@ impl<O: Order> Tree<O> {
     /// which is what the tree's [`Order`] keeps of one) stands to what is sought; it must not go down along the items.
     #[inline]
     pub(crate) fn find<P: Pages>(&self, pages: &P, order: impl Fn(&[u8]) -> Ordering) -> Position {
+        // What is sought at the end, as whatever ascends is, is compared with the last entry of each node alone.
+        let mut is_last = true;
         self.walk(pages, |shape, page, height| {
-            if shape.is_leaf() {
-                return LEAF.lower_bound(page, 0, |_, item| order(item));
-            }
-            let below = INNER.lower_bound(page, 1, |index, separator| {
-                if separator.is_empty() {
+            let entries = node::count(page);
+            let order_at = |index: usize, entry: &[u8]| {
+                if entry.is_empty() {
                     order(first_below(pages, node::child(page, index), height - 1))
                 } else {
-                    order(separator)
+                    order(entry)
                 }
-            });
-            below - 1
+            };
+            // The first entry of an inner node has no separator: whatever is below no other one is below it.
+            let low = usize::from(!shape.is_leaf());
+            is_last &= low == entries || order_at(entries - 1, shape.bytes(page, entries - 1)) == Ordering::Less;
+            let below = if is_last { entries } else { shape.lower_bound(page, low, order_at) };
+            below - low
         })
     }
 
@@ -209,8 +213,9 @@ impl<O: Order> Tree<O> {
             let sum = node::items(page, step.index).wrapping_add(items);
             node::put_items(page, step.index, sum);
         }
-        let sum = self.len(arena).wrapping_add(items);
-        arena.page_mut(self.page).put_u64(self.offset + ITEMS, sum);
+        let page = arena.page_mut(self.page);
+        let sum = page.u64_at(self.offset + ITEMS).wrapping_add(items);
+        page.put_u64(self.offset + ITEMS, sum);
     }
 }
 

@@ -118,7 +118,7 @@ impl<O: Order> Tree<O> {
                 unlink(arena, above.page, above.index);
                 arena.free(id);
             } else if shape.used(page) >= SMALL {
-                break;
+                return;
             } else {
                 let outermost = shape.is_leaf() && (at.is_left_most(depth) || at.is_right_most(arena, depth));
                 self.share(arena, above.page, above.index, shape, outermost);
