@@ -30,15 +30,15 @@ use std::sync::Arc;
 use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
 use crate::limits::SETTINGS_MAX;
-use crate::structure::{directory, index, root};
+use crate::structure::{directory, index, root, tree};
 
 pub use crate::arena::FrozenShard;
 pub use key::{Key, KeyHasher};
 pub use read::{Entry, Read};
 
 /// Pages that any mutation may take or copy beside those of large values and of the directory: superblock, directory and
-/// segment (two when it splits), slab pages and their neighbours, and twice a path of the expiry index.
-const MUTATION_PAGES: usize = 32;
+/// segment (two when it splits), slab pages and their neighbours, and two changes of the expiry index.
+const MUTATION_PAGES: usize = 16 + 2 * tree::PAGES_MAX;
 
 /// Steps of asking for the memory of a key; each needs what the one before has asked for.
 #[derive(Clone, Copy, Debug)]

@@ -91,7 +91,7 @@ impl<P: Pages> Read for P {
     }
 
     fn expiring(&self) -> u64 {
-        root::expiring(self)
+        expiry::len(self)
     }
 
     fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {

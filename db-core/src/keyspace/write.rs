@@ -211,7 +211,5 @@ impl Keyspace {
         if let Some(time) = new.0 {
             expiry::insert(&mut self.arena, (time, new.1));
         }
-        let expiring = root::expiring(&self.arena) + u64::from(new.0.is_some()) - u64::from(old.0.is_some());
-        root::put_expiring(&mut self.arena, expiring);
     }
 }

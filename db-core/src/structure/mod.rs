@@ -1,14 +1,15 @@
-//! What stands in pages: the superblock, the record allocator, the hash index and the expiry index of one shard.
+//! What stands in pages: the superblock, the record allocator, the hash index and trees, of one shard.
 //!
 //! **Everything that is state is here**, so an image is pages, and a restored shard continues with the same choices as the
 //! one it was taken from: same effects, same bytes. Each layout has its offsets in one file:
 //!
 //! | file | pages | finds |
 //! |---|---|---|
-//! | `root` | page 0, the superblock | counts, seed, free-slot lists, directory, root of the expiry index |
+//! | `root` | page 0, the superblock | counts, seed, free-slot lists, directory, handle of the expiry index |
 //! | `slab` | one size class a page | free slots for records |
 //! | `directory`, `segment`, `index` | extendible hashing over page-sized segments | a key's record |
-//! | `expiry` | B+tree | the record that expires first |
+//! | `tree` | counted B+trees, any number of them | an item by its order or by its rank |
+//! | `expiry` | those of one tree | the record that expires first |
 //!
 //! Functions take `&impl Pages` to read, so that the live shard and a frozen version share them, and `&mut Arena` to write.
 //! A page's first byte says what it is ([`PageType`]), except for pages that are one array from end to end: those of the
@@ -20,6 +21,11 @@ pub(crate) mod index;
 pub(crate) mod root;
 pub(crate) mod segment;
 pub(crate) mod slab;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "lists, sorted sets and streams use what deadlines do not")
+)]
+pub(crate) mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +37,6 @@ pub(crate) enum PageType {
     Root = 1,
     Segment = 3,
     Slab = 4,
-    ExpiryLeaf = 5,
-    ExpiryInner = 6,
+    TreeLeaf = 5,
+    TreeInner = 6,
 }

@@ -4,11 +4,10 @@
 //!   0  page type u8 = 1, zero u8, layout version u16, magic u32
 //!   8  hash seed u64
 //!  16  keys u64
-//!  24  keys with an expiry u64
-//!  32  directory depth u32 (the directory has 2^depth entries, 0..=22)
-//!  36  segments u32
-//!  40  root page of the expiry index u32 (0: none)
-//!  44  height of the expiry index u32 (0: none, 1: the root is a leaf)
+//!  24  handle of the expiry index, 16 bytes: a tree's
+//!  40  directory depth u32 (the directory has 2^depth entries, 0..=22)
+//!  44  segments u32
+//!  48  reserved, zero
 //!  64  first page with a free slot, by size class: 64 x u32 (0: none)
 //! 512  settings that have a value: a bit for each u32, zero u32; in shard 0 only
 //! 520  their values: 32 x u64 (0 where there is none)
@@ -20,11 +19,12 @@ use crate::ids::PageId;
 use crate::limits::SETTINGS_MAX;
 
 use super::PageType;
+use super::tree::HANDLE_BYTES;
 
 pub(crate) const ROOT: PageId = PageId(0);
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TNSH");
-const LAYOUT_VERSION: u16 = 1;
+const LAYOUT_VERSION: u16 = 2;
 
 /// Size classes that the superblock has room for.
 pub(crate) const CLASSES_MAX: usize = 64;
@@ -37,11 +37,11 @@ const VERSION: usize = 2;
 const MAGIC_AT: usize = 4;
 const SEED: usize = 8;
 const KEYS: usize = 16;
-const EXPIRING: usize = 24;
-const DEPTH: usize = 32;
-const SEGMENTS: usize = 36;
-const EXPIRY_ROOT: usize = 40;
-const EXPIRY_HEIGHT: usize = 44;
+/// Where the handle of the expiry index stands.
+pub(crate) const EXPIRY: usize = 24;
+const DEPTH: usize = EXPIRY + HANDLE_BYTES;
+const SEGMENTS: usize = 44;
+const RESERVED: usize = 48;
 const PARTIAL: usize = 64;
 const SETTINGS_PRESENT: usize = 512;
 const SETTINGS: usize = 520;
@@ -67,6 +67,9 @@ pub(crate) fn check(root: &Page) -> Result<(), &'static str> {
     }
     if root.u16_at(VERSION) != LAYOUT_VERSION {
         return Err("the superblock has an unknown layout version");
+    }
+    if root.bytes(RESERVED, PARTIAL - RESERVED).iter().any(|byte| *byte != 0) {
+        return Err("reserved bytes of the superblock are not zero");
     }
     if root.u32_at(DEPTH) > DEPTH_MAX {
         return Err("the directory is too deep");
@@ -114,16 +117,10 @@ macro_rules! fields {
 fields! {
     /// Number of keys.
     keys, put_keys: u64 = u64_at / put_u64 at KEYS;
-    /// Number of keys that have an expiry.
-    expiring, put_expiring: u64 = u64_at / put_u64 at EXPIRING;
     /// Bits of the hash that the directory is addressed by.
     depth, put_depth: u32 = u32_at / put_u32 at DEPTH;
     /// Number of index segments.
     segments, put_segments: u32 = u32_at / put_u32 at SEGMENTS;
-    /// Page of the expiry index's root, 0 if there is none.
-    expiry_root, put_expiry_root: u32 = u32_at / put_u32 at EXPIRY_ROOT;
-    /// Levels of the expiry index.
-    expiry_height, put_expiry_height: u32 = u32_at / put_u32 at EXPIRY_HEIGHT;
 }
 
 pub(crate) fn hash_seed(pages: &impl Pages) -> u64 {
