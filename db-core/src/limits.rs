@@ -60,3 +60,6 @@ pub const DEBUG_SLEEP_MAX: std::time::Duration = std::time::Duration::from_secs(
 
 /// Settings that a cluster may have: the superblock has room for so many.
 pub const SETTINGS_MAX: usize = 32;
+
+/// Databases: as many as Redis has unless told otherwise. The superblock has room for the tables of so many.
+pub const DATABASES: usize = 16;

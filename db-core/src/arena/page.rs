@@ -126,12 +126,15 @@ impl Page {
     #[inline]
     #[must_use]
     pub fn array<const N: usize>(&self, offset: usize) -> &[u8; N] {
+        // One comparison instead of two: the rest follows from it.
+        assert!(offset <= PAGE_BYTES - N, "offset within the page");
         self.0[offset..].first_chunk().expect("offset within the page")
     }
 
     /// `N` bytes from `offset`, to write.
     #[inline]
     pub fn array_mut<const N: usize>(&mut self, offset: usize) -> &mut [u8; N] {
+        assert!(offset <= PAGE_BYTES - N, "offset within the page");
         self.0[offset..].first_chunk_mut().expect("offset within the page")
     }
 }

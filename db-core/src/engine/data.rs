@@ -247,7 +247,12 @@ mod tests {
         assert_eq!(data.change(long), Err(Failure::RECORD_TOO_LONG));
         let spec = ENGINE_COMMANDS.lookup(b"setrange").unwrap();
         let args: [&[u8]; 4] = [b"setrange", b"k", b"1", &[b'x'; 70]];
-        let outcome = crate::command::run(spec, &mut data, &Call::new(spec, &args, &[KeyArg { at: 1, hash: key.hash }]), &mut Reply::default());
+        let outcome = crate::command::run(
+            spec,
+            &mut data,
+            &Call::new(spec, &args, &[KeyArg { at: 1, hash: key.hash }]),
+            &mut Reply::default(),
+        );
         assert_eq!(outcome, Err(Failure::RECORD_TOO_LONG));
         assert!(data.find(&key).is_none(), "what was made before the failure is taken back");
         assert_eq!(data.change(Effect::Set { key, value: b"v", expire: None }), Ok(()));

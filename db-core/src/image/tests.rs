@@ -136,8 +136,13 @@ fn damage_under_a_right_checksum_never_crashes() {
         for _ in 0..=random.below(2) {
             // Rather at the start of pages, where headers are, and sometimes anywhere.
             let pages = (damaged.len() - chunk::HEAD_BYTES) / (PAGE_BYTES + 4);
-            let page = damaged.len() - PAGE_BYTES * (1 + random.below(pages as u64) as usize);
-            let at = page + random.below(if round % 3 == 0 { PAGE_BYTES as u64 } else { 300 }) as usize;
+            let (page, within) = match round % 4 {
+                0 => (random.below(pages as u64), random.below(PAGE_BYTES as u64)),
+                // In the superblock: databases, and the handles of their tables.
+                1 => (0, 4096 + random.below(48)),
+                _ => (random.below(pages as u64), random.below(300)),
+            };
+            let at = damaged.len() - PAGE_BYTES * (pages - page as usize) + within as usize;
             damaged[at] = random.next() as u8;
         }
         chunk::seal(&mut damaged);

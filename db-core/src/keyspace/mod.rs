@@ -30,14 +30,16 @@ use std::sync::Arc;
 use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
 use crate::limits::SETTINGS_MAX;
-use crate::structure::{directory, index, root, tree};
+use crate::structure::{root, table, tree};
 
 pub use crate::arena::FrozenShard;
 pub use key::{Key, KeyHasher};
 pub use read::{Entry, Read};
 
-/// Pages that any mutation may take or copy beside those of large values and of the directory: superblock, directory and
-/// segment (two when it splits), slab pages and their neighbours, and two changes of the expiry index.
+/// Pages that any mutation may take or copy beside those of large values and of a directory of several pages: the superblock; five
+/// where the table grows (either both halves of a segment, and a directory's page that becomes two and a root page; or a new and an
+/// old slot, with the slab pages chained to theirs); five each for the slots of the record and of a large value's tail; and two changes
+/// of the expiry index.
 const MUTATION_PAGES: usize = 16 + 2 * tree::PAGES_MAX;
 
 /// Steps of asking for the memory of a key; each needs what the one before has asked for.
@@ -52,6 +54,8 @@ pub(crate) enum Prefetch {
 pub struct Keyspace {
     arena: Arena,
     hasher: KeyHasher,
+    /// The sum of the tables' entries. Not state: it follows from them.
+    keys: u64,
 }
 
 impl Keyspace {
@@ -62,13 +66,8 @@ impl Keyspace {
     pub fn new(pool: &Arc<PagePool>, hash_seed: u64) -> Result<Self, OutOfMemory> {
         let mut arena = Arena::new(pool);
         arena.reserve(MUTATION_PAGES)?;
-        Self::lay_out(&mut arena, hash_seed);
-        Ok(Self { arena, hasher: KeyHasher::new(hash_seed) })
-    }
-
-    fn lay_out(arena: &mut Arena, hash_seed: u64) {
-        root::create(arena, hash_seed);
-        directory::create(arena);
+        root::create(&mut arena, hash_seed);
+        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), keys: 0 })
     }
 
     /// A keyspace out of an image's pages, for shard `shard` of `shards`.
@@ -78,7 +77,8 @@ impl Keyspace {
     pub(crate) fn from_pages(arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
         let hasher = KeyHasher::new(hash_seed);
         verify::check(&arena, hasher, shard, shards)?;
-        Ok(Self { arena, hasher })
+        let keys = Read::len(&arena);
+        Ok(Self { arena, hasher, keys })
     }
 
     /// The hasher whose keys this keyspace takes.
@@ -98,9 +98,14 @@ impl Keyspace {
     /// hint: nothing is waited for, so that others may be asked for meanwhile.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64, step: Prefetch) {
+        /// Offsets in all lines of a record of 128 bytes, wherever it starts: header, key and a value of usual length.
+        const LINES: [usize; 3] = [0, 64, 127];
+        let (table, tag) = (root::table_of(read::database(&self.arena)), table::tag_of(hash));
         match step {
-            Prefetch::Index => index::prefetch(&self.arena, index::tag_of(hash)),
-            Prefetch::Record => index::prefetch_records(&self.arena, index::tag_of(hash)),
+            Prefetch::Index => table::prefetch(&self.arena, table, tag),
+            Prefetch::Record => table::likely(&self.arena, table, tag, |at| {
+                LINES.iter().for_each(|line| self.arena.prefetch(at.page(), at.offset() + line));
+            }),
         }
     }
 
@@ -108,7 +113,8 @@ impl Keyspace {
     pub fn clear(&mut self) {
         let settings: Vec<_> = (0..SETTINGS_MAX).map(|number| self.setting(number)).collect();
         self.arena.clear();
-        Self::lay_out(&mut self.arena, self.hasher.seed());
+        self.keys = 0;
+        root::create(&mut self.arena, self.hasher.seed());
         for (number, value) in settings.into_iter().enumerate().filter(|(_, value)| value.is_some()) {
             root::put_setting(&mut self.arena, number, value);
         }
@@ -132,14 +138,14 @@ impl Keyspace {
 
     /// Number of keys.
     #[must_use]
-    pub fn len(&self) -> u64 {
-        Read::len(&self.arena)
+    pub const fn len(&self) -> u64 {
+        self.keys
     }
 
     /// Whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.keys == 0
     }
 
     /// Number of keys that have an expiry.
@@ -149,7 +155,7 @@ impl Keyspace {
     }
 
     /// Visits about `count` keys from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
-    /// 2^35). A key that is there during the whole iteration is visited at least once, whatever else changes.
+    /// 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
         Read::scan(&self.arena, cursor, count, visit)
     }
@@ -187,6 +193,7 @@ impl Keyspace {
     /// Checks every invariant of the structure.
     #[cfg(test)]
     pub(crate) fn check(&self, shard: u16, shards: u16) -> Result<(), &'static str> {
+        assert_eq!(self.keys, Read::len(&self.arena));
         verify::check(&self.arena, self.hasher, shard, shards)
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::arena::{Page, Pages, Ref};
 use crate::clock::UnixMillis;
-use crate::structure::{expiry, index, root};
+use crate::structure::table::{self, Found};
+use crate::structure::{expiry, root};
 use crate::value::paged::Root;
 use crate::value::record::{self, Head};
 use crate::value::{Kind, ValueView};
@@ -72,7 +73,7 @@ pub trait Read {
     /// Number of keys that have an expiry.
     fn expiring(&self) -> u64;
     /// Visits about `count` keys from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
-    /// 2^35). A key that is there during the whole iteration is visited at least once, whatever else changes.
+    /// 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
     fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64;
     /// A key chosen by `random`, close to uniformly.
     fn random(&self, random: u64) -> Option<Entry<'_>>;
@@ -83,11 +84,11 @@ pub trait Read {
 impl<P: Pages> Read for P {
     #[inline]
     fn get(&self, key: &Key<'_>) -> Option<Entry<'_>> {
-        find(self, key).map(|found| Entry::at(self, found.at))
+        find(self, database(self), key).map(|found| Entry::at(self, found.at))
     }
 
     fn len(&self) -> u64 {
-        root::keys(self)
+        root::databases().map(|physical| table::entries(self, root::table_of(physical))).sum()
     }
 
     fn expiring(&self) -> u64 {
@@ -95,11 +96,11 @@ impl<P: Pages> Read for P {
     }
 
     fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
-        index::scan(self, cursor, count, |at| visit(Entry::at(self, at)))
+        table::scan(self, root::table_of(database(self)), cursor, count, |at| visit(Entry::at(self, at)))
     }
 
     fn random(&self, random: u64) -> Option<Entry<'_>> {
-        index::random(self, random).map(|at| Entry::at(self, at))
+        table::random(self, root::table_of(database(self)), random).map(|at| Entry::at(self, at))
     }
 
     fn first_expiring(&self) -> Option<(UnixMillis, &[u8])> {
@@ -107,8 +108,16 @@ impl<P: Pages> Read for P {
     }
 }
 
-/// The index entry of `key`.
+/// The physical number of the database that all commands use so far: the first logical one.
 #[inline]
-pub(super) fn find<P: Pages>(pages: &P, key: &Key<'_>) -> Option<index::Found> {
-    index::find(pages, index::tag_of(key.hash), |at| record::is_of(pages.page(at.page()), at, key.bytes))
+pub(super) fn database(pages: &impl Pages) -> u8 {
+    root::physical(pages, 0)
+}
+
+/// The entry of `key` in the table of a physical database. Not inlined: in callers it would push their own values out of registers.
+#[inline(never)]
+pub(super) fn find<P: Pages>(pages: &P, database: u8, key: &Key<'_>) -> Option<Found> {
+    // `move`, so that what it knows fits into two registers.
+    let is_it = move |at: Ref| record::is_of(pages.page(at.page()), at, key.bytes);
+    table::find(pages, root::table_of(database), table::tag_of(key.hash), is_it)
 }

@@ -4,9 +4,10 @@
 use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::PageId;
 use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
-use crate::structure::{directory, expiry, index, root, segment, slab};
+use crate::structure::table::{self, Inspector};
+use crate::structure::{expiry, root, slab};
 use crate::value::paged::Root;
-use crate::value::record::{Form, Head};
+use crate::value::record::{self, Form, Head};
 
 use super::KeyHasher;
 
@@ -29,17 +30,14 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
     }
     let bound = pages.page_bound() as usize;
     let claims = vec![Claim::Nobody; bound];
-    let mut check = Check { pages, hasher, shard, shards, claims, slots: Vec::new(), keys: 0, expiring: Vec::new() };
+    let (slots, expiring) = (Vec::new(), Vec::new());
+    let mut check = Check { pages, hasher, shard, shards, database: 0, claims, slots, expiring };
     check.claim(root::ROOT);
-    check.directory()?;
+    root::databases().try_for_each(|database| check.table(database))?;
     check.expiry()?;
     check.chains()?;
     check.slabs()?;
-    check.leftovers()?;
-    if check.keys != root::keys(pages) {
-        return Err("its count of keys is wrong");
-    }
-    Ok(())
+    check.leftovers()
 }
 
 /// Whom a page belongs to.
@@ -74,10 +72,25 @@ struct Check<'a> {
     hasher: KeyHasher,
     shard: u16,
     shards: u16,
+    /// The physical database whose table is being checked.
+    database: u8,
     claims: Vec<Claim>,
     slots: Vec<Slots>,
-    keys: u64,
     expiring: Vec<(u64, Ref)>,
+}
+
+impl Inspector for Check<'_> {
+    fn page(&mut self, id: PageId) -> bool {
+        self.claim(id)
+    }
+
+    fn slot(&mut self, at: Ref, bytes: usize) -> Verdict {
+        self.claim_slot(at, |_| Ok(bytes)).map(|_| ())
+    }
+
+    fn entries(&mut self, entries: Vec<(u32, Ref)>) -> Verdict {
+        self.records(entries)
+    }
 }
 
 impl<'a> Check<'a> {
@@ -109,7 +122,7 @@ impl<'a> Check<'a> {
     }
 
     /// Claims the slot at `at`, whose size `bytes_of` tells from its content once it is known to be a slot.
-    fn slot(
+    fn claim_slot(
         &mut self,
         at: Ref,
         bytes_of: impl FnOnce(&'a Page) -> Result<usize, &'static str>,
@@ -123,41 +136,14 @@ impl<'a> Check<'a> {
         if self.slots[number].mark(index) { Ok(page) } else { Err("a slot is used twice") }
     }
 
-    fn directory(&mut self) -> Verdict {
-        let depth = root::depth(self.pages);
-        for index in 0..root::DIRECTORY_PAGES_MAX {
-            let page = root::directory_page(self.pages, index);
-            match page {
-                Some(page) if index < directory::pages(depth) && self.claim(page) => {}
-                None if index >= directory::pages(depth) => {}
-                _ => return Err("the directory's pages are not its own"),
-            }
-        }
-        let (mut index, mut segments) = (0, 0);
-        while index < 1 << depth {
-            let id = directory::entry(self.pages, index);
-            if !self.claim(id) {
-                return Err("a segment of the index is no page of its own");
-            }
-            let page = self.pages.page(id);
-            let local = segment::depth(page);
-            if !segment::is_segment(page) || local > depth {
-                return Err("a segment of the index is malformed");
-            }
-            let width = 1usize << (depth - local);
-            let aligned = index == (segment::prefix(page) as usize).saturating_mul(width);
-            if !aligned || !(index..index + width).all(|index| directory::entry(self.pages, index) == id) {
-                return Err("the directory and a segment disagree");
-            }
-            self.segment(page)?;
-            (index, segments) = (index + width, segments + 1);
-        }
-        if segments == root::segments(self.pages) { Ok(()) } else { Err("its count of segments is wrong") }
+    /// Checks the table of a physical database, and every record in it.
+    fn table(&mut self, database: u8) -> Verdict {
+        let pages = self.pages;
+        self.database = database;
+        table::check(pages, root::table_of(database), self)
     }
 
-    fn segment(&mut self, page: &Page) -> Verdict {
-        segment::check(page)?;
-        let mut entries: Vec<(u32, Ref)> = segment::entries(page).collect();
+    fn records(&mut self, mut entries: Vec<(u32, Ref)>) -> Verdict {
         for (index, (tag, at)) in entries.iter().enumerate() {
             if let Some((_, later)) = entries.get(index + RECORDS_AHEAD) {
                 self.prefetch(*later);
@@ -184,20 +170,19 @@ impl<'a> Check<'a> {
 
     fn record(&mut self, tag: u32, at: Ref) -> Verdict {
         let mut head = Err("a record is missing");
-        let page = self.slot(at, |page| {
+        let page = self.claim_slot(at, |page| {
             let read = Head::read(page, at.offset())?;
             head = Ok(read);
             Ok(read.rest_at + read.rest_len - at.offset())
         })?;
         let head = head?;
-        if head.key_len > KEY_BYTES_MAX || page.u8_at(at.offset() + 1) != 0 || page.u16_at(at.offset() + 6) != 0 {
+        if head.key_len > KEY_BYTES_MAX || !record::is_in(page, at.offset(), self.database) {
             return Err("a record is malformed");
         }
         let key = self.hasher.key(head.key(page));
-        if index::tag_of(key.hash) != tag || key.shard(self.shards).0 != self.shard {
+        if table::tag_of(key.hash) != tag || key.shard(self.shards).0 != self.shard {
             return Err("a record is not where its key belongs");
         }
-        self.keys += 1;
         self.expiring.extend(head.expiry.map(|time| (time, at)));
         self.value(page, &head)
     }
@@ -213,7 +198,7 @@ impl<'a> Check<'a> {
         root.check(
             pages,
             |id| this.borrow_mut().claim(id),
-            |at, bytes| this.borrow_mut().slot(at, |_| Ok(bytes)).map(|_| ()),
+            |at, bytes| this.borrow_mut().claim_slot(at, |_| Ok(bytes)).map(|_| ()),
         )?;
         if Form::of(head.key_len, root.len()).paged { Ok(()) } else { Err("a short value stands in pages") }
     }

@@ -3,13 +3,13 @@
 use crate::arena::{OutOfMemory, Ref};
 use crate::clock::UnixMillis;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::structure::index::{self, Found};
-use crate::structure::{directory, expiry, root, slab};
+use crate::structure::table::{self, Found};
+use crate::structure::{expiry, root, slab};
 use crate::value::Kind;
 use crate::value::paged::{self, RootAt};
-use crate::value::record::{self, Form, Head};
+use crate::value::record::{self, Form, Head, Sort};
 
-use super::read::find;
+use super::read::{database, find};
 use super::{Key, Keyspace, MUTATION_PAGES};
 
 impl Keyspace {
@@ -21,17 +21,19 @@ impl Keyspace {
         assert!(key.bytes.len() <= KEY_BYTES_MAX && value.len() as u64 <= VALUE_BYTES_MAX, "lengths were checked");
         let form = Form::of(key.bytes.len(), value.len() as u64);
         self.reserve(if form.paged { paged::pages_to_grow(0, value.len() as u64) } else { 0 })?;
-        let found = find(&self.arena, key);
+        let database = database(&self.arena);
+        let found = find(&self.arena, database, key);
         if let Some(found) = found {
             self.free_pages(found.at);
         }
         let expiry = expire.map(|at| at.0);
         let at = match found {
             Some(found) => self.fit(&found, form.record_bytes(key.bytes.len(), expiry.is_some()), 0, expiry),
-            None => self.add(key, form.record_bytes(key.bytes.len(), expiry.is_some()), expiry),
+            None => self.add(database, key, form.record_bytes(key.bytes.len(), expiry.is_some()), expiry),
         };
         let page = self.arena.page_mut(at.page());
-        let head = record::write_head(page, at, Kind::String, form, key.bytes, expiry);
+        let sort = Sort { database, kind: Kind::String, form };
+        let head = record::write_head(page, at, sort, key.bytes, expiry);
         if form.paged {
             let root = RootAt { page: at.page(), offset: head.rest_at };
             paged::create(&mut self.arena, root, value.len() as u64);
@@ -78,7 +80,8 @@ impl Keyspace {
     /// If the pool's bound does not allow it; nothing has changed then.
     pub fn set_expire(&mut self, key: &Key<'_>, expire: Option<UnixMillis>) -> Result<bool, OutOfMemory> {
         self.reserve(0)?;
-        let Some(found) = find(&self.arena, key) else { return Ok(false) };
+        let database = database(&self.arena);
+        let Some(found) = find(&self.arena, database, key) else { return Ok(false) };
         let expiry = expire.map(|at| at.0);
         let page = self.arena.page(found.at.page());
         let head = Head::of(page, found.at);
@@ -89,21 +92,21 @@ impl Keyspace {
         let form = Form { paged: head.paged, rest_len: head.rest_len };
         let at = self.fit(&found, form.record_bytes(head.key_len, expiry.is_some()), 0, expiry);
         let page = self.arena.page_mut(at.page());
-        let head = record::write_head(page, at, head.kind, form, key.bytes, expiry);
+        let head = record::write_head(page, at, Sort { database, kind: head.kind, form }, key.bytes, expiry);
         page.bytes_mut(head.rest_at, rest.len()).copy_from_slice(&rest);
         Ok(true)
     }
 
     /// Removes `key`; answers whether it existed. Never fails: copies that it needs may exceed the pool's bound.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
-        let Some(found) = find(&self.arena, key) else { return false };
+        let database = database(&self.arena);
+        let Some(found) = find(&self.arena, database, key) else { return false };
         self.free_pages(found.at);
         let old = Head::of(self.arena.page(found.at.page()), found.at).expiry;
         self.change_expiry((old, found.at), (None, found.at));
         slab::free(&mut self.arena, found.at);
-        index::remove(&mut self.arena, &found);
-        let keys = root::keys(&self.arena) - 1;
-        root::put_keys(&mut self.arena, keys);
+        table::remove(&mut self.arena, root::table_of(database), &found);
+        self.keys -= 1;
         self.arena.settle();
         true
     }
@@ -111,8 +114,8 @@ impl Keyspace {
     /// Makes sure that a mutation which takes or copies at most `pages` pages of large values cannot fail.
     #[inline]
     fn reserve(&mut self, pages: usize) -> Result<(), OutOfMemory> {
-        // Doubling the directory copies all its pages and adds as many; below 4096 segments it is one.
-        let worst = MUTATION_PAGES + 3 * directory::pages(root::depth(&self.arena)) + pages;
+        let table = root::table_of(database(&self.arena));
+        let worst = MUTATION_PAGES + table::pages_to_double(&self.arena, table) + pages;
         if !self.arena.has_addresses(worst) {
             return Err(OutOfMemory);
         }
@@ -120,7 +123,7 @@ impl Keyspace {
     }
 
     fn existing(&self, key: &Key<'_>) -> (Found, u64) {
-        let found = find(&self.arena, key).expect("the caller has checked that the key exists");
+        let found = find(&self.arena, database(&self.arena), key).expect("the caller has checked that the key exists");
         let len = self.get(key).map_or(0, |entry| entry.value().len());
         (found, len)
     }
@@ -140,11 +143,13 @@ impl Keyspace {
     }
 
     fn write_inline(&mut self, key: &Key<'_>, found: &Found, old: u64, form: Form, at: usize, bytes: &[u8]) {
+        let database = database(&self.arena);
         let head = Head::of(self.arena.page(found.at.page()), found.at);
         let keep = head.rest_at + head.rest_len - found.at.offset();
         let record = self.fit(found, form.record_bytes(head.key_len, head.expiry.is_some()), keep, head.expiry);
         let page = self.arena.page_mut(record.page());
-        let head = record::write_head(page, record, head.kind, form, key.bytes, head.expiry);
+        let sort = Sort { database, kind: head.kind, form };
+        let head = record::write_head(page, record, sort, key.bytes, head.expiry);
         let value = page.bytes_mut(head.rest_at, form.rest_len);
         if at > old as usize {
             value[old as usize..at].fill(0);
@@ -153,13 +158,15 @@ impl Keyspace {
     }
 
     fn write_paged(&mut self, key: &Key<'_>, found: &Found, new: u64, form: Form, at: u64, bytes: &[u8]) {
+        let database = database(&self.arena);
         let page = self.arena.page(found.at.page());
         let old = Head::of(page, found.at);
         let inline = if old.paged { Vec::new() } else { old.rest(page).to_vec() };
         let keep = if old.paged { old.rest_at + old.rest_len - found.at.offset() } else { 0 };
         let record = self.fit(found, form.record_bytes(old.key_len, old.expiry.is_some()), keep, old.expiry);
         let page = self.arena.page_mut(record.page());
-        let head = record::write_head(page, record, old.kind, form, key.bytes, old.expiry);
+        let sort = Sort { database, kind: old.kind, form };
+        let head = record::write_head(page, record, sort, key.bytes, old.expiry);
         let root = RootAt { page: record.page(), offset: head.rest_at };
         if old.paged {
             paged::grow(&mut self.arena, root, new);
@@ -179,23 +186,22 @@ impl Keyspace {
     }
 
     /// A slot for a new key.
-    fn add(&mut self, key: &Key<'_>, bytes: usize, expiry: Option<u64>) -> Ref {
+    fn add(&mut self, database: u8, key: &Key<'_>, bytes: usize, expiry: Option<u64>) -> Ref {
         let at = slab::allocate(&mut self.arena, bytes);
-        index::insert(&mut self.arena, index::tag_of(key.hash), at);
-        let keys = root::keys(&self.arena) + 1;
-        root::put_keys(&mut self.arena, keys);
+        table::insert(&mut self.arena, root::table_of(database), table::tag_of(key.hash), at);
+        self.keys += 1;
         self.change_expiry((None, at), (expiry, at));
         at
     }
 
-    /// Makes the slot of a record one for `bytes` bytes, keeping its first `keep`; index and expiry index follow.
+    /// Makes the slot of a record one for `bytes` bytes, keeping its first `keep`; table and expiry index follow.
     fn fit(&mut self, found: &Found, bytes: usize, keep: usize, expiry: Option<u64>) -> Ref {
         let old = Head::of(self.arena.page(found.at.page()), found.at);
         // A record's own length tells its slot's class: the page's header, elsewhere in memory, need not be looked at.
         let mut at = found.at;
         if slab::class_of(old.record_bytes()) != slab::class_of(bytes) {
             at = paged::resize_slot(&mut self.arena, found.at, keep, bytes);
-            index::replace(&mut self.arena, found, at);
+            table::replace(&mut self.arena, found, at);
         }
         self.change_expiry((old.expiry, found.at), (expiry, at));
         at

@@ -1,13 +1,13 @@
-//! What stands in pages: the superblock, the record allocator, the hash index and trees, of one shard.
+//! What stands in pages: the superblock, the record allocator, hash tables and trees, of one shard.
 //!
 //! **Everything that is state is here**, so an image is pages, and a restored shard continues with the same choices as the
 //! one it was taken from: same effects, same bytes. Each layout has its offsets in one file:
 //!
 //! | file | pages | finds |
 //! |---|---|---|
-//! | `root` | page 0, the superblock | counts, seed, free-slot lists, directory, handle of the expiry index |
+//! | `root` | page 0, the superblock | counts, seed, free-slot lists, tables of the databases, handle of the expiry index |
 //! | `slab` | one size class a page | free slots for records |
-//! | `directory`, `segment`, `index` | extendible hashing over page-sized segments | a key's record |
+//! | `table` | a hash table: a slot at first, then segments of a page and a directory | a key's record |
 //! | `tree` | counted B+trees, any number of them | an item by its order or by its rank |
 //! | `expiry` | those of one tree | the record that expires first |
 //!
@@ -15,12 +15,10 @@
 //! A page's first byte says what it is ([`PageType`]), except for pages that are one array from end to end: those of the
 //! directory, of large values, and of the lists of the latter. They are known by who points at them.
 
-pub(crate) mod directory;
 pub(crate) mod expiry;
-pub(crate) mod index;
 pub(crate) mod root;
-pub(crate) mod segment;
 pub(crate) mod slab;
+pub(crate) mod table;
 #[cfg_attr(
     not(test),
     expect(dead_code, unused_imports, reason = "lists, sorted sets and streams use what deadlines do not")

@@ -3,23 +3,25 @@
 //! ```text
 //!   0  page type u8 = 1, zero u8, layout version u16, magic u32
 //!   8  hash seed u64
-//!  16  keys u64
-//!  24  handle of the expiry index, 16 bytes: a tree's
-//!  40  directory depth u32 (the directory has 2^depth entries, 0..=22)
-//!  44  segments u32
-//!  48  reserved, zero
+//!  16  handle of the expiry index, 16 bytes: a tree's
+//!  32  reserved, zero
 //!  64  first page with a free slot, by size class: 64 x u32 (0: none)
 //! 512  settings that have a value: a bit for each u32, zero u32; in shard 0 only
 //! 520  their values: 32 x u64 (0 where there is none)
-//! 4096 directory pages: 1024 x u32 (0: none)
+//! 4096 physical number of each logical database: 16 x u8
+//! 4112 handle of each physical database's table of keys: 16 x 24 bytes (layout: `table/handle.rs`)
 //! ```
+//!
+//! A database has two numbers. Clients name the *logical* one; records, effects and tables have the *physical* one, which stays
+//! what it is when databases swap their contents.
 
 use crate::arena::{Arena, Page, Pages};
 use crate::ids::PageId;
-use crate::limits::SETTINGS_MAX;
+use crate::limits::{DATABASES, SETTINGS_MAX};
 
 use super::PageType;
-use super::tree::HANDLE_BYTES;
+use super::table::{HANDLE_BYTES, TableAt};
+use super::tree;
 
 pub(crate) const ROOT: PageId = PageId(0);
 
@@ -29,25 +31,18 @@ const LAYOUT_VERSION: u16 = 2;
 /// Size classes that the superblock has room for.
 pub(crate) const CLASSES_MAX: usize = 64;
 
-/// Entries of the largest directory are 2 to this power: as many segments as a shard has pages.
-pub(crate) const DEPTH_MAX: u32 = 22;
-
 const TYPE: usize = 0;
 const VERSION: usize = 2;
 const MAGIC_AT: usize = 4;
 const SEED: usize = 8;
-const KEYS: usize = 16;
 /// Where the handle of the expiry index stands.
-pub(crate) const EXPIRY: usize = 24;
-const DEPTH: usize = EXPIRY + HANDLE_BYTES;
-const SEGMENTS: usize = 44;
-const RESERVED: usize = 48;
+pub(crate) const EXPIRY: usize = 16;
+const RESERVED: usize = EXPIRY + tree::HANDLE_BYTES;
 const PARTIAL: usize = 64;
 const SETTINGS_PRESENT: usize = 512;
 const SETTINGS: usize = 520;
-const DIRECTORY: usize = 4096;
-/// Directory pages that the superblock has room for.
-pub(crate) const DIRECTORY_PAGES_MAX: usize = 1024;
+const PHYSICAL: usize = 4096;
+const TABLES: usize = PHYSICAL + DATABASES;
 
 /// Makes page 0 of an empty arena.
 pub(crate) fn create(arena: &mut Arena, hash_seed: u64) {
@@ -58,6 +53,7 @@ pub(crate) fn create(arena: &mut Arena, hash_seed: u64) {
     root.put_u16(VERSION, LAYOUT_VERSION);
     root.put_u32(MAGIC_AT, MAGIC);
     root.put_u64(SEED, hash_seed);
+    (0..DATABASES).for_each(|logical| root.put_u8(PHYSICAL + logical, logical as u8));
 }
 
 /// Checks what stands at fixed places; the counts are checked against the structures later.
@@ -71,8 +67,10 @@ pub(crate) fn check(root: &Page) -> Result<(), &'static str> {
     if root.bytes(RESERVED, PARTIAL - RESERVED).iter().any(|byte| *byte != 0) {
         return Err("reserved bytes of the superblock are not zero");
     }
-    if root.u32_at(DEPTH) > DEPTH_MAX {
-        return Err("the directory is too deep");
+    let mut physical = *root.array::<DATABASES>(PHYSICAL);
+    physical.sort_unstable();
+    if !physical.iter().copied().eq(0..DATABASES as u8) {
+        return Err("its databases are not each there once");
     }
     let present = root.u32_at(SETTINGS_PRESENT);
     let absent = |number: &usize| present & (1 << number) == 0;
@@ -99,30 +97,6 @@ pub(crate) fn put_setting(arena: &mut Arena, number: usize, value: Option<u64>) 
     root.put_u64(SETTINGS + 8 * number, value.unwrap_or(0));
 }
 
-macro_rules! fields {
-    ($($(#[$doc:meta])* $get:ident, $put:ident: $type:ty = $read:ident / $write:ident at $offset:expr;)+) => {$(
-        $(#[$doc])*
-        #[inline]
-        pub(crate) fn $get(pages: &impl Pages) -> $type {
-            pages.page(ROOT).$read($offset)
-        }
-
-        #[inline]
-        pub(crate) fn $put(arena: &mut Arena, value: $type) {
-            arena.page_mut(ROOT).$write($offset, value);
-        }
-    )+};
-}
-
-fields! {
-    /// Number of keys.
-    keys, put_keys: u64 = u64_at / put_u64 at KEYS;
-    /// Bits of the hash that the directory is addressed by.
-    depth, put_depth: u32 = u32_at / put_u32 at DEPTH;
-    /// Number of index segments.
-    segments, put_segments: u32 = u32_at / put_u32 at SEGMENTS;
-}
-
 pub(crate) fn hash_seed(pages: &impl Pages) -> u64 {
     pages.page(ROOT).u64_at(SEED)
 }
@@ -137,15 +111,22 @@ pub(crate) fn put_partial(arena: &mut Arena, class: usize, page: Option<PageId>)
     arena.page_mut(ROOT).put_u32(PARTIAL + 4 * class, page_or_zero(page));
 }
 
-/// The `index`th page of the directory.
+/// The physical number of a logical database.
 #[inline]
-pub(crate) fn directory_page(pages: &impl Pages, index: usize) -> Option<PageId> {
-    debug_assert!(index < DIRECTORY_PAGES_MAX);
-    some_page(pages.page(ROOT).u32_at(DIRECTORY + 4 * index))
+pub(crate) fn physical(pages: &impl Pages, logical: usize) -> u8 {
+    debug_assert!(logical < DATABASES);
+    pages.page(ROOT).u8_at(PHYSICAL + logical)
 }
 
-pub(crate) fn put_directory_page(arena: &mut Arena, index: usize, page: PageId) {
-    arena.page_mut(ROOT).put_u32(DIRECTORY + 4 * index, page.0);
+/// The table of the keys of a physical database.
+#[inline]
+pub(crate) const fn table_of(physical: u8) -> TableAt {
+    TableAt { page: ROOT, offset: TABLES + HANDLE_BYTES * physical as usize }
+}
+
+/// The physical numbers of all databases.
+pub(crate) fn databases() -> impl Iterator<Item = u8> {
+    0..DATABASES as u8
 }
 
 /// Page numbers in pages: 0 (the superblock) means none.

@@ -1,11 +1,12 @@
-//! The record: what the index leads to.
+//! The record: what the table of keys leads to.
 //!
 //! ```text
 //!   0  kind u8 (low 4 bits), flags (bit 4: has an expiry, bit 5: the value is paged)
-//!   1  reserved u8, zero
+//!   1  encoding u8: 0, the only one so far: the bytes as they are
 //!   2  key length u16
 //!   4  length u16 of what follows the key: the value, or the root of its pages
-//!   6  reserved u16, zero
+//!   6  physical number of its database u8
+//!   7  reserved u8, zero
 //!   8  expiry u64 in Unix milliseconds, if flagged
 //!      key, then value or root, unaligned
 //! ```
@@ -19,8 +20,11 @@ use crate::structure::slab::SLOT_BYTES_MAX;
 use super::paged;
 
 const KIND: usize = 0;
+const ENCODING: usize = 1;
 const KEY_LEN: usize = 2;
 const REST_LEN: usize = 4;
+const DATABASE: usize = 6;
+const RESERVED: usize = 7;
 const EXPIRY: usize = 8;
 const HEADER_BYTES: usize = 8;
 const EXPIRY_BYTES: usize = 8;
@@ -28,6 +32,9 @@ const EXPIRY_BYTES: usize = 8;
 const KIND_MASK: u8 = 0x0f;
 const HAS_EXPIRY: u8 = 0x10;
 const IS_PAGED: u8 = 0x20;
+
+/// The value's bytes as they are, in the record or in pages.
+const RAW: u8 = 0;
 
 const _: () = assert!(HEADER_BYTES + EXPIRY_BYTES + KEY_BYTES_MAX + paged::ROOT_BYTES_MAX <= SLOT_BYTES_MAX);
 
@@ -110,6 +117,12 @@ pub(crate) fn is_of(page: &Page, at: Ref, key: &[u8]) -> bool {
     page.bytes(key_at, key.len()) == key
 }
 
+/// Whether the header at `offset` is that of a record of `database` in an encoding that is known.
+pub(crate) fn is_in(page: &Page, offset: usize, database: u8) -> bool {
+    let head: &[u8; HEADER_BYTES] = page.array(offset);
+    head[ENCODING] == RAW && head[DATABASE] == database && head[RESERVED] == 0
+}
+
 /// The form that a value of a length takes beside a key of a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
@@ -133,14 +146,25 @@ impl Form {
     }
 }
 
+/// What a record's header says beside its key and expiry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sort {
+    pub(crate) database: u8,
+    pub(crate) kind: Kind,
+    pub(crate) form: Form,
+}
+
 /// Writes header and key; the rest is left as it is.
 #[inline]
-pub(crate) fn write_head(page: &mut Page, at: Ref, kind: Kind, form: Form, key: &[u8], expiry: Option<u64>) -> Head {
+pub(crate) fn write_head(page: &mut Page, at: Ref, sort: Sort, key: &[u8], expiry: Option<u64>) -> Head {
+    let Sort { database, kind, form } = sort;
     let offset = at.offset();
     let flags = if expiry.is_some() { HAS_EXPIRY } else { 0 } | if form.paged { IS_PAGED } else { 0 };
     let head: &mut [u8; HEADER_BYTES] = page.array_mut(offset);
     head.fill(0);
     head[KIND] = kind as u8 | flags;
+    head[ENCODING] = RAW;
+    head[DATABASE] = database;
     head[KEY_LEN..KEY_LEN + 2].copy_from_slice(&(key.len() as u16).to_le_bytes());
     head[REST_LEN..REST_LEN + 2].copy_from_slice(&(form.rest_len as u16).to_le_bytes());
     let mut key_at = offset + HEADER_BYTES;

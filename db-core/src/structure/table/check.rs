@@ -1,0 +1,110 @@
+//! The proof that bytes which may be damaged are a table: every page and slot is one and its own, every entry is where a search
+//! finds it, all counts agree.
+
+use crate::arena::{Page, Pages, Ref};
+use crate::ids::PageId;
+
+use super::directory::{self, DEPTH_MAX, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
+use super::handle::{self, Handle, TableAt, form};
+use super::segment::{self, BUCKET_BYTES, PAGE_BUCKETS_AT, Run};
+
+type Verdict = Result<(), &'static str>;
+
+/// What a table is checked against.
+pub(crate) trait Inspector {
+    /// Claims a page; false if it is not in use or somebody else's.
+    fn page(&mut self, id: PageId) -> bool;
+    /// Claims a slot of the size of `bytes` bytes.
+    fn slot(&mut self, at: Ref, bytes: usize) -> Verdict;
+    /// Checks what the entries of a segment lead to.
+    fn entries(&mut self, entries: Vec<(u32, Ref)>) -> Verdict;
+}
+
+/// Checks the table whose handle stands at `table`, within a page that is in use. Never panics, whatever is there.
+pub(crate) fn check(pages: &impl Pages, table: TableAt, inspector: &mut impl Inspector) -> Verdict {
+    let handle = Handle::read(pages, table);
+    if !handle::is_clean(pages.page(table.page), table) {
+        return Err("a table's handle is malformed");
+    }
+    match handle.top.form {
+        form::EMPTY if handle == Handle::EMPTY => Ok(()),
+        1..=form::PAGE => check_single(pages, &handle, inspector),
+        form::DIRECTORY | form::DRAINING => check_directory(pages, &handle, inspector),
+        _ => Err("a table's handle is malformed"),
+    }
+}
+
+fn check_single(pages: &impl Pages, handle: &Handle, inspector: &mut impl Inspector) -> Verdict {
+    if handle.segments != 1 || handle.deepest != 0 || handle.top.depth != 0 {
+        return Err("a table's handle is malformed");
+    }
+    let run = handle.top.single();
+    if handle.top.form == form::PAGE {
+        if run.first().offset() != PAGE_BUCKETS_AT || !inspector.page(run.page) {
+            return Err("a segment of a table is no page of its own");
+        }
+    } else {
+        inspector.slot(run.first(), run.buckets() * BUCKET_BYTES)?;
+    }
+    let found = check_segment(pages.page(run.page), run, 0, inspector)?;
+    if found == handle.entries { Ok(()) } else { Err("a table counts its entries wrong") }
+}
+
+fn check_directory(pages: &impl Pages, handle: &Handle, inspector: &mut impl Inspector) -> Verdict {
+    let (depth, draining) = (handle.top.depth, handle.top.form == form::DRAINING);
+    if depth == 0 || depth > DEPTH_MAX {
+        return Err("a directory is of no possible depth");
+    }
+    let end = 1usize << depth;
+    let mut index = if draining { handle.deepest as usize } else { 0 };
+    if index >= end || !inspector.page(PageId(handle.top.at)) {
+        return Err("a directory's pages are not its own");
+    }
+    if depth > DEPTH_OF_PAGE {
+        let mut first = (index / ENTRIES_PER_PAGE..directory::pages(depth)).map(|page| page * ENTRIES_PER_PAGE);
+        if !first.all(|first| inspector.page(directory::page_of(pages, handle.top, first))) {
+            return Err("a directory's pages are not its own");
+        }
+    }
+    let (mut entries, mut segments, mut deepest) = (0, 0, 0);
+    while index < end {
+        let there = directory::entry(pages, handle.top, index);
+        let run = there.run();
+        if run.depth > depth || !inspector.page(run.page) {
+            return Err("a segment of a table is no page of its own");
+        }
+        let width = 1usize << (depth - run.depth);
+        let mut same = index..index + width;
+        if !index.is_multiple_of(width) || !same.all(|index| directory::entry(pages, handle.top, index) == there) {
+            return Err("a directory contradicts itself");
+        }
+        let prefix = index / width;
+        entries += check_segment(pages.page(run.page), run, prefix, inspector)?;
+        deepest += u32::from(run.depth == depth);
+        segments += 1;
+        index += width;
+    }
+    let counts = entries == handle.entries && segments == handle.segments;
+    let shape = draining || (deepest == handle.deepest && deepest > 0);
+    if counts && shape { Ok(()) } else { Err("a table counts its entries wrong") }
+}
+
+/// Checks a segment in itself, whose tags begin with `prefix`; returns the number of its entries.
+fn check_segment(page: &Page, run: Run, prefix: usize, inspector: &mut impl Inspector) -> Result<u64, &'static str> {
+    let entries: Vec<(u32, Ref)> = run.entries(page).collect();
+    if run.has_page() && (!segment::is_segment(page) || segment::count(page) != entries.len()) {
+        return Err("a segment of a table is malformed");
+    }
+    if entries.len() > segment::entries_max(run.buckets()) {
+        return Err("a segment of a table is too full");
+    }
+    if entries.iter().any(|(tag, _)| directory::index_of(*tag, run.depth) != prefix) {
+        return Err("an entry of a table is in a segment of another prefix");
+    }
+    if !run.is_searchable(page) {
+        return Err("an entry of a table is where no search finds it");
+    }
+    let count = entries.len() as u64;
+    inspector.entries(entries)?;
+    Ok(count)
+}

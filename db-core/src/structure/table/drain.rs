@@ -1,0 +1,79 @@
+//! Giving a table up, at once or by steps.
+//!
+//! A table that is given up by steps is one to be drained only: its owner has let go of it, nothing is found in it, and what is
+//! left of it is given up from its first segment on. Neither the directory's entries nor the segments that are left are written for that, so
+//! a frozen version makes it copy nothing but the handle's page. Between steps it is state like any other, and is checked
+//! in an image.
+#![cfg_attr(not(test), expect(dead_code, reason = "collections, which are given up as a whole, are to come"))]
+
+use crate::arena::{Arena, Ref};
+use crate::ids::PageId;
+
+use super::change::give_up;
+use super::directory::{self, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
+use super::handle::{Handle, TableAt, form};
+
+/// Gives up all memory of a table, which is empty then. What its entries lead to is the caller's business.
+pub(crate) fn free(arena: &mut Arena, table: TableAt) {
+    let mut handle = Handle::read(arena, table);
+    while handle.top.form != form::EMPTY {
+        drain_segment(arena, &mut handle, false);
+    }
+    Handle::EMPTY.write(arena, table);
+}
+
+/// Gives up at most `segments` segments of a table and hands each of their entries to `visit`, which may change the arena but not the
+/// table. Returns whether the table is empty now. Until then it is good for nothing but to be drained and freed.
+pub(crate) fn drain(
+    arena: &mut Arena,
+    table: TableAt,
+    segments: usize,
+    mut visit: impl FnMut(&mut Arena, Ref),
+) -> bool {
+    for _ in 0..segments {
+        let mut handle = Handle::read(arena, table);
+        if handle.top.form == form::EMPTY {
+            break;
+        }
+        let all = drain_segment(arena, &mut handle, true);
+        handle.write(arena, table);
+        all.into_iter().for_each(|at| visit(arena, at));
+    }
+    Handle::read(arena, table).top.form == form::EMPTY
+}
+
+/// Gives the first segment up; returns its entries if they are wanted.
+fn drain_segment(arena: &mut Arena, handle: &mut Handle, wanted: bool) -> Vec<Ref> {
+    if handle.top.form == form::DIRECTORY {
+        (handle.top.form, handle.deepest) = (form::DRAINING, 0);
+    }
+    let draining = handle.top.form == form::DRAINING;
+    let run =
+        if draining { directory::entry(arena, handle.top, handle.deepest as usize).run() } else { handle.top.single() };
+    let all: Vec<Ref> = if wanted { run.entries(arena.page(run.page)).map(|(_, at)| at).collect() } else { Vec::new() };
+    give_up(arena, run);
+    handle.entries -= all.len() as u64;
+    handle.segments -= 1;
+    if draining {
+        let passed = handle.deepest as usize + (1 << (handle.top.depth - run.depth));
+        free_directory(arena, handle, passed);
+        handle.deepest = passed as u32;
+    }
+    if handle.segments == 0 {
+        *handle = Handle::EMPTY;
+    }
+    all
+}
+
+/// Gives up the directory's pages all of whose entries are among the first `passed`.
+fn free_directory(arena: &mut Arena, handle: &Handle, passed: usize) {
+    if handle.top.depth > DEPTH_OF_PAGE {
+        for index in handle.deepest as usize / ENTRIES_PER_PAGE..passed / ENTRIES_PER_PAGE {
+            let id = directory::page_of(arena, handle.top, index * ENTRIES_PER_PAGE);
+            arena.free(id);
+        }
+    }
+    if passed == 1 << handle.top.depth {
+        arena.free(PageId(handle.top.at));
+    }
+}

@@ -1,0 +1,144 @@
+//! The handle: all that is known of a table outside its own memory. It may stand anywhere in a page and be copied elsewhere.
+//!
+//! ```text
+//!   0  entries u64
+//!   8  segments u32
+//!  12  directory: segments whose local depth is the directory's u32; draining: directory entries drained u32; else 0
+//!  16  top u32: the address of the first bucket; the directory's page; 0 in an empty table
+//!  20  depth u8: bits of a tag that the directory is addressed by, 1 to 22; without a directory 0
+//!  21  reserved u16, zero
+//!  23  form u8: 0 empty, 1 to 14 one segment in a slot, 15 one segment in a page, 16 directory, 17 draining
+//! ```
+//!
+//! An empty table's handle is 24 zero bytes.
+
+use crate::arena::{Arena, Page, Pages, Ref};
+use crate::ids::PageId;
+
+use super::directory::DEPTH_OF_PAGE;
+use super::segment::{self, Run};
+
+/// Length of a handle in bytes.
+pub(crate) const HANDLE_BYTES: usize = 24;
+
+const ENTRIES: usize = 0;
+const SEGMENTS: usize = 8;
+const DEEPEST: usize = 12;
+const TOP: usize = 16;
+const RESERVED: usize = 21;
+
+/// Where a handle stands: the page and the byte offset within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableAt {
+    pub(crate) page: PageId,
+    pub(crate) offset: usize,
+}
+
+/// What the top of a table is: a number of [`segment::BUCKETS`], or one of these.
+pub(super) mod form {
+    /// No memory at all.
+    pub(in super::super) const EMPTY: u8 = 0;
+    /// One segment, of a page.
+    pub(in super::super) const PAGE: u8 = 15;
+    /// A directory of segments, each of a page.
+    pub(in super::super) const DIRECTORY: u8 = 16;
+    /// The same, given up from its beginning on: nothing is found in it any more.
+    pub(in super::super) const DRAINING: u8 = 17;
+}
+
+const _: () = assert!(segment::BUCKETS.len() == form::PAGE as usize + 1);
+
+/// What a search needs of a handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Top {
+    pub(super) at: u32,
+    pub(super) form: u8,
+    pub(super) depth: u8,
+}
+
+impl Top {
+    #[inline]
+    pub(super) fn read(pages: &impl Pages, table: TableAt) -> Top {
+        Top::from_word(word(pages, table))
+    }
+
+    #[inline]
+    pub(super) const fn from_word(word: u64) -> Top {
+        Top { at: word as u32, form: (word >> 56) as u8, depth: (word >> 32) as u8 }
+    }
+
+    /// The segment of a table that has one and no directory.
+    #[inline]
+    pub(super) fn single(self) -> Run {
+        let first = Ref(self.at);
+        Run::new(first.page(), first.offset(), segment::BUCKETS[self.form as usize])
+    }
+}
+
+/// The part of a handle that a search needs, as it stands there.
+#[inline]
+pub(super) fn word(pages: &impl Pages, table: TableAt) -> u64 {
+    pages.page(table.page).u64_at(table.offset + TOP)
+}
+
+/// The page and the depth of a directory of one page, which most searches of large tables go through: told from everything else by one
+/// comparison. The word is that of a handle.
+#[inline]
+pub(super) const fn short_directory(word: u64) -> Option<(PageId, u8)> {
+    let depth = ((word >> 32) as u32).wrapping_sub((form::DIRECTORY as u32) << 24);
+    if depth <= DEPTH_OF_PAGE as u32 { Some((PageId(word as u32), depth as u8)) } else { None }
+}
+
+/// A whole handle, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Handle {
+    pub(super) entries: u64,
+    pub(super) segments: u32,
+    /// With a directory: segments of the directory's depth, at least two. Draining: entries of the directory that are void.
+    pub(super) deepest: u32,
+    pub(super) top: Top,
+}
+
+impl Handle {
+    pub(super) const EMPTY: Handle =
+        Handle { entries: 0, segments: 0, deepest: 0, top: Top { at: 0, form: form::EMPTY, depth: 0 } };
+
+    pub(super) fn read(pages: &impl Pages, table: TableAt) -> Handle {
+        let page = pages.page(table.page);
+        Handle {
+            entries: page.u64_at(table.offset + ENTRIES),
+            segments: page.u32_at(table.offset + SEGMENTS),
+            deepest: page.u32_at(table.offset + DEEPEST),
+            top: Top::read(pages, table),
+        }
+    }
+
+    pub(super) fn write(self, arena: &mut Arena, table: TableAt) {
+        let page = arena.page_mut(table.page);
+        page.put_u64(table.offset + ENTRIES, self.entries);
+        page.put_u32(table.offset + SEGMENTS, self.segments);
+        page.put_u32(table.offset + DEEPEST, self.deepest);
+        let top = u64::from(self.top.at) | u64::from(self.top.form) << 56 | u64::from(self.top.depth) << 32;
+        page.put_u64(table.offset + TOP, top);
+    }
+}
+
+/// Number of entries.
+#[inline]
+pub(crate) fn entries(pages: &impl Pages, table: TableAt) -> u64 {
+    pages.page(table.page).u64_at(table.offset + ENTRIES)
+}
+
+/// Changes the number of entries by `change`; returns the new one.
+#[inline]
+pub(super) fn count(arena: &mut Arena, table: TableAt, change: i64) -> u64 {
+    let page = arena.page_mut(table.page);
+    let entries = page.u64_at(table.offset + ENTRIES).wrapping_add_signed(change);
+    page.put_u64(table.offset + ENTRIES, entries);
+    entries
+}
+
+/// Whether the reserved bytes are zero.
+pub(super) fn is_clean(page: &Page, table: TableAt) -> bool {
+    page.u16_at(table.offset + RESERVED) == 0
+}

@@ -1,0 +1,116 @@
+//! The hash table: any number of them in a shard, each opened by a [handle](handle) that stands wherever its owner wants it.
+//!
+//! **Problem.** The key space of millions and a set of five are both looked up by hash. Growth must rehash nothing as a whole, a
+//! small table must cost little, and a scan must go on over growth, shrinking, restarts and takeovers.
+//!
+//! **Idea.** An entry is a tag, 32 bits of a hash, and an address; what is there, the owner compares itself. A table grows
+//! through these forms and shrinks back the same way, later than it grew:
+//!
+//! ```text
+//!   empty      nothing but the handle
+//!   1 to 127   buckets in a slot of the allocator; copied to the next size when they are full
+//!   255        buckets in a page: a segment
+//!   directory  segments, each of which splits in two when it is full: extendible hashing
+//! ```
+//!
+//! A tag, read from its highest bit on, is a fraction of 1. Its first bits choose the segment and what follows, times the number of
+//! buckets, the home bucket: see [`segment`]. **So the order of homes is the order of tags, whatever the table's form is**, and a
+//! scan's cursor is a tag: see [`scan`]. A random pick is a tag and a slot: see [`random`].
+//!
+//! **Invariants.** A table knows nothing of who owns it, and nothing in it points back at the handle: the handle's bytes can be
+//! copied elsewhere and are the table then. All of it is in pages: same changes in the same order, same bytes.
+//!
+//! **Missing on purpose.** Nothing is compared here, so nothing is refused as a duplicate. More than 1836 entries of tags that
+//! agree in 22 bits have no place: hashes are seeded, so nobody outside can make them.
+
+mod change;
+mod check;
+mod directory;
+mod drain;
+mod handle;
+mod random;
+mod scan;
+mod segment;
+
+#[cfg(test)]
+mod tests;
+
+use crate::arena::{Arena, Pages, Ref};
+
+use handle::{Top, form};
+use segment::Run;
+
+pub(crate) use change::{insert, pages_to_double, remove, replace};
+pub(crate) use check::{Inspector, check};
+#[cfg(test)]
+pub(crate) use drain::{drain, free};
+pub(crate) use handle::{HANDLE_BYTES, TableAt, entries};
+pub(crate) use random::random;
+pub(crate) use scan::scan;
+
+/// An entry that was found, valid until the table changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    run: Run,
+    /// Byte offset of its address.
+    ref_at: u32,
+    /// What it leads to.
+    pub(crate) at: Ref,
+}
+
+/// The part of a hash that tables work with.
+#[inline]
+pub(crate) const fn tag_of(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// The segment in which `tag` is if it is there; `None` if the table has none or is being drained.
+#[inline]
+fn locate<P: Pages>(pages: &P, table: TableAt, tag: u32) -> Option<Run> {
+    let top = Top::read(pages, table);
+    match top.form {
+        form::DIRECTORY => Some(directory::lookup(pages, top, tag)),
+        form::EMPTY | form::DRAINING => None,
+        _ => Some(top.single()),
+    }
+}
+
+/// The entry of `tag` for which `is_it` holds.
+#[inline]
+pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
+    let Some((directory, depth)) = handle::short_directory(handle::word(pages, table)) else {
+        return find_elsewhere(pages, table, tag, is_it);
+    };
+    let run = directory::entry_in(pages.page(directory), directory::index_of(tag, depth)).run();
+    run.find(pages.page(run.page), tag, is_it).map(|(ref_at, at)| Found { run, ref_at: ref_at as u32, at })
+}
+
+/// The same in a table of any form. Apart, so that the other is short.
+#[inline(never)]
+fn find_elsewhere<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
+    let run = locate(pages, table, tag)?;
+    let found = run.find_from(pages.page(run.page), run.home(tag), tag, is_it);
+    found.map(|(ref_at, at)| Found { run, ref_at: ref_at as u32, at })
+}
+
+/// Prefetches the memory in which a search for `tag` starts.
+#[inline]
+pub(crate) fn prefetch(arena: &Arena, table: TableAt, tag: u32) {
+    if let Some(run) = locate(arena, table, tag) {
+        arena.prefetch(run.page, run.offset(run.home(tag)));
+    }
+}
+
+/// Visits what a search for `tag` will look at first. The bucket should have been prefetched.
+#[inline]
+pub(crate) fn likely(arena: &Arena, table: TableAt, tag: u32, visit: impl FnMut(Ref)) {
+    if let Some(run) = locate(arena, table, tag) {
+        run.likely(arena.page(run.page), tag, visit);
+    }
+}
+
+/// Number of segments.
+#[cfg(test)]
+pub(crate) fn segments(pages: &impl Pages, table: TableAt) -> u32 {
+    handle::Handle::read(pages, table).segments
+}

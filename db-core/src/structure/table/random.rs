@@ -1,0 +1,81 @@
+//! Random picks.
+//!
+//! A tag is drawn, and one of the slots of its segment; if there is an entry, it is the pick, if not, all is drawn again. A
+//! segment of a lower depth than the directory's is drawn more often than one slot of it deserves, so it is refused as often
+//! as makes up for that, which looks at the directory only. So **all entries are equally likely**, and the number of draws is
+//! the number of slots over that of entries, were all segments of the directory's depth: two to four in a table that has only grown.
+//!
+//! A thin table refuses more. How thin it gets is bounded by merging, which goes on until neighbours of one depth have enough
+//! together; what remains is a directory made deep by a few full corners. After [`DRAWS_MAX`] draws the first segment with entries from
+//! a random one on gives one of its own. Of segments without entries at most two a bit of the directory's depth are neighbours,
+//! since all others merge; so this too looks at some tens of places, and not at thousands of empty buckets.
+
+use crate::arena::{Pages, Ref};
+
+use super::handle::{Handle, TableAt, form};
+use super::{directory, segment};
+
+/// Draws until equal chances are given up for a bounded time.
+const DRAWS_MAX: usize = 256;
+
+/// A sequence of numbers out of one (SplitMix64).
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// A part of `whole` by the 32 bits of `fraction`.
+const fn share(fraction: u32, whole: usize) -> usize {
+    ((fraction as u64 * whole as u64) >> 32) as usize
+}
+
+/// An entry chosen by `random`; `None` if there is none. Any two are equally likely, but for what the module's essay says.
+pub(crate) fn random<P: Pages>(pages: &P, table: TableAt, random: u64) -> Option<Ref> {
+    let handle = Handle::read(pages, table);
+    if handle.entries == 0 || handle.top.form == form::DRAINING {
+        return None;
+    }
+    let mut draws = Draws(random);
+    for _ in 0..DRAWS_MAX {
+        let draw = draws.next();
+        let (tag, fraction) = ((draw >> 32) as u32, draw as u32);
+        let run = if handle.top.form == form::DIRECTORY {
+            let run = directory::lookup(pages, handle.top, tag);
+            let wider = handle.top.depth - run.depth;
+            if wider != 0 && draws.next() >> (64 - wider) != 0 {
+                continue;
+            }
+            run
+        } else {
+            handle.top.single()
+        };
+        if let Some(at) = run.in_slot(pages.page(run.page), share(fraction, run.slots())) {
+            return Some(at);
+        }
+    }
+    nearby(pages, &handle, draws.next())
+}
+
+/// One of the entries of the first segment that has any, from that of a random tag on.
+fn nearby<P: Pages>(pages: &P, handle: &Handle, draw: u64) -> Option<Ref> {
+    let (mut tag, fraction) = ((draw >> 32) as u32, draw as u32);
+    for _ in 0..=handle.segments {
+        let directory = handle.top.form == form::DIRECTORY;
+        let run = if directory { directory::lookup(pages, handle.top, tag) } else { handle.top.single() };
+        let page = pages.page(run.page);
+        let count = if directory { segment::count(page) } else { handle.entries as usize };
+        if count != 0 {
+            return run.entries(page).nth(share(fraction, count)).map(|(_, at)| at);
+        }
+        // Behind the last one comes the first.
+        tag = run.first_tag(tag, run.buckets()) as u32;
+    }
+    None
+}

@@ -1,0 +1,46 @@
+//! Scans.
+//!
+//! **A cursor is a tag: everything below it was visited.** A step visits what is there now of the tags from the cursor to the next
+//! one, for whatever form the table has at the time: the homes are in the order of tags, so the entries of some buckets' homes
+//! are those of an interval of tags, and of the first bucket those below the cursor are left out. The steps of a scan together
+//! cover all tags once. So an entry that is there during the whole scan, its tag being what it is, is visited exactly once,
+//! and none is visited twice that was not taken out and added again, however the table grows, shrinks, splits and merges in
+//! between. The argument looks at no form and no size, so nothing of them is in the cursor.
+
+use crate::arena::{Pages, Ref};
+
+use super::handle::TableAt;
+use super::locate;
+
+/// Empty buckets that cost about as much as an entry.
+const BUCKETS_PER_ENTRY: usize = 10;
+/// Buckets that a step passes at least.
+const BUCKETS_MIN: usize = 64;
+
+/// Visits entries from `cursor` on until about `count` were visited; returns the cursor to go on with, below 2^32, or 0 at the end.
+/// A cursor that no scan returned goes on somewhere or ends.
+pub(crate) fn scan<P: Pages>(pages: &P, table: TableAt, cursor: u64, count: usize, mut visit: impl FnMut(Ref)) -> u64 {
+    let Ok(mut tag) = u32::try_from(cursor) else { return 0 };
+    let mut visited = 0;
+    let mut left = count.saturating_mul(BUCKETS_PER_ENTRY).max(BUCKETS_MIN);
+    loop {
+        let Some(run) = locate(pages, table, tag) else { return 0 };
+        let page = pages.page(run.page);
+        let mut bucket = run.home(tag);
+        while bucket < run.buckets() && visited < count && left > 0 {
+            run.at_home(page, bucket, |there, at| {
+                if there >= tag {
+                    visited += 1;
+                    visit(at);
+                }
+            });
+            bucket += 1;
+            left -= 1;
+        }
+        let Ok(next) = u32::try_from(run.first_tag(tag, bucket)) else { return 0 };
+        tag = next;
+        if visited >= count || left == 0 {
+            return u64::from(tag);
+        }
+    }
+}
