@@ -44,6 +44,11 @@ impl Epoch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);
 
+/// Physical number of a database, below [`DATABASES`](crate::limits::DATABASES): records, effects and tables have it, and it stays what
+/// it is when databases swap their contents. Clients name logical numbers; each shard knows which is which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DatabaseId(pub u8);
+
 /// Logical number of a page within its shard: stable over copies on write, freezes and images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageId(pub u32);
@@ -58,4 +63,4 @@ macro_rules! display_as_number {
     )+};
 }
 
-display_as_number!(Lsn, Epoch, ShardId, PageId);
+display_as_number!(Lsn, Epoch, ShardId, DatabaseId, PageId);

@@ -69,6 +69,8 @@ pub struct Entry {
     protocol: AtomicU8,
     /// Between MULTI and EXEC.
     in_multi: AtomicBool,
+    /// The database that is selected.
+    database: AtomicU8,
     no_evict: AtomicBool,
     no_touch: AtomicBool,
     command: Mutex<&'static str>,
@@ -128,6 +130,10 @@ impl Entry {
 
     pub(super) fn set_protocol(&self, version: u8) {
         self.protocol.store(version, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_database(&self, logical: u8) {
+        self.database.store(logical, Ordering::Relaxed);
     }
 
     pub(super) fn set_no_evict(&self, on: bool) {
@@ -213,10 +219,11 @@ impl Entry {
             flags.push('N');
         }
         let names = self.names.lock().clone();
+        let database = self.database.load(Ordering::Relaxed);
         let mut line = String::with_capacity(256);
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 ssub=0 multi={} cmd={} \
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={database} sub=0 psub=0 ssub=0 multi={} cmd={} \
              user=default redir=-1 resp={} lib-name={} lib-ver={}",
             self.id,
             self.peer.address,
@@ -303,6 +310,7 @@ impl Registry {
             active: AtomicU64::new(now.0),
             protocol: AtomicU8::new(2),
             in_multi: AtomicBool::new(false),
+            database: AtomicU8::new(0),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             command: Mutex::new("NULL"),

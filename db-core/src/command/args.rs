@@ -3,7 +3,9 @@
 use super::failure::Failure;
 use super::number::parse_i64;
 use super::spec::CommandSpec;
+use crate::ids::DatabaseId;
 use crate::keyspace::Key;
+use crate::limits::DATABASES;
 
 /// A key among the arguments of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,18 +21,26 @@ pub struct Call<'a> {
     pub(crate) spec: &'static CommandSpec,
     args: &'a [&'a [u8]],
     keys: &'a [KeyArg],
+    /// The database of its keys.
+    database: DatabaseId,
 }
 
 impl<'a> Call<'a> {
-    /// `keys` are those of the call, in order.
-    pub(crate) fn new(spec: &'static CommandSpec, args: &'a [&'a [u8]], keys: &'a [KeyArg]) -> Call<'a> {
-        Call { spec, args, keys }
+    /// `keys` are those of the call, in order, all of one database.
+    #[inline]
+    pub(crate) fn new(
+        spec: &'static CommandSpec,
+        args: &'a [&'a [u8]],
+        keys: &'a [KeyArg],
+        database: DatabaseId,
+    ) -> Call<'a> {
+        Call { spec, args, keys, database }
     }
 
     /// A call of a command that has no keys.
     #[must_use]
     pub fn without_keys(spec: &'static CommandSpec, args: &'a [&'a [u8]]) -> Call<'a> {
-        Call { spec, args, keys: &[] }
+        Call { spec, args, keys: &[], database: DatabaseId(0) }
     }
 
     /// The record of the command.
@@ -63,7 +73,7 @@ impl<'a> Call<'a> {
     #[inline]
     pub(crate) fn key(&self, n: usize) -> Key<'a> {
         let KeyArg { at, hash } = self.keys[n];
-        Key { bytes: self.args[at as usize], hash }
+        Key { bytes: self.args[at as usize], hash, database: self.database }
     }
 
     /// All keys in order.
@@ -100,6 +110,19 @@ impl<'a> Options<'a> {
     pub fn value(&mut self) -> Result<&'a [u8], Failure> {
         self.word().ok_or(Failure::SYNTAX)
     }
+}
+
+/// Returns a database's logical number, as SELECT takes it.
+///
+/// # Errors
+/// If it is no number, or there is no such database.
+pub fn database(arg: &[u8]) -> Result<u8, Failure> {
+    let number = parse_i64(arg).ok_or(Failure::NOT_AN_INTEGER)?;
+    if i32::try_from(number).is_err() {
+        return Err("ERR value is out of range, value must between -2147483648 and 2147483647".into());
+    }
+    let logical = u8::try_from(number).ok().filter(|logical| usize::from(*logical) < DATABASES);
+    logical.ok_or(Failure::NO_SUCH_DATABASE)
 }
 
 /// Whether `arg` is `word` in any case.

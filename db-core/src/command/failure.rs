@@ -16,6 +16,9 @@ impl Failure {
     pub const SYNTAX: Failure = Failure::fixed("ERR syntax error");
     /// An argument that is to be a whole number and is none, or too large.
     pub const NOT_AN_INTEGER: Failure = Failure::fixed("ERR value is not an integer or out of range");
+    /// A number of a database beyond those that there are.
+    pub const NO_SUCH_DATABASE: Failure = Failure::fixed("ERR DB index is out of range");
+    pub(crate) const SAME_OBJECT: Failure = Failure::fixed("ERR source and destination objects are the same");
     pub(crate) const INVALID_KEYS: Failure = Failure::fixed("ERR Invalid arguments specified for command");
     pub(crate) const NOT_A_FLOAT: Failure = Failure::fixed("ERR value is not a valid float");
     pub(crate) const NO_SUCH_KEY: Failure = Failure::fixed("ERR no such key");

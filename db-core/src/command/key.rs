@@ -1,8 +1,7 @@
 //! Keys whatever they hold.
 
-use super::args::{Call, is};
+use super::args::{Call, database, is};
 use super::failure::{Failure, Outcome};
-use super::number::parse_i64;
 use super::reply::Reply;
 use crate::engine::Data;
 use crate::keyspace::Key;
@@ -71,28 +70,46 @@ fn must_exist(data: &mut Data<'_>, key: &Key<'_>) -> Outcome {
 
 pub(crate) fn copy(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (from, to) = (call.key(0), call.key(1));
-    let (mut replace, mut database) = (false, 0);
+    let (mut replace, mut to) = (false, to);
     let mut options = call.options(3);
     while let Some(word) = options.word() {
         if is(word, "REPLACE") {
             replace = true;
         } else if is(word, "DB") {
-            database = parse_i64(options.value()?).ok_or(Failure::NOT_AN_INTEGER)?;
+            let logical = database(options.value()?)?;
+            to = to.of(data.database_of(logical));
         } else {
             return Err(Failure::SYNTAX);
         }
     }
-    if database != 0 {
-        return Err(Failure::fixed("ERR DB index is out of range"));
-    }
-    if from.bytes == to.bytes {
-        return Err(Failure::fixed("ERR source and destination objects are the same"));
+    if (from.bytes, from.database) == (to.bytes, to.database) {
+        return Err(Failure::SAME_OBJECT);
     }
     let copies = data.find(&from).is_some() & (data.find(&to).is_none() | replace);
     if copies {
         data.change(Effect::Copy { from, to })?;
     }
     reply.int(i64::from(copies));
+    Ok(())
+}
+
+/// MOVE: to another database, unless the key is there.
+pub(crate) fn move_to(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let key = call.key(0);
+    let logical = database(call.arg(2))?;
+    if logical == data.logical() {
+        return Err(Failure::SAME_OBJECT);
+    }
+    let to = data.database_of(logical);
+    let moves = data.find(&key).is_some() & data.find(&key.of(to)).is_none();
+    if moves {
+        // What is there has expired.
+        if data.holds(&key.of(to)) {
+            data.change(Effect::Del { key: key.of(to) })?;
+        }
+        data.change(Effect::Move { key, to })?;
+    }
+    reply.int(i64::from(moves));
     Ok(())
 }
 

@@ -30,7 +30,7 @@ mod string;
 mod string_number;
 
 pub(crate) use args::KeyArg;
-pub use args::{Call, Options, is};
+pub use args::{Call, Options, database, is};
 pub use duration::takes_long;
 pub use failure::{Failure, Outcome};
 pub use glob::matches as glob_matches;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::args::{Call, is};
+use super::args::{Call, database, is};
 use super::failure::{Failure, Outcome};
 use super::reply::Reply;
 use crate::engine::Data;
@@ -43,14 +43,40 @@ pub(crate) fn debug(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Out
     }
 }
 
-/// FLUSHALL and FLUSHDB: there is one database. `ASYNC` and `SYNC` are accepted and mean the same.
-pub(crate) fn flush(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    match call.args() {
-        [_] => {}
-        [_, how] if is(how, "ASYNC") || is(how, "SYNC") => {}
-        _ => return Err(Failure::SYNTAX),
-    }
+pub(crate) fn flushall(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    check_flush(call)?;
     data.change(Effect::FlushAll)?;
+    reply.ok();
+    Ok(())
+}
+
+pub(crate) fn flushdb(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    check_flush(call)?;
+    data.change(Effect::FlushDatabase { database: data.database() })?;
+    reply.ok();
+    Ok(())
+}
+
+/// `ASYNC` and `SYNC` are accepted and mean the same.
+fn check_flush(call: &Call<'_>) -> Outcome {
+    match call.args() {
+        [_] => Ok(()),
+        [_, how] if is(how, "ASYNC") || is(how, "SYNC") => Ok(()),
+        _ => Err(Failure::SYNTAX),
+    }
+}
+
+/// SWAPDB: in constant time, whatever is there.
+pub(crate) fn swapdb(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let index = |at, invalid| match database(call.arg(at)) {
+        Err(failure) if failure != Failure::NO_SUCH_DATABASE => Err(Failure::fixed(invalid)),
+        found => found,
+    };
+    let one = index(1, "ERR invalid first DB index")?;
+    let other = index(2, "ERR invalid second DB index")?;
+    if one != other {
+        data.change(Effect::SwapDatabases { one, other })?;
+    }
     reply.ok();
     Ok(())
 }

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::shard::{Shard, Shards};
 use crate::arena::OutOfMemory;
+use crate::ids::DatabaseId;
 use crate::keyspace::Key;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::redo::record::Effect;
@@ -31,7 +32,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         Effect::Set { key, value, expire } => {
             let shard = shards.of_mut(key.hash);
             shard.keyspace.set(&key, value, expire)?;
-            shard.watched.touch(key.bytes);
+            shard.watched.touch(&key);
             Ok(())
         }
         Effect::Copy { from, to } => copy(shards, &from, &to),
@@ -42,11 +43,22 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         | Effect::Del { key } => {
             let shard = shards.of_mut(key.hash);
             change_existing(shard, effect)?;
-            shard.watched.touch(key.bytes);
+            shard.watched.touch(&key);
             Ok(())
         }
+        Effect::Move { key, to } => move_to(shards.of_mut(key.hash), &key, to),
         Effect::FlushAll => {
             shards.iter_mut().for_each(flush);
+            Ok(())
+        }
+        Effect::FlushDatabase { database } => {
+            shards.iter_mut().for_each(|shard| flush_database(shard, database));
+            Ok(())
+        }
+        Effect::SwapDatabases { one, other } => {
+            // Superblocks that were copied in vain cost nothing; a swap in some shards only would be an inconsistency.
+            shards.iter_mut().try_for_each(|shard| shard.keyspace.reserve_root())?;
+            shards.iter_mut().for_each(|shard| swap_databases(shard, one, other));
             Ok(())
         }
         Effect::Setting { number, value } => {
@@ -60,7 +72,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
 /// Deletes `key` because it has expired.
 pub(crate) fn apply_expired(shard: &mut Shard, key: &Key<'_>) {
     assert!(shard.keyspace.remove(key), "the expiry index names keys that exist");
-    shard.watched.touch_expired(key.bytes);
+    shard.watched.touch_expired(key);
 }
 
 fn change_existing(shard: &mut Shard, effect: &Effect<'_>) -> Result<(), ApplyError> {
@@ -90,7 +102,7 @@ fn change_existing(shard: &mut Shard, effect: &Effect<'_>) -> Result<(), ApplyEr
 }
 
 fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
-    if from.bytes == to.bytes {
+    if (from.bytes, from.database) == (to.bytes, to.database) {
         return Err(ApplyError::Contradiction("it copies a key onto itself"));
     }
     let source = shards.of(from.hash).keyspace.get(from);
@@ -100,7 +112,7 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
     source.value().copy_to(&mut value);
     let shard = shards.of_mut(to.hash);
     shard.keyspace.set(to, &value, expire)?;
-    shard.watched.touch(to.bytes);
+    shard.watched.touch(to);
     Ok(())
 }
 
@@ -108,13 +120,35 @@ fn rename(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), A
     copy(shards, from, to)?;
     let shard = shards.of_mut(from.hash);
     shard.keyspace.remove(from);
-    shard.watched.touch(from.bytes);
+    shard.watched.touch(from);
+    Ok(())
+}
+
+fn move_to(shard: &mut Shard, key: &Key<'_>, to: DatabaseId) -> Result<(), ApplyError> {
+    let there = key.of(to);
+    if shard.keyspace.get(key).is_none() || shard.keyspace.get(&there).is_some() {
+        return Err(ApplyError::Contradiction("the key that it moves does not exist, or does so where it is to go"));
+    }
+    shard.keyspace.move_to(key, to)?;
+    shard.watched.touch(key);
+    shard.watched.touch(&there);
     Ok(())
 }
 
 fn flush(shard: &mut Shard) {
-    shard.watched.touch_all(&shard.keyspace);
+    shard.watched.touch_present(&shard.keyspace, |_| true);
     shard.keyspace.clear();
+}
+
+fn flush_database(shard: &mut Shard, database: DatabaseId) {
+    shard.watched.touch_present(&shard.keyspace, |of| of == database);
+    shard.keyspace.clear_database(database);
+}
+
+fn swap_databases(shard: &mut Shard, one: u8, other: u8) {
+    let (of_one, of_other) = (shard.keyspace.database(one), shard.keyspace.database(other));
+    shard.watched.touch_all(|of| of == of_one || of == of_other);
+    shard.keyspace.swap_databases(one, other);
 }
 
 fn string_len(shard: &Shard, key: &Key<'_>) -> Result<u64, ApplyError> {

@@ -5,7 +5,7 @@ use super::scratch::Scratch;
 use super::shard::{Busy, Shard, Shards};
 use crate::clock::UnixMillis;
 use crate::command::Failure;
-use crate::ids::{Lsn, ShardId};
+use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Entry, Key};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
@@ -16,6 +16,8 @@ use crate::value::Kind;
 pub(crate) struct Data<'a> {
     shards: Shards<'a>,
     now: UnixMillis,
+    /// The logical number of the database that is selected.
+    logical: u8,
     scratch: &'a mut Scratch,
     /// Newest record that wrote anything that was looked at.
     seen: Lsn,
@@ -35,9 +37,30 @@ pub(super) struct Committed {
 
 impl<'a> Data<'a> {
     #[inline]
-    pub(super) fn new(shards: Shards<'a>, now: UnixMillis, scratch: &'a mut Scratch) -> Data<'a> {
+    pub(super) fn new(shards: Shards<'a>, now: UnixMillis, logical: u8, scratch: &'a mut Scratch) -> Data<'a> {
         scratch.log.clear();
-        Data { shards, now, scratch, seen: Lsn::ZERO, busy: None }
+        Data { shards, now, logical, scratch, seen: Lsn::ZERO, busy: None }
+    }
+
+    /// Selects another database for the next command.
+    pub(super) fn select(&mut self, logical: u8) {
+        self.logical = logical;
+    }
+
+    /// The logical number of the database that is selected.
+    pub(crate) fn logical(&self) -> u8 {
+        self.logical
+    }
+
+    /// The database that is selected; of no use if no shard is held.
+    #[inline]
+    pub(crate) fn database(&self) -> DatabaseId {
+        self.shards.database(self.logical)
+    }
+
+    /// The database of that logical number; of no use if no shard is held.
+    pub(crate) fn database_of(&self, logical: u8) -> DatabaseId {
+        self.shards.database(logical)
     }
 
     /// The moment at which the command happens.
@@ -51,6 +74,11 @@ impl<'a> Data<'a> {
         let shard = self.shards.of(key.hash);
         self.seen = self.seen.max(shard.dirty.of(key.hash));
         shard.keyspace.get(key).filter(|entry| is_alive(entry, self.now))
+    }
+
+    /// Whether there is an entry of `key`, expired or not.
+    pub(crate) fn holds(&self, key: &Key<'_>) -> bool {
+        self.shards.of(key.hash).keyspace.get(key).is_some()
     }
 
     /// The entry of `key`, which must hold a string if there is one.
@@ -100,19 +128,21 @@ impl<'a> Data<'a> {
         self.shards.count()
     }
 
-    /// Number of keys, those included that have expired and are not yet deleted. All shards are held.
+    /// Number of keys of the database that is selected, those included that have expired and are not yet deleted. All shards are held.
     pub(crate) fn key_count(&mut self) -> u64 {
         self.look_at_all();
-        self.shards.iter().map(|shard| shard.keyspace.len()).sum()
+        let database = self.database();
+        self.shards.iter().map(|shard| shard.keyspace.len_of(database)).sum()
     }
 
-    /// Shows every key that has not expired. All shards are held.
+    /// Shows every key of the database that is selected, unless it has expired. All shards are held.
     pub(crate) fn each(&mut self, visit: &mut dyn FnMut(Entry<'_>)) {
         self.look_at_all();
-        self.shards.iter().for_each(|shard| each_alive(shard, self.now, visit));
+        let database = self.database();
+        self.shards.iter().for_each(|shard| each_alive(shard, database, self.now, visit));
     }
 
-    /// Shows about `count` keys of one shard from `cursor` on; expired ones are passed over. Answers the cursor to go on
+    /// Shows about `count` keys of the selected database in one shard from `cursor` on; expired ones are passed over. Answers the cursor to go on
     /// with (0: the shard is done) and the number of keys passed.
     ///
     /// # Errors
@@ -124,9 +154,10 @@ impl<'a> Data<'a> {
         count: usize,
         visit: &mut dyn FnMut(Entry<'_>),
     ) -> Result<(u64, usize), Failure> {
-        let (now, mut passed) = (self.now, 0);
+        let (now, logical, mut passed) = (self.now, self.logical, 0);
         let visited = self.shards.visit(shard, |shard| {
-            let next = shard.keyspace.scan(cursor, count, &mut |entry| {
+            let database = shard.keyspace.database(logical);
+            let next = shard.keyspace.scan(database, cursor, count, &mut |entry| {
                 passed += 1;
                 if is_alive(&entry, now) {
                     visit(entry);
@@ -147,7 +178,7 @@ impl<'a> Data<'a> {
         self.busy
     }
 
-    /// Shows a key chosen by chance, close to uniformly, that has not expired; false when there is none. All shards are
+    /// Shows a key of the selected database, chosen by chance, close to uniformly, that has not expired; false when there is none. All shards are
     /// held.
     pub(crate) fn random(&mut self, visit: &mut dyn FnMut(Entry<'_>)) -> bool {
         const TRIES: u32 = 100;
@@ -171,11 +202,13 @@ impl<'a> Data<'a> {
 
     /// A key of the shard in which the `place`-th of all keys lies.
     fn pick(&self, mut place: u64, dice: u64) -> Option<Entry<'_>> {
+        let database = self.database();
         for shard in self.shards.iter() {
-            if place < shard.keyspace.len() {
-                return shard.keyspace.random(dice);
+            let keys = shard.keyspace.len_of(database);
+            if place < keys {
+                return shard.keyspace.random(database, dice);
             }
-            place -= shard.keyspace.len();
+            place -= keys;
         }
         None
     }
@@ -198,8 +231,8 @@ impl<'a> Data<'a> {
             return Committed { lsn: self.seen, wrote: false, wakes: false };
         }
         let appended = redo.append(&mut log.bytes);
-        for hash in &log.hashes {
-            self.shards.wrote(*hash, appended.lsn);
+        for (hash, database) in &log.keys {
+            self.shards.wrote(*hash, *database, appended.lsn);
         }
         if log.all {
             self.shards.wrote_all(appended.lsn);
@@ -213,11 +246,11 @@ fn is_alive(entry: &Entry<'_>, now: UnixMillis) -> bool {
     entry.expire_at().is_none_or(|at| at > now)
 }
 
-fn each_alive(shard: &Shard, now: UnixMillis, visit: &mut dyn FnMut(Entry<'_>)) {
+fn each_alive(shard: &Shard, database: DatabaseId, now: UnixMillis, visit: &mut dyn FnMut(Entry<'_>)) {
     const STEP: usize = 1024;
     let mut cursor = 0;
     loop {
-        cursor = shard.keyspace.scan(cursor, STEP, &mut |entry| {
+        cursor = shard.keyspace.scan(database, cursor, STEP, &mut |entry| {
             if is_alive(&entry, now) {
                 visit(entry);
             }
@@ -239,7 +272,7 @@ mod tests {
     fn a_record_is_bounded_whatever_a_transaction_makes_of_its_arguments() {
         let engine = primary();
         let mut scratch = Scratch::new(1);
-        let mut data = Data::new(Shards::all(&engine.cells), UnixMillis(0), &mut scratch);
+        let mut data = Data::new(Shards::all(&engine.cells), UnixMillis(0), 0, &mut scratch);
         let key = engine.hasher.key(b"k");
         let room = 100;
         data.scratch.log.bytes = vec![0; RECORD_BYTES_MAX as usize - room];
@@ -250,7 +283,7 @@ mod tests {
         let outcome = crate::command::run(
             spec,
             &mut data,
-            &Call::new(spec, &args, &[KeyArg { at: 1, hash: key.hash }]),
+            &Call::new(spec, &args, &[KeyArg { at: 1, hash: key.hash }], key.database),
             &mut Reply::default(),
         );
         assert_eq!(outcome, Err(Failure::RECORD_TOO_LONG));

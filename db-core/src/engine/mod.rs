@@ -45,7 +45,7 @@ use crate::clock::UnixMillis;
 use crate::command::{
     Call, CommandSpec, CommandTable, ENGINE_COMMANDS, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply,
 };
-use crate::ids::{Epoch, Lsn, ShardId};
+use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
 use crate::limits::{KEY_BYTES_MAX, SHARDS_MAX};
@@ -56,6 +56,7 @@ pub(crate) use data::Data;
 pub use session::Session;
 use settings::Settings;
 pub use settings::{MEMORY_MAX, SettingId};
+pub use shard::DatabaseCounts;
 use shard::{Busy, ShardCell, Shards};
 pub use waiting::{Rank, ShardFree};
 
@@ -290,9 +291,10 @@ impl Engine {
         if spec.writes() && !self.is_writing() {
             return Executed::refused(Refused::NotWriting);
         }
-        let mut data = Data::new(shards, now, &mut session.scratch);
+        let mut data = Data::new(shards, now, session.database, &mut session.scratch);
         let mark = reply.len();
-        if let Err(failure) = run(&mut data, &Call::new(spec, args, &session.keys), reply) {
+        let call = Call::new(spec, args, &session.keys, data.database());
+        if let Err(failure) = run(&mut data, &call, reply) {
             reply.truncate(mark);
             if let Some(busy) = data.busy() {
                 return busy.into();
@@ -320,21 +322,27 @@ impl Engine {
         act()
     }
 
-    /// Asks the processor for the memory that commands on these keys will touch, so that it comes while other commands are
+    /// Prefetches the memory that commands on these keys of a logical database will touch, so that it comes while other commands are
     /// executed: memory is a hundred times slower than the processor, and several requests for it cost hardly more than
     /// one. A hint: it changes nothing, and waits for no lock.
-    pub fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        self.prefetch_hashes(keys.map(|key| self.hasher.key(key).hash));
+    pub fn prefetch<'k>(&self, logical: u8, keys: impl Iterator<Item = &'k [u8]>) {
+        let keys = keys.map(|key| (self.hasher.key(key).hash, logical));
+        self.prefetch_hashes(keys, |keyspace, logical| keyspace.database(logical));
     }
 
-    fn prefetch_hashes(&self, hashes: impl Iterator<Item = u64>) {
-        let hashes: SmallVec<[u64; PREFETCH_KEYS]> = hashes.collect();
+    /// The same for hashes, each with what `database` finds a key's database by.
+    fn prefetch_hashes<D: Copy>(
+        &self,
+        keys: impl Iterator<Item = (u64, D)>,
+        database: impl Fn(&Keyspace, D) -> DatabaseId,
+    ) {
+        let keys: SmallVec<[(u64, D); PREFETCH_KEYS]> = keys.collect();
         // The second step waits for what the first one has asked for: with a single key nothing is won by it.
-        let steps = if hashes.len() > 1 { &[Prefetch::Index, Prefetch::Record][..] } else { &[Prefetch::Index] };
+        let steps = if keys.len() > 1 { &[Prefetch::Index, Prefetch::Record][..] } else { &[Prefetch::Index] };
         for step in steps {
-            for hash in &hashes {
+            for (hash, of) in &keys {
                 if let Some(shard) = shard::try_shard(&self.cells, *hash) {
-                    shard.keyspace.prefetch(*hash, *step);
+                    shard.keyspace.prefetch(database(&shard.keyspace, *of), *hash, *step);
                 }
             }
         }

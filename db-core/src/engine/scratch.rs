@@ -1,5 +1,6 @@
 //! What a session keeps from command to command so that a command needs no allocation.
 
+use crate::ids::DatabaseId;
 use crate::limits::SCRATCH_BYTES_KEPT;
 use crate::redo::record::Effect;
 
@@ -38,8 +39,10 @@ pub(super) fn clear<T>(buffer: &mut Vec<T>) {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) bytes: Vec<u8>,
-    /// Hashes of the keys written.
-    pub(super) hashes: Vec<u64>,
+    /// Of the keys in `bytes` that come next.
+    database: DatabaseId,
+    /// The keys written: hash and database.
+    pub(super) keys: Vec<(u64, DatabaseId)>,
     /// Every key was written.
     pub(super) all: bool,
 }
@@ -48,13 +51,14 @@ impl Log {
     #[inline]
     pub(super) fn clear(&mut self) {
         clear(&mut self.bytes);
-        clear(&mut self.hashes);
+        clear(&mut self.keys);
+        self.database = DatabaseId(0);
         self.all = false;
     }
 
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity() + self.hashes.capacity() * size_of::<u64>()
+        self.bytes.capacity() + self.keys.capacity() * size_of::<(u64, DatabaseId)>()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,8 +67,8 @@ impl Log {
 
     #[inline]
     pub(super) fn push(&mut self, effect: &Effect<'_>) {
-        effect.encode(&mut self.bytes);
-        self.hashes.extend(effect.keys().into_iter().flatten().map(|key| key.hash));
-        self.all |= matches!(effect, Effect::FlushAll);
+        effect.encode(&mut self.bytes, &mut self.database);
+        self.keys.extend(effect.keys().into_iter().flatten().map(|key| (key.hash, key.database)));
+        self.all |= effect.is_of_all();
     }
 }

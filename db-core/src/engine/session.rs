@@ -4,6 +4,7 @@ use super::scratch::Scratch;
 use super::transaction::Transaction;
 use super::watch::Watching;
 use crate::command::{KeyArg, Protocol};
+use crate::limits::DATABASES;
 
 /// State of one connection: protocol, queued transaction, watched keys, and buffers that are used again.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Session {
     pub(super) transaction: Option<Box<Transaction>>,
     pub(super) watching: Option<Watching>,
     pub(super) scratch: Scratch,
+    /// Logical number of the database that is selected.
+    pub(super) database: u8,
     /// Keys of the command being executed.
     pub(super) keys: Vec<KeyArg>,
 }
@@ -25,6 +28,7 @@ impl Session {
             transaction: None,
             watching: None,
             scratch: Scratch::new(seed),
+            database: 0,
             keys: Vec::new(),
         }
     }
@@ -38,6 +42,21 @@ impl Session {
     /// Changes the version (HELLO); the reply being written must be told too.
     pub fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
+    }
+
+    /// The logical number of the database that is selected.
+    #[must_use]
+    pub fn database(&self) -> u8 {
+        self.database
+    }
+
+    /// Selects a database (SELECT).
+    ///
+    /// # Panics
+    /// If there is none of this logical number.
+    pub fn select(&mut self, logical: u8) {
+        assert!(usize::from(logical) < DATABASES, "database {logical}");
+        self.database = logical;
     }
 
     /// Whether commands are being queued.
@@ -75,8 +94,9 @@ impl Session {
         }
     }
 
-    /// Back to the first state: RESP2, nothing queued, nothing watched.
+    /// Back to the first state: RESP2, the first database, nothing queued, nothing watched.
     pub fn reset(&mut self) {
+        self.database = 0;
         self.protocol = Protocol::Resp2;
         self.transaction = None;
         self.watching = None;

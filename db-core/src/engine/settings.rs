@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::shard::Shards;
 use super::{Engine, Executed, Refused};
 use crate::command::Failure;
-use crate::ids::Lsn;
+use crate::ids::{DatabaseId, Lsn};
 use crate::keyspace::Keyspace;
 use crate::limits::SETTINGS_MAX;
 use crate::redo::record::Effect;
@@ -110,7 +110,9 @@ impl Engine {
         let numbered = changes.iter().map(|(id, value)| (usize::from(id.0), *value));
         first.put_settings(numbered).map_err(|_| Failure::SHARD_FULL)?;
         let mut record = Vec::new();
-        changes.iter().for_each(|(id, value)| Effect::Setting { number: id.0, value: *value }.encode(&mut record));
+        for (id, value) in changes {
+            Effect::Setting { number: id.0, value: *value }.encode(&mut record, &mut DatabaseId(0));
+        }
         let appended = self.redo.append(&mut record);
         self.publish_settings(first, appended.lsn);
         drop(shards);

@@ -17,8 +17,9 @@ use smallvec::SmallVec;
 use super::dirty::Dirty;
 use super::waiting::{Freed, Waiting};
 use super::watch::{Abandoned, Watched};
-use crate::ids::{Lsn, ShardId};
+use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Key, Keyspace};
+use crate::limits::DATABASES;
 
 /// A shard that is not free after this long is held by a long command; a short one takes a microsecond.
 const BUSY_PATIENCE: Duration = Duration::from_micros(100);
@@ -40,17 +41,39 @@ pub(crate) struct ShardCell {
     pub(super) waiting: Waiting,
     /// Watches that ended while the shard was held by somebody else.
     pub(super) abandoned: Mutex<Vec<Abandoned>>,
-    keys: AtomicU64,
-    expiring: AtomicU64,
+    /// By logical number.
+    databases: [Counts; DATABASES],
     memory_bytes: AtomicU64,
 }
 
-/// The counts of one shard as last published.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
-    pub(crate) keys: u64,
-    pub(crate) expiring: u64,
-    pub(crate) memory_bytes: u64,
+/// The counts of one database in one shard as last published.
+#[derive(Debug, Default)]
+struct Counts {
+    keys: AtomicU64,
+    expiring: AtomicU64,
+}
+
+/// How many keys a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatabaseCounts {
+    /// The number by which clients select it.
+    pub logical: u8,
+    /// Expired ones included that are not yet deleted.
+    pub keys: u64,
+    /// Those with an expiry.
+    pub expiring: u64,
+}
+
+impl DatabaseCounts {
+    pub(super) fn of(cells: &[ShardCell], logical: u8) -> DatabaseCounts {
+        let counts = || cells.iter().map(|cell| &cell.databases[usize::from(logical)]);
+        // Relaxed: figures that may be a moment old.
+        DatabaseCounts {
+            logical,
+            keys: counts().map(|counts| counts.keys.load(Ordering::Relaxed)).sum(),
+            expiring: counts().map(|counts| counts.expiring.load(Ordering::Relaxed)).sum(),
+        }
+    }
 }
 
 impl ShardCell {
@@ -59,11 +82,10 @@ impl ShardCell {
             shard: Mutex::new(Shard { keyspace, dirty: Dirty::new(), watched: Watched::default() }),
             waiting: Waiting::default(),
             abandoned: Mutex::default(),
-            keys: AtomicU64::new(0),
-            expiring: AtomicU64::new(0),
+            databases: Default::default(),
             memory_bytes: AtomicU64::new(0),
         };
-        cell.publish(&cell.lock());
+        cell.publish_all(&cell.lock());
         cell
     }
 
@@ -98,27 +120,34 @@ impl ShardCell {
         self.shard.is_locked()
     }
 
-    /// Counts as of the last publication, without the lock.
-    pub(crate) fn counts(&self) -> Counts {
+    /// Keys with an expiry, as last published.
+    pub(crate) fn expiring(&self) -> u64 {
         // Relaxed here and below: each is a figure of its own that may be a moment old.
-        Counts {
-            keys: self.keys.load(Ordering::Relaxed),
-            expiring: self.expiring.load(Ordering::Relaxed),
-            memory_bytes: self.memory_bytes.load(Ordering::Relaxed),
-        }
+        self.databases.iter().map(|counts| counts.expiring.load(Ordering::Relaxed)).sum()
     }
 
-    /// Publishes the counts of `shard`, which is this cell's own, locked.
-    fn publish(&self, shard: &Shard) {
-        self.keys.store(shard.keyspace.len(), Ordering::Relaxed);
-        self.expiring.store(shard.keyspace.expiring(), Ordering::Relaxed);
+    /// Bytes of pages in use, as last published.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Publishes what `shard`, which is this cell's own, locked, has of a database.
+    #[inline]
+    fn publish(&self, shard: &Shard, database: DatabaseId) {
+        let counts = &self.databases[usize::from(shard.keyspace.logical(database))];
+        counts.keys.store(shard.keyspace.len_of(database), Ordering::Relaxed);
+        counts.expiring.store(shard.keyspace.expiring_of(database), Ordering::Relaxed);
         self.memory_bytes.store(shard.keyspace.memory_bytes(), Ordering::Relaxed);
+    }
+
+    fn publish_all(&self, shard: &Shard) {
+        (0..DATABASES as u8).for_each(|database| self.publish(shard, DatabaseId(database)));
     }
 }
 
 impl fmt::Debug for ShardCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.counts().fmt(f)
+        f.debug_struct("ShardCell").field("databases", &self.databases).finish_non_exhaustive()
     }
 }
 
@@ -290,6 +319,15 @@ impl<'e> Shards<'e> {
         }
     }
 
+    /// The physical number of a logical database, which is the same in all shards; of the first one if none is held.
+    #[inline]
+    pub(crate) fn database(&self, logical: u8) -> DatabaseId {
+        match &self.held {
+            Held::One(_, shard) => shard.keyspace.database(logical),
+            _ => self.iter().next().map_or(DatabaseId(0), |shard| shard.keyspace.database(logical)),
+        }
+    }
+
     /// All shards that are held, in index order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Shard> {
         (0..self.count()).filter_map(|id| self.held(ShardId(id)))
@@ -305,13 +343,13 @@ impl<'e> Shards<'e> {
         one.into_iter().chain(many.into_iter().flatten()).map(|guard| &mut **guard)
     }
 
-    /// Notes that the record at `lsn` wrote the key of `hash`, and publishes its shard's counts.
+    /// Notes that the record at `lsn` wrote the key of `hash` in a database, and publishes the counts of that.
     #[inline]
-    pub(crate) fn wrote(&mut self, hash: u64, lsn: Lsn) {
+    pub(crate) fn wrote(&mut self, hash: u64, database: DatabaseId, lsn: Lsn) {
         let cells = self.cells;
         let shard = self.of_mut(hash);
         shard.dirty.wrote(hash, lsn);
-        cells[usize::from(shard_of(cells, hash).0)].publish(shard);
+        cells[usize::from(shard_of(cells, hash).0)].publish(shard, database);
     }
 
     /// Notes that the record at `lsn` wrote every key; all shards are held.
@@ -319,7 +357,7 @@ impl<'e> Shards<'e> {
         let cells = self.cells;
         for (shard, cell) in self.iter_mut().zip(cells) {
             shard.dirty.wrote_all(lsn);
-            cell.publish(shard);
+            cell.publish_all(shard);
         }
     }
 
@@ -348,5 +386,5 @@ fn wanted(cells: &[ShardCell], hashes: impl Iterator<Item = u64>) -> SmallVec<[b
 
 #[inline]
 fn shard_of(cells: &[ShardCell], hash: u64) -> ShardId {
-    Key { bytes: &[], hash }.shard(cells.len() as u16)
+    Key { bytes: &[], hash, database: DatabaseId(0) }.shard(cells.len() as u16)
 }

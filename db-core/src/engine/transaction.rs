@@ -154,8 +154,9 @@ impl Engine {
             Err(failure) => return Ok(Err(failure)),
         };
         let mut shards = Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))?;
+        let database = shards.database(session.database);
         let watching = session.watching.get_or_insert_with(|| Watching::new(&self.cells));
-        Ok(keys.iter().try_for_each(|key| watching.add(&mut shards, key, now)))
+        Ok(keys.iter().try_for_each(|key| watching.add(&mut shards, &key.of(database), now)))
     }
 
     fn exec(&self, session: &mut Session, front: &mut dyn Front, now: UnixMillis, reply: &mut Reply) -> Executed {
@@ -204,7 +205,7 @@ impl Engine {
         };
         let verdict = watching.as_ref().map(|watching| watching.verdict(&shards, now));
         let mut scratch = std::mem::take(&mut session.scratch);
-        let mut data = Data::new(shards, now, &mut scratch);
+        let mut data = Data::new(shards, now, session.database, &mut scratch);
         let (changed, lsn) = verdict.unwrap_or_default();
         data.saw(lsn);
         if changed {
@@ -236,7 +237,10 @@ fn run_all(
             args.push(&transaction.blob[start..*end]);
             start = *end;
         }
-        let call = Call::new(queued.spec, &args, &transaction.keys[keys_done..queued.keys_end]);
+        // A SELECT may have come before, and a SWAPDB.
+        data.select(session.database);
+        let keys = &transaction.keys[keys_done..queued.keys_end];
+        let call = Call::new(queued.spec, &args, keys, data.database());
         match queued.spec.handler {
             Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => {
                 let mark = reply.len();

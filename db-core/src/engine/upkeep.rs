@@ -7,12 +7,12 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use super::apply::{ApplyError, apply, apply_expired};
-use super::shard::{Busy, Shards};
+use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
 use crate::arena::PagePool;
 use crate::clock::{Clock, Monotonic, UnixMillis};
-use crate::ids::{Epoch, Lsn, ShardId};
+use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
-use crate::limits::EXPIRE_RECORD_KEYS_MAX;
+use crate::limits::{DATABASES, EXPIRE_RECORD_KEYS_MAX};
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
 use crate::redo::record::{Effect, Effects, RecordError};
@@ -111,7 +111,8 @@ impl Engine {
             if run.is_empty() {
                 return Ok(applied);
             }
-            self.prefetch_hashes(run.iter().filter_map(|record| record.effects.as_ref().ok()).flat_map(hashes));
+            let keys = run.iter().filter_map(|record| record.effects.as_ref().ok()).flat_map(keys);
+            self.prefetch_hashes(keys, |_, database| database);
             for record in run {
                 let lsn = record.lsn;
                 self.apply_record(record, &mut applied)?;
@@ -134,7 +135,7 @@ impl Engine {
         if planted("half a transaction replayed") {
             effects.truncate(effects.len().div_ceil(2));
         }
-        let hashes: SmallVec<[u64; 4]> = hashes(&effects).collect();
+        let keys: SmallVec<[(u64, DatabaseId); 4]> = keys(&effects).collect();
         let (mut whole, mut settings, mut newest) = (false, false, self.redo.epoch());
         for effect in &effects {
             match *effect {
@@ -142,15 +143,15 @@ impl Engine {
                     return Err(ReplayError::EpochBack { lsn, epoch, newest });
                 }
                 Effect::EpochStart { epoch } => newest = epoch,
-                Effect::FlushAll => whole = true,
+                _ if effect.is_of_all() => whole = true,
                 Effect::Setting { .. } => settings = true,
                 _ => {}
             }
         }
-        let mut shards = match hashes[..] {
+        let mut shards = match keys[..] {
             _ if whole || settings => Shards::all(&self.cells),
-            [hash] => Shards::one(&self.cells, hash),
-            ref hashes => Shards::of_keys(&self.cells, hashes.iter().copied()),
+            [(hash, _)] => Shards::one(&self.cells, hash),
+            ref keys => Shards::of_keys(&self.cells, keys.iter().map(|(hash, _)| *hash)),
         };
         for effect in effects {
             apply(&mut shards, &effect).map_err(|error| match error {
@@ -166,7 +167,7 @@ impl Engine {
                 _ => {}
             }
         }
-        hashes.iter().for_each(|hash| shards.wrote(*hash, lsn));
+        keys.iter().for_each(|(hash, database)| shards.wrote(*hash, *database, lsn));
         if whole {
             shards.wrote_all(lsn);
         }
@@ -199,40 +200,41 @@ impl Engine {
     /// Deletes up to `max` expired keys of one shard in one record.
     fn expire_in_shard(&self, at: usize, now: UnixMillis, max: usize) -> usize {
         let cell = &self.cells[at];
-        if cell.counts().expiring == 0 {
+        if cell.expiring() == 0 {
             return 0;
         }
-        let mut record = Vec::new();
-        let mut hashes = Vec::new();
+        let (mut record, mut of) = (Vec::new(), DatabaseId(0));
+        let mut deleted: Vec<(u64, DatabaseId)> = Vec::new();
         let mut key = Vec::new();
         let Some(mut shards) = Shards::try_at(&self.cells, at) else { return 0 };
         if !self.is_writing() {
             return 0;
         }
-        while hashes.len() < max {
+        while deleted.len() < max {
             let shard = shards.iter_mut().next().expect("one shard is held");
-            match shard.keyspace.first_expiring() {
-                Some((due, bytes)) if due <= now => {
+            let database = match shard.keyspace.first_expiring() {
+                Some((due, entry)) if due <= now => {
                     key.clear();
-                    key.extend_from_slice(bytes);
+                    key.extend_from_slice(entry.key());
+                    entry.database()
                 }
                 _ => break,
-            }
-            let key = self.hasher.key(&key);
+            };
+            let key = self.hasher.key_in(database, &key);
             apply_expired(shard, &key);
-            Effect::Del { key }.encode(&mut record);
-            hashes.push(key.hash);
+            Effect::Del { key }.encode(&mut record, &mut of);
+            deleted.push((key.hash, database));
         }
-        if hashes.is_empty() {
+        if deleted.is_empty() {
             return 0;
         }
         let appended = self.redo.append(&mut record);
-        hashes.iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
+        deleted.iter().for_each(|(hash, database)| shards.wrote(*hash, *database, appended.lsn));
         drop(shards);
         if appended.first {
             self.redo.wake();
         }
-        hashes.len()
+        deleted.len()
     }
 
     /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest
@@ -301,19 +303,24 @@ impl Engine {
     /// Number of keys, expired ones included that are not yet deleted.
     #[must_use]
     pub fn keys(&self) -> u64 {
-        self.cells.iter().map(|cell| cell.counts().keys).sum()
+        self.databases().map(|database| database.keys).sum()
     }
 
     /// Number of keys with an expiry.
     #[must_use]
     pub fn expiring(&self) -> u64 {
-        self.cells.iter().map(|cell| cell.counts().expiring).sum()
+        self.cells.iter().map(ShardCell::expiring).sum()
+    }
+
+    /// What is known of each logical database that may have keys, in order.
+    pub fn databases(&self) -> impl Iterator<Item = DatabaseCounts> {
+        (0..DATABASES as u8).map(|logical| DatabaseCounts::of(&self.cells, logical)).filter(|counts| counts.keys > 0)
     }
 
     /// Bytes of pages that hold data; pages that only a frozen version needs are not among them.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.cells.iter().map(|cell| cell.counts().memory_bytes).sum()
+        self.cells.iter().map(|cell| cell.memory_bytes()).sum()
     }
 
     /// Bytes of pages above which commands that may need memory fail; 0: no bound. Counts unless the cluster has
@@ -384,13 +391,13 @@ struct Decoded<'r> {
     effects: Result<SmallVec<[Effect<'r>; 1]>, RecordError>,
 }
 
-/// Hashes of the keys that effects touch.
-fn hashes(effects: &SmallVec<[Effect<'_>; 1]>) -> impl Iterator<Item = u64> {
-    effects.iter().flat_map(|effect| effect.keys().into_iter().flatten().map(|key| key.hash))
+/// The keys that effects touch: hash and database.
+fn keys(effects: &SmallVec<[Effect<'_>; 1]>) -> impl Iterator<Item = (u64, DatabaseId)> {
+    effects.iter().flat_map(|effect| effect.keys().into_iter().flatten().map(|key| (key.hash, key.database)))
 }
 
 fn encoded(effect: &Effect<'_>) -> Vec<u8> {
     let mut record = Vec::new();
-    effect.encode(&mut record);
+    effect.encode(&mut record, &mut DatabaseId(0));
     record
 }

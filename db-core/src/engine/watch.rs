@@ -3,7 +3,8 @@
 //! A watcher is told by a flag that it shares with its session. The registry is only looked at when somebody watches,
 //! so that writes pay one test for emptiness. Time alone changes a key as well: a key that was alive when the watch
 //! began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is
-//! then deleted for that reason does not.
+//! then deleted for that reason does not. When databases swap their contents every watch in them counts as changed, whether its key
+//! is there or not: what it would be of from then on is another database.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,14 +13,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::shard::{Guard, ShardCell, Shards};
 use crate::clock::UnixMillis;
 use crate::command::Failure;
-use crate::ids::Lsn;
+use crate::ids::{DatabaseId, Lsn};
 use crate::keyspace::{Key, Keyspace};
 use crate::limits::WATCHED_BYTES_MAX;
 
 /// The watched keys of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    keys: BTreeMap<Box<[u8]>, Vec<Watcher>>,
+    keys: BTreeMap<Name, Vec<Watcher>>,
+}
+
+/// A key's database and bytes.
+type Name = (DatabaseId, Box<[u8]>);
+
+fn name(key: &Key<'_>) -> Name {
+    (key.database, key.bytes.into())
 }
 
 #[derive(Debug)]
@@ -32,23 +40,35 @@ struct Watcher {
 impl Watched {
     /// A command changed `key`.
     #[inline]
-    pub(crate) fn touch(&self, key: &[u8]) {
+    pub(crate) fn touch(&self, key: &Key<'_>) {
         if !self.keys.is_empty() {
             self.mark(key, |_| true);
         }
     }
 
     /// `key` was deleted because it has expired.
-    pub(crate) fn touch_expired(&self, key: &[u8]) {
-        self.mark(key, |watcher| !watcher.expired);
+    pub(crate) fn touch_expired(&self, key: &Key<'_>) {
+        if !self.keys.is_empty() {
+            self.mark(key, |watcher| !watcher.expired);
+        }
     }
 
-    /// All keys are about to be deleted from `keyspace`.
-    pub(crate) fn touch_all(&self, keyspace: &Keyspace) {
+    /// The keys of `keyspace` in these databases are about to be deleted.
+    pub(crate) fn touch_present(&self, keyspace: &Keyspace, which: impl Fn(DatabaseId) -> bool) {
         let hasher = keyspace.hasher();
-        for key in self.keys.keys().filter(|key| keyspace.get(&hasher.key(key)).is_some()) {
-            self.touch_expired(key);
+        for (database, bytes) in self.keys.keys().filter(|(database, _)| which(*database)) {
+            let key = hasher.key_in(*database, bytes);
+            if keyspace.get(&key).is_some() {
+                self.touch_expired(&key);
+            }
         }
+    }
+
+    /// All keys of these databases are about to be others, whether they are there or not.
+    pub(crate) fn touch_all(&self, which: impl Fn(DatabaseId) -> bool) {
+        let watchers = self.keys.iter().filter(|((database, _), _)| which(*database)).flat_map(|(_, watchers)| watchers);
+        // Relaxed: written and read under the shard's lock.
+        watchers.for_each(|watcher| watcher.changed.store(true, Ordering::Relaxed));
     }
 
     #[cfg(test)]
@@ -56,22 +76,22 @@ impl Watched {
         self.keys.is_empty()
     }
 
-    fn mark(&self, key: &[u8], which: impl Fn(&Watcher) -> bool) {
-        for watcher in self.keys.get(key).into_iter().flatten().filter(|watcher| which(watcher)) {
+    fn mark(&self, key: &Key<'_>, which: impl Fn(&Watcher) -> bool) {
+        for watcher in self.keys.get(&name(key)).into_iter().flatten().filter(|watcher| which(watcher)) {
             // Relaxed: written and read under the shard's lock.
             watcher.changed.store(true, Ordering::Relaxed);
         }
     }
 
-    fn add(&mut self, key: &[u8], watcher: Watcher) {
-        self.keys.entry(key.into()).or_default().push(watcher);
+    fn add(&mut self, name: Name, watcher: Watcher) {
+        self.keys.entry(name).or_default().push(watcher);
     }
 
     fn forget(&mut self, abandoned: Vec<Abandoned>) {
         abandoned.iter().for_each(|watch| self.remove(&watch.key, &watch.changed));
     }
 
-    fn remove(&mut self, key: &[u8], changed: &Arc<AtomicBool>) {
+    fn remove(&mut self, key: &Name, changed: &Arc<AtomicBool>) {
         let Some(watchers) = self.keys.get_mut(key) else { return };
         watchers.retain(|watcher| !Arc::ptr_eq(&watcher.changed, changed));
         if watchers.is_empty() {
@@ -84,7 +104,7 @@ impl Watched {
 /// costs a write to its key the setting of a flag that nobody reads.
 #[derive(Debug)]
 pub(crate) struct Abandoned {
-    key: Box<[u8]>,
+    key: Name,
     changed: Arc<AtomicBool>,
 }
 
@@ -94,7 +114,7 @@ pub(super) struct Watching {
     cells: Arc<[ShardCell]>,
     changed: Arc<AtomicBool>,
     /// By key, with what is to be known of it.
-    keys: BTreeMap<Box<[u8]>, WatchedKey>,
+    keys: BTreeMap<Name, WatchedKey>,
     bytes: usize,
 }
 
@@ -111,10 +131,11 @@ impl Watching {
 
     /// Watches `key`, whose shard is held in `shards`, from now on.
     pub(super) fn add(&mut self, shards: &mut Shards<'_>, key: &Key<'_>, now: UnixMillis) -> Result<(), Failure> {
-        if self.keys.contains_key(key.bytes) {
+        let name = name(key);
+        if self.keys.contains_key(&name) {
             return Ok(());
         }
-        let bytes = self.bytes + key.bytes.len() + size_of::<(Box<[u8]>, WatchedKey)>();
+        let bytes = self.bytes + key.bytes.len() + size_of::<(Name, WatchedKey)>();
         if bytes > WATCHED_BYTES_MAX {
             return Err(Failure::owned(format!(
                 "ERR too many watched keys: they may take {WATCHED_BYTES_MAX} bytes in a session"
@@ -124,8 +145,8 @@ impl Watching {
         let shard = shards.of_mut(key.hash);
         shard.watched.forget(std::mem::take(&mut *self.cell_of(key).abandoned.lock()));
         let expired = has_expired(&shard.keyspace, key, now);
-        shard.watched.add(key.bytes, Watcher { changed: Arc::clone(&self.changed), expired });
-        self.keys.insert(key.bytes.into(), WatchedKey { hash: key.hash, expired });
+        shard.watched.add(name.clone(), Watcher { changed: Arc::clone(&self.changed), expired });
+        self.keys.insert(name, WatchedKey { hash: key.hash, expired });
         Ok(())
     }
 
@@ -133,12 +154,12 @@ impl Watching {
         &self.cells[usize::from(key.shard(self.cells.len() as u16).0)]
     }
 
-    fn end(&self, key: &Key<'_>) {
+    fn end(&self, name: &Name, key: &Key<'_>) {
         let cell = self.cell_of(key);
-        let remove = |mut shard: Guard<'_>| shard.watched.remove(key.bytes, &self.changed);
+        let remove = |mut shard: Guard<'_>| shard.watched.remove(name, &self.changed);
         if cell.try_lock().map(remove).is_none() {
             // A long command must not make whoever hangs up wait.
-            cell.abandoned.lock().push(Abandoned { key: key.bytes.into(), changed: Arc::clone(&self.changed) });
+            cell.abandoned.lock().push(Abandoned { key: name.clone(), changed: Arc::clone(&self.changed) });
         }
     }
 
@@ -153,8 +174,8 @@ impl Watching {
         // Relaxed: written under the locks that are held here.
         let mut changed = self.changed.load(Ordering::Relaxed);
         let mut newest = Lsn::ZERO;
-        for (bytes, watched) in &self.keys {
-            let key = Key { bytes, hash: watched.hash };
+        for ((database, bytes), watched) in &self.keys {
+            let key = Key { bytes, hash: watched.hash, database: *database };
             let shard = shards.of(key.hash);
             newest = newest.max(shard.dirty.of(key.hash));
             changed |= !watched.expired && has_expired(&shard.keyspace, &key, now);
@@ -165,8 +186,8 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        for (bytes, watched) in &self.keys {
-            self.end(&Key { bytes, hash: watched.hash });
+        for (name, watched) in &self.keys {
+            self.end(name, &Key { bytes: &name.1, hash: watched.hash, database: name.0 });
         }
     }
 }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
+use crate::ids::DatabaseId;
 use crate::limits::SETTINGS_MAX;
 use crate::structure::{root, table, tree};
 
@@ -54,8 +55,6 @@ pub(crate) enum Prefetch {
 pub struct Keyspace {
     arena: Arena,
     hasher: KeyHasher,
-    /// The sum of the tables' entries. Not state: it follows from them.
-    keys: u64,
 }
 
 impl Keyspace {
@@ -67,7 +66,7 @@ impl Keyspace {
         let mut arena = Arena::new(pool);
         arena.reserve(MUTATION_PAGES)?;
         root::create(&mut arena, hash_seed);
-        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), keys: 0 })
+        Ok(Self { arena, hasher: KeyHasher::new(hash_seed) })
     }
 
     /// A keyspace out of an image's pages, for shard `shard` of `shards`.
@@ -77,8 +76,7 @@ impl Keyspace {
     pub(crate) fn from_pages(arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
         let hasher = KeyHasher::new(hash_seed);
         verify::check(&arena, hasher, shard, shards)?;
-        let keys = Read::len(&arena);
-        Ok(Self { arena, hasher, keys })
+        Ok(Self { arena, hasher })
     }
 
     /// The hasher whose keys this keyspace takes.
@@ -97,10 +95,10 @@ impl Keyspace {
     /// Asks the processor for the place of a key of `hash` in the index, in a first step, and in a second one for its record. A
     /// hint: nothing is waited for, so that others may be asked for meanwhile.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64, step: Prefetch) {
+    pub(crate) fn prefetch(&self, database: DatabaseId, hash: u64, step: Prefetch) {
         /// Offsets in all lines of a record of 128 bytes, wherever it starts: header, key and a value of usual length.
         const LINES: [usize; 3] = [0, 64, 127];
-        let (table, tag) = (root::table_of(read::database(&self.arena)), table::tag_of(hash));
+        let (table, tag) = (root::table_of(database), table::tag_of(hash));
         match step {
             Prefetch::Index => table::prefetch(&self.arena, table, tag),
             Prefetch::Record => table::likely(&self.arena, table, tag, |at| {
@@ -109,12 +107,17 @@ impl Keyspace {
         }
     }
 
-    /// Removes every key. Settings stay.
+    /// Removes every key. Settings stay, and so do the numbers of the databases.
     pub fn clear(&mut self) {
         let settings: Vec<_> = (0..SETTINGS_MAX).map(|number| self.setting(number)).collect();
+        // As long as nothing was swapped.
+        if self.database(database.0) == database {
+            return database.0;
+        }
+        let numbers = root::numbers(&self.arena);
         self.arena.clear();
-        self.keys = 0;
         root::create(&mut self.arena, self.hasher.seed());
+        root::put_numbers(&mut self.arena, &numbers);
         for (number, value) in settings.into_iter().enumerate().filter(|(_, value)| value.is_some()) {
             root::put_setting(&mut self.arena, number, value);
         }
@@ -136,39 +139,76 @@ impl Keyspace {
         Ok(())
     }
 
-    /// Number of keys.
+    /// Number of keys of all databases.
     #[must_use]
-    pub const fn len(&self) -> u64 {
-        self.keys
+    pub fn len(&self) -> u64 {
+        Read::len(&self.arena)
     }
 
     /// Whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys == 0
+        self.len() == 0
     }
 
-    /// Number of keys that have an expiry.
+    /// Number of keys of a database.
+    #[must_use]
+    pub fn len_of(&self, database: DatabaseId) -> u64 {
+        Read::len_of(&self.arena, database)
+    }
+
+    /// Number of keys of all databases that have an expiry.
     #[must_use]
     pub fn expiring(&self) -> u64 {
         Read::expiring(&self.arena)
     }
 
-    /// Visits about `count` keys from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
-    /// 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
-    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
-        Read::scan(&self.arena, cursor, count, visit)
+    /// Number of keys of a database that have an expiry.
+    #[must_use]
+    pub fn expiring_of(&self, database: DatabaseId) -> u64 {
+        Read::expiring_of(&self.arena, database)
     }
 
-    /// A key chosen by `random`, close to uniformly.
+    /// The physical number of the logical database `logical`, below [`DATABASES`](crate::limits::DATABASES).
+    #[inline]
     #[must_use]
-    pub fn random(&self, random: u64) -> Option<Entry<'_>> {
-        Read::random(&self.arena, random)
+    pub fn database(&self, logical: u8) -> DatabaseId {
+        Read::database(&self.arena, logical)
     }
 
-    /// The key that expires first, and when.
+    /// The logical number of a database.
+    #[inline]
     #[must_use]
-    pub fn first_expiring(&self) -> Option<(UnixMillis, &[u8])> {
+    pub fn logical(&self, database: DatabaseId) -> u8 {
+        // As long as nothing was swapped.
+        if self.database(database.0) == database {
+            return database.0;
+        }
+        let numbers = root::numbers(&self.arena);
+        numbers.iter().position(|number| *number == database.0).expect("each database has its number") as u8
+    }
+
+    /// Visits about `count` keys of a database from `cursor` on (0: from the start) and returns the cursor to go on with (0: done;
+    /// below 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
+    pub fn scan(
+        &self,
+        database: DatabaseId,
+        cursor: u64,
+        count: usize,
+        visit: &mut dyn FnMut(Entry<'_>),
+    ) -> u64 {
+        Read::scan(&self.arena, database, cursor, count, visit)
+    }
+
+    /// A key of a database chosen by `random`, close to uniformly.
+    #[must_use]
+    pub fn random(&self, database: DatabaseId, random: u64) -> Option<Entry<'_>> {
+        Read::random(&self.arena, database, random)
+    }
+
+    /// The key that expires first, of all databases, and when.
+    #[must_use]
+    pub fn first_expiring(&self) -> Option<(UnixMillis, Entry<'_>)> {
         Read::first_expiring(&self.arena)
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::arena::{Page, Pages, Ref};
 use crate::clock::UnixMillis;
+use crate::ids::DatabaseId;
 use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root};
 use crate::value::paged::Root;
@@ -56,6 +57,12 @@ impl<'a> Entry<'a> {
     pub fn key(&self) -> &'a [u8] {
         self.head.key(self.page)
     }
+
+    /// The database that it is of.
+    #[must_use]
+    pub fn database(&self) -> DatabaseId {
+        self.head.database
+    }
 }
 
 /// What can be asked of a shard, live or frozen.
@@ -64,60 +71,75 @@ impl<'a> Entry<'a> {
 pub trait Read {
     /// The entry of `key`. Expiry is ignored: the caller compares `expire_at` with its `now`.
     fn get(&self, key: &Key<'_>) -> Option<Entry<'_>>;
-    /// Number of keys.
+    /// Number of keys of all databases.
     fn len(&self) -> u64;
+    /// Number of keys of a database.
+    fn len_of(&self, database: DatabaseId) -> u64;
     /// Whether there is no key.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Number of keys that have an expiry.
+    /// Number of keys of all databases that have an expiry.
     fn expiring(&self) -> u64;
-    /// Visits about `count` keys from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
+    /// Number of keys of a database that have an expiry.
+    fn expiring_of(&self, database: DatabaseId) -> u64;
+    /// The physical number of the logical database `logical`, below [`DATABASES`](crate::limits::DATABASES).
+    fn database(&self, logical: u8) -> DatabaseId;
+    /// Visits about `count` keys of a database from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
     /// 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
-    fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64;
-    /// A key chosen by `random`, close to uniformly.
-    fn random(&self, random: u64) -> Option<Entry<'_>>;
-    /// The key that expires first, and when.
-    fn first_expiring(&self) -> Option<(UnixMillis, &[u8])>;
+    fn scan(&self, database: DatabaseId, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64;
+    /// A key of a database chosen by `random`, close to uniformly.
+    fn random(&self, database: DatabaseId, random: u64) -> Option<Entry<'_>>;
+    /// The key that expires first, of all databases, and when.
+    fn first_expiring(&self) -> Option<(UnixMillis, Entry<'_>)>;
 }
 
 impl<P: Pages> Read for P {
     #[inline]
     fn get(&self, key: &Key<'_>) -> Option<Entry<'_>> {
-        find(self, database(self), key).map(|found| Entry::at(self, found.at))
+        find(self, key).map(|found| Entry::at(self, found.at))
     }
 
     fn len(&self) -> u64 {
-        root::databases().map(|physical| table::entries(self, root::table_of(physical))).sum()
+        root::databases().map(|database| self.len_of(database)).sum()
+    }
+
+    #[inline]
+    fn len_of(&self, database: DatabaseId) -> u64 {
+        table::entries(self, root::table_of(database))
     }
 
     fn expiring(&self) -> u64 {
         expiry::len(self)
     }
 
-    fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
-        table::scan(self, root::table_of(database(self)), cursor, count, |at| visit(Entry::at(self, at)))
+    #[inline]
+    fn expiring_of(&self, database: DatabaseId) -> u64 {
+        root::expiring(self, database)
     }
 
-    fn random(&self, random: u64) -> Option<Entry<'_>> {
-        table::random(self, root::table_of(database(self)), random).map(|at| Entry::at(self, at))
+    #[inline]
+    fn database(&self, logical: u8) -> DatabaseId {
+        root::physical(self, logical)
     }
 
-    fn first_expiring(&self) -> Option<(UnixMillis, &[u8])> {
-        expiry::first(self).map(|(time, at)| (UnixMillis(time), Entry::at(self, at).key()))
+    fn scan(&self, database: DatabaseId, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
+        table::scan(self, root::table_of(database), cursor, count, |at| visit(Entry::at(self, at)))
+    }
+
+    fn random(&self, database: DatabaseId, random: u64) -> Option<Entry<'_>> {
+        table::random(self, root::table_of(database), random).map(|at| Entry::at(self, at))
+    }
+
+    fn first_expiring(&self) -> Option<(UnixMillis, Entry<'_>)> {
+        expiry::first(self).map(|(time, at)| (UnixMillis(time), Entry::at(self, at)))
     }
 }
 
-/// The physical number of the database that all commands use so far: the first logical one.
-#[inline]
-pub(super) fn database(pages: &impl Pages) -> u8 {
-    root::physical(pages, 0)
-}
-
-/// The entry of `key` in the table of a physical database. Not inlined: in callers it would push their own values out of registers.
+/// The entry of `key` in the table of its database. Not inlined: in callers it would push their own values out of registers.
 #[inline(never)]
-pub(super) fn find<P: Pages>(pages: &P, database: u8, key: &Key<'_>) -> Option<Found> {
+pub(super) fn find<P: Pages>(pages: &P, key: &Key<'_>) -> Option<Found> {
     // `move`, so that what it knows fits into two registers.
     let is_it = move |at: Ref| record::is_of(pages.page(at.page()), at, key.bytes);
-    table::find(pages, root::table_of(database), table::tag_of(key.hash), is_it)
+    table::find(pages, root::table_of(key.database), table::tag_of(key.hash), is_it)
 }

@@ -2,7 +2,7 @@
 //! used twice, nothing is left over, all counts agree.
 
 use crate::arena::{Arena, Page, Pages, Ref};
-use crate::ids::PageId;
+use crate::ids::{DatabaseId, PageId};
 use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
 use crate::structure::table::{self, Inspector};
 use crate::structure::{expiry, root, slab};
@@ -31,7 +31,7 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
     let bound = pages.page_bound() as usize;
     let claims = vec![Claim::Nobody; bound];
     let (slots, expiring) = (Vec::new(), Vec::new());
-    let mut check = Check { pages, hasher, shard, shards, database: 0, claims, slots, expiring };
+    let mut check = Check { pages, hasher, shard, shards, database: DatabaseId(0), claims, slots, expiring, expiring_here: 0 };
     check.claim(root::ROOT);
     root::databases().try_for_each(|database| check.table(database))?;
     check.expiry()?;
@@ -73,10 +73,12 @@ struct Check<'a> {
     shard: u16,
     shards: u16,
     /// The physical database whose table is being checked.
-    database: u8,
+    database: DatabaseId,
     claims: Vec<Claim>,
     slots: Vec<Slots>,
     expiring: Vec<(u64, Ref)>,
+    /// How many of them are of the database that is being checked.
+    expiring_here: u64,
 }
 
 impl Inspector for Check<'_> {
@@ -137,10 +139,15 @@ impl<'a> Check<'a> {
     }
 
     /// Checks the table of a physical database, and every record in it.
-    fn table(&mut self, database: u8) -> Verdict {
+    fn table(&mut self, database: DatabaseId) -> Verdict {
         let pages = self.pages;
-        self.database = database;
-        table::check(pages, root::table_of(database), self)
+        (self.database, self.expiring_here) = (database, 0);
+        table::check(pages, root::table_of(database), self)?;
+        if self.expiring_here == root::expiring(pages, database) {
+            Ok(())
+        } else {
+            Err("a database's count of keys with an expiry is wrong")
+        }
     }
 
     fn records(&mut self, mut entries: Vec<(u32, Ref)>) -> Verdict {
@@ -184,6 +191,7 @@ impl<'a> Check<'a> {
             return Err("a record is not where its key belongs");
         }
         self.expiring.extend(head.expiry.map(|time| (time, at)));
+        self.expiring_here += u64::from(head.expiry.is_some());
         self.value(page, &head)
     }
 

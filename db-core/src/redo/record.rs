@@ -5,14 +5,16 @@
 //! their shortest form), times and epochs are eight bytes little-endian. A tag is never given a second meaning: another
 //! layout of the same effect gets a tag of its own, so a log outlives the program that wrote it.
 //!
+//! Keys are of the first physical database unless the record has named another one before ([`Effect::encode`] does that).
+//!
 //! A record has no length or checksum of its own: the batch knows where it ends and the frame around it is checksummed.
 
 use thiserror::Error;
 
 use crate::clock::UnixMillis;
-use crate::ids::Epoch;
+use crate::ids::{DatabaseId, Epoch};
 use crate::keyspace::{Key, KeyHasher};
-use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX, VALUE_BYTES_MAX};
+use crate::limits::{DATABASES, KEY_BYTES_MAX, SETTINGS_MAX, VALUE_BYTES_MAX};
 
 /// Something that a command did, in a form that every replica repeats alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +33,14 @@ pub(crate) enum Effect<'a> {
     Copy { from: Key<'a>, to: Key<'a> },
     /// `to` holds what the existing `from` held, expiry included, and `from` is gone.
     Rename { from: Key<'a>, to: Key<'a> },
+    /// The existing key is one of the database `to`, where it did not exist.
+    Move { key: Key<'a>, to: DatabaseId },
     /// No key is left.
     FlushAll,
+    /// No key of this database is left.
+    FlushDatabase { database: DatabaseId },
+    /// These logical databases have what the other had.
+    SwapDatabases { one: u8, other: u8 },
     /// The first record of an epoch.
     EpochStart { epoch: Epoch },
     /// The primary froze a version that contains exactly the records before and this one.
@@ -55,6 +63,13 @@ const TAG_EPOCH_START: u8 = 11;
 const TAG_CUT: u8 = 12;
 const TAG_SETTING: u8 = 13;
 const TAG_SETTING_NONE: u8 = 14;
+/// Not an effect: the keys that follow in the record are of this database.
+const TAG_DATABASE: u8 = 15;
+/// As the tag without it, with the database of the second key.
+const TAG_COPY_TO: u8 = 16;
+const TAG_MOVE: u8 = 17;
+const TAG_FLUSH_DATABASE: u8 = 18;
+const TAG_SWAP_DATABASES: u8 = 19;
 
 /// Why bytes are not a record. Every replica that reads the same bytes fails alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -68,6 +83,12 @@ pub enum RecordError {
     /// This program knows no such effect.
     #[error("unknown effect {0}: the log was written by a newer version")]
     UnknownTag(u8),
+    /// There is no such database.
+    #[error("unknown database {0}: the log was written by a newer version")]
+    UnknownDatabase(u8),
+    /// The database of the keys that follow is named though it is so already, or no key follows.
+    #[error("a database is named in vain")]
+    DatabaseInVain,
     /// This program knows no such setting.
     #[error("unknown setting {0}: the log was written by a newer version")]
     UnknownSetting(u8),
@@ -80,7 +101,7 @@ pub enum RecordError {
 }
 
 impl<'a> Effect<'a> {
-    /// The keys that it touches; all of them if it is [`Effect::FlushAll`].
+    /// The keys that it touches, unless it [touches them all](Self::is_of_all).
     #[inline]
     pub(crate) fn keys(&self) -> [Option<Key<'a>>; 2] {
         match *self {
@@ -89,9 +110,19 @@ impl<'a> Effect<'a> {
             | Effect::Append { key, .. }
             | Effect::SetRange { key, .. }
             | Effect::Del { key } => [Some(key), None],
+            Effect::Move { key, to } => [Some(key), Some(key.of(to))],
             Effect::Copy { from, to } | Effect::Rename { from, to } => [Some(from), Some(to)],
-            Effect::FlushAll | Effect::EpochStart { .. } | Effect::Cut | Effect::Setting { .. } => [None, None],
+            Effect::FlushAll
+            | Effect::FlushDatabase { .. }
+            | Effect::SwapDatabases { .. }
+            | Effect::EpochStart { .. } | Effect::Cut | Effect::Setting { .. } => [None, None],
         }
+    }
+
+    /// Whether it touches all keys, or so many that all count as touched.
+    #[inline]
+    pub(crate) fn is_of_all(&self) -> bool {
+        matches!(self, Effect::FlushAll | Effect::FlushDatabase { .. } | Effect::SwapDatabases { .. })
     }
 
     /// No fewer bytes than [`Effect::encode`] adds.
@@ -108,8 +139,14 @@ impl<'a> Effect<'a> {
         NUMBERS + keys + payload
     }
 
-    /// Appends the effect's bytes to `out`.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the effect's bytes to the record `out`, in which keys are of `database` so far (of the first one at its beginning).
+    pub(crate) fn encode(&self, out: &mut Vec<u8>, database: &mut DatabaseId) {
+        if let [Some(key), _] = self.keys()
+            && key.database != *database
+        {
+            *database = key.database;
+            out.extend_from_slice(&[TAG_DATABASE, database.0]);
+        }
         match *self {
             Effect::Set { key, value, expire: None } => put_pair(out, TAG_SET, key.bytes, value),
             Effect::Set { key, value, expire: Some(at) } => {
@@ -139,9 +176,20 @@ impl<'a> Effect<'a> {
                 out.push(TAG_DEL);
                 put_bytes(out, key.bytes);
             }
+            Effect::Copy { from, to } if to.database != from.database => {
+                out.extend_from_slice(&[TAG_COPY_TO, to.database.0]);
+                put_bytes(out, from.bytes);
+                put_bytes(out, to.bytes);
+            }
             Effect::Copy { from, to } => put_pair(out, TAG_COPY, from.bytes, to.bytes),
             Effect::Rename { from, to } => put_pair(out, TAG_RENAME, from.bytes, to.bytes),
+            Effect::Move { key, to } => {
+                out.extend_from_slice(&[TAG_MOVE, to.0]);
+                put_bytes(out, key.bytes);
+            }
             Effect::FlushAll => out.push(TAG_FLUSH_ALL),
+            Effect::FlushDatabase { database } => out.extend_from_slice(&[TAG_FLUSH_DATABASE, database.0]),
+            Effect::SwapDatabases { one, other } => out.extend_from_slice(&[TAG_SWAP_DATABASES, one, other]),
             Effect::EpochStart { epoch } => {
                 out.push(TAG_EPOCH_START);
                 out.extend_from_slice(&epoch.0.to_le_bytes());
@@ -154,6 +202,11 @@ impl<'a> Effect<'a> {
             Effect::Setting { number, value: None } => out.extend_from_slice(&[TAG_SETTING_NONE, number]),
         }
     }
+}
+
+/// Whether an effect with this tag begins with a key of the record's database.
+const fn has_key(tag: u8) -> bool {
+    matches!(tag, TAG_SET..=TAG_RENAME | TAG_COPY_TO | TAG_MOVE)
 }
 
 fn put_pair(out: &mut Vec<u8>, tag: u8, first: &[u8], second: &[u8]) {
@@ -185,17 +238,27 @@ fn put_number(out: &mut Vec<u8>, mut value: u64) {
 pub(crate) struct Effects<'a> {
     rest: &'a [u8],
     hasher: KeyHasher,
+    /// Of the keys that follow.
+    database: DatabaseId,
     begun: bool,
 }
 
 impl<'a> Effects<'a> {
     /// The effects in `record`, their keys hashed by `hasher`.
     pub(crate) fn new(record: &'a [u8], hasher: KeyHasher) -> Effects<'a> {
-        Effects { rest: record, hasher, begun: false }
+        Effects { rest: record, hasher, database: DatabaseId(0), begun: false }
     }
 
     fn effect(&mut self) -> Result<Effect<'a>, RecordError> {
-        Ok(match self.byte()? {
+        let mut tag = self.byte()?;
+        if tag == TAG_DATABASE {
+            let before = std::mem::replace(&mut self.database, self.database()?);
+            tag = self.byte()?;
+            if self.database == before || !has_key(tag) {
+                return Err(RecordError::DatabaseInVain);
+            }
+        }
+        Ok(match tag {
             TAG_SET => Effect::Set { key: self.key()?, value: self.value()?, expire: None },
             TAG_SET_EXPIRING => {
                 let expire = Some(self.time()?);
@@ -210,6 +273,20 @@ impl<'a> Effects<'a> {
             TAG_SET_RANGE => self.set_range()?,
             TAG_DEL => Effect::Del { key: self.key()? },
             TAG_COPY => Effect::Copy { from: self.key()?, to: self.key()? },
+            TAG_COPY_TO => {
+                let database = self.database()?;
+                let (from, to) = (self.key()?, self.key()?.of(database));
+                if from.database == database {
+                    return Err(RecordError::DatabaseInVain);
+                }
+                Effect::Copy { from, to }
+            }
+            TAG_MOVE => {
+                let to = self.database()?;
+                Effect::Move { key: self.key()?, to }
+            }
+            TAG_FLUSH_DATABASE => Effect::FlushDatabase { database: self.database()? },
+            TAG_SWAP_DATABASES => Effect::SwapDatabases { one: self.database()?.0, other: self.database()?.0 },
             TAG_RENAME => Effect::Rename { from: self.key()?, to: self.key()? },
             TAG_FLUSH_ALL => Effect::FlushAll,
             TAG_EPOCH_START => Effect::EpochStart { epoch: Epoch(self.fixed()?) },
@@ -239,9 +316,14 @@ impl<'a> Effects<'a> {
         if usize::from(number) < SETTINGS_MAX { Ok(number) } else { Err(RecordError::UnknownSetting(number)) }
     }
 
+    fn database(&mut self) -> Result<DatabaseId, RecordError> {
+        let number = self.byte()?;
+        if usize::from(number) < DATABASES { Ok(DatabaseId(number)) } else { Err(RecordError::UnknownDatabase(number)) }
+    }
+
     fn key(&mut self) -> Result<Key<'a>, RecordError> {
         let bytes = self.bytes(KEY_BYTES_MAX as u64)?;
-        Ok(self.hasher.key(bytes))
+        Ok(self.hasher.key_in(self.database, bytes))
     }
 
     fn value(&mut self) -> Result<&'a [u8], RecordError> {
@@ -338,6 +420,12 @@ mod tests {
             (Effect::Cut, b"\x0c"),
             (Effect::Setting { number: 3, value: Some(300) }, b"\x0d\x03\xac\x02"),
             (Effect::Setting { number: 3, value: None }, b"\x0e\x03"),
+            (Effect::Move { key: k, to: DatabaseId(2) }, b"\x11\x02\x03key"),
+            (Effect::Copy { from: k, to: to.of(DatabaseId(2)) }, b"\x10\x02\x03key\x02to"),
+            (Effect::FlushDatabase { database: DatabaseId(15) }, b"\x12\x0f"),
+            (Effect::SwapDatabases { one: 3, other: 1 }, b"\x13\x03\x01"),
+            // The last: those behind it would be of its database.
+            (Effect::Del { key: k.of(DatabaseId(3)) }, b"\x0f\x03\x07\x03key"),
         ]
     }
 
@@ -346,7 +434,7 @@ mod tests {
         let mut all = Vec::new();
         for (effect, bytes) in golden() {
             let mut out = Vec::new();
-            effect.encode(&mut out);
+            effect.encode(&mut out, &mut DatabaseId(0));
             assert_eq!(out, bytes, "{effect:?}");
             assert!(out.len() <= effect.bytes_max());
             assert_eq!(read(bytes), Ok(vec![effect]));
@@ -370,7 +458,12 @@ mod tests {
         let cases: &[(&[u8], RecordError)] = &[
             (b"", RecordError::Empty),
             (b"\x00", RecordError::UnknownTag(0)),
-            (b"\x0f", RecordError::UnknownTag(15)),
+            (b"\x14", RecordError::UnknownTag(20)),
+            (b"\x0f\x10\x07\x01k", RecordError::UnknownDatabase(16)),
+            (b"\x0f\x00\x07\x01k", RecordError::DatabaseInVain),
+            (b"\x0f\x01\x0c", RecordError::DatabaseInVain),
+            (b"\x0f\x01\x0f\x02\x07\x01k", RecordError::DatabaseInVain),
+            (b"\x10\x00\x01k\x01l", RecordError::DatabaseInVain),
             (b"\x0d\x20\x01", RecordError::UnknownSetting(32)),
             (b"\x0c\xff", RecordError::UnknownTag(255)),
             (b"\x07\x83\x00key", RecordError::Number),
@@ -390,7 +483,8 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             if let Ok(effects) = read(&bytes) {
                 let mut again = Vec::new();
-                effects.iter().for_each(|effect| effect.encode(&mut again));
+                let mut database = DatabaseId(0);
+                effects.iter().for_each(|effect| effect.encode(&mut again, &mut database));
                 prop_assert_eq!(again, bytes);
             }
         }

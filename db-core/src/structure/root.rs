@@ -10,13 +10,14 @@
 //! 520  their values: 32 x u64 (0 where there is none)
 //! 4096 physical number of each logical database: 16 x u8
 //! 4112 handle of each physical database's table of keys: 16 x 24 bytes (layout: `table/handle.rs`)
+//! 4496 keys with an expiry of each physical database: 16 x u64
 //! ```
 //!
 //! A database has two numbers. Clients name the *logical* one; records, effects and tables have the *physical* one, which stays
 //! what it is when databases swap their contents.
 
 use crate::arena::{Arena, Page, Pages};
-use crate::ids::PageId;
+use crate::ids::{DatabaseId, PageId};
 use crate::limits::{DATABASES, SETTINGS_MAX};
 
 use super::PageType;
@@ -43,6 +44,7 @@ const SETTINGS_PRESENT: usize = 512;
 const SETTINGS: usize = 520;
 const PHYSICAL: usize = 4096;
 const TABLES: usize = PHYSICAL + DATABASES;
+const EXPIRING: usize = TABLES + DATABASES * HANDLE_BYTES;
 
 /// Makes page 0 of an empty arena.
 pub(crate) fn create(arena: &mut Arena, hash_seed: u64) {
@@ -111,22 +113,49 @@ pub(crate) fn put_partial(arena: &mut Arena, class: usize, page: Option<PageId>)
     arena.page_mut(ROOT).put_u32(PARTIAL + 4 * class, page_or_zero(page));
 }
 
-/// The physical number of a logical database.
+/// Returns the physical number of a logical database.
 #[inline]
-pub(crate) fn physical(pages: &impl Pages, logical: usize) -> u8 {
-    debug_assert!(logical < DATABASES);
-    pages.page(ROOT).u8_at(PHYSICAL + logical)
+pub(crate) fn physical(pages: &impl Pages, logical: u8) -> DatabaseId {
+    debug_assert!(usize::from(logical) < DATABASES);
+    DatabaseId(pages.page(ROOT).u8_at(PHYSICAL + usize::from(logical)))
 }
 
-/// The table of the keys of a physical database.
-#[inline]
-pub(crate) const fn table_of(physical: u8) -> TableAt {
-    TableAt { page: ROOT, offset: TABLES + HANDLE_BYTES * physical as usize }
+/// Returns the physical numbers of the logical databases.
+pub(crate) fn numbers(pages: &impl Pages) -> [u8; DATABASES] {
+    *pages.page(ROOT).array(PHYSICAL)
 }
 
-/// The physical numbers of all databases.
-pub(crate) fn databases() -> impl Iterator<Item = u8> {
-    0..DATABASES as u8
+pub(crate) fn put_numbers(arena: &mut Arena, numbers: &[u8; DATABASES]) {
+    *arena.page_mut(ROOT).array_mut(PHYSICAL) = *numbers;
+}
+
+/// Gives a logical database what another has, and the other way round.
+pub(crate) fn swap(arena: &mut Arena, one: u8, other: u8) {
+    let (of_one, of_other) = (physical(arena, one), physical(arena, other));
+    let root = arena.page_mut(ROOT);
+    root.put_u8(PHYSICAL + usize::from(one), of_other.0);
+    root.put_u8(PHYSICAL + usize::from(other), of_one.0);
+}
+
+/// Returns the table of the keys of a database.
+#[inline]
+pub(crate) const fn table_of(database: DatabaseId) -> TableAt {
+    TableAt { page: ROOT, offset: TABLES + HANDLE_BYTES * database.0 as usize }
+}
+
+/// Returns the physical numbers of all databases.
+pub(crate) fn databases() -> impl Iterator<Item = DatabaseId> {
+    (0..DATABASES as u8).map(DatabaseId)
+}
+
+/// Returns the number of keys of a database that have an expiry.
+#[inline]
+pub(crate) fn expiring(pages: &impl Pages, database: DatabaseId) -> u64 {
+    pages.page(ROOT).u64_at(EXPIRING + 8 * usize::from(database.0))
+}
+
+pub(crate) fn put_expiring(arena: &mut Arena, database: DatabaseId, keys: u64) {
+    arena.page_mut(ROOT).put_u64(EXPIRING + 8 * usize::from(database.0), keys);
 }
 
 /// Page numbers in pages: 0 (the superblock) means none.

@@ -14,6 +14,7 @@
 //! 8 bytes beside key and value: a 16-byte key with a 100-byte value takes a slot of 128.
 
 use crate::arena::{Page, Ref};
+use crate::ids::DatabaseId;
 use crate::limits::KEY_BYTES_MAX;
 use crate::structure::slab::SLOT_BYTES_MAX;
 
@@ -56,6 +57,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) kind: Kind,
+    pub(crate) database: DatabaseId,
     pub(crate) paged: bool,
     pub(crate) expiry: Option<u64>,
     pub(crate) key_at: usize,
@@ -75,6 +77,7 @@ impl Head {
         let key_len = page.u16_at(offset + KEY_LEN) as usize;
         Ok(Head {
             kind,
+            database: DatabaseId(page.u8_at(offset + DATABASE)),
             paged: first & IS_PAGED != 0,
             expiry: has_expiry.then(|| page.u64_at(offset + EXPIRY)),
             key_at,
@@ -118,9 +121,14 @@ pub(crate) fn is_of(page: &Page, at: Ref, key: &[u8]) -> bool {
 }
 
 /// Whether the header at `offset` is that of a record of `database` in an encoding that is known.
-pub(crate) fn is_in(page: &Page, offset: usize, database: u8) -> bool {
+pub(crate) fn is_in(page: &Page, offset: usize, database: DatabaseId) -> bool {
     let head: &[u8; HEADER_BYTES] = page.array(offset);
-    head[ENCODING] == RAW && head[DATABASE] == database && head[RESERVED] == 0
+    head[ENCODING] == RAW && head[DATABASE] == database.0 && head[RESERVED] == 0
+}
+
+/// Says that the record at `at` is of another database.
+pub(crate) fn put_database(page: &mut Page, at: Ref, database: DatabaseId) {
+    page.put_u8(at.offset() + DATABASE, database.0);
 }
 
 /// The form that a value of a length takes beside a key of a length.
@@ -149,7 +157,7 @@ impl Form {
 /// What a record's header says beside its key and expiry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sort {
-    pub(crate) database: u8,
+    pub(crate) database: DatabaseId,
     pub(crate) kind: Kind,
     pub(crate) form: Form,
 }
@@ -164,7 +172,7 @@ pub(crate) fn write_head(page: &mut Page, at: Ref, sort: Sort, key: &[u8], expir
     head.fill(0);
     head[KIND] = kind as u8 | flags;
     head[ENCODING] = RAW;
-    head[DATABASE] = database;
+    head[DATABASE] = database.0;
     head[KEY_LEN..KEY_LEN + 2].copy_from_slice(&(key.len() as u16).to_le_bytes());
     head[REST_LEN..REST_LEN + 2].copy_from_slice(&(form.rest_len as u16).to_le_bytes());
     let mut key_at = offset + HEADER_BYTES;
@@ -175,6 +183,7 @@ pub(crate) fn write_head(page: &mut Page, at: Ref, sort: Sort, key: &[u8], expir
     page.bytes_mut(key_at, key.len()).copy_from_slice(key);
     Head {
         kind,
+        database,
         paged: form.paged,
         expiry,
         key_at,

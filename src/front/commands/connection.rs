@@ -1,6 +1,6 @@
 //! `HELLO`, `AUTH`, `SELECT`, `QUIT`, `RESET`.
 
-use tanist_db_core::command::{Call, Failure, Outcome, Protocol, Reply, is};
+use tanist_db_core::command::{Call, Failure, Outcome, Protocol, Reply, database, is};
 use tanist_db_core::engine::Session;
 use tanist_replication::serving::Role;
 
@@ -98,15 +98,11 @@ fn same(wanted: &[u8], given: &[u8]) -> bool {
     wanted.len() == given.len() && std::hint::black_box(differing) == 0
 }
 
-pub(super) fn select(_: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    match number::<i32>(call.arg(1)) {
-        Some(0) => {
-            reply.ok();
-            Ok(())
-        }
-        Some(_) => Err("ERR DB index is out of range".into()),
-        None => Err(Failure::NOT_AN_INTEGER),
-    }
+pub(super) fn select(caller: &mut Caller, call: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+    session.select(database(call.arg(1))?);
+    caller.entry().set_database(session.database());
+    reply.ok();
+    Ok(())
 }
 
 pub(super) fn quit(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
@@ -121,6 +117,7 @@ pub(super) fn reset(caller: &mut Caller, _: &Call<'_>, session: &mut Session, re
     caller.set_authenticated(authenticated);
     caller.set_protocol(Protocol::Resp2, session, reply);
     caller.reset_replies();
+    caller.entry().set_database(session.database());
     caller.entry().set_name(Name::Client, "");
     caller.entry().set_no_evict(false);
     caller.entry().set_no_touch(false);

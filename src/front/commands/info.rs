@@ -5,7 +5,7 @@
 use std::fmt::{Display, Write as _};
 
 use tanist_db_core::command::{Call, Outcome, Reply, is};
-use tanist_db_core::engine::{Engine, Session};
+use tanist_db_core::engine::{DatabaseCounts, Engine, Session};
 use tanist_replication::serving::Role;
 
 use super::REDIS_VERSION;
@@ -220,9 +220,8 @@ fn cluster(_: &Caller, lines: &mut Lines) {
 
 fn keyspace(caller: &Caller, lines: &mut Lines) {
     let Some(engine) = caller.context.engine() else { return };
-    let keys = engine.keys();
-    if keys > 0 {
-        lines.add("db0", format_args!("keys={keys},expires={},avg_ttl=0", engine.expiring()));
+    for DatabaseCounts { logical, keys, expiring } in engine.databases() {
+        lines.add(&format!("db{logical}"), format_args!("keys={keys},expires={expiring},avg_ttl=0"));
     }
 }
 

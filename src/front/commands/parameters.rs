@@ -4,6 +4,7 @@
 //! set. Everything else stands in the configuration too, under the same name with `_` for `-`.
 
 use tanist_db_core::engine::{MEMORY_MAX, SettingId};
+use tanist_db_core::limits::DATABASES;
 
 use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN};
 use crate::config::{ByteSize, Durability, check_password};
@@ -78,7 +79,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     constant("appendonly", Cluster, |_| "yes".into()),
     constant("bind", Node, |node| node.identity.bind.clone()),
     constant("cluster-enabled", Cluster, |_| "no".into()),
-    constant("databases", Cluster, |_| "1".into()),
+    constant("databases", Cluster, |_| DATABASES.to_string()),
     constant("dir", Node, |node| node.identity.folder.display().to_string()),
     common(
         "durability",

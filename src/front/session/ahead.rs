@@ -36,14 +36,14 @@ impl Ahead {
         &mut self,
         parser: &mut RequestParser,
         input: &mut Input,
-        engine: Option<&Engine>,
+        data: Option<(&Engine, u8)>,
         trusted: bool,
     ) -> Result<Option<Planned>, ProtocolError> {
         if self.planned.is_empty() {
             self.parse(parser, input, trusted);
             // The memory of a single request would come no sooner.
             if let (Some(engine), 2..) = (engine, self.planned.len()) {
-                self.prefetch(parser, input, engine);
+                self.prefetch(parser, input, engine, database);
             }
         }
         match (self.planned.front(), self.malformed) {
@@ -57,15 +57,15 @@ impl Ahead {
         &mut self,
         parser: &mut RequestParser,
         input: &mut Input,
-        engine: Option<&Engine>,
+        data: Option<(&Engine, u8)>,
         trusted: bool,
     ) -> bool {
         if !self.planned.is_empty() {
             return false;
         }
         self.parse(parser, input, trusted);
-        if let Some(engine) = engine {
-            self.prefetch(parser, input, engine);
+        if let Some((engine, database)) = data {
+            self.prefetch(parser, input, engine, database);
         }
         !self.planned.is_empty()
     }
@@ -94,7 +94,7 @@ impl Ahead {
         }
     }
 
-    fn prefetch(&self, parser: &RequestParser, input: &Input, engine: &Engine) {
+    fn prefetch(&self, parser: &RequestParser, input: &Input, engine: &Engine, database: u8) {
         let mut rest = input.unread();
         let keys = self.planned.iter().filter_map(|planned| {
             let here = rest;
@@ -102,6 +102,6 @@ impl Ahead {
             let first = planned.spec?.keys.first()?.fixed()?;
             Some(parser.argument(&planned.request, here, usize::from(first)))
         });
-        engine.prefetch(keys);
+        engine.prefetch(database, keys);
     }
 }

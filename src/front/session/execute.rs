@@ -158,9 +158,9 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     }
 
     fn step(&mut self, batch: &mut Batch<'a>) -> Step {
-        let engine = self.context.engine().map(|engine| &**engine);
+        let data = self.context.engine().map(|engine| (&**engine, self.session.database()));
         let trusted = self.caller.authenticated;
-        match self.ahead.next(&mut self.parser, &mut self.input, engine, trusted) {
+        match self.ahead.next(&mut self.parser, &mut self.input, data, trusted) {
             Ok(Some(planned)) => self.command(&planned, batch),
             Ok(None) => Step::End(Turn::Hungry),
             Err(error) => {

@@ -213,9 +213,9 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     /// Looks for requests in what has just come, and asks for the memory that they need. True if it may be worth while to
     /// wait a moment for it.
     fn plan(&mut self) -> bool {
-        let engine = self.context.engine().map(|engine| &**engine);
+        let data = self.context.engine().map(|engine| (&**engine, self.session.database()));
         std::mem::take(&mut self.fresh)
-            && self.ahead.plan(&mut self.parser, &mut self.input, engine, self.caller.authenticated)
+            && self.ahead.plan(&mut self.parser, &mut self.input, data, self.caller.authenticated)
     }
 
     /// Lets go of what has become durable or late, and takes a turn.

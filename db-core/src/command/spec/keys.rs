@@ -27,6 +27,8 @@ pub enum KeyUse {
     Take,
     /// Deletes it, whatever it holds.
     Remove,
+    /// Makes it one of another database.
+    Move,
     /// As SET, whose options decide.
     Set,
 }
@@ -38,7 +40,7 @@ impl KeyUse {
         match self {
             KeyUse::Exist => &["RO"],
             KeyUse::Read => &["RO", "access"],
-            KeyUse::Change => &["RW", "access", "update"],
+            KeyUse::Change | KeyUse::Move => &["RW", "access", "update"],
             KeyUse::Alter => &["RW", "update"],
             KeyUse::Extend => &["RW", "insert"],
             KeyUse::Overwrite => &["OW", "update"],

@@ -118,6 +118,11 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .categories_own(&[Category::Keyspace])
         .arguments(&[Argument::key("key", 0), Argument::key("newkey", 1)])
 .doc("Gives a key another name, overwriting what has it.", "O(1)"),
+    spec("move", 3, &[Write, Fast], Group::Generic, "1.0.0", Keys(key::move_to))
+        .keys(&[KeySpec::at(1, KeyUse::Move)])
+        .categories_own(&[Category::Keyspace])
+        .arguments(&[Argument::key("key", 0), Argument::integer("db")])
+        .doc("Moves a key to another database.", "O(1)"),
     spec("renamenx", 3, &[Write, Fast], Group::Generic, "1.0.0", Keys(key::renamenx))
         .keys(&[KeySpec::at(1, KeyUse::Take), KeySpec::at(2, KeyUse::Insert)])
         .categories_own(&[Category::Keyspace])

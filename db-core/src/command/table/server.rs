@@ -68,7 +68,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
         .doc("The number of keys.", "O(1)"),
-    spec("flushall", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
+    spec("flushall", -1, &[Write], Group::Server, "1.0.0", Whole(server::flushall))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .arguments(&[Argument::one_of(
@@ -77,7 +77,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         )
         .optional()])
         .doc("Deletes all keys.", "O(N) where N is the total number of keys in all databases"),
-    spec("flushdb", -1, &[Write], Group::Server, "1.0.0", Whole(server::flush))
+    spec("flushdb", -1, &[Write], Group::Server, "1.0.0", Whole(server::flushdb))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .arguments(&[Argument::one_of(
@@ -86,4 +86,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         )
         .optional()])
         .doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
+    spec("swapdb", 3, &[Write, Fast], Group::Server, "4.0.0", Whole(server::swapdb))
+        .categories_own(&[Category::Keyspace, Category::Dangerous])
+        .arguments(&[Argument::integer("index1"), Argument::integer("index2")])
+        .doc("Lets two databases have each other's keys.", "O(1)"),
 ];

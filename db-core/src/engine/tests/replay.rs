@@ -137,7 +137,8 @@ fn a_follower_finds_the_primarys_hash_at_every_cut() {
 fn batch(first: u64, effects: &[&[Effect<'_>]]) -> Vec<u8> {
     let mut batch = RedoBatch { epoch: 1, first_lsn: first, ends: Vec::new(), blob: Vec::new() };
     for record in effects {
-        record.iter().for_each(|effect| effect.encode(&mut batch.blob));
+        let mut database = DatabaseId(0);
+        record.iter().for_each(|effect| effect.encode(&mut batch.blob, &mut database));
         batch.ends.push(batch.blob.len() as u32);
     }
     batch.to_bytes()
@@ -185,7 +186,7 @@ fn a_malformed_record_changes_nothing() {
     apply(&engine, &batch(1, &[&[set]])).unwrap();
     let before = engine.content_hash();
     let mut blob = Vec::new();
-    Effect::Del { key: engine.hasher.key(b"k") }.encode(&mut blob);
+    Effect::Del { key: engine.hasher.key(b"k") }.encode(&mut blob, &mut DatabaseId(0));
     blob.push(200);
     let bytes = RedoBatch { epoch: 1, first_lsn: 2, ends: vec![blob.len() as u32], blob }.to_bytes();
     let error = apply(&engine, &bytes).unwrap_err();
