@@ -75,8 +75,8 @@ pub(crate) fn remove(arena: &mut Arena, item: Item) {
     TREE.remove(arena, &at);
 }
 
-/// Walks an index that may be damaged: `claim` says whether a page may be a node (in use, and of nobody else), `visit` gets
-/// every item in order.
+/// Walks an index that may be damaged: `claim` says whether a page may be a node (in use, and of nobody else), `visit`
+/// gets every item in order.
 pub(crate) fn check(
     pages: &impl Pages,
     claim: &mut dyn FnMut(PageId) -> bool,
