@@ -43,7 +43,7 @@ impl Position {
         if depth + 1 == self.height { LEAF } else { INNER }
     }
 
-    /// The leaf, and how many of its entries are before the position.
+    /// Returns the leaf, and how many of its entries are before the position.
     #[inline]
     pub(super) fn leaf(&self) -> Option<Step> {
         self.steps().last().copied()
