@@ -50,12 +50,12 @@ fn order(there: &[u8], item: Item, bytes: &[u8; ITEM_BYTES]) -> Ordering {
     }
 }
 
-/// Number of items.
+/// Returns the number of items.
 pub(crate) fn len(pages: &impl Pages) -> u64 {
     TREE.len(pages)
 }
 
-/// What expires first.
+/// Returns what expires first.
 pub(crate) fn first(pages: &impl Pages) -> Option<Item> {
     TREE.first(pages).map(|item| decode(item.first_chunk().expect("an item of the expiry index is 12 bytes")))
 }
@@ -75,8 +75,8 @@ pub(crate) fn remove(arena: &mut Arena, item: Item) {
     TREE.remove(arena, &at);
 }
 
-/// Walks an index that may be damaged: `claim` says whether a page may be a node (in use, and of nobody else), `visit` gets
-/// every item in order.
+/// Walks an index that may be damaged: `claim` says whether a page may be a node (in use, and of nobody else), `visit`
+/// gets every item in order.
 pub(crate) fn check(
     pages: &impl Pages,
     claim: &mut dyn FnMut(PageId) -> bool,

@@ -62,7 +62,7 @@ fn expiry_index_of_three_levels() {
     let mut arena = arena();
     let mut expected: BTreeSet<(u64, Ref)> = (0..1_000_000).map(|time| (time * 2, Ref(1))).collect();
     expected.iter().for_each(|item| expiry::insert(&mut arena, *item));
-    // 1169 items of 12 bytes and their slots a leaf, some 700 leaves an inner node.
+    // 1169 items of 12 bytes and their slots a leaf, 584 leaves an inner node.
     assert!(arena.pages_used() < 1_000_000 / 1169 + 6);
     for _ in 0..20_000 {
         let item = (random.below(2_000_000), Ref(2));

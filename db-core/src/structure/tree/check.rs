@@ -11,8 +11,8 @@ use super::{FILL_MIN, HEIGHT_MAX, Order, SEPARATOR_BYTES_MAX, Tree};
 type Verdict<T> = Result<T, &'static str>;
 
 impl<O: Order> Tree<O> {
-    /// Walks a tree that may be damaged, whose handle lies within a page in use: `claim` says whether a page may be a node (in use,
-    /// and of nobody else), `visit` gets every item in order.
+    /// Walks a tree that may be damaged, whose handle lies within a page in use: `claim` says whether a page may be a
+    /// node (in use, and of nobody else), `visit` gets every item in order.
     pub(crate) fn check<'a, P: Pages>(
         &self,
         pages: &'a P,
@@ -44,8 +44,8 @@ struct Walk<'a, 'b, P, O> {
 }
 
 impl<'a, P: Pages, O: Order> Walk<'a, '_, P, O> {
-    /// Checks a node, which may be the first or the last one of its level; returns the number of items below it. Goes no deeper
-    /// than `height`.
+    /// Checks a node, which may be the first or the last one of its level; returns the number of items below it. Goes
+    /// no deeper than `height`.
     fn node(&mut self, id: PageId, height: usize, first: bool, last: bool) -> Verdict<u64> {
         if !(self.claim)(id) {
             return Err("a node of a tree is no page of its own");

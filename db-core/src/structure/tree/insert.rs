@@ -19,8 +19,16 @@ struct Split {
 struct Cut {
     /// Entries of the left node, the additional one counted.
     left: usize,
-    /// Whether the left node is the new page.
-    left_is_new: bool,
+    side: Side,
+}
+
+/// Where the additional entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// At the tree's start: the left node is new.
+    Start,
+    Middle,
+    End,
 }
 
 impl<O: Order> Tree<O> {
@@ -40,7 +48,8 @@ impl<O: Order> Tree<O> {
         self.put(arena, at, item);
     }
 
-    /// Puts `item` in the place of the item behind `at`, with which it must agree in everything that others are compared with.
+    /// Puts `item` in the place of the item behind `at`, with which it must agree in everything that others are
+    /// compared with.
     ///
     /// # Panics
     /// If no item is behind `at`, or as [`insert`](Self::insert).
@@ -84,9 +93,9 @@ impl<O: Order> Tree<O> {
         let page = arena.page(leaf.page);
         let entries = node::count(page);
         let cut = if leaf.index == entries && at.is_right_most(arena, depth) {
-            Cut { left: entries, left_is_new: false }
+            Cut { left: entries, side: Side::End }
         } else if leaf.index == 0 && at.is_left_most(depth) {
-            Cut { left: 1, left_is_new: true }
+            Cut { left: 1, side: Side::Start }
         } else {
             middle(LEAF, page, leaf.index, item.len())
         };
@@ -106,7 +115,8 @@ impl<O: Order> Tree<O> {
         Separator::new(first, self.order.separator(LEAF.bytes(left, node::count(left) - 1), first))
     }
 
-    /// Enters the two nodes that the path's child of the node at `depth` has become; returns what that node becomes if it is full.
+    /// Enters the two nodes that the path's child of the node at `depth` has become; returns what that node becomes if
+    /// it is full.
     fn put_split(&self, arena: &mut Arena, at: &Position, depth: usize, step: Step, below: Split) -> Option<Split> {
         let page = arena.page_mut(step.page);
         let left_items = node::items(page, step.index) - below.right_items;
@@ -121,9 +131,9 @@ impl<O: Order> Tree<O> {
         let entries = node::count(page);
         // Two entries at least on either side, so that whoever has become small has a neighbour.
         let cut = if new.index == entries && at.is_right_most(arena, depth) {
-            Cut { left: entries - 1, left_is_new: false }
+            Cut { left: entries - 1, side: Side::End }
         } else if new.index == 1 && at.is_left_most(depth) {
-            Cut { left: 2, left_is_new: true }
+            Cut { left: 2, side: Side::Start }
         } else {
             middle(INNER, arena.page(step.page), new.index, separator.len())
         };
@@ -165,7 +175,7 @@ fn middle(shape: Shape, page: &Page, index: usize, len: usize) -> Cut {
     let size =
         |left: usize| if left <= index { shape.used_by(page, left) } else { shape.used_by(page, left - 1) + cell };
     let left = node::closest(entries + 1, (shape.used(page) + cell) / 2, size);
-    Cut { left: left.clamp(1, entries), left_is_new: false }
+    Cut { left: left.clamp(1, entries), side: Side::Middle }
 }
 
 /// Makes two nodes of one and an additional entry, which is put at the step's index.
@@ -174,13 +184,17 @@ fn split_page(arena: &mut Arena, shape: Shape, at: Step, cut: &Cut, bytes: &[u8]
     let in_left = at.index < cut.left;
     let kept = if in_left { cut.left - 1 } else { cut.left };
     let new = shape.create(arena);
-    let (left, right) = if cut.left_is_new {
+    let (left, right) = if cut.side == Side::Start {
         shape.transfer(arena, at.page, 0..kept, new, 0);
         (new, at.page)
     } else {
         shape.transfer(arena, at.page, kept..entries, new, 0);
         (at.page, new)
     };
+    if cut.side == Side::Middle {
+        // More may come anywhere.
+        [left, right].into_iter().for_each(|id| shape.center(arena.page_mut(id)));
+    }
     let (page, index) = if in_left { (left, at.index) } else { (right, at.index - cut.left) };
     shape.insert(arena.page_mut(page), index, bytes);
     (left, right)

@@ -1,19 +1,19 @@
 //! The counted B+tree: items in an order, each found by what it is or by its rank.
 //!
-//! **Problem.** Lists are read by position, sorted sets by score and by rank, streams by id, deadlines by time. Each wants all
-//! of it in O(log n), in pages, with the same bytes on every node.
+//! **Problem.** Lists are read by position, sorted sets by score and by rank, streams by id, deadlines by time. Each
+//! wants all of it in O(log n), in pages, with the same bytes on every node.
 //!
-//! **Idea.** One tree. An *item* is a string of 1 to [`ITEM_BYTES_MAX`] bytes that means nothing to the tree. Leaves hold items, inner
-//! nodes hold for each child how many items are below it, and a *separator*.
+//! **Idea.** One tree. An *item* is a string of 1 to [`ITEM_BYTES_MAX`] bytes that means nothing to the tree. Leaves
+//! hold items, inner nodes hold for each child how many items are below it, and a *separator*.
 //!
 //! ```text
 //!   handle                     inner node                         leaf
 //!   page, height, items  ->    | 700 |  sep 512 | sep 488 |   ->  | item | item | item |
 //! ```
 //!
-//! **Handle.** A tree is known by 16 bytes that stand in somebody else's page: the superblock, a record. Whoever owns them may
-//! move them; a [`Tree`] is no more than the place where they are now, with an order. 16 zero bytes are an empty tree, which has no
-//! page. A small one is one leaf.
+//! **Handle.** A tree is known by 16 bytes that stand in somebody else's page: the superblock, a record. Whoever owns
+//! them may move them; a [`Tree`] is no more than the place where they are now, with an order. 16 zero bytes are an
+//! empty tree, which has no page. A small one is one leaf.
 //!
 //! ```text
 //!   0  root page u32 (0: none)
@@ -21,23 +21,25 @@
 //!   8  items u64
 //! ```
 //!
-//! **Order.** The tree never compares items to put them anywhere: who inserts says where, by a [`Position`] that a search has
-//! found, or by rank. A search is told by a closure how an item stands to what is sought, and returns the first item that is not
-//! Less. In a list nothing is compared at all.
+//! **Order.** The tree never compares items to put them anywhere: who inserts says where, by a [`Position`] that a
+//! search has found, or by rank. A search is told by a closure how an item stands to what is sought, and returns the
+//! first item that is not Less. In a list nothing is compared at all.
 //!
-//! **Separators.** Between two neighbouring children stands what [`Order::separator`] keeps of the right one's first item: for
-//! [`ByBytes`] a short prefix that is greater than the item before it. For the items to the left of a separator and those
-//! to its right holds left <= separator <= right, which is what a search for a first item needs; it stays true when items go. A
-//! separator may be empty: then a search looks at the first item below that child instead, some pages more. So
-//! separators are bounded ([`SEPARATOR_BYTES_MAX`]) and the fan-out with them, whatever the items look like: where a prefix would be
-//! longer, where a list is searched in spite of all, or where a full node has no room when two children below it share out
-//! anew, which therefore never splits anything.
+//! **Separators.** Between two neighbouring children stands what [`Order::separator`] keeps of the right one's first
+//! item: for [`ByBytes`] a short prefix that is greater than the item before it. For the items to the left of a
+//! separator and those to its right holds left <= separator <= right, which is what a search for a first item needs; it
+//! stays true when items go. A separator may be empty: then a search looks at the first item below that child instead,
+//! some pages more. So separators are bounded ([`SEPARATOR_BYTES_MAX`]) and the fan-out with them, whatever the items
+//! look like. They are empty in a list, where a prefix would be longer, and where a full node has no room when two
+//! children share out anew, which therefore never splits anything.
 //!
-//! **Fill.** A node that is split is cut in halves of bytes, but an append leaves the left one full and what is added at
-//! the left end leaves the right one full. A node below two fifths is merged with a neighbour or takes from it. The outermost leaves
-//! may run empty: a queue copies nothing. Nodes in between are a quarter full at least, always, which bounds the height.
+//! **Fill.** A node that is split is cut in halves of bytes, but an append leaves the left one full and what is added
+//! at the left end leaves the right one full. A node below two fifths is merged with a neighbour or takes from it. The
+//! outermost leaves may run empty: a queue copies nothing. Nodes in between are a quarter full at least, always, which
+//! bounds the height.
 //!
-//! **Missing on purpose.** Equal items are the caller's business. Nothing here reserves pages: [`PAGES_MAX`] says how many a change may take.
+//! **Missing on purpose.** Equal items are the caller's business. Nothing here reserves pages: [`PAGES_MAX`] says how
+//! many a change may take.
 
 mod check;
 mod insert;
@@ -64,14 +66,15 @@ pub(crate) const HANDLE_BYTES: usize = 16;
 /// Longest separator in bytes: an inner node has more than a hundred children when it is full.
 pub(crate) const SEPARATOR_BYTES_MAX: usize = 128;
 
-/// Bytes that a separator by bytes has if the item has them: a key of up to so many is compared as a number by who wishes, and less
-/// would not save much beside the slot.
+/// Bytes that a separator by bytes has if the item has them: a key of up to so many is compared as a number by who
+/// wishes, and less would not save much beside the slot.
 const SEPARATOR_BYTES_MIN: usize = 16;
 
 /// Bytes that every node takes but the first and the last one of its level.
 const FILL_MIN: usize = node::CAPACITY / 4;
 
-/// Levels of the highest tree. A tree grows when its root is full, and from some height on a shard has not the pages for a full root.
+/// Levels of the highest tree. A tree grows when its root is full, and from some height on a shard has not the pages
+/// for a full root.
 pub(crate) const HEIGHT_MAX: usize = {
     let cell = node::INNER_SLOT_BYTES + SEPARATOR_BYTES_MAX;
     // Below a full root, without the two outermost children.
@@ -84,8 +87,9 @@ pub(crate) const HEIGHT_MAX: usize = {
     height
 };
 
-/// Pages that one insertion, replacement or removal may take or copy at worst: on each level a node and a new or an old neighbour, a
-/// new root, and the page of the handle. A removal of ranks may copy more: as many again, and the inner nodes within the range.
+/// Pages that one insertion, replacement or removal may take or copy at worst: on each level a node and a new or an old
+/// neighbour, a new root, and the page of the handle. A removal of ranks may copy more: as many again, and the inner
+/// nodes within the range.
 pub(crate) const PAGES_MAX: usize = 2 * HEIGHT_MAX + 2;
 
 const ROOT: usize = 0;
@@ -97,16 +101,17 @@ pub(crate) trait Order {
     /// Whether inner nodes have separators.
     const SEPARATES: bool;
 
-    /// Returns how `a` stands to `b`, which comes somewhere behind it. Each is an item, or what is kept of one as a separator. Asked when
-    /// a tree is checked.
+    /// Returns how `a` stands to `b`, which comes somewhere behind it. Each is an item, or what is kept of one as a
+    /// separator. Asked when a tree is checked.
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering;
 
     /// Returns how many bytes of `right` divide it from `left`, the item before it: with n bytes s of `right`,
-    /// left <= s <= right.
+    /// left <= s <= right. 0 if none do, as when an item goes on elsewhere and what is here does not decide.
     fn separator(&self, left: &[u8], right: &[u8]) -> usize;
 }
 
-/// Items that are unique and ascend as strings of bytes do. Every search must be a search in that order too, among any strings.
+/// Items that are unique and ascend as strings of bytes do. Every search must be a search in that order too, among any
+/// strings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByBytes;
 

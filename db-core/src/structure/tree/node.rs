@@ -12,15 +12,16 @@
 //! 16384  - lead: zero
 //! ```
 //!
-//! An entry's bytes are an item in a leaf and a separator in an inner node. *End* is the lead and the bytes of all entries up to
-//! and with this one: entry `i` stands from `16384 - end(i)` to `16384 - end(i - 1)`. A slot ends in its end, so that the lead is where
-//! that of an entry before the first one would be. There is nothing to compact, and entries move
-//! between nodes in one copy. What is appended, or taken from the front, moves no other entry's bytes, and what is added in
-//! front moves them now and then, to share what is free between both ends. An insertion or removal elsewhere moves what stands
-//! behind it: some KiB, 0.1 us. Free bytes are zero.
+//! An entry's bytes are an item in a leaf and a separator in an inner node. *End* is the lead and the bytes of all
+//! entries up to and with this one: entry `i` stands from `16384 - end(i)` to `16384 - end(i - 1)`. A slot ends in its
+//! end, so that the lead is where that of an entry before the first one would be. There is nothing to compact, and
+//! entries move between nodes in one copy. Free bytes are zero.
+//!
+//! What comes or goes moves the entries on the smaller side of it, if there is room at that side: none at the ends, 4
+//! KiB elsewhere at most on average. Where there is no room, all entries slide first: on an insertion in front so that
+//! what is free is shared between both ends, otherwise to the page's end. After a cut in the middle it is shared too.
 
 use std::cmp::Ordering;
-use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use crate::arena::{Arena, PAGE_BYTES, Page};
@@ -45,7 +46,8 @@ pub(super) const INNER_SLOT_BYTES: usize = 16;
 /// Bytes of a node for slots and entries.
 pub(super) const CAPACITY: usize = PAGE_BYTES - HEADER_BYTES;
 
-/// Longest item in bytes: four of them fill a leaf, so that whatever is split or shared out leaves both sides a good third full.
+/// Longest item in bytes: four of them fill a leaf, so that whatever is split or shared out leaves both sides a good
+/// third full.
 pub(crate) const ITEM_BYTES_MAX: usize = CAPACITY / 4 - LEAF_SLOT_BYTES;
 
 /// How the entries of one kind of node are laid out.
@@ -75,31 +77,40 @@ pub(super) fn items(page: &Page, index: usize) -> u64 {
     page.u64_at(INNER.slot(index) + ITEMS)
 }
 
-/// Returns the number of items below an inner node's entries in `range`.
-pub(super) fn items_of(page: &Page, range: Range<usize>) -> u64 {
-    let slots = page.bytes(INNER.slot(range.start), range.len() * INNER_SLOT_BYTES);
-    let (slots, _) = slots.as_chunks::<INNER_SLOT_BYTES>();
-    slots.iter().map(|slot| u64::from_le_bytes(*slot[ITEMS..].first_chunk().expect("within a slot"))).sum()
+/// Returns the number of items below each of an inner node's entries in `range`.
+fn each_items(page: &Page, range: Range<usize>) -> impl DoubleEndedIterator<Item = u64> + ExactSizeIterator + '_ {
+    let (slots, _) =
+        page.bytes(INNER.slot(range.start), range.len() * INNER_SLOT_BYTES).as_chunks::<INNER_SLOT_BYTES>();
+    slots.iter().map(|slot| u64::from_le_bytes(*slot[ITEMS..].first_chunk().expect("within a slot")))
 }
 
-/// Returns the entry of an inner node below which the item at `rank` is, and its rank there; `total` items are below the
-/// node. `rank == total` is the end of the last entry.
+/// Returns the number of items below an inner node's entries in `range`.
+pub(super) fn items_of(page: &Page, range: Range<usize>) -> u64 {
+    each_items(page, range).sum()
+}
+
+/// Returns the entry of an inner node below which the item at `rank` is, and its rank there; `total` items are below
+/// the node. `rank == total` is the end of the last entry.
 pub(super) fn child_at_rank(page: &Page, rank: u64, total: u64) -> (usize, u64) {
-    let entries = count(page);
+    let last = count(page) - 1;
     if rank <= total / 2 {
-        let (mut index, mut left) = (0, rank);
-        while index + 1 < entries && left >= items(page, index) {
-            left -= items(page, index);
-            index += 1;
+        let mut left = rank;
+        for (index, items) in each_items(page, 0..last).enumerate() {
+            if left < items {
+                return (index, left);
+            }
+            left -= items;
         }
-        return (index, left);
+        return (last, left);
     }
-    let (mut index, mut before) = (entries - 1, total - items(page, entries - 1));
-    while index > 0 && rank < before {
-        index -= 1;
-        before -= items(page, index);
+    let mut before = total;
+    for (index, items) in each_items(page, 0..last + 1).enumerate().rev() {
+        before -= items;
+        if rank >= before {
+            return (index, rank - before);
+        }
     }
-    (index, rank - before)
+    (0, rank)
 }
 
 pub(super) fn put_child(page: &mut Page, index: usize, child: PageId) {
@@ -174,18 +185,12 @@ impl Shape {
     /// Returns the first entry from `low` on for which `order` does not say Less, or the number of entries.
     #[inline]
     pub(super) fn lower_bound(self, page: &Page, low: usize, mut order: impl FnMut(usize, &[u8]) -> Ordering) -> usize {
-        let (mut low, mut left) = (low, count(page) - low);
-        if left == 0 {
-            return low;
+        let (mut low, mut high) = (low, count(page));
+        while low < high {
+            let middle = (low + high) / 2;
+            if order(middle, self.bytes(page, middle)) == Ordering::Less { low = middle + 1 } else { high = middle }
         }
-        // Which half it is cannot be predicted: no branch depends on it.
-        while left > 1 {
-            let middle = low + left / 2;
-            let is_before = order(middle, self.bytes(page, middle)) == Ordering::Less;
-            low = select_unpredictable(is_before, middle, low);
-            left -= left / 2;
-        }
-        low + usize::from(order(low, self.bytes(page, low)) == Ordering::Less)
+        low
     }
 
     /// Adds an entry; the node has room. An inner node's child and items are put afterwards.
@@ -200,28 +205,36 @@ impl Shape {
     fn open(self, page: &mut Page, index: usize, entries: usize, bytes: usize) -> usize {
         let (all, used, slots) = (count(page), self.used(page), entries * self.slot_bytes);
         assert!(index <= all && used + slots + bytes <= CAPACITY, "a node is split before it is full");
+        let (lead, start, end) = (self.start(page, 0), self.start(page, index), self.start(page, all));
+        let is_first = index == 0 && all > 0;
+        // The smaller part moves, if there is room at its side.
+        let moves_front = lead >= bytes && (is_first || start - lead < end - start);
         // Free bytes between slots and entries, after the slots have got theirs.
-        let between = (CAPACITY - used).checked_sub(self.start(page, 0) + slots);
-        let in_front = index == 0 && all > 0;
-        if in_front && (between.is_none() || self.start(page, 0) < bytes) {
+        let between = (CAPACITY - used - slots).checked_sub(lead);
+        if is_first && (between.is_none() || !moves_front) {
             self.slide(page, bytes + (CAPACITY - used - slots - bytes) / 2);
-        } else if !in_front && between.is_none_or(|between| between < bytes) {
-            self.slide(page, 0);
+            return self.open(page, index, entries, bytes);
         }
-        let (start, end) = (self.start(page, index), self.start(page, all));
-        if index == all {
-            page.put_u16(COUNT, (all + entries) as u16);
-            return start;
+        if between.is_none_or(|between| between < bytes && !moves_front) {
+            self.slide(page, 0);
+            return self.open(page, index, entries, bytes);
         }
         page.all_mut().copy_within(self.slot(index)..self.slot(all), self.slot(index + entries));
         page.put_u16(COUNT, (all + entries) as u16);
-        if in_front {
-            page.put_u16(LEAD, (start - bytes) as u16);
+        if moves_front {
+            page.all_mut().copy_within(PAGE_BYTES - start..PAGE_BYTES - lead, PAGE_BYTES - start + bytes);
+            self.shift(page, 0..index, (bytes as u16).wrapping_neg());
+            page.put_u16(LEAD, (lead - bytes) as u16);
             return start - bytes;
         }
         page.all_mut().copy_within(PAGE_BYTES - end..PAGE_BYTES - start, PAGE_BYTES - end - bytes);
         self.shift(page, index + entries..all + entries, bytes as u16);
         start
+    }
+
+    /// Shares what is free between both ends of the entries.
+    pub(super) fn center(self, page: &mut Page) {
+        self.slide(page, (CAPACITY - self.used(page)) / 2);
     }
 
     /// Moves the bytes of all entries so that `lead` bytes are free at the page's end.
@@ -237,13 +250,16 @@ impl Shape {
         page.put_u16(LEAD, lead as u16);
     }
 
-    /// Takes entries out and leaves zeros in their place.
+    /// Takes entries out and closes the gap from the smaller side; zeros what gets free.
     pub(super) fn remove(self, page: &mut Page, range: Range<usize>) {
         let all = count(page);
         let (start, stop, end) = (self.start(page, range.start), self.start(page, range.end), self.start(page, all));
-        if range.start == 0 {
-            page.bytes_mut(PAGE_BYTES - stop, stop - start).fill(0);
-            page.put_u16(LEAD, if range.end == all { 0 } else { stop as u16 });
+        let lead = self.start(page, 0);
+        if start - lead < end - stop {
+            page.all_mut().copy_within(PAGE_BYTES - start..PAGE_BYTES - lead, PAGE_BYTES - stop);
+            page.bytes_mut(PAGE_BYTES - lead - (stop - start), stop - start).fill(0);
+            self.shift(page, 0..range.start, (stop - start) as u16);
+            page.put_u16(LEAD, (lead + stop - start) as u16);
         } else {
             self.move_later(page, stop, end, start);
             self.shift(page, range.end..all, (start as u16).wrapping_sub(stop as u16));

@@ -19,8 +19,8 @@ impl Step {
     const NONE: Step = Step { page: PageId(0), index: 0 };
 }
 
-/// A place between two items of a tree or at one of its ends, with the path that leads there from the root. Void when the tree
-/// changes.
+/// A place between two items of a tree or at one of its ends, with the path that leads there from the root. Void when
+/// the tree changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Position {
     steps: [Step; HEIGHT_MAX],
@@ -43,7 +43,7 @@ impl Position {
         if depth + 1 == self.height { LEAF } else { INNER }
     }
 
-    /// The leaf, and how many of its entries are before the position.
+    /// Returns the leaf, and how many of its entries are before the position.
     #[inline]
     pub(super) fn leaf(&self) -> Option<Step> {
         self.steps().last().copied()
@@ -167,8 +167,9 @@ impl<O: Order> Tree<O> {
         })
     }
 
-    /// Returns the place before the first item for which `order` does not say Less. `order` says how an item (or a separator,
-    /// which is what the tree's [`Order`] keeps of one) stands to what is sought; it must not go down along the items.
+    /// Returns the place before the first item for which `order` does not say Less. `order` says how an item (or a
+    /// separator, which is what the tree's [`Order`] keeps of one) stands to what is sought; it must not go down along
+    /// the items.
     #[inline]
     pub(crate) fn find<P: Pages>(&self, pages: &P, order: impl Fn(&[u8]) -> Ordering) -> Position {
         // What is sought at the end, as whatever ascends is, is compared with the last entry of each node alone.
@@ -206,7 +207,8 @@ impl<O: Order> Tree<O> {
         rank
     }
 
-    /// Adds to the number of items on the path, in its nodes above `depth` and in the handle; wraps, so that it also subtracts.
+    /// Adds to the number of items on the path, in its nodes above `depth` and in the handle; wraps, so that it also
+    /// subtracts.
     pub(super) fn add(&self, arena: &mut Arena, at: &Position, depth: usize, items: u64) {
         for step in &at.steps()[..depth] {
             let page = arena.page_mut(step.page);

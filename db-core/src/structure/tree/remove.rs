@@ -36,8 +36,8 @@ impl<O: Order> Tree<O> {
         self.fix(arena, &at, depth);
     }
 
-    /// Takes out up to `count` items from `rank` on. What lies within the range as a whole is given up page by page and not read
-    /// otherwise.
+    /// Takes out up to `count` items from `rank` on. What lies within the range as a whole is given up page by page and
+    /// not read otherwise.
     pub(crate) fn remove_range(&self, arena: &mut Arena, rank: u64, count: u64) {
         let mut left = count.min(self.len(arena).saturating_sub(rank));
         while left > 0 {
@@ -45,7 +45,8 @@ impl<O: Order> Tree<O> {
         }
     }
 
-    /// Takes out what of `count` items from `rank` on is one subtree, or lies in one leaf; returns how many items that were.
+    /// Takes out what of `count` items from `rank` on is one subtree, or lies in one leaf; returns how many items that
+    /// were.
     fn remove_some(&self, arena: &mut Arena, rank: u64, count: u64) -> u64 {
         let all = self.len(arena);
         if rank == 0 && count == all {
@@ -83,8 +84,8 @@ impl<O: Order> Tree<O> {
         }
     }
 
-    /// Gives up at most `pages` pages (of which at least [`HEIGHT_MAX`] are allowed for), from the end on; returns whether the tree
-    /// is empty now. What is left is a tree still.
+    /// Gives up at most `pages` pages (of which at least [`HEIGHT_MAX`] are allowed for), from the end on; returns
+    /// whether the tree is empty now. What is left is a tree still.
     pub(crate) fn free_some(&self, arena: &mut Arena, pages: usize) -> bool {
         let mut left = pages.max(HEIGHT_MAX);
         loop {

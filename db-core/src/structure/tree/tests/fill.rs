@@ -69,8 +69,8 @@ fn nodes_stay_two_fifths_full() {
     assert!(fill(&arena, list(0)) > 0.4);
 }
 
-/// Removals in one region after the other of a tree whose nodes are all full: nodes on every level take from full neighbours on either
-/// side, and below full ones, while separators get shorter and longer.
+/// Removals in one region after the other of a tree whose nodes are all full: nodes on every level take from full
+/// neighbours on either side, and below full ones, while separators get shorter and longer.
 #[test]
 fn small_nodes_take_from_full_neighbours() {
     for seed in 10..=12 {
