@@ -97,7 +97,7 @@ pub trait Read {
 impl<P: Pages> Read for P {
     #[inline]
     fn get(&self, key: &Key<'_>) -> Option<Entry<'_>> {
-        find(self, key).map(|found| Entry::at(self, found.at))
+        record_of(self, key).map(|at| Entry::at(self, at))
     }
 
     fn len(&self) -> u64 {
@@ -136,10 +136,17 @@ impl<P: Pages> Read for P {
     }
 }
 
-/// The entry of `key` in the table of its database. Not inlined: in callers it would push their own values out of registers.
+/// The entry of `key` in the table of its database. Not inlined: in its callers it would push their own values out of registers.
 #[inline(never)]
 pub(super) fn find<P: Pages>(pages: &P, key: &Key<'_>) -> Option<Found> {
-    // `move`, so that what it knows fits into two registers.
+    // `move` here and below, so that what the closure knows fits into two registers.
     let is_it = move |at: Ref| record::is_of(pages.page(at.page()), at, key.bytes);
     table::find(pages, root::table_of(key.database), table::tag_of(key.hash), is_it)
+}
+
+/// The record of `key`: the same for readers, who need no more.
+#[inline(never)]
+fn record_of<P: Pages>(pages: &P, key: &Key<'_>) -> Option<Ref> {
+    let is_it = move |at: Ref| record::is_of(pages.page(at.page()), at, key.bytes);
+    table::find(pages, root::table_of(key.database), table::tag_of(key.hash), is_it).map(|found| found.at)
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::read::find;
 use super::*;
 use crate::image::{FrozenVersion, ImageMeta, ImageRestore};
+use crate::limits::DATABASES;
 use crate::{ids::Epoch, ids::Lsn};
 
 pub(crate) const SEED: u64 = 0x7a15;
@@ -522,4 +524,58 @@ fn filling_to_the_bound() {
     model.assert_equals(&shard.freeze(), hasher);
     drop(shard);
     assert_eq!(pool.bytes_in_use(), 0);
+}
+
+/// A key belongs to the physical database that the first logical one names, in its table and in its record.
+#[test]
+fn keys_are_in_the_database_that_the_map_names() {
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    let swap = |shard: &mut Keyspace| {
+        let map = shard.arena.page_mut(root::ROOT).array_mut::<DATABASES>(4096);
+        map.swap(0, 5);
+    };
+    shard.set(&hasher.key(b"a"), b"of 0", None).unwrap();
+    swap(&mut shard);
+    assert!(shard.get(&hasher.key(b"a")).is_none() && shard.len() == 1);
+    for number in 0..3000u32 {
+        shard.set(&hasher.key(&number.to_le_bytes()), b"of 5", Some(UnixMillis(7))).unwrap();
+    }
+    shard.check(0, 1).unwrap();
+    assert_eq!(table::entries(&shard.arena, root::table_of(5)), 3000);
+    assert_eq!(shard.random(1).unwrap().value().as_slice(), Some(&b"of 5"[..]));
+    swap(&mut shard);
+    assert_eq!((shard.len(), shard.expiring()), (3001, 3000));
+    assert_eq!(shard.get(&hasher.key(b"a")).unwrap().value().as_slice(), Some(&b"of 0"[..]));
+    assert!(shard.remove(&hasher.key(b"a")));
+    shard.check(0, 1).unwrap();
+    shard.clear();
+    assert_eq!(shard.len(), 0);
+    shard.check(0, 1).unwrap();
+}
+
+/// Each flipped bit where layouts of the superblock and of records are fixed is refused.
+#[test]
+fn flipped_bits_of_fixed_layouts_are_refused() {
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    shard.set(&hasher.key(b"key"), b"value", None).unwrap();
+    let record = find(&shard.arena, 0, &hasher.key(b"key")).unwrap().at;
+    let version = (root::ROOT, 2..4);
+    let map = (root::ROOT, 4096..4096 + DATABASES);
+    let tables = (root::ROOT, 4112..4112 + DATABASES * table::HANDLE_BYTES);
+    let encoding = (record.page(), record.offset() + 1..record.offset() + 2);
+    let database = (record.page(), record.offset() + 6..record.offset() + 8);
+    for (page, range) in [version, map, tables, encoding, database] {
+        for (at, bit) in range.flat_map(|at| (0..8).map(move |bit| (at, 1 << bit))) {
+            let flip = |shard: &mut Keyspace| {
+                let byte = shard.arena.page(page).u8_at(at) ^ bit;
+                shard.arena.page_mut(page).put_u8(at, byte);
+            };
+            flip(&mut shard);
+            assert!(verify::check(&shard.arena, hasher, 0, 1).is_err(), "bit {bit} of byte {at} of page {page}");
+            flip(&mut shard);
+        }
+    }
+    shard.check(0, 1).unwrap();
 }

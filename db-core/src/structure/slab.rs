@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Allocation takes the first page of the class with room, its newest free slot first, then its first never used one. A page
-//! that gets empty is given back unless it is the only one of its class with room, which would swing at a border.
+//! that gets empty is given back unless it is the only one of its class with room, which would swing at a border; what has
+//! [another size](release) from now on does not swing.
 //! Sizes up to 256 B are exact in granules, larger ones are what divides a page well: at most 1/8 is lost up to 2 KiB.
 
 use crate::arena::{Arena, GRANULE_BYTES, GRANULES_PER_PAGE, Page, Pages, Ref};
@@ -112,6 +113,16 @@ pub(crate) fn allocate(arena: &mut Arena, bytes: usize) -> Ref {
 
 /// Gives the slot at `at` back.
 pub(crate) fn free(arena: &mut Arena, at: Ref) {
+    give_back(arena, at, true);
+}
+
+/// The same for an owner that will need no slot of this size soon: an empty page is not kept for it.
+pub(crate) fn release(arena: &mut Arena, at: Ref) {
+    give_back(arena, at, false);
+}
+
+#[inline]
+fn give_back(arena: &mut Arena, at: Ref, keeps_one: bool) {
     let id = at.page();
     let page = arena.page_mut(id);
     assert!(page.u8_at(TYPE) == PageType::Slab as u8, "a freed slot lies in a slab page");
@@ -124,12 +135,12 @@ pub(crate) fn free(arena: &mut Arena, at: Ref) {
     let (next, previous) = (page.u32_at(NEXT), page.u32_at(PREVIOUS));
     if used as usize + 1 == slots_per_page(class) {
         // One slot a page: it went from full to empty. It is kept if it is the only one with room, as below.
-        if used == 0 && root::partial(arena, class).is_some() {
+        if used == 0 && (!keeps_one || root::partial(arena, class).is_some()) {
             arena.free(id);
         } else {
             link(arena, id, class);
         }
-    } else if used == 0 && (next != 0 || previous != 0) {
+    } else if used == 0 && (!keeps_one || next != 0 || previous != 0) {
         unlink(arena, id, class);
         arena.free(id);
     }

@@ -275,6 +275,7 @@ pub(crate) fn write(arena: &mut Arena, root: RootAt, mut offset: u64, mut bytes:
 }
 
 /// Gives all pages and the tail up; the root is void afterwards.
+#[inline(never)]
 pub(crate) fn free(arena: &mut Arena, root: RootAt) {
     let len = root.len(arena);
     let pages = pages_of(len);

@@ -42,7 +42,7 @@ impl Ahead {
         if self.planned.is_empty() {
             self.parse(parser, input, trusted);
             // The memory of a single request would come no sooner.
-            if let (Some(engine), 2..) = (engine, self.planned.len()) {
+            if let (Some((engine, database)), 2..) = (data, self.planned.len()) {
                 self.prefetch(parser, input, engine, database);
             }
         }

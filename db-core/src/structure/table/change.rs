@@ -202,6 +202,6 @@ pub(super) fn give_up(arena: &mut Arena, run: Run) {
     if run.has_page() {
         arena.free(run.page);
     } else {
-        slab::free(arena, run.first());
+        slab::release(arena, run.first());
     }
 }

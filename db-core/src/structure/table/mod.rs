@@ -76,7 +76,7 @@ fn locate<P: Pages>(pages: &P, table: TableAt, tag: u32) -> Option<Run> {
 }
 
 /// The entry of `tag` for which `is_it` holds.
-#[inline]
+#[inline(always)]
 pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
     let Some((directory, depth)) = handle::short_directory(handle::word(pages, table)) else {
         return find_elsewhere(pages, table, tag, is_it);

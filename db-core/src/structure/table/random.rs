@@ -15,8 +15,8 @@ use crate::arena::{Pages, Ref};
 use super::handle::{Handle, TableAt, form};
 use super::{directory, segment};
 
-/// Draws until equal chances are given up for a bounded time.
-const DRAWS_MAX: usize = 256;
+/// Draws until equal chances are given up for a bounded time. One that is refused by the directory takes some nanoseconds.
+const DRAWS_MAX: usize = 1024;
 
 /// A sequence of numbers out of one (SplitMix64).
 struct Draws(u64);

@@ -195,14 +195,19 @@ impl Run {
     }
 
     /// Takes out the entry whose address stands at `ref_at` and moves later ones back, so that the invariant holds. Counts nothing.
+    #[inline]
     pub(super) fn remove(self, page: &mut Page, ref_at: usize) {
-        let mut hole = (ref_at, (ref_at - self.at as usize) / BUCKET_BYTES);
-        let mut bucket = hole.1;
+        let bucket = (ref_at - self.at as usize) / BUCKET_BYTES;
+        let ref_at = if self.has_room(page, bucket) { ref_at } else { self.move_back(page, ref_at, bucket) };
+        put(page, ref_at, 0, Ref::NULL);
+    }
+
+    /// Moves entries that would have stood in or before the full bucket `bucket` back into the hole at `ref_at`, and so on; returns the
+    /// last hole.
+    #[inline(never)]
+    fn move_back(self, page: &mut Page, ref_at: usize, mut bucket: usize) -> usize {
+        let mut hole = (ref_at, bucket);
         for _ in 1..self.buckets() {
-            // While the buckets seen so far were full, entries further on may have passed the hole.
-            if self.has_room(page, bucket) {
-                break;
-            }
             bucket = self.next(bucket);
             let line = self.line(page, bucket);
             let back = (0..SLOTS_PER_BUCKET).find_map(|slot| {
@@ -210,12 +215,17 @@ impl Run {
                 let passed = at != 0 && self.distance(self.home(tag), bucket) >= self.distance(hole.1, bucket);
                 passed.then_some((slot, tag, Ref(at)))
             });
+            let last = free_slot(line).is_some();
             if let Some((slot, tag, at)) = back {
                 put(page, hole.0, tag, at);
                 hole = (self.offset(bucket) + REFS_AT + 4 * slot, bucket);
             }
+            // Behind a bucket with room, nothing has passed the hole.
+            if last {
+                break;
+            }
         }
-        put(page, hole.0, 0, Ref::NULL);
+        hole.0
     }
 
     /// All entries in the order of their places.
