@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use tanist_db_core::clock::{Clock, SystemClock};
-use tanist_db_core::command::{Protocol, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, NoFront, Session};
+use tanist_db_core::command::{Call, CommandTable, Group, Outcome, Protocol, Reply, database, front_command};
+use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
 use tanist_db_core::ids::Epoch;
 use tanist_test_support::skip;
 
@@ -99,6 +99,23 @@ impl Connection {
     }
 }
 
+/// A front that knows SELECT.
+struct SelectingFront;
+
+impl Front for SelectingFront {
+    fn commands(&self) -> &'static CommandTable {
+        static COMMANDS: CommandTable =
+            CommandTable::with(&[&[front_command("select", 2, &[], Group::Connection, "1.0.0", select)]]);
+        &COMMANDS
+    }
+}
+
+fn select(_: &mut dyn Front, call: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+    session.select(database(call.arg(1))?);
+    reply.ok();
+    Ok(())
+}
+
 struct Ours {
     engine: Engine,
     session: Session,
@@ -109,7 +126,8 @@ impl Ours {
     fn call(&mut self, args: &[Vec<u8>]) -> Vec<u8> {
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let mut reply = Reply::new(Protocol::Resp2);
-        let executed = self.engine.execute(&mut self.session, &mut NoFront, &args, self.clock.unix(), &mut reply);
+        let executed =
+            self.engine.execute(&mut self.session, &mut SelectingFront, &args, self.clock.unix(), &mut reply);
         assert!(executed.refused.is_none());
         while self.engine.redo().take(1 << 20).is_some() {}
         reply.take()
@@ -244,7 +262,7 @@ impl Dice {
     }
 
     fn command(&mut self) -> Vec<String> {
-        let mut words: Vec<String> = match self.below(42) {
+        let mut words: Vec<String> = match self.below(46) {
             0..=3 => {
                 let mut words = vec!["set".into(), self.key(), self.value()];
                 words.extend(self.set_options());
@@ -297,7 +315,7 @@ impl Dice {
             31 | 32 => vec![self.of(&["rename", "renamenx"]).into(), self.key(), self.key()],
             33 => {
                 let mut words = vec!["copy".into(), self.key(), self.key()];
-                words.extend((0..self.below(3)).map(|_| self.of(&["REPLACE", "db", "0", "x"]).into()));
+                words.extend((0..self.below(3)).map(|_| self.of(&["REPLACE", "db", "0", "1", "x"]).into()));
                 words
             }
             34 => vec!["keys".into(), self.of(&["*", "key:[1-3]", "*1*", "key:?", "[^k]*", "k\\ey:1"]).into()],
@@ -308,6 +326,17 @@ impl Dice {
             37 => vec!["watch".into(), self.key()],
             38 => vec![self.of(&["exec", "dbsize"]).into()],
             39 => vec!["object".into(), self.of(&["refcount", "nosuch", "encoding"]).into(), "missing".into()],
+            42 => vec!["move".into(), self.key(), self.of(&["0", "1", "2", "16", "-1", "x"]).into()],
+            43 if self.below(4) == 0 => {
+                let index = |dice: &mut Dice| dice.of(&["0", "1", "2", "2", "16", "x"]).to_owned();
+                vec!["swapdb".into(), index(self), index(self)]
+            }
+            44 if self.below(4) == 0 => vec!["select".into(), self.of(&["0", "1", "2"]).into()],
+            45 => {
+                let mut words = vec!["copy".into(), self.key(), self.key(), "DB".into()];
+                words.extend([self.of(&["0", "1", "2", "99"]).into(), self.of(&["REPLACE", "replace", "x"]).into()]);
+                words
+            }
             40 if self.below(40) == 0 => {
                 vec![self.of(&["flushall", "flushdb"]).into(), self.of(&["async", "SYNC", "x"]).into()]
             }

@@ -230,6 +230,56 @@ const CORNERS: &str = "
     EXEC
     COMMAND INFO get mget object|encoding rename getdel del
     SELECT 00
+    SELECT 16
+    SELECT -1
+    SELECT x
+    SELECT 99999999999
+    SELECT 15
+    SET d 1
+    MOVE d 15
+    MOVE d 16
+    MOVE d x
+    MOVE d 3
+    MOVE d 3
+    SELECT 3
+    GET d
+    SWAPDB x 1
+    SWAPDB 1 y
+    SWAPDB 1 16
+    SWAPDB 3 3
+    SWAPDB 3 4
+    DBSIZE
+    SELECT 4
+    COPY d d
+    COPY d d DB 5
+    COPY d d DB 5
+    COPY d d DB 5 REPLACE
+    COPY d e DB 16
+    COPY d e DB x
+    MULTI
+    SELECT 5
+    DBSIZE
+    SET d 2
+    SWAPDB 4 5
+    GET d
+    FLUSHDB
+    SELECT 4
+    GET d
+    EXEC
+    WATCH d
+    SWAPDB 4 6
+    MULTI
+    PING
+    EXEC
+    WATCH nowhere
+    SWAPDB 4 6
+    MULTI
+    PING
+    EXEC
+    RANDOMKEY
+    KEYS *
+    FLUSHALL
+    SELECT 0
     HELLO +2
     RESET
     QUIT
@@ -249,7 +299,7 @@ fn random_command(rng: &mut StdRng) -> Vec<Vec<u8>> {
     let (k, l, v, n, m) = (key(rng), key(rng), value(rng), number(rng), number(rng));
     let f = ["NX", "XX", "GT", "LT"].choose(rng).expect("four").to_string();
     let at = 4_000_000_000u64 + rng.random_range(0..1000);
-    let parts: Vec<String> = match rng.random_range(0..43) {
+    let parts: Vec<String> = match rng.random_range(0..48) {
         0 => vec!["SET".into(), k, v],
         1 => vec!["SET".into(), k, v, "NX".into()],
         2 => vec!["SET".into(), k, v, "XX".into(), "GET".into()],
@@ -292,6 +342,11 @@ fn random_command(rng: &mut StdRng) -> Vec<Vec<u8>> {
         39 => vec!["WATCH".into(), k],
         40 => vec!["TOUCH".into(), k, l],
         41 => vec!["PING".into(), v],
+        42 => vec!["SELECT".into(), ["0", "1", "2", "15"].choose(rng).expect("four").to_string()],
+        43 => vec!["MOVE".into(), k, ["0", "1", "2"].choose(rng).expect("three").to_string()],
+        44 => vec!["COPY".into(), k, l, "DB".into(), ["0", "1"].choose(rng).expect("two").to_string()],
+        45 => vec!["SWAPDB".into(), "1".into(), ["0", "1", "2"].choose(rng).expect("three").to_string()],
+        46 if rng.random_range(0..10) == 0 => vec!["FLUSHDB".into()],
         _ => vec!["EXPIREAT".into(), k, "1".into()],
     };
     parts.into_iter().map(String::into_bytes).collect()

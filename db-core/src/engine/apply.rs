@@ -32,7 +32,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         Effect::Set { key, value, expire } => {
             let shard = shards.of_mut(key.hash);
             shard.keyspace.set(&key, value, expire)?;
-            shard.watched.touch(&key);
+            shard.watched.touch(&shard.keyspace, &key);
             Ok(())
         }
         Effect::Copy { from, to } => copy(shards, &from, &to),
@@ -43,7 +43,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         | Effect::Del { key } => {
             let shard = shards.of_mut(key.hash);
             change_existing(shard, effect)?;
-            shard.watched.touch(&key);
+            shard.watched.touch(&shard.keyspace, &key);
             Ok(())
         }
         Effect::Move { key, to } => move_to(shards.of_mut(key.hash), &key, to),
@@ -72,7 +72,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
 /// Deletes `key` because it has expired.
 pub(crate) fn apply_expired(shard: &mut Shard, key: &Key<'_>) {
     assert!(shard.keyspace.remove(key), "the expiry index names keys that exist");
-    shard.watched.touch_expired(key);
+    shard.watched.touch_expired(&shard.keyspace, key);
 }
 
 fn change_existing(shard: &mut Shard, effect: &Effect<'_>) -> Result<(), ApplyError> {
@@ -112,7 +112,7 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
     source.value().copy_to(&mut value);
     let shard = shards.of_mut(to.hash);
     shard.keyspace.set(to, &value, expire)?;
-    shard.watched.touch(to);
+    shard.watched.touch(&shard.keyspace, to);
     Ok(())
 }
 
@@ -120,7 +120,7 @@ fn rename(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), A
     copy(shards, from, to)?;
     let shard = shards.of_mut(from.hash);
     shard.keyspace.remove(from);
-    shard.watched.touch(from);
+    shard.watched.touch(&shard.keyspace, from);
     Ok(())
 }
 
@@ -130,8 +130,8 @@ fn move_to(shard: &mut Shard, key: &Key<'_>, to: DatabaseId) -> Result<(), Apply
         return Err(ApplyError::Contradiction("the key that it moves does not exist, or does so where it is to go"));
     }
     shard.keyspace.move_to(key, to)?;
-    shard.watched.touch(key);
-    shard.watched.touch(&there);
+    shard.watched.touch(&shard.keyspace, key);
+    shard.watched.touch(&shard.keyspace, &there);
     Ok(())
 }
 
@@ -141,13 +141,13 @@ fn flush(shard: &mut Shard) {
 }
 
 fn flush_database(shard: &mut Shard, database: DatabaseId) {
-    shard.watched.touch_present(&shard.keyspace, |of| of == database);
+    let logical = shard.keyspace.logical(database);
+    shard.watched.touch_present(&shard.keyspace, |of| of == logical);
     shard.keyspace.clear_database(database);
 }
 
 fn swap_databases(shard: &mut Shard, one: u8, other: u8) {
-    let (of_one, of_other) = (shard.keyspace.database(one), shard.keyspace.database(other));
-    shard.watched.touch_all(|of| of == of_one || of == of_other);
+    shard.watched.touch_swapped(&shard.keyspace, one, other);
     shard.keyspace.swap_databases(one, other);
 }
 

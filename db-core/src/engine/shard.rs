@@ -385,6 +385,6 @@ fn wanted(cells: &[ShardCell], hashes: impl Iterator<Item = u64>) -> SmallVec<[b
 }
 
 #[inline]
-fn shard_of(cells: &[ShardCell], hash: u64) -> ShardId {
+pub(super) fn shard_of(cells: &[ShardCell], hash: u64) -> ShardId {
     Key { bytes: &[], hash, database: DatabaseId(0) }.shard(cells.len() as u16)
 }

@@ -3,17 +3,17 @@
 //! A watcher is told by a flag that it shares with its session. The registry is only looked at when somebody watches,
 //! so that writes pay one test for emptiness. Time alone changes a key as well: a key that was alive when the watch
 //! began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is
-//! then deleted for that reason does not. When databases swap their contents every watch in them counts as changed, whether its key
-//! is there or not: what it would be of from then on is another database.
+//! then deleted for that reason does not. A watch is of a logical database: when two swap their contents, keys that either has count
+//! as changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::shard::{Guard, ShardCell, Shards};
+use super::shard::{Guard, ShardCell, Shards, shard_of};
 use crate::clock::UnixMillis;
 use crate::command::Failure;
-use crate::ids::{DatabaseId, Lsn};
+use crate::ids::Lsn;
 use crate::keyspace::{Key, Keyspace};
 use crate::limits::WATCHED_BYTES_MAX;
 
@@ -23,11 +23,11 @@ pub(crate) struct Watched {
     keys: BTreeMap<Name, Vec<Watcher>>,
 }
 
-/// A key's database and bytes.
-type Name = (DatabaseId, Box<[u8]>);
+/// A key by the logical number of its database.
+type Name = (u8, Box<[u8]>);
 
-fn name(key: &Key<'_>) -> Name {
-    (key.database, key.bytes.into())
+fn name(keyspace: &Keyspace, key: &Key<'_>) -> Name {
+    (keyspace.logical(key.database), key.bytes.into())
 }
 
 #[derive(Debug)]
@@ -38,37 +38,37 @@ struct Watcher {
 }
 
 impl Watched {
-    /// A command changed `key`.
+    /// A command changed `key` of `keyspace`.
     #[inline]
-    pub(crate) fn touch(&self, key: &Key<'_>) {
+    pub(crate) fn touch(&self, keyspace: &Keyspace, key: &Key<'_>) {
         if !self.keys.is_empty() {
-            self.mark(key, |_| true);
+            self.mark(&name(keyspace, key), |_| true);
         }
     }
 
     /// `key` was deleted because it has expired.
-    pub(crate) fn touch_expired(&self, key: &Key<'_>) {
+    pub(crate) fn touch_expired(&self, keyspace: &Keyspace, key: &Key<'_>) {
         if !self.keys.is_empty() {
-            self.mark(key, |watcher| !watcher.expired);
+            self.mark(&name(keyspace, key), |watcher| !watcher.expired);
         }
     }
 
-    /// The keys of `keyspace` in these databases are about to be deleted.
-    pub(crate) fn touch_present(&self, keyspace: &Keyspace, which: impl Fn(DatabaseId) -> bool) {
-        let hasher = keyspace.hasher();
-        for (database, bytes) in self.keys.keys().filter(|(database, _)| which(*database)) {
-            let key = hasher.key_in(*database, bytes);
-            if keyspace.get(&key).is_some() {
-                self.touch_expired(&key);
+    /// The keys of `keyspace` in these logical databases are about to be deleted.
+    pub(crate) fn touch_present(&self, keyspace: &Keyspace, which: impl Fn(u8) -> bool) {
+        for name in self.keys.keys().filter(|(logical, _)| which(*logical)) {
+            if holds(keyspace, name.0, &name.1) {
+                self.mark(name, |watcher| !watcher.expired);
             }
         }
     }
 
-    /// All keys of these databases are about to be others, whether they are there or not.
-    pub(crate) fn touch_all(&self, which: impl Fn(DatabaseId) -> bool) {
-        let watchers = self.keys.iter().filter(|((database, _), _)| which(*database)).flat_map(|(_, watchers)| watchers);
-        // Relaxed: written and read under the shard's lock.
-        watchers.for_each(|watcher| watcher.changed.store(true, Ordering::Relaxed));
+    /// These logical databases of `keyspace` are about to have each other's keys.
+    pub(crate) fn touch_swapped(&self, keyspace: &Keyspace, one: u8, other: u8) {
+        for name in self.keys.keys().filter(|(logical, _)| [one, other].contains(logical)) {
+            if holds(keyspace, one, &name.1) || holds(keyspace, other, &name.1) {
+                self.mark(name, |_| true);
+            }
+        }
     }
 
     #[cfg(test)]
@@ -76,8 +76,8 @@ impl Watched {
         self.keys.is_empty()
     }
 
-    fn mark(&self, key: &Key<'_>, which: impl Fn(&Watcher) -> bool) {
-        for watcher in self.keys.get(&name(key)).into_iter().flatten().filter(|watcher| which(watcher)) {
+    fn mark(&self, name: &Name, which: impl Fn(&Watcher) -> bool) {
+        for watcher in self.keys.get(name).into_iter().flatten().filter(|watcher| which(watcher)) {
             // Relaxed: written and read under the shard's lock.
             watcher.changed.store(true, Ordering::Relaxed);
         }
@@ -131,7 +131,8 @@ impl Watching {
 
     /// Watches `key`, whose shard is held in `shards`, from now on.
     pub(super) fn add(&mut self, shards: &mut Shards<'_>, key: &Key<'_>, now: UnixMillis) -> Result<(), Failure> {
-        let name = name(key);
+        let shard = shards.of_mut(key.hash);
+        let name = name(&shard.keyspace, key);
         if self.keys.contains_key(&name) {
             return Ok(());
         }
@@ -142,20 +143,19 @@ impl Watching {
             )));
         }
         self.bytes = bytes;
-        let shard = shards.of_mut(key.hash);
-        shard.watched.forget(std::mem::take(&mut *self.cell_of(key).abandoned.lock()));
+        shard.watched.forget(std::mem::take(&mut *self.cell_of(key.hash).abandoned.lock()));
         let expired = has_expired(&shard.keyspace, key, now);
         shard.watched.add(name.clone(), Watcher { changed: Arc::clone(&self.changed), expired });
         self.keys.insert(name, WatchedKey { hash: key.hash, expired });
         Ok(())
     }
 
-    fn cell_of(&self, key: &Key<'_>) -> &ShardCell {
-        &self.cells[usize::from(key.shard(self.cells.len() as u16).0)]
+    fn cell_of(&self, hash: u64) -> &ShardCell {
+        &self.cells[usize::from(shard_of(&self.cells, hash).0)]
     }
 
-    fn end(&self, name: &Name, key: &Key<'_>) {
-        let cell = self.cell_of(key);
+    fn end(&self, name: &Name, hash: u64) {
+        let cell = self.cell_of(hash);
         let remove = |mut shard: Guard<'_>| shard.watched.remove(name, &self.changed);
         if cell.try_lock().map(remove).is_none() {
             // A long command must not make whoever hangs up wait.
@@ -174,9 +174,9 @@ impl Watching {
         // Relaxed: written under the locks that are held here.
         let mut changed = self.changed.load(Ordering::Relaxed);
         let mut newest = Lsn::ZERO;
-        for ((database, bytes), watched) in &self.keys {
-            let key = Key { bytes, hash: watched.hash, database: *database };
-            let shard = shards.of(key.hash);
+        for ((logical, bytes), watched) in &self.keys {
+            let shard = shards.of(watched.hash);
+            let key = Key { bytes, hash: watched.hash, database: shard.keyspace.database(*logical) };
             newest = newest.max(shard.dirty.of(key.hash));
             changed |= !watched.expired && has_expired(&shard.keyspace, &key, now);
         }
@@ -187,9 +187,13 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         for (name, watched) in &self.keys {
-            self.end(name, &Key { bytes: &name.1, hash: watched.hash, database: name.0 });
+            self.end(name, watched.hash);
         }
     }
+}
+
+fn holds(keyspace: &Keyspace, logical: u8, bytes: &[u8]) -> bool {
+    keyspace.get(&keyspace.hasher().key_in(keyspace.database(logical), bytes)).is_some()
 }
 
 fn has_expired(keyspace: &Keyspace, key: &Key<'_>, now: UnixMillis) -> bool {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::*;
 use crate::arena::{PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
-use crate::ids::ShardId;
+use crate::ids::{DatabaseId, ShardId};
 use crate::keyspace::tests::{Random, apply, effect};
-use crate::keyspace::{KeyHasher, Keyspace, Read};
+use crate::keyspace::{Entry, KeyHasher, Keyspace, Read};
+use crate::limits::DATABASES;
 
 const SEED: u64 = 99;
 
@@ -152,7 +153,10 @@ fn damage_under_a_right_checksum_never_crashes() {
                 taken += 1;
                 let frozen = image.shards[0].freeze();
                 let mut keys = 0;
-                while frozen.scan(0, usize::MAX, &mut |entry| keys += entry.value().chunks().count().min(1)) != 0 {}
+                for database in (0..DATABASES as u8).map(DatabaseId) {
+                    let mut visit = |entry: Entry<'_>| keys += entry.value().chunks().count().min(1);
+                    while frozen.scan(database, 0, usize::MAX, &mut visit) != 0 {}
+                }
                 assert!(keys > 500);
                 // What is taken can also be worked with.
                 for _ in 0..10 {

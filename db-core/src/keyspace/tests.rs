@@ -39,16 +39,22 @@ impl Random {
 
 /// What a keyspace should hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Model(pub(crate) BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>);
+pub(crate) struct Model(pub(crate) BTreeMap<Name, (Vec<u8>, Option<u64>)>);
+
+/// A logical database and a key.
+pub(crate) type Name = (u8, Vec<u8>);
 
 /// One decided effect.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
-    Set(Vec<u8>, Vec<u8>, Option<u64>),
-    Append(Vec<u8>, Vec<u8>),
-    SetRange(Vec<u8>, u64, Vec<u8>),
-    SetExpire(Vec<u8>, Option<u64>),
-    Remove(Vec<u8>),
+    Set(Name, Vec<u8>, Option<u64>),
+    Append(Name, Vec<u8>),
+    SetRange(Name, u64, Vec<u8>),
+    SetExpire(Name, Option<u64>),
+    Remove(Name),
+    Move(Name, u8),
+    ClearDatabase(u8),
+    Swap(u8, u8),
     Clear,
 }
 
@@ -72,6 +78,8 @@ pub(crate) fn effect(random: &mut Random, keys: u64) -> Effect {
     if number.is_multiple_of(97) {
         key.resize(key.len() + (number as usize * 37) % 8000, b'k');
     }
+    let database = |random: &mut Random| random.below(10).saturating_sub(6) as u8;
+    let key = (database(random), key);
     let expiry = (random.below(3) == 0).then(|| 1_000 + random.below(5_000));
     match random.below(100) {
         0..=44 => {
@@ -88,6 +96,12 @@ pub(crate) fn effect(random: &mut Random, keys: u64) -> Effect {
         }
         65..=76 => Effect::SetExpire(key, expiry),
         77 if random.below(300) == 0 => Effect::Clear,
+        77 if random.below(200) == 0 => Effect::ClearDatabase(key.0),
+        78 if random.below(5) == 0 => Effect::Swap(key.0, database(random)),
+        79..=82 => {
+            let to = database(random);
+            Effect::Move(key, to)
+        }
         _ => Effect::Remove(key),
     }
 }
@@ -118,6 +132,28 @@ impl Model {
             Effect::Remove(key) => {
                 self.0.remove(key);
             }
+            Effect::Move((from, key), to) => {
+                let (from, to) = ((*from, key.clone()), (*to, key.clone()));
+                if !self.0.contains_key(&to)
+                    && let Some(value) = self.0.remove(&from)
+                {
+                    self.0.insert(to, value);
+                }
+            }
+            Effect::ClearDatabase(database) => self.0.retain(|(of, _), _| of != database),
+            Effect::Swap(one, other) => {
+                let swapped = |of: u8| {
+                    if of == *one {
+                        *other
+                    } else if of == *other {
+                        *one
+                    } else {
+                        of
+                    }
+                };
+                let all = std::mem::take(&mut self.0).into_iter();
+                self.0 = all.map(|((of, key), value)| ((swapped(of), key), value)).collect();
+            }
             Effect::Clear => self.0.clear(),
         }
     }
@@ -127,55 +163,76 @@ impl Model {
         assert_eq!(shard.len(), self.0.len() as u64);
         let expiring = self.0.values().filter_map(|(_, expiry)| *expiry).count();
         assert_eq!(shard.expiring(), expiring as u64);
-        for (key, (value, expiry)) in &self.0 {
-            let entry = shard.get(&hasher.key(key)).unwrap_or_else(|| panic!("{} is missing", key.escape_ascii()));
-            assert_eq!(entry.key(), key);
+        for ((database, key), (value, expiry)) in &self.0 {
+            let of = shard.database(*database);
+            let entry =
+                shard.get(&hasher.key_in(of, key)).unwrap_or_else(|| panic!("{} is missing", key.escape_ascii()));
+            assert_eq!((entry.key(), entry.database()), (&key[..], of));
             assert_eq!(entry.expire_at(), expiry.map(UnixMillis));
             assert_eq!(entry.value().len(), value.len() as u64);
             let mut out = Vec::new();
             entry.value().copy_to(&mut out);
             assert!(out == *value, "{} has another value", key.escape_ascii());
         }
-        let mut seen = BTreeSet::new();
-        let mut cursor = 0;
-        loop {
-            cursor = shard.scan(cursor, 10, &mut |entry| assert!(seen.insert(entry.key().to_vec())));
-            if cursor == 0 {
-                break;
+        for logical in 0..DATABASES as u8 {
+            let (of, mut seen, mut cursor) = (shard.database(logical), BTreeSet::new(), 0);
+            loop {
+                cursor = shard.scan(of, cursor, 10, &mut |entry| assert!(seen.insert(entry.key().to_vec())));
+                if cursor == 0 {
+                    break;
+                }
             }
+            let here = || self.0.iter().filter(|((database, _), _)| *database == logical);
+            assert!(here().map(|((_, key), _)| key).eq(&seen));
+            let expiring = here().filter(|(_, (_, expiry))| expiry.is_some()).count();
+            assert_eq!((shard.len_of(of), shard.expiring_of(of)), (seen.len() as u64, expiring as u64));
+            assert_eq!(shard.random(of, 7).is_none(), seen.is_empty());
         }
-        assert!(seen.iter().eq(self.0.keys()));
         let first = self.0.values().filter_map(|(_, expiry)| *expiry).min();
         assert_eq!(shard.first_expiring().map(|(time, _)| time.0), first);
     }
 }
 
+/// Applies an effect, and checks what the keyspace says of it.
 pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
     let hasher = shard.hasher();
     match effect {
-        Effect::Set(key, value, expiry) => shard.set(&hasher.key(key), value, expiry.map(UnixMillis)).unwrap(),
-        Effect::Append(key, tail) => {
-            let key = hasher.key(key);
+        Effect::Set(name, value, expiry) => {
+            shard.set(&hasher.key_in(shard.database(name.0), &name.1), value, expiry.map(UnixMillis)).unwrap();
+        }
+        Effect::Append(name, tail) => {
+            let key = hasher.key_in(shard.database(name.0), &name.1);
             if let Some(len) = shard.get(&key).map(|entry| entry.value().len()) {
                 assert_eq!(shard.append(&key, tail).unwrap(), len + tail.len() as u64);
             }
         }
-        Effect::SetRange(key, at, bytes) => {
-            let key = hasher.key(key);
+        Effect::SetRange(name, at, bytes) => {
+            let key = hasher.key_in(shard.database(name.0), &name.1);
             if shard.get(&key).is_some() {
                 shard.set_range(&key, *at, bytes).unwrap();
             }
         }
-        Effect::SetExpire(key, expiry) => {
-            let key = hasher.key(key);
+        Effect::SetExpire(name, expiry) => {
+            let key = hasher.key_in(shard.database(name.0), &name.1);
             let there = shard.get(&key).is_some();
             assert_eq!(shard.set_expire(&key, expiry.map(UnixMillis)).unwrap(), there);
         }
-        Effect::Remove(key) => {
-            let key = hasher.key(key);
+        Effect::Remove(name) => {
+            let key = hasher.key_in(shard.database(name.0), &name.1);
             let there = shard.get(&key).is_some();
             assert_eq!(shard.remove(&key), there);
             assert!(shard.get(&key).is_none());
+        }
+        Effect::Move(name, to) => {
+            let (key, to) = (hasher.key_in(shard.database(name.0), &name.1), shard.database(*to));
+            if shard.get(&key).is_some() && shard.get(&key.of(to)).is_none() {
+                shard.move_to(&key, to).unwrap();
+            }
+        }
+        Effect::ClearDatabase(database) => shard.clear_database(shard.database(*database)),
+        Effect::Swap(one, other) => {
+            shard.reserve_root().unwrap();
+            shard.swap_databases(*one, *other);
         }
         Effect::Clear => shard.clear(),
     }
@@ -262,7 +319,7 @@ fn random_effects_many_keys() {
 }
 
 fn segments(shard: &Keyspace) -> u32 {
-    table::segments(&shard.arena, root::table_of(0))
+    table::segments(&shard.arena, root::table_of(DatabaseId(0)))
 }
 
 #[test]
@@ -289,7 +346,7 @@ fn growth_and_shrinking_through_many_segments() {
     assert_eq!((shard.len(), shard.expiring()), (0, 0));
     assert!(segments(&shard) == 0, "{} segments are left", segments(&shard));
     assert!(shard.memory_bytes() < 1 << 20);
-    assert!(shard.random(7).is_none() && shard.first_expiring().is_none());
+    assert!(shard.random(DatabaseId(0), 7).is_none() && shard.first_expiring().is_none());
 }
 
 #[test]
@@ -313,7 +370,7 @@ fn scan_guarantee_while_keys_come_and_go() {
         let mut seen = BTreeSet::new();
         let mut cursor = 0;
         loop {
-            cursor = shard.scan(cursor, 1 + random.below(30) as usize, &mut |entry| {
+            cursor = shard.scan(DatabaseId(0), cursor, 1 + random.below(30) as usize, &mut |entry| {
                 seen.insert(entry.key().to_vec());
             });
             if cursor == 0 {
@@ -341,7 +398,7 @@ fn foreign_cursors_end_or_go_on() {
     }
     let mut random = Random(1);
     for shift in 0..64 {
-        let next = shard.scan(random.next() >> shift, 10, &mut |_| {});
+        let next = shard.scan(DatabaseId(0), random.next() >> shift, 10, &mut |_| {});
         assert!(next < 1 << 32);
     }
 }
@@ -356,7 +413,7 @@ fn random_key_is_close_to_uniform() {
     let mut random = Random(3);
     let mut hits = BTreeMap::new();
     for _ in 0..20_000 {
-        *hits.entry(shard.random(random.next()).unwrap().key().to_vec()).or_insert(0) += 1;
+        *hits.entry(shard.random(DatabaseId(0), random.next()).unwrap().key().to_vec()).or_insert(0) += 1;
     }
     assert_eq!(hits.len(), 100);
     assert!(hits.values().all(|hits| (100..400).contains(hits)), "{hits:?}");
@@ -502,7 +559,7 @@ fn filling_to_the_bound() {
         let len = random.below(9000) as usize * (1 + random.below(8) as usize);
         let value = random.bytes(len);
         match shard.set(&hasher.key(&key), &value, None) {
-            Ok(()) => drop(model.0.insert(key, (value, None))),
+            Ok(()) => drop(model.0.insert((0, key), (value, None))),
             Err(OutOfMemory) => {
                 failures += 1;
                 if failures % 50 == 1 {
@@ -511,7 +568,7 @@ fn filling_to_the_bound() {
                     assert_eq!(hash(&mut shard), before);
                 }
                 let victim = model.0.keys().nth(random.below(model.0.len() as u64) as usize).unwrap().clone();
-                assert!(shard.remove(&hasher.key(&victim)));
+                assert!(shard.remove(&hasher.key(&victim.1)));
                 model.0.remove(&victim);
             }
         }
@@ -526,31 +583,26 @@ fn filling_to_the_bound() {
     assert_eq!(pool.bytes_in_use(), 0);
 }
 
-/// A key belongs to the physical database that the first logical one names, in its table and in its record.
 #[test]
-fn keys_are_in_the_database_that_the_map_names() {
+fn databases_swap_what_they_have_and_keep_their_numbers_over_a_clear() {
     let mut shard = new_shard();
     let hasher = shard.hasher();
-    let swap = |shard: &mut Keyspace| {
-        let map = shard.arena.page_mut(root::ROOT).array_mut::<DATABASES>(4096);
-        map.swap(0, 5);
-    };
-    shard.set(&hasher.key(b"a"), b"of 0", None).unwrap();
-    swap(&mut shard);
-    assert!(shard.get(&hasher.key(b"a")).is_none() && shard.len() == 1);
+    let key = |shard: &Keyspace, logical| hasher.key_in(shard.database(logical), b"a");
+    shard.set(&key(&shard, 0), b"of 0", None).unwrap();
+    shard.swap_databases(0, 5);
+    assert!(shard.get(&key(&shard, 0)).is_none() && shard.get(&key(&shard, 5)).is_some());
     for number in 0..3000u32 {
-        shard.set(&hasher.key(&number.to_le_bytes()), b"of 5", Some(UnixMillis(7))).unwrap();
+        let key = hasher.key_in(shard.database(0), &number.to_le_bytes()).bytes.to_vec();
+        shard.set(&hasher.key_in(shard.database(0), &key), b"now of 0", Some(UnixMillis(7))).unwrap();
     }
     shard.check(0, 1).unwrap();
-    assert_eq!(table::entries(&shard.arena, root::table_of(5)), 3000);
-    assert_eq!(shard.random(1).unwrap().value().as_slice(), Some(&b"of 5"[..]));
-    swap(&mut shard);
-    assert_eq!((shard.len(), shard.expiring()), (3001, 3000));
-    assert_eq!(shard.get(&hasher.key(b"a")).unwrap().value().as_slice(), Some(&b"of 0"[..]));
-    assert!(shard.remove(&hasher.key(b"a")));
+    assert_eq!((shard.database(0), shard.logical(DatabaseId(0)), shard.logical(DatabaseId(5))), (DatabaseId(5), 5, 0));
+    assert_eq!((shard.len_of(DatabaseId(5)), shard.len(), shard.expiring()), (3000, 3001, 3000));
+    shard.clear_database(DatabaseId(5));
+    assert_eq!((shard.len(), shard.expiring()), (1, 0));
     shard.check(0, 1).unwrap();
     shard.clear();
-    assert_eq!(shard.len(), 0);
+    assert_eq!((shard.len(), shard.database(0)), (0, DatabaseId(5)));
     shard.check(0, 1).unwrap();
 }
 
@@ -560,13 +612,14 @@ fn flipped_bits_of_fixed_layouts_are_refused() {
     let mut shard = new_shard();
     let hasher = shard.hasher();
     shard.set(&hasher.key(b"key"), b"value", None).unwrap();
-    let record = find(&shard.arena, 0, &hasher.key(b"key")).unwrap().at;
+    let record = find(&shard.arena, &hasher.key(b"key")).unwrap().at;
     let version = (root::ROOT, 2..4);
     let map = (root::ROOT, 4096..4096 + DATABASES);
     let tables = (root::ROOT, 4112..4112 + DATABASES * table::HANDLE_BYTES);
     let encoding = (record.page(), record.offset() + 1..record.offset() + 2);
     let database = (record.page(), record.offset() + 6..record.offset() + 8);
-    for (page, range) in [version, map, tables, encoding, database] {
+    let expiring = (root::ROOT, 4496..4496 + 8 * DATABASES);
+    for (page, range) in [version, map, tables, expiring, encoding, database] {
         for (at, bit) in range.flat_map(|at| (0..8).map(move |bit| (at, 1 << bit))) {
             let flip = |shard: &mut Keyspace| {
                 let byte = shard.arena.page(page).u8_at(at) ^ bit;

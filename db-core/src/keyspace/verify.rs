@@ -31,7 +31,8 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
     let bound = pages.page_bound() as usize;
     let claims = vec![Claim::Nobody; bound];
     let (slots, expiring) = (Vec::new(), Vec::new());
-    let mut check = Check { pages, hasher, shard, shards, database: DatabaseId(0), claims, slots, expiring, expiring_here: 0 };
+    let mut check =
+        Check { pages, hasher, shard, shards, database: DatabaseId(0), claims, slots, expiring, expiring_here: 0 };
     check.claim(root::ROOT);
     root::databases().try_for_each(|database| check.table(database))?;
     check.expiry()?;

@@ -91,7 +91,8 @@ impl Keyspace {
         let form = Form { paged: head.paged, rest_len: head.rest_len };
         let at = self.fit(&found, form.record_bytes(head.key_len, expiry.is_some()), 0, expiry);
         let page = self.arena.page_mut(at.page());
-        let head = record::write_head(page, at, Sort { database: key.database, kind: head.kind, form }, key.bytes, expiry);
+        let head =
+            record::write_head(page, at, Sort { database: key.database, kind: head.kind, form }, key.bytes, expiry);
         page.bytes_mut(head.rest_at, rest.len()).copy_from_slice(&rest);
         Ok(true)
     }

@@ -115,7 +115,9 @@ impl<'a> Effect<'a> {
             Effect::FlushAll
             | Effect::FlushDatabase { .. }
             | Effect::SwapDatabases { .. }
-            | Effect::EpochStart { .. } | Effect::Cut | Effect::Setting { .. } => [None, None],
+            | Effect::EpochStart { .. }
+            | Effect::Cut
+            | Effect::Setting { .. } => [None, None],
         }
     }
 
@@ -252,7 +254,8 @@ impl<'a> Effects<'a> {
     fn effect(&mut self) -> Result<Effect<'a>, RecordError> {
         let mut tag = self.byte()?;
         if tag == TAG_DATABASE {
-            let before = std::mem::replace(&mut self.database, self.database()?);
+            let named = self.database()?;
+            let before = std::mem::replace(&mut self.database, named);
             tag = self.byte()?;
             if self.database == before || !has_key(tag) {
                 return Err(RecordError::DatabaseInVain);
