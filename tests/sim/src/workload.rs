@@ -9,6 +9,7 @@ mod compare;
 mod counter;
 mod expiry;
 mod keyed;
+mod places;
 mod register;
 mod settings;
 mod transfer;
@@ -124,6 +125,7 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(Keyed::<append::Appends>::new()),
         Box::new(Keyed::<compare::CompareAndSet>::new()),
         Box::new(Keyed::<transfer::Transfers>::new()),
+        Box::new(Keyed::<places::Places>::new()),
         Box::new(expiry::Expiry::new()),
         Box::new(settings::Settings),
     ]

@@ -18,7 +18,8 @@ fn words(random: &mut Random) -> String {
     let key = |random: &mut Random| format!("key:{}", random.below(300));
     let (a, b) = (key(random), key(random));
     let long = |random: &mut Random| "x".repeat(random.below(20_000) as usize + 1);
-    match random.below(24) {
+    let database = random.below(4);
+    match random.below(27) {
         0..=4 => format!("set {a} value:{}", random.below(1000)),
         5 => format!("set {a} {}", long(random)),
         6 => format!("set {a} v px {}", random.below(5000) + 1),
@@ -34,6 +35,10 @@ fn words(random: &mut Random) -> String {
         20 => format!("mset {a} 1 {b} 2 key:1 3 key:2 4"),
         21 => "multi".into(),
         22 => "exec".into(),
+        23 | 24 => format!("move {a} {database}"),
+        25 => format!("copy {a} {b} db {database} replace"),
+        _ if random.below(20) == 0 => format!("swapdb {database} {}", random.below(4)),
+        _ if random.below(30) == 0 => "flushdb".into(),
         _ if random.below(300) == 0 => "flushall".into(),
         _ => format!("getex {a} px {}", random.below(3000) + 1),
     }
@@ -61,6 +66,9 @@ fn live(seed: u64, commands: usize) -> History {
         }
     };
     for _ in 0..commands {
+        if random.below(20) == 0 {
+            client.session.select(random.below(4) as u8);
+        }
         client.run(&words(&mut random));
         client.now += random.below(20);
         match random.below(400) {

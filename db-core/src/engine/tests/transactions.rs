@@ -196,3 +196,66 @@ fn transfers_between_threads_conserve_the_sum() {
         scope.spawn(watch);
     });
 }
+
+#[test]
+fn a_watch_is_of_the_database_that_was_selected() {
+    let engine = primary();
+    let (mut client, mut other) = (Client::new(&engine), Client::new(&engine));
+    let mut watches = |change: &mut dyn FnMut(&mut Client)| {
+        client.run("flushall");
+        client.run("set here 1");
+        client.run("watch here away");
+        other.session.select(1);
+        change(&mut other);
+        other.session.select(0);
+        client.run("multi");
+        client.run("echo x");
+        client.run("exec") == "*-1|"
+    };
+    assert!(!watches(&mut |other| drop(other.run("set here 2"))), "of another database");
+    assert!(!watches(&mut |other| drop(other.run("flushdb"))));
+    assert!(!watches(&mut |other| drop(other.run("swapdb 2 1"))));
+    assert!(watches(&mut |other| drop(other.run("swapdb 0 1"))), "it is not there any more");
+    assert!(!watches(&mut |other| drop(other.run("swapdb 1 3"))));
+    assert!(watches(&mut |other| {
+        other.run("set away 1");
+        other.run("move away 0");
+    }));
+    assert!(watches(&mut |other| {
+        other.session.select(0);
+        other.run("move here 3");
+    }));
+    assert!(watches(&mut |other| {
+        other.run("swapdb 1 0");
+        other.session.select(0);
+        other.run("set away 1");
+    }));
+}
+
+#[test]
+fn what_a_transaction_selects_is_selected_for_what_follows() {
+    let mut client = Client::alone();
+    for line in ["set k zero", "multi", "swapdb 0 1", "get k", "swapdb 0 1", "get k", "dbsize"] {
+        client.run(line);
+    }
+    assert_eq!(client.run("exec"), "*5|+OK|$-1|+OK|$4|zero|:1|");
+    client.session.select(1);
+    assert_eq!(
+        (client.run("get k"), client.run("dbsize"), client.run("keys *")),
+        ("$-1|".into(), ":0|".into(), "*0|".into())
+    );
+    client.run("set k one");
+    let counts: Vec<_> = client.engine.databases().map(|counts| (counts.logical, counts.keys)).collect();
+    assert_eq!(counts, [(0, 1), (1, 1)]);
+    client.session.select(0);
+    client.run("swapdb 1 7");
+    let counts: Vec<_> = client.engine.databases().map(|counts| (counts.logical, counts.keys)).collect();
+    assert_eq!(counts, [(0, 1), (7, 1)]);
+    assert_eq!(client.run("copy k k"), "-ERR source and destination objects are the same|");
+    assert_eq!(client.run("copy k k db 7"), ":0|");
+    assert_eq!(client.run("copy k k db 7 replace"), ":1|");
+    client.session.select(7);
+    assert_eq!(client.run("get k"), "$4|zero|");
+    assert_eq!(client.run("flushdb"), "+OK|");
+    assert_eq!(client.engine.keys(), 1);
+}
