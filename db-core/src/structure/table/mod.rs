@@ -68,30 +68,35 @@ pub(crate) const fn tag_of(hash: u64) -> u32 {
 /// The segment in which `tag` is if it is there; `None` if the table has none or is being drained.
 #[inline]
 fn locate<P: Pages>(pages: &P, table: TableAt, tag: u32) -> Option<Run> {
-    let top = Top::read(pages, table);
-    match top.form {
-        form::DIRECTORY => Some(directory::lookup(pages, top, tag)),
-        form::EMPTY | form::DRAINING => None,
-        _ => Some(top.single()),
+    locate_in(pages, Top::read(pages, table), tag)
+}
+
+#[inline(always)]
+fn locate_in<P: Pages>(pages: &P, top: Top, tag: u32) -> Option<Run> {
+    if top.form == form::DIRECTORY {
+        Some(directory::lookup(pages, top, tag))
+    } else if top.form.wrapping_sub(form::EMPTY + 1) < form::PAGE {
+        Some(top.single())
+    } else {
+        None
     }
 }
 
 /// The entry of `tag` for which `is_it` holds.
 #[inline(always)]
 pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
-    let Some((directory, depth)) = handle::short_directory(handle::word(pages, table)) else {
-        return find_elsewhere(pages, table, tag, is_it);
-    };
-    let run = directory::entry_in(pages.page(directory), directory::index_of(tag, depth)).run();
-    run.find(pages.page(run.page), tag, is_it).map(|(ref_at, at)| Found { run, ref_at: ref_at as u32, at })
+    let word = handle::word(pages, table);
+    if let Some((directory, depth)) = handle::short_directory(word) {
+        let run = directory::entry_in(pages.page(directory), directory::index_of(tag, depth)).run();
+        return find_in(pages, run, tag, is_it);
+    }
+    find_in(pages, locate_in(pages, Top::from_word(word), tag)?, tag, is_it)
 }
 
-/// The same in a table of any form. Apart, so that the other is short.
-#[inline(never)]
-fn find_elsewhere<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
-    let run = locate(pages, table, tag)?;
-    let found = run.find_from(pages.page(run.page), run.home(tag), tag, is_it);
-    found.map(|(ref_at, at)| Found { run, ref_at: ref_at as u32, at })
+/// Inlined for each of the two, since one of them knows the number of buckets.
+#[inline(always)]
+fn find_in<P: Pages>(pages: &P, run: Run, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
+    run.find(pages.page(run.page), tag, is_it).map(|(ref_at, at)| Found { run, ref_at: ref_at as u32, at })
 }
 
 /// Prefetches the memory in which a search for `tag` starts.
