@@ -225,12 +225,32 @@ fn info_has_the_sections_that_tools_parse() {
 }
 
 #[test]
-fn other_databases_do_not_exist() {
+fn a_client_has_the_database_that_it_selected() {
+    run(async {
+        let node = Node::primary();
+        node.confirm_all();
+        let (mut client, mut other) = (node.client(), node.client());
+        client.ask("SET k zero\r\nSELECT 1\r\nGET k\r\nSET k one EX 100\r\n", "+OK\r\n+OK\r\n$-1\r\n+OK\r\n").await;
+        other.ask("GET k\r\nDBSIZE\r\n", "$4\r\nzero\r\n:1\r\n").await;
+        let keyspace = "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\ndb1:keys=1,expires=1,avg_ttl=0\r\n";
+        assert_eq!(other.bulk("INFO keyspace\r\n").await, keyspace);
+        assert!(other.bulk("CLIENT LIST\r\n").await.contains(" db=1 "));
+        client
+            .ask("MULTI\r\nSELECT 2\r\nSET k two\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n+OK\r\n")
+            .await;
+        client.ask("GET k\r\nDBSIZE\r\nKEYS *\r\n", "$3\r\ntwo\r\n:1\r\n*1\r\n$1\r\nk\r\n").await;
+        client.ask("RESET\r\nGET k\r\n", "+RESET\r\n$4\r\nzero\r\n").await;
+        assert!(!other.bulk("CLIENT LIST\r\n").await.contains(" db=1 "));
+        client.ask("SELECT 15\r\nSELECT 16\r\n", "+OK\r\n-ERR DB index is out of range\r\n").await;
+        client.ask("SELECT x\r\n", "-ERR value is not an integer or out of range\r\n").await;
+        client.ask("CONFIG GET databases\r\n", "*2\r\n$9\r\ndatabases\r\n$2\r\n16\r\n").await;
+    });
+}
+
+#[test]
+fn a_version_of_the_protocol_that_does_not_exist_is_refused() {
     run(async {
         let mut client = Node::primary().client();
-        client.ask("SELECT 0\r\n", "+OK\r\n").await;
-        client.ask("SELECT 1\r\n", "-ERR DB index is out of range\r\n").await;
-        client.ask("SELECT x\r\n", "-ERR value is not an integer or out of range\r\n").await;
         client.ask("HELLO 4\r\n", "-NOPROTO unsupported protocol version\r\n").await;
         client.ask("HELLO x\r\n", "-ERR Protocol version is not an integer or out of range\r\n").await;
     });
