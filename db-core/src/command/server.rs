@@ -68,12 +68,13 @@ fn check_flush(call: &Call<'_>) -> Outcome {
 
 /// SWAPDB: in constant time, whatever is there.
 pub(crate) fn swapdb(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    // Both are looked at as numbers before either is as a database.
     let index = |at, invalid| match database(call.arg(at)) {
         Err(failure) if failure != Failure::NO_SUCH_DATABASE => Err(Failure::fixed(invalid)),
-        found => found,
+        found => Ok(found),
     };
-    let one = index(1, "ERR invalid first DB index")?;
-    let other = index(2, "ERR invalid second DB index")?;
+    let (one, other) = (index(1, "ERR invalid first DB index")?, index(2, "ERR invalid second DB index")?);
+    let (one, other) = (one?, other?);
     if one != other {
         data.change(Effect::SwapDatabases { one, other })?;
     }
