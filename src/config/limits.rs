@@ -32,6 +32,8 @@ pub const FILES_PER_THREAD: u64 = 6;
 
 /// Lines of a log that wait to be written, in bytes: some seconds of the most talkative level, and nothing beside a node's data.
 pub const LINES_WAITING_BYTES_MAX: usize = 1 << 20;
+/// The same in lines.
+pub const LINES_WAITING_MAX: usize = 4096;
 /// How long the end of a process waits until its last lines are written: whoever takes over waits for that end. Half of the shortest
 /// lease.
 pub const LAST_LINES_WAIT: Duration = Duration::from_millis(LEASE_MS_MIN / 2);

@@ -4,15 +4,15 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
-use crate::config::limits::LINES_WAITING_BYTES_MAX;
+use crate::config::limits::{LINES_WAITING_BYTES_MAX, LINES_WAITING_MAX};
 
 /// Where lines are written to. Clones write to the same.
 #[derive(Clone)]
 pub(super) struct Lines {
-    orders: Sender<Order>,
+    orders: SyncSender<Order>,
     waiting: Arc<Waiting>,
 }
 
@@ -25,13 +25,13 @@ struct Waiting {
 enum Order {
     Write(Vec<u8>),
     /// Everything before has been written once the sender is dropped.
-    Flush(#[expect(dead_code, reason = "its drop is what is waited for")] Sender<()>),
+    Flush(#[expect(dead_code, reason = "its drop is what is waited for")] SyncSender<()>),
 }
 
 impl Lines {
     /// Starts the thread. `say_lost` makes the line that stands where so many were lost.
     pub(super) fn start(target: impl Write + Send + 'static, say_lost: fn(usize) -> String) -> io::Result<Lines> {
-        let (orders, received) = channel();
+        let (orders, received) = sync_channel(LINES_WAITING_MAX);
         let waiting = Arc::<Waiting>::default();
         let shared = Arc::clone(&waiting);
         std::thread::Builder::new()
@@ -43,20 +43,20 @@ impl Lines {
     /// Hands over one line, with its end. Never blocks.
     pub(super) fn send(&self, line: Vec<u8>) {
         // Relaxed, here and below: figures of their own; the channel orders the rest.
-        let before = self.waiting.bytes.fetch_add(line.len(), Ordering::Relaxed);
-        if before + line.len() > LINES_WAITING_BYTES_MAX {
-            self.waiting.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+        let bytes = line.len();
+        let before = self.waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before + bytes <= LINES_WAITING_BYTES_MAX;
+        if !fits || self.orders.try_send(Order::Write(line)).is_err() {
+            self.waiting.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.waiting.lost.fetch_add(1, Ordering::Relaxed);
-            return;
         }
-        // The thread ends with the last sender.
-        let _sent = self.orders.send(Order::Write(line));
     }
 
     /// Asks to be told when everything that was handed over has been written.
     pub(super) fn flush(&self) -> Written {
-        let (done, written) = channel();
-        let _sent = self.orders.send(Order::Flush(done));
+        let (done, written) = sync_channel(0);
+        // Where there is no room the reader has stopped: there is nothing to wait for.
+        let _sent = self.orders.try_send(Order::Flush(done));
         Written(written)
     }
 }
@@ -65,9 +65,9 @@ impl Lines {
 pub(super) struct Written(Receiver<()>);
 
 impl Written {
-    /// Returns once it has been written, at the latest at `until`.
-    pub(super) fn wait(self, until: Instant) {
-        let _written = self.0.recv_timeout(until.saturating_duration_since(Instant::now()));
+    /// Returns once it has been written, at the latest after `time`.
+    pub(super) fn wait(self, time: Duration) {
+        let _written = self.0.recv_timeout(time);
     }
 }
 
@@ -103,7 +103,6 @@ impl Write for Lines {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::time::Duration;
 
     use super::*;
 
@@ -119,7 +118,7 @@ mod tests {
         for _ in 0..5_000 {
             lines.send(line.clone());
         }
-        lines.flush().wait(Instant::now() + Duration::from_millis(10));
+        lines.flush().wait(Duration::from_millis(10));
         let kept = {
             let mut text = vec![0; 1_000_000];
             reader.read_exact(&mut text).unwrap();
@@ -139,7 +138,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let lines = Lines::start(writer, say_lost).unwrap();
         lines.send(b"one\n".to_vec());
-        lines.flush().wait(Instant::now() + Duration::from_secs(60));
+        lines.flush().wait(Duration::from_secs(60));
         let mut text = [0; 4];
         reader.read_exact(&mut text).unwrap();
         assert_eq!(&text, b"one\n");
@@ -159,7 +158,7 @@ mod tests {
         }
         let lines = Lines::start(Fails(0), say_lost).unwrap();
         (0..3).for_each(|_| lines.send(b"x\n".to_vec()));
-        lines.flush().wait(Instant::now() + Duration::from_secs(60));
+        lines.flush().wait(Duration::from_secs(60));
         assert_eq!(lines.waiting.lost.load(Ordering::Relaxed), 3);
     }
 }

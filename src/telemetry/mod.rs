@@ -12,7 +12,6 @@ mod lines;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
-use std::time::Instant;
 use std::{fmt, panic};
 
 use serde::{Deserialize, Serialize};
@@ -101,8 +100,7 @@ pub(crate) fn last_words(sentence: Option<&str>) {
         Some([stderr, stdout]) => {
             line.into_iter().for_each(|line| stderr.send(line.into_bytes()));
             let written = [stderr, stdout].map(Lines::flush);
-            let until = Instant::now() + LAST_LINES_WAIT;
-            written.into_iter().for_each(|written| written.wait(until));
+            written.into_iter().for_each(|written| written.wait(LAST_LINES_WAIT / 2));
         }
         // stderr may be gone; there is nobody left to tell.
         None => line.into_iter().for_each(|line| drop(io::stderr().write_all(line.as_bytes()))),
