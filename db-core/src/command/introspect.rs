@@ -276,6 +276,7 @@ fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
             key.is_some(),
             !argument.token.is_empty(),
             !argument.since.is_empty(),
+            !argument.deprecated_since.is_empty(),
             flags.clone().next().is_some(),
             !parts.is_empty(),
         ];
@@ -290,6 +291,9 @@ fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
         }
         if !argument.since.is_empty() {
             write_text(reply, "since", argument.since);
+        }
+        if !argument.deprecated_since.is_empty() {
+            write_text(reply, "deprecated_since", argument.deprecated_since);
         }
         if flags.clone().next().is_some() {
             reply.bulk(b"flags");

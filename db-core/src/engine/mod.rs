@@ -121,7 +121,7 @@ impl From<Busy> for Executed {
     }
 }
 
-/// The caller of an engine as the commands see it that it runs itself ([`FrontRun`](crate::command::FrontRun)): they find in it
+/// The caller of an engine as the commands see it that it runs itself ([`FrontRun`]): they find in it
 /// what they work on.
 pub trait Front: Any {
     /// All commands that there are.

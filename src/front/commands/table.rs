@@ -56,7 +56,7 @@ const CLIENT: &[CommandSpec] = &[
     .arguments(&[Argument::one_of(
         "filter",
         &[
-            Argument::string("ip:port"),
+            Argument::string("ip:port").deprecated_since("2.8.12"),
             Argument::one_of(
                 "new-format",
                 &[

@@ -61,6 +61,8 @@ pub struct Argument {
     pub token: &'static str,
     /// Version of Redis that brought it, if that is a later one than the command's.
     pub since: &'static str,
+    /// Version of Redis since when another way is better; empty if there is none.
+    pub deprecated_since: &'static str,
     /// It may be left out.
     pub optional: bool,
     /// It may be given several times.
@@ -81,7 +83,16 @@ macro_rules! kinds {
 
 impl Argument {
     const fn new(name: &'static str, kind: ArgumentKind) -> Argument {
-        Argument { name, kind, token: "", since: "", optional: false, multiple: false, multiple_token: false }
+        Argument {
+            name,
+            kind,
+            token: "",
+            since: "",
+            deprecated_since: "",
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+        }
     }
 
     kinds! {
@@ -132,6 +143,13 @@ impl Argument {
     #[must_use]
     pub const fn since(mut self, version: &'static str) -> Argument {
         self.since = version;
+        self
+    }
+
+    /// Another way is better since this version of Redis.
+    #[must_use]
+    pub const fn deprecated_since(mut self, version: &'static str) -> Argument {
+        self.deprecated_since = version;
         self
     }
 
