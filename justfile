@@ -95,7 +95,7 @@ mutants *args:
         -f 'replication/src/lease/*.rs' -f 'replication/src/role/machine.rs' -f 'replication/src/role/office.rs' \
         -f 'replication/src/role/promotion.rs' -f 'replication/src/role/switchover.rs' \
         -f 'replication/src/vault/log.rs' -f 'replication/src/vault/recover.rs' \
-        -f 'replication/src/vault/keeper.rs' -f 'replication/src/vault/keeper/append.rs' \
+        -f 'replication/src/vault/lease_authority.rs' -f 'replication/src/vault/lease_authority/append.rs' \
         {{ args }} -- --lib -- lease:: role:: vault:: --skip exhaustive
 
 # Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.

@@ -5,7 +5,7 @@
 //!        │                    │           ▲                                 │
 //!        └── NodeContext ─────┘           └──────── follower ◄──────────────┘
 //!                 │
-//!              Serving ◄──────── sentry: role, lease, durable position
+//!              Serving ◄──────── role driver: role, lease, durable position
 //! ```
 //!
 //! In order: bind the addresses (a port in use is found before anything else happens), load image and state from the vault

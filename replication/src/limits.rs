@@ -120,7 +120,7 @@ pub const CALLS_MAX: usize = 64;
 /// times the 10,000 connections that a node is built for; 100 bytes each.
 pub const SERVING_WAITERS_MAX: usize = 100_000;
 
-/// Counters over which executing batches spread. Enough that the arbiters of a large machine rarely share one; the sentry adds
+/// Counters over which executing batches spread. Enough that the arbiters of a large machine rarely share one; the role driver adds
 /// them up only while it hands over.
 pub const EXECUTION_LANES: usize = 32;
 
@@ -160,7 +160,7 @@ const _: () = assert!(IDLE_MAX.as_millis() < CONNECT_WAIT.as_millis());
 
 // --- A node's actors
 
-/// News of the vault that wait for the sentry. The lease changes a few times a second at worst; a node that is further behind
+/// News of the vault that wait for the role driver. The lease changes a few times a second at worst; a node that is further behind
 /// takes a fresh connection, whose welcome says all of it.
 pub const NEWS_QUEUE_MAX: usize = 64;
 

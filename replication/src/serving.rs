@@ -1,6 +1,6 @@
 //! What sessions must know of the node's role, and nothing else: may a command execute, has its effect become durable.
 //!
-//! The sentry writes ([`Serving::publish`]), the shipper and the follower raise the durable position
+//! The role driver writes ([`Serving::publish`]), the shipper and the follower raise the durable position
 //! ([`Serving::advance_durable`]), sessions read. A session's life around one batch of commands:
 //!
 //! 1. read the clock *after* the commands have arrived, then [`Serving::enter`]: the guard says that the node holds office and
@@ -125,7 +125,7 @@ pub enum Woken {
     Crowded,
 }
 
-/// What the sentry publishes, all of it at once.
+/// What the role driver publishes, all of it at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// The node's role.
@@ -165,7 +165,7 @@ struct Lane(AtomicU32);
 /// What is called when somebody begins to wait for a position.
 type Demand = Box<dyn Fn() + Send + Sync>;
 
-/// Shared between a node's sessions and its sentry; see the module's text.
+/// Shared between a node's sessions and its role driver; see the module's text.
 pub struct Serving {
     /// The only word that the hot path reads besides its lane. Zero unless commands may execute.
     execute_until: AtomicU64,
@@ -405,7 +405,7 @@ impl Serving {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Replaces what sessions see; `now` tells whether a lease that had ended is valid again. The sentry alone calls this.
+    /// Replaces what sessions see; `now` tells whether a lease that had ended is valid again. The role driver alone calls this.
     pub fn publish(&self, standing: &Standing, now: Monotonic) {
         let fenced = self.role() == Role::Fenced;
         assert!(!fenced || standing.role == Role::Fenced, "a fenced process never takes another role");

@@ -191,8 +191,8 @@ fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr, far
     if let Err(error) = tuned {
         debug!(%error, %address, "a connection keeps the system's options");
     }
-    let surroundings = session::TokioThread::default();
-    actix_rt::spawn(session::serve(Arc::clone(context), registration, stream, surroundings));
+    let runtime = session::TokioThread::default();
+    actix_rt::spawn(session::serve(Arc::clone(context), registration, stream, runtime));
 }
 
 /// Tells a client that there is no place for it, as the reply to its first request if that comes at once: many clients drop what comes

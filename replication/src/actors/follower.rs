@@ -1,10 +1,10 @@
 //! Applies the durable log to this node's engine while another node is primary.
 //!
-//! - *Receives* from the sentry: [`Follow`] (a fresh connection, or a role that follows: open the follow stream after what is
+//! - *Receives* from the role driver: [`Follow`] (a fresh connection, or a role that follows: open the follow stream after what is
 //!   applied) and [`StopFollowing`].
-//! - *Ticks*: never; it waits for the stream. It tells the sentry how far it is after each run of frames that were there
+//! - *Ticks*: never; it waits for the stream. It tells the role driver how far it is after each run of frames that were there
 //!   together, and waits until that has been taken in, so that telling cannot pile up.
-//! - *Fails* by telling the sentry: the stream has failed (a fresh connection), the log no longer reaches back so far (the process
+//! - *Fails* by telling the role driver: the stream has failed (a fresh connection), the log no longer reaches back so far (the process
 //!   starts again and loads an image), a record cannot be applied (likewise, with the sentence that says which).
 //! - *Drains* nothing: what was not applied is asked for again.
 //! - *Cleans up*: a stopped task drops its stream between two frames, never within one.
@@ -17,7 +17,7 @@ use actix::{
 
 use tanist_db_core::ids::Epoch;
 
-use super::sentry::{Happened, Sentry, StreamLost};
+use super::role_driver::{Happened, RoleDriver, StreamLost};
 use super::thread::Life;
 use crate::node::Shared;
 use crate::role::Event;
@@ -31,9 +31,9 @@ use crate::wire::message::Reply;
 #[rtype(result = "()")]
 pub(crate) struct Follow {
     pub(crate) client: ControlClient,
-    /// Number of the connection, for the sentry.
+    /// Number of the connection, for the role driver.
     pub(crate) generation: u64,
-    /// The newest epoch that the sentry has heard of: one of this node's own before it is over.
+    /// The newest epoch that the role driver has heard of: one of this node's own before it is over.
     pub(crate) epoch: Epoch,
 }
 
@@ -45,14 +45,14 @@ pub(crate) struct StopFollowing;
 /// The actor; lives on a thread of its own, because applying takes time that no renewal may wait for.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
-    sentry: Addr<Sentry>,
+    role_driver: Addr<RoleDriver>,
     task: Option<SpawnHandle>,
     _life: Life,
 }
 
 impl Follower {
-    pub(crate) fn new(shared: Arc<Shared>, sentry: Addr<Sentry>, life: Life) -> Follower {
-        Follower { shared, sentry, task: None, _life: life }
+    pub(crate) fn new(shared: Arc<Shared>, role_driver: Addr<RoleDriver>, life: Life) -> Follower {
+        Follower { shared, role_driver, task: None, _life: life }
     }
 
     fn stop_task(&mut self, ctx: &mut Context<Self>) {
@@ -71,16 +71,16 @@ impl Handler<Follow> for Follower {
 
     fn handle(&mut self, order: Follow, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
-        // Only a node that handed over has something to end here; this thread may wait for the shards, unlike the sentry's. If the
+        // Only a node that handed over has something to end here; this thread may wait for the shards, unlike the role driver's. If the
         // order comes late, the node may have begun its next epoch already, and is about to be told to stop following.
         self.shared.engine.end_epoch_before(order.epoch);
-        let task = Task { shared: Arc::clone(&self.shared), sentry: self.sentry.clone() };
+        let task = Task { shared: Arc::clone(&self.shared), role_driver: self.role_driver.clone() };
         let generation = order.generation;
         let run = async move { task.follow(&order.client).await }.into_actor(self).map(move |ended, actor, _| {
             actor.task = None;
             let why = ended.err().map(|error| format!("follow stream: {error}"));
-            // A full mailbox means that the sentry is busy with exactly this connection's end.
-            let _ = actor.sentry.try_send(StreamLost { generation, why });
+            // A full mailbox means that the role driver is busy with exactly this connection's end.
+            let _ = actor.role_driver.try_send(StreamLost { generation, why });
         });
         self.task = Some(ctx.spawn(run));
     }
@@ -104,7 +104,7 @@ impl Handler<super::Halt> for Follower {
 
 struct Task {
     shared: Arc<Shared>,
-    sentry: Addr<Sentry>,
+    role_driver: Addr<RoleDriver>,
 }
 
 impl Task {
@@ -160,7 +160,7 @@ impl Task {
     }
 
     async fn tell(&self, event: Event) {
-        // Fails only when the sentry is gone, and with it the process.
-        let _ = self.sentry.send(Happened(event)).await;
+        // Fails only when the role driver is gone, and with it the process.
+        let _ = self.role_driver.send(Happened(event)).await;
     }
 }

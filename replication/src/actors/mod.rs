@@ -2,7 +2,7 @@
 
 pub(crate) mod follower;
 pub(crate) mod link;
-pub(crate) mod sentry;
+pub(crate) mod role_driver;
 pub(crate) mod shipper;
 pub(crate) mod thread;
 pub(crate) mod transfer;

@@ -4,12 +4,12 @@
 //! the lease.
 //! What leaves when, and what the vault's answers mean, is decided in `stream::shipping`.
 //!
-//! - *Receives* from the sentry: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
+//! - *Receives* from the role driver: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
 //!   vault has) and [`StopShipping`]. From engine and sessions: a wake-up when a record is appended to an empty queue, or
 //!   when somebody begins to wait for one.
 //! - *Ticks*: never; it waits for records, for room in the stream, and for the vault's confirmations. After records were refused (the
 //!   vault's disk is full) it opens the stream again, a little later.
-//! - *Fails* by telling the sentry: fenced, or the stream has failed (the sentry then takes a fresh connection), or the vault
+//! - *Fails* by telling the role driver: fenced, or the stream has failed (the role driver then takes a fresh connection), or the vault
 //!   contradicts itself (the process ends).
 //! - *Drains*: a hold fills the queue no further, and what is in it is shipped like any other; the machine compares the
 //!   durable position with the log's end.
@@ -28,7 +28,7 @@ use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
 use tokio::sync::Notify;
 
-use super::sentry::{Happened, Sentry, StreamLost};
+use super::role_driver::{Happened, RoleDriver, StreamLost};
 use crate::EVENT;
 use crate::limits::{REFUSED_PAUSE, SHIP_GATHER};
 use crate::node::Shared;
@@ -44,7 +44,7 @@ use crate::wire::message::{Answer, Reply, Request};
 #[rtype(result = "()")]
 pub(crate) struct Ship {
     pub(crate) client: ControlClient,
-    /// Number of the connection, for the sentry.
+    /// Number of the connection, for the role driver.
     pub(crate) generation: u64,
     pub(crate) epoch: Epoch,
 }
@@ -54,23 +54,23 @@ pub(crate) struct Ship {
 #[rtype(result = "()")]
 pub(crate) struct StopShipping;
 
-/// The actor; lives on the sentry's arbiter.
+/// The actor; lives on the role driver's arbiter.
 pub(crate) struct Shipper {
     shared: Arc<Shared>,
-    sentry: Addr<Sentry>,
+    role_driver: Addr<RoleDriver>,
     wake: Arc<Notify>,
     office: Option<(Epoch, Rc<RefCell<Shipping>>)>,
     task: Option<SpawnHandle>,
 }
 
 impl Shipper {
-    pub(crate) fn new(shared: Arc<Shared>, sentry: Addr<Sentry>) -> Shipper {
+    pub(crate) fn new(shared: Arc<Shared>, role_driver: Addr<RoleDriver>) -> Shipper {
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
         shared.engine.redo().on_append(Box::new(move || waker.notify_one()));
         let waker = Arc::clone(&wake);
         shared.serving.on_demand(Box::new(move || waker.notify_one()));
-        Shipper { shared, sentry, wake, office: None, task: None }
+        Shipper { shared, role_driver, wake, office: None, task: None }
     }
 
     fn stop_task(&mut self, ctx: &mut Context<Self>) {
@@ -96,15 +96,15 @@ impl Handler<Ship> for Shipper {
         self.office = Some((order.epoch, Rc::clone(&shipping)));
         let task = Task {
             shared: Arc::clone(&self.shared),
-            sentry: self.sentry.clone(),
+            role_driver: self.role_driver.clone(),
             wake: Arc::clone(&self.wake),
             shipping,
         };
         let generation = order.generation;
         let run = task.run(order).into_actor(self).map(move |why, actor, _| {
             actor.task = None;
-            // A full mailbox means that the sentry is busy with exactly this connection's end.
-            let _ = actor.sentry.try_send(StreamLost { generation, why });
+            // A full mailbox means that the role driver is busy with exactly this connection's end.
+            let _ = actor.role_driver.try_send(StreamLost { generation, why });
         });
         self.task = Some(ctx.spawn(run));
     }
@@ -130,13 +130,13 @@ impl Handler<super::Halt> for Shipper {
 /// One append stream's life.
 struct Task {
     shared: Arc<Shared>,
-    sentry: Addr<Sentry>,
+    role_driver: Addr<RoleDriver>,
     wake: Arc<Notify>,
     shipping: Rc<RefCell<Shipping>>,
 }
 
 impl Task {
-    /// Runs until the stream ends; says why, or nothing if the sentry has been told otherwise.
+    /// Runs until the stream ends; says why, or nothing if the role driver has been told otherwise.
     async fn run(self, order: Ship) -> Option<String> {
         let mut lines = Repeats::default();
         loop {
@@ -222,7 +222,7 @@ impl Task {
         }
     }
 
-    /// Takes in what the vault has said, all that is here at once. False if the stream is over and the sentry knows why.
+    /// Takes in what the vault has said, all that is here at once. False if the stream is over and the role driver knows why.
     async fn told(&self, answers: impl IntoIterator<Item = Answer>) -> Result<bool, RpcError> {
         let mut newest = None;
         for answer in answers {
@@ -247,7 +247,7 @@ impl Task {
     }
 
     async fn tell(&self, event: Event) {
-        // Fails only when the sentry is gone, and with it the process.
-        let _ = self.sentry.send(Happened(event)).await;
+        // Fails only when the role driver is gone, and with it the process.
+        let _ = self.role_driver.send(Happened(event)).await;
     }
 }

@@ -1,8 +1,8 @@
 //! Freezes versions and carries them to the vault: the transfer processor, apart from everything that executes commands.
 //!
-//! - *Receives* from the sentry, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
+//! - *Receives* from the role driver, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
 //! - *Ticks*: it pauses between chunks as [`Carrying`] says, and goes as fast as the stream takes them when pages pile up.
-//! - *Fails* by telling the sentry why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
+//! - *Fails* by telling the role driver why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
 //! - *Drains* nothing: a node that ends gives the upload up.
 //! - *Cleans up*: pages go back as the walk passes them, the rest with the walk.
 
@@ -17,7 +17,7 @@ use tanist_db_core::engine::Rank;
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::image::FrozenVersion;
 
-use super::sentry::Sentry;
+use super::role_driver::RoleDriver;
 use super::thread::Life;
 use crate::node::Shared;
 use crate::stream::{Carrying, Load};
@@ -32,7 +32,7 @@ pub(crate) struct Carry {
     pub(crate) epoch: Epoch,
 }
 
-/// What became of it, for the sentry.
+/// What became of it, for the role driver.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Carried(pub(crate) Result<ImageReport, String>);
@@ -56,14 +56,14 @@ pub struct ImageReport {
 /// The actor.
 pub(crate) struct Transfer {
     shared: Arc<Shared>,
-    sentry: Addr<Sentry>,
+    role_driver: Addr<RoleDriver>,
     upload: Option<SpawnHandle>,
     _life: Life,
 }
 
 impl Transfer {
-    pub(crate) fn new(shared: Arc<Shared>, sentry: Addr<Sentry>, life: Life) -> Transfer {
-        Transfer { shared, sentry, upload: None, _life: life }
+    pub(crate) fn new(shared: Arc<Shared>, role_driver: Addr<RoleDriver>, life: Life) -> Transfer {
+        Transfer { shared, role_driver, upload: None, _life: life }
     }
 }
 
@@ -81,8 +81,8 @@ impl Handler<Carry> for Transfer {
         }
         self.upload = Some(ctx.spawn(carry(order, shared).into_actor(self).map(|result, actor, _| {
             actor.upload = None;
-            // The sentry has asked for one image and waits for this; if it is gone, so is the process.
-            let _ = actor.sentry.try_send(Carried(result));
+            // The role driver has asked for one image and waits for this; if it is gone, so is the process.
+            let _ = actor.role_driver.try_send(Carried(result));
         })));
     }
 }
@@ -93,7 +93,7 @@ impl Handler<StopCarrying> for Transfer {
     fn handle(&mut self, _: StopCarrying, ctx: &mut Context<Self>) {
         if let Some(upload) = self.upload.take() {
             ctx.cancel_future(upload);
-            let _ = self.sentry.try_send(Carried(Err("given up with the office that froze it".to_owned())));
+            let _ = self.role_driver.try_send(Carried(Err("given up with the office that froze it".to_owned())));
         }
     }
 }

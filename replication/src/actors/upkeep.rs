@@ -1,9 +1,9 @@
-//! Does for the sentry what needs the shards, which a long command may hold for any time.
+//! Does for the role driver what needs the shards, which a long command may hold for any time.
 //!
-//! - *Receives* from the sentry: [`Append`], whose position goes back to it as an event.
+//! - *Receives* from the role driver: [`Append`], whose position goes back to it as an event.
 //! - *Ticks*: deletes keys that have expired, a bounded number at a time, and passes over shards that are held; gives memory of
 //!   pages that have long been free back to the machine.
-//! - *Fails* never; an epoch that is overtaken before it is begun is told to the sentry.
+//! - *Fails* never; an epoch that is overtaken before it is begun is told to the role driver.
 //! - *Drains* nothing: what has not been deleted is found by the next beat, or by the next primary.
 //! - *Cleans up* nothing.
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use tanist_db_core::ids::Epoch;
 
-use super::sentry::{Happened, Sentry};
+use super::role_driver::{Happened, RoleDriver};
 use super::thread::Life;
 use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, GIVE_BACK_EVERY};
 use crate::node::Shared;
@@ -31,15 +31,15 @@ pub(crate) enum Append {
 /// The actor.
 pub(crate) struct Upkeep {
     shared: Arc<Shared>,
-    sentry: Addr<Sentry>,
+    role_driver: Addr<RoleDriver>,
     /// More has expired than one step deletes: the next is due soon.
     expires_on: bool,
     _life: Life,
 }
 
 impl Upkeep {
-    pub(crate) fn new(shared: Arc<Shared>, sentry: Addr<Sentry>, life: Life) -> Upkeep {
-        Upkeep { shared, sentry, expires_on: false, _life: life }
+    pub(crate) fn new(shared: Arc<Shared>, role_driver: Addr<RoleDriver>, life: Life) -> Upkeep {
+        Upkeep { shared, role_driver, expires_on: false, _life: life }
     }
 
     fn beat(&mut self, ctx: &mut Context<Self>) {
@@ -89,7 +89,7 @@ impl Handler<Append> for Upkeep {
             Append::Mark => Event::Marked { lsn: engine.freeze().cut() },
         };
         // There is one such order at a time, so at most one answer takes a place beyond the mailbox's bound.
-        self.sentry.do_send(Happened(event));
+        self.role_driver.do_send(Happened(event));
     }
 }
 

@@ -4,7 +4,7 @@
 //!   accept loop ── connection task ── control stream: Hello, calls, news of the lease
 //!        │               └─ stream tasks: append, follow, image up, image down
 //!        │                        │ ask
-//!        └───────────────► VaultServer (the keeper's driver) ──► log writer thread ──► disk
+//!        └───────────────► VaultServer (the lease authority's driver) ──► log writer thread ──► disk
 //! ```
 //!
 //! [`VaultServer`] **receives** what connection and stream tasks ask: admit a peer, rule on a call, a frame, an image. Its
@@ -39,11 +39,11 @@ use crate::vault::catalog::Catalog;
 use crate::vault::catalog_sled::CatalogSled;
 use crate::vault::disk::Disk;
 use crate::vault::disk_fs::DiskFs;
-use crate::vault::keeper::{AppendRuling, StreamId};
+use crate::vault::lease_authority::{AppendRuling, StreamId};
 use crate::vault::lock::Lock;
 use crate::vault::roster::{Caller, ConnectionId};
 use crate::vault::segment::LogFrame;
-use crate::vault::{Keeper, Storage, StorageError};
+use crate::vault::{LeaseAuthority, Storage, StorageError};
 use crate::wire::message::{Answer, LeaseView, Peer, Request, StatusView};
 
 mod append;
@@ -144,13 +144,13 @@ pub fn serve(
     let Storage { disk, cluster, log, images, records, lease: remembered } = storage;
     let end = log.extent().durable;
     tracing::info!(durable = end.0, epoch = remembered.epoch, holder = remembered.holder, "vault opened");
-    let keeper = Keeper::new(clock.monotonic(), lease, remembered, end);
+    let lease_authority = LeaseAuthority::new(clock.monotonic(), lease, remembered, end);
     let health = Health::new(Arc::clone(&clock));
     let log = LogHandle::start(log, records, Arc::clone(&health)).map_err(VaultError::Thread)?;
     let (news, heard) = watch::channel(());
     let shared = Arc::new(Shared { cluster, disk, images, log, health, clock, news: heard, often: Mutex::default() });
     let server = VaultServer {
-        keeper,
+        lease_authority,
         shared: Arc::clone(&shared),
         news,
         // A number that tells two starts apart; nothing is decided by it.
@@ -278,10 +278,10 @@ impl Shared {
     }
 }
 
-/// The keeper's driver; see the module.
+/// The lease authority's driver; see the module.
 #[derive(Debug)]
 struct VaultServer {
-    keeper: Keeper,
+    lease_authority: LeaseAuthority,
     shared: Arc<Shared>,
     news: watch::Sender<()>,
     incarnation: u64,
@@ -295,8 +295,8 @@ impl Actor for VaultServer {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(TICK, |server, _| {
             let now = server.now();
-            if server.keeper.tick(now) {
-                tracing::warn!(epoch = server.keeper.view(now).epoch, "the lease has run out");
+            if server.lease_authority.tick(now) {
+                tracing::warn!(epoch = server.lease_authority.view(now).epoch, "the lease has run out");
                 server.news.send_replace(());
             }
         });
@@ -304,10 +304,10 @@ impl Actor for VaultServer {
 }
 
 impl VaultServer {
-    /// The time; the keeper hears that the vault runs.
+    /// The time; the lease authority hears that the vault runs.
     fn now(&mut self) -> Monotonic {
         let now = self.shared.clock.monotonic();
-        self.keeper.awake(now);
+        self.lease_authority.awake(now);
         now
     }
 
@@ -317,7 +317,7 @@ impl VaultServer {
 
     fn rule(&mut self, asked: Asked<oneshot::Sender<Answer>>, ctx: &mut Context<Self>) {
         let (now, durable) = (self.now(), self.durable());
-        match self.calls.rule(&mut self.keeper, now, asked, durable) {
+        match self.calls.rule(&mut self.lease_authority, now, asked, durable) {
             // Nobody may be left to hear an answer; what was decided holds all the same.
             Ruled::Answer(way, answer) => drop(way.send(answer)),
             Ruled::Wait => {}
@@ -336,8 +336,8 @@ impl VaultServer {
 
     fn persisted(&mut self, sealed: Lsn, ctx: &mut Context<Self>) {
         let now = self.now();
-        let (answer, waiting) = self.calls.persisted(&mut self.keeper, now, sealed);
-        let lease = self.keeper.view(now);
+        let (answer, waiting) = self.calls.persisted(&mut self.lease_authority, now, sealed);
+        let lease = self.lease_authority.view(now);
         tracing::info!(epoch = lease.epoch, holder = lease.holder, left_us = lease.remaining_us, %sealed, "lease changed");
         if let Some((way, answer)) = answer {
             drop(way.send(answer));
@@ -362,16 +362,16 @@ impl Handler<Enter> for VaultServer {
 
     fn handle(&mut self, enter: Enter, _: &mut Context<Self>) -> Self::Result {
         let now = self.now();
-        let replaced = self.keeper.enter(now, &enter.caller);
+        let replaced = self.lease_authority.enter(now, &enter.caller);
         if let Some((_, old)) = replaced.and_then(|id| self.connections.get(&id)) {
             old.close(VarInt::from_u32(0), b"a newer connection of this node has come");
         }
         self.connections.insert(enter.caller.connection, (enter.caller.hello.peer, enter.connection));
         actix::MessageResult(Answer::Welcome {
             incarnation: self.incarnation,
-            lease_us: u64::try_from(self.keeper.length().as_micros()).unwrap_or(u64::MAX),
+            lease_us: u64::try_from(self.lease_authority.length().as_micros()).unwrap_or(u64::MAX),
             durable: self.durable().0,
-            lease: self.keeper.view(now),
+            lease: self.lease_authority.view(now),
         })
     }
 }
@@ -385,7 +385,7 @@ impl Handler<Leave> for VaultServer {
     type Result = ();
 
     fn handle(&mut self, Leave(connection): Leave, _: &mut Context<Self>) {
-        self.keeper.leave(connection);
+        self.lease_authority.leave(connection);
         self.connections.remove(&connection);
         self.calls.leave(connection);
     }
@@ -436,7 +436,7 @@ impl Handler<AskLease> for VaultServer {
 
     fn handle(&mut self, _: AskLease, _: &mut Context<Self>) -> Self::Result {
         let now = self.now();
-        actix::MessageResult(self.keeper.view(now))
+        actix::MessageResult(self.lease_authority.view(now))
     }
 }
 
@@ -459,13 +459,13 @@ impl VaultServer {
         let extent = self.shared.log.state().extent;
         StatusView {
             pid: std::process::id(),
-            lease: self.keeper.view(now),
+            lease: self.lease_authority.view(now),
             durable: extent.durable.0,
             oldest: extent.oldest.0,
             log_bytes: extent.bytes,
             images: self.shared.images.views(),
             health: self.shared.health.view(),
-            nodes: self.keeper.nodes(now),
+            nodes: self.lease_authority.nodes(now),
         }
     }
 }
@@ -484,8 +484,8 @@ impl Handler<MayWrite> for VaultServer {
 
     fn handle(&mut self, ask: MayWrite, _: &mut Context<Self>) -> Self::Result {
         match ask.cut {
-            None => self.keeper.may_write(&ask.caller, ask.epoch),
-            Some(cut) => self.keeper.may_publish(&ask.caller, ask.epoch, cut, self.durable()),
+            None => self.lease_authority.may_write(&ask.caller, ask.epoch),
+            Some(cut) => self.lease_authority.may_publish(&ask.caller, ask.epoch, cut, self.durable()),
         }
     }
 }
@@ -502,7 +502,7 @@ impl Handler<OpenAppend> for VaultServer {
     type Result = Result<StreamId, Answer>;
 
     fn handle(&mut self, open: OpenAppend, _: &mut Context<Self>) -> Self::Result {
-        self.keeper.open_append(&open.caller, open.epoch)
+        self.lease_authority.open_append(&open.caller, open.epoch)
     }
 }
 
@@ -519,7 +519,7 @@ impl Handler<BeginAppend> for VaultServer {
     type Result = Result<(), Answer>;
 
     fn handle(&mut self, begin: BeginAppend, _: &mut Context<Self>) -> Self::Result {
-        self.keeper.begin_append(&begin.caller, begin.stream, begin.durable)
+        self.lease_authority.begin_append(&begin.caller, begin.stream, begin.durable)
     }
 }
 
@@ -538,7 +538,7 @@ impl Handler<Append> for VaultServer {
 
     fn handle(&mut self, append: Append, _: &mut Context<Self>) -> Self::Result {
         let Append { caller, stream, frame, room } = append;
-        match self.keeper.append(&caller, stream, &frame) {
+        match self.lease_authority.append(&caller, stream, &frame) {
             AppendRuling::Known => Ok(()),
             AppendRuling::End(answer) => Err(answer),
             AppendRuling::Write => self.shared.log.write(frame, room).map_err(|_| stopped()),

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!   join    reach the vault, load the newest image, make the engine          -> Joined
-//!   start   sentry, shipper, follower, transfer and upkeep around that engine   -> NodeHandle
+//!   start   role driver, shipper, follower, transfer and upkeep around that engine   -> NodeHandle
 //! ```
 //!
 //! Between the two the caller has the engine and nothing is served. After [`start`] sessions ask [`NodeHandle::serving`]; the
-//! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-sentry` (connection, sentry,
+//! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-driver` (connection, role driver,
 //! shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
 
 mod image;
@@ -30,7 +30,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::actors::link::Dialer;
-use crate::actors::sentry::{Sentry, Stop, SwitchOver};
+use crate::actors::role_driver::{RoleDriver, Stop, SwitchOver};
 use crate::actors::thread::on_thread;
 use crate::lease::LeaseTimes;
 use crate::role::{End, Identity, Machine, SwitchoverReport};
@@ -100,7 +100,7 @@ pub enum NodeError {
 #[derive(Clone)]
 pub struct NodeHandle {
     shared: Arc<Shared>,
-    sentry: Addr<Sentry>,
+    role_driver: Addr<RoleDriver>,
     ended: watch::Receiver<Option<End>>,
 }
 
@@ -121,11 +121,11 @@ pub fn start(joined: Joined, options: NodeOptions, serving: Arc<Serving>) -> Res
     let shared = Arc::new(Shared::new(options, engine, serving));
     let (tell_end, ended) = watch::channel(None);
     let for_thread = Arc::clone(&shared);
-    let sentry = on_thread("tanist-sentry", move |life| {
+    let role_driver = on_thread("tanist-driver", move |life| {
         let dialer = Dialer::new(Arc::clone(&for_thread.options.credentials), for_thread.options.vault.clone());
-        Ok(Sentry::new(for_thread, machine, dialer, tell_end, life))
+        Ok(RoleDriver::new(for_thread, machine, dialer, tell_end, life))
     });
-    Ok(NodeHandle { shared, sentry: sentry.map_err(NodeError::Machine)?, ended })
+    Ok(NodeHandle { shared, role_driver: role_driver.map_err(NodeError::Machine)?, ended })
 }
 
 impl NodeHandle {
@@ -146,14 +146,14 @@ impl NodeHandle {
     /// # Errors
     /// A sentence that says why not. If it says that the lease has not moved, nothing has changed.
     pub async fn request_switchover(&self, to: Option<String>) -> Result<SwitchoverReport, String> {
-        self.sentry.send(SwitchOver { to }).await.unwrap_or_else(|_| Err("the node is ending".to_owned()))
+        self.role_driver.send(SwitchOver { to }).await.unwrap_or_else(|_| Err("the node is ending".to_owned()))
     }
 
     /// Ends in good order: a primary executes nothing more, drains, and gives its lease up. Returns when that is done or has
     /// taken too long; then replies that became durable have been released to their sessions.
     pub async fn shutdown(&self) {
-        // An error means that the sentry has ended already.
-        let _ = self.sentry.send(Stop).await;
+        // An error means that the role driver has ended already.
+        let _ = self.role_driver.send(Stop).await;
         self.ended().await;
     }
 
@@ -162,7 +162,7 @@ impl NodeHandle {
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await.map(|end| end.clone()) {
             Ok(Some(end)) => end,
-            _ => End::Failed("the sentry has ended without a word".to_owned()),
+            _ => End::Failed("the role_driver has ended without a word".to_owned()),
         }
     }
 

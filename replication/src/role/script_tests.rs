@@ -1,4 +1,4 @@
-//! Golden scripts: two role machines and the vault's keeper, the real ones, with a script in place of the network. A script lists
+//! Golden scripts: two role machines and the vault's lease authority, the real ones, with a script in place of the network. A script lists
 //! what happens, one event a line, and below each event, indented, everything that comes of it. The test plays the events and
 //! compares all lines. `docs/protocols/` quotes the scripts, so what the book shows is what the code does.
 //!

@@ -139,7 +139,7 @@ fn is_rejoin(effects: &[Effect]) -> bool {
     matches!(ended(effects), Some(End::Rejoin(_)))
 }
 
-/// Lost: a process whose sentry had stood still for longer than its lease, and whose follower had not, ended in a panic: it began
+/// Lost: a process whose role driver had stood still for longer than its lease, and whose follower had not, ended in a panic: it began
 /// an epoch that was older than what it had applied.
 #[test]
 fn a_claim_that_was_overtaken_by_the_followed_log_is_given_up() {

@@ -172,7 +172,7 @@ fn no_wake_up_is_lost_between_threads() {
     });
 }
 
-/// Eight threads append under the guard; the sentry's thread holds, waits for quiet, and reads the end twice: between the two
+/// Eight threads append under the guard; the role driver's thread holds, waits for quiet, and reads the end twice: between the two
 /// nothing may have been appended, however the threads are scheduled.
 #[test]
 fn a_complete_hold_is_exact() {

@@ -7,7 +7,7 @@ use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
 
 use super::catalog::LeaseRecord;
-use super::keeper::{Keeper, Ruling};
+use super::lease_authority::{LeaseAuthority, Ruling};
 use super::roster::{Caller, ConnectionId};
 use crate::wire::message::{Answer, Request};
 
@@ -54,9 +54,15 @@ impl<W> Default for Calls<W> {
 }
 
 impl<W> Calls<W> {
-    /// Has the keeper rule on a call; `durable` is the log's durable end.
-    pub fn rule(&mut self, keeper: &mut Keeper, now: Monotonic, asked: Asked<W>, durable: Lsn) -> Ruled<W> {
-        match keeper.call(now, &asked.caller, asked.request.clone(), durable) {
+    /// Has the lease authority rule on a call; `durable` is the log's durable end.
+    pub fn rule(
+        &mut self,
+        lease_authority: &mut LeaseAuthority,
+        now: Monotonic,
+        asked: Asked<W>,
+        durable: Lsn,
+    ) -> Ruled<W> {
+        match lease_authority.call(now, &asked.caller, asked.request.clone(), durable) {
             Ruling::Answer(answer) => Ruled::Answer(asked.way, answer),
             Ruling::Persist { record, seal } => {
                 self.change = Some(asked.way);
@@ -73,11 +79,11 @@ impl<W> Calls<W> {
     /// news of it, and the calls to be ruled on after that.
     pub fn persisted(
         &mut self,
-        keeper: &mut Keeper,
+        lease_authority: &mut LeaseAuthority,
         now: Monotonic,
         sealed: Lsn,
     ) -> (Option<(W, Answer)>, VecDeque<Asked<W>>) {
-        let answer = keeper.persisted(now, sealed);
+        let answer = lease_authority.persisted(now, sealed);
         (self.change.take().map(|way| (way, answer)), std::mem::take(&mut self.waiting))
     }
 

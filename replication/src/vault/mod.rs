@@ -2,7 +2,7 @@
 //!
 //! Four things live here, each of them plain code that an actor drives (`actors::vault`):
 //!
-//! - [`keeper`] judges. It holds the lease and decides on every append, image and lease call. All fencing is there.
+//! - [`lease_authority`] judges. It holds the lease and decides on every append, image and lease call. All fencing is there.
 //! - [`log`] keeps the redo log: [`segment`] files of the very frames that came over the wire, and a [`mark`] of how far they
 //!   were acknowledged. A group of frames is written, synced once, and acknowledged together.
 //! - [`image_store`] keeps images as files of the very frames that came, published by one rename.
@@ -54,8 +54,8 @@ pub mod error;
 mod faults;
 pub mod feed;
 pub mod image_store;
-pub mod keeper;
 mod layout;
+pub mod lease_authority;
 pub mod lock;
 pub mod log;
 pub mod log_reader;
@@ -71,5 +71,5 @@ pub mod storage;
 pub(crate) mod testing;
 
 pub use error::StorageError;
-pub use keeper::Keeper;
+pub use lease_authority::LeaseAuthority;
 pub use storage::Storage;

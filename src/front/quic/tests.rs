@@ -1,4 +1,4 @@
-//! Nodes with a real engine behind real QUIC; the test plays the sentries and the vault. Two nodes share one engine, as if
+//! Nodes with a real engine behind real QUIC; the test plays the role drivers and the vault. Two nodes share one engine, as if
 //! replication took no time.
 
 use std::path::PathBuf;

@@ -25,7 +25,7 @@ use tanist_replication::serving::{Permit, Version};
 use super::ahead::Planned;
 use super::execute::{Batch, Refusal, Step, Until, execute, permitted};
 use super::input::Input;
-use super::{Conversation, Surroundings, limits_for};
+use super::{Conversation, Runtime, limits_for};
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
 use crate::resp::{Request, RequestParser};
@@ -91,7 +91,7 @@ impl Errand {
     }
 }
 
-impl<'a, W: Surroundings> Conversation<'a, W> {
+impl<'a, W: Runtime> Conversation<'a, W> {
     /// Sends the request at the front of the input away.
     pub(super) fn send_away(&mut self, planned: &Planned, spec: &'static CommandSpec, batch: &Batch<'a>) {
         let stand_in = self.caller.stand_in();
@@ -110,7 +110,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         let returned = Arc::<Mutex<Option<Returned>>>::default();
         let place = Arc::clone(&returned);
         let job: Job = Box::new(move || *place.lock() = Some(errand.run()));
-        let running = self.surroundings.apart(&self.context.long_places, job);
+        let running = self.runtime.apart(&self.context.long_places, job);
         self.away = Some(Away { spec, bytes: planned.request.bytes, seen: batch.seen, running, returned });
     }
 

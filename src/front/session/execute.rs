@@ -10,7 +10,7 @@ use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Executing, Permit, Version};
 
 use super::ahead::Planned;
-use super::{Conversation, Surroundings};
+use super::{Conversation, Runtime};
 use crate::config::{DebugCommand, Durability};
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
@@ -89,7 +89,7 @@ pub(super) enum Step {
     End(Turn),
 }
 
-impl<'a, W: Surroundings> Conversation<'a, W> {
+impl<'a, W: Runtime> Conversation<'a, W> {
     /// Executes complete requests in order until one of the reasons to stop.
     pub(super) fn turn(&mut self) -> Turn {
         let context = self.context;
@@ -214,7 +214,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
                 drop(args);
                 return self.refuse(spec, bytes, refusal, batch.now);
             }
-            self.surroundings.permitted();
+            self.runtime.permitted();
             if command::takes_long(spec, &self.session, &args, bytes) {
                 drop(args);
                 self.send_away(planned, spec, batch);
@@ -371,7 +371,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
     /// The reply that began at `mark` is complete: who may see it, and when.
     fn finish(&mut self, mark: usize, lsn: Lsn, unix: UnixMillis, batch: &Batch<'a>) {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
-        self.surroundings.replied(Some((lsn, unix)));
+        self.runtime.replied(Some((lsn, unix)));
         self.caller.action_is_told = self.caller.take_reply();
         if !self.caller.action_is_told {
             self.output.reply.truncate(mark);
@@ -396,7 +396,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             self.output.reply.truncate(mark);
         }
         self.output.finish_free(mark);
-        self.surroundings.replied(None);
+        self.runtime.replied(None);
     }
 
     /// A client that has said who it is may send more at a time.

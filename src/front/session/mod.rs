@@ -15,7 +15,7 @@
 //! * `ahead`: requests that are parsed before their turn, so that the memory they need is asked for in time.
 //! * `execute`: one *turn*: every complete request, up to a budget, so that neighbours on the thread get theirs.
 //! * `apart`: commands that take long, on threads of their own.
-//! * `surroundings`: where it runs, which a simulator can be.
+//! * `runtime`: where it runs, which a simulator can be.
 //! * here: waiting, reading and writing.
 //!
 //! **Later commands do not wait for earlier replies.** While the gate holds a write's reply until the vault has the write, the
@@ -35,7 +35,7 @@ mod apart;
 mod execute;
 mod input;
 mod output;
-mod surroundings;
+mod runtime;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -63,15 +63,15 @@ pub use apart::Job;
 use execute::{Hold, Turn, Until};
 use input::Input;
 use output::Output;
-pub use surroundings::{Surroundings, TokioThread};
+pub use runtime::{Runtime, TokioThread};
 
 /// Serves one client until it leaves, is killed, breaks the protocol, or the node is fenced.
-pub async fn serve<S, W>(context: Arc<NodeContext>, registration: Registration, stream: S, surroundings: W)
+pub async fn serve<S, W>(context: Arc<NodeContext>, registration: Registration, stream: S, runtime: W)
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    W: Surroundings,
+    W: Runtime,
 {
-    let mut conversation = Conversation::new(&context, registration, surroundings);
+    let mut conversation = Conversation::new(&context, registration, runtime);
     let mut link = Link { stream, wait: None, free: None, received_all: false };
     loop {
         let seen = context.serving.version();
@@ -85,34 +85,29 @@ where
         if turn == Turn::Stopped {
             return;
         }
-        let wishes = conversation.wishes(turn, seen);
-        let event = poll_fn(|cx| link.poll(&mut conversation, &wishes, cx)).await;
+        let interest = conversation.interest(turn, seen);
+        let event = poll_fn(|cx| link.poll(&mut conversation, &interest, cx)).await;
         if event == Event::Over {
             break;
         }
-        if wishes.more {
+        if interest.more {
             tokio::task::yield_now().await;
         }
     }
-    let (mut stream, mut surroundings) = (link.stream, conversation.surroundings);
+    let (mut stream, mut runtime) = (link.stream, conversation.runtime);
     let cut = context.clock.monotonic().after(CLOSING_TIME);
     poll_fn(|cx| {
         // The peer may be gone already: there is nobody to tell.
         let closed = Pin::new(&mut stream).poll_shutdown(cx).is_ready();
-        if closed { Poll::Ready(()) } else { poll_until(&mut surroundings, cut, &*context.clock, cx) }
+        if closed { Poll::Ready(()) } else { poll_until(&mut runtime, cut, &*context.clock, cx) }
     })
     .await;
 }
 
 /// Ready once `clock` has reached `deadline`.
-fn poll_until<W: Surroundings>(
-    surroundings: &mut W,
-    deadline: Monotonic,
-    clock: &dyn Clock,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_until<W: Runtime>(runtime: &mut W, deadline: Monotonic, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()> {
     loop {
-        ready!(surroundings.poll_alarm(deadline, clock, cx));
+        ready!(runtime.poll_alarm(deadline, clock, cx));
         if deadline <= clock.monotonic() {
             return Poll::Ready(());
         }
@@ -139,7 +134,7 @@ fn limits_for(authenticated: bool) -> RequestLimits {
 /// Everything of a session but its stream.
 struct Conversation<'a, W> {
     context: &'a Arc<NodeContext>,
-    surroundings: W,
+    runtime: W,
     input: Input,
     parser: RequestParser,
     /// Requests at the front of the input that have been parsed and not executed.
@@ -161,7 +156,7 @@ struct Conversation<'a, W> {
 
 /// What a session waits for.
 #[derive(Debug)]
-struct Wishes {
+struct Interest {
     /// Another turn is due at once; look at the stream only.
     more: bool,
     read: bool,
@@ -184,8 +179,8 @@ enum Event {
     Over,
 }
 
-impl<'a, W: Surroundings> Conversation<'a, W> {
-    fn new(context: &'a Arc<NodeContext>, registration: Registration, surroundings: W) -> Self {
+impl<'a, W: Runtime> Conversation<'a, W> {
+    fn new(context: &'a Arc<NodeContext>, registration: Registration, runtime: W) -> Self {
         let id = registration.entry().id();
         let mut caller = Caller::new(context, registration);
         let mut session = Session::new(id);
@@ -195,7 +190,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         }
         Self {
             context,
-            surroundings,
+            runtime,
             input: Input::default(),
             parser: RequestParser::new(limits_for(caller.authenticated)),
             ahead: Ahead::default(),
@@ -242,7 +237,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
         turn
     }
 
-    fn wishes(&self, turn: Turn, seen: Version) -> Wishes {
+    fn interest(&self, turn: Turn, seen: Version) -> Interest {
         let pending = self.output.pending();
         let (held, busy) = match turn {
             Turn::Held(until) => (Some(until), None),
@@ -264,7 +259,7 @@ impl<'a, W: Surroundings> Conversation<'a, W> {
             Turn::Held(_) | Turn::Busy(..) | Turn::Acting => self.input.unread().len() < INPUT_AHEAD_BYTES,
             _ => false,
         };
-        Wishes {
+        Interest {
             more: turn == Turn::More,
             read,
             drained: turn == Turn::Full,
@@ -304,21 +299,21 @@ struct Link<'a, S> {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
-    fn poll<W: Surroundings>(
+    fn poll<W: Runtime>(
         &mut self,
         conversation: &mut Conversation<'a, W>,
-        wishes: &Wishes,
+        interest: &Interest,
         cx: &mut Context<'_>,
     ) -> Poll<Event> {
         let context = conversation.context;
         if conversation.caller.entry().poll_killed(cx).is_ready() {
             return Poll::Ready(Event::Over);
         }
-        let Ok(mut progress) = self.poll_write(conversation, wishes, cx) else { return Poll::Ready(Event::Over) };
-        if wishes.leave && conversation.output.is_empty() {
+        let Ok(mut progress) = self.poll_write(conversation, interest, cx) else { return Poll::Ready(Event::Over) };
+        if interest.leave && conversation.output.is_empty() {
             return Poll::Ready(Event::Over);
         }
-        if wishes.read && !self.received_all {
+        if interest.read && !self.received_all {
             match conversation.input.poll_fill(Pin::new(&mut self.stream), cx) {
                 Poll::Ready(Ok(bytes)) => {
                     self.received_all = bytes == 0;
@@ -330,34 +325,34 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
                 Poll::Pending => {}
             }
         }
-        match self.poll_serving(&context.serving, wishes.until, cx) {
+        match self.poll_serving(&context.serving, interest.until, cx) {
             Poll::Ready(Woken::Crowded) => return Poll::Ready(Event::Over),
             Poll::Ready(Woken::Stopped) if planted("held replies sent after fencing") => {
                 conversation.output.release(Lsn(u64::MAX));
-                progress |= self.poll_write(conversation, wishes, cx) != Ok(false);
+                progress |= self.poll_write(conversation, interest, cx) != Ok(false);
             }
             Poll::Ready(Woken::Durable | Woken::Changed | Woken::Stopped) => progress = true,
             Poll::Pending => {}
         }
-        if let Some(deadline) = wishes.deadline
-            && poll_until(&mut conversation.surroundings, deadline, &*context.clock, cx).is_ready()
+        if let Some(deadline) = interest.deadline
+            && poll_until(&mut conversation.runtime, deadline, &*context.clock, cx).is_ready()
         {
             if conversation.closing_until.is_some_and(|until| until <= context.clock.monotonic()) {
                 return Poll::Ready(Event::Over);
             }
             progress = true;
         }
-        progress |= self.poll_free(context, wishes.busy, cx).is_ready();
+        progress |= self.poll_free(context, interest.busy, cx).is_ready();
         progress |= conversation.poll_action(cx).is_ready();
         progress |= conversation.poll_away(cx).is_ready();
-        if progress || wishes.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
+        if progress || interest.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
     }
 
     /// Writes what may leave. `Ok(true)` if a turn may now do more than before; `Err` if the peer is gone.
-    fn poll_write<W: Surroundings>(
+    fn poll_write<W: Runtime>(
         &mut self,
         conversation: &mut Conversation<'a, W>,
-        wishes: &Wishes,
+        interest: &Interest,
         cx: &mut Context<'_>,
     ) -> Result<bool, ()> {
         let mut stream = Pin::new(&mut self.stream);
@@ -378,7 +373,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
                 return Err(());
             }
         }
-        Ok(wishes.drained && !conversation.output.is_full())
+        Ok(interest.drained && !conversation.output.is_full())
     }
 
     /// Ready once the shard that is waited for has been free.

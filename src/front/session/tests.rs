@@ -1,4 +1,4 @@
-//! Conversations over a stream in memory, with a real engine; the test plays the sentry (role, lease) and the vault (durable).
+//! Conversations over a stream in memory, with a real engine; the test plays the role driver (role, lease) and the vault (durable).
 //!
 //! Time is tokio's, paused: it moves only when everything waits, so the timeouts of seconds cost nothing.
 

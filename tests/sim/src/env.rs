@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::trace::Trace;
 
-/// The run's surroundings.
+/// The run's runtime.
 #[derive(Debug)]
 pub(crate) struct Env {
     pub(crate) now: Time,

@@ -266,7 +266,7 @@ impl Kind {
             Kind::Pause => Fault::Pause(target, random.millis(5, 1_000)),
             Kind::Stall => {
                 let threads = [
-                    Thread::Sentry,
+                    Thread::RoleDriver,
                     Thread::Follower,
                     Thread::Transfer,
                     Thread::Upkeep,

@@ -177,7 +177,7 @@ impl Net {
         self.links[node].slow[way as usize] = times;
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the network needs of its surroundings")]
+    #[expect(clippy::too_many_arguments, reason = "what the network needs of its runtime")]
     pub(crate) fn send(
         &mut self,
         now: Time,

@@ -2,7 +2,7 @@
 
 mod join;
 mod process;
-mod sentry;
+mod role_driver;
 mod session;
 mod streams;
 mod transfer;
@@ -58,7 +58,7 @@ pub(crate) enum NodeEvent {
     },
     /// The machine wants to be woken at this moment of the node's clock.
     Wake(Monotonic),
-    /// The sentry's beat.
+    /// The role driver's beat.
     Beat,
     /// The upkeep's beat.
     Expire,
@@ -72,7 +72,7 @@ pub(crate) enum NodeEvent {
     Freeze,
     /// A report that was put off is due.
     ReportLate,
-    /// An order of the sentry reaches another actor.
+    /// An order of the role driver reaches another actor.
     Order(Order),
     /// Another actor has something for the machine.
     Happened(RoleEvent),
@@ -100,8 +100,8 @@ pub(crate) enum NodeEvent {
 /// An arbiter's thread, which may be kept from running while others run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Thread {
-    /// Sentry, shipper, the connection.
-    Sentry,
+    /// Role driver, shipper, the connection.
+    RoleDriver,
     /// The follower.
     Follower,
     /// The transfer.
@@ -121,13 +121,13 @@ impl NodeEvent {
             NodeEvent::Order(Order::Follow(..) | Order::StopFollow) => Thread::Follower,
             NodeEvent::Arrived { stream: Stream::Put(_), .. } | NodeEvent::NextChunk => Thread::Transfer,
             NodeEvent::Freeze => Thread::Transfer,
-            NodeEvent::Expire | NodeEvent::ExpireMore if upkeep::sentry_expires() => Thread::Sentry,
+            NodeEvent::Expire | NodeEvent::ExpireMore if upkeep::role_driver_expires() => Thread::RoleDriver,
             NodeEvent::Expire | NodeEvent::ExpireMore => Thread::Upkeep,
             NodeEvent::Order(Order::BeginEpoch(_) | Order::Mark) => Thread::Upkeep,
             NodeEvent::HoldEnds | NodeEvent::Apart(_) => Thread::Long,
             NodeEvent::Order(Order::Carry(..) | Order::StopCarrying) => Thread::Transfer,
             NodeEvent::Session(..) | NodeEvent::Poll(_) => Thread::Sessions,
-            _ => Thread::Sentry,
+            _ => Thread::RoleDriver,
         }
     }
 }

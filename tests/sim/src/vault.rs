@@ -19,7 +19,7 @@ use tanist_replication::vault::disk_sim::DiskSim;
 use tanist_replication::vault::image_store::ImageStore;
 use tanist_replication::vault::log_writer::LogWriter;
 use tanist_replication::vault::roster::ConnectionId;
-use tanist_replication::vault::{Keeper, Storage, StorageError};
+use tanist_replication::vault::{LeaseAuthority, Storage, StorageError};
 use tanist_replication::wire::message::Answer;
 
 use crate::clock::{MachineClock, Time};
@@ -122,7 +122,7 @@ pub(crate) struct Vault {
     life: u64,
     clock: Arc<MachineClock>,
     disk: Arc<dyn Disk>,
-    keeper: Keeper,
+    lease_authority: LeaseAuthority,
     calls: Calls<Reply>,
     images: ImageStore,
     writing: Writing,
@@ -252,12 +252,12 @@ impl VaultHost {
         }
         self.lives += 1;
         let now = self.clock.monotonic();
-        let keeper = Keeper::new(now, env.scenario.lease_after(self.lives), lease, extent.durable);
+        let lease_authority = LeaseAuthority::new(now, env.scenario.lease_after(self.lives), lease, extent.durable);
         let vault = Vault {
             life: self.lives,
             clock: Arc::clone(&self.clock),
             disk,
-            keeper,
+            lease_authority,
             calls: Calls::default(),
             images,
             writing: Writing::new(LogWriter::new(log, records)),
@@ -305,8 +305,11 @@ impl Vault {
         match own {
             Own::Tick => {
                 let now = self.now();
-                if self.keeper.tick(now) {
-                    env.say(format_args!("vault: the lease of epoch {} has run out", self.keeper.view(now).epoch));
+                if self.lease_authority.tick(now) {
+                    env.say(format_args!(
+                        "vault: the lease of epoch {} has run out",
+                        self.lease_authority.view(now).epoch
+                    ));
                     self.spread_news(env);
                 }
                 self.later(TICK, Own::Tick, env);
@@ -347,7 +350,7 @@ impl Vault {
         if self.members.remove(&conn).is_none() {
             return;
         }
-        self.keeper.leave(ConnectionId(conn.0));
+        self.lease_authority.leave(ConnectionId(conn.0));
         self.calls.leave(ConnectionId(conn.0));
         self.appends.retain(|(of, _), _| *of != conn);
         self.pushes.retain(|(of, _), _| *of != conn);
@@ -357,10 +360,10 @@ impl Vault {
         env.net.close(now, conn, Way::Down, true, random, queue);
     }
 
-    /// The time; the keeper hears that the vault runs.
+    /// The time; the lease authority hears that the vault runs.
     fn now(&mut self) -> Monotonic {
         let now = self.clock.monotonic();
-        self.keeper.awake(now);
+        self.lease_authority.awake(now);
         now
     }
 

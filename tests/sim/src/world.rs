@@ -471,7 +471,7 @@ impl World {
         act(&mut self.nodes[node], &mut self.env);
     }
 
-    /// Somebody asks the node's sentry for something.
+    /// Somebody asks the node's role driver for something.
     fn machine(&mut self, target: Target, event: RoleEvent) {
         self.with(target, |node, env| {
             let life = node.life;

@@ -67,7 +67,7 @@ pub(crate) const HANDLE_BYTES: usize = 16;
 pub(crate) const SEPARATOR_BYTES_MAX: usize = 128;
 
 /// Bytes that a separator by bytes has if the item has them: a key of up to so many is compared as a number by who
-/// wishes, and less would not save much beside the slot.
+/// interest, and less would not save much beside the slot.
 const SEPARATOR_BYTES_MIN: usize = 16;
 
 /// Bytes that every node takes but the first and the last one of its level.

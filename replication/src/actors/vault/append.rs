@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::{Append, BeginAppend, MayWrite, OpenAppend, Shared, VaultServer};
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::acknowledge::{Acknowledger, stopped};
-use crate::vault::keeper::StreamId;
+use crate::vault::lease_authority::StreamId;
 use crate::vault::log_writer::LogState;
 use crate::vault::roster::Caller;
 use crate::vault::segment::LogFrame;

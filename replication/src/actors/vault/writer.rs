@@ -82,7 +82,7 @@ impl LogHandle {
         permit.map(|permit| Room { _permit: permit }).map_err(|_| Gone)
     }
 
-    /// Puts a frame into the queue: the keeper has ruled that it follows the one before.
+    /// Puts a frame into the queue: the lease authority has ruled that it follows the one before.
     pub(super) fn write(&self, frame: LogFrame, room: Room) -> Result<(), Gone> {
         self.put(Item::Frame(frame, room))
     }

@@ -213,7 +213,7 @@ impl Node {
 
     /// All its actors end without a word.
     pub(super) fn crash(&self) {
-        self.handle.sentry.do_send(Halt);
+        self.handle.role_driver.do_send(Halt);
     }
 
     /// Every confirmed write is there with its value.

@@ -1,5 +1,5 @@
 //! Every order of events of a small cluster, explored: the real [`Machine`](super::Machine) of two nodes and the real
-//! [`Keeper`](crate::vault::Keeper) of a vault, in all interleavings of messages, clock ticks, pauses, cuts and crashes up to
+//! [`LeaseAuthority`](crate::vault::LeaseAuthority) of a vault, in all interleavings of messages, clock ticks, pauses, cuts and crashes up to
 //! the bounds of a [`Budget`].
 //!
 //! `model_tests` walks far and at random; this looks at everything, nearby. What is explored is the code that runs, not a

@@ -1,4 +1,4 @@
-//! The vault's side of the world: the real keeper around a log that is a list.
+//! The vault's side of the world: the real lease authority around a log that is a list.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use super::world::{Down, Event, LEASE, Record, Up};
 use crate::role::Ask;
 use crate::transport::principal::Principal;
-use crate::vault::Keeper;
+use crate::vault::LeaseAuthority;
 use crate::vault::catalog::LeaseRecord;
-use crate::vault::keeper::{AppendRuling, Ruling, StreamId};
+use crate::vault::lease_authority::{AppendRuling, Ruling, StreamId};
 use crate::vault::roster::{Caller, ConnectionId};
 use crate::vault::testing::frame;
 use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Progress, Request};
@@ -28,7 +28,7 @@ pub(super) type Sent = (usize, u64, Down);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Vault {
-    pub(super) keeper: Keeper,
+    pub(super) lease_authority: LeaseAuthority,
     /// The lease as it survives a crash.
     lease: LeaseRecord,
     pub(super) log: Vec<Record>,
@@ -86,7 +86,7 @@ fn event(ask: Ask, sent: Monotonic, answer: Answer) -> Event {
 impl Vault {
     pub(super) fn new(now: Monotonic) -> Vault {
         Vault {
-            keeper: Keeper::new(now, LEASE, LeaseRecord::default(), Lsn::ZERO),
+            lease_authority: LeaseAuthority::new(now, LEASE, LeaseRecord::default(), Lsn::ZERO),
             lease: LeaseRecord::default(),
             log: Vec::new(),
             change: None,
@@ -102,19 +102,20 @@ impl Vault {
 
     /// The process dies and starts again: what was persisted is there, and every connection is gone.
     pub(super) fn restart(&mut self, now: Monotonic) {
-        self.keeper = Keeper::new(now, LEASE, self.lease.clone(), self.durable());
+        self.lease_authority = LeaseAuthority::new(now, LEASE, self.lease.clone(), self.durable());
         self.change = None;
         self.followers.clear();
         self.connections.clear();
     }
 
     pub(super) fn connect(&mut self, now: Monotonic, node: usize, incarnation: u64, connection: u64) -> Event {
-        if let Some(replaced) = self.keeper.enter(now, &caller(node, incarnation, connection, Peer::Database)) {
-            self.keeper.leave(replaced);
+        if let Some(replaced) = self.lease_authority.enter(now, &caller(node, incarnation, connection, Peer::Database))
+        {
+            self.lease_authority.leave(replaced);
         }
         self.connections.insert(node, connection);
         self.followers.remove(&node);
-        Event::Connected { view: self.keeper.view(now), length: LEASE }
+        Event::Connected { view: self.lease_authority.view(now), length: LEASE }
     }
 
     /// Whether what has arrived can be looked at now: calls wait while the lease changes.
@@ -125,7 +126,7 @@ impl Vault {
     pub(super) fn obituary(&mut self, now: Monotonic, node: usize, incarnation: u64) {
         let request = Request::Obituary { node: name(node).to_owned(), incarnation };
         let supervisor = caller(node, incarnation, u64::MAX, Peer::Supervisor);
-        if let Ruling::Persist { record, seal } = self.keeper.call(now, &supervisor, request, self.durable()) {
+        if let Ruling::Persist { record, seal } = self.lease_authority.call(now, &supervisor, request, self.durable()) {
             self.change = Some(Change { record, seal, asker: None });
         }
     }
@@ -133,16 +134,16 @@ impl Vault {
     /// How a node stands, as it tells.
     pub(super) fn report(&mut self, now: Monotonic, caller: &Caller, role: &str, applied: u64) {
         let progress = Progress { role: role.to_owned(), applied, ..Progress::default() };
-        self.keeper.call(now, caller, Request::Report(progress), self.durable());
+        self.lease_authority.call(now, caller, Request::Report(progress), self.durable());
     }
 
     /// Time has passed; gives the news if there is any.
     pub(super) fn tick(&mut self, now: Monotonic) -> Vec<Sent> {
         // It says so every few milliseconds: half a lease between two times would count as a pause of its own.
         for earlier_ms in [100, 0] {
-            self.keeper.awake(Monotonic(now.0 - earlier_ms * 1000));
+            self.lease_authority.awake(Monotonic(now.0 - earlier_ms * 1000));
         }
-        if self.keeper.tick(now) { self.news(now) } else { Vec::new() }
+        if self.lease_authority.tick(now) { self.news(now) } else { Vec::new() }
     }
 
     /// The change of the lease is durable and becomes known.
@@ -153,14 +154,14 @@ impl Vault {
             self.seals.insert(record.epoch, record.sealed);
         }
         self.lease = record;
-        let answer = self.keeper.persisted(now, self.durable());
+        let answer = self.lease_authority.persisted(now, self.durable());
         let answer =
             asker.map(|(node, connection, ask, sent)| (node, connection, Down::Answer(event(ask, sent, answer))));
         answer.into_iter().chain(self.news(now)).collect()
     }
 
     fn news(&self, now: Monotonic) -> Vec<Sent> {
-        let view = self.keeper.view(now);
+        let view = self.lease_authority.view(now);
         let to = |(node, connection): (&usize, &u64)| (*node, *connection, Down::Answer(Event::News(view.clone())));
         self.connections.iter().map(to).collect()
     }
@@ -172,10 +173,10 @@ impl Vault {
         match up {
             Up::Ask { ask, sent } => match request(&ask) {
                 None => {
-                    let nodes = self.keeper.nodes(now).into_iter().filter(|view| view.node != name(node));
+                    let nodes = self.lease_authority.nodes(now).into_iter().filter(|view| view.node != name(node));
                     back(Down::Answer(Event::Followers { sent, nodes: nodes.collect() }))
                 }
-                Some(request) => match self.keeper.call(now, caller, request, self.durable()) {
+                Some(request) => match self.lease_authority.call(now, caller, request, self.durable()) {
                     Ruling::Answer(answer) => back(Down::Answer(event(ask, sent, answer))),
                     Ruling::Persist { record, seal } => {
                         self.change = Some(Change { record, seal, asker: Some((node, connection, ask, sent)) });
@@ -186,9 +187,9 @@ impl Vault {
             },
             Up::OpenAppend(epoch) => {
                 let durable = self.durable();
-                let opened = self.keeper.open_append(caller, epoch);
-                let begun =
-                    opened.and_then(|stream| self.keeper.begin_append(caller, stream, durable).map(|()| stream));
+                let opened = self.lease_authority.open_append(caller, epoch);
+                let begun = opened
+                    .and_then(|stream| self.lease_authority.begin_append(caller, stream, durable).map(|()| stream));
                 match begun {
                     Ok(stream) => back(Down::Ready { stream, durable }),
                     Err(answer) => refusal(answer).map_or_else(Vec::new, back),
@@ -222,7 +223,7 @@ impl Vault {
         let durable = Lsn((first + records.len()) as u64);
         let ruling = if checks {
             let frame = frame(epoch.0, first as u64 + 1, records.len() as u64);
-            self.keeper.append(caller, stream, &frame)
+            self.lease_authority.append(caller, stream, &frame)
         } else if durable <= self.durable() {
             AppendRuling::Known
         } else if first == self.log.len() {

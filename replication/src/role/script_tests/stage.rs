@@ -1,4 +1,4 @@
-//! Two machines, a keeper, and the messages between them.
+//! Two machines, a lease authority, and the messages between them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::role::{Ask, Effect, End, Event, Identity, Machine, Sight};
 use crate::serving::Standing;
 use crate::transport::principal::Principal;
 use crate::vault::catalog::LeaseRecord;
-use crate::vault::keeper::{AppendRuling, Keeper, Ruling, StreamId};
+use crate::vault::lease_authority::{AppendRuling, LeaseAuthority, Ruling, StreamId};
 use crate::vault::roster::{Caller, ConnectionId};
 use crate::vault::testing::frame;
 use crate::wire::message::{Answer, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Request};
@@ -63,7 +63,7 @@ struct Node {
 /// Everything that a script plays with.
 pub(super) struct Stage {
     now: Monotonic,
-    keeper: Keeper,
+    lease_authority: LeaseAuthority,
     durable: Lsn,
     nodes: [Node; 2],
     lines: Vec<String>,
@@ -113,9 +113,9 @@ impl Stage {
     /// Node a is primary of epoch 1, b its standby, both have all of the log; the clock stands at 0, when the lease was granted.
     pub(super) fn new() -> Stage {
         let now = Monotonic(ORIGIN_US);
-        let keeper = Keeper::new(now, LEASE, LeaseRecord::default(), Lsn(0));
+        let lease_authority = LeaseAuthority::new(now, LEASE, LeaseRecord::default(), Lsn(0));
         let mut stage =
-            Stage { now, keeper, durable: Lsn(0), nodes: [Node::new("a"), Node::new("b")], lines: Vec::new() };
+            Stage { now, lease_authority, durable: Lsn(0), nodes: [Node::new("a"), Node::new("b")], lines: Vec::new() };
         stage.play("a connects");
         stage.settle();
         (2..=END).for_each(|_| stage.play("a executes a write"));
@@ -184,7 +184,7 @@ impl Stage {
     fn pass_until(&mut self, then: Monotonic) {
         while self.now < then {
             self.now = self.now.after(LEASE / 16).min(then);
-            self.keeper.awake(self.now);
+            self.lease_authority.awake(self.now);
         }
     }
 
@@ -203,7 +203,7 @@ impl Stage {
     // The vault.
 
     fn vault_wakes(&mut self) {
-        if self.keeper.tick(self.now) {
+        if self.lease_authority.tick(self.now) {
             self.say("vault: the lease has run out".to_owned());
             self.news();
         }
@@ -214,7 +214,7 @@ impl Stage {
         let mut caller = self.nodes[dead].caller();
         caller.hello.peer = Peer::Supervisor;
         let request = Request::Obituary { node: name.to_owned(), incarnation: 1 };
-        let ruling = self.keeper.call(self.now, &caller, request, self.durable);
+        let ruling = self.lease_authority.call(self.now, &caller, request, self.durable);
         self.settle_ruling(ruling, None);
     }
 
@@ -223,7 +223,7 @@ impl Stage {
         let caller = self.nodes[from].caller();
         let epoch = self.nodes[from].epoch.0;
         let request = Request::HandOver { epoch, successor: self.nodes[1 - from].name.to_owned(), at: at.0 };
-        match self.keeper.call(self.now, &caller, request, self.durable) {
+        match self.lease_authority.call(self.now, &caller, request, self.durable) {
             Ruling::Answer(answer) => self.say(format!("vault: nothing changes: {answer:?}")),
             other => self.say(format!("vault: {other:?}")),
         }
@@ -234,9 +234,9 @@ impl Stage {
         let Some(message) = self.nodes[from].up.pop_front() else { return self.nothing_under_way() };
         match message {
             Up::Ask { ask, sent } => self.vault_asked(from, ask, sent),
-            Up::Append(epoch) => match self.keeper.open_append(&caller, epoch) {
+            Up::Append(epoch) => match self.lease_authority.open_append(&caller, epoch) {
                 Ok(stream) => {
-                    let begun = self.keeper.begin_append(&caller, stream, self.durable);
+                    let begun = self.lease_authority.begin_append(&caller, stream, self.durable);
                     assert_eq!(begun, Ok(()), "the stream has just been opened");
                     self.nodes[from].stream = Some(stream);
                     let durable = self.durable;
@@ -246,7 +246,7 @@ impl Stage {
             },
             Up::Record { epoch, lsn } => {
                 let stream = self.nodes[from].stream.unwrap_or(StreamId(0));
-                match self.keeper.append(&caller, stream, &frame(epoch.0, lsn.0, 1)) {
+                match self.lease_authority.append(&caller, stream, &frame(epoch.0, lsn.0, 1)) {
                     AppendRuling::Write => {
                         self.durable = lsn;
                         self.say(format!("vault: record {lsn} of epoch {epoch} is on disk"));
@@ -271,7 +271,7 @@ impl Stage {
 
     fn vault_asked(&mut self, from: usize, ask: Ask, sent: Monotonic) {
         let caller = self.nodes[from].caller();
-        let ruling = self.keeper.call(self.now, &caller, self.request(from, &ask), self.durable);
+        let ruling = self.lease_authority.call(self.now, &caller, self.request(from, &ask), self.durable);
         self.settle_ruling(ruling, Some((from, ask, sent)));
     }
 
@@ -296,7 +296,7 @@ impl Stage {
                     format!("{holder} holds epoch {epoch}")
                 };
                 self.say(format!("vault: {what}; on disk before anybody is told"));
-                (self.keeper.persisted(self.now, self.durable), true)
+                (self.lease_authority.persisted(self.now, self.durable), true)
             }
             Ruling::Wait => unreachable!("a script makes each change durable at once"),
         };
@@ -313,7 +313,7 @@ impl Stage {
     fn news(&mut self) {
         for node in 0..self.nodes.len() {
             if self.nodes[node].connection > 0 {
-                let view = self.keeper.view(self.now);
+                let view = self.lease_authority.view(self.now);
                 self.tell_event(node, format!("news: {}", view_words(&view)), Event::News(view));
             }
         }
@@ -342,7 +342,7 @@ impl Stage {
     fn report(&mut self, node: usize) {
         let request = Request::Report(self.progress(node));
         let caller = self.nodes[node].caller();
-        let _followers = self.keeper.call(self.now, &caller, request, self.durable);
+        let _followers = self.lease_authority.call(self.now, &caller, request, self.durable);
     }
 
     fn progress(&self, node: usize) -> Progress {
@@ -391,15 +391,15 @@ impl Stage {
     fn connect(&mut self, node: usize) {
         self.nodes[node].connection += 10 + node as u64;
         let caller = self.nodes[node].caller();
-        self.keeper.enter(self.now, &caller);
-        let view = self.keeper.view(self.now);
+        self.lease_authority.enter(self.now, &caller);
+        let view = self.lease_authority.view(self.now);
         self.say(format!("vault -> {}: welcome, {}", self.nodes[node].name, view_words(&view)));
         self.handle(node, Event::Connected { view, length: LEASE });
     }
 
     fn cut(&mut self, node: usize) {
         let connection = ConnectionId(self.nodes[node].connection);
-        self.keeper.leave(connection);
+        self.lease_authority.leave(connection);
         let cut = &mut self.nodes[node];
         (cut.connection, cut.shipped, cut.stream, cut.following) = (0, None, None, false);
         cut.up.clear();

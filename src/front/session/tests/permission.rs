@@ -84,7 +84,7 @@ fn what_a_switchover_held_is_redirected_by_the_old_primary() {
     });
 }
 
-/// The sentry has taken the engine's right to write away, but the word has not reached the session yet.
+/// The role driver has taken the engine's right to write away, but the word has not reached the session yet.
 #[test]
 fn a_write_that_the_engine_refuses_is_held_and_not_lost() {
     run(async {

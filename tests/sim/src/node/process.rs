@@ -26,7 +26,7 @@ use crate::env::Env;
 use crate::event::Event;
 use crate::net::{ConnId, Payload, Stream, Way};
 
-/// What the sentry tells its fellow actors.
+/// What the role driver tells its sibling actors.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Open the append stream of an epoch on a connection.
@@ -89,7 +89,7 @@ pub(crate) struct Process {
     /// A switchover that was asked for has not ended.
     pub(crate) switching: bool,
     pub(super) ended: Option<End>,
-    /// The sentry has ended, and with it its fellows.
+    /// The role driver has ended, and with it its siblings.
     exiting: bool,
 }
 

@@ -19,7 +19,7 @@ use crate::env::Env;
 use crate::event::Event;
 
 /// The bug that the role driver's own thread deletes what has expired, and waits for shards.
-pub(super) fn sentry_expires() -> bool {
+pub(super) fn role_driver_expires() -> bool {
     planted("the lease's thread waits for a shard")
 }
 
@@ -72,7 +72,7 @@ impl Process {
 
     /// Until when `event` would keep its thread waiting, if that thread waits for shards.
     pub(super) fn waits_until(&self, event: &NodeEvent) -> Option<Time> {
-        let waits = matches!(event, NodeEvent::Expire) && sentry_expires() && self.executes();
+        let waits = matches!(event, NodeEvent::Expire) && role_driver_expires() && self.executes();
         self.hold.as_ref().filter(|_| waits).map(|hold| hold.until)
     }
 

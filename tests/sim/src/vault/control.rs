@@ -33,16 +33,16 @@ impl Vault {
             Err(why) => return env.oracle.fail("harness", format!("not admitted: {why}")),
         };
         let now = self.now();
-        if let Some(ConnectionId(old)) = self.keeper.enter(now, &caller) {
+        if let Some(ConnectionId(old)) = self.lease_authority.enter(now, &caller) {
             self.close(ConnId(old), env);
         }
         let member = Member { caller, busy: false, calls: VecDeque::new(), news: false };
         self.members.insert(conn, member);
         let welcome = Answer::Welcome {
             incarnation: self.life,
-            lease_us: self.keeper.length().as_micros() as u64,
+            lease_us: self.lease_authority.length().as_micros() as u64,
             durable: self.durable().0,
-            lease: self.keeper.view(now),
+            lease: self.lease_authority.view(now),
         };
         self.answer(conn, Stream::Control, welcome, env);
     }
@@ -69,7 +69,7 @@ impl Vault {
                 self.rule(Asked { caller, request, way: Reply::Control(conn, seq) }, env);
             } else if std::mem::take(&mut member.news) {
                 let now = self.now();
-                let view = self.keeper.view(now);
+                let view = self.lease_authority.view(now);
                 self.answer(conn, Stream::Control, Answer::Lease(view), env);
             } else {
                 return;
@@ -99,7 +99,7 @@ impl Vault {
 
     fn rule(&mut self, asked: Asked<Reply>, env: &mut Env) {
         let (now, durable) = (self.now(), self.durable());
-        match self.calls.rule(&mut self.keeper, now, asked, durable) {
+        match self.calls.rule(&mut self.lease_authority, now, asked, durable) {
             Ruled::Answer(way, answer) => self.reply(way, answer, env),
             Ruled::Persist { record, seal } => {
                 env.moment(crate::fault::Moment::LeaseChanging, 0);
@@ -112,8 +112,8 @@ impl Vault {
     /// A change of the lease is durable, with the log's end at `sealed`.
     pub(super) fn persisted(&mut self, sealed: Lsn, env: &mut Env) {
         let now = self.now();
-        let (answer, waiting) = self.calls.persisted(&mut self.keeper, now, sealed);
-        let view = self.keeper.view(now);
+        let (answer, waiting) = self.calls.persisted(&mut self.lease_authority, now, sealed);
+        let view = self.lease_authority.view(now);
         env.say(format_args!(
             "vault: epoch {} of {} from {sealed}, left {} us",
             view.epoch, view.holder, view.remaining_us

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tanist::front::session::{Job, Surroundings};
+use tanist::front::session::{Job, Runtime};
 use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
 use tanist_db_core::ids::Lsn;
 use tokio::sync::{Semaphore, oneshot};
@@ -55,7 +55,7 @@ impl SimThread {
     }
 }
 
-impl Surroundings for SimThread {
+impl Runtime for SimThread {
     fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, _: &mut Context<'_>) -> Poll<()> {
         if deadline <= clock.monotonic() {
             return Poll::Ready(());

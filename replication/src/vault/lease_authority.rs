@@ -1,8 +1,8 @@
 //! The vault's judgement: who holds the lease, and whose records and images are accepted.
 //!
-//! Everything that fences is decided here and nowhere else. The keeper is a plain value: it is told what was asked and what
+//! Everything that fences is decided here and nowhere else. The lease authority is a plain value: it is told what was asked and what
 //! time it is, and says what to answer. It does no I/O: a change of the lease comes out as [`Ruling::Persist`], and only
-//! [`Keeper::persisted`], called when the change is durable and every record accepted before it is on disk, makes it known.
+//! [`LeaseAuthority::persisted`], called when the change is durable and every record accepted before it is on disk, makes it known.
 //! In between the old epoch is already fenced, the new one not yet told to anyone, and other calls that depend on the lease
 //! wait. A crash in between leaves either the old lease or the new one, and nobody has heard of the new one.
 //!
@@ -35,7 +35,7 @@ pub use append::{AppendRuling, StreamId};
 pub enum Ruling {
     /// Answer this.
     Answer(Answer),
-    /// Once every frame accepted so far is on disk or refused, make the record durable, and call [`Keeper::persisted`]. If
+    /// Once every frame accepted so far is on disk or refused, make the record durable, and call [`LeaseAuthority::persisted`]. If
     /// that fails the vault must stop.
     Persist {
         /// What to remember.
@@ -68,7 +68,7 @@ const PAUSE_SHARE: u32 = 4;
 
 /// The judge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Keeper {
+pub struct LeaseAuthority {
     length: Duration,
     /// The lease as everyone may know it.
     lease: LeaseRecord,
@@ -85,8 +85,8 @@ pub struct Keeper {
     streams: u64,
 }
 
-impl Keeper {
-    /// A keeper after a start of the vault: `lease` as remembered, `end` of the log as found. A lease that was not ended
+impl LeaseAuthority {
+    /// A lease authority after a start of the vault: `lease` as remembered, `end` of the log as found. A lease that was not ended
     /// counts as fresh, since its holder may have been told so a moment before the vault stopped; and if leases were longer
     /// then, it lasts so long once more: a holder that is cut off does not hear of the new length and counts by the old.
     #[must_use]

@@ -1,9 +1,9 @@
-//! The keeper's judgement on records and images.
+//! The lease authority's judgement on records and images.
 
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use super::{Keeper, LogFrame};
+use super::{LeaseAuthority, LogFrame};
 use crate::vault::roster::{Caller, ConnectionId};
 use crate::wire::message::{Answer, Peer};
 
@@ -32,7 +32,7 @@ pub enum AppendRuling {
     End(Answer),
 }
 
-impl Keeper {
+impl LeaseAuthority {
     /// Whether `caller` may write under `epoch` now.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Keeper {
     }
 
     /// A request to append under `epoch`. The stream replaces any older one. When all frames accepted before are on disk or
-    /// refused, [`Keeper::begin_append`] follows.
+    /// refused, [`LeaseAuthority::begin_append`] follows.
     ///
     /// # Errors
     /// The answer that says why not.

@@ -1,15 +1,15 @@
 //! Watches over a node's role: drives the role machine, keeps the connection to the vault, and decides when to freeze.
 //!
 //! **It waits for no shard**, however long a command holds one: a lease that is not renewed meanwhile would be a takeover
-//! without need. What needs shards is ordered from its fellows, who have threads of their own, and comes back as an event.
+//! without need. What needs shards is ordered from its siblings, who have threads of their own, and comes back as an event.
 //!
-//! - *Receives* what its fellow actors have to tell ([`Happened`], [`StreamLost`], `Carried`), what the vault says (answers to
+//! - *Receives* what its sibling actors have to tell ([`Happened`], [`StreamLost`], `Carried`), what the vault says (answers to
 //!   its own calls, news), and what people ask: [`SwitchOver`], [`Stop`].
 //! - *Ticks*: the machine's own wake-ups (renewals, claims, looks during a hold), and a beat for reports and images.
 //! - *Fails* never by itself. A silent or lost connection is replaced by a fresh one: after a cut QUIC keeps an old one
 //!   silent beyond the heal. What an old connection still brings is dropped by its number.
 //! - *Drains* as the machine says: hold, wait for the log's end to be durable, release.
-//! - *Cleans up* at the end: says why, halts its fellows, closes the connection. The process ends soon after.
+//! - *Cleans up* at the end: says why, halts its siblings, closes the connection. The process ends soon after.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,14 +63,14 @@ pub(crate) struct SwitchOver {
 pub(crate) struct Stop;
 
 /// The actor; its arbiter also drives the connection to the vault and the shipper.
-pub(crate) struct Sentry {
+pub(crate) struct RoleDriver {
     shared: Arc<Shared>,
     machine: Machine,
     dialer: Dialer,
     link: Option<ControlClient>,
     /// Number of the newest connection or attempt.
     generation: u64,
-    fellows: Option<Fellows>,
+    siblings: Option<Siblings>,
     wake: Option<(Monotonic, SpawnHandle)>,
     reports: Reports,
     lines: Lines,
@@ -114,30 +114,30 @@ struct Lines {
     image: Repeats,
 }
 
-/// The actors that do as the sentry says.
-struct Fellows {
+/// The actors that do as the role driver says.
+struct Siblings {
     shipper: Addr<Shipper>,
     follower: Addr<Follower>,
     transfer: Addr<Transfer>,
     upkeep: Addr<Upkeep>,
 }
 
-impl Sentry {
+impl RoleDriver {
     pub(crate) fn new(
         shared: Arc<Shared>,
         machine: Machine,
         dialer: Dialer,
         ended: watch::Sender<Option<End>>,
         life: Life,
-    ) -> Sentry {
+    ) -> RoleDriver {
         let plan = ImagePlan::new(shared.options.image_interval, shared.options.image_log_bytes);
-        Sentry {
+        RoleDriver {
             shared,
             machine,
             dialer,
             link: None,
             generation: 0,
-            fellows: None,
+            siblings: None,
             wake: None,
             reports: Reports::default(),
             lines: Lines::default(),
@@ -167,26 +167,27 @@ impl Sentry {
             Effect::Publish(standing) => self.publish(&standing),
             Effect::Ask(ask) => self.ask(ask, ctx),
             Effect::OpenAppend(epoch) => {
-                if let (Some(client), Some(fellows)) = (&self.link, &self.fellows) {
+                if let (Some(client), Some(siblings)) = (&self.link, &self.siblings) {
                     let order = Ship { client: client.clone(), generation: self.generation, epoch };
-                    self.order(fellows.shipper.try_send(order).is_ok(), ctx);
+                    self.order(siblings.shipper.try_send(order).is_ok(), ctx);
                 }
             }
             Effect::CloseAppend => {
-                let sent = self.fellows.as_ref().is_none_or(|fellows| {
-                    fellows.shipper.try_send(StopShipping).is_ok() & fellows.transfer.try_send(StopCarrying).is_ok()
+                let sent = self.siblings.as_ref().is_none_or(|siblings| {
+                    siblings.shipper.try_send(StopShipping).is_ok() & siblings.transfer.try_send(StopCarrying).is_ok()
                 });
                 self.order(sent, ctx);
             }
             Effect::StartFollow => {
-                if let (Some(client), Some(fellows)) = (&self.link, &self.fellows) {
+                if let (Some(client), Some(siblings)) = (&self.link, &self.siblings) {
                     let (generation, epoch) = (self.generation, self.machine.epoch());
                     let order = Follow { client: client.clone(), generation, epoch };
-                    self.order(fellows.follower.try_send(order).is_ok(), ctx);
+                    self.order(siblings.follower.try_send(order).is_ok(), ctx);
                 }
             }
             Effect::StopFollow => {
-                let sent = self.fellows.as_ref().is_none_or(|fellows| fellows.follower.try_send(StopFollowing).is_ok());
+                let sent =
+                    self.siblings.as_ref().is_none_or(|siblings| siblings.follower.try_send(StopFollowing).is_ok());
                 self.order(sent, ctx);
             }
             Effect::BeginEpoch(epoch) => self.append(Append::EpochStart(epoch), ctx),
@@ -206,14 +207,14 @@ impl Sentry {
     }
 
     fn append(&mut self, order: Append, ctx: &mut Context<Self>) {
-        let sent = self.fellows.as_ref().is_none_or(|fellows| fellows.upkeep.try_send(order).is_ok());
+        let sent = self.siblings.as_ref().is_none_or(|siblings| siblings.upkeep.try_send(order).is_ok());
         if !sent {
             // No connection repeats this order.
             self.on(Event::Broken(End::Failed("the thread for upkeep takes no orders".to_owned())), ctx);
         }
     }
 
-    /// An order that a fellow could not take means that it hangs: a fresh connection repeats all orders.
+    /// An order that a sibling could not take means that it hangs: a fresh connection repeats all orders.
     fn order(&mut self, sent: bool, ctx: &mut Context<Self>) {
         if !sent {
             ctx.notify(StreamLost { generation: self.generation, why: Some("an actor takes no orders".to_owned()) });
@@ -242,10 +243,10 @@ impl Sentry {
             ctx.cancel_future(handle);
         }
         self.wake = at.map(|at| {
-            let handle = ctx.run_later(at.since(self.now()), |sentry, ctx| {
-                sentry.wake = None;
-                let sight = Sight::of(&sentry.shared.serving, &sentry.shared.engine);
-                sentry.on(Event::Tick(sight), ctx);
+            let handle = ctx.run_later(at.since(self.now()), |role_driver, ctx| {
+                role_driver.wake = None;
+                let sight = Sight::of(&role_driver.shared.serving, &role_driver.shared.engine);
+                role_driver.on(Event::Tick(sight), ctx);
             });
             (at, handle)
         });
@@ -266,14 +267,14 @@ impl Sentry {
             dialer
                 .until_reached(&hello, false, || {
                     let tell = tell.clone();
-                    // A full queue loses news; the sentry's own calls then tell it the same, a little later.
+                    // A full queue loses news; the role driver's own calls then tell it the same, a little later.
                     move |answer| drop(tell.try_send(answer))
                 })
                 .await
         };
-        ctx.spawn(reach.into_actor(self).map(move |reached, sentry, ctx| {
-            if let (Ok((client, welcome)), true) = (reached, sentry.generation == generation) {
-                sentry.connected(client, welcome, ctx);
+        ctx.spawn(reach.into_actor(self).map(move |reached, role_driver, ctx| {
+            if let (Ok((client, welcome)), true) = (reached, role_driver.generation == generation) {
+                role_driver.connected(client, welcome, ctx);
             }
         }));
     }
@@ -286,8 +287,8 @@ impl Sentry {
         self.shared.figures.lock().vault_health = HealthView::default();
         let (generation, closed) = (self.generation, client.clone());
         // Drops its clone when it ends, as it must: the last clone closes the connection.
-        ctx.spawn(async move { closed.closed().await }.into_actor(self).map(move |why, sentry, ctx| {
-            sentry.lose_link(generation, &why, ctx);
+        ctx.spawn(async move { closed.closed().await }.into_actor(self).map(move |why, role_driver, ctx| {
+            role_driver.lose_link(generation, &why, ctx);
         }));
         self.link = Some(client);
         self.note_vault(true);
@@ -327,25 +328,25 @@ impl Sentry {
         let Some(client) = self.link.clone() else { return then(self, sent, None, ctx) };
         let wait = self.machine.times().silence();
         let call = async move { client.call(request, wait).await };
-        ctx.spawn(call.into_actor(self).map(move |result, sentry, ctx| {
-            if generation != sentry.generation {
+        ctx.spawn(call.into_actor(self).map(move |result, role_driver, ctx| {
+            if generation != role_driver.generation {
                 return;
             }
             if matches!(result, Err(RpcError::Late(_))) {
-                sentry.lose_link(generation, "it is silent", ctx);
+                role_driver.lose_link(generation, "it is silent", ctx);
             }
-            then(sentry, sent, result.ok(), ctx);
+            then(role_driver, sent, result.ok(), ctx);
         }));
     }
 
     fn ask(&mut self, ask: Ask, ctx: &mut Context<Self>) {
         let request = ask.request(|| self.progress());
-        self.call(request, ctx, move |sentry, sent, answer, ctx| {
+        self.call(request, ctx, move |role_driver, sent, answer, ctx| {
             let event = Event::answered(ask, sent, answer);
             let unsettled = event.needs_fresh_connection();
-            sentry.on(event, ctx);
+            role_driver.on(event, ctx);
             if unsettled {
-                sentry.lose_link(sentry.generation, "a hand-over was not answered", ctx);
+                role_driver.lose_link(role_driver.generation, "a hand-over was not answered", ctx);
             }
         });
     }
@@ -375,18 +376,18 @@ impl Sentry {
         match due {
             ReportDue::No => {}
             ReportDue::At(at) => {
-                ctx.run_later(at.since(self.now()), |sentry, ctx| {
-                    let due = sentry.reports.late(sentry.now());
-                    sentry.report_if(due, ctx);
+                ctx.run_later(at.since(self.now()), |role_driver, ctx| {
+                    let due = role_driver.reports.late(role_driver.now());
+                    role_driver.report_if(due, ctx);
                 });
             }
-            ReportDue::Now => self.call(Request::Report(self.progress()), ctx, |sentry, sent, answer, ctx| {
+            ReportDue::Now => self.call(Request::Report(self.progress()), ctx, |role_driver, sent, answer, ctx| {
                 if let Some(Answer::Followers(nodes)) = answer {
-                    sentry.shared.figures.lock().others.clone_from(&nodes);
-                    sentry.on(Event::Followers { sent, nodes }, ctx);
+                    role_driver.shared.figures.lock().others.clone_from(&nodes);
+                    role_driver.on(Event::Followers { sent, nodes }, ctx);
                 }
-                let due = sentry.reports.answered(sentry.now());
-                sentry.report_if(due, ctx);
+                let due = role_driver.reports.answered(role_driver.now());
+                role_driver.report_if(due, ctx);
             }),
         }
     }
@@ -404,12 +405,12 @@ impl Sentry {
     fn freeze_if_due(&mut self, ctx: &mut Context<Self>) {
         let now = self.now();
         let log_bytes = self.shared.log_bytes_since_cut();
-        let (Some(client), Some(fellows)) = (self.link.clone(), &self.fellows) else { return };
+        let (Some(client), Some(siblings)) = (self.link.clone(), &self.siblings) else { return };
         let data_bytes = self.shared.engine.memory_bytes();
         if !self.plan.take_due(now, self.shared.engine.last(), log_bytes, data_bytes) {
             return;
         }
-        if fellows.transfer.try_send(Carry { client, epoch: self.machine.epoch() }).is_err() {
+        if siblings.transfer.try_send(Carry { client, epoch: self.machine.epoch() }).is_err() {
             self.image_failed("the transfer takes no orders", ctx);
         }
     }
@@ -461,11 +462,11 @@ impl Sentry {
     }
 
     fn halt(&mut self, ctx: &mut Context<Self>) {
-        if let Some(fellows) = self.fellows.take() {
-            fellows.shipper.do_send(super::Halt);
-            fellows.follower.do_send(super::Halt);
-            fellows.transfer.do_send(super::Halt);
-            fellows.upkeep.do_send(super::Halt);
+        if let Some(siblings) = self.siblings.take() {
+            siblings.shipper.do_send(super::Halt);
+            siblings.follower.do_send(super::Halt);
+            siblings.transfer.do_send(super::Halt);
+            siblings.upkeep.do_send(super::Halt);
         }
         if let Some(client) = self.link.take() {
             client.close("the process ends");
@@ -475,7 +476,7 @@ impl Sentry {
     }
 }
 
-impl Actor for Sentry {
+impl Actor for RoleDriver {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
@@ -490,7 +491,7 @@ impl Actor for Sentry {
         let upkeep = on_thread("tanist-upkeep", move |life| Ok(Upkeep::new(shared, address, life)));
         match (follower, transfer, upkeep) {
             (Ok(follower), Ok(transfer), Ok(upkeep)) => {
-                self.fellows = Some(Fellows { shipper, follower, transfer, upkeep });
+                self.siblings = Some(Siblings { shipper, follower, transfer, upkeep });
             }
             (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
                 return self.on(Event::Broken(End::Failed(error)), ctx);
@@ -502,7 +503,7 @@ impl Actor for Sentry {
     }
 }
 
-impl Handler<Happened> for Sentry {
+impl Handler<Happened> for RoleDriver {
     type Result = ();
 
     fn handle(&mut self, Happened(event): Happened, ctx: &mut Context<Self>) {
@@ -514,7 +515,7 @@ impl Handler<Happened> for Sentry {
     }
 }
 
-impl Handler<StreamLost> for Sentry {
+impl Handler<StreamLost> for RoleDriver {
     type Result = ();
 
     fn handle(&mut self, lost: StreamLost, ctx: &mut Context<Self>) {
@@ -524,7 +525,7 @@ impl Handler<StreamLost> for Sentry {
     }
 }
 
-impl Handler<Carried> for Sentry {
+impl Handler<Carried> for RoleDriver {
     type Result = ();
 
     fn handle(&mut self, Carried(result): Carried, ctx: &mut Context<Self>) {
@@ -548,7 +549,7 @@ impl Handler<Carried> for Sentry {
     }
 }
 
-impl Handler<SwitchOver> for Sentry {
+impl Handler<SwitchOver> for RoleDriver {
     type Result = ResponseFuture<Result<SwitchoverReport, String>>;
 
     fn handle(&mut self, order: SwitchOver, ctx: &mut Context<Self>) -> Self::Result {
@@ -569,7 +570,7 @@ impl Handler<SwitchOver> for Sentry {
     }
 }
 
-impl Handler<Stop> for Sentry {
+impl Handler<Stop> for RoleDriver {
     type Result = ();
 
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
@@ -579,7 +580,7 @@ impl Handler<Stop> for Sentry {
 
 /// The end that a test makes of a node without a word to anyone.
 #[cfg(test)]
-impl Handler<super::Halt> for Sentry {
+impl Handler<super::Halt> for RoleDriver {
     type Result = ();
 
     fn handle(&mut self, _: super::Halt, ctx: &mut Context<Self>) {
@@ -593,7 +594,7 @@ struct News {
     answer: Answer,
 }
 
-impl StreamHandler<News> for Sentry {
+impl StreamHandler<News> for RoleDriver {
     fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
         if news.generation != self.generation {
             return;
@@ -605,6 +606,6 @@ impl StreamHandler<News> for Sentry {
         }
     }
 
-    /// A connection's news end with it; that is not the end of the sentry.
+    /// A connection's news end with it; that is not the end of the role driver.
     fn finished(&mut self, _: &mut Context<Self>) {}
 }

@@ -5,9 +5,9 @@ use crate::wire::message::{Hello, PROTOCOL_VERSION, Progress};
 
 const LEASE: Duration = Duration::from_secs(2);
 
-/// A keeper, its clock in milliseconds, and a log that is durable as soon as it is accepted.
+/// A lease authority, its clock in milliseconds, and a log that is durable as soon as it is accepted.
 struct Script {
-    keeper: Keeper,
+    lease_authority: LeaseAuthority,
     now: Monotonic,
     durable: Lsn,
 }
@@ -33,8 +33,8 @@ fn database(connection: u64, node: &str, incarnation: u64) -> Caller {
 
 impl Script {
     fn new() -> Self {
-        let keeper = Keeper::new(Monotonic(0), LEASE, LeaseRecord::default(), Lsn::ZERO);
-        Self { keeper, now: Monotonic(0), durable: Lsn::ZERO }
+        let lease_authority = LeaseAuthority::new(Monotonic(0), LEASE, LeaseRecord::default(), Lsn::ZERO);
+        Self { lease_authority, now: Monotonic(0), durable: Lsn::ZERO }
     }
 
     /// The vault after a crash: what was persisted, and the log.
@@ -45,7 +45,7 @@ impl Script {
     /// The same, with leases of another length.
     fn restart_with(&mut self, length: Duration, lease: LeaseRecord) {
         self.now = Monotonic(0);
-        self.keeper = Keeper::new(self.now, length, lease, self.durable);
+        self.lease_authority = LeaseAuthority::new(self.now, length, lease, self.durable);
     }
 
     fn at(&mut self, ms: u64) -> &mut Self {
@@ -54,21 +54,21 @@ impl Script {
     }
 
     fn enter(&mut self, caller: &Caller) {
-        self.keeper.enter(self.now, caller);
+        self.lease_authority.enter(self.now, caller);
     }
 
     /// Calls, and makes durable what is to be.
     fn call(&mut self, caller: &Caller, request: Request) -> Answer {
-        match self.keeper.call(self.now, caller, request, self.durable) {
+        match self.lease_authority.call(self.now, caller, request, self.durable) {
             Ruling::Answer(answer) => answer,
-            Ruling::Persist { .. } => self.keeper.persisted(self.now, self.durable),
+            Ruling::Persist { .. } => self.lease_authority.persisted(self.now, self.durable),
             Ruling::Wait => panic!("nothing is in the making"),
         }
     }
 
     fn append(&mut self, caller: &Caller, stream: StreamId, epoch: u64, first: u64) -> AppendRuling {
         let frame = frame(epoch, first, 1);
-        let ruling = self.keeper.append(caller, stream, &frame);
+        let ruling = self.lease_authority.append(caller, stream, &frame);
         if ruling == AppendRuling::Write {
             self.durable = frame.last;
         }
@@ -76,8 +76,8 @@ impl Script {
     }
 
     fn open(&mut self, caller: &Caller, epoch: u64) -> StreamId {
-        let stream = self.keeper.open_append(caller, Epoch(epoch)).unwrap();
-        self.keeper.begin_append(caller, stream, self.durable).unwrap();
+        let stream = self.lease_authority.open_append(caller, Epoch(epoch)).unwrap();
+        self.lease_authority.begin_append(caller, stream, self.durable).unwrap();
         stream
     }
 
@@ -119,8 +119,8 @@ fn why(answer: &Answer) -> &str {
 #[test]
 fn a_lease_that_nobody_ever_had_does_not_run_out() {
     let mut script = Script::new();
-    assert_eq!(script.keeper.next_expiry(), None);
-    assert!(!script.keeper.tick(Monotonic(60_000_000)));
+    assert_eq!(script.lease_authority.next_expiry(), None);
+    assert!(!script.lease_authority.tick(Monotonic(60_000_000)));
 }
 
 #[test]
@@ -142,18 +142,22 @@ fn of_two_claimants_one_is_granted_the_epoch() {
 fn while_a_claim_is_made_durable_the_old_epoch_is_fenced_and_nobody_hears_of_the_new_one() {
     let (mut script, a, b, stream) = Script::in_office();
     script.at(2000);
-    let ruling = script.keeper.call(script.now, &b, Request::Claim { seen: 1 }, script.durable);
+    let ruling = script.lease_authority.call(script.now, &b, Request::Claim { seen: 1 }, script.durable);
     let Ruling::Persist { record, seal: true } = ruling else { panic!("{ruling:?}") };
     assert_eq!((record.epoch, record.holder.as_str(), record.incarnation), (2, "b", 20));
     assert_eq!(script.append(&a, stream, 1, 4), AppendRuling::End(Answer::Fenced { epoch: 2 }));
-    assert_eq!(script.keeper.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 2 }));
-    assert_eq!(script.keeper.open_append(&b, Epoch(2)), Err(Answer::Fenced { epoch: 2 }), "not before it is durable");
-    assert_eq!(script.keeper.view(script.now).epoch, 1);
+    assert_eq!(script.lease_authority.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 2 }));
+    assert_eq!(
+        script.lease_authority.open_append(&b, Epoch(2)),
+        Err(Answer::Fenced { epoch: 2 }),
+        "not before it is durable"
+    );
+    assert_eq!(script.lease_authority.view(script.now).epoch, 1);
     for request in [Request::Renew { epoch: 1 }, Request::Claim { seen: 1 }, Request::Release { epoch: 1 }] {
-        assert_eq!(script.keeper.call(script.now, &a, request, script.durable), Ruling::Wait);
+        assert_eq!(script.lease_authority.call(script.now, &a, request, script.durable), Ruling::Wait);
     }
-    assert!(!script.keeper.tick(Monotonic(9_000_000)));
-    assert_eq!(script.keeper.persisted(script.now, Lsn(3)), Answer::Claimed { epoch: 2, sealed: 3 });
+    assert!(!script.lease_authority.tick(Monotonic(9_000_000)));
+    assert_eq!(script.lease_authority.persisted(script.now, Lsn(3)), Answer::Claimed { epoch: 2, sealed: 3 });
     let stream = script.open(&b, 2);
     assert_eq!(script.append(&b, stream, 2, 4), AppendRuling::Write);
 }
@@ -163,7 +167,7 @@ fn a_claim_whose_answer_was_lost_may_be_repeated() {
     let (mut script, a, ..) = Script::in_office();
     let again = script.at(1000).call(&a, Request::Claim { seen: 0 });
     assert_eq!(again, Answer::Claimed { epoch: 1, sealed: 0 });
-    assert_eq!(script.keeper.view(script.now).remaining_us, 2_000_000);
+    assert_eq!(script.lease_authority.view(script.now).remaining_us, 2_000_000);
     let other_start = database(3, "a", 11);
     assert_eq!(lease(&script.call(&other_start, Request::Claim { seen: 0 })).0, 1, "another start is another claimant");
 }
@@ -171,12 +175,12 @@ fn a_claim_whose_answer_was_lost_may_be_repeated() {
 #[test]
 fn a_lease_that_ran_out_is_renewed_unless_someone_claimed() {
     let (mut script, a, b, _) = Script::in_office();
-    assert!(!script.keeper.tick(Monotonic(1_999_999)));
-    assert!(script.keeper.tick(Monotonic(2_000_000)), "running out is news");
-    assert!(!script.keeper.tick(Monotonic(2_000_001)), "once");
+    assert!(!script.lease_authority.tick(Monotonic(1_999_999)));
+    assert!(script.lease_authority.tick(Monotonic(2_000_000)), "running out is news");
+    assert!(!script.lease_authority.tick(Monotonic(2_000_001)), "once");
     let renewed = script.at(2500).call(&a, Request::Renew { epoch: 1 });
     assert_eq!(lease(&renewed), (1, "a", 2000));
-    assert_eq!(script.keeper.next_expiry(), Some(Monotonic(4_500_000)));
+    assert_eq!(script.lease_authority.next_expiry(), Some(Monotonic(4_500_000)));
     assert_eq!(script.at(4600).call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 });
     let refused = script.call(&a, Request::Renew { epoch: 1 });
     assert_eq!(lease(&refused), (2, "b", 2000));
@@ -186,18 +190,18 @@ fn a_lease_that_ran_out_is_renewed_unless_someone_claimed() {
 fn a_pause_of_the_vault_itself_costs_nobody_the_lease() {
     let (mut script, a, b, _) = Script::in_office();
     let run_to = |script: &mut Script, from: u64, to: u64| {
-        (from..=to).step_by(10).for_each(|ms| script.at(ms).keeper.awake(Monotonic(ms * 1000)));
+        (from..=to).step_by(10).for_each(|ms| script.at(ms).lease_authority.awake(Monotonic(ms * 1000)));
     };
     run_to(&mut script, 0, 1500);
     // Silent from 1.5 s to 9 s, like everyone's messages to it.
-    script.at(9000).keeper.awake(Monotonic(9_000_000));
-    assert!(!script.keeper.tick(script.now));
+    script.at(9000).lease_authority.awake(Monotonic(9_000_000));
+    assert!(!script.lease_authority.tick(script.now));
     let refused = script.call(&b, Request::Claim { seen: 1 });
     assert_eq!(lease(&refused), (1, "a", 2000), "nobody could renew: the lease is fresh");
     // The holder is gone indeed: then it runs out, once.
     run_to(&mut script, 9000, 11_000);
-    assert!(script.keeper.tick(script.now));
-    script.at(20_000).keeper.awake(Monotonic(20_000_000));
+    assert!(script.lease_authority.tick(script.now));
+    script.at(20_000).lease_authority.awake(Monotonic(20_000_000));
     assert_eq!(script.call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 }, "it had run out");
     assert_eq!(lease(&script.call(&a, Request::Renew { epoch: 1 })), (2, "b", 2000));
 }
@@ -218,7 +222,7 @@ fn records_of_an_old_epoch_are_refused_for_good() {
     let (mut script, a, b, stream) = Script::in_office();
     script.at(2000).call(&b, Request::Claim { seen: 1 });
     assert_eq!(script.append(&a, stream, 1, 4), AppendRuling::End(Answer::Fenced { epoch: 2 }));
-    assert_eq!(script.keeper.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 2 }));
+    assert_eq!(script.lease_authority.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 2 }));
     let stream = script.open(&b, 2);
     let foreign = script.append(&b, stream, 1, 4);
     assert_eq!(foreign, refusal("records of epoch 1 on a stream of epoch 2"));
@@ -226,7 +230,7 @@ fn records_of_an_old_epoch_are_refused_for_good() {
     assert_eq!(script.append(&b, stream, 2, 5), refusal("records 5 to 5 do not follow the log's end at 3"));
     assert_eq!(script.append(&b, stream, 2, 4), AppendRuling::Write);
     assert_eq!(script.append(&b, stream, 2, 4), AppendRuling::Known);
-    assert!(why(&script.keeper.open_append(&b, Epoch(3)).unwrap_err()).contains("never granted"));
+    assert!(why(&script.lease_authority.open_append(&b, Epoch(3)).unwrap_err()).contains("never granted"));
 }
 
 fn refusal(why: &str) -> AppendRuling {
@@ -237,14 +241,14 @@ fn refusal(why: &str) -> AppendRuling {
 fn a_newer_stream_replaces_the_older_and_begins_at_the_durable_end() {
     let (mut script, a, _, old) = Script::in_office();
     // Record 4 was accepted but the disk was full; the new stream is told so and sends it again.
-    assert_eq!(script.keeper.append(&a, old, &frame(1, 4, 1)), AppendRuling::Write);
-    let new = script.keeper.open_append(&a, Epoch(1)).unwrap();
+    assert_eq!(script.lease_authority.append(&a, old, &frame(1, 4, 1)), AppendRuling::Write);
+    let new = script.lease_authority.open_append(&a, Epoch(1)).unwrap();
     assert_eq!(script.append(&a, old, 1, 5), refusal("a newer append stream has replaced this one"));
     assert_eq!(script.append(&a, new, 1, 4), refusal("records came before the vault was ready for them"));
-    script.keeper.begin_append(&a, new, Lsn(3)).unwrap();
+    script.lease_authority.begin_append(&a, new, Lsn(3)).unwrap();
     assert_eq!(script.append(&a, new, 1, 4), AppendRuling::Write);
-    assert!(script.keeper.begin_append(&a, old, Lsn(3)).is_err());
-    script.keeper.leave(a.connection);
+    assert!(script.lease_authority.begin_append(&a, old, Lsn(3)).is_err());
+    script.lease_authority.leave(a.connection);
     assert!(matches!(script.append(&a, new, 1, 5), AppendRuling::End(Answer::Refused { .. })));
 }
 
@@ -259,7 +263,7 @@ fn a_hand_over_needs_a_successor_that_has_everything() {
     script.report(&b, 3);
     assert!(why(&script.call(&a, ask("b", 2))).contains("durable end is 3"));
     // Record 4 is accepted, but not durable yet.
-    assert_eq!(script.keeper.append(&a, stream, &frame(1, 4, 1)), AppendRuling::Write);
+    assert_eq!(script.lease_authority.append(&a, stream, &frame(1, 4, 1)), AppendRuling::Write);
     assert!(why(&script.call(&a, ask("b", 3))).contains("accepted 4"));
     script.durable = Lsn(4);
     script.report(&b, 4);
@@ -277,7 +281,7 @@ fn a_hand_over_needs_a_successor_that_has_everything() {
 fn a_successor_that_left_is_not_handed_the_lease() {
     let (mut script, a, b, _) = Script::in_office();
     script.report(&b, 3);
-    script.keeper.leave(b.connection);
+    script.lease_authority.leave(b.connection);
     let answer = script.call(&a, Request::HandOver { epoch: 1, successor: "b".to_owned(), at: 3 });
     assert!(why(&answer).contains("not connected"));
 }
@@ -302,7 +306,7 @@ fn an_obituary_counts_for_the_very_process_that_held_the_lease() {
     assert!(why(&script.call(&b, death(10))).contains("supervisor"));
     assert_eq!(lease(&script.call(&own, death(10))), (1, "a", 0));
     assert_eq!(lease(&script.call(&own, death(10))), (1, "a", 0), "repeated");
-    assert!(script.keeper.nodes(script.now).iter().all(|node| node.node != "a"));
+    assert!(script.lease_authority.nodes(script.now).iter().all(|node| node.node != "a"));
     assert_eq!(lease(&script.call(&a, Request::Renew { epoch: 1 })), (1, "a", 0), "the dead do not renew");
     assert_eq!(script.call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 });
     assert_eq!(lease(&script.call(&own, death(10))), (2, "b", 2000), "the death of a former holder is no news");
@@ -329,7 +333,7 @@ fn after_a_restart_a_lease_counts_as_fresh_unless_it_was_ended() {
 fn a_lease_that_became_shorter_at_a_restart_lasts_as_long_as_it_was_granted_once() {
     let (mut script, a, b, _) = Script::in_office();
     let short = LEASE / 4;
-    let ruling = script.keeper.call(script.now, &a, Request::Release { epoch: 1 }, script.durable);
+    let ruling = script.lease_authority.call(script.now, &a, Request::Release { epoch: 1 }, script.durable);
     let Ruling::Persist { record, .. } = ruling else { panic!("{ruling:?}") };
     let remembered = LeaseRecord { ended: false, ..record };
     assert_eq!(remembered.length_us, 2_000_000, "it is remembered with its length");
@@ -337,7 +341,7 @@ fn a_lease_that_became_shorter_at_a_restart_lasts_as_long_as_it_was_granted_once
     assert_eq!(lease(&script.at(600).call(&b, Request::Claim { seen: 1 })), (1, "a", 1400));
     let renewed = script.at(700).call(&a, Request::Renew { epoch: 1 });
     assert_eq!(lease(&renewed), (1, "a", 1300), "a renewal takes nothing away");
-    assert!(!script.keeper.tick(Monotonic(1_999_999)));
+    assert!(!script.lease_authority.tick(Monotonic(1_999_999)));
     assert_eq!(script.at(2000).call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 });
     assert_eq!(lease(&script.call(&a, Request::Claim { seen: 1 })), (2, "b", 500), "once");
     // An obituary is certain, whatever the length was.
@@ -362,7 +366,7 @@ fn a_claim_that_is_repeated_after_leases_became_longer_is_granted_anew() {
     script.restart_with(2 * LEASE, remembered);
     assert_eq!(lease(&script.call(&a, Request::Claim { seen: 0 })), (1, "a", 4000));
     script.at(4000);
-    let ruling = script.keeper.call(script.now, &a, Request::Claim { seen: 1 }, script.durable);
+    let ruling = script.lease_authority.call(script.now, &a, Request::Claim { seen: 1 }, script.durable);
     let Ruling::Persist { record, .. } = ruling else { panic!("{ruling:?}") };
     assert_eq!((record.epoch, record.length_us), (2, 4_000_000));
 }
@@ -371,7 +375,7 @@ fn a_claim_that_is_repeated_after_leases_became_longer_is_granted_anew() {
 fn after_a_lost_catalog_nobody_is_the_holder_and_the_epoch_does_not_go_back() {
     let (mut script, a, b, _) = Script::in_office();
     script.restart(LeaseRecord { epoch: 1, sealed: 3, ..LeaseRecord::default() });
-    assert_eq!(script.keeper.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 1 }));
+    assert_eq!(script.lease_authority.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 1 }));
     assert_eq!(lease(&script.call(&b, Request::Claim { seen: 1 })), (1, "", 2000));
     assert_eq!(script.at(2000).call(&b, Request::Claim { seen: 1 }), Answer::Claimed { epoch: 2, sealed: 3 });
 }
@@ -379,11 +383,14 @@ fn after_a_lost_catalog_nobody_is_the_holder_and_the_epoch_does_not_go_back() {
 #[test]
 fn an_image_is_published_under_the_newest_epoch_and_not_before_its_cut_is_durable() {
     let (mut script, a, b, _) = Script::in_office();
-    assert_eq!(script.keeper.may_publish(&a, Epoch(1), Lsn(3), Lsn(3)), Ok(()));
-    assert!(why(&script.keeper.may_publish(&a, Epoch(1), Lsn(4), Lsn(3)).unwrap_err()).contains("durable only to 3"));
-    assert_eq!(script.keeper.may_publish(&b, Epoch(1), Lsn(3), Lsn(3)), Err(Answer::Fenced { epoch: 1 }));
+    assert_eq!(script.lease_authority.may_publish(&a, Epoch(1), Lsn(3), Lsn(3)), Ok(()));
+    assert!(
+        why(&script.lease_authority.may_publish(&a, Epoch(1), Lsn(4), Lsn(3)).unwrap_err())
+            .contains("durable only to 3")
+    );
+    assert_eq!(script.lease_authority.may_publish(&b, Epoch(1), Lsn(3), Lsn(3)), Err(Answer::Fenced { epoch: 1 }));
     script.at(2000).call(&b, Request::Claim { seen: 1 });
-    assert_eq!(script.keeper.may_publish(&a, Epoch(1), Lsn(3), Lsn(3)), Err(Answer::Fenced { epoch: 2 }));
+    assert_eq!(script.lease_authority.may_publish(&a, Epoch(1), Lsn(3), Lsn(3)), Err(Answer::Fenced { epoch: 2 }));
 }
 
 #[test]
@@ -423,10 +430,10 @@ fn a_first_message_must_match_cluster_version_and_certificate() {
 fn the_newer_connection_of_a_node_replaces_the_older() {
     let mut script = Script::new();
     let (old, new) = (database(1, "a", 10), database(2, "a", 11));
-    assert_eq!(script.keeper.enter(script.now, &old), None);
-    assert_eq!(script.keeper.enter(script.now, &new), Some(ConnectionId(1)));
+    assert_eq!(script.lease_authority.enter(script.now, &old), None);
+    assert_eq!(script.lease_authority.enter(script.now, &new), Some(ConnectionId(1)));
     script.report(&old, 5);
-    script.keeper.leave(old.connection);
-    let nodes = script.keeper.nodes(script.now);
+    script.lease_authority.leave(old.connection);
+    let nodes = script.lease_authority.nodes(script.now);
     assert_eq!((nodes.len(), nodes[0].incarnation, nodes[0].progress.applied), (1, 11, 0));
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use super::Job;
 
 /// Where a session runs. Waking and a thread apart are asked of it; the rest is for whoever watches.
-pub trait Surroundings {
+pub trait Runtime {
     /// Ready at `deadline` on `clock`, or earlier: whoever asks looks at the clock and asks again.
     fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()>;
 
@@ -40,7 +40,7 @@ pub struct TokioThread {
     at: Option<Monotonic>,
 }
 
-impl Surroundings for TokioThread {
+impl Runtime for TokioThread {
     fn apart(&mut self, places: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()> {
         let places = Arc::clone(places);
         async move {

@@ -1,4 +1,4 @@
-//! The sentry's part: the machine's events and effects, the connection, calls, reports, the beat.
+//! The role driver's part: the machine's events and effects, the connection, calls, reports, the beat.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_replication::limits::{BEAT_EVERY, CONNECT_PAUSE, CONNECT_TRY};
