@@ -231,8 +231,8 @@ impl<'a> Data<'a> {
             return Committed { lsn: self.seen, wrote: false, wakes: false };
         }
         let appended = redo.append(&mut log.bytes);
-        for (hash, database) in &log.keys {
-            self.shards.wrote(*hash, *database, appended.lsn);
+        for hash in &log.hashes {
+            self.shards.wrote(*hash, appended.lsn);
         }
         if log.all {
             self.shards.wrote_all(appended.lsn);

@@ -41,8 +41,8 @@ pub(super) struct Log {
     pub(super) bytes: Vec<u8>,
     /// Of the keys in `bytes` that come next.
     database: DatabaseId,
-    /// The keys written: hash and database.
-    pub(super) keys: Vec<(u64, DatabaseId)>,
+    /// Hashes of the keys written.
+    pub(super) hashes: Vec<u64>,
     /// Every key was written.
     pub(super) all: bool,
 }
@@ -51,14 +51,14 @@ impl Log {
     #[inline]
     pub(super) fn clear(&mut self) {
         clear(&mut self.bytes);
-        clear(&mut self.keys);
+        clear(&mut self.hashes);
         self.database = DatabaseId(0);
         self.all = false;
     }
 
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity() + self.keys.capacity() * size_of::<(u64, DatabaseId)>()
+        self.bytes.capacity() + self.hashes.capacity() * size_of::<u64>()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -68,7 +68,7 @@ impl Log {
     #[inline]
     pub(super) fn push(&mut self, effect: &Effect<'_>) {
         effect.encode(&mut self.bytes, &mut self.database);
-        self.keys.extend(effect.keys().into_iter().flatten().map(|key| (key.hash, key.database)));
+        self.hashes.extend(effect.hashes().into_iter().flatten());
         self.all |= effect.is_of_all();
     }
 }

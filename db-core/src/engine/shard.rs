@@ -85,7 +85,11 @@ impl ShardCell {
             databases: Default::default(),
             memory_bytes: AtomicU64::new(0),
         };
-        cell.publish_all(&cell.lock());
+        {
+            let mut shard = cell.lock();
+            cell.publish(&mut shard);
+            (0..DATABASES as u8).for_each(|database| cell.publish_counts(&shard, DatabaseId(database)));
+        }
         cell
     }
 
@@ -131,17 +135,19 @@ impl ShardCell {
         self.memory_bytes.load(Ordering::Relaxed)
     }
 
-    /// Publishes what `shard`, which is this cell's own, locked, has of a database.
+    /// Publishes what has changed in `shard`, which is this cell's own, locked.
     #[inline]
-    fn publish(&self, shard: &Shard, database: DatabaseId) {
+    fn publish(&self, shard: &mut Shard) {
+        self.memory_bytes.store(shard.keyspace.memory_bytes(), Ordering::Relaxed);
+        for database in shard.keyspace.take_counted() {
+            self.publish_counts(shard, database);
+        }
+    }
+
+    fn publish_counts(&self, shard: &Shard, database: DatabaseId) {
         let counts = &self.databases[usize::from(shard.keyspace.logical(database))];
         counts.keys.store(shard.keyspace.len_of(database), Ordering::Relaxed);
         counts.expiring.store(shard.keyspace.expiring_of(database), Ordering::Relaxed);
-        self.memory_bytes.store(shard.keyspace.memory_bytes(), Ordering::Relaxed);
-    }
-
-    fn publish_all(&self, shard: &Shard) {
-        (0..DATABASES as u8).for_each(|database| self.publish(shard, DatabaseId(database)));
     }
 }
 
@@ -343,13 +349,13 @@ impl<'e> Shards<'e> {
         one.into_iter().chain(many.into_iter().flatten()).map(|guard| &mut **guard)
     }
 
-    /// Notes that the record at `lsn` wrote the key of `hash` in a database, and publishes the counts of that.
+    /// Notes that the record at `lsn` wrote the key of `hash`, and publishes its shard's counts.
     #[inline]
-    pub(crate) fn wrote(&mut self, hash: u64, database: DatabaseId, lsn: Lsn) {
+    pub(crate) fn wrote(&mut self, hash: u64, lsn: Lsn) {
         let cells = self.cells;
         let shard = self.of_mut(hash);
         shard.dirty.wrote(hash, lsn);
-        cells[usize::from(shard_of(cells, hash).0)].publish(shard, database);
+        cells[usize::from(shard_of(cells, hash).0)].publish(shard);
     }
 
     /// Notes that the record at `lsn` wrote every key; all shards are held.
@@ -357,7 +363,7 @@ impl<'e> Shards<'e> {
         let cells = self.cells;
         for (shard, cell) in self.iter_mut().zip(cells) {
             shard.dirty.wrote_all(lsn);
-            cell.publish_all(shard);
+            cell.publish(shard);
         }
     }
 

@@ -167,7 +167,7 @@ impl Engine {
                 _ => {}
             }
         }
-        keys.iter().for_each(|(hash, database)| shards.wrote(*hash, *database, lsn));
+        keys.iter().for_each(|(hash, _)| shards.wrote(*hash, lsn));
         if whole {
             shards.wrote_all(lsn);
         }
@@ -204,7 +204,7 @@ impl Engine {
             return 0;
         }
         let (mut record, mut of) = (Vec::new(), DatabaseId(0));
-        let mut deleted: Vec<(u64, DatabaseId)> = Vec::new();
+        let mut deleted = Vec::new();
         let mut key = Vec::new();
         let Some(mut shards) = Shards::try_at(&self.cells, at) else { return 0 };
         if !self.is_writing() {
@@ -223,13 +223,13 @@ impl Engine {
             let key = self.hasher.key_in(database, &key);
             apply_expired(shard, &key);
             Effect::Del { key }.encode(&mut record, &mut of);
-            deleted.push((key.hash, database));
+            deleted.push(key.hash);
         }
         if deleted.is_empty() {
             return 0;
         }
         let appended = self.redo.append(&mut record);
-        deleted.iter().for_each(|(hash, database)| shards.wrote(*hash, *database, appended.lsn));
+        deleted.iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
         drop(shards);
         if appended.first {
             self.redo.wake();

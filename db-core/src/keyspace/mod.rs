@@ -30,7 +30,7 @@ use std::sync::Arc;
 use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
-use crate::limits::SETTINGS_MAX;
+use crate::limits::{DATABASES, SETTINGS_MAX};
 use crate::structure::{root, table, tree};
 
 pub use crate::arena::FrozenShard;
@@ -42,6 +42,8 @@ pub use read::{Entry, Read};
 /// old slot, with the slab pages chained to theirs); five each for the slots of the record and of a large value's tail; and two changes
 /// of the expiry index.
 const MUTATION_PAGES: usize = 16 + 2 * tree::PAGES_MAX;
+
+const _: () = assert!(DATABASES <= u16::BITS as usize);
 
 /// Steps of asking for the memory of a key; each needs what the one before has asked for.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,8 @@ pub(crate) enum Prefetch {
 pub struct Keyspace {
     arena: Arena,
     hasher: KeyHasher,
+    /// A bit for each database whose counts have changed since they were asked for. Not state.
+    counted: u16,
 }
 
 impl Keyspace {
@@ -66,7 +70,7 @@ impl Keyspace {
         let mut arena = Arena::new(pool);
         arena.reserve(MUTATION_PAGES)?;
         root::create(&mut arena, hash_seed);
-        Ok(Self { arena, hasher: KeyHasher::new(hash_seed) })
+        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), counted: 0 })
     }
 
     /// A keyspace out of an image's pages, for shard `shard` of `shards`.
@@ -76,7 +80,7 @@ impl Keyspace {
     pub(crate) fn from_pages(arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
         let hasher = KeyHasher::new(hash_seed);
         verify::check(&arena, hasher, shard, shards)?;
-        Ok(Self { arena, hasher })
+        Ok(Self { arena, hasher, counted: 0 })
     }
 
     /// The hasher whose keys this keyspace takes.
@@ -109,6 +113,7 @@ impl Keyspace {
 
     /// Removes every key. Settings stay, and so do the numbers of the databases.
     pub fn clear(&mut self) {
+        self.counted = u16::MAX;
         let settings: Vec<_> = (0..SETTINGS_MAX).map(|number| self.setting(number)).collect();
         let numbers = root::numbers(&self.arena);
         self.arena.clear();
@@ -170,6 +175,17 @@ impl Keyspace {
     #[must_use]
     pub fn database(&self, logical: u8) -> DatabaseId {
         Read::database(&self.arena, logical)
+    }
+
+    /// Returns the databases whose numbers of keys may have changed since the last call.
+    #[inline]
+    pub(crate) fn take_counted(&mut self) -> impl Iterator<Item = DatabaseId> + use<> {
+        let mut bits = std::mem::take(&mut self.counted);
+        std::iter::from_fn(move || {
+            let next = (bits != 0).then(|| DatabaseId(bits.trailing_zeros() as u8));
+            bits &= bits.wrapping_sub(1);
+            next
+        })
     }
 
     /// The logical number of a database.

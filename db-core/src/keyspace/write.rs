@@ -110,6 +110,8 @@ impl Keyspace {
         let (at, tag) = (found.at, table::tag_of(key.hash));
         table::remove(&mut self.arena, root::table_of(key.database), &found);
         table::insert(&mut self.arena, root::table_of(to), tag, at);
+        self.note_counted(key.database);
+        self.note_counted(to);
         let page = self.arena.page_mut(at.page());
         record::put_database(page, at, to);
         if Head::of(page, at).expiry.is_some() {
@@ -127,6 +129,7 @@ impl Keyspace {
         if self.len() == self.len_of(database) {
             return self.clear();
         }
+        self.note_counted(database);
         let table = root::table_of(database);
         loop {
             let mut records = Vec::new();
@@ -155,6 +158,7 @@ impl Keyspace {
     /// Gives the logical databases `one` and `other` what the other has, in constant time. Reserve the superblock before.
     pub fn swap_databases(&mut self, one: u8, other: u8) {
         root::swap(&mut self.arena, one, other);
+        self.counted = u16::MAX;
     }
 
     /// Removes `key`; answers whether it existed. Never fails: copies that it needs may exceed the pool's bound.
@@ -165,6 +169,7 @@ impl Keyspace {
         self.change_expiry(key.database, (old, found.at), (None, found.at));
         slab::free(&mut self.arena, found.at);
         table::remove(&mut self.arena, root::table_of(key.database), &found);
+        self.note_counted(key.database);
         self.arena.settle();
         true
     }
@@ -245,6 +250,7 @@ impl Keyspace {
     fn add(&mut self, key: &Key<'_>, bytes: usize, expiry: Option<u64>) -> Ref {
         let at = slab::allocate(&mut self.arena, bytes);
         table::insert(&mut self.arena, root::table_of(key.database), table::tag_of(key.hash), at);
+        self.note_counted(key.database);
         self.change_expiry(key.database, (None, at), (expiry, at));
         at
     }
@@ -281,6 +287,12 @@ impl Keyspace {
         if change != 0 {
             let keys = root::expiring(&self.arena, database).checked_add_signed(change);
             root::put_expiring(&mut self.arena, database, keys.expect("what expires is counted"));
+            self.note_counted(database);
         }
+    }
+
+    #[inline]
+    fn note_counted(&mut self, database: DatabaseId) {
+        self.counted |= 1 << database.0;
     }
 }

@@ -121,6 +121,36 @@ impl<'a> Effect<'a> {
         }
     }
 
+    /// Hashes of [its keys](Self::keys). A key that moves has the same in both databases.
+    #[inline]
+    pub(crate) fn hashes(&self) -> [Option<u64>; 2] {
+        match self {
+            Effect::Copy { from, to } | Effect::Rename { from, to } => [Some(from.hash), Some(to.hash)],
+            effect => [effect.first_key().map(|key| key.hash), None],
+        }
+    }
+
+    /// The key that it begins with, if it begins with one.
+    #[inline]
+    fn first_key(&self) -> Option<&Key<'a>> {
+        match self {
+            Effect::Set { key, .. }
+            | Effect::SetExpire { key, .. }
+            | Effect::Append { key, .. }
+            | Effect::SetRange { key, .. }
+            | Effect::Del { key }
+            | Effect::Move { key, .. }
+            | Effect::Copy { from: key, .. }
+            | Effect::Rename { from: key, .. } => Some(key),
+            Effect::FlushAll
+            | Effect::FlushDatabase { .. }
+            | Effect::SwapDatabases { .. }
+            | Effect::EpochStart { .. }
+            | Effect::Cut
+            | Effect::Setting { .. } => None,
+        }
+    }
+
     /// Whether it touches all keys, or so many that all count as touched.
     #[inline]
     pub(crate) fn is_of_all(&self) -> bool {
@@ -137,13 +167,17 @@ impl<'a> Effect<'a> {
             Effect::SetRange { bytes, .. } => bytes.len(),
             _ => 0,
         };
-        let keys: usize = self.keys().iter().flatten().map(|key| key.bytes.len()).sum();
+        let second = match self {
+            Effect::Copy { to, .. } | Effect::Rename { to, .. } => to.bytes.len(),
+            _ => 0,
+        };
+        let keys = self.first_key().map_or(0, |key| key.bytes.len()) + second;
         NUMBERS + keys + payload
     }
 
     /// Appends the effect's bytes to the record `out`, in which keys are of `database` so far (of the first one at its beginning).
     pub(crate) fn encode(&self, out: &mut Vec<u8>, database: &mut DatabaseId) {
-        if let [Some(key), _] = self.keys()
+        if let Some(key) = self.first_key()
             && key.database != *database
         {
             *database = key.database;
