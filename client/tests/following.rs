@@ -388,8 +388,8 @@ async fn certificates_decide_who_talks_to_whom() {
     let quick = |options: Options| Options { deadline: Duration::from_millis(700), ..options };
     let told = |result: Result<Client, Error>| result.map(|_| ()).unwrap_err().to_string();
 
-    let stranger = Authority::new();
-    let options = Options { tls: stranger.tls(), ..cluster.options() };
+    let foreign = Authority::new();
+    let options = Options { tls: foreign.tls(), ..cluster.options() };
     let error = told(Client::connect(quick(options)).await);
     assert!(error.contains("the node's certificate is of another cluster"), "{error}");
 
@@ -400,8 +400,8 @@ async fn certificates_decide_who_talks_to_whom() {
     assert!(error.contains("the node's certificate was refused"), "{error}");
 
     let mixed = Cluster::new();
-    std::fs::copy(stranger.tls().join("client.pem"), mixed.authority.tls().join("client.pem")).unwrap();
-    std::fs::copy(stranger.tls().join("client.key"), mixed.authority.tls().join("client.key")).unwrap();
+    std::fs::copy(foreign.tls().join("client.pem"), mixed.authority.tls().join("client.pem")).unwrap();
+    std::fs::copy(foreign.tls().join("client.key"), mixed.authority.tls().join("client.key")).unwrap();
     let error = told(Client::connect(quick(mixed.options())).await);
     assert!(error.contains("this client's certificate"), "{error}");
 }

@@ -342,10 +342,10 @@ pub const VAULT_CONNECTIONS_MAX: usize = 64;
 
 /// Connections to the vault whose makers have not been admitted yet; one more takes the place of the oldest. A peer needs a few
 /// milliseconds to be admitted.
-pub const VAULT_STRANGERS_MAX: usize = 64;
+pub const VAULT_UNADMITTED_MAX: usize = 64;
 
 /// From so many on, whoever comes has to show first that it gets what is sent to its address.
-pub const VAULT_STRANGERS_CALM: usize = VAULT_STRANGERS_MAX / 2;
+pub const VAULT_UNADMITTED_CALM: usize = VAULT_UNADMITTED_MAX / 2;
 
 /// Longest sentence or address that a peer may give, in bytes.
 pub const PEER_TEXT_BYTES_MAX: usize = 1024;

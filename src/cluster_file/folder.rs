@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strangers_folder_is_left_alone() {
+    fn somebody_elses_folder_is_left_alone() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let folder = DataFolder::new(dir.path());
         assert!(folder.is_unborn().expect("empty"));

@@ -32,7 +32,7 @@ pub const CLOSING_TIME: Duration = Duration::from_secs(5);
 pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(9);
 /// Connections of the client library that have come and not greeted yet, at one time. Each costs a TLS handshake and about 100 KB;
 /// a client greets within two round trips.
-pub const STRANGERS_MAX: usize = 256;
+pub const UNADMITTED_MAX: usize = 256;
 /// Between two looks of an acceptor at its idle connections.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Places beyond `maxclients` in which only an operator's commands are executed, so that a node that is full can still be asked and

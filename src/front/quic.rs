@@ -23,7 +23,7 @@ use tanist_replication::transport::tls::Credentials;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::debug;
 
-use super::limits::{AUTHENTICATION_TIME, CLOSING_TIME, STRANGERS_MAX};
+use super::limits::{AUTHENTICATION_TIME, CLOSING_TIME, UNADMITTED_MAX};
 use super::registry::{Peer, Registration, Way};
 use super::tcp::StopAccepting;
 use super::{NodeContext, session};
@@ -108,9 +108,9 @@ impl fmt::Debug for Acceptor {
 
 async fn accept(node: Node, endpoint: Endpoint, arbiters: Vec<ArbiterHandle>) {
     let mut turns = arbiters.iter().cycle();
-    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+    let unadmitted = Arc::new(Semaphore::new(UNADMITTED_MAX));
     while let (Some(incoming), Some(arbiter)) = (endpoint.accept().await, turns.next()) {
-        let Ok(place) = Arc::clone(&strangers).try_acquire_owned() else {
+        let Ok(place) = Arc::clone(&unadmitted).try_acquire_owned() else {
             debug!(address = %incoming.remote_address(), "too many have come that have not greeted: refused");
             incoming.refuse();
             continue;
@@ -121,7 +121,7 @@ async fn accept(node: Node, endpoint: Endpoint, arbiters: Vec<ArbiterHandle>) {
     }
 }
 
-/// One connection, from its handshake to its end. It gives back its `place` among the strangers when it has greeted.
+/// One connection, from its handshake to its end. It gives back its `place` among the unauthenticated clients when it has greeted.
 async fn serve(node: Node, incoming: Incoming, place: OwnedSemaphorePermit) {
     let address = incoming.remote_address();
     let connection = match tokio::time::timeout(AUTHENTICATION_TIME, incoming).await {

@@ -171,12 +171,12 @@ impl Entry {
         if self.killed.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Whether it must be cut: silent for longer than `idle`, or a stranger for longer than `stranger`.
+    /// Whether it must be cut: silent for longer than `idle`, or not authenticated for longer than `unauthenticated`.
     pub(super) fn is_overdue(
         &self,
         now: Monotonic,
         idle: Option<std::time::Duration>,
-        stranger: std::time::Duration,
+        unauthenticated: std::time::Duration,
     ) -> bool {
         if self.at_work.load(Ordering::Relaxed) {
             return false;
@@ -188,7 +188,8 @@ impl Entry {
             place if place == Place::Operator as u8 => now.since(active) > OPERATOR_IDLE,
             _ => false,
         };
-        late || idle.is_some_and(|idle| now.since(active) > idle) || (unknown && now.since(self.since) > stranger)
+        late || idle.is_some_and(|idle| now.since(active) > idle)
+            || (unknown && now.since(self.since) > unauthenticated)
     }
 
     /// It has come when `maxclients` were there already, and no place was free since when it asked.
@@ -364,12 +365,12 @@ impl Registry {
     }
 
     /// Ends the connections that are idle for too long or have not said who they are in time.
-    pub fn sweep(&self, now: Monotonic, idle: Option<std::time::Duration>, stranger: std::time::Duration) {
+    pub fn sweep(&self, now: Monotonic, idle: Option<std::time::Duration>, unauthenticated: std::time::Duration) {
         self.entries
             .lock()
             .by_id
             .values()
-            .filter(|entry| entry.is_overdue(now, idle, stranger))
+            .filter(|entry| entry.is_overdue(now, idle, unauthenticated))
             .for_each(|entry| entry.kill());
     }
 }

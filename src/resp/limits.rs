@@ -26,7 +26,7 @@ impl RequestLimits {
     };
 
     /// For one that has yet to give its password: enough for `HELLO 3 AUTH user password SETNAME name`.
-    pub const STRANGER: RequestLimits = RequestLimits {
+    pub const UNAUTHENTICATED: RequestLimits = RequestLimits {
         arguments_max: 10,
         bulk_bytes_max: 16 * 1024,
         inline_bytes_max: 64 * 1024,

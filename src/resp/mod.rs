@@ -5,7 +5,7 @@
 //! the front of one read buffer and hands out slices of it: no byte of an argument is copied on the way to the engine, and a
 //! command that arrives in pieces is never scanned twice.
 //!
-//! What a stranger can make us do is bounded by [`RequestLimits`]: before authentication a handful of short arguments. No
+//! What an unauthenticated client can make us do is bounded by [`RequestLimits`]: before authentication a handful of short arguments. No
 //! length that was only *declared* ever allocates: buffers grow with the bytes that have really come.
 //!
 //! A malformed request cannot be skipped (nobody knows where the next one begins), so every [`ProtocolError`] ends the

@@ -308,7 +308,7 @@ impl RequestParser {
         inline::split(line, unquoted, |start, end| spans.push(Span::new(start, end)))
             .map_err(|inline::Unbalanced| ProtocolError::UnbalancedQuotes)?;
         if self.limits.before_authentication {
-            self.check_stranger()?;
+            self.check_unauthenticated()?;
         }
         let bytes = end + 1;
         if self.spans.len() == self.begun {
@@ -317,7 +317,7 @@ impl RequestParser {
         Ok(Parsed::Command(self.complete(bytes, true)))
     }
 
-    fn check_stranger(&self) -> Result<(), ProtocolError> {
+    fn check_unauthenticated(&self) -> Result<(), ProtocolError> {
         let spans = &self.spans[self.begun..];
         if spans.len() > self.limits.arguments_max {
             return Err(ProtocolError::ArgumentCountUnauthenticated);

@@ -35,8 +35,9 @@ fn a_refusal_names_its_cause_and_operators_have_places_of_their_own() {
     for tool in [&["switchover"][..], &["drill", "switchover", "--yes"], &["switchover", "--to", &standby.name]] {
         said_why(&cluster, tool, "NOAUTH: set TANIST_REQUIREPASS");
     }
-    let mut stranger = connect(primary.port).expect("a place");
-    let health = redis::cmd("TANIST").arg("HEALTH").query::<String>(&mut stranger).expect_err("it is told to nobody");
+    let mut unauthenticated = connect(primary.port).expect("a place");
+    let health =
+        redis::cmd("TANIST").arg("HEALTH").query::<String>(&mut unauthenticated).expect_err("it is told to nobody");
     assert_eq!(health.code(), Some("NOAUTH"), "{health}");
     let with_password = |password| {
         let mut tool = Command::new(TANIST);

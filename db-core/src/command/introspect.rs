@@ -5,7 +5,7 @@ use super::failure::{Failure, Outcome};
 use super::glob::matches;
 use super::lookup::{CommandTable, subcommand};
 use super::reply::Reply;
-use super::spec::{Argument, ArgumentKind, Begin, CommandSpec, Find, KeyRange, KeySpec};
+use super::spec::{Argument, ArgumentKind, Begin, CommandSpec, Find, KeyRange, KeySpec, KeyUse};
 use crate::engine::{Front, Session};
 
 /// COMMAND alone: everything about every command.
@@ -51,7 +51,7 @@ pub(crate) fn docs(front: &mut dyn Front, call: &Call<'_>, _: &mut Session, repl
 pub(crate) fn list(front: &mut dyn Front, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     let table = front.commands();
     let names: Vec<&str> = match call.args()[2..] {
-        [] => table.all().map(|spec| spec.name).collect(),
+        [] => every_spec(table).map(|spec| spec.name).collect(),
         [by, kind, value] if is(by, "FILTERBY") && is(kind, "PATTERN") => {
             every_spec(table).map(|spec| spec.name).filter(|name| matches(value, name.as_bytes())).collect()
         }
@@ -80,7 +80,12 @@ pub(crate) fn getkeysandflags(front: &mut dyn Front, call: &Call<'_>, _: &mut Se
     for (key, part) in keys {
         reply.array(2);
         reply.bulk(key);
-        write_statuses(part.key_use.flags().iter().copied(), reply);
+        let key_use = match part.key_use {
+            KeyUse::Set if call.args()[2..].iter().skip(3).any(|option| is(option, "GET")) => KeyUse::Change,
+            KeyUse::Set => KeyUse::Overwrite,
+            key_use => key_use,
+        };
+        write_statuses(key_use.flags().iter().copied(), reply);
     }
     Ok(())
 }
@@ -88,8 +93,8 @@ pub(crate) fn getkeysandflags(front: &mut dyn Front, call: &Call<'_>, _: &mut Se
 /// The keys of a whole call, each with the specification that found it.
 fn keys_of<'a>(table: &CommandTable, args: &[&'a [u8]]) -> Result<Vec<(&'a [u8], &'static KeySpec)>, Failure> {
     let mut spec = table.lookup(args[0]).ok_or(Failure::fixed("ERR Invalid command specified"))?;
-    if let Some(found) = args.get(1).and_then(|name| subcommand(spec, name)) {
-        spec = found;
+    if let (Some(name), false) = (args.get(1), spec.subcommands.is_empty()) {
+        spec = subcommand(spec, name).ok_or(Failure::fixed("ERR Invalid command specified"))?;
     }
     if spec.keys.is_empty() {
         return Err(Failure::fixed("ERR The command has no key arguments"));

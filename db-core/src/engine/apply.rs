@@ -56,7 +56,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
             Ok(())
         }
         Effect::SwapDatabases { one, other } => {
-            // Superblocks that were copied in vain cost nothing; a swap in some shards only would be an inconsistency.
+            // Of all first: databases that are swapped in some shards only would be others there.
             shards.iter_mut().try_for_each(|shard| shard.keyspace.reserve_root())?;
             shards.iter_mut().for_each(|shard| swap_databases(shard, one, other));
             Ok(())

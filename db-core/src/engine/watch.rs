@@ -65,8 +65,9 @@ impl Watched {
     /// These logical databases of `keyspace` are about to have each other's keys.
     pub(crate) fn touch_swapped(&self, keyspace: &Keyspace, one: u8, other: u8) {
         for name in self.keys.keys().filter(|(logical, _)| [one, other].contains(logical)) {
-            if holds(keyspace, one, &name.1) || holds(keyspace, other, &name.1) {
-                self.mark(name, |_| true);
+            let incoming = holds(keyspace, if name.0 == one { other } else { one }, &name.1);
+            if incoming || holds(keyspace, name.0, &name.1) {
+                self.mark(name, |watcher| incoming || !watcher.expired);
             }
         }
     }

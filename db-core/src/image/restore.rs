@@ -136,7 +136,11 @@ impl ImageRestore {
                 return Err(refuse("it has not as many pages as the header says"));
             }
             arena.note_holes();
-            shards.push(Keyspace::from_pages(arena, header.meta.hash_seed, number, count).map_err(refuse)?);
+            let shard = Keyspace::from_pages(arena, header.meta.hash_seed, number, count).map_err(refuse)?;
+            if shards.first().is_some_and(|first: &Keyspace| first.numbers() != shard.numbers()) {
+                return Err(refuse("its databases have other numbers than those of the first shard"));
+            }
+            shards.push(shard);
         }
         Ok(RestoredImage { meta: header.meta, shards })
     }

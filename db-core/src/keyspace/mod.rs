@@ -177,6 +177,11 @@ impl Keyspace {
         Read::database(&self.arena, logical)
     }
 
+    /// Returns the physical numbers of the logical databases.
+    pub(crate) fn numbers(&self) -> [u8; DATABASES] {
+        root::numbers(&self.arena)
+    }
+
     /// Returns the databases whose numbers of keys may have changed since the last call.
     #[inline]
     pub(crate) fn take_counted(&mut self) -> impl Iterator<Item = DatabaseId> + use<> {

@@ -606,6 +606,25 @@ fn databases_swap_what_they_have_and_keep_their_numbers_over_a_clear() {
     shard.check(0, 1).unwrap();
 }
 
+/// Freeing slot by slot copied every page of a database that an image was being made of.
+#[test]
+fn a_database_that_is_cleared_under_a_frozen_version_is_not_copied() {
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    shard.set(&hasher.key_in(DatabaseId(1), b"stays"), b"v", None).unwrap();
+    for number in 0..20_000u32 {
+        let expiry = number.is_multiple_of(100).then_some(UnixMillis(u64::from(number)));
+        shard.set(&hasher.key(&number.to_le_bytes()), &[b'v'; 100], expiry).unwrap();
+    }
+    let frozen = shard.freeze();
+    let (pages, copied) = (shard.memory_bytes() / PAGE_BYTES as u64, shard.stats().pages_copied);
+    shard.clear_database(DatabaseId(0));
+    let copied = shard.stats().pages_copied - copied;
+    assert!(pages > 150 && copied < 12, "{copied} of {pages} pages were copied");
+    assert_eq!((shard.len(), Read::len(&frozen)), (1, 20_001));
+    shard.check(0, 1).unwrap();
+}
+
 /// Each flipped bit where layouts of the superblock and of records are fixed is refused.
 #[test]
 fn flipped_bits_of_fixed_layouts_are_refused() {

@@ -143,6 +143,9 @@ impl<'a> Check<'a> {
     fn table(&mut self, database: DatabaseId) -> Verdict {
         let pages = self.pages;
         (self.database, self.expiring_here) = (database, 0);
+        if table::is_draining(pages, root::table_of(database)) {
+            return Err("a database is half given up");
+        }
         table::check(pages, root::table_of(database), self)?;
         if self.expiring_here == root::expiring(pages, database) {
             Ok(())

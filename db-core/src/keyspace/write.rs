@@ -105,7 +105,8 @@ impl Keyspace {
     /// # Panics
     /// If the key does not exist.
     pub fn move_to(&mut self, key: &Key<'_>, to: DatabaseId) -> Result<(), OutOfMemory> {
-        self.reserve(to, MUTATION_PAGES)?;
+        let directory = table::pages_to_double(&self.arena, root::table_of(key.database));
+        self.reserve(to, MUTATION_PAGES + directory)?;
         let found = find(&self.arena, key).expect("the caller has checked that the key exists");
         let (at, tag) = (found.at, table::tag_of(key.hash));
         table::remove(&mut self.arena, root::table_of(key.database), &found);
@@ -124,27 +125,19 @@ impl Keyspace {
 
     /// Removes every key of one database. Never fails: copies that it needs may exceed the pool's bound.
     pub fn clear_database(&mut self, database: DatabaseId) {
-        /// Segments whose records are removed between two looks at what the arena has taken for copies.
-        const STEP: usize = 8;
         if self.len() == self.len_of(database) {
             return self.clear();
         }
         self.note_counted(database);
-        let table = root::table_of(database);
-        loop {
-            let mut records = Vec::new();
-            let done = table::drain(&mut self.arena, table, STEP, |_, at| records.push(at));
-            for at in records {
-                self.free_pages(at);
-                let expiry = Head::of(self.arena.page(at.page()), at).expiry;
-                self.change_expiry(database, (expiry, at), (None, at));
-                slab::free(&mut self.arena, at);
-            }
-            self.arena.settle();
-            if done {
-                return;
-            }
+        let mut records = Vec::new();
+        table::drain_all(&mut self.arena, root::table_of(database), |at| records.push(at));
+        for at in &records {
+            self.free_pages(*at);
+            let expiry = Head::of(self.arena.page(at.page()), *at).expiry;
+            self.change_expiry(database, (expiry, *at), (None, *at));
         }
+        slab::free_all(&mut self.arena, records);
+        self.arena.settle();
     }
 
     /// Makes sure that what changes the superblock alone cannot fail.

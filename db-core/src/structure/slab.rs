@@ -161,6 +161,24 @@ fn add_page(arena: &mut Arena, class: usize) -> PageId {
     id
 }
 
+/// Gives many slots back. A page all of whose slots are among them is given up as it is: where a frozen version has it, nothing of it
+/// is copied.
+pub(crate) fn free_all(arena: &mut Arena, mut slots: Vec<Ref>) {
+    slots.sort_unstable_by_key(|at| at.0);
+    for here in slots.chunk_by(|a, b| a.page() == b.page()) {
+        let id = here[0].page();
+        let header = Header::read(arena.page(id)).expect("a freed slot lies in a slab page");
+        if header.used != here.len() {
+            here.iter().for_each(|at| free(arena, *at));
+            continue;
+        }
+        if !header.is_full() {
+            detach(arena, header);
+        }
+        arena.free(id);
+    }
+}
+
 /// Puts a page at the head of its class's chain.
 fn link(arena: &mut Arena, id: PageId, class: usize) {
     let next = root::partial(arena, class);
@@ -178,6 +196,16 @@ fn unlink(arena: &mut Arena, id: PageId, class: usize) {
     let (next, previous) = (root::some_page(page.u32_at(NEXT)), root::some_page(page.u32_at(PREVIOUS)));
     page.put_u32(NEXT, 0);
     page.put_u32(PREVIOUS, 0);
+    bridge(arena, next, previous, class);
+}
+
+/// Takes a page out of its class's chain without writing to it.
+fn detach(arena: &mut Arena, header: Header) {
+    bridge(arena, header.next, header.previous, header.class);
+}
+
+/// Makes neighbours of two pages of a chain.
+fn bridge(arena: &mut Arena, next: Option<PageId>, previous: Option<PageId>, class: usize) {
     if let Some(next) = next {
         arena.page_mut(next).put_u32(PREVIOUS, root::page_or_zero(previous));
     }

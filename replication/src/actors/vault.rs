@@ -253,13 +253,13 @@ struct Shared {
     often: Mutex<[Repeats; Often::COUNT]>,
 }
 
-/// What peers and strangers can cause as often as they like: told once, then counted.
+/// what peers and those not admitted can cause as often as they like: told once, then counted.
 #[derive(Clone, Copy, Debug)]
 enum Often {
-    StrangerCrowdedOut,
-    StrangerRefused,
-    StrangerSilent,
-    StrangerGone,
+    UnadmittedCrowdedOut,
+    UnadmittedRefused,
+    UnadmittedSilent,
+    UnadmittedGone,
     PeerRefused,
     PeersTooMany,
     ImageRefused,

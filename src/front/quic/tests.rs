@@ -294,7 +294,7 @@ async fn clients_beyond_the_bound_are_told_so() {
 }
 
 #[actix_rt::test]
-async fn strangers_and_foreign_versions_are_told_why() {
+async fn unadmitted_peers_and_foreign_versions_are_told_why() {
     let pair = Pair::new();
     pair.appoint(0, 1);
     let told = quic::explain(&pair.raw(&Principal::Vault).await.closed().await);
@@ -333,7 +333,7 @@ async fn the_silent_are_bounded_in_number_and_cut_in_time() {
     let pair = Pair::new();
     pair.appoint(0, 1);
     let mut silent = Vec::new();
-    for _ in 0..STRANGERS_MAX {
+    for _ in 0..UNADMITTED_MAX {
         silent.push(pair.raw(&Principal::Client).await);
     }
     let credentials = pair.credentials(&Principal::Client);

@@ -178,7 +178,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let bytes = request.bytes;
         let args = self.parser.arguments(request, self.input.unread());
         if request.inline && is_http(args[0]) {
-            // A browser was made to talk to us: what follows was written by a stranger.
+            // A browser was made to talk to us: what follows was written by an unauthenticated client.
             return Step::End(Turn::Stopped);
         }
         if !self.caller.authenticated && !spec.is_some_and(|spec| spec.flags.has(Flag::NoAuth)) {

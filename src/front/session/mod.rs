@@ -128,7 +128,7 @@ fn step_back() -> impl Future<Output = ()> {
 }
 
 fn limits_for(authenticated: bool) -> RequestLimits {
-    if authenticated { RequestLimits::TRUSTED } else { RequestLimits::STRANGER }
+    if authenticated { RequestLimits::TRUSTED } else { RequestLimits::UNAUTHENTICATED }
 }
 
 /// Everything of a session but its stream.

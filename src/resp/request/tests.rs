@@ -104,15 +104,18 @@ fn errors_have_redis_words() {
 }
 
 #[test]
-fn a_stranger_gets_ten_short_arguments() {
-    let stranger = RequestLimits::STRANGER;
-    Reader::new(stranger).feed(b"*10\r\n$16384\r\n").unwrap();
-    assert_eq!(error_of(stranger, b"*11\r\n"), "Protocol error: unauthenticated multibulk length");
-    assert_eq!(error_of(stranger, b"*2\r\n$16385\r\n"), "Protocol error: unauthenticated bulk length");
-    assert_eq!(error_of(stranger, b"*2\r\n$536870913\r\n"), "Protocol error: invalid bulk length");
-    assert_eq!(error_of(stranger, b"a b c d e f g h i j k\n"), "Protocol error: unauthenticated multibulk length");
+fn an_unauthenticated_client_gets_ten_short_arguments() {
+    let unauthenticated = RequestLimits::UNAUTHENTICATED;
+    Reader::new(unauthenticated).feed(b"*10\r\n$16384\r\n").unwrap();
+    assert_eq!(error_of(unauthenticated, b"*11\r\n"), "Protocol error: unauthenticated multibulk length");
+    assert_eq!(error_of(unauthenticated, b"*2\r\n$16385\r\n"), "Protocol error: unauthenticated bulk length");
+    assert_eq!(error_of(unauthenticated, b"*2\r\n$536870913\r\n"), "Protocol error: invalid bulk length");
+    assert_eq!(
+        error_of(unauthenticated, b"a b c d e f g h i j k\n"),
+        "Protocol error: unauthenticated multibulk length"
+    );
     let long = [&b"AUTH "[..], &vec![b'p'; 16_385], b"\r\n"].concat();
-    assert_eq!(error_of(stranger, &long), "Protocol error: unauthenticated bulk length");
+    assert_eq!(error_of(unauthenticated, &long), "Protocol error: unauthenticated bulk length");
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn a_request_is_bounded_as_a_whole() {
 
 #[test]
 fn limits_change_between_two_requests_of_one_buffer() {
-    let mut reader = Reader::new(RequestLimits::STRANGER);
+    let mut reader = Reader::new(RequestLimits::UNAUTHENTICATED);
     reader.feed(b"*1\r\n$4\r\nAUTH\r\n").unwrap();
     reader.parser.set_limits(RequestLimits::TRUSTED);
     reader.feed(b"*12\r\n$20000\r\n").unwrap();
@@ -202,7 +205,7 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), cut in any::<prop::sample::Index>()) {
         let cut = cut.index(bytes.len() + 1);
-        let mut reader = Reader::new(RequestLimits::STRANGER);
+        let mut reader = Reader::new(RequestLimits::UNAUTHENTICATED);
         let _ = reader.feed(&bytes[..cut]).and_then(|()| reader.feed(&bytes[cut..]));
     }
 

@@ -12,9 +12,9 @@ const MEMORY_BYTES: u64 = 16 << 20;
 /// What a parser makes of bytes.
 type Outcome = (Vec<Vec<Vec<u8>>>, Option<ProtocolError>);
 
-/// Requests of a stranger and of a friend; whole and in pieces they must come out alike. The friend's are executed.
+/// Requests of an unauthenticated client and of a friend; whole and in pieces they must come out alike. The friend's are executed.
 pub fn read(bytes: &[u8]) {
-    for limits in [RequestLimits::STRANGER, RequestLimits::TRUSTED] {
+    for limits in [RequestLimits::UNAUTHENTICATED, RequestLimits::TRUSTED] {
         let whole = parse(limits, bytes, usize::MAX);
         for piece in [1, 7] {
             assert_eq!(parse(limits, bytes, piece), whole, "in pieces of {piece}");
@@ -23,7 +23,7 @@ pub fn read(bytes: &[u8]) {
             let short = |request: &Vec<Vec<u8>>| {
                 request.len() <= limits.arguments_max && request.iter().all(|a| a.len() <= limits.bulk_bytes_max)
             };
-            assert!(whole.0.iter().all(short), "a stranger's request is beyond its limits");
+            assert!(whole.0.iter().all(short), "an unauthenticated client's request is beyond its limits");
         } else {
             execute_all(&whole.0);
         }

@@ -79,11 +79,12 @@ pub(crate) type Run = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
 
 /// What runs a command that concerns the connection, the node or its settings, and writes exactly one reply unless it fails. Inside
 /// EXEC shard locks are held: of the engine it may call only [`Engine::last`], [`Engine::keys`], [`Engine::expiring`],
-/// [`Engine::memory_bytes`] and [`Engine::redo`].
+/// [`Engine::databases`], [`Engine::memory_bytes`] and [`Engine::redo`].
 ///
 /// [`Engine::last`]: crate::engine::Engine::last
 /// [`Engine::keys`]: crate::engine::Engine::keys
 /// [`Engine::expiring`]: crate::engine::Engine::expiring
+/// [`Engine::databases`]: crate::engine::Engine::databases
 /// [`Engine::memory_bytes`]: crate::engine::Engine::memory_bytes
 /// [`Engine::redo`]: crate::engine::Engine::redo
 pub type FrontRun = fn(&mut dyn Front, &Call<'_>, &mut Session, &mut Reply) -> Outcome;

@@ -208,6 +208,9 @@ fn commands_are_told_to_clients() {
     let flags = client.run("command getkeysandflags rename a b");
     assert_eq!(flags, "*2|*2|$1|a|~3|+RW|+access|+delete|*2|$1|b|~2|+OW|+update|");
     assert_eq!(client.run("command getkeys ping"), "-ERR The command has no key arguments|");
+    assert_eq!(client.run("command getkeys object foo k"), "-ERR Invalid command specified|");
+    assert_eq!(client.run("command getkeysandflags set a b"), "*1|*2|$1|a|~2|+OW|+update|");
+    assert_eq!(client.run("command getkeysandflags set a b nx get"), "*1|*2|$1|a|~3|+RW|+access|+update|");
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn transfers_between_threads_conserve_the_sum() {
 fn a_watch_is_of_the_database_that_was_selected() {
     let engine = primary();
     let (mut client, mut other) = (Client::new(&engine), Client::new(&engine));
-    let mut watches = |change: &mut dyn FnMut(&mut Client)| {
+    let mut watches = |client: &mut Client, change: &mut dyn FnMut(&mut Client)| {
         client.run("flushall");
         client.run("set here 1");
         client.run("watch here away");
@@ -212,24 +212,27 @@ fn a_watch_is_of_the_database_that_was_selected() {
         client.run("echo x");
         client.run("exec") == "*-1|"
     };
-    assert!(!watches(&mut |other| drop(other.run("set here 2"))), "of another database");
-    assert!(!watches(&mut |other| drop(other.run("flushdb"))));
-    assert!(!watches(&mut |other| drop(other.run("swapdb 2 1"))));
-    assert!(watches(&mut |other| drop(other.run("swapdb 0 1"))), "it is not there any more");
-    assert!(!watches(&mut |other| drop(other.run("swapdb 1 3"))));
-    assert!(watches(&mut |other| {
+    assert!(!watches(&mut client, &mut |other| drop(other.run("set here 2"))), "of another database");
+    assert!(!watches(&mut client, &mut |other| drop(other.run("flushdb"))));
+    assert!(!watches(&mut client, &mut |other| drop(other.run("swapdb 2 1"))));
+    assert!(watches(&mut client, &mut |other| drop(other.run("swapdb 0 1"))), "it is not there any more");
+    assert!(!watches(&mut client, &mut |other| drop(other.run("swapdb 1 3"))));
+    assert!(watches(&mut client, &mut |other| {
         other.run("set away 1");
         other.run("move away 0");
     }));
-    assert!(watches(&mut |other| {
+    assert!(watches(&mut client, &mut |other| {
         other.session.select(0);
         other.run("move here 3");
     }));
-    assert!(watches(&mut |other| {
-        other.run("swapdb 1 0");
-        other.session.select(0);
+    client.run("swapdb 0 5");
+    for (database, changed) in [(5, false), (0, true)] {
+        client.run("watch away");
+        other.session.select(database);
         other.run("set away 1");
-    }));
+        client.run("multi");
+        assert_eq!(client.run("exec") == "*-1|", changed, "after a swap, in {database}");
+    }
 }
 
 #[test]

@@ -2,11 +2,11 @@
 //!
 //! A table that is given up by steps is one to be drained only: its owner has let go of it, nothing is found in it, and what is
 //! left of it is given up from its first segment on. Neither the directory's entries nor the segments that are left are written for that, so
-//! a frozen version makes it copy nothing but the handle's page. Between steps it is state like any other, and is checked
-//! in an image.
+//! a frozen version makes it copy nothing but the handle's page. Between steps it is state, and checked
+//! in an image; a table of keys is given up at once, so that one in an image is refused in this state.
 #![cfg_attr(not(test), expect(dead_code, reason = "collections, which are given up as a whole, are to come"))]
 
-use crate::arena::{Arena, Ref};
+use crate::arena::{Arena, Pages, Ref};
 use crate::ids::PageId;
 
 use super::change::give_up;
@@ -20,6 +20,20 @@ pub(crate) fn free(arena: &mut Arena, table: TableAt) {
         drain_segment(arena, &mut handle, false);
     }
     Handle::EMPTY.write(arena, table);
+}
+
+/// Gives up all memory of a table, which is empty then, and hands each of its entries to `visit`.
+pub(crate) fn drain_all(arena: &mut Arena, table: TableAt, mut visit: impl FnMut(Ref)) {
+    let mut handle = Handle::read(arena, table);
+    while handle.top.form != form::EMPTY {
+        drain_segment(arena, &mut handle, true).into_iter().for_each(&mut visit);
+    }
+    Handle::EMPTY.write(arena, table);
+}
+
+/// Whether a table is half given up.
+pub(crate) fn is_draining(pages: &impl Pages, table: TableAt) -> bool {
+    Handle::read(pages, table).top.form == form::DRAINING
 }
 
 /// Gives up at most `segments` segments of a table and hands each of their entries to `visit`, which may change the arena but not the

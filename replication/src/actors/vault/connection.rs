@@ -18,18 +18,18 @@ use crate::wire::message::{Answer, Call, HealthView, Hello, Peer, Reply, Request
 
 /// Accepts connections until the endpoint is closed.
 pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>, server: Addr<VaultServer>) {
-    let mut strangers = Strangers::default();
+    let mut unadmitted = Unadmitted::default();
     let peers = Arc::new(Semaphore::new(limits::VAULT_CONNECTIONS_MAX));
     let mut number = 0;
     while let Some(incoming) = endpoint.accept().await {
-        if strangers.count() >= limits::VAULT_STRANGERS_CALM && !incoming.remote_address_validated() {
+        if unadmitted.count() >= limits::VAULT_UNADMITTED_CALM && !incoming.remote_address_validated() {
             // It comes again with a proof, if it is there at all.
             let _ = incoming.retry();
             continue;
         }
         number += 1;
         let (shared, server, id) = (Arc::clone(&shared), server.clone(), ConnectionId(number));
-        let (place, peers) = (strangers.enter(), Arc::clone(&peers));
+        let (place, peers) = (unadmitted.enter(), Arc::clone(&peers));
         actix_rt::spawn(async move {
             if let Some((connection, control, caller)) = greet(incoming, id, place, &shared).await {
                 serve(&connection, control, caller, &peers, &shared, &server).await;
@@ -40,9 +40,9 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>, server: Addr
 
 /// The places of those that have come and are not admitted yet, oldest first. One that is dropped is lost to its holder.
 #[derive(Default)]
-struct Strangers(VecDeque<oneshot::Sender<Infallible>>);
+struct Unadmitted(VecDeque<oneshot::Sender<Infallible>>);
 
-impl Strangers {
+impl Unadmitted {
     fn count(&mut self) -> usize {
         self.0.retain(|place| !place.is_closed());
         self.0.len()
@@ -50,7 +50,7 @@ impl Strangers {
 
     /// A place for one more. If there is none, the oldest loses its own: nobody can keep all of them by standing still.
     fn enter(&mut self) -> oneshot::Receiver<Infallible> {
-        if self.count() >= limits::VAULT_STRANGERS_MAX {
+        if self.count() >= limits::VAULT_UNADMITTED_MAX {
             self.0.pop_front();
         }
         let (given, place) = oneshot::channel();
@@ -59,7 +59,7 @@ impl Strangers {
     }
 }
 
-/// Finds out who has come, while it has its place among the strangers.
+/// Finds out who has come, while it has its place among those not admitted.
 async fn greet(
     incoming: Incoming,
     id: ConnectionId,
@@ -70,7 +70,7 @@ async fn greet(
     tokio::select! {
         known = recognize(incoming, id, shared) => known,
         _ = place => {
-            if let Some(times) = shared.often(Often::StrangerCrowdedOut) {
+            if let Some(times) = shared.often(Often::UnadmittedCrowdedOut) {
                 tracing::warn!(%from, "connection given up: too many have come that are not admitted yet{times}");
             }
             None
@@ -83,13 +83,13 @@ async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Opt
     let connection = match tokio::time::timeout(limits::CALL_WAIT, incoming).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
-            if let Some(times) = shared.often(Often::StrangerRefused) {
+            if let Some(times) = shared.often(Often::UnadmittedRefused) {
                 tracing::warn!(%from, why = quic::explain(&error), "connection refused{times}");
             }
             return None;
         }
         Err(_) => {
-            if let Some(times) = shared.often(Often::StrangerSilent) {
+            if let Some(times) = shared.often(Often::UnadmittedSilent) {
                 tracing::warn!(%from, "connection given up: it said nothing{times}");
             }
             return None;
@@ -98,7 +98,7 @@ async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Opt
     let (hello, control) = match accept_control(&connection).await {
         Ok(begun) => begun,
         Err(error) => {
-            if let Some(times) = shared.often(Often::StrangerGone) {
+            if let Some(times) = shared.often(Often::UnadmittedGone) {
                 tracing::warn!(%from, %error, "connection given up{times}");
             }
             return None;
@@ -262,17 +262,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_stranger_too_many_takes_the_place_of_the_oldest_that_is_still_there() {
-        let mut strangers = Strangers::default();
-        let mut places: VecDeque<_> = (0..limits::VAULT_STRANGERS_MAX).map(|_| strangers.enter()).collect();
-        assert_eq!(strangers.count(), limits::VAULT_STRANGERS_MAX);
+    fn one_unadmitted_peer_too_many_takes_the_place_of_the_oldest_that_is_still_there() {
+        let mut unadmitted = Unadmitted::default();
+        let mut places: VecDeque<_> = (0..limits::VAULT_UNADMITTED_MAX).map(|_| unadmitted.enter()).collect();
+        assert_eq!(unadmitted.count(), limits::VAULT_UNADMITTED_MAX);
         drop(places.pop_front());
-        assert_eq!(strangers.count(), limits::VAULT_STRANGERS_MAX - 1, "who was admitted or left is none of them");
-        places.push_back(strangers.enter());
+        assert_eq!(unadmitted.count(), limits::VAULT_UNADMITTED_MAX - 1, "who was admitted or left is none of them");
+        places.push_back(unadmitted.enter());
         assert!(places.iter_mut().all(|place| place.try_recv() == Err(TryRecvError::Empty)));
-        places.push_back(strangers.enter());
+        places.push_back(unadmitted.enter());
         assert_eq!(places.pop_front().unwrap().try_recv(), Err(TryRecvError::Closed));
         assert!(places.iter_mut().all(|place| place.try_recv() == Err(TryRecvError::Empty)));
-        assert_eq!(strangers.count(), limits::VAULT_STRANGERS_MAX);
+        assert_eq!(unadmitted.count(), limits::VAULT_UNADMITTED_MAX);
     }
 }

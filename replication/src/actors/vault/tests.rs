@@ -589,18 +589,18 @@ async fn nothing_is_acknowledged_after_a_failed_sync() {
     assert!(call.is_err(), "a change of the lease that is not durable is not told: {call:?}");
 }
 
-/// Lost once: strangers and peers had the same places, and whoever reached the port could keep a node from coming back.
+/// Lost once: unauthenticated clients and peers had the same places, and whoever reached the port could keep a node from coming back.
 #[actix_rt::test]
-async fn strangers_that_take_all_places_keep_no_peer_away() {
+async fn unadmitted_peers_that_take_all_places_keep_no_peer_away() {
     let scene = Scene::new();
     let (vault, address) = scene.start_sim(&DiskSim::new(1));
     let mut silent = Vec::new();
-    for _ in 0..=limits::VAULT_STRANGERS_MAX {
+    for _ in 0..=limits::VAULT_UNADMITTED_MAX {
         silent.push(scene.silent(address, "client").await);
     }
     silent.remove(0).closed().await;
     let (a, b) = (scene.database(address, "a", 10).await, scene.database(address, "b", 20).await);
-    for _ in 0..=limits::VAULT_STRANGERS_MAX {
+    for _ in 0..=limits::VAULT_UNADMITTED_MAX {
         silent.push(scene.silent(address, "client").await);
     }
     assert_eq!(a.claim(0).await, (1, 0));
@@ -616,7 +616,7 @@ async fn many_who_do_not_prove_their_address_keep_no_peer_away() {
     let post = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (dialer, credentials) = (quic::dialer(address).unwrap(), scene.credentials(&Principal::Client));
     let (mut attempts, mut seen, mut proofs, mut packet) = (Vec::new(), HashSet::new(), 0, [0; 2048]);
-    while attempts.len() < 2 * limits::VAULT_STRANGERS_MAX {
+    while attempts.len() < 2 * limits::VAULT_UNADMITTED_MAX {
         let (config, name) = (credentials.client_config(ALPN_VAULT), Principal::Vault.server_name(CLUSTER));
         attempts.push(dialer.connect_with(config, post.local_addr().unwrap(), &name).unwrap());
         while seen.len() < attempts.len() {

@@ -206,18 +206,18 @@ fn a_sound_frame_that_does_not_follow_is_cut_off_behind_the_mark_and_refused_bef
     disk.restart_process();
     let path = segment_path(Lsn(1));
     let content = disk.content(&path);
-    for stranger in [frame(2, 8, 1), frame(2, 6, 1), frame(1, 7, 1)] {
+    for foreign in [frame(2, 8, 1), frame(2, 6, 1), frame(1, 7, 1)] {
         let fork = disk.fork();
-        fork.tamper(&path, &[&content, &stranger.bytes()[..]].concat());
+        fork.tamper(&path, &[&content, &foreign.bytes()[..]].concat());
         let mut log = open(&fork, 1 << 20).unwrap();
-        assert_eq!(log.extent().durable, Lsn(6), "{stranger:?}");
+        assert_eq!(log.extent().durable, Lsn(6), "{foreign:?}");
         log.commit(&[frame(3, 7, 1)]).unwrap();
         fork.restart();
         assert_eq!(open(&fork, 1 << 20).unwrap().extent().durable, Lsn(7), "it goes on where it was cut off");
         let fork = disk.fork();
         let (header, frames) = content.split_at(SEGMENT_HEADER_BYTES as usize);
-        fork.tamper(&path, &[header, stranger.bytes(), frames].concat());
-        assert!(matches!(open(&fork, 1 << 20), Err(StorageError::Damaged { .. })), "{stranger:?}");
+        fork.tamper(&path, &[header, foreign.bytes(), frames].concat());
+        assert!(matches!(open(&fork, 1 << 20), Err(StorageError::Damaged { .. })), "{foreign:?}");
     }
 }
 

@@ -21,7 +21,7 @@ fn what_follows_sound_requests_and_is_none_ends_the_conversation_after_their_rep
     });
 }
 
-/// A stranger's limits end with its AUTH, also for what it has sent behind it.
+/// An unauthenticated client's limits end with its AUTH, also for what it has sent behind it.
 #[test]
 fn what_stands_behind_an_auth_has_the_limits_of_a_friend() {
     run(async {

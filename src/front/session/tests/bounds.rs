@@ -70,7 +70,7 @@ fn one_client_with_a_long_pipeline_does_not_starve_another() {
 }
 
 #[test]
-fn a_stranger_that_sends_a_byte_now_and_then_is_cut_in_time() {
+fn an_unauthenticated_client_that_sends_a_byte_now_and_then_is_cut_in_time() {
     run(async {
         let password = config::Password("p".into());
         let node = Node::without_data(config::Node { requirepass: password, ..config::Node::default() });

@@ -5,7 +5,7 @@ use tanist_replication::node::VaultLink;
 use super::*;
 
 #[test]
-fn a_password_is_asked_and_a_stranger_may_say_little() {
+fn a_password_is_asked_and_an_unauthenticated_client_may_say_little() {
     run(async {
         let node = Node::without_data(config::Node {
             requirepass: config::Password("hunter2".into()),
@@ -44,7 +44,7 @@ fn a_password_is_asked_and_a_stranger_may_say_little() {
 }
 
 #[test]
-fn strangers_and_idlers_are_cut_in_time() {
+fn unauthenticated_and_idle_clients_are_cut_in_time() {
     run(async {
         let password = config::Password("p".into());
         let node = Node::without_data(config::Node { requirepass: password, ..config::Node::default() });
@@ -54,14 +54,14 @@ fn strangers_and_idlers_are_cut_in_time() {
             let now = node.context.clock.monotonic();
             node.context.registry.sweep(now, node.context.settings.idle_time_max(), AUTHENTICATION_TIME);
         };
-        let (mut stranger, mut friend) = (node.client(), node.client());
+        let (mut unauthenticated, mut friend) = (node.client(), node.client());
         friend.ask("AUTH p\r\n", "+OK\r\n").await;
         sleep(Duration::from_secs(9)).await;
         sweep();
-        stranger.ask("PING\r\n", "-NOAUTH Authentication required.\r\n").await;
+        unauthenticated.ask("PING\r\n", "-NOAUTH Authentication required.\r\n").await;
         sleep(Duration::from_secs(2)).await;
         sweep();
-        stranger.expect_end().await;
+        unauthenticated.expect_end().await;
         friend.ask("CONFIG SET timeout 60\r\n", "+OK\r\n").await;
         sleep(Duration::from_secs(59)).await;
         sweep();
