@@ -170,7 +170,7 @@ impl Keyspace {
         Read::expiring_of(&self.arena, database)
     }
 
-    /// The physical number of the logical database `logical`, below [`DATABASES`](crate::limits::DATABASES).
+    /// The physical number of the logical database `logical`, below [`DATABASES`].
     #[inline]
     #[must_use]
     pub fn database(&self, logical: u8) -> DatabaseId {
