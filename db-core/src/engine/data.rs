@@ -128,7 +128,8 @@ impl<'a> Data<'a> {
         self.shards.count()
     }
 
-    /// Number of keys of the database that is selected, those included that have expired and are not yet deleted. All shards are held.
+    /// Returns the number of keys of the selected database, those included that have expired and are not yet deleted. All shards are
+    /// held.
     pub(crate) fn key_count(&mut self) -> u64 {
         self.look_at_all();
         let database = self.database();
@@ -142,8 +143,8 @@ impl<'a> Data<'a> {
         self.shards.iter().for_each(|shard| each_alive(shard, database, self.now, visit));
     }
 
-    /// Shows about `count` keys of the selected database in one shard from `cursor` on; expired ones are passed over. Answers the cursor to go on
-    /// with (0: the shard is done) and the number of keys passed.
+    /// Shows about `count` keys of the selected database in one shard from `cursor` on; expired ones are passed over. Returns the cursor
+    /// to go on with (0: the shard is done) and the number of keys passed.
     ///
     /// # Errors
     /// If somebody else holds the shard: the command has to be tried again.

@@ -387,8 +387,8 @@ impl Engine {
     }
 }
 
-/// Runs a command of the engine's caller.
-fn front_command(run: FrontRun, front: &mut dyn Front, call: &Call<'_>, session: &mut Session, reply: &mut Reply) {
+/// Runs a command of the engine's caller; it has exactly one reply then, whether it failed or not.
+pub fn front_command(run: FrontRun, front: &mut dyn Front, call: &Call<'_>, session: &mut Session, reply: &mut Reply) {
     let mark = reply.len();
     if let Err(failure) = run(front, call, session, reply) {
         reply.truncate(mark);

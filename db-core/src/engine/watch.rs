@@ -20,15 +20,12 @@ use crate::limits::WATCHED_BYTES_MAX;
 /// The watched keys of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    keys: BTreeMap<Name, Vec<Watcher>>,
+    /// By the logical number of their database; one without a watched key has no entry.
+    databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Vec<Watcher>>>,
 }
 
 /// A key by the logical number of its database.
 type Name = (u8, Box<[u8]>);
-
-fn name(keyspace: &Keyspace, key: &Key<'_>) -> Name {
-    (keyspace.logical(key.database), key.bytes.into())
-}
 
 #[derive(Debug)]
 struct Watcher {
@@ -41,62 +38,71 @@ impl Watched {
     /// A command changed `key` of `keyspace`.
     #[inline]
     pub(crate) fn touch(&self, keyspace: &Keyspace, key: &Key<'_>) {
-        if !self.keys.is_empty() {
-            self.mark(&name(keyspace, key), |_| true);
+        if !self.databases.is_empty() {
+            self.mark(keyspace.logical(key.database), key.bytes, |_| true);
         }
     }
 
     /// `key` was deleted because it has expired.
     pub(crate) fn touch_expired(&self, keyspace: &Keyspace, key: &Key<'_>) {
-        if !self.keys.is_empty() {
-            self.mark(&name(keyspace, key), |watcher| !watcher.expired);
+        if !self.databases.is_empty() {
+            self.mark(keyspace.logical(key.database), key.bytes, |watcher| !watcher.expired);
         }
     }
 
     /// The keys of `keyspace` in these logical databases are about to be deleted.
     pub(crate) fn touch_present(&self, keyspace: &Keyspace, which: impl Fn(u8) -> bool) {
-        for name in self.keys.keys().filter(|(logical, _)| which(*logical)) {
-            if holds(keyspace, name.0, &name.1) {
-                self.mark(name, |watcher| !watcher.expired);
+        for (logical, bytes) in self.names().filter(|(logical, _)| which(*logical)) {
+            if holds(keyspace, logical, bytes) {
+                self.mark(logical, bytes, |watcher| !watcher.expired);
             }
         }
     }
 
     /// These logical databases of `keyspace` are about to have each other's keys.
     pub(crate) fn touch_swapped(&self, keyspace: &Keyspace, one: u8, other: u8) {
-        for name in self.keys.keys().filter(|(logical, _)| [one, other].contains(logical)) {
-            let incoming = holds(keyspace, if name.0 == one { other } else { one }, &name.1);
-            if incoming || holds(keyspace, name.0, &name.1) {
-                self.mark(name, |watcher| incoming || !watcher.expired);
+        for (logical, bytes) in self.names().filter(|(logical, _)| [one, other].contains(logical)) {
+            let incoming = holds(keyspace, if logical == one { other } else { one }, bytes);
+            if incoming || holds(keyspace, logical, bytes) {
+                self.mark(logical, bytes, |watcher| incoming || !watcher.expired);
             }
         }
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.databases.is_empty()
     }
 
-    fn mark(&self, name: &Name, which: impl Fn(&Watcher) -> bool) {
-        for watcher in self.keys.get(name).into_iter().flatten().filter(|watcher| which(watcher)) {
+    fn names(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        self.databases.iter().flat_map(|(logical, keys)| keys.keys().map(|bytes| (*logical, &**bytes)))
+    }
+
+    fn mark(&self, logical: u8, bytes: &[u8], which: impl Fn(&Watcher) -> bool) {
+        let watchers = self.databases.get(&logical).and_then(|keys| keys.get(bytes));
+        for watcher in watchers.into_iter().flatten().filter(|watcher| which(watcher)) {
             // Relaxed: written and read under the shard's lock.
             watcher.changed.store(true, Ordering::Relaxed);
         }
     }
 
-    fn add(&mut self, name: Name, watcher: Watcher) {
-        self.keys.entry(name).or_default().push(watcher);
+    fn add(&mut self, (logical, bytes): Name, watcher: Watcher) {
+        self.databases.entry(logical).or_default().entry(bytes).or_default().push(watcher);
     }
 
     fn forget(&mut self, abandoned: Vec<Abandoned>) {
         abandoned.iter().for_each(|watch| self.remove(&watch.key, &watch.changed));
     }
 
-    fn remove(&mut self, key: &Name, changed: &Arc<AtomicBool>) {
-        let Some(watchers) = self.keys.get_mut(key) else { return };
+    fn remove(&mut self, (logical, bytes): &Name, changed: &Arc<AtomicBool>) {
+        let Some(keys) = self.databases.get_mut(logical) else { return };
+        let Some(watchers) = keys.get_mut(bytes) else { return };
         watchers.retain(|watcher| !Arc::ptr_eq(&watcher.changed, changed));
         if watchers.is_empty() {
-            self.keys.remove(key);
+            keys.remove(bytes);
+        }
+        if keys.is_empty() {
+            self.databases.remove(logical);
         }
     }
 }
@@ -133,7 +139,7 @@ impl Watching {
     /// Watches `key`, whose shard is held in `shards`, from now on.
     pub(super) fn add(&mut self, shards: &mut Shards<'_>, key: &Key<'_>, now: UnixMillis) -> Result<(), Failure> {
         let shard = shards.of_mut(key.hash);
-        let name = name(&shard.keyspace, key);
+        let name: Name = (shard.keyspace.logical(key.database), key.bytes.into());
         if self.keys.contains_key(&name) {
             return Ok(());
         }

@@ -148,7 +148,7 @@ impl Keyspace {
         self.arena.reserve(1)
     }
 
-    /// Gives the logical databases `one` and `other` what the other has, in constant time. Reserve the superblock before.
+    /// Exchanges the keys of the logical databases `one` and `other`, in constant time. Reserve the superblock before.
     pub fn swap_databases(&mut self, one: u8, other: u8) {
         root::swap(&mut self.arena, one, other);
         self.counted = u16::MAX;

@@ -129,7 +129,7 @@ pub(crate) fn put_numbers(arena: &mut Arena, numbers: &[u8; DATABASES]) {
     *arena.page_mut(ROOT).array_mut(PHYSICAL) = *numbers;
 }
 
-/// Gives a logical database what another has, and the other way round.
+/// Exchanges the physical numbers of two logical databases.
 pub(crate) fn swap(arena: &mut Arena, one: u8, other: u8) {
     let (of_one, of_other) = (physical(arena, one), physical(arena, other));
     let root = arena.page_mut(ROOT);

@@ -161,8 +161,7 @@ fn add_page(arena: &mut Arena, class: usize) -> PageId {
     id
 }
 
-/// Gives many slots back. A page all of whose slots are among them is given up as it is: where a frozen version has it, nothing of it
-/// is copied.
+/// Frees many slots. A page all of whose slots are among them is freed as it is: where a frozen version has it, nothing of it is copied.
 pub(crate) fn free_all(arena: &mut Arena, mut slots: Vec<Ref>) {
     slots.sort_unstable_by_key(|at| at.0);
     for here in slots.chunk_by(|a, b| a.page() == b.page()) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
-use tanist_db_core::engine::{Executed, Rank, Refused, Session};
+use tanist_db_core::engine::{Executed, Rank, Refused, Session, front_command};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Executing, Permit, Version};
@@ -436,11 +436,7 @@ pub(super) fn execute(
     match spec.front() {
         Some(run) => {
             reply.set_protocol(session.protocol());
-            let mark = reply.len();
-            if let Err(failure) = run(caller, &Call::without_keys(spec, args), session, reply) {
-                reply.truncate(mark);
-                reply.failure(&failure);
-            }
+            front_command(run, caller, &Call::without_keys(spec, args), session, reply);
         }
         None => reply.error(redirect::LOADING),
     }

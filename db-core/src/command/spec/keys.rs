@@ -3,6 +3,7 @@
 //! Everything that needs to know keys asks here: locking, `COMMAND GETKEYS`, `COMMAND INFO`, transactions. A [`KeySpec`] is a
 //! key specification as the protocol has them: where a search begins, how keys are found from there, and what is done with them.
 
+use crate::command::args::is;
 use crate::command::failure::Failure;
 use crate::command::number::parse_i64;
 
@@ -228,10 +229,6 @@ impl KeyRange {
         }
         range
     }
-}
-
-fn is(arg: &[u8], word: &str) -> bool {
-    arg.eq_ignore_ascii_case(word.as_bytes())
 }
 
 #[cfg(test)]

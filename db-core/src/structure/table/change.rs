@@ -197,7 +197,7 @@ fn place(arena: &mut Arena, form: u8) -> Top {
     Top { at: first.0, form, depth: 0 }
 }
 
-/// Gives the memory of a segment up.
+/// Frees the memory of a segment.
 pub(super) fn give_up(arena: &mut Arena, run: Run) {
     if run.has_page() {
         arena.free(run.page);

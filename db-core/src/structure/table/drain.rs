@@ -13,7 +13,7 @@ use super::change::give_up;
 use super::directory::{self, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
 use super::handle::{Handle, TableAt, form};
 
-/// Gives up all memory of a table, which is empty then. What its entries lead to is the caller's business.
+/// Frees all memory of a table, which is empty then. What its entries lead to is the caller's business.
 pub(crate) fn free(arena: &mut Arena, table: TableAt) {
     let mut handle = Handle::read(arena, table);
     while handle.top.form != form::EMPTY {
@@ -22,7 +22,7 @@ pub(crate) fn free(arena: &mut Arena, table: TableAt) {
     Handle::EMPTY.write(arena, table);
 }
 
-/// Gives up all memory of a table, which is empty then, and hands each of its entries to `visit`.
+/// Frees all memory of a table, which is empty then, and hands each of its entries to `visit`.
 pub(crate) fn drain_all(arena: &mut Arena, table: TableAt, mut visit: impl FnMut(Ref)) {
     let mut handle = Handle::read(arena, table);
     while handle.top.form != form::EMPTY {
@@ -36,7 +36,7 @@ pub(crate) fn is_draining(pages: &impl Pages, table: TableAt) -> bool {
     Handle::read(pages, table).top.form == form::DRAINING
 }
 
-/// Gives up at most `segments` segments of a table and hands each of their entries to `visit`, which may change the arena but not the
+/// Frees at most `segments` segments of a table and hands each of their entries to `visit`, which may change the arena but not the
 /// table. Returns whether the table is empty now. Until then it is good for nothing but to be drained and freed.
 pub(crate) fn drain(
     arena: &mut Arena,
@@ -56,7 +56,7 @@ pub(crate) fn drain(
     Handle::read(arena, table).top.form == form::EMPTY
 }
 
-/// Gives the first segment up; returns its entries if they are wanted.
+/// Frees the first segment; returns its entries if they are wanted.
 fn drain_segment(arena: &mut Arena, handle: &mut Handle, wanted: bool) -> Vec<Ref> {
     if handle.top.form == form::DIRECTORY {
         (handle.top.form, handle.deepest) = (form::DRAINING, 0);
