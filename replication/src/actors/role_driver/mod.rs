@@ -11,31 +11,33 @@
 //! - *Drains* as the machine says: hold, wait for the log's end to be durable, release.
 //! - *Cleans up* at the end: says why, halts its siblings, closes the connection. The process ends soon after.
 
+mod connection;
+mod images;
+mod switchover;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle,
-    StreamHandler, WrapFuture,
-};
-use futures_util::stream;
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use tanist_db_core::clock::Monotonic;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
-use super::follower::{Follow, Follower, StopFollowing};
-use super::link::Dialer;
-use super::shipper::{Ship, Shipper, StopShipping};
-use super::thread::{Life, on_thread};
-use super::transfer::{Carried, Carry, StopCarrying, Transfer};
-use super::upkeep::{Append, Upkeep};
+pub(crate) use self::switchover::SwitchOver;
+use self::switchover::Switchover;
+
 use crate::EVENT;
-use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX, SWITCHOVER_ASKERS_MAX};
+use crate::actors::follower::{Follow, Follower, StopFollowing};
+use crate::actors::link::Dialer;
+use crate::actors::shipper::{Ship, Shipper, StopShipping};
+use crate::actors::thread::{Life, on_thread};
+use crate::actors::transfer::{StopCarrying, Transfer};
+use crate::actors::upkeep::{Append, Upkeep};
+use crate::limits::{BEAT_EVERY, MAILBOX_MAX};
 use crate::node::{ImagePlan, ReportDue, Reports, Shared};
 use crate::repeats::Repeats;
-use crate::role::{Ask, Effect, End, Event, Machine, Sight, SwitchoverReport};
+use crate::role::{Effect, End, Event, Machine, Sight};
 use crate::serving::{Permit, Role, Standing};
-use crate::transport::rpc::{ControlClient, RpcError, Welcome};
-use crate::wire::message::{Answer, HealthView, Progress, Request};
+use crate::transport::rpc::ControlClient;
+use crate::wire::message::{Answer, Progress, Request};
 
 /// Something for the machine.
 #[derive(Debug, Message)]
@@ -48,13 +50,6 @@ pub(crate) struct Happened(pub(crate) Event);
 pub(crate) struct StreamLost {
     pub(crate) generation: u64,
     pub(crate) why: Option<String>,
-}
-
-/// Hand the office to a successor.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<SwitchoverReport, String>")]
-pub(crate) struct SwitchOver {
-    pub(crate) to: Option<String>,
 }
 
 /// End in good order.
@@ -79,30 +74,6 @@ pub(crate) struct RoleDriver {
     plan: ImagePlan,
     ended: watch::Sender<Option<End>>,
     _life: Life,
-}
-
-/// A switchover that is under way: who wants to know how it ends.
-struct Switchover {
-    askers: Vec<SwitchoverAsker>,
-}
-
-/// Who wants a switchover to a certain node, or to any.
-struct SwitchoverAsker {
-    to: Option<String>,
-    tell: oneshot::Sender<Result<SwitchoverReport, String>>,
-}
-
-impl SwitchoverAsker {
-    /// Whoever asked may have given up waiting.
-    fn answer(self, outcome: Result<SwitchoverReport, String>) {
-        let outcome = outcome.and_then(|report| match self.to {
-            Some(to) if to != report.successor => {
-                Err(format!("a switchover to {} was under way; {to} can be asked for now", report.successor))
-            }
-            _ => Ok(report),
-        });
-        let _ = self.tell.send(outcome);
-    }
 }
 
 /// What may happen again and again: told once, then counted.
@@ -252,105 +223,6 @@ impl RoleDriver {
         });
     }
 
-    // --- The connection
-
-    fn connect(&mut self, ctx: &mut Context<Self>) {
-        self.generation += 1;
-        let generation = self.generation;
-        let (dialer, hello) = (self.dialer.clone(), self.shared.hello());
-        let (tell, told) = mpsc::channel(NEWS_QUEUE_MAX);
-        let news = stream::unfold(told, move |mut told| async move {
-            told.recv().await.map(|answer| (News { generation, answer }, told))
-        });
-        ctx.add_stream(news);
-        let reach = async move {
-            dialer
-                .until_reached(&hello, false, || {
-                    let tell = tell.clone();
-                    // A full queue loses news; the role driver's own calls then tell it the same, a little later.
-                    move |answer| drop(tell.try_send(answer))
-                })
-                .await
-        };
-        ctx.spawn(reach.into_actor(self).map(move |reached, role_driver, ctx| {
-            if let (Ok((client, welcome)), true) = (reached, role_driver.generation == generation) {
-                role_driver.connected(client, welcome, ctx);
-            }
-        }));
-    }
-
-    fn connected(&mut self, client: ControlClient, welcome: Welcome, ctx: &mut Context<Self>) {
-        if !self.lines.quiet {
-            tracing::info!(target: EVENT, "connected to the vault (its log is durable to record {})", welcome.durable);
-        }
-        // It says so next if anything is wrong.
-        self.shared.figures.lock().vault_health = HealthView::default();
-        let (generation, closed) = (self.generation, client.clone());
-        // Drops its clone when it ends, as it must: the last clone closes the connection.
-        ctx.spawn(async move { closed.closed().await }.into_actor(self).map(move |why, role_driver, ctx| {
-            role_driver.lose_link(generation, &why, ctx);
-        }));
-        self.link = Some(client);
-        self.note_vault(true);
-        self.reports.reset();
-        self.on(Event::Connected { view: welcome.view, length: welcome.lease }, ctx);
-        self.report(ctx);
-    }
-
-    fn note_vault(&self, up: bool) {
-        self.shared.figures.lock().vault_is(up, self.now());
-    }
-
-    fn lose_link(&mut self, generation: u64, why: &str, ctx: &mut Context<Self>) {
-        if generation != self.generation {
-            return;
-        }
-        let Some(client) = self.link.take() else { return };
-        self.note_vault(false);
-        let times = self.lines.link_lost.happened(self.now(), why);
-        self.lines.quiet = times.is_none();
-        if let Some(times) = times {
-            tracing::warn!(target: EVENT, "connection to the vault lost: {why}{times}");
-        }
-        client.close("a fresh connection follows");
-        self.connect(ctx);
-        self.on(Event::Disconnected, ctx);
-    }
-
-    /// Calls the vault. A silent one is taken for lost.
-    fn call(
-        &mut self,
-        request: Request,
-        ctx: &mut Context<Self>,
-        then: impl FnOnce(&mut Self, Monotonic, Option<Answer>, &mut Context<Self>) + 'static,
-    ) {
-        let (generation, sent) = (self.generation, self.now());
-        let Some(client) = self.link.clone() else { return then(self, sent, None, ctx) };
-        let wait = self.machine.times().silence();
-        let call = async move { client.call(request, wait).await };
-        ctx.spawn(call.into_actor(self).map(move |result, role_driver, ctx| {
-            if generation != role_driver.generation {
-                return;
-            }
-            if matches!(result, Err(RpcError::Late(_))) {
-                role_driver.lose_link(generation, "it is silent", ctx);
-            }
-            then(role_driver, sent, result.ok(), ctx);
-        }));
-    }
-
-    fn ask(&mut self, ask: Ask, ctx: &mut Context<Self>) {
-        let request = ask.request(|| self.progress());
-        self.call(request, ctx, move |role_driver, sent, answer, ctx| {
-            let event = Event::answered(ask, sent, answer);
-            let unsettled = event.needs_fresh_connection();
-            role_driver.on(event, ctx);
-            if unsettled {
-                role_driver.lose_link(role_driver.generation, "a hand-over was not answered", ctx);
-            }
-        });
-    }
-
     // --- The beat
 
     fn progress(&self) -> Progress {
@@ -398,58 +270,11 @@ impl RoleDriver {
         self.shared.engine.redo().wake();
         self.shared.serving.room_freed();
         if self.shared.serving.may_execute(self.now()) == Permit::Yes {
-            self.freeze_if_due(ctx);
+            self.freeze_if_due();
         }
-    }
-
-    fn freeze_if_due(&mut self, ctx: &mut Context<Self>) {
-        let now = self.now();
-        let log_bytes = self.shared.log_bytes_since_cut();
-        let (Some(client), Some(siblings)) = (self.link.clone(), &self.siblings) else { return };
-        let data_bytes = self.shared.engine.memory_bytes();
-        if !self.plan.take_due(now, self.shared.engine.last(), log_bytes, data_bytes) {
-            return;
-        }
-        if siblings.transfer.try_send(Carry { client, epoch: self.machine.epoch() }).is_err() {
-            self.image_failed("the transfer takes no orders", ctx);
-        }
-    }
-
-    fn image_failed(&mut self, why: &str, _: &mut Context<Self>) {
-        if let Some(times) = self.lines.image.happened(self.now(), "") {
-            tracing::warn!(target: EVENT, "image not stored: {why}{times}");
-        }
-        let mut figures = self.shared.figures.lock();
-        figures.images_failed += 1;
-        figures.image_failed = true;
-        drop(figures);
-        self.plan.failed(self.now());
     }
 
     // --- Ends
-
-    fn switchover_ended(&mut self, outcome: Result<SwitchoverReport, String>) {
-        match &outcome {
-            Ok(report) => {
-                let words = format!(
-                    "handed over to {} with epoch {} after holding for {:.1} ms",
-                    report.successor,
-                    report.epoch,
-                    Duration::from_micros(report.hold_us).as_secs_f64() * 1e3
-                );
-                tracing::info!(target: EVENT, "{words}");
-                self.shared.figures.lock().last_takeover = words;
-            }
-            Err(why) => tracing::warn!(target: EVENT, "no switchover: {why}"),
-        }
-        self.answer_switchover(outcome);
-    }
-
-    fn answer_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
-        for asker in self.switchover.take().into_iter().flat_map(|switchover| switchover.askers) {
-            asker.answer(outcome.clone());
-        }
-    }
 
     fn end(&mut self, end: End, ctx: &mut Context<Self>) {
         match &end {
@@ -463,10 +288,10 @@ impl RoleDriver {
 
     fn halt(&mut self, ctx: &mut Context<Self>) {
         if let Some(siblings) = self.siblings.take() {
-            siblings.shipper.do_send(super::Halt);
-            siblings.follower.do_send(super::Halt);
-            siblings.transfer.do_send(super::Halt);
-            siblings.upkeep.do_send(super::Halt);
+            siblings.shipper.do_send(crate::actors::Halt);
+            siblings.follower.do_send(crate::actors::Halt);
+            siblings.transfer.do_send(crate::actors::Halt);
+            siblings.upkeep.do_send(crate::actors::Halt);
         }
         if let Some(client) = self.link.take() {
             client.close("the process ends");
@@ -525,51 +350,6 @@ impl Handler<StreamLost> for RoleDriver {
     }
 }
 
-impl Handler<Carried> for RoleDriver {
-    type Result = ();
-
-    fn handle(&mut self, Carried(result): Carried, ctx: &mut Context<Self>) {
-        match result {
-            Ok(report) => {
-                self.plan.stored();
-                tracing::info!(
-                    "image at record {} stored: {:.1} MB, {:.0} MB/s",
-                    report.cut,
-                    report.bytes as f64 / 1e6,
-                    report.bytes as f64 / report.took_us.max(1) as f64
-                );
-                let mut figures = self.shared.figures.lock();
-                figures.images_stored += 1;
-                figures.image_failed = false;
-                figures.last_image = Some(report);
-            }
-            // Not even a newer epoch is news here: the append stream and the lease tell it, and of the right office.
-            Err(why) => self.image_failed(&why, ctx),
-        }
-    }
-}
-
-impl Handler<SwitchOver> for RoleDriver {
-    type Result = ResponseFuture<Result<SwitchoverReport, String>>;
-
-    fn handle(&mut self, order: SwitchOver, ctx: &mut Context<Self>) -> Self::Result {
-        let (tell, told) = oneshot::channel();
-        let asker = SwitchoverAsker { to: order.to.clone(), tell };
-        match &mut self.switchover {
-            Some(under_way) if under_way.askers.len() >= SWITCHOVER_ASKERS_MAX => {
-                return Box::pin(async { Err("too many wait for a switchover already".to_owned()) });
-            }
-            // Who asks for what is being done gets its outcome, and nothing is done twice.
-            Some(under_way) => under_way.askers.push(asker),
-            None => {
-                self.switchover = Some(Switchover { askers: vec![asker] });
-                self.on(Event::SwitchoverAsked { to: order.to }, ctx);
-            }
-        }
-        Box::pin(async { told.await.unwrap_or_else(|_| Err("the process ends".to_owned())) })
-    }
-}
-
 impl Handler<Stop> for RoleDriver {
     type Result = ();
 
@@ -580,32 +360,10 @@ impl Handler<Stop> for RoleDriver {
 
 /// The end that a test makes of a node without a word to anyone.
 #[cfg(test)]
-impl Handler<super::Halt> for RoleDriver {
+impl Handler<crate::actors::Halt> for RoleDriver {
     type Result = ();
 
-    fn handle(&mut self, _: super::Halt, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: crate::actors::Halt, ctx: &mut Context<Self>) {
         self.halt(ctx);
     }
-}
-
-/// What the vault said unasked on the connection `generation`.
-struct News {
-    generation: u64,
-    answer: Answer,
-}
-
-impl StreamHandler<News> for RoleDriver {
-    fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
-        if news.generation != self.generation {
-            return;
-        }
-        match news.answer {
-            Answer::Lease(view) => self.on(Event::News(view), ctx),
-            Answer::Health(health) => self.shared.figures.lock().vault_health = health,
-            _ => {}
-        }
-    }
-
-    /// A connection's news end with it; that is not the end of the role driver.
-    fn finished(&mut self, _: &mut Context<Self>) {}
 }
