@@ -1,14 +1,18 @@
 //! Runs one operation many times over the request parser and the engine: no sockets, threads, clock or dice, so that a run
 //! executes the same instructions each time.
 //!
-//! `cargo run --release -p tanist-hot-path -- get|set|frozen-set [times, default 20000]`
+//! `cargo run --release -p tanist-hot-path -- get|set|append|incr|expire|del|frozen-set [times, default 20000]`
 //!
 //! `tanist-bench instructions` counts them. For each operation these are: parsing the request, finding its command, executing it,
 //! clearing the reply and, for a write, its share of taking the redo queue.
 //!
 //! - `get`: a GET of a key that is there.
 //! - `set`: a SET over a value of the same length, in place.
-//! - `frozen-set`: the same where a frozen version still needs the page, so that it is copied before it is written. Each round
+//! - `append`: an APPEND of 4 bytes to such a value.
+//! - `incr`: an INCR of a counter of seven digits.
+//! - `expire`: an EXPIRE of a key that has an expiry already.
+//! - `del`: a DEL of a key that is there; at most 20,000 of them.
+//! - `frozen-set`: a SET where a frozen version still needs the page, so that it is copied before it is written. Each round
 //!   writes to one key of each page that has records, then lets the version go and freezes again; what the round costs is
 //!   shared by its writes, about eighty.
 
@@ -24,6 +28,7 @@ use tanist_db_core::ids::Epoch;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const KEYS: usize = 10_000;
+const DELETED_MAX: usize = 20_000;
 const VALUE_BYTES: usize = 100;
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 /// Writes between two looks at the redo queue.
@@ -37,10 +42,27 @@ fn main() {
     let times = arguments.next().map_or(20_000, |text| text.parse().expect("how many times: a number"));
     let mut node = Node::filled();
     match &operation[..] {
-        "get" => node.run(&get_requests(), times),
+        "get" => node.run(&requests(|key| request(&[b"GET", key])), times),
         "set" => node.run(&set_requests(b'b'), times),
+        "append" => node.run(&requests(|key| request(&[b"APPEND", key, b"tail"])), times),
+        "incr" => {
+            node.run(&requests(|key| request(&[b"SET", key, b"1000000"])), KEYS);
+            node.run(&requests(|key| request(&[b"INCR", key])), times);
+        }
+        "expire" => {
+            node.run(&requests(|key| request(&[b"EXPIRE", key, b"1000"])), KEYS);
+            node.run(&requests(|key| request(&[b"EXPIRE", key, b"2000"])), times);
+        }
+        "del" => {
+            assert!(times <= DELETED_MAX, "so many keys are there to be deleted: {DELETED_MAX}");
+            let name = |number: usize| format!("del:{:012}", number * STRIDE % DELETED_MAX);
+            let set = |number| request(&[b"SET", name(number).as_bytes(), &[b'a'; VALUE_BYTES]]);
+            let delete = |number| request(&[b"DEL", name(number).as_bytes()]);
+            node.run(&(0..DELETED_MAX).map(set).collect::<Vec<_>>(), DELETED_MAX);
+            node.run(&(0..DELETED_MAX).map(delete).collect::<Vec<_>>(), times);
+        }
         "frozen-set" => node.run_frozen(&set_requests(b'b'), times),
-        _ => panic!("usage: get|set|frozen-set [times]"),
+        _ => panic!("usage: get|set|append|incr|expire|del|frozen-set [times]"),
     }
 }
 
@@ -109,7 +131,7 @@ impl Node {
         let args = self.parser.arguments(&parsed, request);
         let (session, reply) = (&mut self.session, &mut self.reply);
         let executed = self.engine.execute_resolved(spec, session, &mut NoFront, &args, NOW, reply);
-        assert!(executed.refused.is_none() && matches!(reply.as_bytes()[0], b'+' | b'$'), "it succeeds");
+        assert!(executed.refused.is_none() && matches!(reply.as_bytes()[0], b'+' | b'$' | b':'), "it succeeds");
         reply.clear();
         if executed.wrote {
             self.writes += 1;
@@ -120,12 +142,13 @@ impl Node {
     }
 }
 
-fn get_requests() -> Vec<Vec<u8>> {
-    keys().map(|key| request(&[b"GET", key.as_bytes()])).collect()
+/// A request for each key.
+fn requests(of: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Vec<u8>> {
+    keys().map(|key| of(key.as_bytes())).collect()
 }
 
 fn set_requests(fill: u8) -> Vec<Vec<u8>> {
-    keys().map(|key| request(&[b"SET", key.as_bytes(), &[fill; VALUE_BYTES]])).collect()
+    requests(|key| request(&[b"SET", key, &[fill; VALUE_BYTES]]))
 }
 
 /// All keys, of 16 bytes.

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::system::found;
 use crate::{Arguments, Fallible};
 
-/// Instructions per GET, SET and SET on a frozen page, over the request parser and the engine, counted by valgrind
+/// Instructions per GET, SET, APPEND, INCR, EXPIRE, DEL and SET on a frozen page, over the request parser and the engine, counted by valgrind
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Fail if an operation takes more instructions than its bound, or so few that the bound is stale
@@ -28,9 +28,13 @@ struct Operation {
     instructions_max: u64,
 }
 
-const OPERATIONS: [Operation; 3] = [
+const OPERATIONS: [Operation; 7] = [
     Operation { name: "get", instructions_max: 1_345 },
     Operation { name: "set", instructions_max: 2_135 },
+    Operation { name: "append", instructions_max: 9_999 },
+    Operation { name: "incr", instructions_max: 9_999 },
+    Operation { name: "expire", instructions_max: 9_999 },
+    Operation { name: "del", instructions_max: 9_999 },
     Operation { name: "frozen-set", instructions_max: 7_005 },
 ];
 

@@ -77,7 +77,7 @@ impl<'a> Call<'a> {
     }
 
     /// All keys in order.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key<'a>> + Clone + use<'a> {
         let call = *self;
         (0..self.keys.len()).map(move |n| call.key(n))
     }

@@ -5,9 +5,9 @@ use super::failure::{Failure, Outcome};
 use super::number::parse_i64;
 use super::reply::Reply;
 use crate::clock::UnixMillis;
+use crate::effect::KeyChange;
 use crate::engine::Data;
-use crate::keyspace::Key;
-use crate::redo::record::Effect;
+use crate::keyspace::Place;
 
 /// How a time is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +62,10 @@ impl Lifetime {
     }
 }
 
-/// Lets the existing `key` expire at `at`: it is deleted if that is not in the future.
-pub(super) fn expire_at(data: &mut Data<'_>, key: Key<'_>, at: UnixMillis) -> Outcome {
-    if at <= data.now() {
-        data.change(Effect::Del { key })
-    } else {
-        data.change(Effect::SetExpire { key, expire: Some(at) })
-    }
+/// Lets the existing key at `place` expire at `at`: it is deleted if that is not in the future.
+pub(super) fn expire_at(data: &mut Data<'_>, place: &mut Place<'_>, at: UnixMillis) -> Outcome {
+    let change = if at <= data.now() { KeyChange::Del } else { KeyChange::Expire(Some(at)) };
+    data.change(place, change)
 }
 
 /// On which condition EXPIRE and its relatives act.
@@ -133,23 +130,23 @@ pub(crate) fn pexpireat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply)
 }
 
 fn change_expiry(data: &mut Data<'_>, call: &Call<'_>, unit: Unit, reply: &mut Reply) -> Outcome {
-    let key = call.key(0);
     let condition = Condition::parse(call)?;
     let at = unit.absolute(call.int(2)?, data.now()).ok_or_else(|| Failure::expire_time(call.spec.name))?;
-    let acts = data.find(&key).is_some_and(|entry| condition.holds(entry.expire_at(), at));
+    let mut place = data.locate(&call.key(0));
+    let acts = data.entry(&place).is_some_and(|entry| condition.holds(entry.expire_at(), at));
     if acts {
         // A time before 1970 is in the past like any other.
-        expire_at(data, key, UnixMillis(u64::try_from(at).unwrap_or(0)))?;
+        expire_at(data, &mut place, UnixMillis(u64::try_from(at).unwrap_or(0)))?;
     }
     reply.int(i64::from(acts));
     Ok(())
 }
 
 pub(crate) fn persist(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let key = call.key(0);
-    let expiring = data.find(&key).is_some_and(|entry| entry.expire_at().is_some());
+    let mut place = data.locate(&call.key(0));
+    let expiring = data.entry(&place).is_some_and(|entry| entry.expire_at().is_some());
     if expiring {
-        data.change(Effect::SetExpire { key, expire: None })?;
+        data.change(&mut place, KeyChange::Expire(None))?;
     }
     reply.int(i64::from(expiring));
     Ok(())

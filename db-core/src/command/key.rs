@@ -3,17 +3,19 @@
 use super::args::{Call, database, is};
 use super::failure::{Failure, Outcome};
 use super::reply::Reply;
+use crate::effect::{Effect, KeyChange};
 use crate::engine::Data;
 use crate::keyspace::Key;
-use crate::redo::record::Effect;
+
 use crate::value::Kind;
 
 /// DEL and UNLINK.
 pub(crate) fn del(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let mut deleted = 0;
     for key in call.keys() {
-        if data.find(&key).is_some() {
-            data.change(Effect::Del { key })?;
+        let mut at = data.locate(&key);
+        if data.entry(&at).is_some() {
+            data.change(&mut at, KeyChange::Del)?;
             deleted += 1;
         }
     }
@@ -47,7 +49,7 @@ pub(crate) fn rename(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     let (from, to) = (call.key(0), call.key(1));
     must_exist(data, &from)?;
     if from.bytes != to.bytes {
-        data.change(Effect::Rename { from, to })?;
+        data.act(Effect::Rename { from, to })?;
     }
     reply.ok();
     Ok(())
@@ -58,7 +60,7 @@ pub(crate) fn renamenx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
     must_exist(data, &from)?;
     let free = data.find(&to).is_none();
     if free {
-        data.change(Effect::Rename { from, to })?;
+        data.act(Effect::Rename { from, to })?;
     }
     reply.int(i64::from(free));
     Ok(())
@@ -87,7 +89,7 @@ pub(crate) fn copy(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     }
     let copies = data.find(&from).is_some() & (data.find(&to).is_none() | replace);
     if copies {
-        data.change(Effect::Copy { from, to })?;
+        data.act(Effect::Copy { from, to })?;
     }
     reply.int(i64::from(copies));
     Ok(())
@@ -101,13 +103,10 @@ pub(crate) fn move_to(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
         return Err(Failure::SAME_OBJECT);
     }
     let to = data.database_of(logical);
-    let moves = data.find(&key).is_some() & data.find(&key.of(to)).is_none();
+    let mut at = data.locate(&key);
+    let moves = data.entry(&at).is_some() & data.find(&key.of(to)).is_none();
     if moves {
-        // What is there has expired.
-        if data.holds(&key.of(to)) {
-            data.change(Effect::Del { key: key.of(to) })?;
-        }
-        data.change(Effect::Move { key, to })?;
+        data.change(&mut at, KeyChange::Move { to })?;
     }
     reply.int(i64::from(moves));
     Ok(())

@@ -41,17 +41,3 @@ pub use spec::{
     front_command,
 };
 pub(crate) use spec::{Control, Handler};
-
-/// Runs the handler of a command that works on data.
-#[cfg(test)]
-pub(crate) fn run(
-    spec: &CommandSpec,
-    data: &mut crate::engine::Data<'_>,
-    call: &Call<'_>,
-    reply: &mut Reply,
-) -> Result<(), Failure> {
-    match spec.handler {
-        Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => run(data, call, reply),
-        Handler::Front(_) | Handler::Control(_) => unreachable!("the engine has no data for these"),
-    }
-}

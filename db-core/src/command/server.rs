@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::args::{Call, database, is};
 use super::failure::{Failure, Outcome};
 use super::reply::Reply;
+use crate::effect::Effect;
 use crate::engine::Data;
 use crate::limits::DEBUG_SLEEP_MAX;
-use crate::redo::record::Effect;
 
 pub(crate) fn ping(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     match call.args() {
@@ -45,14 +45,14 @@ pub(crate) fn debug(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Out
 
 pub(crate) fn flushall(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     check_flush(call)?;
-    data.change(Effect::FlushAll)?;
+    data.act(Effect::FlushAll)?;
     reply.ok();
     Ok(())
 }
 
 pub(crate) fn flushdb(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     check_flush(call)?;
-    data.change(Effect::FlushDatabase { database: data.database() })?;
+    data.act(Effect::FlushDatabase { database: data.database() })?;
     reply.ok();
     Ok(())
 }
@@ -76,7 +76,7 @@ pub(crate) fn swapdb(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     let (one, other) = (index(1, "ERR invalid first DB index")?, index(2, "ERR invalid second DB index")?);
     let (one, other) = (one?, other?);
     if one != other {
-        data.change(Effect::SwapDatabases { one, other })?;
+        data.act(Effect::SwapDatabases { one, other })?;
     }
     reply.ok();
     Ok(())

@@ -4,11 +4,11 @@ use super::args::{Call, is};
 use super::expiry::{self, Lifetime};
 use super::failure::{Failure, Outcome};
 use super::reply::Reply;
-use crate::clock::UnixMillis;
+use crate::effect::KeyChange;
 use crate::engine::Data;
-use crate::keyspace::{Entry, Key};
+use crate::keyspace::Entry;
 use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::redo::record::Effect;
+use crate::types::string::StringChange;
 
 /// What SET asks for beside key and value.
 #[derive(Debug, Default)]
@@ -47,13 +47,14 @@ pub(crate) fn set(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Ou
     let (key, value) = (call.key(0), call.arg(2));
     check_value(value.len() as u64)?;
     if call.args().len() == 3 {
-        data.change(Effect::Set { key, value, expire: None })?;
+        data.change(&mut data.locate(&key), StringChange::Set { value, expire: None })?;
         reply.ok();
         return Ok(());
     }
     let options = SetOptions::parse(call)?;
     let mut expire = options.lifetime.map(|lifetime| lifetime.deadline(data.now(), call.spec.name)).transpose()?;
-    let found = if options.get { data.find_string(&key)? } else { data.find(&key) };
+    let mut at = data.locate(&key);
+    let found = if options.get { data.string(&at)? } else { data.entry(&at) };
     let exists = found.is_some();
     if let (true, Some(entry)) = (options.keep_ttl, found) {
         expire = entry.expire_at();
@@ -67,7 +68,7 @@ pub(crate) fn set(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Ou
         }
         return Ok(());
     }
-    data.change(Effect::Set { key, value, expire })?;
+    data.change(&mut at, StringChange::Set { value, expire })?;
     if !options.get {
         reply.ok();
     }
@@ -81,7 +82,6 @@ pub(crate) fn get(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Ou
 
 /// GETEX: the value, and perhaps another expiry.
 pub(crate) fn getex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let key = call.key(0);
     let (mut lifetime, mut persist) = (None, false);
     let mut options = call.options(2);
     while let Some(word) = options.word() {
@@ -94,7 +94,8 @@ pub(crate) fn getex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
         }
     }
     let now = data.now();
-    let Some(entry) = data.find_string(&key)? else {
+    let mut at = data.locate(&call.key(0));
+    let Some(entry) = data.string(&at)? else {
         reply.null();
         return Ok(());
     };
@@ -102,36 +103,36 @@ pub(crate) fn getex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
     let deadline = lifetime.map(|lifetime| lifetime.deadline(now, call.spec.name)).transpose()?;
     write_value(Some(entry), reply);
     match deadline {
-        Some(at) => expiry::expire_at(data, key, at),
-        None if persist && expiring => data.change(Effect::SetExpire { key, expire: None }),
+        Some(deadline) => expiry::expire_at(data, &mut at, deadline),
+        None if persist && expiring => data.change(&mut at, KeyChange::Expire(None)),
         None => Ok(()),
     }
 }
 
 pub(crate) fn getdel(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let key = call.key(0);
-    let found = data.find_string(&key)?;
+    let mut at = data.locate(&call.key(0));
+    let found = data.string(&at)?;
     let exists = found.is_some();
     write_value(found, reply);
     if exists {
-        data.change(Effect::Del { key })?;
+        data.change(&mut at, KeyChange::Del)?;
     }
     Ok(())
 }
 
 pub(crate) fn getset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (key, value) = (call.key(0), call.arg(2));
+    let (mut at, value) = (data.locate(&call.key(0)), call.arg(2));
     check_value(value.len() as u64)?;
-    write_value(data.find_string(&key)?, reply);
-    data.change(Effect::Set { key, value, expire: None })
+    write_value(data.string(&at)?, reply);
+    data.change(&mut at, StringChange::Set { value, expire: None })
 }
 
 pub(crate) fn setnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (key, value) = (call.key(0), call.arg(2));
+    let (mut at, value) = (data.locate(&call.key(0)), call.arg(2));
     check_value(value.len() as u64)?;
-    let missing = data.find(&key).is_none();
+    let missing = data.entry(&at).is_none();
     if missing {
-        data.change(Effect::Set { key, value, expire: None })?;
+        data.change(&mut at, StringChange::Set { value, expire: None })?;
     }
     reply.int(i64::from(missing));
     Ok(())
@@ -149,7 +150,7 @@ fn set_with_lifetime(data: &mut Data<'_>, call: &Call<'_>, lifetime: Lifetime, r
     let value = call.arg(3);
     check_value(value.len() as u64)?;
     let expire = Some(lifetime.deadline(data.now(), call.spec.name)?);
-    data.change(Effect::Set { key: call.key(0), value, expire })?;
+    data.change(&mut data.locate(&call.key(0)), StringChange::Set { value, expire })?;
     reply.ok();
     Ok(())
 }
@@ -176,10 +177,8 @@ pub(crate) fn msetnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
 
 fn set_pairs(data: &mut Data<'_>, call: &Call<'_>) -> Outcome {
     check_pairs(call)?;
-    for (key, pair) in call.keys().zip(call.args()[1..].chunks_exact(2)) {
-        data.change(Effect::Set { key, value: pair[1], expire: None })?;
-    }
-    Ok(())
+    let pairs = call.keys().zip(call.args()[1..].chunks_exact(2));
+    data.change_all(pairs.map(|(key, pair)| (key, StringChange::Set { value: pair[1], expire: None }.into())))
 }
 
 fn check_pairs(call: &Call<'_>) -> Outcome {
@@ -203,21 +202,14 @@ pub(crate) fn mget(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
 }
 
 pub(crate) fn append(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (key, tail) = (call.key(0), call.arg(2));
-    let len = match data.find_string(&key)? {
-        Some(entry) => {
-            let len = entry.value().len() + tail.len() as u64;
-            check_value(len)?;
-            data.change(Effect::Append { key, tail })?;
-            len
-        }
-        None => {
-            check_value(tail.len() as u64)?;
-            data.change(Effect::Set { key, value: tail, expire: None })?;
-            tail.len() as u64
-        }
-    };
-    reply.count(len);
+    let (mut at, tail) = (data.locate(&call.key(0)), call.arg(2));
+    let len = data.string(&at)?.map(|entry| entry.value().len());
+    let new = len.unwrap_or(0) + tail.len() as u64;
+    check_value(new)?;
+    let change =
+        if len.is_some() { StringChange::Append { tail } } else { StringChange::Set { value: tail, expire: None } };
+    data.change(&mut at, change)?;
+    reply.count(new);
     Ok(())
 }
 
@@ -227,24 +219,21 @@ pub(crate) fn strlen(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
 }
 
 pub(crate) fn setrange(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (key, bytes) = (call.key(0), call.arg(3));
+    let (mut at, bytes) = (data.locate(&call.key(0)), call.arg(3));
     let offset = u64::try_from(call.int(2)?).map_err(|_| Failure::fixed("ERR offset is out of range"))?;
-    let len = data.find_string(&key)?.map(|entry| entry.value().len());
+    let len = data.string(&at)?.map(|entry| entry.value().len());
     if bytes.is_empty() {
         reply.count(len.unwrap_or(0));
         return Ok(());
     }
     let end = offset.saturating_add(bytes.len() as u64);
     check_value(end)?;
-    match len {
-        None if offset == 0 => data.change(Effect::Set { key, value: bytes, expire: None })?,
-        None => {
-            // Two effects of one record, so that a gap of half a gigabyte is not in the log.
-            data.change(Effect::Set { key, value: b"", expire: None })?;
-            data.change(Effect::SetRange { key, offset, bytes }).inspect_err(|_| data.take_back(key))?;
-        }
-        Some(_) => data.change(Effect::SetRange { key, offset, bytes })?,
-    }
+    let change = match len {
+        None if offset == 0 => StringChange::Set { value: bytes, expire: None },
+        None => StringChange::SetAt { offset, bytes },
+        Some(_) => StringChange::SetRange { offset, bytes },
+    };
+    data.change(&mut at, change)?;
     reply.count(len.unwrap_or(0).max(end));
     Ok(())
 }
@@ -288,13 +277,8 @@ fn write_value(found: Option<Entry<'_>>, reply: &mut Reply) {
     }
 }
 
-pub(super) fn check_value(len: u64) -> Outcome {
+fn check_value(len: u64) -> Outcome {
     if len > VALUE_BYTES_MAX { Err(Failure::STRING_TOO_LONG) } else { Ok(()) }
-}
-
-/// Sets `key` to `value`, keeping `expire`.
-pub(super) fn keep_expiry(data: &mut Data<'_>, key: Key<'_>, value: &[u8], expire: Option<UnixMillis>) -> Outcome {
-    data.change(Effect::Set { key, value, expire })
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use super::extended::{Extended, TEXT_MAX};
 use super::failure::{Failure, Outcome};
 use super::number::{INTEGER_TEXT_MAX, format_i64, parse_i64};
 use super::reply::Reply;
-use super::string::keep_expiry;
 use crate::clock::UnixMillis;
 use crate::engine::Data;
-use crate::keyspace::Key;
+use crate::keyspace::{Key, Place};
+use crate::types::string::StringChange;
 
 pub(crate) fn incr(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     add(data, call.key(0), 1, reply)
@@ -29,34 +29,35 @@ pub(crate) fn decrby(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
 
 fn add(data: &mut Data<'_>, key: Key<'_>, by: i64, reply: &mut Reply) -> Outcome {
     let mut text = [0; INTEGER_TEXT_MAX + 1];
-    let (old, expire) = number(data, &key, &mut text)?;
+    let mut at = data.locate(&key);
+    let (old, expire) = number(data, &at, &mut text)?;
     let old = parse_i64(old).ok_or(Failure::NOT_AN_INTEGER)?;
     let new = old.checked_add(by).ok_or(Failure::OVERFLOW)?;
-    keep_expiry(data, key, format_i64(new, &mut [0; INTEGER_TEXT_MAX]), expire)?;
+    data.change(&mut at, StringChange::Set { value: format_i64(new, &mut [0; INTEGER_TEXT_MAX]), expire })?;
     reply.int(new);
     Ok(())
 }
 
 pub(crate) fn incrbyfloat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let key = call.key(0);
     let mut text = [0; TEXT_MAX + 1];
-    let (old, expire) = number(data, &key, &mut text)?;
+    let mut at = data.locate(&call.key(0));
+    let (old, expire) = number(data, &at, &mut text)?;
     let old = Extended::parse(old).ok_or(Failure::NOT_A_FLOAT)?;
     let by = Extended::parse(call.arg(2)).ok_or(Failure::NOT_A_FLOAT)?;
     let new = old.plus(by).and_then(Extended::to_text).ok_or(Failure::NAN_OR_INFINITY)?;
-    keep_expiry(data, key, new.as_bytes(), expire)?;
+    data.change(&mut at, StringChange::Set { value: new.as_bytes(), expire })?;
     reply.bulk(new.as_bytes());
     Ok(())
 }
 
-/// The text of the number at `key` in `buffer`, and its expiry; `0` if there is none. Of a text that is too long for any
+/// The text of the number at `at` in `buffer`, and its expiry; `0` if there is none. Of a text that is too long for any
 /// number only as much comes back as `buffer` takes, which is too long still.
 fn number<'b>(
     data: &mut Data<'_>,
-    key: &Key<'_>,
+    at: &Place<'_>,
     buffer: &'b mut [u8],
 ) -> Result<(&'b [u8], Option<UnixMillis>), Failure> {
-    let Some(entry) = data.find_string(key)? else { return Ok((b"0", None)) };
+    let Some(entry) = data.string(at)? else { return Ok((b"0", None)) };
     let mut len = 0;
     for chunk in entry.value().chunks() {
         let taken = chunk.len().min(buffer.len() - len);

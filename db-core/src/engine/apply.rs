@@ -1,52 +1,26 @@
 //! Effects on shards: the one place where data changes, on the primary and in replay alike.
 
-use thiserror::Error;
-
 use super::shard::{Shard, Shards};
-use crate::arena::OutOfMemory;
+use crate::effect::{ApplyError, Change, Effect, KeyChange};
 use crate::ids::DatabaseId;
-use crate::keyspace::Key;
-use crate::limits::VALUE_BYTES_MAX;
-use crate::redo::record::Effect;
+use crate::keyspace::{Key, Place};
+use crate::types::string;
 
-/// Why an effect was not applied; nothing has changed then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum ApplyError {
-    #[error("memory bound reached")]
-    OutOfMemory,
-    /// The effect presumes what is not so. The primary never makes such an effect.
-    #[error("{0}")]
-    Contradiction(&'static str),
-}
-
-impl From<OutOfMemory> for ApplyError {
-    fn from(_: OutOfMemory) -> ApplyError {
-        ApplyError::OutOfMemory
-    }
-}
+/// Bytes of a large value that are copied from shard to shard at a time.
+const COPIED_AT_ONCE: usize = 256 * 1024;
 
 /// Applies `effect`, whose shards are held, and tells those who watch its keys. Asks neither clock nor chance.
-#[inline]
+///
+/// # Errors
+/// If memory does not suffice or the effect presumes what is not so: nothing has changed.
 pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), ApplyError> {
     match *effect {
-        Effect::Set { key, value, expire } => {
+        Effect::Key(key, change) => {
             let shard = shards.of_mut(key.hash);
-            shard.keyspace.set(&key, value, expire)?;
-            shard.watched.touch(&shard.keyspace, &key);
-            Ok(())
+            change_key(shard, &mut shard.keyspace.locate(&key), &change)
         }
         Effect::Copy { from, to } => copy(shards, &from, &to),
         Effect::Rename { from, to } => rename(shards, &from, &to),
-        Effect::SetExpire { key, .. }
-        | Effect::Append { key, .. }
-        | Effect::SetRange { key, .. }
-        | Effect::Del { key } => {
-            let shard = shards.of_mut(key.hash);
-            change_existing(shard, effect)?;
-            shard.watched.touch(&shard.keyspace, &key);
-            Ok(())
-        }
-        Effect::Move { key, to } => move_to(shards.of_mut(key.hash), &key, to),
         Effect::FlushAll => {
             shards.iter_mut().for_each(flush);
             Ok(())
@@ -57,9 +31,12 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         }
         Effect::SwapDatabases { one, other } => {
             // Of all first: databases that are swapped in some shards only would be others there.
-            shards.iter_mut().try_for_each(|shard| shard.keyspace.reserve_root())?;
-            shards.iter_mut().for_each(|shard| swap_databases(shard, one, other));
-            Ok(())
+            let planned = shards.iter_mut().try_for_each(|shard| shard.keyspace.plan(DatabaseId(0), 0));
+            if planned.is_ok() {
+                shards.iter_mut().for_each(|shard| swap_databases(shard, one, other));
+            }
+            shards.iter_mut().for_each(|shard| shard.keyspace.settle());
+            Ok(planned?)
         }
         Effect::Setting { number, value } => {
             shards.first_mut().keyspace.put_settings(std::iter::once((usize::from(number), value)))?;
@@ -69,70 +46,95 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
     }
 }
 
+/// Changes the key at `at` in its shard.
+///
+/// # Errors
+/// As [`apply`].
+#[inline]
+pub(crate) fn change_key(shard: &mut Shard, at: &mut Place<'_>, change: &Change<'_>) -> Result<(), ApplyError> {
+    let planned = change.plan(&mut shard.keyspace, at);
+    if planned.is_ok() {
+        change_planned(shard, at, change);
+    }
+    shard.keyspace.settle();
+    planned
+}
+
+/// The same for a change that has been planned.
+#[inline]
+pub(crate) fn change_planned(shard: &mut Shard, at: &mut Place<'_>, change: &Change<'_>) {
+    change.apply(&mut shard.keyspace, at);
+    shard.watched.touch(&shard.keyspace, at.key());
+    if let Change::Key(KeyChange::Move { to }) = change {
+        shard.watched.touch(&shard.keyspace, &at.key().of(*to));
+    }
+}
+
 /// Deletes `key` because it has expired.
 pub(crate) fn apply_expired(shard: &mut Shard, key: &Key<'_>) {
-    assert!(shard.keyspace.remove(key), "the expiry index names keys that exist");
+    let mut at = shard.keyspace.locate(key);
+    assert!(shard.keyspace.holds(&at), "the expiry index names keys that exist");
+    shard.keyspace.remove(&mut at);
+    shard.keyspace.settle();
     shard.watched.touch_expired(&shard.keyspace, key);
 }
 
-fn change_existing(shard: &mut Shard, effect: &Effect<'_>) -> Result<(), ApplyError> {
-    match *effect {
-        Effect::SetExpire { key, expire } => {
-            let found = shard.keyspace.set_expire(&key, expire)?;
-            found.then_some(()).ok_or(ApplyError::Contradiction("the key whose expiry it sets does not exist"))
-        }
-        Effect::Append { key, tail } => {
-            let len = string_len(shard, &key)?;
-            check_len(len, tail.len())?;
-            shard.keyspace.append(&key, tail)?;
-            Ok(())
-        }
-        Effect::SetRange { key, offset, bytes } => {
-            string_len(shard, &key)?;
-            check_len(offset, bytes.len())?;
-            shard.keyspace.set_range(&key, offset, bytes)?;
-            Ok(())
-        }
-        Effect::Del { key } => {
-            let found = shard.keyspace.remove(&key);
-            found.then_some(()).ok_or(ApplyError::Contradiction("the key that it deletes does not exist"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
-    if (from.bytes, from.database) == (to.bytes, to.database) {
-        return Err(ApplyError::Contradiction("it copies a key onto itself"));
-    }
-    let source = shards.of(from.hash).keyspace.get(from);
-    let source = source.ok_or(ApplyError::Contradiction("the key that it copies does not exist"))?;
-    let expire = source.expire_at();
-    let mut value = Vec::new();
-    source.value().copy_to(&mut value);
-    let shard = shards.of_mut(to.hash);
-    shard.keyspace.set(to, &value, expire)?;
-    shard.watched.touch(&shard.keyspace, to);
-    Ok(())
-}
-
 fn rename(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
-    copy(shards, from, to)?;
+    if from == to {
+        return Err(ApplyError::Contradiction("it gives a key the name that it has"));
+    }
+    let same_shard = shards.are_one(from.hash, to.hash) && from.database == to.database;
     let shard = shards.of_mut(from.hash);
-    shard.keyspace.remove(from);
+    let mut at = shard.keyspace.locate(from);
+    if same_shard && shard.keyspace.can_rename(&at, to) {
+        let planned = shard.keyspace.plan(to.database, shard.keyspace.pages_to_move(from));
+        if planned.is_ok() {
+            shard.keyspace.rename(&mut at, to);
+            shard.watched.touch(&shard.keyspace, to);
+        }
+        shard.keyspace.settle();
+        planned?;
+    } else {
+        copy(shards, from, to)?;
+        let shard = shards.of_mut(from.hash);
+        shard.keyspace.remove(&mut shard.keyspace.locate(from));
+        shard.keyspace.settle();
+    }
+    let shard = shards.of_mut(from.hash);
     shard.watched.touch(&shard.keyspace, from);
     Ok(())
 }
 
-fn move_to(shard: &mut Shard, key: &Key<'_>, to: DatabaseId) -> Result<(), ApplyError> {
-    let there = key.of(to);
-    if shard.keyspace.get(key).is_none() || shard.keyspace.get(&there).is_some() {
-        return Err(ApplyError::Contradiction("the key that it moves does not exist, or does so where it is to go"));
+/// Makes `to` hold what `from` holds: in the time of its pages.
+fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
+    if from == to {
+        return Err(ApplyError::Contradiction("it copies a key onto itself"));
     }
-    shard.keyspace.move_to(key, to)?;
-    shard.watched.touch(&shard.keyspace, key);
-    shard.watched.touch(&shard.keyspace, &there);
+    let entry = shards.of(from.hash).keyspace.get(from);
+    let entry = entry.ok_or(ApplyError::Contradiction("the key that it copies does not exist"))?;
+    let (len, expire) = (entry.value().len(), entry.expire_at());
+    let shard = shards.of_mut(to.hash);
+    let mut at = shard.keyspace.locate(to);
+    let planned = shard.keyspace.plan(to.database, string::pages_to_make(to.bytes.len(), len));
+    if planned.is_ok() {
+        string::make(&mut shard.keyspace, &mut at, len, expire);
+        copy_bytes(shards, from, &mut at, len);
+    }
+    let shard = shards.of_mut(to.hash);
+    shard.keyspace.settle();
+    planned?;
+    shard.watched.touch(&shard.keyspace, to);
     Ok(())
+}
+
+fn copy_bytes(shards: &mut Shards<'_>, from: &Key<'_>, to: &mut Place<'_>, len: u64) {
+    let mut piece = Vec::with_capacity(COPIED_AT_ONCE.min(len as usize));
+    for start in (0..len).step_by(COPIED_AT_ONCE) {
+        piece.clear();
+        let source = shards.of(from.hash).keyspace.get(from).expect("what is copied stays");
+        source.value().range(start, start + COPIED_AT_ONCE as u64, &mut piece);
+        string::write(&mut shards.of_mut(to.key().hash).keyspace, to, start, &piece);
+    }
 }
 
 fn flush(shard: &mut Shard) {
@@ -149,16 +151,4 @@ fn flush_database(shard: &mut Shard, database: DatabaseId) {
 fn swap_databases(shard: &mut Shard, one: u8, other: u8) {
     shard.watched.touch_swapped(&shard.keyspace, one, other);
     shard.keyspace.swap_databases(one, other);
-}
-
-fn string_len(shard: &Shard, key: &Key<'_>) -> Result<u64, ApplyError> {
-    let entry = shard.keyspace.get(key);
-    entry.map(|entry| entry.value().len()).ok_or(ApplyError::Contradiction("the string that it changes does not exist"))
-}
-
-fn check_len(before: u64, more: usize) -> Result<(), ApplyError> {
-    if before.saturating_add(more as u64) > VALUE_BYTES_MAX {
-        return Err(ApplyError::Contradiction("the string would be longer than the limit"));
-    }
-    Ok(())
 }

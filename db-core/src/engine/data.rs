@@ -1,15 +1,17 @@
 //! What a handler sees of the engine: locked shards, the time, and the record in the making.
 
-use super::apply::{ApplyError, apply};
+use super::apply::{apply, change_key, change_planned};
 use super::scratch::Scratch;
 use super::shard::{Busy, Shard, Shards};
+use smallvec::SmallVec;
+
 use crate::clock::UnixMillis;
 use crate::command::Failure;
+use crate::effect::{ApplyError, Change, Effect};
 use crate::ids::{DatabaseId, Lsn, ShardId};
-use crate::keyspace::{Entry, Key};
+use crate::keyspace::{Entry, Key, Place};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
-use crate::redo::record::Effect;
 use crate::value::Kind;
 
 /// The data of one command, or of all commands of one EXEC.
@@ -76,51 +78,102 @@ impl<'a> Data<'a> {
         shard.keyspace.get(key).filter(|entry| is_alive(entry, self.now))
     }
 
-    /// Whether there is an entry of `key`, expired or not.
-    pub(crate) fn holds(&self, key: &Key<'_>) -> bool {
-        self.shards.of(key.hash).keyspace.get(key).is_some()
-    }
-
     /// The entry of `key`, which must hold a string if there is one.
     #[inline]
     pub(crate) fn find_string(&mut self, key: &Key<'_>) -> Result<Option<Entry<'_>>, Failure> {
-        match self.find(key) {
-            Some(entry) if entry.kind() != Kind::String => Err(Failure::WRONG_TYPE),
-            found => Ok(found),
-        }
+        of_kind(self.find(key), Kind::String)
     }
 
-    /// Does `effect` and notes it in the record.
+    /// Looks `key` up, to read and then change it.
+    #[inline]
+    pub(crate) fn locate<'k>(&self, key: &Key<'k>) -> Place<'k> {
+        self.shards.of(key.hash).keyspace.locate(key)
+    }
+
+    /// The entry at `at`, unless it is missing or has expired.
+    #[inline]
+    pub(crate) fn entry(&mut self, at: &Place<'_>) -> Option<Entry<'_>> {
+        let shard = self.shards.of(at.key().hash);
+        self.seen = self.seen.max(shard.dirty.of(at.key().hash));
+        shard.keyspace.entry(at).filter(|entry| is_alive(entry, self.now))
+    }
+
+    /// The entry at `at`, which must hold a string if there is one.
+    #[inline]
+    pub(crate) fn string(&mut self, at: &Place<'_>) -> Result<Option<Entry<'_>>, Failure> {
+        of_kind(self.entry(at), Kind::String)
+    }
+
+    /// Changes the key at `at` and notes it in the record.
     ///
     /// # Errors
     /// If memory does not suffice, or the record would be too long: nothing has changed.
     ///
     /// # Panics
-    /// If the effect contradicts the content: a handler made an effect without looking.
+    /// If the change contradicts the content: a handler made it without looking.
     #[inline]
-    pub(crate) fn change(&mut self, effect: Effect<'_>) -> Result<(), Failure> {
-        if (self.scratch.log.bytes.len() + effect.bytes_max()) as u64 > RECORD_BYTES_MAX {
-            return Err(Failure::RECORD_TOO_LONG);
-        }
-        self.change_any(effect)
+    pub(crate) fn change<'c>(&mut self, at: &mut Place<'_>, change: impl Into<Change<'c>>) -> Result<(), Failure> {
+        let change = change.into();
+        self.check_room(&Effect::Key(*at.key(), change))?;
+        done(change_key(self.shards.of_mut(at.key().hash), at, &change))?;
+        self.scratch.log.push_change(at.key(), &change);
+        Ok(())
     }
 
-    /// Deletes `key`, which the same command has just made, because what was to follow failed. Fits into any record: its
-    /// making has been noted, and would have failed itself in a record that is full.
-    pub(crate) fn take_back(&mut self, key: Key<'_>) {
-        self.change_any(Effect::Del { key }).expect("to delete needs no memory");
-    }
-
-    #[inline]
-    fn change_any(&mut self, effect: Effect<'_>) -> Result<(), Failure> {
-        match apply(&mut self.shards, &effect) {
-            Ok(()) => {
-                self.scratch.log.push(&effect);
-                Ok(())
+    /// Changes several keys, all or none of them. No change may presume what another one does.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    ///
+    /// # Panics
+    /// As [`change`](Self::change).
+    pub(crate) fn change_all<'k>(
+        &mut self,
+        changes: impl Iterator<Item = (Key<'k>, Change<'k>)> + Clone,
+    ) -> Result<(), Failure> {
+        let bytes = changes.clone().map(|(key, change)| Effect::Key(key, change).bytes_max()).sum();
+        self.check_room_for(bytes)?;
+        let mut places: SmallVec<[Place<'k>; 8]> = SmallVec::new();
+        let planned = changes.clone().try_for_each(|(key, change)| {
+            let shard = self.shards.of_mut(key.hash);
+            places.push(shard.keyspace.locate(&key));
+            change.plan(&mut shard.keyspace, &places[places.len() - 1])
+        });
+        if planned.is_ok() {
+            for (at, (key, change)) in places.iter_mut().zip(changes) {
+                change_planned(self.shards.of_mut(key.hash), at, &change);
+                self.scratch.log.push_change(&key, &change);
             }
-            Err(ApplyError::OutOfMemory) => Err(Failure::SHARD_FULL),
-            Err(ApplyError::Contradiction(what)) => panic!("a command made an impossible effect: {what}"),
         }
+        for at in &places {
+            self.shards.of_mut(at.key().hash).keyspace.settle();
+        }
+        done(planned)
+    }
+
+    /// Does an effect that is of more than one key, and notes it in the record.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    ///
+    /// # Panics
+    /// As [`change`](Self::change).
+    pub(crate) fn act(&mut self, effect: Effect<'_>) -> Result<(), Failure> {
+        self.check_room(&effect)?;
+        done(apply(&mut self.shards, &effect))?;
+        self.scratch.log.push(&effect);
+        Ok(())
+    }
+
+    #[inline]
+    fn check_room(&self, effect: &Effect<'_>) -> Result<(), Failure> {
+        self.check_room_for(effect.bytes_max())
+    }
+
+    #[inline]
+    fn check_room_for(&self, bytes: usize) -> Result<(), Failure> {
+        let len = (self.scratch.log.record.len() + bytes) as u64;
+        if len > RECORD_BYTES_MAX { Err(Failure::RECORD_TOO_LONG) } else { Ok(()) }
     }
 
     /// Number of shards.
@@ -231,7 +284,7 @@ impl<'a> Data<'a> {
         if log.is_empty() {
             return Committed { lsn: self.seen, wrote: false, wakes: false };
         }
-        let appended = redo.append(&mut log.bytes);
+        let appended = redo.append(log.record.bytes());
         for hash in &log.hashes {
             self.shards.wrote(*hash, appended.lsn);
         }
@@ -239,6 +292,23 @@ impl<'a> Data<'a> {
             self.shards.wrote_all(appended.lsn);
         }
         Committed { lsn: appended.lsn, wrote: true, wakes: appended.first }
+    }
+}
+
+/// What became of an effect, in a handler's terms.
+#[inline]
+fn done(applied: Result<(), ApplyError>) -> Result<(), Failure> {
+    applied.map_err(|error| match error {
+        ApplyError::OutOfMemory => Failure::SHARD_FULL,
+        ApplyError::Contradiction(what) => panic!("a command made an impossible effect: {what}"),
+    })
+}
+
+#[inline]
+fn of_kind(found: Option<Entry<'_>>, kind: Kind) -> Result<Option<Entry<'_>>, Failure> {
+    match found {
+        Some(entry) if entry.kind() != kind => Err(Failure::WRONG_TYPE),
+        found => Ok(found),
     }
 }
 
@@ -266,7 +336,7 @@ fn each_alive(shard: &Shard, database: DatabaseId, now: UnixMillis, visit: &mut 
 mod tests {
     use super::super::tests::primary;
     use super::*;
-    use crate::command::{Call, ENGINE_COMMANDS, KeyArg, Reply};
+    use crate::types::string::StringChange;
 
     /// A short command may have a long effect (INCRBYFLOAT writes up to 5 KB), so arguments do not bound a record.
     #[test]
@@ -276,19 +346,12 @@ mod tests {
         let mut data = Data::new(Shards::all(&engine.cells), UnixMillis(0), 0, &mut scratch);
         let key = engine.hasher.key(b"k");
         let room = 100;
-        data.scratch.log.bytes = vec![0; RECORD_BYTES_MAX as usize - room];
-        let long = Effect::Set { key, value: &[b'v'; 100], expire: None };
-        assert_eq!(data.change(long), Err(Failure::RECORD_TOO_LONG));
-        let spec = ENGINE_COMMANDS.lookup(b"setrange").unwrap();
-        let args: [&[u8]; 4] = [b"setrange", b"k", b"1", &[b'x'; 70]];
-        let outcome = crate::command::run(
-            spec,
-            &mut data,
-            &Call::new(spec, &args, &[KeyArg { at: 1, hash: key.hash }], key.database),
-            &mut Reply::default(),
-        );
-        assert_eq!(outcome, Err(Failure::RECORD_TOO_LONG));
-        assert!(data.find(&key).is_none(), "what was made before the failure is taken back");
-        assert_eq!(data.change(Effect::Set { key, value: b"v", expire: None }), Ok(()));
+        data.scratch.log.record.bytes().resize(RECORD_BYTES_MAX as usize - room, 0);
+        let set = |value| StringChange::Set { value, expire: None };
+        assert_eq!(data.change(&mut data.locate(&key), set(&[b'v'; 100])), Err(Failure::RECORD_TOO_LONG));
+        let both = [(key, set(b"1").into()), (key, set(b"2").into())];
+        assert_eq!(data.change_all(both.into_iter()), Err(Failure::RECORD_TOO_LONG));
+        assert!(data.find(&key).is_none(), "a change that fails has changed nothing");
+        assert_eq!(data.change(&mut data.locate(&key), set(b"v")), Ok(()));
     }
 }

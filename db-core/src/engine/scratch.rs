@@ -1,8 +1,8 @@
 //! What a session keeps from command to command so that a command needs no allocation.
 
-use crate::ids::DatabaseId;
+use crate::effect::{Change, Effect, RecordWriter};
+use crate::keyspace::Key;
 use crate::limits::SCRATCH_BYTES_KEPT;
-use crate::redo::record::Effect;
 
 /// Buffers and dice of one session.
 #[derive(Debug, Default)]
@@ -38,9 +38,7 @@ pub(super) fn clear<T>(buffer: &mut Vec<T>) {
 /// The record in the making.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    pub(super) bytes: Vec<u8>,
-    /// Of the keys in `bytes` that come next.
-    database: DatabaseId,
+    pub(super) record: RecordWriter,
     /// Hashes of the keys written.
     pub(super) hashes: Vec<u64>,
     /// Every key was written.
@@ -50,25 +48,30 @@ pub(super) struct Log {
 impl Log {
     #[inline]
     pub(super) fn clear(&mut self) {
-        clear(&mut self.bytes);
+        self.record.clear();
+        clear(self.record.bytes());
         clear(&mut self.hashes);
-        self.database = DatabaseId(0);
         self.all = false;
     }
 
     #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity() + self.hashes.capacity() * size_of::<u64>()
+    pub(super) fn capacity(&mut self) -> usize {
+        self.record.bytes().capacity() + self.hashes.capacity() * size_of::<u64>()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.record.len() == 0
     }
 
     #[inline]
+    pub(super) fn push_change(&mut self, key: &Key<'_>, change: &Change<'_>) {
+        self.record.push_change(key, change);
+        self.hashes.push(key.hash);
+    }
+
     pub(super) fn push(&mut self, effect: &Effect<'_>) {
-        effect.encode(&mut self.bytes, &mut self.database);
-        self.hashes.extend(effect.hashes().into_iter().flatten());
+        self.record.push(effect);
+        self.hashes.extend(effect.keys().into_iter().flatten().map(|key| key.hash));
         self.all |= effect.is_of_all();
     }
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::shard::Shards;
 use super::{Engine, Executed, Refused};
 use crate::command::Failure;
-use crate::ids::{DatabaseId, Lsn};
+use crate::effect::{Effect, RecordWriter};
+use crate::ids::Lsn;
 use crate::keyspace::Keyspace;
 use crate::limits::SETTINGS_MAX;
-use crate::redo::record::Effect;
 
 /// Number of a setting, below [`SETTINGS_MAX`]. Beside [`MEMORY_MAX`], what it means is known to who sets and asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,11 +109,9 @@ impl Engine {
         let first = &mut shards.first_mut().keyspace;
         let numbered = changes.iter().map(|(id, value)| (usize::from(id.0), *value));
         first.put_settings(numbered).map_err(|_| Failure::SHARD_FULL)?;
-        let mut record = Vec::new();
-        for (id, value) in changes {
-            Effect::Setting { number: id.0, value: *value }.encode(&mut record, &mut DatabaseId(0));
-        }
-        let appended = self.redo.append(&mut record);
+        let mut record = RecordWriter::default();
+        changes.iter().for_each(|(id, value)| record.push(&Effect::Setting { number: id.0, value: *value }));
+        let appended = self.redo.append(record.bytes());
         self.publish_settings(first, appended.lsn);
         drop(shards);
         Ok(Executed { lsn: appended.lsn, wrote: true, wakes: appended.first, refused: None })

@@ -289,6 +289,11 @@ impl<'e> Shards<'e> {
         self.held(shard_of(self.cells, hash)).expect("a command touches the shards of its own keys")
     }
 
+    /// Whether keys of these hashes are in one shard.
+    pub(crate) fn are_one(&self, one: u64, other: u64) -> bool {
+        shard_of(self.cells, one) == shard_of(self.cells, other)
+    }
+
     /// The shard of the key of `hash`, to change it; panics as [`Shards::of`] does.
     #[inline]
     pub(crate) fn of_mut(&mut self, hash: u64) -> &mut Shard {

@@ -6,16 +6,17 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::Engine;
-use super::apply::{ApplyError, apply, apply_expired};
+use super::apply::{apply, apply_expired};
 use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
 use crate::arena::PagePool;
 use crate::clock::{Clock, Monotonic, UnixMillis};
+use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::{DATABASES, EXPIRE_RECORD_KEYS_MAX};
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
-use crate::redo::record::{Effect, Effects, RecordError};
+
 use crate::redo::{Applied, RedoQueue, ReplayError, replay};
 
 /// Records of a batch that are read before the first of them is applied: as many as a processor can ask its memory for.
@@ -203,7 +204,7 @@ impl Engine {
         if cell.expiring() == 0 {
             return 0;
         }
-        let (mut record, mut of) = (Vec::new(), DatabaseId(0));
+        let mut record = RecordWriter::default();
         let mut deleted = Vec::new();
         let mut key = Vec::new();
         let Some(mut shards) = Shards::try_at(&self.cells, at) else { return 0 };
@@ -222,13 +223,13 @@ impl Engine {
             };
             let key = self.hasher.key_in(database, &key);
             apply_expired(shard, &key);
-            Effect::Del { key }.encode(&mut record, &mut of);
+            record.push_change(&key, &KeyChange::Del.into());
             deleted.push(key.hash);
         }
         if deleted.is_empty() {
             return 0;
         }
-        let appended = self.redo.append(&mut record);
+        let appended = self.redo.append(record.bytes());
         deleted.iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
         drop(shards);
         if appended.first {
@@ -397,7 +398,7 @@ fn keys(effects: &SmallVec<[Effect<'_>; 1]>) -> impl Iterator<Item = (u64, Datab
 }
 
 fn encoded(effect: &Effect<'_>) -> Vec<u8> {
-    let mut record = Vec::new();
-    effect.encode(&mut record, &mut DatabaseId(0));
-    record
+    let mut record = RecordWriter::default();
+    record.push(effect);
+    std::mem::take(record.bytes())
 }

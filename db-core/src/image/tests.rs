@@ -6,6 +6,7 @@ use super::*;
 use crate::arena::{PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
 use crate::ids::{DatabaseId, ShardId};
+use crate::keyspace::tests::Direct;
 use crate::keyspace::tests::{Random, apply, effect};
 use crate::keyspace::{Entry, KeyHasher, Keyspace, Read};
 use crate::limits::DATABASES;

@@ -1,23 +1,10 @@
 //! One shard's data: keys with values and expiries, every byte of it in pages of its arena.
 //!
-//! A mutation first reserves the pages that it could need at worst, so it fails before it changes anything or not at all.
-//! It is an *effect*: already decided, no clock, no randomness; the same effects in the same order give the same bytes.
-//!
-//! ```
-//! use tanist_db_core::arena::PagePool;
-//! use tanist_db_core::keyspace::{Keyspace, Read};
-//!
-//! let mut shard = Keyspace::new(&PagePool::new(0), 7)?;
-//! let key = shard.hasher().key(b"heir");
-//! shard.set(&key, b"chosen", None)?;
-//! let frozen = shard.freeze();
-//! shard.set(&key, b"crowned", None)?;
-//! assert_eq!(frozen.get(&key).unwrap().value().as_slice(), Some(&b"chosen"[..]));
-//! assert_eq!(shard.get(&key).unwrap().value().as_slice(), Some(&b"crowned"[..]));
-//! # Ok::<(), tanist_db_core::arena::OutOfMemory>(())
-//! ```
+//! A change of it is an *effect*: already decided, no clock, no randomness; the same effects in the same order give the same
+//! bytes. The pages that it could need at worst are planned first, so that it fails before it changes anything or not at all.
 
 mod key;
+mod place;
 mod read;
 mod verify;
 mod write;
@@ -35,6 +22,7 @@ use crate::structure::{root, table, tree};
 
 pub use crate::arena::FrozenShard;
 pub use key::{Key, KeyHasher};
+pub use place::Place;
 pub use read::{Entry, Read};
 
 /// Pages that any mutation may take or copy beside those of large values and of a directory of several pages: the superblock; five
@@ -57,6 +45,10 @@ pub(crate) enum Prefetch {
 pub struct Keyspace {
     arena: Arena,
     hasher: KeyHasher,
+    /// Changes with each change after which a [`Place`] that was looked up before may be wrong. Not state.
+    version: u32,
+    /// Pages of the changes that are planned. Not state.
+    planned: usize,
     /// A bit for each database whose counts have changed since they were asked for. Not state.
     counted: u16,
 }
@@ -70,7 +62,7 @@ impl Keyspace {
         let mut arena = Arena::new(pool);
         arena.reserve(MUTATION_PAGES)?;
         root::create(&mut arena, hash_seed);
-        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), counted: 0 })
+        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), version: 0, planned: 0, counted: 0 })
     }
 
     /// A keyspace out of an image's pages, for shard `shard` of `shards`.
@@ -80,7 +72,7 @@ impl Keyspace {
     pub(crate) fn from_pages(arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
         let hasher = KeyHasher::new(hash_seed);
         verify::check(&arena, hasher, shard, shards)?;
-        Ok(Self { arena, hasher, counted: 0 })
+        Ok(Self { arena, hasher, version: 0, planned: 0, counted: 0 })
     }
 
     /// The hasher whose keys this keyspace takes.
@@ -112,8 +104,9 @@ impl Keyspace {
     }
 
     /// Removes every key. Settings stay, and so do the numbers of the databases.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.counted = u16::MAX;
+        self.outdate_places();
         let settings: Vec<_> = (0..SETTINGS_MAX).map(|number| self.setting(number)).collect();
         let numbers = root::numbers(&self.arena);
         self.arena.clear();
@@ -134,7 +127,10 @@ impl Keyspace {
     ///
     /// # Errors
     /// If the pool has no page for a copy of the superblock.
-    pub fn put_settings(&mut self, changes: impl Iterator<Item = (usize, Option<u64>)>) -> Result<(), OutOfMemory> {
+    pub(crate) fn put_settings(
+        &mut self,
+        changes: impl Iterator<Item = (usize, Option<u64>)>,
+    ) -> Result<(), OutOfMemory> {
         self.arena.reserve(1)?;
         changes.for_each(|(number, value)| root::put_setting(&mut self.arena, number, value));
         Ok(())

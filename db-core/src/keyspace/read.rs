@@ -28,9 +28,15 @@ impl fmt::Debug for Entry<'_> {
 }
 
 impl<'a> Entry<'a> {
-    fn at<P: Pages>(pages: &'a P, at: Ref) -> Self {
+    #[inline]
+    pub(super) fn at<P: Pages>(pages: &'a P, at: Ref) -> Self {
         let page = pages.page(at.page());
         Self { pages, page, head: Head::of(page, at) }
+    }
+
+    /// Its record's header.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
     }
 
     /// What the key holds.

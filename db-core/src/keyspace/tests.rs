@@ -4,9 +4,59 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::find;
 use super::*;
+use crate::effect::{ApplyError, Change, KeyChange};
 use crate::image::{FrozenVersion, ImageMeta, ImageRestore};
 use crate::limits::DATABASES;
+use crate::types::string::StringChange;
 use crate::{ids::Epoch, ids::Lsn};
+
+/// Changes by key.
+pub(crate) trait Direct {
+    fn change<'a>(&mut self, key: &Key<'_>, change: impl Into<Change<'a>>) -> Result<(), OutOfMemory>;
+    fn set(&mut self, key: &Key<'_>, value: &[u8], expire: Option<UnixMillis>) -> Result<(), OutOfMemory> {
+        self.change(key, StringChange::Set { value, expire })
+    }
+    fn len_of_string(&self, key: &Key<'_>) -> u64;
+    /// Returns the new length.
+    fn append(&mut self, key: &Key<'_>, tail: &[u8]) -> Result<u64, OutOfMemory> {
+        self.change(key, StringChange::Append { tail }).map(|()| self.len_of_string(key))
+    }
+    /// Returns the new length.
+    fn set_range(&mut self, key: &Key<'_>, offset: u64, bytes: &[u8]) -> Result<u64, OutOfMemory> {
+        self.change(key, StringChange::SetRange { offset, bytes }).map(|()| self.len_of_string(key))
+    }
+    /// Returns whether there was something to delete.
+    fn del(&mut self, key: &Key<'_>) -> bool;
+}
+
+impl Direct for Keyspace {
+    fn change<'a>(&mut self, key: &Key<'_>, change: impl Into<Change<'a>>) -> Result<(), OutOfMemory> {
+        let (change, mut at) = (change.into(), self.locate(key));
+        let planned = change.plan(self, &at);
+        if planned.is_ok() {
+            change.apply(self, &mut at);
+            let found = find(&self.arena, key).map(|found| found.at);
+            assert_eq!(self.found(&at).map(|found| found.at), found, "a place is right after the change");
+        }
+        self.settle();
+        planned.map_err(|error| match error {
+            ApplyError::OutOfMemory => OutOfMemory,
+            ApplyError::Contradiction(what) => panic!("{what}"),
+        })
+    }
+
+    fn len_of_string(&self, key: &Key<'_>) -> u64 {
+        self.get(key).unwrap().value().len()
+    }
+
+    fn del(&mut self, key: &Key<'_>) -> bool {
+        let there = self.get(key).is_some();
+        if there {
+            self.change(key, KeyChange::Del).unwrap();
+        }
+        there
+    }
+}
 
 pub(crate) const SEED: u64 = 0x7a15;
 
@@ -215,24 +265,27 @@ pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
         Effect::SetExpire(name, expiry) => {
             let key = hasher.key_in(shard.database(name.0), &name.1);
             let there = shard.get(&key).is_some();
-            assert_eq!(shard.set_expire(&key, expiry.map(UnixMillis)).unwrap(), there);
+            if there {
+                shard.change(&key, KeyChange::Expire(expiry.map(UnixMillis))).unwrap();
+            }
         }
         Effect::Remove(name) => {
             let key = hasher.key_in(shard.database(name.0), &name.1);
             let there = shard.get(&key).is_some();
-            assert_eq!(shard.remove(&key), there);
+            assert_eq!(shard.del(&key), there);
             assert!(shard.get(&key).is_none());
         }
         Effect::Move(name, to) => {
             let (key, to) = (hasher.key_in(shard.database(name.0), &name.1), shard.database(*to));
             if shard.get(&key).is_some() && shard.get(&key.of(to)).is_none() {
-                shard.move_to(&key, to).unwrap();
+                shard.change(&key, KeyChange::Move { to }).unwrap();
             }
         }
         Effect::ClearDatabase(database) => shard.clear_database(shard.database(*database)),
         Effect::Swap(one, other) => {
-            shard.reserve_root().unwrap();
+            shard.plan(DatabaseId(0), 0).unwrap();
             shard.swap_databases(*one, *other);
+            shard.settle();
         }
         Effect::Clear => shard.clear(),
     }
@@ -338,7 +391,7 @@ fn growth_and_shrinking_through_many_segments() {
         assert!(shard.get(&hasher.key(&[key, &b"x"[..]].concat())).is_none());
     }
     for (left, key) in keys.iter().enumerate().rev() {
-        assert!(shard.remove(&hasher.key(key)));
+        assert!(shard.del(&hasher.key(key)));
         if left % 10_000 == 0 {
             shard.check(0, 1).unwrap();
         }
@@ -380,7 +433,7 @@ fn scan_guarantee_while_keys_come_and_go() {
                 if grows {
                     shard.set(&hasher.key(key), b"", None).unwrap();
                 } else {
-                    shard.remove(&hasher.key(key));
+                    shard.del(&hasher.key(key));
                 }
             }
         }
@@ -568,7 +621,7 @@ fn filling_to_the_bound() {
                     assert_eq!(hash(&mut shard), before);
                 }
                 let victim = model.0.keys().nth(random.below(model.0.len() as u64) as usize).unwrap().clone();
-                assert!(shard.remove(&hasher.key(&victim.1)));
+                assert!(shard.del(&hasher.key(&victim.1)));
                 model.0.remove(&victim);
             }
         }

@@ -19,7 +19,7 @@ pub struct RedoBatch {
     pub first_lsn: u64,
     /// End of each record in `blob`, in bytes from its start, not decreasing.
     pub ends: Vec<u32>,
-    /// The records' bytes, back to back; see `redo::record`.
+    /// The records' bytes, back to back; see `effect/record.rs`.
     pub blob: Vec<u8>,
 }
 

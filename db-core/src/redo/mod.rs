@@ -7,9 +7,8 @@
 
 pub mod batch;
 mod queue;
-pub(crate) mod record;
 pub(crate) mod replay;
 
+pub use crate::effect::RecordError;
 pub use queue::RedoQueue;
-pub use record::RecordError;
 pub use replay::{Applied, ReplayError};

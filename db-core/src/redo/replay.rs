@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::batch::BatchView;
-use super::record::RecordError;
+use crate::effect::RecordError;
 use crate::ids::{Epoch, Lsn};
 use crate::planted::planted;
 

@@ -96,7 +96,13 @@ impl Head {
     /// Bytes of the whole record, which is in the smallest slot that has room for them.
     #[inline]
     pub(crate) fn record_bytes(&self) -> usize {
-        Form { paged: self.paged, rest_len: self.rest_len }.record_bytes(self.key_len, self.expiry.is_some())
+        self.form().record_bytes(self.key_len, self.expiry.is_some())
+    }
+
+    /// The form of its rest.
+    #[inline]
+    pub(crate) fn form(&self) -> Form {
+        Form { paged: self.paged, rest_len: self.rest_len }
     }
 
     pub(crate) fn key<'a>(&self, page: &'a Page) -> &'a [u8] {
@@ -131,6 +137,11 @@ pub(crate) fn put_database(page: &mut Page, at: Ref, database: DatabaseId) {
     page.put_u8(at.offset() + DATABASE, database.0);
 }
 
+/// Changes the expiry of the record at `at`, which has one.
+pub(crate) fn put_expiry(page: &mut Page, at: Ref, expiry: u64) {
+    page.put_u64(at.offset() + EXPIRY, expiry);
+}
+
 /// The form that a value of a length takes beside a key of a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
@@ -154,18 +165,26 @@ impl Form {
     }
 }
 
-/// What a record's header says beside its key and expiry.
+/// What a record's header says beside key and database.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sort {
-    pub(crate) database: DatabaseId,
+pub(crate) struct Shape {
     pub(crate) kind: Kind,
     pub(crate) form: Form,
+    pub(crate) expiry: Option<u64>,
+}
+
+impl Shape {
+    /// Bytes of the whole record.
+    #[inline]
+    pub(crate) fn record_bytes(&self, key_len: usize) -> usize {
+        self.form.record_bytes(key_len, self.expiry.is_some())
+    }
 }
 
 /// Writes header and key; the rest is left as it is.
 #[inline]
-pub(crate) fn write_head(page: &mut Page, at: Ref, sort: Sort, key: &[u8], expiry: Option<u64>) -> Head {
-    let Sort { database, kind, form } = sort;
+pub(crate) fn write_head(page: &mut Page, at: Ref, shape: Shape, database: DatabaseId, key: &[u8]) -> Head {
+    let Shape { kind, form, expiry } = shape;
     let offset = at.offset();
     let flags = if expiry.is_some() { HAS_EXPIRY } else { 0 } | if form.paged { IS_PAGED } else { 0 };
     let head: &mut [u8; HEADER_BYTES] = page.array_mut(offset);

@@ -1,5 +1,6 @@
 //! The engine as a whole: its commands under time, memory and concurrency, and its log.
 
+mod atomic;
 mod busy;
 mod commands;
 mod gate;

@@ -1,10 +1,11 @@
 //! Same image and same log, same bytes.
 
 use super::*;
+use crate::effect::{Effect, KeyChange, RecordWriter};
 use crate::image::ImageRestore;
 use crate::redo::batch::RedoBatch;
-use crate::redo::record::Effect;
 use crate::redo::{RecordError, ReplayError};
+use crate::types::string::StringChange;
 
 /// What a primary left behind: its log in batches, and the images and content hashes of its cuts.
 struct History {
@@ -44,7 +45,7 @@ fn words(random: &mut Random) -> String {
     }
 }
 
-fn chunks(version: crate::image::FrozenVersion) -> Vec<Vec<u8>> {
+pub(super) fn chunks(version: crate::image::FrozenVersion) -> Vec<Vec<u8>> {
     let mut walk = version.into_chunks();
     let mut chunks = Vec::new();
     let mut chunk = Vec::new();
@@ -142,11 +143,16 @@ fn a_follower_finds_the_primarys_hash_at_every_cut() {
     assert_eq!(second.epoch(), Epoch(1));
 }
 
+fn set(key: Key<'_>) -> Effect<'_> {
+    Effect::Key(key, StringChange::Set { value: b"v", expire: None }.into())
+}
+
 fn batch(first: u64, effects: &[&[Effect<'_>]]) -> Vec<u8> {
     let mut batch = RedoBatch { epoch: 1, first_lsn: first, ends: Vec::new(), blob: Vec::new() };
     for record in effects {
-        let mut database = DatabaseId(0);
-        record.iter().for_each(|effect| effect.encode(&mut batch.blob, &mut database));
+        let mut written = RecordWriter::default();
+        record.iter().for_each(|effect| written.push(effect));
+        batch.blob.append(written.bytes());
         batch.ends.push(batch.blob.len() as u32);
     }
     batch.to_bytes()
@@ -160,13 +166,13 @@ fn apply(engine: &Engine, bytes: &[u8]) -> Result<crate::redo::Applied, ReplayEr
 fn what_cannot_be_applied_is_told_apart() {
     let engine = follower();
     let key = engine.hasher.key(b"k");
-    let set = Effect::Set { key, value: b"v", expire: None };
+    let set = set(key);
     let start = Effect::EpochStart { epoch: Epoch(4) };
     let applied = apply(&engine, &batch(1, &[&[start], &[set], &[Effect::Cut]])).unwrap();
     assert_eq!(applied, crate::redo::Applied { last: Lsn(3), cuts: vec![Lsn(3)], epoch_start: Some(Epoch(4)) });
     assert_eq!(apply(&engine, &batch(5, &[&[set]])), Err(ReplayError::Gap { applied: Lsn(3), first: Lsn(5) }));
     assert_eq!(apply(&engine, &batch(2, &[&[Effect::FlushAll]])).unwrap().last, Lsn(3), "known records are skipped");
-    let gone = Effect::Del { key: engine.hasher.key(b"none") };
+    let gone = Effect::Key(engine.hasher.key(b"none"), KeyChange::Del.into());
     let error = apply(&engine, &batch(4, &[&[gone]])).unwrap_err();
     assert!(matches!(error, ReplayError::Contradiction { lsn: Lsn(4), .. }) && error.is_deterministic());
     let back = Effect::EpochStart { epoch: Epoch(4) };
@@ -190,15 +196,16 @@ fn two_epochs_in_one_record_must_not_go_back() {
 #[test]
 fn a_malformed_record_changes_nothing() {
     let engine = follower();
-    let set = Effect::Set { key: engine.hasher.key(b"k"), value: b"v", expire: None };
+    let set = set(engine.hasher.key(b"k"));
     apply(&engine, &batch(1, &[&[set]])).unwrap();
     let before = engine.content_hash();
-    let mut blob = Vec::new();
-    Effect::Del { key: engine.hasher.key(b"k") }.encode(&mut blob, &mut DatabaseId(0));
-    blob.push(200);
+    let mut record = RecordWriter::default();
+    record.push(&Effect::Key(engine.hasher.key(b"k"), KeyChange::Del.into()));
+    record.bytes().push(0x0b);
+    let blob = std::mem::take(record.bytes());
     let bytes = RedoBatch { epoch: 1, first_lsn: 2, ends: vec![blob.len() as u32], blob }.to_bytes();
     let error = apply(&engine, &bytes).unwrap_err();
-    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownTag(200) });
+    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownEffect(0x0b) });
     assert!(error.is_deterministic());
     assert_eq!((engine.last(), engine.content_hash()), (Lsn(1), before));
 }

@@ -33,7 +33,8 @@ pub(crate) fn insert(arena: &mut Arena, table: TableAt, tag: u32, at: Ref) {
 
 /// Changes the address of an entry.
 #[inline]
-pub(crate) fn replace(arena: &mut Arena, found: &Found, at: Ref) {
+pub(crate) fn replace(arena: &mut Arena, found: &mut Found, at: Ref) {
+    found.at = at;
     arena.page_mut(found.run.page).put_u32(found.ref_at as usize, at.0);
 }
 

@@ -178,7 +178,7 @@ fn run(seed: u64, steps: u64) -> Vec<u8> {
                 if let Some(at) = tables.some(which, &mut random) {
                     let tag = tables.models[which].remove(&at).unwrap();
                     let found = tables.find(which, tag, at).unwrap();
-                    replace(&mut tables.arena, &found, Ref(tables.next));
+                    replace(&mut tables.arena, &mut { found }, Ref(tables.next));
                     tables.models[which].insert(tables.next, tag);
                     tables.next += 1;
                 }

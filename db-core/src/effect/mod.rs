@@ -1,0 +1,211 @@
+//! Effects: what commands do, decided, in a form that every replica repeats alike.
+//!
+//! An effect asks neither clock nor chance. Most are a [`Change`] of one key; what they do depends on the type of value, and each
+//! type has its family of changes (`types/`). The others are of several keys, of all of them, or of the log itself.
+//!
+//! A primary applies an effect and notes it in the command's record ([`RecordWriter`]); a replica reads it ([`Effects`]) and applies it by
+//! the same code (`engine/apply.rs`).
+
+mod codec;
+mod key;
+mod record;
+
+pub use codec::RecordError;
+pub(crate) use codec::{Reader, put_bytes, put_number, put_time};
+pub(crate) use key::KeyChange;
+pub(crate) use record::{Effects, RecordWriter};
+
+use crate::arena::OutOfMemory;
+use crate::ids::{DatabaseId, Epoch};
+use crate::keyspace::{Key, Keyspace, Place};
+use crate::types::string::StringChange;
+
+/// Something that a command did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect<'a> {
+    /// The key is changed.
+    Key(Key<'a>, Change<'a>),
+    /// `to` holds what the existing `from` holds, expiry included.
+    Copy { from: Key<'a>, to: Key<'a> },
+    /// `to` holds what the existing `from` held, expiry included, and `from` is gone.
+    Rename { from: Key<'a>, to: Key<'a> },
+    /// No key is left.
+    FlushAll,
+    /// No key of this database is left.
+    FlushDatabase { database: DatabaseId },
+    /// These logical databases have what the other had.
+    SwapDatabases { one: u8, other: u8 },
+    /// The first record of an epoch.
+    EpochStart { epoch: Epoch },
+    /// The primary froze a version that contains exactly the records before and this one.
+    Cut,
+    /// The setting of that number has this value, or none.
+    Setting { number: u8, value: Option<u64> },
+}
+
+/// What becomes of one key, by the type of value that it presumes or makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change<'a> {
+    /// Whatever it holds.
+    Key(KeyChange),
+    String(StringChange<'a>),
+}
+
+impl From<KeyChange> for Change<'_> {
+    #[inline]
+    fn from(change: KeyChange) -> Self {
+        Change::Key(change)
+    }
+}
+
+impl<'a> From<StringChange<'a>> for Change<'a> {
+    #[inline]
+    fn from(change: StringChange<'a>) -> Self {
+        Change::String(change)
+    }
+}
+
+/// Why an effect was not applied; nothing has changed then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ApplyError {
+    #[error("memory bound reached")]
+    OutOfMemory,
+    /// The effect presumes what is not so. The primary never makes such an effect.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl From<OutOfMemory> for ApplyError {
+    fn from(_: OutOfMemory) -> ApplyError {
+        ApplyError::OutOfMemory
+    }
+}
+
+/// A family of changes: all that there is to one, beside its place in [`Change`] and in [`record`].
+pub(crate) trait Family<'a>: Sized {
+    /// The family's number: the high half of an operation's byte, below 8.
+    const NUMBER: u8;
+
+    /// The operation's number, below 16. It is never given a second meaning: another layout of the same change gets a number of its
+    /// own, so a log outlives the program that wrote it.
+    fn operation(&self) -> u8;
+
+    /// Bytes of what [`encode`](Self::encode) appends, at most.
+    fn bytes_max(&self) -> usize;
+
+    /// Appends what stands behind operation and key.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Reads what stands behind operation and key; `None` if there is no such operation.
+    ///
+    /// # Errors
+    /// If it is not what [`encode`](Self::encode) writes.
+    fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<Self>, RecordError>;
+
+    /// Pages that it may take or copy beside those of any change; `None` for what makes room, which is done whatever it needs.
+    ///
+    /// # Errors
+    /// If it presumes what is not so.
+    fn plan(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str>;
+
+    /// Does it. Its pages have been planned, so it cannot fail.
+    fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>);
+}
+
+/// Calls a method of the change's family.
+macro_rules! of_family {
+    ($change:expr, $family:ident => $call:expr) => {
+        match $change {
+            Change::Key($family) => $call,
+            Change::String($family) => $call,
+        }
+    };
+}
+
+impl<'a> Change<'a> {
+    /// The operation's byte in a record.
+    #[inline]
+    fn operation(&self) -> u8 {
+        fn byte<'a, F: Family<'a>>(family: &F) -> u8 {
+            F::NUMBER << 4 | family.operation()
+        }
+        of_family!(self, family => byte(family))
+    }
+
+    #[inline]
+    fn bytes_max(&self) -> usize {
+        of_family!(self, family => family.bytes_max())
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        of_family!(self, family => family.encode(out));
+    }
+
+    fn decode(byte: u8, from: &mut Reader<'a>) -> Result<Change<'a>, RecordError> {
+        fn read<'a, F: Family<'a> + Into<Change<'a>>>(
+            byte: u8,
+            from: &mut Reader<'a>,
+        ) -> Result<Option<Change<'a>>, RecordError> {
+            F::decode(byte & 0x0f, from).map(|change| change.map(Into::into))
+        }
+        let change = match byte >> 4 {
+            <KeyChange as Family>::NUMBER => read::<KeyChange>(byte, from)?,
+            <StringChange<'_> as Family>::NUMBER => read::<StringChange<'_>>(byte, from)?,
+            _ => None,
+        };
+        change.ok_or(RecordError::UnknownEffect(byte))
+    }
+
+    /// Reserves what it may need, so that it cannot fail; other changes may have been planned before it.
+    ///
+    /// # Errors
+    /// If that is not to be had, or the change presumes what is not so.
+    #[inline]
+    pub(crate) fn plan(&self, keyspace: &mut Keyspace, at: &Place<'_>) -> Result<(), ApplyError> {
+        let pages = of_family!(self, family => family.plan(keyspace, at)).map_err(ApplyError::Contradiction)?;
+        let Some(pages) = pages else { return Ok(()) };
+        let to = match self {
+            Change::Key(KeyChange::Move { to }) => *to,
+            _ => at.key().database,
+        };
+        Ok(keyspace.plan(to, pages)?)
+    }
+
+    /// Does it. Planned before, it cannot fail.
+    #[inline]
+    pub(crate) fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>) {
+        of_family!(self, family => family.apply(keyspace, at));
+    }
+}
+
+impl<'a> Effect<'a> {
+    /// The keys that it touches, unless it [touches them all](Self::is_of_all).
+    #[inline]
+    pub(crate) fn keys(&self) -> [Option<Key<'a>>; 2] {
+        match *self {
+            Effect::Key(key, Change::Key(KeyChange::Move { to })) => [Some(key), Some(key.of(to))],
+            Effect::Key(key, _) => [Some(key), None],
+            Effect::Copy { from, to } | Effect::Rename { from, to } => [Some(from), Some(to)],
+            _ => [None, None],
+        }
+    }
+
+    /// Whether it touches all keys, or so many that all count as touched.
+    #[inline]
+    pub(crate) fn is_of_all(&self) -> bool {
+        matches!(self, Effect::FlushAll | Effect::FlushDatabase { .. } | Effect::SwapDatabases { .. })
+    }
+
+    /// No fewer bytes than it takes in a record.
+    #[inline]
+    pub(crate) fn bytes_max(&self) -> usize {
+        const NUMBERS: usize = 32;
+        NUMBERS
+            + match self {
+                Effect::Key(key, change) => key.bytes.len() + change.bytes_max(),
+                Effect::Copy { from, to } | Effect::Rename { from, to } => from.bytes.len() + to.bytes.len(),
+                _ => 0,
+            }
+    }
+}

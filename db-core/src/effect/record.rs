@@ -1,0 +1,378 @@
+//! The bytes of a redo record: its one home.
+//!
+//! A record is one or more effects, back to back, executed as one. An effect starts with a byte that says what it is: a family in its
+//! high half and an operation of the family in its low one. Behind it stands the key, if it has one, and then what the
+//! family says (`key.rs`, `types/`). With the highest bit set, the key is that of the effect before and is left out.
+//!
+//! ```text
+//!   0x01  epoch start: epoch u64          0x07  swap databases: logical u8, logical u8
+//!   0x02  cut                             0x08  copy: key, key
+//!   0x03  setting: number u8, value       0x09  copy to another database: key, u8, key
+//!   0x04  no setting: number u8           0x0a  rename: key, key
+//!   0x05  flush all                       0x0f  not an effect: the keys that follow in the record are of this database: u8
+//!   0x06  flush database: u8              0x1_  changes of any key     0x2_  changes of strings
+//! ```
+//!
+//! Keys are of the first physical database unless the record has named another one before. A record has no length or checksum of
+//! its own: the batch knows where it ends and the frame around it is checksummed.
+
+use std::ops::Range;
+
+use super::codec::{Reader, RecordError, put_bytes, put_number};
+use super::{Change, Effect};
+use crate::ids::{DatabaseId, Epoch};
+use crate::keyspace::{Key, KeyHasher};
+use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
+
+const EPOCH_START: u8 = 0x01;
+const CUT: u8 = 0x02;
+const SETTING: u8 = 0x03;
+const SETTING_NONE: u8 = 0x04;
+const FLUSH_ALL: u8 = 0x05;
+const FLUSH_DATABASE: u8 = 0x06;
+const SWAP_DATABASES: u8 = 0x07;
+const COPY: u8 = 0x08;
+const COPY_TO: u8 = 0x09;
+const RENAME: u8 = 0x0a;
+const DATABASE: u8 = 0x0f;
+
+/// The first byte of a change of a key.
+const FAMILIES: u8 = 0x10;
+
+/// The key is that of the effect before.
+const SAME_KEY: u8 = 0x80;
+
+/// Whether an effect begins with a key of the record's database.
+const fn has_key(byte: u8) -> bool {
+    byte >= FAMILIES || matches!(byte, COPY | COPY_TO | RENAME)
+}
+
+/// A record in the making.
+#[derive(Debug, Default)]
+pub(crate) struct RecordWriter {
+    bytes: Vec<u8>,
+    /// Of the keys that come next.
+    database: DatabaseId,
+    /// Hash and place of the newest key, which is of `database`.
+    key: Option<(u64, Range<usize>)>,
+}
+
+impl RecordWriter {
+    /// Begins another record, in the memory of the one before.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.database = DatabaseId(0);
+        self.key = None;
+    }
+
+    /// The bytes so far; to be taken when the record is done.
+    #[inline]
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Length in bytes.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Appends a change of a key.
+    #[inline]
+    pub(crate) fn push_change(&mut self, key: &Key<'_>, change: &Change<'_>) {
+        self.bytes.reserve(key.bytes.len() + change.bytes_max() + 32);
+        self.push_key(change.operation(), key);
+        change.encode(&mut self.bytes);
+    }
+
+    /// Appends an effect.
+    pub(crate) fn push(&mut self, effect: &Effect<'_>) {
+        match *effect {
+            Effect::Key(key, change) => self.push_change(&key, &change),
+            Effect::Copy { from, to } if to.database != from.database => {
+                self.push_key(COPY_TO, &from);
+                self.bytes.push(to.database.0);
+                put_bytes(&mut self.bytes, to.bytes);
+            }
+            Effect::Copy { from, to } => {
+                self.push_key(COPY, &from);
+                put_bytes(&mut self.bytes, to.bytes);
+            }
+            Effect::Rename { from, to } => {
+                self.push_key(RENAME, &from);
+                put_bytes(&mut self.bytes, to.bytes);
+            }
+            Effect::FlushAll => self.bytes.push(FLUSH_ALL),
+            Effect::FlushDatabase { database } => self.bytes.extend_from_slice(&[FLUSH_DATABASE, database.0]),
+            Effect::SwapDatabases { one, other } => self.bytes.extend_from_slice(&[SWAP_DATABASES, one, other]),
+            Effect::EpochStart { epoch } => {
+                self.bytes.push(EPOCH_START);
+                self.bytes.extend_from_slice(&epoch.0.to_le_bytes());
+            }
+            Effect::Cut => self.bytes.push(CUT),
+            Effect::Setting { number, value: Some(value) } => {
+                self.bytes.extend_from_slice(&[SETTING, number]);
+                put_number(&mut self.bytes, value);
+            }
+            Effect::Setting { number, value: None } => self.bytes.extend_from_slice(&[SETTING_NONE, number]),
+        }
+    }
+
+    /// Appends an effect's first byte and its key.
+    #[inline]
+    fn push_key(&mut self, byte: u8, key: &Key<'_>) {
+        if let Some((hash, place)) = &self.key
+            && (*hash, self.database) == (key.hash, key.database)
+            && self.bytes[place.clone()] == *key.bytes
+        {
+            self.bytes.push(byte | SAME_KEY);
+            return;
+        }
+        if key.database != self.database {
+            self.database = key.database;
+            self.bytes.extend_from_slice(&[DATABASE, key.database.0]);
+        }
+        self.bytes.push(byte);
+        put_bytes(&mut self.bytes, key.bytes);
+        self.key = Some((key.hash, self.bytes.len() - key.bytes.len()..self.bytes.len()));
+    }
+}
+
+/// Reads the effects of one record; stops after the first error.
+#[derive(Debug, Clone)]
+pub(crate) struct Effects<'a> {
+    rest: Reader<'a>,
+    hasher: KeyHasher,
+    /// Of the keys that follow.
+    database: DatabaseId,
+    /// Of the effect before.
+    key: Option<Key<'a>>,
+    begun: bool,
+}
+
+impl<'a> Effects<'a> {
+    /// The effects in `record`, their keys hashed by `hasher`.
+    pub(crate) fn new(record: &'a [u8], hasher: KeyHasher) -> Effects<'a> {
+        Effects { rest: Reader(record), hasher, database: DatabaseId(0), key: None, begun: false }
+    }
+
+    fn effect(&mut self) -> Result<Effect<'a>, RecordError> {
+        let mut byte = self.rest.byte()?;
+        if byte == DATABASE {
+            let named = self.rest.database()?;
+            let before = std::mem::replace(&mut self.database, named);
+            byte = self.rest.byte()?;
+            if self.database == before || !has_key(byte) || byte & SAME_KEY != 0 {
+                return Err(RecordError::NotCanonical);
+            }
+        }
+        let kind = byte & !SAME_KEY;
+        if !has_key(kind) {
+            return if byte == kind { self.keyless(kind) } else { Err(RecordError::UnknownEffect(byte)) };
+        }
+        let from = self.first_key(byte & SAME_KEY != 0)?;
+        match kind {
+            COPY => Ok(Effect::Copy { from, to: self.key()? }),
+            COPY_TO => {
+                let database = self.rest.database()?;
+                if from.database == database {
+                    return Err(RecordError::NotCanonical);
+                }
+                Ok(Effect::Copy { from, to: self.key()?.of(database) })
+            }
+            RENAME => Ok(Effect::Rename { from, to: self.key()? }),
+            kind => Ok(Effect::Key(from, Change::decode(kind, &mut self.rest)?)),
+        }
+    }
+
+    fn keyless(&mut self, byte: u8) -> Result<Effect<'a>, RecordError> {
+        Ok(match byte {
+            FLUSH_ALL => Effect::FlushAll,
+            FLUSH_DATABASE => Effect::FlushDatabase { database: self.rest.database()? },
+            SWAP_DATABASES => Effect::SwapDatabases { one: self.rest.database()?.0, other: self.rest.database()?.0 },
+            EPOCH_START => Effect::EpochStart { epoch: Epoch(self.rest.fixed()?) },
+            CUT => Effect::Cut,
+            SETTING => {
+                let number = self.setting()?;
+                Effect::Setting { number, value: Some(self.rest.number()?) }
+            }
+            SETTING_NONE => Effect::Setting { number: self.setting()?, value: None },
+            byte => return Err(RecordError::UnknownEffect(byte)),
+        })
+    }
+
+    fn setting(&mut self) -> Result<u8, RecordError> {
+        let number = self.rest.byte()?;
+        if usize::from(number) < SETTINGS_MAX { Ok(number) } else { Err(RecordError::UnknownSetting(number)) }
+    }
+
+    /// The key of an effect: that of the one before, or another one.
+    fn first_key(&mut self, same: bool) -> Result<Key<'a>, RecordError> {
+        if same {
+            return self.key.ok_or(RecordError::NotCanonical);
+        }
+        let key = self.key()?;
+        if self.key == Some(key) {
+            return Err(RecordError::NotCanonical);
+        }
+        self.key = Some(key);
+        Ok(key)
+    }
+
+    fn key(&mut self) -> Result<Key<'a>, RecordError> {
+        let bytes = self.rest.bytes(KEY_BYTES_MAX as u64)?;
+        Ok(self.hasher.key_in(self.database, bytes))
+    }
+}
+
+impl<'a> Iterator for Effects<'a> {
+    type Item = Result<Effect<'a>, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.0.is_empty() {
+            let empty = !std::mem::replace(&mut self.begun, true);
+            return empty.then_some(Err(RecordError::Empty));
+        }
+        self.begun = true;
+        let effect = self.effect();
+        if effect.is_err() {
+            self.rest = Reader(&[]);
+        }
+        Some(effect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::UnixMillis;
+    use crate::effect::KeyChange;
+    use crate::types::string::StringChange;
+
+    const HASHER: KeyHasher = KeyHasher::new(7);
+
+    fn read(bytes: &[u8]) -> Result<Vec<Effect<'_>>, RecordError> {
+        Effects::new(bytes, HASHER).collect()
+    }
+
+    fn written(effects: &[Effect<'_>]) -> Vec<u8> {
+        let mut record = RecordWriter::default();
+        effects.iter().for_each(|effect| record.push(effect));
+        record.bytes
+    }
+
+    fn golden() -> Vec<(Effect<'static>, &'static [u8])> {
+        let (k, to) = (HASHER.key(b"key"), HASHER.key(b"to"));
+        let at = Some(UnixMillis(0x0102_0304_0506_0708));
+        let string = |change: StringChange<'static>| Effect::Key(k, change.into());
+        let any = |change: KeyChange| Effect::Key(k, change.into());
+        vec![
+            (string(StringChange::Set { value: b"v", expire: None }), b"\x20\x03key\x01v"),
+            (string(StringChange::Set { value: b"", expire: at }), b"\x21\x03key\x08\x07\x06\x05\x04\x03\x02\x01\x00"),
+            (string(StringChange::Append { tail: b"xy" }), b"\x22\x03key\x02xy"),
+            (string(StringChange::SetRange { offset: 300, bytes: b"z" }), b"\x23\x03key\xac\x02\x01z"),
+            (string(StringChange::SetAt { offset: 300, bytes: b"z" }), b"\x24\x03key\xac\x02\x01z"),
+            (any(KeyChange::Del), b"\x10\x03key"),
+            (any(KeyChange::Expire(at)), b"\x11\x03key\x08\x07\x06\x05\x04\x03\x02\x01"),
+            (any(KeyChange::Expire(None)), b"\x12\x03key"),
+            (any(KeyChange::Move { to: DatabaseId(2) }), b"\x13\x03key\x02"),
+            (Effect::Copy { from: k, to }, b"\x08\x03key\x02to"),
+            (Effect::Copy { from: k, to: to.of(DatabaseId(2)) }, b"\x09\x03key\x02\x02to"),
+            (Effect::Rename { from: k, to }, b"\x0a\x03key\x02to"),
+            (Effect::FlushAll, b"\x05"),
+            (Effect::FlushDatabase { database: DatabaseId(15) }, b"\x06\x0f"),
+            (Effect::SwapDatabases { one: 3, other: 1 }, b"\x07\x03\x01"),
+            (Effect::EpochStart { epoch: Epoch(5) }, b"\x01\x05\x00\x00\x00\x00\x00\x00\x00"),
+            (Effect::Cut, b"\x02"),
+            (Effect::Setting { number: 3, value: Some(300) }, b"\x03\x03\xac\x02"),
+            (Effect::Setting { number: 3, value: None }, b"\x04\x03"),
+            (Effect::Key(k.of(DatabaseId(3)), KeyChange::Del.into()), b"\x0f\x03\x10\x03key"),
+        ]
+    }
+
+    #[test]
+    fn golden_bytes() {
+        for (effect, bytes) in golden() {
+            assert_eq!(written(&[effect]), bytes, "{effect:?}");
+            assert!(bytes.len() <= effect.bytes_max());
+            assert_eq!(read(bytes), Ok(vec![effect]));
+        }
+        let effects: Vec<_> = golden().into_iter().map(|(effect, _)| effect).collect();
+        assert_eq!(read(&written(&effects)), Ok(effects), "effects stand back to back in one record");
+    }
+
+    #[test]
+    fn a_key_stands_once_for_the_effects_on_it() {
+        let (key, other) = (HASHER.key(b"key"), HASHER.key(b"other"));
+        let there = key.of(DatabaseId(1));
+        let of = |key, change: KeyChange| Effect::Key(key, change.into());
+        let effects = [
+            Effect::Key(key, StringChange::Set { value: b"v", expire: None }.into()),
+            of(key, KeyChange::Expire(None)),
+            Effect::Cut,
+            Effect::Copy { from: key, to: other },
+            of(key, KeyChange::Del),
+            of(other, KeyChange::Del),
+            of(key, KeyChange::Del),
+            of(there, KeyChange::Del),
+            of(there, KeyChange::Del),
+        ];
+        let bytes = b"\x20\x03key\x01v\x92\x02\x88\x05other\x90\x10\x05other\x10\x03key\x0f\x01\x10\x03key\x90";
+        assert_eq!(written(&effects).escape_ascii().to_string(), bytes.escape_ascii().to_string());
+        assert_eq!(read(bytes), Ok(effects.to_vec()));
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        for (effect, bytes) in golden() {
+            for end in 0..bytes.len() {
+                assert!(read(&bytes[..end]).is_err(), "{effect:?} cut at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_never_written_is_refused() {
+        let cases: &[(&[u8], RecordError)] = &[
+            (b"", RecordError::Empty),
+            (b"\x00", RecordError::UnknownEffect(0)),
+            (b"\x0b", RecordError::UnknownEffect(0x0b)),
+            (b"\x1f\x01k", RecordError::UnknownEffect(0x1f)),
+            (b"\x25\x01k", RecordError::UnknownEffect(0x25)),
+            (b"\x70\x01k", RecordError::UnknownEffect(0x70)),
+            (b"\x02\xff", RecordError::NotCanonical),
+            (b"\x02\x82", RecordError::UnknownEffect(0x82)),
+            (b"\x90", RecordError::NotCanonical),
+            (b"\x10\x01k\x10\x01k", RecordError::NotCanonical),
+            (b"\x10\x01k\x0f\x01\x90", RecordError::NotCanonical),
+            (b"\x0f\x10\x10\x01k", RecordError::UnknownDatabase(16)),
+            (b"\x0f\x00\x10\x01k", RecordError::NotCanonical),
+            (b"\x0f\x01\x02", RecordError::NotCanonical),
+            (b"\x0f\x01\x0f\x02\x10\x01k", RecordError::NotCanonical),
+            (b"\x09\x01k\x00\x01l", RecordError::NotCanonical),
+            (b"\x03\x20\x01", RecordError::UnknownSetting(32)),
+            (b"\x10\x83\x00key", RecordError::Number),
+            (b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", RecordError::Number),
+            (b"\x10\x81\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", RecordError::Number),
+            (b"\x10\x81\x40", RecordError::TooLong),
+            (b"\x20\x01k\x81\x80\x80\x80\x02", RecordError::TooLong),
+            (b"\x23\x01k\xff\xff\xff\xff\x01\x02xy", RecordError::TooLong),
+            (b"\x24\x01k\xff\xff\xff\xff\x01\x02xy", RecordError::TooLong),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(read(bytes), Err(*error), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(effects) = read(&bytes) {
+                prop_assert_eq!(written(&effects), bytes);
+            }
+        }
+    }
+}

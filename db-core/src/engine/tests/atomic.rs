@@ -1,0 +1,151 @@
+//! A command that fails has changed nothing: whichever of its changes finds no memory.
+
+use super::*;
+use crate::arena::{Arena, PAGE_BYTES};
+use crate::command::Handler;
+use crate::image::ImageRestore;
+
+/// Pages of the pool's bound.
+const PAGES: u64 = 1_000;
+
+/// Calls of every command that writes, in words. Each succeeds on the content of [`filled`].
+const CALLS: &[&str] = &[
+    "append text tail",
+    "append long <100000>",
+    "copy long copied",
+    "copy text copied db 1 replace",
+    "debug sleep 0",
+    "decr number",
+    "decrby number 5",
+    "del text long expiring number",
+    "expire text 100",
+    "expire long 100",
+    "expireat text 9999999999",
+    "flushall",
+    "flushdb",
+    "getdel long",
+    "getex text ex 100",
+    "getset long v",
+    "incr number",
+    "incrby number 5",
+    "incrbyfloat number 0.5",
+    "move long 1",
+    "move gone 1",
+    "mset text 1 long 2 {a} 3 {b} <9000> {c} 5 {d} 6 {e} <20000>",
+    "msetnx {a} 3 {b} 4 {c} <70000> {d} 6 {e} 7 {f} 8",
+    "persist expiring",
+    "pexpire text 100000",
+    "pexpireat text 9999999999999",
+    "psetex text 100000 v",
+    "rename text long",
+    "rename long renamed",
+    "rename long text",
+    "renamenx long renamed",
+    "set text <100000>",
+    "set new <8000> ex 5",
+    "setex long 5 v",
+    "setnx new v",
+    "setrange text 30000 v",
+    "setrange long 5000000 v",
+    "setrange new 200000 v",
+    "setrange gone 200000 v",
+    "swapdb 0 1",
+    "unlink text long",
+];
+
+/// The words of a call; `<n>` stands for that many bytes.
+fn args(call: &str) -> Vec<Vec<u8>> {
+    let arg = |word: &str| match word.strip_prefix('<').and_then(|word| word.strip_suffix('>')) {
+        Some(bytes) => vec![b'x'; bytes.parse().unwrap()],
+        None => word.as_bytes().to_vec(),
+    };
+    call.split(' ').map(arg).collect()
+}
+
+fn call(client: &mut Client, call: &str) -> String {
+    let args = args(call);
+    client.call(&args.iter().map(Vec::as_slice).collect::<Vec<_>>()).0
+}
+
+/// An image with strings in one piece and in many pages, in two databases, one of them expired at `now`.
+fn filled() -> Vec<Vec<u8>> {
+    let mut client = Client::alone();
+    for words in [
+        "set text a-text",
+        "set number 10",
+        "set long <70000> ex 1000",
+        "set expiring v ex 1000",
+        "set gone <3000> px 1",
+        "select 1",
+    ] {
+        if words == "select 1" {
+            client.session.select(1);
+        } else {
+            call(&mut client, words);
+        }
+    }
+    call(&mut client, "set gone there px 1");
+    call(&mut client, "set text there");
+    replay::chunks(client.engine.freeze())
+}
+
+/// An engine with that image's content that has `spare` pages left, and a client of it.
+fn restored(image: &[Vec<u8>], spare: u64) -> (Client, Arena) {
+    let pool = PagePool::new(PAGES * PAGE_BYTES as u64);
+    let mut restore = ImageRestore::new(Arc::clone(&pool));
+    image.iter().for_each(|chunk| restore.feed(chunk).unwrap());
+    let engine = Engine::restored(restore.finish().unwrap(), &pool, 0);
+    engine.begin_epoch(Epoch(2));
+    let taken = pool.bytes_in_use() / PAGE_BYTES as u64;
+    let mut others = Arena::new(&pool);
+    others.reserve((PAGES - taken - spare) as usize).unwrap();
+    let mut client = Client::new(&Arc::new(engine));
+    client.now += 10;
+    (client, others)
+}
+
+#[test]
+fn a_command_that_finds_no_memory_has_changed_nothing() {
+    let image = filled();
+    let mut failures = 0;
+    for words in CALLS {
+        let (mut free, _others) = restored(&image, PAGES / 2);
+        let reply = call(&mut free, words);
+        assert!(!reply.starts_with('-'), "{words}: {reply}");
+        let mut spare = 0;
+        // A change plans some thirty pages, so each of a command's changes is the first one that fails for some number.
+        while fails(&image, words, spare, (&reply, free.engine.content_hash())) {
+            failures += 1;
+            spare += 9;
+        }
+    }
+    assert!(failures > 100, "{failures}");
+}
+
+/// Whether `words` fails with `spare` pages; checks that it does so without a trace, or succeeds as with many pages.
+fn fails(image: &[Vec<u8>], words: &str, spare: u64, expected: (&str, u128)) -> bool {
+    let (mut client, _others) = restored(image, spare);
+    let mut watcher = Client::new(&client.engine);
+    watcher.now = client.now;
+    watcher.run("watch text long number new {a} {b} {c}");
+    let before = (client.engine.content_hash(), client.engine.last());
+    let reply = call(&mut client, words);
+    let after = (client.engine.content_hash(), client.engine.last());
+    if !reply.starts_with('-') {
+        assert_eq!((&reply[..], after.0), expected, "{words} with {spare} pages");
+        return false;
+    }
+    assert!(reply.starts_with("-OOM ") && reply.matches('|').count() == 1, "{words} with {spare} pages: {reply}");
+    assert_eq!(after, before, "{words} with {spare} pages");
+    watcher.run("multi");
+    watcher.run("ping");
+    assert_eq!(watcher.run("exec"), "*1|+PONG|", "{words} with {spare} pages: a watched key counts as changed");
+    true
+}
+
+#[test]
+fn every_command_that_writes_is_tried() {
+    let all = ENGINE_COMMANDS.all().filter(|spec| spec.writes() && !matches!(spec.handler, Handler::Control(_)));
+    let untried = all.filter(|spec| !CALLS.iter().any(|call| call.split(' ').next() == Some(spec.name)));
+    assert_eq!(untried.map(|spec| spec.name).collect::<Vec<_>>(), Vec::<&str>::new());
+}
