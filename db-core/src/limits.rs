@@ -44,6 +44,16 @@ pub const SHARDS_MAX: u16 = 256;
 /// Most keys deleted by one record of the expiry: its shard is locked for that long.
 pub const EXPIRE_RECORD_KEYS_MAX: usize = 256;
 
+/// Most pages of given-up values that one record frees, but for 64 more: its shard is locked for about 0.1 ms.
+pub const RECLAIM_RECORD_PAGES_MAX: usize = 1024;
+
+/// Keys that have expired and that are deleted in one step of cleaning up, and pages of given-up values that are freed: a
+/// millisecond or two of a thread that has other work as well.
+pub const CLEAN_UP_KEYS_MAX: usize = 2_000;
+
+/// See [`CLEAN_UP_KEYS_MAX`].
+pub const CLEAN_UP_PAGES_MAX: usize = 8 * RECLAIM_RECORD_PAGES_MAX;
+
 const _: () = assert!(DIRTY_SLOTS.is_power_of_two() && SHARDS_MAX.is_power_of_two());
 const _: () = assert!(TRANSACTION_BYTES_MAX < RECORD_BYTES_MAX && RECORD_BYTES_MAX < u32::MAX as u64);
 const _: () = assert!(VALUE_BYTES_MAX < TRANSACTION_BYTES_MAX);

@@ -192,15 +192,11 @@ pub const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 /// Nodes hear how the vault stands at most so often, as long as it goes on standing badly.
 pub const HEALTH_NEWS_EVERY: Duration = Duration::from_secs(1);
 
-/// Keys that one beat deletes because they have expired: some milliseconds, which a switchover may have to wait for. If there
-/// were as many, it goes on after [`EXPIRE_PAUSE`].
-pub const EXPIRE_KEYS_MAX: usize = 2_000;
-
 /// A node reports to the vault no more often than this: it adds to the pause of a switchover, which waits for the successor's
 /// last report.
 pub const REPORT_PAUSE: Duration = Duration::from_millis(5);
 
-/// See [`EXPIRE_KEYS_MAX`].
+/// Pause before the next step of cleaning up, where one was not enough.
 pub const EXPIRE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Bytes of records in one frame to the vault, a longer single record aside: large enough that its own costs do not matter,

@@ -14,7 +14,7 @@ pub(crate) fn del(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Ou
     let mut deleted = 0;
     for key in call.keys() {
         let mut at = data.locate(&key);
-        if data.entry(&at).is_some() {
+        if data.exists(&at) {
             data.change(&mut at, KeyChange::Del)?;
             deleted += 1;
         }
@@ -104,7 +104,7 @@ pub(crate) fn move_to(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
     }
     let to = data.database_of(logical);
     let mut at = data.locate(&key);
-    let moves = data.entry(&at).is_some() & data.find(&key.of(to)).is_none();
+    let moves = data.exists(&at) & data.find(&key.of(to)).is_none();
     if moves {
         data.change(&mut at, KeyChange::Move { to })?;
     }

@@ -1,4 +1,4 @@
-//! Numbers as the protocol writes them: parsed as strictly as Redis does, printed without an allocation.
+//! Numbers as the protocol writes them, parsed as strictly as Redis does.
 
 /// Longest decimal form of a 64-bit integer, sign included.
 pub(crate) const INTEGER_TEXT_MAX: usize = 20;
@@ -45,33 +45,6 @@ pub(crate) fn parse_cursor(text: &[u8]) -> Option<u64> {
     Some(if negative { magnitude.wrapping_neg() } else { magnitude })
 }
 
-/// The decimal form of `value` in `buffer`'s tail.
-pub(crate) fn format_u64(value: u64, buffer: &mut [u8; INTEGER_TEXT_MAX]) -> &[u8] {
-    let mut rest = value;
-    let mut at = INTEGER_TEXT_MAX;
-    loop {
-        at -= 1;
-        buffer[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            return &buffer[at..];
-        }
-    }
-}
-
-/// The decimal form of `value` in `buffer`'s tail.
-pub(crate) fn format_i64(value: i64, buffer: &mut [u8; INTEGER_TEXT_MAX]) -> &[u8] {
-    let start = {
-        let digits = format_u64(value.unsigned_abs(), buffer).len();
-        INTEGER_TEXT_MAX - digits
-    };
-    if value >= 0 {
-        return &buffer[start..];
-    }
-    buffer[start - 1] = b'-';
-    &buffer[start - 1..]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,7 +53,6 @@ mod tests {
     fn only_the_canonical_form_is_an_integer() {
         for value in [0, 1, -1, 9, 10, i64::MAX, i64::MIN, i64::MIN + 1, 1_000_000] {
             assert_eq!(parse_i64(value.to_string().as_bytes()), Some(value));
-            assert_eq!(format_i64(value, &mut [0; INTEGER_TEXT_MAX]), value.to_string().as_bytes());
         }
         for text in [
             "",
@@ -100,7 +72,6 @@ mod tests {
         ] {
             assert_eq!(parse_i64(text.as_bytes()), None, "{text:?}");
         }
-        assert_eq!(format_u64(u64::MAX, &mut [0; INTEGER_TEXT_MAX]), b"18446744073709551615");
     }
 
     #[test]

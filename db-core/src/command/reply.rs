@@ -1,7 +1,7 @@
 //! Replies in RESP2 and RESP3, appended to one growing buffer.
 
 use super::failure::Failure;
-use super::number::{INTEGER_TEXT_MAX, format_i64, format_u64};
+use super::number::INTEGER_TEXT_MAX;
 
 /// Version of the protocol that a connection speaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Reply {
     /// An integer.
     pub fn int(&mut self, value: i64) {
         self.out.push(b':');
-        self.out.extend_from_slice(format_i64(value, &mut [0; INTEGER_TEXT_MAX]));
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self.end_line();
     }
 
@@ -135,7 +135,7 @@ impl Reply {
 
     /// An integer in the form of a string of bytes.
     pub fn bulk_int(&mut self, value: i64) {
-        self.bulk(format_i64(value, &mut [0; INTEGER_TEXT_MAX]));
+        self.bulk(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// No value.
@@ -236,7 +236,7 @@ impl Reply {
             100..=999 => self.out.extend_from_slice(&[kind, digit(100), digit(10), digit(1), b'\r', b'\n']),
             _ => {
                 self.out.push(kind);
-                self.out.extend_from_slice(format_u64(count, &mut [0; INTEGER_TEXT_MAX]));
+                self.out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
                 self.end_line();
             }
         }

@@ -8,7 +8,7 @@ use super::args::{Call, is};
 use super::failure::{Failure, Outcome};
 use super::glob::matches;
 use super::key::kind_name;
-use super::number::{INTEGER_TEXT_MAX, format_u64, parse_cursor, parse_i64};
+use super::number::{parse_cursor, parse_i64};
 use super::reply::Reply;
 use crate::engine::Data;
 use crate::ids::ShardId;
@@ -95,7 +95,7 @@ pub(crate) fn scan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     }
     let next = if shard == shards { 0 } else { inner * shards + shard };
     reply.array(2);
-    reply.bulk(format_u64(next, &mut [0; INTEGER_TEXT_MAX]));
+    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
     reply.array(count);
     reply.raw(found.as_bytes());
     Ok(())

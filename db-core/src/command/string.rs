@@ -130,7 +130,7 @@ pub(crate) fn getset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
 pub(crate) fn setnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (mut at, value) = (data.locate(&call.key(0)), call.arg(2));
     check_value(value.len() as u64)?;
-    let missing = data.entry(&at).is_none();
+    let missing = !data.exists(&at);
     if missing {
         data.change(&mut at, StringChange::Set { value, expire: None })?;
     }

@@ -3,7 +3,7 @@
 use super::args::Call;
 use super::extended::{Extended, TEXT_MAX};
 use super::failure::{Failure, Outcome};
-use super::number::{INTEGER_TEXT_MAX, format_i64, parse_i64};
+use super::number::{INTEGER_TEXT_MAX, parse_i64};
 use super::reply::Reply;
 use crate::clock::UnixMillis;
 use crate::engine::Data;
@@ -33,7 +33,7 @@ fn add(data: &mut Data<'_>, key: Key<'_>, by: i64, reply: &mut Reply) -> Outcome
     let (old, expire) = number(data, &at, &mut text)?;
     let old = parse_i64(old).ok_or(Failure::NOT_AN_INTEGER)?;
     let new = old.checked_add(by).ok_or(Failure::OVERFLOW)?;
-    data.change(&mut at, StringChange::Set { value: format_i64(new, &mut [0; INTEGER_TEXT_MAX]), expire })?;
+    data.change(&mut at, StringChange::Set { value: itoa::Buffer::new().format(new).as_bytes(), expire })?;
     reply.int(new);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Changes of a key whatever it holds.
 
-use super::{Family, Reader, RecordError, put_time};
+use super::{Family, KeyEffect, Reader, RecordError, put_time};
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::keyspace::{Keyspace, Place};
@@ -16,27 +16,30 @@ pub(crate) enum KeyChange {
     Move { to: DatabaseId },
 }
 
+const FAMILY: u8 = 1;
 const DEL: u8 = 0;
 const EXPIRE: u8 = 1;
 const PERSIST: u8 = 2;
 const MOVE: u8 = 3;
 
-impl<'a> Family<'a> for KeyChange {
-    const NUMBER: u8 = 1;
-
+impl KeyEffect for KeyChange {
+    #[inline]
     fn operation(&self) -> u8 {
-        match self {
-            KeyChange::Del => DEL,
-            KeyChange::Expire(Some(_)) => EXPIRE,
-            KeyChange::Expire(None) => PERSIST,
-            KeyChange::Move { .. } => MOVE,
-        }
+        FAMILY << 4
+            | match self {
+                KeyChange::Del => DEL,
+                KeyChange::Expire(Some(_)) => EXPIRE,
+                KeyChange::Expire(None) => PERSIST,
+                KeyChange::Move { .. } => MOVE,
+            }
     }
 
+    #[inline]
     fn bytes_max(&self) -> usize {
         size_of::<u64>()
     }
 
+    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             KeyChange::Expire(Some(at)) => put_time(out, at),
@@ -45,17 +48,8 @@ impl<'a> Family<'a> for KeyChange {
         }
     }
 
-    fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<KeyChange>, RecordError> {
-        Ok(Some(match operation {
-            DEL => KeyChange::Del,
-            EXPIRE => KeyChange::Expire(Some(from.time()?)),
-            PERSIST => KeyChange::Expire(None),
-            MOVE => KeyChange::Move { to: from.database()? },
-            _ => return Ok(None),
-        }))
-    }
-
-    fn plan(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
+    #[inline]
+    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
         if !keyspace.holds(at) {
             return Err("the key that it changes does not exist");
         }
@@ -67,11 +61,34 @@ impl<'a> Family<'a> for KeyChange {
         }
     }
 
+    #[inline]
     fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>) {
         match *self {
             KeyChange::Del => keyspace.remove(at),
             KeyChange::Expire(expire) => keyspace.set_expire(at, expire),
             KeyChange::Move { to } => keyspace.move_to(at, to),
         }
+    }
+
+    #[inline]
+    fn other_database(&self) -> Option<DatabaseId> {
+        match self {
+            KeyChange::Move { to } => Some(*to),
+            KeyChange::Del | KeyChange::Expire(_) => None,
+        }
+    }
+}
+
+impl<'a> Family<'a> for KeyChange {
+    const NUMBER: u8 = FAMILY;
+
+    fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<KeyChange>, RecordError> {
+        Ok(Some(match operation {
+            DEL => KeyChange::Del,
+            EXPIRE => KeyChange::Expire(Some(from.time()?)),
+            PERSIST => KeyChange::Expire(None),
+            MOVE => KeyChange::Move { to: from.database()? },
+            _ => return Ok(None),
+        }))
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use key::KeyChange;
 pub(crate) use record::{Effects, RecordWriter};
 
 use crate::arena::OutOfMemory;
-use crate::ids::{DatabaseId, Epoch};
+use crate::ids::{DatabaseId, Epoch, ShardId};
 use crate::keyspace::{Key, Keyspace, Place};
 use crate::types::string::StringChange;
 
@@ -39,6 +39,8 @@ pub(crate) enum Effect<'a> {
     EpochStart { epoch: Epoch },
     /// The primary froze a version that contains exactly the records before and this one.
     Cut,
+    /// At most about so many pages of what was given up in a shard are free.
+    Reclaim { shard: ShardId, pages: u32 },
     /// The setting of that number has this value, or none.
     Setting { number: u8, value: Option<u64> },
 }
@@ -81,13 +83,11 @@ impl From<OutOfMemory> for ApplyError {
     }
 }
 
-/// A family of changes: all that there is to one, beside its place in [`Change`] and in [`record`].
-pub(crate) trait Family<'a>: Sized {
-    /// The family's number: the high half of an operation's byte, below 8.
-    const NUMBER: u8;
-
-    /// The operation's number, below 16. It is never given a second meaning: another layout of the same change gets a number of its
-    /// own, so a log outlives the program that wrote it.
+/// What can become of one key: all that there is to a kind of change, beside its place in [`Change`].
+pub(crate) trait KeyEffect {
+    /// The byte with which it stands in a record: the number of its family in the high half, below 8, and that of the operation in
+    /// the low one. It is never given a second meaning: another layout of the same change gets a number of its own, so a log outlives
+    /// the program that wrote it.
     fn operation(&self) -> u8;
 
     /// Bytes of what [`encode`](Self::encode) appends, at most.
@@ -96,20 +96,57 @@ pub(crate) trait Family<'a>: Sized {
     /// Appends what stands behind operation and key.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Reads what stands behind operation and key; `None` if there is no such operation.
-    ///
-    /// # Errors
-    /// If it is not what [`encode`](Self::encode) writes.
-    fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<Self>, RecordError>;
-
     /// Pages that it may take or copy beside those of any change; `None` for what makes room, which is done whatever it needs.
     ///
     /// # Errors
     /// If it presumes what is not so.
-    fn plan(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str>;
+    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str>;
 
     /// Does it. Its pages have been planned, so it cannot fail.
     fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>);
+
+    /// The other database in which it changes a key of the same name.
+    #[inline]
+    fn other_database(&self) -> Option<DatabaseId> {
+        None
+    }
+
+    /// Reserves what it may need, so that it cannot fail; other changes may have been planned before it.
+    ///
+    /// # Errors
+    /// If that is not to be had, or the change presumes what is not so.
+    #[inline]
+    fn plan(&self, keyspace: &mut Keyspace, at: &Place<'_>) -> Result<(), ApplyError> {
+        let pages = self.pages(keyspace, at).map_err(ApplyError::Contradiction)?;
+        let grows = self.other_database().or_else(|| (!keyspace.holds(at)).then_some(at.key().database));
+        pages.map_or(Ok(()), |pages| Ok(keyspace.plan(grows, pages)?))
+    }
+}
+
+/// A family of changes.
+pub(crate) trait Family<'a>: KeyEffect + Into<Change<'a>> {
+    /// Its number.
+    const NUMBER: u8;
+
+    /// Reads what stands behind an operation of this number, below 16, and its key; `None` if there is no such operation.
+    ///
+    /// # Errors
+    /// If it is not what [`encode`](KeyEffect::encode) writes.
+    fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<Self>, RecordError>;
+}
+
+impl<'a> Change<'a> {
+    fn decode(byte: u8, from: &mut Reader<'a>) -> Result<Change<'a>, RecordError> {
+        fn read<'a, F: Family<'a>>(byte: u8, from: &mut Reader<'a>) -> Result<Option<Change<'a>>, RecordError> {
+            F::decode(byte & 0x0f, from).map(|change| change.map(Into::into))
+        }
+        let change = match byte >> 4 {
+            <KeyChange as Family>::NUMBER => read::<KeyChange>(byte, from)?,
+            <StringChange<'_> as Family>::NUMBER => read::<StringChange<'_>>(byte, from)?,
+            _ => None,
+        };
+        change.ok_or(RecordError::UnknownEffect(byte))
+    }
 }
 
 /// Calls a method of the change's family.
@@ -122,14 +159,10 @@ macro_rules! of_family {
     };
 }
 
-impl<'a> Change<'a> {
-    /// The operation's byte in a record.
+impl KeyEffect for Change<'_> {
     #[inline]
     fn operation(&self) -> u8 {
-        fn byte<'a, F: Family<'a>>(family: &F) -> u8 {
-            F::NUMBER << 4 | family.operation()
-        }
-        of_family!(self, family => byte(family))
+        of_family!(self, family => family.operation())
     }
 
     #[inline]
@@ -142,41 +175,29 @@ impl<'a> Change<'a> {
         of_family!(self, family => family.encode(out));
     }
 
-    fn decode(byte: u8, from: &mut Reader<'a>) -> Result<Change<'a>, RecordError> {
-        fn read<'a, F: Family<'a> + Into<Change<'a>>>(
-            byte: u8,
-            from: &mut Reader<'a>,
-        ) -> Result<Option<Change<'a>>, RecordError> {
-            F::decode(byte & 0x0f, from).map(|change| change.map(Into::into))
-        }
-        let change = match byte >> 4 {
-            <KeyChange as Family>::NUMBER => read::<KeyChange>(byte, from)?,
-            <StringChange<'_> as Family>::NUMBER => read::<StringChange<'_>>(byte, from)?,
-            _ => None,
-        };
-        change.ok_or(RecordError::UnknownEffect(byte))
+    #[inline]
+    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
+        of_family!(self, family => family.pages(keyspace, at))
     }
 
-    /// Reserves what it may need, so that it cannot fail; other changes may have been planned before it.
-    ///
-    /// # Errors
-    /// If that is not to be had, or the change presumes what is not so.
     #[inline]
-    pub(crate) fn plan(&self, keyspace: &mut Keyspace, at: &Place<'_>) -> Result<(), ApplyError> {
-        let pages = of_family!(self, family => family.plan(keyspace, at)).map_err(ApplyError::Contradiction)?;
-        let Some(pages) = pages else { return Ok(()) };
-        let to = match self {
-            Change::Key(KeyChange::Move { to }) => *to,
-            _ => at.key().database,
-        };
-        Ok(keyspace.plan(to, pages)?)
-    }
-
-    /// Does it. Planned before, it cannot fail.
-    #[inline]
-    pub(crate) fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>) {
+    fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>) {
         of_family!(self, family => family.apply(keyspace, at));
     }
+
+    #[inline]
+    fn other_database(&self) -> Option<DatabaseId> {
+        of_family!(self, family => family.other_database())
+    }
+}
+
+/// No fewer bytes than the numbers of an effect take in a record.
+const NUMBERS: usize = 32;
+
+/// No fewer bytes than a change of `key` takes in a record.
+#[inline]
+pub(crate) fn bytes_max(key: &Key<'_>, change: &impl KeyEffect) -> usize {
+    NUMBERS + key.bytes.len() + change.bytes_max()
 }
 
 impl<'a> Effect<'a> {
@@ -184,8 +205,7 @@ impl<'a> Effect<'a> {
     #[inline]
     pub(crate) fn keys(&self) -> [Option<Key<'a>>; 2] {
         match *self {
-            Effect::Key(key, Change::Key(KeyChange::Move { to })) => [Some(key), Some(key.of(to))],
-            Effect::Key(key, _) => [Some(key), None],
+            Effect::Key(key, change) => [Some(key), change.other_database().map(|other| key.of(other))],
             Effect::Copy { from, to } | Effect::Rename { from, to } => [Some(from), Some(to)],
             _ => [None, None],
         }
@@ -200,12 +220,10 @@ impl<'a> Effect<'a> {
     /// No fewer bytes than it takes in a record.
     #[inline]
     pub(crate) fn bytes_max(&self) -> usize {
-        const NUMBERS: usize = 32;
-        NUMBERS
-            + match self {
-                Effect::Key(key, change) => key.bytes.len() + change.bytes_max(),
-                Effect::Copy { from, to } | Effect::Rename { from, to } => from.bytes.len() + to.bytes.len(),
-                _ => 0,
-            }
+        match self {
+            Effect::Key(key, change) => bytes_max(key, change),
+            Effect::Copy { from, to } | Effect::Rename { from, to } => NUMBERS + from.bytes.len() + to.bytes.len(),
+            _ => NUMBERS,
+        }
     }
 }

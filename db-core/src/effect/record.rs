@@ -9,18 +9,17 @@
 //!   0x02  cut                             0x08  copy: key, key
 //!   0x03  setting: number u8, value       0x09  copy to another database: key, u8, key
 //!   0x04  no setting: number u8           0x0a  rename: key, key
-//!   0x05  flush all                       0x0f  not an effect: the keys that follow in the record are of this database: u8
-//!   0x06  flush database: u8              0x1_  changes of any key     0x2_  changes of strings
+//!   0x05  flush all                       0x0b  reclaim: shard, pages
+//!   0x06  flush database: u8              0x0f  not an effect: the keys that follow in the record are of this database: u8
+//!   0x1_  changes of any key              0x2_  changes of strings
 //! ```
 //!
 //! Keys are of the first physical database unless the record has named another one before. A record has no length or checksum of
 //! its own: the batch knows where it ends and the frame around it is checksummed.
 
-use std::ops::Range;
-
 use super::codec::{Reader, RecordError, put_bytes, put_number};
-use super::{Change, Effect};
-use crate::ids::{DatabaseId, Epoch};
+use super::{Change, Effect, KeyEffect, bytes_max};
+use crate::ids::{DatabaseId, Epoch, ShardId};
 use crate::keyspace::{Key, KeyHasher};
 use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
 
@@ -34,6 +33,7 @@ const SWAP_DATABASES: u8 = 0x07;
 const COPY: u8 = 0x08;
 const COPY_TO: u8 = 0x09;
 const RENAME: u8 = 0x0a;
+const RECLAIM: u8 = 0x0b;
 const DATABASE: u8 = 0x0f;
 
 /// The first byte of a change of a key.
@@ -53,8 +53,10 @@ pub(crate) struct RecordWriter {
     bytes: Vec<u8>,
     /// Of the keys that come next.
     database: DatabaseId,
-    /// Hash and place of the newest key, which is of `database`.
-    key: Option<(u64, Range<usize>)>,
+    /// The newest key, which is of `database`: its hash, and where it stands (0: there is none).
+    key_hash: u64,
+    key_at: usize,
+    key_len: usize,
 }
 
 impl RecordWriter {
@@ -63,7 +65,7 @@ impl RecordWriter {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.database = DatabaseId(0);
-        self.key = None;
+        self.key_at = 0;
     }
 
     /// The bytes so far; to be taken when the record is done.
@@ -80,8 +82,8 @@ impl RecordWriter {
 
     /// Appends a change of a key.
     #[inline]
-    pub(crate) fn push_change(&mut self, key: &Key<'_>, change: &Change<'_>) {
-        self.bytes.reserve(key.bytes.len() + change.bytes_max() + 32);
+    pub(crate) fn push_change(&mut self, key: &Key<'_>, change: &impl KeyEffect) {
+        self.bytes.reserve(bytes_max(key, change));
         self.push_key(change.operation(), key);
         change.encode(&mut self.bytes);
     }
@@ -111,6 +113,11 @@ impl RecordWriter {
                 self.bytes.extend_from_slice(&epoch.0.to_le_bytes());
             }
             Effect::Cut => self.bytes.push(CUT),
+            Effect::Reclaim { shard, pages } => {
+                self.bytes.push(RECLAIM);
+                put_number(&mut self.bytes, shard.0.into());
+                put_number(&mut self.bytes, pages.into());
+            }
             Effect::Setting { number, value: Some(value) } => {
                 self.bytes.extend_from_slice(&[SETTING, number]);
                 put_number(&mut self.bytes, value);
@@ -122,10 +129,7 @@ impl RecordWriter {
     /// Appends an effect's first byte and its key.
     #[inline]
     fn push_key(&mut self, byte: u8, key: &Key<'_>) {
-        if let Some((hash, place)) = &self.key
-            && (*hash, self.database) == (key.hash, key.database)
-            && self.bytes[place.clone()] == *key.bytes
-        {
+        if self.key_at != 0 && self.is_newest(key) {
             self.bytes.push(byte | SAME_KEY);
             return;
         }
@@ -135,7 +139,12 @@ impl RecordWriter {
         }
         self.bytes.push(byte);
         put_bytes(&mut self.bytes, key.bytes);
-        self.key = Some((key.hash, self.bytes.len() - key.bytes.len()..self.bytes.len()));
+        (self.key_hash, self.key_at, self.key_len) = (key.hash, self.bytes.len() - key.bytes.len(), key.bytes.len());
+    }
+
+    fn is_newest(&self, key: &Key<'_>) -> bool {
+        (self.key_hash, self.database) == (key.hash, key.database)
+            && self.bytes[self.key_at..self.key_at + self.key_len] == *key.bytes
     }
 }
 
@@ -193,6 +202,11 @@ impl<'a> Effects<'a> {
             SWAP_DATABASES => Effect::SwapDatabases { one: self.rest.database()?.0, other: self.rest.database()?.0 },
             EPOCH_START => Effect::EpochStart { epoch: Epoch(self.rest.fixed()?) },
             CUT => Effect::Cut,
+            RECLAIM => {
+                let shard = u16::try_from(self.rest.number()?).map_err(|_| RecordError::Number)?;
+                let pages = u32::try_from(self.rest.number()?).map_err(|_| RecordError::Number)?;
+                Effect::Reclaim { shard: ShardId(shard), pages }
+            }
             SETTING => {
                 let number = self.setting()?;
                 Effect::Setting { number, value: Some(self.rest.number()?) }
@@ -287,6 +301,7 @@ mod tests {
             (Effect::SwapDatabases { one: 3, other: 1 }, b"\x07\x03\x01"),
             (Effect::EpochStart { epoch: Epoch(5) }, b"\x01\x05\x00\x00\x00\x00\x00\x00\x00"),
             (Effect::Cut, b"\x02"),
+            (Effect::Reclaim { shard: ShardId(200), pages: 5 }, b"\x0b\xc8\x01\x05"),
             (Effect::Setting { number: 3, value: Some(300) }, b"\x03\x03\xac\x02"),
             (Effect::Setting { number: 3, value: None }, b"\x04\x03"),
             (Effect::Key(k.of(DatabaseId(3)), KeyChange::Del.into()), b"\x0f\x03\x10\x03key"),
@@ -339,7 +354,8 @@ mod tests {
         let cases: &[(&[u8], RecordError)] = &[
             (b"", RecordError::Empty),
             (b"\x00", RecordError::UnknownEffect(0)),
-            (b"\x0b", RecordError::UnknownEffect(0x0b)),
+            (b"\x0c", RecordError::UnknownEffect(0x0c)),
+            (b"\x0b\x80\x80\x04\x01", RecordError::Number),
             (b"\x1f\x01k", RecordError::UnknownEffect(0x1f)),
             (b"\x25\x01k", RecordError::UnknownEffect(0x25)),
             (b"\x70\x01k", RecordError::UnknownEffect(0x70)),

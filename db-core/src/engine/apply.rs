@@ -1,7 +1,7 @@
 //! Effects on shards: the one place where data changes, on the primary and in replay alike.
 
 use super::shard::{Shard, Shards};
-use crate::effect::{ApplyError, Change, Effect, KeyChange};
+use crate::effect::{ApplyError, Effect, KeyEffect};
 use crate::ids::DatabaseId;
 use crate::keyspace::{Key, Place};
 use crate::types::string;
@@ -31,7 +31,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         }
         Effect::SwapDatabases { one, other } => {
             // Of all first: databases that are swapped in some shards only would be others there.
-            let planned = shards.iter_mut().try_for_each(|shard| shard.keyspace.plan(DatabaseId(0), 0));
+            let planned = shards.iter_mut().try_for_each(|shard| shard.keyspace.plan(None, 0));
             if planned.is_ok() {
                 shards.iter_mut().for_each(|shard| swap_databases(shard, one, other));
             }
@@ -40,6 +40,11 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         }
         Effect::Setting { number, value } => {
             shards.first_mut().keyspace.put_settings(std::iter::once((usize::from(number), value)))?;
+            Ok(())
+        }
+        Effect::Reclaim { shard, pages } => {
+            let shard = shards.at_mut(shard).ok_or(ApplyError::Contradiction("there is no such shard"))?;
+            shard.keyspace.reclaim(pages as usize);
             Ok(())
         }
         Effect::EpochStart { .. } | Effect::Cut => Ok(()),
@@ -51,7 +56,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
 /// # Errors
 /// As [`apply`].
 #[inline]
-pub(crate) fn change_key(shard: &mut Shard, at: &mut Place<'_>, change: &Change<'_>) -> Result<(), ApplyError> {
+pub(crate) fn change_key(shard: &mut Shard, at: &mut Place<'_>, change: &impl KeyEffect) -> Result<(), ApplyError> {
     let planned = change.plan(&mut shard.keyspace, at);
     if planned.is_ok() {
         change_planned(shard, at, change);
@@ -62,11 +67,11 @@ pub(crate) fn change_key(shard: &mut Shard, at: &mut Place<'_>, change: &Change<
 
 /// The same for a change that has been planned.
 #[inline]
-pub(crate) fn change_planned(shard: &mut Shard, at: &mut Place<'_>, change: &Change<'_>) {
+pub(crate) fn change_planned(shard: &mut Shard, at: &mut Place<'_>, change: &impl KeyEffect) {
     change.apply(&mut shard.keyspace, at);
     shard.watched.touch(&shard.keyspace, at.key());
-    if let Change::Key(KeyChange::Move { to }) = change {
-        shard.watched.touch(&shard.keyspace, &at.key().of(*to));
+    if let Some(other) = change.other_database() {
+        shard.watched.touch(&shard.keyspace, &at.key().of(other));
     }
 }
 
@@ -87,7 +92,7 @@ fn rename(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), A
     let shard = shards.of_mut(from.hash);
     let mut at = shard.keyspace.locate(from);
     if same_shard && shard.keyspace.can_rename(&at, to) {
-        let planned = shard.keyspace.plan(to.database, shard.keyspace.pages_to_move(from));
+        let planned = shard.keyspace.plan(Some(to.database), shard.keyspace.pages_to_move(from));
         if planned.is_ok() {
             shard.keyspace.rename(&mut at, to);
             shard.watched.touch(&shard.keyspace, to);
@@ -115,7 +120,7 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
     let (len, expire) = (entry.value().len(), entry.expire_at());
     let shard = shards.of_mut(to.hash);
     let mut at = shard.keyspace.locate(to);
-    let planned = shard.keyspace.plan(to.database, string::pages_to_make(to.bytes.len(), len));
+    let planned = shard.keyspace.plan(Some(to.database), string::pages_to_make(to.bytes.len(), len));
     if planned.is_ok() {
         string::make(&mut shard.keyspace, &mut at, len, expire);
         copy_bytes(shards, from, &mut at, len);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::clock::UnixMillis;
 use crate::command::Failure;
-use crate::effect::{ApplyError, Change, Effect};
+use crate::effect::{ApplyError, Change, Effect, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Entry, Key, Place};
 use crate::limits::RECORD_BYTES_MAX;
@@ -98,6 +98,14 @@ impl<'a> Data<'a> {
         shard.keyspace.entry(at).filter(|entry| is_alive(entry, self.now))
     }
 
+    /// Whether there is a key at `at` that has not expired.
+    #[inline]
+    pub(crate) fn exists(&mut self, at: &Place<'_>) -> bool {
+        let shard = self.shards.of(at.key().hash);
+        self.seen = self.seen.max(shard.dirty.of(at.key().hash));
+        shard.keyspace.record(at).is_some_and(|(_, head)| head.expiry.is_none_or(|at| at > self.now.0))
+    }
+
     /// The entry at `at`, which must hold a string if there is one.
     #[inline]
     pub(crate) fn string(&mut self, at: &Place<'_>) -> Result<Option<Entry<'_>>, Failure> {
@@ -112,9 +120,8 @@ impl<'a> Data<'a> {
     /// # Panics
     /// If the change contradicts the content: a handler made it without looking.
     #[inline]
-    pub(crate) fn change<'c>(&mut self, at: &mut Place<'_>, change: impl Into<Change<'c>>) -> Result<(), Failure> {
-        let change = change.into();
-        self.check_room(&Effect::Key(*at.key(), change))?;
+    pub(crate) fn change(&mut self, at: &mut Place<'_>, change: impl KeyEffect) -> Result<(), Failure> {
+        self.check_room(bytes_max(at.key(), &change))?;
         done(change_key(self.shards.of_mut(at.key().hash), at, &change))?;
         self.scratch.log.push_change(at.key(), &change);
         Ok(())
@@ -131,8 +138,8 @@ impl<'a> Data<'a> {
         &mut self,
         changes: impl Iterator<Item = (Key<'k>, Change<'k>)> + Clone,
     ) -> Result<(), Failure> {
-        let bytes = changes.clone().map(|(key, change)| Effect::Key(key, change).bytes_max()).sum();
-        self.check_room_for(bytes)?;
+        let bytes = changes.clone().map(|(key, change)| bytes_max(&key, &change)).sum();
+        self.check_room(bytes)?;
         let mut places: SmallVec<[Place<'k>; 8]> = SmallVec::new();
         let planned = changes.clone().try_for_each(|(key, change)| {
             let shard = self.shards.of_mut(key.hash);
@@ -159,19 +166,14 @@ impl<'a> Data<'a> {
     /// # Panics
     /// As [`change`](Self::change).
     pub(crate) fn act(&mut self, effect: Effect<'_>) -> Result<(), Failure> {
-        self.check_room(&effect)?;
+        self.check_room(effect.bytes_max())?;
         done(apply(&mut self.shards, &effect))?;
         self.scratch.log.push(&effect);
         Ok(())
     }
 
     #[inline]
-    fn check_room(&self, effect: &Effect<'_>) -> Result<(), Failure> {
-        self.check_room_for(effect.bytes_max())
-    }
-
-    #[inline]
-    fn check_room_for(&self, bytes: usize) -> Result<(), Failure> {
+    fn check_room(&self, bytes: usize) -> Result<(), Failure> {
         let len = (self.scratch.log.record.len() + bytes) as u64;
         if len > RECORD_BYTES_MAX { Err(Failure::RECORD_TOO_LONG) } else { Ok(()) }
     }

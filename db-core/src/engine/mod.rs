@@ -48,7 +48,7 @@ use crate::command::{
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
-use crate::limits::{KEY_BYTES_MAX, SHARDS_MAX};
+use crate::limits::{KEY_BYTES_MAX, RECLAIM_RECORD_PAGES_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
 
@@ -267,7 +267,7 @@ impl Engine {
         now: UnixMillis,
         reply: &mut Reply,
     ) -> Executed {
-        if spec.flags.has(Flag::DenyOom) && self.over_memory() {
+        if spec.flags.has(Flag::DenyOom) && self.stays_over_memory() {
             reply.failure(&Failure::OUT_OF_MEMORY);
             return Executed::AT_ONCE;
         }
@@ -371,6 +371,16 @@ impl Engine {
 
     fn key<'a>(&self, bytes: &'a [u8]) -> Result<Key<'a>, Failure> {
         if bytes.len() > KEY_BYTES_MAX { Err(Failure::KEY_TOO_LONG) } else { Ok(self.hasher.key(bytes)) }
+    }
+
+    /// Whether commands that may need memory are to be refused, after everything was freed that can be.
+    pub(super) fn stays_over_memory(&self) -> bool {
+        while self.over_memory() {
+            if self.reclaim_due(RECLAIM_RECORD_PAGES_MAX) == 0 {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether commands that may need memory are to be refused.

@@ -1,6 +1,6 @@
 //! What a session keeps from command to command so that a command needs no allocation.
 
-use crate::effect::{Change, Effect, RecordWriter};
+use crate::effect::{Effect, KeyEffect, RecordWriter};
 use crate::keyspace::Key;
 use crate::limits::SCRATCH_BYTES_KEPT;
 
@@ -64,7 +64,7 @@ impl Log {
     }
 
     #[inline]
-    pub(super) fn push_change(&mut self, key: &Key<'_>, change: &Change<'_>) {
+    pub(super) fn push_change(&mut self, key: &Key<'_>, change: &impl KeyEffect) {
         self.record.push_change(key, change);
         self.hashes.push(key.hash);
     }

@@ -44,6 +44,7 @@ pub(crate) struct ShardCell {
     /// By logical number.
     databases: [Counts; DATABASES],
     memory_bytes: AtomicU64,
+    reclaimable_bytes: AtomicU64,
 }
 
 /// The counts of one database in one shard as last published.
@@ -84,6 +85,7 @@ impl ShardCell {
             abandoned: Mutex::default(),
             databases: Default::default(),
             memory_bytes: AtomicU64::new(0),
+            reclaimable_bytes: AtomicU64::new(0),
         };
         {
             let mut shard = cell.lock();
@@ -135,10 +137,16 @@ impl ShardCell {
         self.memory_bytes.load(Ordering::Relaxed)
     }
 
+    /// Bytes of pages that wait to be reclaimed, as last published.
+    pub(crate) fn reclaimable_bytes(&self) -> u64 {
+        self.reclaimable_bytes.load(Ordering::Relaxed)
+    }
+
     /// Publishes what has changed in `shard`, which is this cell's own, locked.
     #[inline]
     fn publish(&self, shard: &mut Shard) {
         self.memory_bytes.store(shard.keyspace.memory_bytes(), Ordering::Relaxed);
+        self.reclaimable_bytes.store(shard.keyspace.reclaimable_bytes(), Ordering::Relaxed);
         for database in shard.keyspace.take_counted() {
             self.publish_counts(shard, database);
         }
@@ -297,13 +305,17 @@ impl<'e> Shards<'e> {
     /// The shard of the key of `hash`, to change it; panics as [`Shards::of`] does.
     #[inline]
     pub(crate) fn of_mut(&mut self, hash: u64) -> &mut Shard {
-        let id = shard_of(self.cells, hash);
-        let shard = match &mut self.held {
-            Held::One(held, shard) if *held == id => Some(&mut **shard),
-            Held::Many(shards) => shards[usize::from(id.0)].as_deref_mut(),
-            _ => None,
-        };
+        let shard = self.at_mut(shard_of(self.cells, hash));
         shard.expect("a command touches the shards of its own keys")
+    }
+
+    /// The shard of this number, to change it, if it is held.
+    pub(crate) fn at_mut(&mut self, id: ShardId) -> Option<&mut Shard> {
+        match &mut self.held {
+            Held::One(held, shard) if *held == id => Some(&mut **shard),
+            Held::Many(shards) => shards.get_mut(usize::from(id.0))?.as_deref_mut(),
+            _ => None,
+        }
     }
 
     /// Shard 0, to change it.
@@ -311,12 +323,7 @@ impl<'e> Shards<'e> {
     /// # Panics
     /// If it is not held.
     pub(crate) fn first_mut(&mut self) -> &mut Shard {
-        let shard = match &mut self.held {
-            Held::One(ShardId(0), shard) => Some(&mut **shard),
-            Held::Many(shards) => shards[0].as_deref_mut(),
-            _ => None,
-        };
-        shard.expect("whoever changes a setting holds shard 0")
+        self.at_mut(ShardId(0)).expect("whoever changes a setting holds shard 0")
     }
 
     /// Shows one shard, locking it for the time if it is not held.
@@ -361,6 +368,22 @@ impl<'e> Shards<'e> {
         let shard = self.of_mut(hash);
         shard.dirty.wrote(hash, lsn);
         cells[usize::from(shard_of(cells, hash).0)].publish(shard);
+    }
+
+    /// Publishes the counts of all shards that are held, after a record that wrote no key.
+    pub(crate) fn publish(&mut self) {
+        let cells = self.cells;
+        match &mut self.held {
+            Held::None => {}
+            Held::One(id, shard) => cells[usize::from(id.0)].publish(shard),
+            Held::Many(shards) => {
+                cells.iter().zip(shards).for_each(|(cell, shard)| {
+                    if let Some(shard) = shard {
+                        cell.publish(shard);
+                    }
+                });
+            }
+        }
     }
 
     /// Notes that the record at `lsn` wrote every key; all shards are held.

@@ -105,7 +105,7 @@ impl Engine {
         if spec.flags.has(Flag::NoMulti) {
             return Err(Failure::fixed("ERR Command not allowed inside a transaction"));
         }
-        if self.over_memory() {
+        if self.stays_over_memory() {
             // Any queued command takes memory until EXEC or DISCARD.
             return Err(Failure::OUT_OF_MEMORY);
         }
@@ -164,7 +164,7 @@ impl Engine {
             reply.error("ERR EXEC without MULTI");
             return Executed::AT_ONCE;
         };
-        let refusal = if transaction.needs_memory && self.over_memory() {
+        let refusal = if transaction.needs_memory && self.stays_over_memory() {
             Some(Failure::owned(format!(
                 "EXECABORT Transaction discarded because of: {}",
                 Failure::OUT_OF_MEMORY.text()

@@ -8,12 +8,14 @@ use smallvec::SmallVec;
 use super::Engine;
 use super::apply::{apply, apply_expired};
 use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
-use crate::arena::PagePool;
+use crate::arena::{PAGE_BYTES, PagePool};
 use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
-use crate::limits::{DATABASES, EXPIRE_RECORD_KEYS_MAX};
+use crate::limits::{
+    CLEAN_UP_KEYS_MAX, CLEAN_UP_PAGES_MAX, DATABASES, EXPIRE_RECORD_KEYS_MAX, RECLAIM_RECORD_PAGES_MAX,
+};
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
 
@@ -137,7 +139,7 @@ impl Engine {
             effects.truncate(effects.len().div_ceil(2));
         }
         let keys: SmallVec<[(u64, DatabaseId); 4]> = keys(&effects).collect();
-        let (mut whole, mut settings, mut newest) = (false, false, self.redo.epoch());
+        let (mut whole, mut settings, mut reclaims, mut newest) = (false, false, false, self.redo.epoch());
         for effect in &effects {
             match *effect {
                 Effect::EpochStart { epoch } if epoch <= newest => {
@@ -146,11 +148,13 @@ impl Engine {
                 Effect::EpochStart { epoch } => newest = epoch,
                 _ if effect.is_of_all() => whole = true,
                 Effect::Setting { .. } => settings = true,
+                // There may be no such shard, which is found out under all locks.
+                Effect::Reclaim { .. } => reclaims = true,
                 _ => {}
             }
         }
         let mut shards = match keys[..] {
-            _ if whole || settings => Shards::all(&self.cells),
+            _ if whole || settings || reclaims => Shards::all(&self.cells),
             [(hash, _)] => Shards::one(&self.cells, hash),
             ref keys => Shards::of_keys(&self.cells, keys.iter().map(|(hash, _)| *hash)),
         };
@@ -172,11 +176,25 @@ impl Engine {
         if whole {
             shards.wrote_all(lsn);
         }
+        if planted("a replica frees by itself what was given up") {
+            shards.iter_mut().for_each(|shard| shard.keyspace.reclaim(usize::MAX));
+        }
+        if reclaims {
+            shards.publish();
+        }
         if settings {
             self.publish_settings(&shards.first_mut().keyspace, lsn);
         }
         self.redo.applied(lsn);
         Ok(())
+    }
+
+    /// Deletes keys that have expired at `now` and frees what was given up: a step of each. Returns whether there may be more to do.
+    /// Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room.
+    pub fn clean_up(&self, now: UnixMillis) -> bool {
+        let deleted = self.expire_due(now, CLEAN_UP_KEYS_MAX);
+        let freed = self.reclaim_due(CLEAN_UP_PAGES_MAX);
+        deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_PAGES_MAX
     }
 
     /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Passes over shards that a command holds.
@@ -223,7 +241,7 @@ impl Engine {
             };
             let key = self.hasher.key_in(database, &key);
             apply_expired(shard, &key);
-            record.push_change(&key, &KeyChange::Del.into());
+            record.push_change(&key, &KeyChange::Del);
             deleted.push(key.hash);
         }
         if deleted.is_empty() {
@@ -236,6 +254,49 @@ impl Engine {
             self.redo.wake();
         }
         deleted.len()
+    }
+
+    /// Frees pages of large values that were given up, at most about `pages` of them; returns how many. Passes over shards that a
+    /// command holds. Does nothing unless this engine writes and its queue has room.
+    pub fn reclaim_due(&self, pages: usize) -> usize {
+        let mut freed = 0;
+        for (at, cell) in self.cells.iter().enumerate() {
+            while freed < pages && cell.reclaimable_bytes() > 0 && self.redo.has_room() {
+                let here = self.reclaim_in_shard(at, (pages - freed).min(RECLAIM_RECORD_PAGES_MAX));
+                freed += here;
+                if here == 0 {
+                    break;
+                }
+            }
+        }
+        freed
+    }
+
+    /// Frees about `pages` pages of one shard in one record.
+    fn reclaim_in_shard(&self, at: usize, pages: usize) -> usize {
+        let Some(mut shards) = Shards::try_at(&self.cells, at) else { return 0 };
+        if !self.is_writing() {
+            return 0;
+        }
+        let id = ShardId(at as u16);
+        let waiting = |shards: &mut Shards<'_>| shards.at_mut(id).map_or(0, |shard| shard.keyspace.reclaimable_bytes());
+        let before = waiting(&mut shards);
+        let effect = Effect::Reclaim { shard: id, pages: pages as u32 };
+        apply(&mut shards, &effect).expect("to free pages needs none, and the shard is held");
+        let appended = self.redo.append(&mut encoded(&effect));
+        shards.publish();
+        let freed = before - waiting(&mut shards);
+        drop(shards);
+        if appended.first {
+            self.redo.wake();
+        }
+        freed as usize / PAGE_BYTES
+    }
+
+    /// Bytes of pages that hold nothing but what was given up and waits to be freed.
+    #[must_use]
+    pub fn reclaimable_bytes(&self) -> u64 {
+        self.cells.iter().map(ShardCell::reclaimable_bytes).sum()
     }
 
     /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest

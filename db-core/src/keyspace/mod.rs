@@ -19,6 +19,7 @@ use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::limits::{DATABASES, SETTINGS_MAX};
 use crate::structure::{root, table, tree};
+use crate::value::reclaim;
 
 pub use crate::arena::FrozenShard;
 pub use key::{Key, KeyHasher};
@@ -27,9 +28,9 @@ pub use read::{Entry, Read};
 
 /// Pages that any mutation may take or copy beside those of large values and of a directory of several pages: the superblock; five
 /// where the table grows (either both halves of a segment, and a directory's page that becomes two and a root page; or a new and an
-/// old slot, with the slab pages chained to theirs); five each for the slots of the record and of a large value's tail; and two changes
-/// of the expiry index.
-const MUTATION_PAGES: usize = 16 + 2 * tree::PAGES_MAX;
+/// old slot, with the slab pages chained to theirs); five each for the slots of the record, of a large value's tail and of what waits to be
+/// reclaimed; and two changes of the expiry index.
+const MUTATION_PAGES: usize = 21 + 2 * tree::PAGES_MAX;
 
 const _: () = assert!(DATABASES <= u16::BITS as usize);
 
@@ -223,6 +224,12 @@ impl Keyspace {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         u64::from(self.arena.pages_used()) * PAGE_BYTES as u64
+    }
+
+    /// Bytes of pages that hold nothing but what was given up and waits to be freed.
+    #[must_use]
+    pub fn reclaimable_bytes(&self) -> u64 {
+        reclaim::waiting(&self.arena) * PAGE_BYTES as u64
     }
 
     /// What the arena did and holds.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::find;
 use super::*;
-use crate::effect::{ApplyError, Change, KeyChange};
+use crate::effect::{ApplyError, KeyChange, KeyEffect};
 use crate::image::{FrozenVersion, ImageMeta, ImageRestore};
 use crate::limits::DATABASES;
 use crate::types::string::StringChange;
@@ -12,7 +12,7 @@ use crate::{ids::Epoch, ids::Lsn};
 
 /// Changes by key.
 pub(crate) trait Direct {
-    fn change<'a>(&mut self, key: &Key<'_>, change: impl Into<Change<'a>>) -> Result<(), OutOfMemory>;
+    fn change(&mut self, key: &Key<'_>, change: impl KeyEffect) -> Result<(), OutOfMemory>;
     fn set(&mut self, key: &Key<'_>, value: &[u8], expire: Option<UnixMillis>) -> Result<(), OutOfMemory> {
         self.change(key, StringChange::Set { value, expire })
     }
@@ -30,8 +30,8 @@ pub(crate) trait Direct {
 }
 
 impl Direct for Keyspace {
-    fn change<'a>(&mut self, key: &Key<'_>, change: impl Into<Change<'a>>) -> Result<(), OutOfMemory> {
-        let (change, mut at) = (change.into(), self.locate(key));
+    fn change(&mut self, key: &Key<'_>, change: impl KeyEffect) -> Result<(), OutOfMemory> {
+        let mut at = self.locate(key);
         let planned = change.plan(self, &at);
         if planned.is_ok() {
             change.apply(self, &mut at);
@@ -103,6 +103,7 @@ pub(crate) enum Effect {
     SetExpire(Name, Option<u64>),
     Remove(Name),
     Move(Name, u8),
+    Reclaim(usize),
     ClearDatabase(u8),
     Swap(u8, u8),
     Clear,
@@ -148,6 +149,8 @@ pub(crate) fn effect(random: &mut Random, keys: u64) -> Effect {
         77 if random.below(300) == 0 => Effect::Clear,
         77 if random.below(200) == 0 => Effect::ClearDatabase(key.0),
         78 if random.below(5) == 0 => Effect::Swap(key.0, database(random)),
+        83 if random.below(12) == 0 => Effect::SetRange(key, 1_000_000 + random.below(600_000), vec![7; 9]),
+        84 | 85 => Effect::Reclaim(random.below(120) as usize),
         79..=82 => {
             let to = database(random);
             Effect::Move(key, to)
@@ -190,6 +193,7 @@ impl Model {
                     self.0.insert(to, value);
                 }
             }
+            Effect::Reclaim(_) => {}
             Effect::ClearDatabase(database) => self.0.retain(|(of, _), _| of != database),
             Effect::Swap(one, other) => {
                 let swapped = |of: u8| {
@@ -281,9 +285,17 @@ pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
                 shard.change(&key, KeyChange::Move { to }).unwrap();
             }
         }
+        Effect::Reclaim(pages) => {
+            let (before, used) = (shard.reclaimable_bytes(), shard.memory_bytes());
+            shard.reclaim(*pages);
+            let freed = (before - shard.reclaimable_bytes()) / PAGE_BYTES as u64;
+            assert!(freed <= (pages + reclaim::PAGES_AT_ONCE) as u64, "{freed} of {pages}");
+            assert!(freed >= (*pages as u64).min(before / PAGE_BYTES as u64), "{freed} of {pages}");
+            assert!(used - shard.memory_bytes() >= freed * PAGE_BYTES as u64, "what is reclaimed is free");
+        }
         Effect::ClearDatabase(database) => shard.clear_database(shard.database(*database)),
         Effect::Swap(one, other) => {
-            shard.plan(DatabaseId(0), 0).unwrap();
+            shard.plan(None, 0).unwrap();
             shard.swap_databases(*one, *other);
             shard.settle();
         }
@@ -505,6 +517,15 @@ fn long_values() {
     }
     drop(frozen);
     shard.set(&key, b"short", None).unwrap();
+    shard.check(0, 1).unwrap();
+    assert_eq!(shard.reclaimable_bytes() / PAGE_BYTES as u64, u64::from(len).div_ceil(PAGE_BYTES as u64) - 1);
+    let mut steps = 0;
+    while shard.reclaimable_bytes() > 0 {
+        shard.reclaim(1000);
+        shard.check(0, 1).unwrap();
+        steps += 1;
+    }
+    assert_eq!(steps, 5);
     assert!(shard.stats().pages_used < used / 100);
     assert_eq!(shard.get(&key).unwrap().value().as_slice(), Some(&b"short"[..]));
     shard.check(0, 1).unwrap();
@@ -691,7 +712,13 @@ fn flipped_bits_of_fixed_layouts_are_refused() {
     let encoding = (record.page(), record.offset() + 1..record.offset() + 2);
     let database = (record.page(), record.offset() + 6..record.offset() + 8);
     let expiring = (root::ROOT, 4496..4496 + 8 * DATABASES);
-    for (page, range) in [version, map, tables, expiring, encoding, database] {
+    shard.set(&hasher.key(b"large"), &vec![1; 70 * PAGE_BYTES], None).unwrap();
+    shard.del(&hasher.key(b"large"));
+    let item = root::reclaim_head(&shard.arena);
+    let waiting = (root::ROOT, 32..64);
+    // Its one list of pages is named by the last of these bytes.
+    let item = (item.page(), item.offset()..item.offset() + 24);
+    for (page, range) in [version, map, tables, expiring, waiting, item, encoding, database] {
         for (at, bit) in range.flat_map(|at| (0..8).map(move |bit| (at, 1 << bit))) {
             let flip = |shard: &mut Keyspace| {
                 let byte = shard.arena.page(page).u8_at(at) ^ bit;

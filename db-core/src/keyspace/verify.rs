@@ -7,6 +7,7 @@ use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
 use crate::structure::table::{self, Inspector};
 use crate::structure::{expiry, root, slab};
 use crate::value::paged::Root;
+use crate::value::reclaim;
 use crate::value::record::{self, Form, Head};
 
 use super::KeyHasher;
@@ -36,6 +37,7 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
     check.claim(root::ROOT);
     root::databases().try_for_each(|database| check.table(database))?;
     check.expiry()?;
+    check.reclaimed()?;
     check.chains()?;
     check.slabs()?;
     check.leftovers()
@@ -205,14 +207,40 @@ impl<'a> Check<'a> {
             return if form.paged { Err("a value is too long for its record") } else { Ok(()) };
         }
         let root = Root::new(head.rest(page));
+        self.large_value(root)?;
+        if Form::of(head.key_len, root.len()).paged { Ok(()) } else { Err("a short value stands in pages") }
+    }
+
+    /// Claims the pages and the tail of a value.
+    fn large_value(&mut self, root: Root<'_>) -> Verdict {
         let pages = self.pages;
         let this = std::cell::RefCell::new(self);
         root.check(
             pages,
             |id| this.borrow_mut().claim(id),
             |at, bytes| this.borrow_mut().claim_slot(at, |_| Ok(bytes)).map(|_| ()),
-        )?;
-        if Form::of(head.key_len, root.len()).paged { Ok(()) } else { Err("a short value stands in pages") }
+        )
+    }
+
+    /// Checks what waits to be reclaimed.
+    fn reclaimed(&mut self) -> Verdict {
+        let pages = self.pages;
+        let (mut item, mut count) = (root::reclaim_head(pages), 0);
+        while !item.is_null() {
+            let page = self.claim_slot(item, |_| Ok(reclaim::ITEM_BYTES))?;
+            let (next, root) = reclaim::read(page, item)?;
+            self.large_value(root)?;
+            if root.pages() <= reclaim::PAGES_AT_ONCE {
+                return Err("a small value waits to be reclaimed");
+            }
+            count += root.pages() as u64;
+            item = next;
+        }
+        if count == root::reclaim_pages(pages) {
+            Ok(())
+        } else {
+            Err("the pages that wait to be reclaimed are counted wrong")
+        }
     }
 
     fn expiry(&mut self) -> Verdict {

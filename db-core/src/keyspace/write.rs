@@ -9,19 +9,23 @@ use crate::limits::KEY_BYTES_MAX;
 use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
 use crate::value::paged::{self, RootAt};
+use crate::value::reclaim;
 use crate::value::record::{self, Form, Head, Shape};
 
 use super::{Key, Keyspace, MUTATION_PAGES, Place};
 
 impl Keyspace {
-    /// Makes sure that a change in `database` which takes or copies at most `pages` pages beside those of any change cannot fail, and
-    /// those that were planned since the last [`settle`](Self::settle) neither.
+    /// Makes sure that a change which takes or copies at most `pages` pages beside those of any change cannot fail, and those that
+    /// were planned since the last [`settle`](Self::settle) neither. `grows` is the database that may get another key.
     ///
     /// # Errors
     /// If the pool's bound does not allow it.
     #[inline]
-    pub(crate) fn plan(&mut self, database: DatabaseId, pages: usize) -> Result<(), OutOfMemory> {
-        self.planned += MUTATION_PAGES + table::pages_to_double(&self.arena, root::table_of(database)) + pages;
+    pub(crate) fn plan(&mut self, grows: Option<DatabaseId>, pages: usize) -> Result<(), OutOfMemory> {
+        self.planned += MUTATION_PAGES + pages;
+        if let Some(database) = grows {
+            self.planned += table::pages_to_double(&self.arena, root::table_of(database));
+        }
         if !self.arena.has_addresses(self.planned) {
             return Err(OutOfMemory);
         }
@@ -52,8 +56,12 @@ impl Keyspace {
     #[inline]
     pub(crate) fn replace(&mut self, at: &mut Place<'_>, shape: Shape) -> (Ref, Head) {
         if let Some(found) = self.found(at) {
-            self.give_up_value(found.at);
-            return self.reshape_found(at, found, shape, 0);
+            let old = Head::of(self.arena.page(found.at.page()), found.at);
+            self.give_up_value(found.at, &old);
+            return match self.reshape_in_place(found.at, &old, shape) {
+                Some(head) => (found.at, head),
+                None => self.reshape_found(at, found, &old, shape, 0),
+            };
         }
         let key = at.key();
         assert!(key.bytes.len() <= KEY_BYTES_MAX, "the length of a key was checked");
@@ -69,15 +77,36 @@ impl Keyspace {
     #[inline]
     pub(crate) fn reshape(&mut self, at: &mut Place<'_>, shape: Shape, keep: usize) -> (Ref, Head) {
         let found = self.found(at).expect("a record that gets another shape exists");
-        self.reshape_found(at, found, shape, keep)
+        let old = Head::of(self.arena.page(found.at.page()), found.at);
+        match self.reshape_in_place(found.at, &old, shape) {
+            Some(head) => (found.at, head),
+            None => self.reshape_found(at, found, &old, shape, keep),
+        }
     }
 
-    #[inline]
-    fn reshape_found(&mut self, at: &mut Place<'_>, mut found: Found, shape: Shape, keep: usize) -> (Ref, Head) {
-        let before = found.at;
-        let old = Head::of(self.arena.page(before.page()), before);
-        let bytes = shape.record_bytes(old.key_len);
+    /// Changes the shape of the record at `record`, if its slot and its key stay where they are.
+    #[inline(always)]
+    fn reshape_in_place(&mut self, record: Ref, old: &Head, shape: Shape) -> Option<Head> {
         // A record's own length tells its slot's class: the page's header, elsewhere in memory, need not be looked at.
+        let same_slot = slab::class_of(old.record_bytes()) == slab::class_of(shape.record_bytes(old.key_len));
+        if !same_slot || old.expiry.is_some() != shape.expiry.is_some() {
+            return None;
+        }
+        self.change_expiry(old.database, (old.expiry, record), (shape.expiry, record));
+        Some(record::change_shape(self.arena.page_mut(record.page()), record, old, shape))
+    }
+
+    #[inline(never)]
+    fn reshape_found(
+        &mut self,
+        at: &mut Place<'_>,
+        mut found: Found,
+        old: &Head,
+        shape: Shape,
+        keep: usize,
+    ) -> (Ref, Head) {
+        let before = found.at;
+        let bytes = shape.record_bytes(old.key_len);
         if slab::class_of(old.record_bytes()) != slab::class_of(bytes) {
             let record = paged::resize_slot(&mut self.arena, before, keep, bytes);
             table::replace(&mut self.arena, &mut found, record);
@@ -158,7 +187,7 @@ impl Keyspace {
     /// Removes the key at `at`, if there is one. Never fails: copies that it needs may exceed the pool's bound.
     pub(crate) fn remove(&mut self, at: &mut Place<'_>) {
         if let Some(found) = self.found(at) {
-            self.give_up_value(found.at);
+            self.give_up_value(found.at, &Head::of(self.arena.page(found.at.page()), found.at));
             self.remove_record(at);
         }
     }
@@ -184,9 +213,9 @@ impl Keyspace {
         let mut records = Vec::new();
         table::drain_all(&mut self.arena, root::table_of(database), |at| records.push(at));
         for at in &records {
-            self.give_up_value(*at);
-            let expiry = Head::of(self.arena.page(at.page()), *at).expiry;
-            self.change_expiry(database, (expiry, *at), (None, *at));
+            let head = Head::of(self.arena.page(at.page()), *at);
+            self.give_up_value(*at, &head);
+            self.change_expiry(database, (head.expiry, *at), (None, *at));
         }
         slab::free_all(&mut self.arena, records);
         self.outdate_places();
@@ -201,11 +230,16 @@ impl Keyspace {
 
     /// Gives up what the record at `at` leads to.
     #[inline]
-    fn give_up_value(&mut self, at: Ref) {
-        let head = Head::of(self.arena.page(at.page()), at);
+    fn give_up_value(&mut self, at: Ref, head: &Head) {
         if head.paged {
-            paged::free(&mut self.arena, RootAt { page: at.page(), offset: head.rest_at });
+            reclaim::give_up(&mut self.arena, RootAt { page: at.page(), offset: head.rest_at });
         }
+    }
+
+    /// Frees at most about `pages` pages of what was given up. Never fails: copies that it needs may exceed the pool's bound.
+    pub(crate) fn reclaim(&mut self, pages: usize) {
+        reclaim::step(&mut self.arena, pages);
+        self.settle();
     }
 
     #[inline]

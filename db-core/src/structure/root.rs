@@ -4,7 +4,8 @@
 //!   0  page type u8 = 1, zero u8, layout version u16, magic u32
 //!   8  hash seed u64
 //!  16  handle of the expiry index, 16 bytes: a tree's
-//!  32  reserved, zero
+//!  32  what waits to be reclaimed: its newest item u32 (0: none), zero u32, its pages u64 (layout: `value/reclaim.rs`)
+//!  48  reserved, zero
 //!  64  first page with a free slot, by size class: 64 x u32 (0: none)
 //! 512  settings that have a value: a bit for each u32, zero u32; in shard 0 only
 //! 520  their values: 32 x u64 (0 where there is none)
@@ -16,7 +17,7 @@
 //! A database has two numbers. Clients name the *logical* one; records, effects and tables have the *physical* one, which stays
 //! what it is when databases swap their contents.
 
-use crate::arena::{Arena, Page, Pages};
+use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::{DatabaseId, PageId};
 use crate::limits::{DATABASES, SETTINGS_MAX};
 
@@ -38,7 +39,9 @@ const MAGIC_AT: usize = 4;
 const SEED: usize = 8;
 /// Where the handle of the expiry index stands.
 pub(crate) const EXPIRY: usize = 16;
-const RESERVED: usize = EXPIRY + tree::HANDLE_BYTES;
+const RECLAIM: usize = EXPIRY + tree::HANDLE_BYTES;
+const RECLAIM_PAGES: usize = RECLAIM + 8;
+const RESERVED: usize = RECLAIM + 16;
 const PARTIAL: usize = 64;
 const SETTINGS_PRESENT: usize = 512;
 const SETTINGS: usize = 520;
@@ -66,7 +69,7 @@ pub(crate) fn check(root: &Page) -> Result<(), &'static str> {
     if root.u16_at(VERSION) != LAYOUT_VERSION {
         return Err("the superblock has an unknown layout version");
     }
-    if root.bytes(RESERVED, PARTIAL - RESERVED).iter().any(|byte| *byte != 0) {
+    if root.u32_at(RECLAIM + 4) != 0 || root.bytes(RESERVED, PARTIAL - RESERVED).iter().any(|byte| *byte != 0) {
         return Err("reserved bytes of the superblock are not zero");
     }
     let mut physical = *root.array::<DATABASES>(PHYSICAL);
@@ -97,6 +100,22 @@ pub(crate) fn put_setting(arena: &mut Arena, number: usize, value: Option<u64>) 
     let present = root.u32_at(SETTINGS_PRESENT) & !(1 << number);
     root.put_u32(SETTINGS_PRESENT, present | u32::from(value.is_some()) << number);
     root.put_u64(SETTINGS + 8 * number, value.unwrap_or(0));
+}
+
+/// Returns the newest item that waits to be reclaimed (null: none).
+pub(crate) fn reclaim_head(pages: &impl Pages) -> Ref {
+    Ref(pages.page(ROOT).u32_at(RECLAIM))
+}
+
+/// Returns the number of pages that wait to be reclaimed.
+pub(crate) fn reclaim_pages(pages: &impl Pages) -> u64 {
+    pages.page(ROOT).u64_at(RECLAIM_PAGES)
+}
+
+pub(crate) fn put_reclaim(arena: &mut Arena, head: Ref, pages: u64) {
+    let root = arena.page_mut(ROOT);
+    root.put_u32(RECLAIM, head.0);
+    root.put_u64(RECLAIM_PAGES, pages);
 }
 
 pub(crate) fn hash_seed(pages: &impl Pages) -> u64 {

@@ -4,6 +4,7 @@
 //! (`paged`). Which one follows from the lengths alone, so the same content always has the same form.
 
 pub(crate) mod paged;
+pub(crate) mod reclaim;
 pub(crate) mod record;
 mod view;
 

@@ -88,6 +88,11 @@ impl<'a> Root<'a> {
         Self { bytes }
     }
 
+    /// The number of pages, lists not counted.
+    pub(crate) fn pages(self) -> usize {
+        pages_of(self.len())
+    }
+
     pub(crate) fn len(self) -> u64 {
         u64::from_le_bytes(*self.bytes[LEN..].first_chunk().expect("a root has a length"))
     }
@@ -272,6 +277,31 @@ pub(crate) fn write(arena: &mut Arena, root: RootAt, mut offset: u64, mut bytes:
         offset += now.len() as u64;
         bytes = later;
     }
+}
+
+/// Returns the number of pages of a value, its lists not counted.
+pub(crate) fn pages(arena: &Arena, root: RootAt) -> usize {
+    pages_of(root.len(arena))
+}
+
+/// Frees the last pages of a value, and its tail, so that it is `keep` pages long: fewer than before, and more than a root has room for.
+pub(crate) fn shrink(arena: &mut Arena, root: RootAt, keep: usize) {
+    let before = pages(arena, root);
+    assert!(keep < before && has_lists(keep), "{keep} of {before} pages");
+    if tail_of(root.len(arena)) != 0 {
+        let tail = Ref(root.u32_at(arena, TAIL));
+        slab::free(arena, tail);
+        root.put_u32(arena, TAIL, 0);
+    }
+    for index in (keep..before).rev() {
+        let id = root.page(arena, index);
+        arena.free(id);
+        if index.is_multiple_of(LIST_IDS) {
+            let list = PageId(root.u32_at(arena, IDS + 4 * (index / LIST_IDS)));
+            arena.free(list);
+        }
+    }
+    arena.page_mut(root.page).put_u64(root.offset + LEN, (keep * PAGE_BYTES) as u64);
 }
 
 /// Gives all pages and the tail up; the root is void afterwards.

@@ -181,15 +181,32 @@ impl Shape {
     }
 }
 
+/// Changes the shape of a record with the header `old`, whose expiry it neither gets nor loses; returns its new header.
+#[inline]
+pub(crate) fn change_shape(page: &mut Page, at: Ref, old: &Head, shape: Shape) -> Head {
+    let Shape { kind, form, expiry } = shape;
+    let offset = at.offset();
+    page.put_u8(offset + KIND, first_byte(shape));
+    page.put_u16(offset + REST_LEN, form.rest_len as u16);
+    if let Some(expiry) = expiry {
+        page.put_u64(offset + EXPIRY, expiry);
+    }
+    Head { kind, paged: form.paged, expiry, rest_len: form.rest_len, ..*old }
+}
+
+fn first_byte(shape: Shape) -> u8 {
+    let has_expiry = if shape.expiry.is_some() { HAS_EXPIRY } else { 0 };
+    shape.kind as u8 | has_expiry | if shape.form.paged { IS_PAGED } else { 0 }
+}
+
 /// Writes header and key; the rest is left as it is.
 #[inline]
 pub(crate) fn write_head(page: &mut Page, at: Ref, shape: Shape, database: DatabaseId, key: &[u8]) -> Head {
     let Shape { kind, form, expiry } = shape;
     let offset = at.offset();
-    let flags = if expiry.is_some() { HAS_EXPIRY } else { 0 } | if form.paged { IS_PAGED } else { 0 };
     let head: &mut [u8; HEADER_BYTES] = page.array_mut(offset);
     head.fill(0);
-    head[KIND] = kind as u8 | flags;
+    head[KIND] = first_byte(shape);
     head[ENCODING] = RAW;
     head[DATABASE] = database.0;
     head[KEY_LEN..KEY_LEN + 2].copy_from_slice(&(key.len() as u16).to_le_bytes());

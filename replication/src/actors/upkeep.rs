@@ -14,7 +14,7 @@ use tanist_db_core::ids::Epoch;
 
 use super::role_driver::{Happened, RoleDriver};
 use super::thread::Life;
-use crate::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE, GIVE_BACK_EVERY};
+use crate::limits::{BEAT_EVERY, EXPIRE_PAUSE, GIVE_BACK_EVERY};
 use crate::node::Shared;
 use crate::role::Event;
 
@@ -53,7 +53,7 @@ impl Upkeep {
         let clock = &self.shared.options.clock;
         // What is deleted is appended, and nothing is while a switchover drains.
         let Ok(_executing) = self.shared.serving.enter(clock.monotonic()) else { return };
-        if self.shared.engine.expire_due(clock.unix(), EXPIRE_KEYS_MAX) >= EXPIRE_KEYS_MAX {
+        if self.shared.engine.clean_up(clock.unix()) {
             self.expires_on = true;
             ctx.run_later(EXPIRE_PAUSE, Self::expire);
         }

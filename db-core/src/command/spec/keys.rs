@@ -127,11 +127,14 @@ impl KeySpec {
     ///
     /// # Errors
     /// If a count of keys is no number or there are fewer arguments, or what `visit` returns.
+    #[inline]
     pub fn each(&self, args: &[&[u8]], mut visit: impl FnMut(usize) -> Result<(), Failure>) -> Result<(), Failure> {
-        match self.span(args)? {
-            Some(Span { first, last, step }) => (first..=last).step_by(step).try_for_each(&mut visit),
-            None => Ok(()),
+        let Some(Span { mut first, last, step }) = self.span(args)? else { return Ok(()) };
+        while first <= last {
+            visit(first)?;
+            first += step;
         }
+        Ok(())
     }
 
     fn span(&self, args: &[&[u8]]) -> Result<Option<Span>, Failure> {

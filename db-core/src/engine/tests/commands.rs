@@ -104,6 +104,42 @@ fn above_the_memory_bound_only_commands_that_may_grow_fail() {
 }
 
 #[test]
+fn a_large_value_is_given_up_at_once_and_freed_in_steps() {
+    let mut client = Client::alone();
+    let engine = Arc::clone(&client.engine);
+    let empty = engine.memory_bytes();
+    for give_up in
+        ["del k", "unlink k", "set k v", "getdel k", "rename other k", "copy other k replace", "pexpire k -1"]
+    {
+        client.run("setrange k 40000000 end");
+        client.run("set other v");
+        let large = engine.memory_bytes();
+        assert!(large > 40_000_000 && engine.reclaimable_bytes() == 0);
+        client.run(give_up);
+        assert!(engine.memory_bytes() > 40_000_000, "{give_up} frees a part only");
+        assert!(engine.reclaimable_bytes() > 39_000_000, "{give_up}");
+        assert!((1000..1100).contains(&engine.reclaim_due(1000)), "{give_up}");
+        assert!(engine.clean_up(UnixMillis(client.now)) || engine.reclaimable_bytes() == 0, "{give_up}");
+        assert_eq!(engine.reclaimable_bytes(), 0, "{give_up}");
+        client.run("del k other");
+        assert!(engine.memory_bytes() < empty + (1 << 20), "{give_up}");
+    }
+}
+
+#[test]
+fn what_can_be_freed_is_freed_before_a_command_is_refused() {
+    let mut client = Client::alone();
+    client.run("setrange k 40000000 end");
+    client.engine.set_memory_max(20_000_000);
+    assert!(client.run("set l v").starts_with("-OOM"));
+    client.run("del k");
+    client.run("multi");
+    assert_eq!(client.run("set l v"), "+QUEUED|");
+    assert_eq!(client.run("exec"), "*1|+OK|");
+    assert!(client.engine.memory_bytes() < 20_000_000);
+}
+
+#[test]
 fn keys_and_values_have_limits() {
     let mut client = Client::alone();
     let key = vec![b'k'; KEY_BYTES_MAX];

@@ -25,6 +25,7 @@ fn words(random: &mut Random) -> String {
         5 => format!("set {a} {}", long(random)),
         6 => format!("set {a} v px {}", random.below(5000) + 1),
         7 | 8 => format!("append {a} {}", if random.below(9) == 0 { long(random) } else { "tail".into() }),
+        9 if random.below(20) == 0 => format!("setrange {a} {} far", 1_100_000 + random.below(1_000_000)),
         9 => format!("setrange {a} {} middle", random.below(40_000)),
         10..=12 => format!("del {a} {b}"),
         13 => format!("rename {a} {b}"),
@@ -79,6 +80,7 @@ fn live(seed: u64, commands: usize) -> History {
                 cuts.push((version.cut(), version.content_hash(), version));
             }
             43..=90 => take(&mut random, false),
+            91..=110 => drop(engine.reclaim_due(random.below(100) as usize)),
             _ => {}
         }
     }
@@ -201,11 +203,11 @@ fn a_malformed_record_changes_nothing() {
     let before = engine.content_hash();
     let mut record = RecordWriter::default();
     record.push(&Effect::Key(engine.hasher.key(b"k"), KeyChange::Del.into()));
-    record.bytes().push(0x0b);
+    record.bytes().push(0x0c);
     let blob = std::mem::take(record.bytes());
     let bytes = RedoBatch { epoch: 1, first_lsn: 2, ends: vec![blob.len() as u32], blob }.to_bytes();
     let error = apply(&engine, &bytes).unwrap_err();
-    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownEffect(0x0b) });
+    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownEffect(0x0c) });
     assert!(error.is_deterministic());
     assert_eq!((engine.last(), engine.content_hash()), (Lsn(1), before));
 }

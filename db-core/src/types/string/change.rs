@@ -2,7 +2,7 @@
 
 use crate::arena::Ref;
 use crate::clock::UnixMillis;
-use crate::effect::{Family, Reader, RecordError, put_bytes, put_number, put_time};
+use crate::effect::{Family, KeyEffect, Reader, RecordError, put_bytes, put_number, put_time};
 use crate::keyspace::{Keyspace, Place};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::value::Kind;
@@ -22,24 +22,24 @@ pub(crate) enum StringChange<'a> {
     SetAt { offset: u64, bytes: &'a [u8] },
 }
 
+const FAMILY: u8 = 2;
 const SET: u8 = 0;
 const SET_EXPIRING: u8 = 1;
 const APPEND: u8 = 2;
 const SET_RANGE: u8 = 3;
 const SET_AT: u8 = 4;
 
-impl<'a> Family<'a> for StringChange<'a> {
-    const NUMBER: u8 = 2;
-
+impl KeyEffect for StringChange<'_> {
     #[inline]
     fn operation(&self) -> u8 {
-        match self {
-            StringChange::Set { expire: None, .. } => SET,
-            StringChange::Set { expire: Some(_), .. } => SET_EXPIRING,
-            StringChange::Append { .. } => APPEND,
-            StringChange::SetRange { .. } => SET_RANGE,
-            StringChange::SetAt { .. } => SET_AT,
-        }
+        FAMILY << 4
+            | match self {
+                StringChange::Set { expire: None, .. } => SET,
+                StringChange::Set { expire: Some(_), .. } => SET_EXPIRING,
+                StringChange::Append { .. } => APPEND,
+                StringChange::SetRange { .. } => SET_RANGE,
+                StringChange::SetAt { .. } => SET_AT,
+            }
     }
 
     #[inline]
@@ -69,31 +69,8 @@ impl<'a> Family<'a> for StringChange<'a> {
         }
     }
 
-    fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<StringChange<'a>>, RecordError> {
-        Ok(Some(match operation {
-            SET => StringChange::Set { value: from.value()?, expire: None },
-            SET_EXPIRING => {
-                let expire = Some(from.time()?);
-                StringChange::Set { value: from.value()?, expire }
-            }
-            APPEND => StringChange::Append { tail: from.value()? },
-            SET_RANGE | SET_AT => {
-                let (offset, bytes) = (from.number()?, from.value()?);
-                if offset > VALUE_BYTES_MAX - bytes.len() as u64 {
-                    return Err(RecordError::TooLong);
-                }
-                if operation == SET_AT {
-                    StringChange::SetAt { offset, bytes }
-                } else {
-                    StringChange::SetRange { offset, bytes }
-                }
-            }
-            _ => return Ok(None),
-        }))
-    }
-
     #[inline]
-    fn plan(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
+    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
         let key_len = at.key().bytes.len();
         Ok(Some(match *self {
             StringChange::Set { value, .. } => pages_to_make(key_len, value.len() as u64),
@@ -122,6 +99,33 @@ impl<'a> Family<'a> for StringChange<'a> {
                 write(keyspace, at, offset, bytes);
             }
         }
+    }
+}
+
+impl<'a> Family<'a> for StringChange<'a> {
+    const NUMBER: u8 = FAMILY;
+
+    fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<StringChange<'a>>, RecordError> {
+        Ok(Some(match operation {
+            SET => StringChange::Set { value: from.value()?, expire: None },
+            SET_EXPIRING => {
+                let expire = Some(from.time()?);
+                StringChange::Set { value: from.value()?, expire }
+            }
+            APPEND => StringChange::Append { tail: from.value()? },
+            SET_RANGE | SET_AT => {
+                let (offset, bytes) = (from.number()?, from.value()?);
+                if offset > VALUE_BYTES_MAX - bytes.len() as u64 {
+                    return Err(RecordError::TooLong);
+                }
+                if operation == SET_AT {
+                    StringChange::SetAt { offset, bytes }
+                } else {
+                    StringChange::SetRange { offset, bytes }
+                }
+            }
+            _ => return Ok(None),
+        }))
     }
 }
 

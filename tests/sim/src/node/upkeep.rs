@@ -8,7 +8,7 @@ use std::time::Duration;
 use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::planted::planted;
-use tanist_replication::limits::{BEAT_EVERY, EXPIRE_KEYS_MAX, EXPIRE_PAUSE};
+use tanist_replication::limits::{BEAT_EVERY, EXPIRE_PAUSE};
 use tanist_replication::role::Event as RoleEvent;
 use tanist_replication::serving::{ExecutingLong, Permit};
 
@@ -95,7 +95,7 @@ impl Process {
 
     pub(super) fn expire(&mut self, env: &mut Env) {
         let Ok(_executing) = self.serving.enter(self.now()) else { return };
-        if self.engine.expire_due(self.clock.unix(), EXPIRE_KEYS_MAX) >= EXPIRE_KEYS_MAX {
+        if self.engine.clean_up(self.clock.unix()) {
             self.later(EXPIRE_PAUSE, NodeEvent::ExpireMore, env);
         }
     }
