@@ -6,7 +6,7 @@ use std::time::Duration;
 use tanist_db_core::engine::{Engine, EngineOptions};
 
 use super::image::ImageLoad;
-use super::{LoadProgress, NodeError, NodeOptions, shared};
+use super::{LoadProgress, NodeError, NodeOptions};
 use crate::actors::link::Dialer;
 use crate::repeats::Repeats;
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
@@ -28,7 +28,7 @@ pub struct Joined {
 /// If the vault refuses this process, or the image is damaged or not this cluster's. A vault that is away is waited for.
 pub async fn join(options: &NodeOptions, progress: &LoadProgress) -> Result<Joined, NodeError> {
     let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault.clone());
-    let hello = shared::hello(options);
+    let hello = options.hello();
     let mut damaged = None;
     let mut lost = Repeats::default();
     loop {
