@@ -68,7 +68,6 @@ impl ImageUpload {
     }
 
     /// What becomes of an upload that is stopped: it belongs to an office that is over.
-    #[must_use]
     pub fn stopped() -> Result<ImageReport, String> {
         Err("given up with the office that froze it".to_owned())
     }

@@ -9,7 +9,8 @@
 //! - [`catalog`] remembers the lease and the images' list. It is small, and what it says of epochs and images can be made
 //!   again from log and images.
 //!
-//! Around them stands what their drivers have in common: [`log_writer`], [`acknowledge`], [`feed`] and [`calls`].
+//! Around them stands what is done with them in order, whoever drives it: [`lease_server`], [`log_writer`] and its [`turn`]s,
+//! [`acknowledge`], [`feed`].
 //!
 //! ```text
 //!   <dir>/lock                       held by the one vault that uses the folder
@@ -42,7 +43,6 @@
 
 pub mod acknowledge;
 pub mod beginning;
-pub mod calls;
 pub mod catalog;
 pub mod catalog_sled;
 pub mod disk;
@@ -56,6 +56,7 @@ pub mod feed;
 pub mod image_store;
 mod layout;
 pub mod lease_authority;
+pub mod lease_server;
 pub mod lock;
 pub mod log;
 pub mod log_reader;
@@ -69,6 +70,7 @@ pub mod segment;
 pub mod storage;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod turn;
 
 pub use error::StorageError;
 pub use lease_authority::LeaseAuthority;

@@ -50,7 +50,7 @@ impl Vault {
     fn open_put(&mut self, conn: ConnId, stream: Stream, epoch: Epoch, cut: Lsn) -> Result<Option<Answer>, Answer> {
         let Some(member) = self.members.get(&conn) else { return Ok(None) };
         let caller = Arc::clone(&member.caller);
-        self.lease_authority.may_write(&caller, epoch)?;
+        self.lease.authority().may_write(&caller, epoch)?;
         let upload = self.images.begin(cut, epoch).map_err(|error| refused(&error))?;
         self.puts.insert((conn, stream), Put { caller, epoch, cut, upload: Some(upload), finished: None });
         Ok(Some(Answer::ImageReady))
@@ -102,7 +102,7 @@ impl Vault {
         }
         let Some(finished) = put.finished.take() else { return };
         let (cut, epoch) = (put.cut, put.epoch);
-        let allowed = self.lease_authority.may_publish(&put.caller, epoch, cut, durable);
+        let allowed = self.lease.authority().may_publish(&put.caller, epoch, cut, durable);
         let stored = allowed.and_then(|()| self.images.publish(finished).map_err(|error| refused(&error)));
         self.puts.remove(&(conn, stream));
         let answer = match stored {
