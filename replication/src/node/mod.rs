@@ -13,6 +13,7 @@
 
 mod driver;
 mod image;
+mod image_download;
 mod image_upload;
 mod join;
 mod plan;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use actix::Addr;
 use tanist_db_core::clock::Clock;
-use tanist_db_core::engine::Engine;
+use tanist_db_core::engine::{Engine, EngineOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -46,6 +47,7 @@ use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
 
 pub use driver::{Action, Append, CallOutcome, Driver, DriverEvent, Note, Order, Timer};
 pub use image::ImageLoad;
+pub use image_download::{DownloadError, ImageDownload};
 pub use image_upload::{ImageReport, ImageUpload, NotFrozen, Uploaded};
 pub use join::{Joined, join};
 pub use plan::ImagePlan;
@@ -90,6 +92,12 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
+    /// What the process's engine starts with.
+    fn engine(&self) -> EngineOptions {
+        let NodeOptions { shards, memory_bytes_max, hash_seed, .. } = *self;
+        EngineOptions { shards, memory_bytes_max, hash_seed }
+    }
+
     /// The first message of each connection to the vault.
     pub(crate) fn hello(&self) -> Hello {
         Hello {

@@ -4,21 +4,38 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 
+use super::acknowledge::stopped;
 use super::disk::Disk;
 use super::error::StorageError;
 use super::log::Extent;
 use super::log_reader::LogReader;
+use super::log_writer::LogState;
 use super::recent::Recent;
 use super::segment::LogFrame;
 use crate::limits;
 use crate::wire::message::Answer;
 
-/// A follow stream's place in the log.
+/// What a follower is to get next.
+#[derive(Debug)]
+pub enum FeedStep {
+    /// These frames; then ask again.
+    Send(Vec<LogFrame>),
+    /// What this reads from the files, where that may block; to be given back to [`Feed::from_files`], for the frames.
+    Read(LogReader),
+    /// This: it has all that is durable. Ask again after [`FOLLOW_PAUSE`](limits::FOLLOW_PAUSE), and when more is durable.
+    CaughtUp(Answer),
+    /// Nothing until more is durable.
+    Wait,
+}
+
+/// A follow stream's place in the log. Nothing is queued for a follower: it is sent what it is ready to take.
 #[derive(Debug)]
 pub struct Feed {
     disk: Arc<dyn Disk>,
     cluster: u128,
     after: Lsn,
+    /// Newest position of which it was told that it has all before it.
+    told: Lsn,
     /// Where it stands in the files, while it is too far behind for memory.
     reader: Option<LogReader>,
 }
@@ -36,27 +53,34 @@ impl Feed {
         if after.next() < extent.oldest {
             return Err(Answer::Trimmed { oldest: extent.oldest.0 });
         }
-        Ok((Feed { disk, cluster, after, reader: None }, Answer::Following { durable: extent.durable.0 }))
+        Ok((Feed { disk, cluster, after, told: after, reader: None }, Answer::Following { durable: extent.durable.0 }))
     }
 
-    /// Newest record given.
-    #[must_use]
-    pub const fn after(&self) -> Lsn {
-        self.after
+    /// The next step towards what is durable in `state`.
+    ///
+    /// # Errors
+    /// With the answer that ends the stream.
+    pub fn step(&mut self, state: &LogState, recent: &Recent) -> Result<FeedStep, Answer> {
+        if state.failed.is_some() {
+            return Err(stopped());
+        }
+        if self.after < state.extent.durable {
+            let Some(frames) = recent.after(self.after, limits::LOG_READ_BYTES) else {
+                return Ok(FeedStep::Read(self.reader()));
+            };
+            self.reader = None;
+            self.gave(&frames);
+            return Ok(FeedStep::Send(frames));
+        }
+        if self.told < self.after {
+            self.told = self.after;
+            return Ok(FeedStep::CaughtUp(Answer::Durable { lsn: self.after.0 }));
+        }
+        Ok(FeedStep::Wait)
     }
 
-    /// The next frames, at least one, from memory; `None`: they have to be [read](Feed::reader) from the files. Something newer
-    /// is durable.
-    pub fn from_memory(&mut self, recent: &Recent) -> Option<Vec<LogFrame>> {
-        let frames = recent.after(self.after, limits::LOG_READ_BYTES)?;
-        self.reader = None;
-        self.gave(&frames);
-        Some(frames)
-    }
-
-    /// The place in the files, to read on where that may block; to be given back to [`Feed::from_files`].
-    #[must_use]
-    pub fn reader(&mut self) -> LogReader {
+    /// Its place in the files.
+    fn reader(&mut self) -> LogReader {
         let after = self.after;
         let reader = self.reader.take().filter(|reader| reader.after() == after);
         reader.unwrap_or_else(|| LogReader::new(Arc::clone(&self.disk), self.cluster, after))
@@ -82,5 +106,67 @@ impl Feed {
 
     fn gave(&mut self, frames: &[LogFrame]) {
         self.after = frames.last().map_or(self.after, |newest| newest.last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::catalog::{CatalogMemory, Records};
+    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::log::Log;
+    use crate::vault::log_writer::LogWriter;
+    use crate::vault::testing::frame;
+
+    const CLUSTER: u128 = 3;
+
+    fn writer(disk: &DiskSim) -> LogWriter {
+        let log = Log::open_with(Arc::new(disk.clone()), CLUSTER, 300).unwrap();
+        LogWriter::new(log, Records::new(Arc::new(CatalogMemory::default())))
+    }
+
+    fn feed(disk: &DiskSim, writer: &LogWriter, after: u64) -> Feed {
+        Feed::open(Arc::new(disk.clone()), CLUSTER, Lsn(after), &writer.state().extent).unwrap().0
+    }
+
+    fn step(feed: &mut Feed, writer: &LogWriter) -> FeedStep {
+        feed.step(writer.state(), &writer.recent().lock()).unwrap()
+    }
+
+    #[test]
+    fn who_is_close_behind_is_fed_from_memory_and_told_once_that_it_has_caught_up() {
+        let disk = DiskSim::new(1);
+        let mut writer = writer(&disk);
+        let mut feed = feed(&disk, &writer, 0);
+        assert!(matches!(step(&mut feed, &writer), FeedStep::Wait), "there is nothing");
+        for first in [1, 2] {
+            writer.commit(vec![frame(1, first, 1)]).unwrap();
+            let FeedStep::Send(frames) = step(&mut feed, &writer) else { panic!() };
+            assert_eq!(frames, [frame(1, first, 1)]);
+            let FeedStep::CaughtUp(answer) = step(&mut feed, &writer) else { panic!() };
+            assert_eq!(answer, Answer::Durable { lsn: first });
+            assert!(matches!(step(&mut feed, &writer), FeedStep::Wait));
+        }
+    }
+
+    #[test]
+    fn who_is_far_behind_is_fed_from_the_files_first() {
+        let disk = DiskSim::new(1);
+        let mut older = writer(&disk);
+        older.commit(vec![frame(1, 1, 2), frame(1, 3, 1)]).unwrap();
+        older.close().unwrap();
+        drop(older);
+        let mut writer = writer(&disk);
+        let mut feed = feed(&disk, &writer, 0);
+        let mut given = Vec::new();
+        while given.len() < 2 {
+            let FeedStep::Read(mut reader) = step(&mut feed, &writer) else { panic!() };
+            let read = reader.read(&writer.state().extent, 1);
+            given.extend(feed.from_files(reader, read).unwrap());
+        }
+        assert_eq!(given, [frame(1, 1, 2), frame(1, 3, 1)]);
+        writer.commit(vec![frame(1, 4, 1)]).unwrap();
+        assert!(matches!(step(&mut feed, &writer), FeedStep::Send(_)));
+        assert!(matches!(step(&mut feed, &writer), FeedStep::CaughtUp(Answer::Durable { lsn: 4 })));
     }
 }
