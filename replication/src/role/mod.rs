@@ -54,8 +54,6 @@ mod switchover;
 #[cfg(test)]
 mod exhaustive;
 #[cfg(test)]
-mod model_tests;
-#[cfg(test)]
 mod script_tests;
 #[cfg(test)]
 mod tests;
