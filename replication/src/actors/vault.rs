@@ -32,17 +32,17 @@ use tokio::sync::{oneshot, watch};
 
 use crate::limits;
 use crate::repeats::{Repeats, Times};
-use crate::vault::acknowledge::stopped;
 use crate::vault::beginning;
 use crate::vault::catalog::Catalog;
-use crate::vault::catalog_sled::CatalogSled;
+use crate::vault::catalog::sled::CatalogSled;
 use crate::vault::disk::Disk;
-use crate::vault::disk_fs::DiskFs;
-use crate::vault::lease_authority::{AppendRuling, StreamId};
-use crate::vault::lease_server::{Asked, LeaseEffect, LeaseServer};
+use crate::vault::disk::fs::DiskFs;
+use crate::vault::lease::authority::{AppendRuling, StreamId};
+use crate::vault::lease::roster::{Caller, ConnectionId};
+use crate::vault::lease::server::{Asked, LeaseEffect, LeaseServer};
 use crate::vault::lock::Lock;
-use crate::vault::roster::{Caller, ConnectionId};
-use crate::vault::segment::LogFrame;
+use crate::vault::log::acknowledge::stopped;
+use crate::vault::log::segment::LogFrame;
 use crate::vault::{LeaseAuthority, Storage, StorageError};
 use crate::wire::message::{Answer, LeaseView, Peer, Request, StatusView};
 
@@ -242,7 +242,7 @@ impl VaultHandle {
 struct Shared {
     cluster: u128,
     disk: Arc<dyn Disk>,
-    images: crate::vault::image_store::ImageStore,
+    images: crate::vault::images::ImageStore,
     log: LogHandle,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,

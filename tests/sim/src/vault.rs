@@ -14,11 +14,11 @@ use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::ids::Lsn;
 use tanist_replication::vault::catalog::CatalogMemory;
 use tanist_replication::vault::disk::Disk;
-use tanist_replication::vault::disk_sim::DiskSim;
-use tanist_replication::vault::image_store::ImageStore;
-use tanist_replication::vault::lease_server::LeaseServer;
-use tanist_replication::vault::log_writer::LogWriter;
-use tanist_replication::vault::roster::ConnectionId;
+use tanist_replication::vault::disk::sim::DiskSim;
+use tanist_replication::vault::images::ImageStore;
+use tanist_replication::vault::lease::roster::ConnectionId;
+use tanist_replication::vault::lease::server::LeaseServer;
+use tanist_replication::vault::log::writer::LogWriter;
 use tanist_replication::vault::{LeaseAuthority, Storage, StorageError};
 use tanist_replication::wire::message::Answer;
 
@@ -129,7 +129,7 @@ pub(crate) struct Vault {
     appends: BTreeMap<(ConnId, Stream), appends::Append>,
     pushes: BTreeMap<(ConnId, Stream), pushes::Push>,
     puts: BTreeMap<(ConnId, Stream), images::Put>,
-    gets: BTreeMap<(ConnId, Stream), tanist_replication::vault::image_store::ImageReader>,
+    gets: BTreeMap<(ConnId, Stream), tanist_replication::vault::images::ImageReader>,
 }
 
 impl VaultHost {

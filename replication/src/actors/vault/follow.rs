@@ -9,11 +9,11 @@ use super::{Often, Shared};
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::StorageError;
-use crate::vault::acknowledge::stopped;
-use crate::vault::feed::{Feed, FeedStep};
-use crate::vault::log_reader::LogReader;
-use crate::vault::log_writer::LogState;
-use crate::vault::segment::LogFrame;
+use crate::vault::log::acknowledge::stopped;
+use crate::vault::log::feed::{Feed, FeedStep};
+use crate::vault::log::reader::LogReader;
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::writer::LogState;
 use crate::wire::message::Answer;
 
 /// Serves the stream until the follower leaves, or has to be told that it cannot go on.

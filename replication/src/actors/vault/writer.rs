@@ -20,10 +20,10 @@ use crate::limits;
 use crate::vault::StorageError;
 use crate::vault::catalog::{LeaseRecord, Records};
 use crate::vault::log::Log;
-use crate::vault::log_writer::{LogState, LogWriter};
-use crate::vault::recent::Recent;
-use crate::vault::segment::LogFrame;
-use crate::vault::turn::{Done, Order, Turn};
+use crate::vault::log::recent::Recent;
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::turn::{Done, Order, Turn};
+use crate::vault::log::writer::{LogState, LogWriter};
 
 /// Silence after which the mark is made durable.
 const IDLE: Duration = Duration::from_millis(200);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tanist_db_core::ids::{Epoch, Lsn};
-use tanist_replication::vault::acknowledge::Acknowledger;
-use tanist_replication::vault::lease_authority::{AppendRuling, StreamId};
-use tanist_replication::vault::log_writer::LogState;
-use tanist_replication::vault::roster::Caller;
-use tanist_replication::vault::segment::LogFrame;
+use tanist_replication::vault::lease::authority::{AppendRuling, StreamId};
+use tanist_replication::vault::lease::roster::Caller;
+use tanist_replication::vault::log::acknowledge::Acknowledger;
+use tanist_replication::vault::log::segment::LogFrame;
+use tanist_replication::vault::log::writer::LogState;
 use tanist_replication::wire::frame::Frame;
 use tanist_replication::wire::message::{Answer, Request};
 

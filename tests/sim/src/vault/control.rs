@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 use tanist_replication::transport::principal::Principal;
-use tanist_replication::vault::lease_server::{Asked, LeaseEffect};
-use tanist_replication::vault::roster::{Caller, ConnectionId};
+use tanist_replication::vault::lease::roster::{Caller, ConnectionId};
+use tanist_replication::vault::lease::server::{Asked, LeaseEffect};
 use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
 
 use super::{CLUSTER, Reply, Vault};

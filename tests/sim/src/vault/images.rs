@@ -7,8 +7,8 @@ use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_replication::limits::IMAGE_CUT_WAIT;
 use tanist_replication::vault::StorageError;
-use tanist_replication::vault::image_store::{Finished, Upload};
-use tanist_replication::vault::roster::Caller;
+use tanist_replication::vault::images::{Finished, Upload};
+use tanist_replication::vault::lease::roster::Caller;
 use tanist_replication::wire::frame::Frame;
 use tanist_replication::wire::message::{Answer, Request};
 

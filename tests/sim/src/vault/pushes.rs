@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 use tanist_replication::limits::{FOLLOW_PAUSE, LOG_READ_BYTES};
-use tanist_replication::vault::feed::{Feed, FeedStep};
+use tanist_replication::vault::log::feed::{Feed, FeedStep};
 use tanist_replication::wire::message::Request;
 
 use super::{CLUSTER, Own, Vault};

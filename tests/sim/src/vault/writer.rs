@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tanist_db_core::ids::Lsn;
 use tanist_replication::vault::catalog::LeaseRecord;
-use tanist_replication::vault::log_writer::{LogState, LogWriter};
-use tanist_replication::vault::segment::LogFrame;
-use tanist_replication::vault::turn::{Done, Order, Turn};
+use tanist_replication::vault::log::segment::LogFrame;
+use tanist_replication::vault::log::turn::{Done, Order, Turn};
+use tanist_replication::vault::log::writer::{LogState, LogWriter};
 
 use super::{IDLE, Own, Vault};
 use crate::env::Env;

@@ -4,6 +4,8 @@
 //! simulated disk. [`Records`] gives the map its meaning. Each value stands in an envelope of its own, so that what the
 //! catalog gives back is what was put in, or an error that names the place.
 
+pub mod sled;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,9 +13,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rkyv::{Archive, Deserialize, Serialize, rancor};
 
-use super::envelope;
-use super::error::{REMOVE_CATALOG, StorageError};
 use crate::limits;
+use crate::vault::envelope;
+use crate::vault::error::{REMOVE_CATALOG, StorageError};
 
 /// A durable map of short values.
 pub trait Catalog: Send + Sync + fmt::Debug {

@@ -24,10 +24,10 @@ use std::io;
 
 use tanist_db_core::ids::{Epoch, Lsn};
 
-use super::disk::{self, Disk, DiskFile};
-use super::error::StorageError;
-use super::layout::{u32_at, u64_at, u128_at};
-use super::segment::LOG_FOLDER;
+use crate::vault::disk::{self, Disk, DiskFile};
+use crate::vault::error::StorageError;
+use crate::vault::layout::{u32_at, u64_at, u128_at};
+use crate::vault::log::segment::LOG_FOLDER;
 
 /// Length of a slot.
 pub const SLOT_BYTES: usize = 56;
@@ -173,7 +173,7 @@ fn open_slot(slot: Option<&[u8]>) -> Option<(u128, u64, MarkRecord)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::disk::sim::DiskSim;
 
     #[test]
     fn golden_slot() {

@@ -5,11 +5,11 @@
 
 use tanist_db_core::ids::Lsn;
 
-use super::catalog::LeaseRecord;
-use super::error::StorageError;
-use super::log_writer::{LogState, LogWriter};
-use super::segment::LogFrame;
 use crate::limits::GROUP_BYTES_MAX;
+use crate::vault::catalog::LeaseRecord;
+use crate::vault::error::StorageError;
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::writer::{LogState, LogWriter};
 
 /// Something that is done behind all frames that came before it. `B` and `L` are the ways back to whoever waits for it.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::vault::catalog::{CatalogMemory, Records};
-    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::disk::sim::DiskSim;
     use crate::vault::log::Log;
     use crate::vault::testing::frame;
 

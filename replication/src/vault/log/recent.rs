@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tanist_db_core::ids::Lsn;
 
-use super::segment::LogFrame;
+use crate::vault::log::segment::LogFrame;
 
 /// A run of frames without a gap up to the durable end, bounded by bytes.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::catalog::Catalog;
-use super::disk_fs::PRIVATE_FOLDER;
-use super::error::{REMOVE_CATALOG, StorageError};
+use crate::vault::catalog::Catalog;
+use crate::vault::disk::fs::PRIVATE_FOLDER;
+use crate::vault::error::{REMOVE_CATALOG, StorageError};
 
 /// Memory that sled may use for its cache, in bytes: the catalog is a few KiB.
 const CACHE_BYTES: u64 = 1 << 20;
@@ -119,7 +119,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 fn trouble(folder: &Path, error: sled::Error) -> StorageError {
     let file = folder.display().to_string();
     match error {
-        sled::Error::Io(source) if super::disk::is_full(&source) => StorageError::Full { file },
+        sled::Error::Io(source) if crate::vault::disk::is_full(&source) => StorageError::Full { file },
         sled::Error::Io(source) => StorageError::Io { file, source },
         sled::Error::Corruption { .. } => {
             let what = "the catalog's own checksums do not match".to_owned();
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::vault::Storage;
     use crate::vault::catalog::{ImageRecord, LeaseRecord, Records};
-    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::disk::sim::DiskSim;
 
     #[test]
     fn what_was_put_is_there_after_reopening() {

@@ -4,7 +4,7 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
 use super::{LeaseAuthority, LogFrame};
-use crate::vault::roster::{Caller, ConnectionId};
+use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::wire::message::{Answer, Peer};
 
 /// An append stream, numbered in the order of their coming.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
 
-use super::LeaseAuthority;
-use super::catalog::LeaseRecord;
-use super::lease_authority::Ruling;
-use super::roster::{Caller, ConnectionId};
+use crate::vault::LeaseAuthority;
+use crate::vault::catalog::LeaseRecord;
+use crate::vault::lease::authority::Ruling;
+use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::wire::message::{Answer, LeaseView, Request};
 
 /// A call with the way back to its asker.

@@ -4,6 +4,9 @@
 //! [`DiskFile::sync`] covered is there after a power cut, and a name is there once its folder was synced by
 //! [`Disk::sync_folder`] after it was made, renamed or removed. Everything else may be lost, or be there in part.
 
+pub mod fs;
+pub mod sim;
+
 use std::{fmt, io};
 
 /// A folder that holds files by name.

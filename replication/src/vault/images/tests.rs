@@ -3,7 +3,7 @@ use tanist_db_core::clock::UnixMillis;
 
 use super::*;
 use crate::vault::catalog::CatalogMemory;
-use crate::vault::disk_sim::DiskSim;
+use crate::vault::disk::sim::DiskSim;
 use crate::vault::testing::chunk;
 use crate::wire::frame::{FrameKind, seal};
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::vault::catalog::CatalogMemory;
-use crate::vault::disk_sim::DiskSim;
+use crate::vault::disk::sim::DiskSim;
 use crate::vault::testing::frame;
 
 const CLUSTER: u128 = 3;

@@ -1,6 +1,6 @@
 //! Finding the log's sound end at start.
 //!
-//! Everything is looked at before anything is changed. The mark (see `vault::mark`) says how far records were
+//! Everything is looked at before anything is changed. The mark (see `vault::log::mark`) says how far records were
 //! acknowledged. Up to there every byte must be sound, every segment must follow its predecessor, and epochs must not go
 //! back; anything else is rot, and the vault refuses to start. Behind it a frame that is not sound is the torn tail of a
 //! crash: it was never acknowledged and is cut off. Sound frames behind the mark are kept: they were decided, may have been
@@ -12,14 +12,14 @@ use std::sync::Arc;
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use super::disk::{Disk, DiskFile};
-use super::error::StorageError;
-use super::log::{Log, Older, begin_segment};
-use super::mark::{Mark, MarkRecord};
-use super::segment::{
+use crate::limits;
+use crate::vault::disk::{Disk, DiskFile};
+use crate::vault::error::StorageError;
+use crate::vault::log::mark::{Mark, MarkRecord};
+use crate::vault::log::segment::{
     LOG_FOLDER, Piece, SEGMENT_HEADER_BYTES, SegmentReader, open_header, segment_first, segment_path,
 };
-use crate::limits;
+use crate::vault::log::{Log, Older, begin_segment};
 
 /// What a look at all segments has found.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ struct Survey {
     stillborn: Option<Lsn>,
 }
 
-pub(super) fn open(disk: Arc<dyn Disk>, cluster: u128, segment_bytes_max: u64) -> Result<Log, StorageError> {
+pub(in crate::vault) fn open(disk: Arc<dyn Disk>, cluster: u128, segment_bytes_max: u64) -> Result<Log, StorageError> {
     make_log_folder(&*disk)?;
     let firsts = list_segments(&*disk)?;
     let mark = read_mark(&*disk, cluster, &firsts)?;

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 
-use super::acknowledge::stopped;
-use super::disk::Disk;
-use super::error::StorageError;
-use super::log::Extent;
-use super::log_reader::LogReader;
-use super::log_writer::LogState;
-use super::recent::Recent;
-use super::segment::LogFrame;
 use crate::limits;
+use crate::vault::disk::Disk;
+use crate::vault::error::StorageError;
+use crate::vault::log::Extent;
+use crate::vault::log::acknowledge::stopped;
+use crate::vault::log::reader::LogReader;
+use crate::vault::log::recent::Recent;
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::writer::LogState;
 use crate::wire::message::Answer;
 
 /// What a follower is to get next.
@@ -113,9 +113,9 @@ impl Feed {
 mod tests {
     use super::*;
     use crate::vault::catalog::{CatalogMemory, Records};
-    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::disk::sim::DiskSim;
     use crate::vault::log::Log;
-    use crate::vault::log_writer::LogWriter;
+    use crate::vault::log::writer::LogWriter;
     use crate::vault::testing::frame;
 
     const CLUSTER: u128 = 3;

@@ -2,18 +2,27 @@
 //!
 //! One thread owns it. What readers may rely on is told in an [`Extent`], which changes only after a sync.
 
+pub mod acknowledge;
+pub mod feed;
+pub mod mark;
+pub mod reader;
+pub mod recent;
+mod recover;
+pub mod segment;
+pub mod turn;
+pub mod writer;
+
 use std::io;
 use std::sync::Arc;
 
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use super::disk::{Disk, DiskFile, is_full};
-use super::error::StorageError;
-use super::mark::{Mark, MarkRecord};
-use super::recover;
-use super::segment::{LOG_FOLDER, LogFrame, SEGMENT_HEADER_BYTES, seal_header, segment_path};
 use crate::limits;
+use crate::vault::disk::{Disk, DiskFile, is_full};
+use crate::vault::error::StorageError;
+use crate::vault::log::mark::{Mark, MarkRecord};
+use crate::vault::log::segment::{LOG_FOLDER, LogFrame, SEGMENT_HEADER_BYTES, seal_header, segment_path};
 
 /// What is durable, and where it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use super::catalog::{LeaseRecord, Records};
-use super::error::StorageError;
-use super::log::{Extent, Log};
-use super::recent::Recent;
-use super::segment::LogFrame;
 use crate::limits;
+use crate::vault::catalog::{LeaseRecord, Records};
+use crate::vault::error::StorageError;
+use crate::vault::log::recent::Recent;
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::{Extent, Log};
 
 /// Groups after which the mark is made durable although there is no silence: some tenths of a second under full load.
 const GROUPS_PER_SETTLE: u32 = 1024;

@@ -21,10 +21,10 @@ use tanist_db_core::planted::planted;
 use tanist_db_core::redo::batch::{BatchError, RedoBatch};
 use thiserror::Error;
 
-use super::disk::{Disk, DiskFile};
-use super::error::StorageError;
-use super::layout::{u32_at, u64_at, u128_at};
 use crate::limits;
+use crate::vault::disk::{Disk, DiskFile};
+use crate::vault::error::StorageError;
+use crate::vault::layout::{u32_at, u64_at, u128_at};
 use crate::wire::frame::{Frame, FrameError, FrameHeader, FrameKind, HEADER_BYTES};
 
 /// Length of a segment's header.
@@ -261,7 +261,7 @@ impl SegmentReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::disk::sim::DiskSim;
     use crate::vault::testing::{chunk, frame};
 
     #[test]

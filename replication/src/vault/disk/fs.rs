@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
 
-use super::disk::{Disk, DiskFile};
+use crate::vault::disk::{Disk, DiskFile};
 
 /// Mode of a file that nobody but its owner may read.
-pub(super) const PRIVATE_FILE: u32 = 0o600;
+pub(in crate::vault) const PRIVATE_FILE: u32 = 0o600;
 /// The same of a folder.
-pub(super) const PRIVATE_FOLDER: u32 = 0o700;
+pub(in crate::vault) const PRIVATE_FOLDER: u32 = 0o700;
 
 /// A folder of the machine.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::disk::{Disk, DiskFile};
+use crate::vault::disk::{Disk, DiskFile};
 
 const SECTOR: usize = 512;
 

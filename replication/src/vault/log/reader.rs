@@ -1,14 +1,14 @@
-//! Reading the log's files from a position on, for a follower that is further behind than `vault::recent` reaches.
+//! Reading the log's files from a position on, for a follower that is further behind than `vault::log::recent` reaches.
 
 use std::io;
 use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 
-use super::disk::Disk;
-use super::error::StorageError;
-use super::log::Extent;
-use super::segment::{LOG_FOLDER, LogFrame, Piece, SegmentReader, segment_first};
+use crate::vault::disk::Disk;
+use crate::vault::error::StorageError;
+use crate::vault::log::Extent;
+use crate::vault::log::segment::{LOG_FOLDER, LogFrame, Piece, SegmentReader, segment_first};
 
 /// A place in the log. Verifies every frame again before it gives it away.
 #[derive(Debug)]

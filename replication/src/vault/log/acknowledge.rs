@@ -3,7 +3,7 @@
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;
 
-use super::log_writer::LogState;
+use crate::vault::log::writer::LogState;
 use crate::wire::message::Answer;
 
 /// One append stream's acknowledgements.

@@ -21,9 +21,9 @@ use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use super::catalog::LeaseRecord;
-use super::roster::{Caller, ConnectionId, Roster};
-use super::segment::LogFrame;
+use crate::vault::catalog::LeaseRecord;
+use crate::vault::lease::roster::{Caller, ConnectionId, Roster};
+use crate::vault::log::segment::LogFrame;
 use crate::wire::message::{Answer, FollowerView, LeaseView, Peer, Request};
 
 mod append;

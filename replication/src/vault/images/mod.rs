@@ -12,11 +12,11 @@ use rkyv::{Archive, Deserialize, Serialize, rancor};
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use super::catalog::{ImageRecord, Records};
-use super::disk::{self, Disk};
-use super::envelope;
-use super::error::StorageError;
 use crate::limits;
+use crate::vault::catalog::{ImageRecord, Records};
+use crate::vault::disk::{self, Disk};
+use crate::vault::envelope;
+use crate::vault::error::StorageError;
 use crate::wire::message::ImageView;
 
 mod reader;
