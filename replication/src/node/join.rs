@@ -87,9 +87,8 @@ async fn load(client: &ControlClient, options: &NodeOptions, progress: &LoadProg
     let mut download = ImageDownload::new(options.engine());
     let mut channel = client.open_channel(ImageDownload::request(), Priority::Bulk).await?;
     let answer = channel.answer().await?;
-    match &answer {
-        Answer::Image(view) => progress.begin(view.bytes, begun),
-        _ => tracing::info!("no image yet: starting empty"),
+    if let Answer::Image(view) = &answer {
+        progress.begin(view.bytes, begun);
     }
     let mut made = download.answer(answer)?;
     let engine = loop {
@@ -100,15 +99,21 @@ async fn load(client: &ControlClient, options: &NodeOptions, progress: &LoadProg
         made = download.chunk(&chunk)?;
         progress.loaded(chunk.len());
     };
-    let took = options.clock.monotonic().since(begun);
+    report(&engine, progress, options.clock.monotonic().since(begun));
+    Ok(engine)
+}
+
+fn report(engine: &Engine, progress: &LoadProgress, took: Duration) {
+    if progress.bytes_total() == 0 {
+        return tracing::info!("no image yet: starting empty");
+    }
     tracing::info!(
-        "at record {}: {} keys, {:.1} MB loaded in {:.0} ms",
+        "image at record {} loaded: {} keys, {:.1} MB in {:.0} ms",
         engine.last(),
         engine.keys(),
-        progress.bytes_loaded() as f64 / 1e6,
+        progress.bytes_total() as f64 / 1e6,
         took.as_secs_f64() * 1e3
     );
-    Ok(engine)
 }
 
 async fn next_chunk(channel: &mut Channel, download: &ImageDownload) -> Result<Bytes, Failure> {

@@ -3,8 +3,8 @@
 //! Four things live here, each of them plain code that an actor drives (`actors::vault`):
 //!
 //! - [`lease::authority`] judges. It holds the lease and decides on every append, image and lease call. All fencing is there.
-//! - [`log`] keeps the redo log: [segment](log::segment) files of the very frames that came over the wire, and a [mark](log::mark) of how far they
-//!   were acknowledged. A group of frames is written, synced once, and acknowledged together.
+//! - [`log`] keeps the redo log: [segment](log::segment) files of the very frames that came over the wire, and a
+//!   [mark](log::mark) of how far they were acknowledged. A group of frames is written, synced once, and acknowledged together.
 //! - [`images`] keeps images as files of the very frames that came, published by one rename.
 //! - [`catalog`] remembers the lease and the images' list. It is small, and what it says of epochs and images can be made
 //!   again from log and images.
