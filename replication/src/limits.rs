@@ -251,13 +251,13 @@ pub const IMAGE_RETRY: Duration = Duration::from_secs(1);
 
 // --- Supervisor
 
-/// First pause before a database process that died soon after its start is started again; doubles with each.
+/// First pause before a process that has died soon after its start twice is started again; doubles with each.
 pub const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
 
-/// Longest such pause.
+/// Longest such pause: a person who repairs the cause should not have to wait for the repair to be noticed.
 pub const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// A database process that lived so long did not die of its start.
+/// A process that lived so long did not die of its start.
 pub const RESTART_STEADY: Duration = Duration::from_secs(10);
 
 /// A database process that was asked to stop and has not after this is killed; longer than [`STOP_WAIT`].

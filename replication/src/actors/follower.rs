@@ -71,14 +71,12 @@ impl Handler<Follow> for Follower {
 
     fn handle(&mut self, order: Follow, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
-        // Only a node that handed over has something to end here; this thread may wait for the shards, unlike the role driver's. If the
-        // order comes late, the node may have begun its next epoch already, and is about to be told to stop following.
-        self.shared.engine.end_epoch_before(order.epoch);
-        let task = Task { shared: Arc::clone(&self.shared), role_driver: self.role_driver.clone() };
+        let following = Following::begin(Arc::clone(&self.shared), order.epoch);
+        let task = Task { following, role_driver: self.role_driver.clone() };
         let generation = order.generation;
-        let run = async move { task.follow(&order.client).await }.into_actor(self).map(move |ended, actor, _| {
+        let run = task.follow(order.client).into_actor(self).map(move |ended, actor, _| {
             actor.task = None;
-            let why = ended.err().map(|error| format!("follow stream: {error}"));
+            let why = ended.err();
             // A full mailbox means that the role driver is busy with exactly this connection's end.
             let _ = actor.role_driver.try_send(StreamLost { generation, why });
         });
@@ -102,58 +100,57 @@ impl Handler<super::Halt> for Follower {
     }
 }
 
+/// One follow stream's life.
 struct Task {
-    shared: Arc<Shared>,
+    following: Following,
     role_driver: Addr<RoleDriver>,
 }
 
 impl Task {
-    async fn follow(&self, client: &ControlClient) -> Result<(), RpcError> {
-        let mut following = Following::after(self.shared.engine.last());
-        let mut channel = client.open_channel(following.request(), Priority::Log).await?;
-        match following.opened(channel.answer().await?) {
+    /// Follows until the stream ends.
+    ///
+    /// # Errors
+    /// In words, why, unless the role driver has been told otherwise.
+    async fn follow(mut self, client: ControlClient) -> Result<(), String> {
+        let mut channel = client.open_channel(self.following.request(), Priority::Log).await.map_err(words)?;
+        let answer = channel.answer().await.map_err(words)?;
+        match self.following.message(answer) {
             Taken::Begun(event) => self.tell(event).await,
             end => return self.end(end).await,
         }
-        while let Some(frame) = channel.receive.next().await? {
-            match self.take_run(&mut following, frame, &mut channel)? {
-                Taken::On => self.end_run(&mut following).await,
+        while let Some(frame) = channel.receive.next().await.map_err(words)? {
+            match self.take_run(frame, &mut channel).map_err(words)? {
+                Taken::On => {
+                    for event in self.following.end_run() {
+                        self.tell(event).await;
+                    }
+                }
                 end => return self.end(end).await,
             }
         }
-        Err(RpcError::Lost("the vault has ended it".to_owned()))
+        Err(words("the vault has ended it"))
     }
 
     /// Takes in `frame` and those that are here behind it.
-    fn take_run(&self, following: &mut Following, frame: Frame, channel: &mut Channel) -> Result<Taken, RpcError> {
+    fn take_run(&mut self, frame: Frame, channel: &mut Channel) -> Result<Taken, RpcError> {
         let mut next = Some(frame);
         while let Some(frame) = next {
-            let taken = if frame.kind() == FrameKind::Batch {
-                self.shared.note_log_bytes(frame.bytes().len());
-                following.batch(&frame, &self.shared.engine, &mut |_| self.shared.note_cut())
-            } else {
-                following.message(frame.message::<Reply>()?.answer)
+            let taken = match frame.kind() {
+                FrameKind::Batch => self.following.batch(&frame, &mut |_| {}),
+                _ => self.following.message(frame.message::<Reply>()?.answer),
             };
             if taken != Taken::On {
                 return Ok(taken);
             }
-            next = if following.is_long() { None } else { channel.receive.buffered()? };
+            next = if self.following.is_long() { None } else { channel.receive.buffered()? };
         }
         Ok(Taken::On)
     }
 
-    async fn end_run(&self, following: &mut Following) {
-        let run = following.end_run();
-        self.shared.serving.advance_durable(run.durable);
-        for event in run.events {
-            self.tell(event).await;
-        }
-    }
-
-    async fn end(&self, end: Taken) -> Result<(), RpcError> {
+    async fn end(&self, end: Taken) -> Result<(), String> {
         match end {
             Taken::Ended(event) => self.tell(event).await,
-            Taken::Lost(why) => return Err(RpcError::Lost(why)),
+            Taken::Lost(why) => return Err(why),
             Taken::On | Taken::Begun(_) | Taken::Echo => {}
         }
         Ok(())
@@ -163,4 +160,8 @@ impl Task {
         // Fails only when the role driver is gone, and with it the process.
         let _ = self.role_driver.send(Happened(event)).await;
     }
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    format!("follow stream: {error}")
 }

@@ -2,7 +2,7 @@
 //!
 //! A long record's frame is sealed by a thread of its own, and keeps its turn in the window meanwhile: this arbiter also renews
 //! the lease.
-//! What leaves when, and what the vault's answers mean, is decided in `stream::shipping`.
+//! What leaves when, and what the vault's answers mean, is decided in [`Shipper`].
 //!
 //! - *Receives* from the role driver: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
 //!   vault has) and [`StopShipping`]. From engine and sessions: a wake-up when a record is appended to an empty queue, or
@@ -24,20 +24,19 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 use quinn::{RecvStream, SendStream};
+use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
 use tokio::sync::Notify;
 
 use super::role_driver::{Happened, RoleDriver, StreamLost};
-use crate::EVENT;
 use crate::limits::{REFUSED_PAUSE, SHIP_GATHER};
-use crate::node::Shared;
-use crate::repeats::Repeats;
+use crate::node::{NodeOptions, Shared, Shipped, Shipper};
 use crate::role::Event;
-use crate::stream::{Shipping, Step, Told, Unsealed, sealed};
+use crate::stream::{Step, Unsealed, sealed};
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
 use crate::wire::frame::FrameReader;
-use crate::wire::message::{Answer, Reply, Request};
+use crate::wire::message::{Answer, Reply};
 
 /// Open the append stream of `epoch` on this connection.
 #[derive(Debug, Message)]
@@ -55,22 +54,23 @@ pub(crate) struct Ship {
 pub(crate) struct StopShipping;
 
 /// The actor; lives on the role driver's arbiter.
-pub(crate) struct Shipper {
-    shared: Arc<Shared>,
+pub(crate) struct ShipperActor {
+    clock: Arc<dyn Clock>,
+    shipper: Rc<RefCell<Shipper>>,
     role_driver: Addr<RoleDriver>,
     wake: Arc<Notify>,
-    office: Option<(Epoch, Rc<RefCell<Shipping>>)>,
     task: Option<SpawnHandle>,
 }
 
-impl Shipper {
-    pub(crate) fn new(shared: Arc<Shared>, role_driver: Addr<RoleDriver>) -> Shipper {
+impl ShipperActor {
+    pub(crate) fn new(options: &NodeOptions, shared: Arc<Shared>, role_driver: Addr<RoleDriver>) -> ShipperActor {
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
         shared.engine.redo().on_append(Box::new(move || waker.notify_one()));
         let waker = Arc::clone(&wake);
         shared.serving.on_demand(Box::new(move || waker.notify_one()));
-        Shipper { shared, role_driver, wake, office: None, task: None }
+        let (clock, shipper) = (Arc::clone(&options.clock), Rc::new(RefCell::new(Shipper::new(shared))));
+        ShipperActor { clock, shipper, role_driver, wake, task: None }
     }
 
     fn stop_task(&mut self, ctx: &mut Context<Self>) {
@@ -80,25 +80,20 @@ impl Shipper {
     }
 }
 
-impl Actor for Shipper {
+impl Actor for ShipperActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Ship> for Shipper {
+impl Handler<Ship> for ShipperActor {
     type Result = ();
 
     fn handle(&mut self, order: Ship, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
-        let shipping = match &self.office {
-            Some((epoch, shipping)) if *epoch == order.epoch => Rc::clone(shipping),
-            _ => Rc::default(),
-        };
-        self.office = Some((order.epoch, Rc::clone(&shipping)));
         let task = Task {
-            shared: Arc::clone(&self.shared),
+            clock: Arc::clone(&self.clock),
+            shipper: Rc::clone(&self.shipper),
             role_driver: self.role_driver.clone(),
             wake: Arc::clone(&self.wake),
-            shipping,
         };
         let generation = order.generation;
         let run = task.run(order).into_actor(self).map(move |why, actor, _| {
@@ -110,16 +105,16 @@ impl Handler<Ship> for Shipper {
     }
 }
 
-impl Handler<StopShipping> for Shipper {
+impl Handler<StopShipping> for ShipperActor {
     type Result = ();
 
     fn handle(&mut self, _: StopShipping, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
-        self.office = None;
+        self.shipper.borrow_mut().stop();
     }
 }
 
-impl Handler<super::Halt> for Shipper {
+impl Handler<super::Halt> for ShipperActor {
     type Result = ();
 
     fn handle(&mut self, _: super::Halt, ctx: &mut Context<Self>) {
@@ -127,40 +122,34 @@ impl Handler<super::Halt> for Shipper {
     }
 }
 
-/// One append stream's life.
+/// The append streams that one order leads to.
 struct Task {
-    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    shipper: Rc<RefCell<Shipper>>,
     role_driver: Addr<RoleDriver>,
     wake: Arc<Notify>,
-    shipping: Rc<RefCell<Shipping>>,
 }
 
 impl Task {
-    /// Runs until the stream ends; says why, or nothing if the role driver has been told otherwise.
+    /// Runs until a stream ends for good; says why, or nothing if the role driver has been told otherwise.
     async fn run(self, order: Ship) -> Option<String> {
-        let mut lines = Repeats::default();
         loop {
             match self.ship(&order).await {
-                Ok(()) => return None,
-                // Nothing is wrong with the connection: what was refused is sent again on it.
-                Err(RpcError::Refused(why)) => {
-                    let now = self.shared.options.clock.monotonic();
-                    if let Some(times) = lines.happened(now, "") {
-                        tracing::warn!(target: EVENT, "the vault takes no records: {why}{times}");
-                    }
-                    tokio::time::sleep(REFUSED_PAUSE).await;
-                }
+                Ok(Shipped::Again) => tokio::time::sleep(REFUSED_PAUSE).await,
+                Ok(Shipped::Lost(why)) => return Some(why),
+                Ok(Shipped::On(_) | Shipped::Over(_)) => return None,
                 Err(error) => return Some(format!("append stream: {error}")),
             }
         }
     }
 
-    async fn ship(&self, order: &Ship) -> Result<(), RpcError> {
-        let epoch = order.epoch.0;
-        let mut channel = order.client.open_channel(Request::Append { epoch }, Priority::Log).await?;
-        let ready = channel.answer().await?;
-        if !self.told([ready]).await? {
-            return Ok(());
+    /// One stream's life; returns how it ended.
+    async fn ship(&self, order: &Ship) -> Result<Shipped, RpcError> {
+        let request = self.shipper.borrow_mut().begin(order.epoch);
+        let mut channel = order.client.open_channel(request, Priority::Log).await?;
+        let reply: Reply = channel.receive.message().await?;
+        if let Some(end) = self.told([reply.answer]).await {
+            return Ok(end);
         }
         let Channel { send, receive } = channel;
         tokio::select! {
@@ -171,9 +160,10 @@ impl Task {
         }
     }
 
-    async fn write(&self, mut send: SendStream) -> Result<(), RpcError> {
+    async fn write(&self, mut send: SendStream) -> Result<Shipped, RpcError> {
         loop {
-            match self.next() {
+            let step = self.shipper.borrow_mut().next(self.clock.monotonic());
+            match step {
                 // The permit of a wake-up that comes before this waits for it.
                 Step::Wait => self.wake.notified().await,
                 Step::Gather => drop(tokio::time::timeout(SHIP_GATHER, self.wake.notified()).await),
@@ -185,20 +175,6 @@ impl Task {
         }
     }
 
-    fn next(&self) -> Step {
-        let (engine, serving) = (&self.shared.engine, &self.shared.serving);
-        let now = self.shared.options.clock.monotonic();
-        let step = self.shipping.borrow_mut().next(engine.redo(), serving.is_awaited(), now);
-        let taken = match &step {
-            Step::Fresh(_, bytes) => *bytes,
-            Step::Aside(batch, _) => batch.blob.len(),
-            Step::Again(_) | Step::Wait | Step::Gather => return step,
-        };
-        serving.room_freed();
-        self.shared.note_log_bytes(taken);
-        step
-    }
-
     fn seal_aside(&self, batch: RedoBatch, unsealed: Unsealed) {
         let wake = Arc::clone(&self.wake);
         actix_rt::task::spawn_blocking(move || {
@@ -208,42 +184,27 @@ impl Task {
         });
     }
 
-    async fn read(&self, mut receive: FrameReader<RecvStream>) -> Result<(), RpcError> {
+    async fn read(&self, mut receive: FrameReader<RecvStream>) -> Result<Shipped, RpcError> {
         loop {
             let mut answers = vec![receive.message::<Reply>().await?.answer];
             while let Some(frame) = receive.buffered()? {
                 answers.push(frame.message::<Reply>()?.answer);
             }
-            if !self.told(answers).await? {
-                return Ok(());
+            if let Some(end) = self.told(answers).await {
+                return Ok(end);
             }
             // There may be room again.
             self.wake.notify_one();
         }
     }
 
-    /// Takes in what the vault has said, all that is here at once. False if the stream is over and the role driver knows why.
-    async fn told(&self, answers: impl IntoIterator<Item = Answer>) -> Result<bool, RpcError> {
-        let mut newest = None;
-        for answer in answers {
-            if let Answer::Refused { why } = answer {
-                return Err(RpcError::Refused(why));
-            }
-            let told = self.shipping.borrow_mut().told(answer);
-            match told {
-                Told::Durable(lsn) => newest = newest.max(Some(lsn)),
-                Told::Ended(event) => {
-                    self.tell(event).await;
-                    return Ok(false);
-                }
-                Told::Lost(why) => return Err(RpcError::Lost(why)),
-            }
+    /// Takes in what the vault has said, all that is here at once. Returns how the stream ends, if it does.
+    async fn told(&self, answers: impl IntoIterator<Item = Answer>) -> Option<Shipped> {
+        let shipped = self.shipper.borrow_mut().told(answers, self.clock.monotonic());
+        if let Shipped::On(Some(event)) | Shipped::Over(event) = &shipped {
+            self.tell(event.clone()).await;
         }
-        if let Some(lsn) = newest {
-            self.shared.serving.advance_durable(lsn);
-            self.tell(Event::Durable { lsn }).await;
-        }
-        Ok(true)
+        if matches!(shipped, Shipped::On(_)) { None } else { Some(shipped) }
     }
 
     async fn tell(&self, event: Event) {

@@ -32,17 +32,17 @@ use tokio::sync::{oneshot, watch};
 
 use crate::limits;
 use crate::repeats::{Repeats, Times};
-use crate::vault::acknowledge::stopped;
 use crate::vault::beginning;
-use crate::vault::calls::{Asked, Calls, Ruled};
 use crate::vault::catalog::Catalog;
-use crate::vault::catalog_sled::CatalogSled;
+use crate::vault::catalog::sled::CatalogSled;
 use crate::vault::disk::Disk;
-use crate::vault::disk_fs::DiskFs;
-use crate::vault::lease_authority::{AppendRuling, StreamId};
+use crate::vault::disk::fs::DiskFs;
+use crate::vault::lease::authority::{AppendRuling, StreamId};
+use crate::vault::lease::roster::{Caller, ConnectionId};
+use crate::vault::lease::server::{Asked, LeaseEffect, LeaseServer};
 use crate::vault::lock::Lock;
-use crate::vault::roster::{Caller, ConnectionId};
-use crate::vault::segment::LogFrame;
+use crate::vault::log::acknowledge::stopped;
+use crate::vault::log::segment::LogFrame;
 use crate::vault::{LeaseAuthority, Storage, StorageError};
 use crate::wire::message::{Answer, LeaseView, Peer, Request, StatusView};
 
@@ -150,13 +150,11 @@ pub fn serve(
     let (news, heard) = watch::channel(());
     let shared = Arc::new(Shared { cluster, disk, images, log, health, clock, news: heard, often: Mutex::default() });
     let server = VaultServer {
-        lease_authority,
+        // A number that tells two starts apart; nothing is decided by it.
+        lease: LeaseServer::new(lease_authority, rand::random()),
         shared: Arc::clone(&shared),
         news,
-        // A number that tells two starts apart; nothing is decided by it.
-        incarnation: rand::random(),
         connections: HashMap::new(),
-        calls: Calls::default(),
     };
     let server = server.start();
     actix_rt::spawn(connection::accept(endpoint.clone(), Arc::clone(&shared), server.clone()));
@@ -244,7 +242,7 @@ impl VaultHandle {
 struct Shared {
     cluster: u128,
     disk: Arc<dyn Disk>,
-    images: crate::vault::image_store::ImageStore,
+    images: crate::vault::images::ImageStore,
     log: LogHandle,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,
@@ -281,12 +279,10 @@ impl Shared {
 /// The lease authority's driver; see the module.
 #[derive(Debug)]
 struct VaultServer {
-    lease_authority: LeaseAuthority,
+    lease: LeaseServer<oneshot::Sender<Answer>>,
     shared: Arc<Shared>,
     news: watch::Sender<()>,
-    incarnation: u64,
     connections: HashMap<ConnectionId, (Peer, quinn::Connection)>,
-    calls: Calls<oneshot::Sender<Answer>>,
 }
 
 impl Actor for VaultServer {
@@ -294,9 +290,8 @@ impl Actor for VaultServer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(TICK, |server, _| {
-            let now = server.now();
-            if server.lease_authority.tick(now) {
-                tracing::warn!(epoch = server.lease_authority.view(now).epoch, "the lease has run out");
+            if let Some(lease) = server.lease.tick(server.now()) {
+                tracing::warn!(epoch = lease.epoch, "the lease has run out");
                 server.news.send_replace(());
             }
         });
@@ -304,47 +299,37 @@ impl Actor for VaultServer {
 }
 
 impl VaultServer {
-    /// The time; the lease authority hears that the vault runs.
-    fn now(&mut self) -> Monotonic {
-        let now = self.shared.clock.monotonic();
-        self.lease_authority.awake(now);
-        now
+    fn now(&self) -> Monotonic {
+        self.shared.clock.monotonic()
     }
 
     fn durable(&self) -> Lsn {
         self.shared.log.state().extent.durable
     }
 
-    fn rule(&mut self, asked: Asked<oneshot::Sender<Answer>>, ctx: &mut Context<Self>) {
-        let (now, durable) = (self.now(), self.durable());
-        match self.calls.rule(&mut self.lease_authority, now, asked, durable) {
-            // Nobody may be left to hear an answer; what was decided holds all the same.
-            Ruled::Answer(way, answer) => drop(way.send(answer)),
-            Ruled::Wait => {}
-            Ruled::Persist { record, seal } => {
+    fn perform(&mut self, effect: LeaseEffect<oneshot::Sender<Answer>>, ctx: &mut Context<Self>) {
+        match effect {
+            LeaseEffect::Answer(way, answer) => drop(way.send(answer)),
+            LeaseEffect::News(lease) => {
+                tracing::info!(
+                    epoch = lease.epoch,
+                    holder = lease.holder,
+                    left_us = lease.remaining_us,
+                    "lease changed"
+                );
+                self.news.send_replace(());
+            }
+            LeaseEffect::Persist { record, seal } => {
                 let Ok(done) = self.shared.log.put_lease(record, seal) else { return };
                 // If the writer ends first it has failed: the change is never told, and the process must end.
                 let then = wrap_future(done).map(|sealed, server: &mut Self, ctx: &mut Context<Self>| {
-                    if let Ok(sealed) = sealed {
-                        server.persisted(sealed, ctx);
+                    let Ok(sealed) = sealed else { return };
+                    for effect in server.lease.persisted(sealed, server.now(), server.durable()) {
+                        server.perform(effect, ctx);
                     }
                 });
                 ctx.spawn(then);
             }
-        }
-    }
-
-    fn persisted(&mut self, sealed: Lsn, ctx: &mut Context<Self>) {
-        let now = self.now();
-        let (answer, waiting) = self.calls.persisted(&mut self.lease_authority, now, sealed);
-        let lease = self.lease_authority.view(now);
-        tracing::info!(epoch = lease.epoch, holder = lease.holder, left_us = lease.remaining_us, %sealed, "lease changed");
-        if let Some((way, answer)) = answer {
-            drop(way.send(answer));
-        }
-        self.news.send_replace(());
-        for asked in waiting {
-            self.rule(asked, ctx);
         }
     }
 }
@@ -361,18 +346,12 @@ impl Handler<Enter> for VaultServer {
     type Result = actix::MessageResult<Enter>;
 
     fn handle(&mut self, enter: Enter, _: &mut Context<Self>) -> Self::Result {
-        let now = self.now();
-        let replaced = self.lease_authority.enter(now, &enter.caller);
+        let (replaced, welcome) = self.lease.enter(&enter.caller, self.now(), self.durable());
         if let Some((_, old)) = replaced.and_then(|id| self.connections.get(&id)) {
             old.close(VarInt::from_u32(0), b"a newer connection of this node has come");
         }
         self.connections.insert(enter.caller.connection, (enter.caller.hello.peer, enter.connection));
-        actix::MessageResult(Answer::Welcome {
-            incarnation: self.incarnation,
-            lease_us: u64::try_from(self.lease_authority.length().as_micros()).unwrap_or(u64::MAX),
-            durable: self.durable().0,
-            lease: self.lease_authority.view(now),
-        })
+        actix::MessageResult(welcome)
     }
 }
 
@@ -385,9 +364,8 @@ impl Handler<Leave> for VaultServer {
     type Result = ();
 
     fn handle(&mut self, Leave(connection): Leave, _: &mut Context<Self>) {
-        self.lease_authority.leave(connection);
+        self.lease.leave(connection);
         self.connections.remove(&connection);
-        self.calls.leave(connection);
     }
 }
 
@@ -420,7 +398,10 @@ impl Handler<Ask> for VaultServer {
         if ask.request == Request::Status {
             drop(answer.send(Answer::Status(Box::new(self.status()))));
         } else {
-            self.rule(Asked { caller: ask.caller, request: ask.request, way: answer }, ctx);
+            let asked = Asked { caller: ask.caller, request: ask.request, way: answer };
+            if let Some(effect) = self.lease.call(asked, self.now(), self.durable()) {
+                self.perform(effect, ctx);
+            }
         }
         Box::pin(async { wait.await.ok() })
     }
@@ -436,7 +417,7 @@ impl Handler<AskLease> for VaultServer {
 
     fn handle(&mut self, _: AskLease, _: &mut Context<Self>) -> Self::Result {
         let now = self.now();
-        actix::MessageResult(self.lease_authority.view(now))
+        actix::MessageResult(self.lease.view(now))
     }
 }
 
@@ -459,13 +440,13 @@ impl VaultServer {
         let extent = self.shared.log.state().extent;
         StatusView {
             pid: std::process::id(),
-            lease: self.lease_authority.view(now),
+            lease: self.lease.view(now),
             durable: extent.durable.0,
             oldest: extent.oldest.0,
             log_bytes: extent.bytes,
             images: self.shared.images.views(),
             health: self.shared.health.view(),
-            nodes: self.lease_authority.nodes(now),
+            nodes: self.lease.authority().nodes(now),
         }
     }
 }
@@ -483,9 +464,10 @@ impl Handler<MayWrite> for VaultServer {
     type Result = Result<(), Answer>;
 
     fn handle(&mut self, ask: MayWrite, _: &mut Context<Self>) -> Self::Result {
+        let durable = self.durable();
         match ask.cut {
-            None => self.lease_authority.may_write(&ask.caller, ask.epoch),
-            Some(cut) => self.lease_authority.may_publish(&ask.caller, ask.epoch, cut, self.durable()),
+            None => self.lease.authority().may_write(&ask.caller, ask.epoch),
+            Some(cut) => self.lease.authority().may_publish(&ask.caller, ask.epoch, cut, durable),
         }
     }
 }
@@ -502,7 +484,7 @@ impl Handler<OpenAppend> for VaultServer {
     type Result = Result<StreamId, Answer>;
 
     fn handle(&mut self, open: OpenAppend, _: &mut Context<Self>) -> Self::Result {
-        self.lease_authority.open_append(&open.caller, open.epoch)
+        self.lease.authority().open_append(&open.caller, open.epoch)
     }
 }
 
@@ -519,7 +501,7 @@ impl Handler<BeginAppend> for VaultServer {
     type Result = Result<(), Answer>;
 
     fn handle(&mut self, begin: BeginAppend, _: &mut Context<Self>) -> Self::Result {
-        self.lease_authority.begin_append(&begin.caller, begin.stream, begin.durable)
+        self.lease.authority().begin_append(&begin.caller, begin.stream, begin.durable)
     }
 }
 
@@ -538,7 +520,7 @@ impl Handler<Append> for VaultServer {
 
     fn handle(&mut self, append: Append, _: &mut Context<Self>) -> Self::Result {
         let Append { caller, stream, frame, room } = append;
-        match self.lease_authority.append(&caller, stream, &frame) {
+        match self.lease.authority().append(&caller, stream, &frame) {
             AppendRuling::Known => Ok(()),
             AppendRuling::End(answer) => Err(answer),
             AppendRuling::Write => self.shared.log.write(frame, room).map_err(|_| stopped()),

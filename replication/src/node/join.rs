@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tanist_db_core::engine::{Engine, EngineOptions};
+use bytes::Bytes;
+use tanist_db_core::engine::Engine;
 
-use super::image::ImageLoad;
-use super::{LoadProgress, NodeError, NodeOptions, shared};
+use super::{DownloadError, ImageDownload, LoadProgress, NodeError, NodeOptions};
 use crate::actors::link::Dialer;
 use crate::repeats::Repeats;
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
 use crate::wire::frame::{FrameKind, HEADER_BYTES};
-use crate::wire::message::{Answer, ImageView, Request};
+use crate::wire::message::Answer;
 
 /// A node that has its state and does not take part yet.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Joined {
 /// If the vault refuses this process, or the image is damaged or not this cluster's. A vault that is away is waited for.
 pub async fn join(options: &NodeOptions, progress: &LoadProgress) -> Result<Joined, NodeError> {
     let dialer = Dialer::new(Arc::clone(&options.credentials), options.vault.clone());
-    let hello = shared::hello(options);
+    let hello = options.hello();
     let mut damaged = None;
     let mut lost = Repeats::default();
     loop {
@@ -73,52 +73,54 @@ impl From<RpcError> for Failure {
     }
 }
 
-async fn load(client: &ControlClient, options: &NodeOptions, progress: &LoadProgress) -> Result<Engine, Failure> {
-    let mut channel = client.open_channel(Request::ImageGet, Priority::Bulk).await?;
-    match channel.answer().await? {
-        Answer::NoImage => {
-            tracing::info!("no image yet: starting empty");
-            Ok(Engine::new(EngineOptions {
-                shards: options.shards,
-                memory_bytes_max: options.memory_bytes_max,
-                hash_seed: options.hash_seed,
-            }))
+impl From<DownloadError> for Failure {
+    fn from(error: DownloadError) -> Failure {
+        match error {
+            DownloadError::Unusable { cut, why } => Failure::Unusable { cut, why },
+            DownloadError::Final(why) => Failure::Final(why),
         }
-        Answer::Image(view) => restore(&mut channel, &view, options, progress).await,
-        other => Err(Failure::Final(format!("the vault answers the request for an image with {other:?}"))),
     }
 }
 
-async fn restore(
-    channel: &mut Channel,
-    view: &ImageView,
-    options: &NodeOptions,
-    progress: &LoadProgress,
-) -> Result<Engine, Failure> {
+async fn load(client: &ControlClient, options: &NodeOptions, progress: &LoadProgress) -> Result<Engine, Failure> {
     let begun = options.clock.monotonic();
-    progress.begin(view.bytes, begun);
-    let wrong = |why| Failure::Unusable { cut: view.cut, why };
-    let mut load = ImageLoad::new(view.clone());
-    while load.missing() > 0 {
-        let frame = channel.frame(FrameKind::Chunk).await.map_err(|error| match Failure::from(error) {
-            Failure::Final(why) => wrong(load.wrong(&why)),
-            lost => lost,
-        })?;
-        let Some(frame) = frame else {
-            return Err(Failure::Lost(format!("the stream ended {} chunks before the image", load.missing())));
-        };
-        let chunk = &frame[HEADER_BYTES..];
-        load.feed(chunk).map_err(wrong)?;
-        progress.loaded(chunk.len());
+    let mut download = ImageDownload::new(options.engine());
+    let mut channel = client.open_channel(ImageDownload::request(), Priority::Bulk).await?;
+    let answer = channel.answer().await?;
+    if let Answer::Image(view) = &answer {
+        progress.begin(view.bytes, begun);
     }
-    let engine = load.finish(options.shards, options.memory_bytes_max).map_err(wrong)?;
-    let took = options.clock.monotonic().since(begun);
+    let mut made = download.answer(answer)?;
+    let engine = loop {
+        if let Some(engine) = made {
+            break engine;
+        }
+        let chunk = next_chunk(&mut channel, &download).await?;
+        made = download.chunk(&chunk)?;
+        progress.loaded(chunk.len());
+    };
+    report(&engine, progress, options.clock.monotonic().since(begun));
+    Ok(engine)
+}
+
+fn report(engine: &Engine, progress: &LoadProgress, took: Duration) {
+    if progress.bytes_total() == 0 {
+        return tracing::info!("no image yet: starting empty");
+    }
     tracing::info!(
         "image at record {} loaded: {} keys, {:.1} MB in {:.0} ms",
-        view.cut,
+        engine.last(),
         engine.keys(),
-        view.bytes as f64 / 1e6,
+        progress.bytes_total() as f64 / 1e6,
         took.as_secs_f64() * 1e3
     );
-    Ok(engine)
+}
+
+async fn next_chunk(channel: &mut Channel, download: &ImageDownload) -> Result<Bytes, Failure> {
+    let frame = channel.frame(FrameKind::Chunk).await.map_err(|error| match Failure::from(error) {
+        Failure::Final(why) => download.wrong(why).into(),
+        lost => lost,
+    })?;
+    let lost = || Failure::Lost(format!("the stream ended {} chunks before the image", download.missing()));
+    Ok(frame.ok_or_else(lost)?.slice(HEADER_BYTES..))
 }

@@ -5,17 +5,24 @@
 //!   start   role driver, shipper, follower, transfer and upkeep around that engine   -> NodeHandle
 //! ```
 //!
+//! What they do, in which order, is plain code that the simulator drives too: [`Driver`] and what it gives orders to.
+//!
 //! Between the two the caller has the engine and nothing is served. After [`start`] sessions ask [`NodeHandle::serving`]; the
 //! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-driver` (connection, role driver,
 //! shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
 
+mod driver;
 mod image;
+mod image_download;
+mod image_upload;
 mod join;
 mod plan;
 mod progress;
 mod reports;
 mod shared;
+mod shipper;
 mod status;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -25,11 +32,10 @@ use std::time::Duration;
 
 use actix::Addr;
 use tanist_db_core::clock::Clock;
-use tanist_db_core::engine::Engine;
+use tanist_db_core::engine::{Engine, EngineOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::actors::link::Dialer;
 use crate::actors::role_driver::{RoleDriver, Stop, SwitchOver};
 use crate::actors::thread::on_thread;
 use crate::lease::LeaseTimes;
@@ -37,17 +43,20 @@ use crate::role::{End, Identity, Machine, SwitchoverReport};
 use crate::serving::Serving;
 use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
-use crate::wire::message::FollowerView;
+use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
 
-pub use crate::actors::transfer::ImageReport;
+pub use driver::{Action, Append, CallOutcome, Driver, DriverEvent, Note, Order, Timer};
 pub use image::ImageLoad;
+pub use image_download::{DownloadError, ImageDownload};
+pub use image_upload::{ImageReport, ImageUpload, NotFrozen, Uploaded};
 pub use join::{Joined, join};
 pub use plan::ImagePlan;
 pub use progress::LoadProgress;
 pub use reports::{ReportDue, Reports};
-pub(crate) use shared::Shared;
-pub use shared::VaultLink;
+pub use shared::{Shared, VaultLink};
+pub use shipper::{Shipped, Shipper};
 pub use status::NodeStatus;
+pub use upkeep::Upkeep;
 
 /// What a node must know to take part.
 #[derive(Clone, Debug)]
@@ -82,6 +91,28 @@ pub struct NodeOptions {
     pub clock: Arc<dyn Clock>,
 }
 
+impl NodeOptions {
+    /// What the process's engine starts with.
+    fn engine(&self) -> EngineOptions {
+        let NodeOptions { shards, memory_bytes_max, hash_seed, .. } = *self;
+        EngineOptions { shards, memory_bytes_max, hash_seed }
+    }
+
+    /// The first message of each connection to the vault.
+    pub(crate) fn hello(&self) -> Hello {
+        Hello {
+            version: PROTOCOL_VERSION,
+            cluster: self.credentials.cluster(),
+            peer: Peer::Database,
+            node: self.node.clone(),
+            incarnation: self.incarnation,
+            pid: std::process::id(),
+            resp_address: self.resp_address.clone(),
+            quic_address: self.quic_address.clone(),
+        }
+    }
+}
+
 /// Why a node could not start.
 #[derive(Debug, Error)]
 pub enum NodeError {
@@ -99,6 +130,7 @@ pub enum NodeError {
 /// A node that takes part; clones speak for the same.
 #[derive(Clone)]
 pub struct NodeHandle {
+    options: Arc<NodeOptions>,
     shared: Arc<Shared>,
     role_driver: Addr<RoleDriver>,
     ended: watch::Receiver<Option<End>>,
@@ -118,14 +150,14 @@ pub fn start(joined: Joined, options: NodeOptions, serving: Arc<Serving>) -> Res
     };
     let times = LeaseTimes { length: lease, renew_every: options.renew_every.min(lease / 4) };
     let machine = Machine::new(me, times, engine.last());
-    let shared = Arc::new(Shared::new(options, engine, serving));
+    let (options, shared) = (Arc::new(options), Shared::new(engine, serving));
+    let plan = ImagePlan::new(options.image_interval, options.image_log_bytes);
+    let driver = Driver::new(Arc::clone(&shared), machine, plan);
     let (tell_end, ended) = watch::channel(None);
-    let for_thread = Arc::clone(&shared);
-    let role_driver = on_thread("tanist-driver", move |life| {
-        let dialer = Dialer::new(Arc::clone(&for_thread.options.credentials), for_thread.options.vault.clone());
-        Ok(RoleDriver::new(for_thread, machine, dialer, tell_end, life))
-    });
-    Ok(NodeHandle { shared, role_driver: role_driver.map_err(NodeError::Machine)?, ended })
+    let for_thread = (Arc::clone(&options), Arc::clone(&shared));
+    let role_driver =
+        on_thread("tanist-driver", move |life| Ok(RoleDriver::new(for_thread.0, for_thread.1, driver, tell_end, life)));
+    Ok(NodeHandle { options, shared, role_driver: role_driver.map_err(NodeError::Machine)?, ended })
 }
 
 impl NodeHandle {
@@ -162,7 +194,7 @@ impl NodeHandle {
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await.map(|end| end.clone()) {
             Ok(Some(end)) => end,
-            _ => End::Failed("the role_driver has ended without a word".to_owned()),
+            _ => End::Failed("the role driver has ended without a word".to_owned()),
         }
     }
 
@@ -187,12 +219,12 @@ impl NodeHandle {
     /// How the node stands.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
-        status::of(&self.shared)
+        status::of(&self.options, &self.shared)
     }
 }
 
 impl std::fmt::Debug for NodeHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeHandle").field("node", &self.shared.options.node).finish_non_exhaustive()
+        f.debug_struct("NodeHandle").field("node", &self.options.node).finish_non_exhaustive()
     }
 }

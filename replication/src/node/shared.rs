@@ -1,4 +1,4 @@
-//! What a node's actors share.
+//! What the parts of a node share, each of which may run on a thread of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,19 +7,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::engine::Engine;
-use tanist_db_core::ids::ShardId;
-use tanist_db_core::image::FrozenVersion;
 
-use super::{ImageReport, NodeOptions};
+use super::ImageReport;
 use crate::serving::Serving;
-use crate::stream::Carrying;
-use crate::wire::message::{FollowerView, HealthView, Hello, PROTOCOL_VERSION, Peer};
+use crate::wire::message::{FollowerView, HealthView, Progress};
 
 /// Everything that outlives a connection.
-pub(crate) struct Shared {
-    pub(crate) options: NodeOptions,
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) serving: Arc<Serving>,
+#[derive(Debug)]
+pub struct Shared {
+    /// The process's engine.
+    pub engine: Arc<Engine>,
+    /// What sessions ask.
+    pub serving: Arc<Serving>,
     pub(crate) figures: Mutex<Figures>,
     /// Bytes of log frames since the newest cut that this node has made or applied.
     log_bytes: AtomicU64,
@@ -71,26 +70,21 @@ impl Figures {
 }
 
 impl Shared {
-    pub(crate) fn new(options: NodeOptions, engine: Arc<Engine>, serving: Arc<Serving>) -> Shared {
-        Shared { options, engine, serving, figures: Mutex::default(), log_bytes: AtomicU64::new(0) }
+    /// What a process begins with that has loaded `engine`; nobody else writes `serving`.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, serving: Arc<Serving>) -> Arc<Shared> {
+        Arc::new(Shared { engine, serving, figures: Mutex::default(), log_bytes: AtomicU64::new(0) })
     }
 
-    /// Fixes a version for an image, and notes how long commands waited for it.
-    ///
-    /// # Errors
-    /// With a shard that a long command holds: nothing is frozen.
-    pub(crate) fn try_freeze(&self) -> Result<FrozenVersion, ShardId> {
-        let NodeOptions { clock, image_memory_percent, .. } = &self.options;
-        let (version, pause) = Carrying::try_freeze(&self.engine, &**clock, *image_memory_percent)?;
-        self.note_cut();
-        self.figures.lock().froze(pause);
-        tracing::info!("frozen at record {} in {} us; the image is on its way", version.cut(), pause.as_micros());
-        Ok(version)
-    }
-
-    /// The first message of each connection.
-    pub(crate) fn hello(&self) -> Hello {
-        hello(&self.options)
+    /// How this node stands, for the vault.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            role: self.serving.role().word().to_owned(),
+            applied: self.engine.last().0,
+            durable: self.serving.durable().0,
+            epoch: self.serving.epoch().0,
+            last_takeover: self.figures.lock().last_takeover.clone(),
+        }
     }
 
     pub(crate) fn note_log_bytes(&self, bytes: usize) {
@@ -105,18 +99,5 @@ impl Shared {
 
     pub(crate) fn log_bytes_since_cut(&self) -> u64 {
         self.log_bytes.load(Ordering::Relaxed)
-    }
-}
-
-pub(crate) fn hello(options: &NodeOptions) -> Hello {
-    Hello {
-        version: PROTOCOL_VERSION,
-        cluster: options.credentials.cluster(),
-        peer: Peer::Database,
-        node: options.node.clone(),
-        incarnation: options.incarnation,
-        pid: std::process::id(),
-        resp_address: options.resp_address.clone(),
-        quic_address: options.quic_address.clone(),
     }
 }

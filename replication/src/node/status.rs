@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ImageReport, Shared};
+use super::{ImageReport, NodeOptions, Shared};
 use crate::serving::{PrimaryAddress, Role};
 
 /// A moment of a node. Times are in microseconds.
@@ -58,8 +58,8 @@ pub struct NodeStatus {
     pub vault_trouble: String,
 }
 
-pub(super) fn of(shared: &Shared) -> NodeStatus {
-    let (options, serving, engine) = (&shared.options, &shared.serving, &shared.engine);
+pub(super) fn of(options: &NodeOptions, shared: &Shared) -> NodeStatus {
+    let (serving, engine) = (&shared.serving, &shared.engine);
     let figures = shared.figures.lock();
     let micros = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     NodeStatus {

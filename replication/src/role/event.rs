@@ -218,6 +218,19 @@ pub struct SwitchoverReport {
     pub hold_us: u64,
 }
 
+impl SwitchoverReport {
+    /// For people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!(
+            "handed over to {} with epoch {} after holding for {:.1} ms",
+            self.successor,
+            self.epoch,
+            Duration::from_micros(self.hold_us).as_secs_f64() * 1e3
+        )
+    }
+}
+
 /// A takeover as it went, on the node that took over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Takeover {

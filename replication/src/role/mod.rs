@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`Machine`] is a plain value. What happened comes in as an [`Event`] with the time, what is to be done goes out as
-//! [`Effect`]s in the order in which they must be done; it knows no clock, no network and no engine. `actors::role_driver` drives it.
+//! [`Effect`]s in the order in which they must be done; it knows no clock, no network and no engine. `node::Driver` drives it.
 //! Whole courses, with the vault's side, are written down line by line in `scripts/` beside this file, and tested.
 //!
 //! # Takeover
@@ -53,8 +53,6 @@ mod switchover;
 
 #[cfg(test)]
 mod exhaustive;
-#[cfg(test)]
-mod model_tests;
 #[cfg(test)]
 mod script_tests;
 #[cfg(test)]

@@ -8,6 +8,6 @@ mod shipping;
 mod window;
 
 pub use carrying::{Carrying, Heard, Load};
-pub use following::{Following, Run, Taken};
+pub use following::{Following, Taken};
 pub use shipping::{Shipping, Step, Told, sealed};
 pub use window::{Unsealed, Window, WindowError};

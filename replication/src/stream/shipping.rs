@@ -39,6 +39,8 @@ pub enum Told {
     Durable(Lsn),
     /// The stream is over, and this is why.
     Ended(Event),
+    /// The stream is over: the vault does not take its records now.
+    Refused(String),
     /// The stream is of no further use; a fresh connection repeats what is not confirmed.
     Lost(String),
 }
@@ -98,7 +100,7 @@ impl Shipping {
             Answer::AppendReady { durable } => (durable, self.begin(Lsn(durable))),
             Answer::Durable { lsn } => (lsn, self.window.as_mut().map_or(Ok(()), |window| window.confirm(Lsn(lsn)))),
             Answer::Fenced { epoch } => return Told::Ended(Event::Fenced { epoch: Epoch(epoch) }),
-            Answer::Refused { why } => return Told::Lost(why),
+            Answer::Refused { why } => return Told::Refused(why),
             other => return Told::Lost(format!("{other:?} on an append stream")),
         };
         match confirmed {

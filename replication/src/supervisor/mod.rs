@@ -35,7 +35,7 @@ use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
 
 use obituary::Obituaries;
-use restarts::Restarts;
+pub use restarts::Restarts;
 
 /// Exit code of a database process that must start again as a joining node (`EX_TEMPFAIL`).
 pub const EXIT_REJOIN: i32 = 75;

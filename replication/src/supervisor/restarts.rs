@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::limits::{RESTART_PAUSE_MAX, RESTART_PAUSE_MIN, RESTART_STEADY};
 
-/// Counts starts in a row that did not last.
+/// Counts starts in a row that did not last, of any process that is kept running.
 #[derive(Debug, Default)]
-pub(super) struct Restarts {
+pub struct Restarts {
     short_lives: u32,
 }
 
 impl Restarts {
     /// The pause after a process that has `lived`. One death is answered at once; a process that keeps dying of its start is
     /// started ever more rarely.
-    pub(super) fn pause(&mut self, lived: Duration) -> Duration {
+    pub fn pause(&mut self, lived: Duration) -> Duration {
         self.short_lives = if lived >= RESTART_STEADY { 0 } else { self.short_lives + 1 };
         match self.short_lives {
             0 | 1 => Duration::ZERO,

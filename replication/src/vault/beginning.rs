@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::disk::Disk;
 use super::error::StorageError;
-use super::mark::Mark;
-use super::segment::{LOG_FOLDER, segment_first};
+use super::log::mark::Mark;
+use super::log::segment::{LOG_FOLDER, segment_first};
 
 /// Whether there is a log, sound or not. The mark is the first file of a log and is never removed.
 ///
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::vault::Storage;
     use crate::vault::catalog::CatalogMemory;
-    use crate::vault::disk_sim::DiskSim;
+    use crate::vault::disk::sim::DiskSim;
 
     const CLUSTER: u128 = 11;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::disk_fs::{PRIVATE_FILE, PRIVATE_FOLDER};
+use super::disk::fs::{PRIVATE_FILE, PRIVATE_FOLDER};
 use super::error::StorageError;
 
 /// The folder's lock, held as long as this lives. The kernel gives it back when the process ends, however it ends.

@@ -2,14 +2,15 @@
 //!
 //! Four things live here, each of them plain code that an actor drives (`actors::vault`):
 //!
-//! - [`lease_authority`] judges. It holds the lease and decides on every append, image and lease call. All fencing is there.
-//! - [`log`] keeps the redo log: [`segment`] files of the very frames that came over the wire, and a [`mark`] of how far they
-//!   were acknowledged. A group of frames is written, synced once, and acknowledged together.
-//! - [`image_store`] keeps images as files of the very frames that came, published by one rename.
+//! - [`lease::authority`] judges. It holds the lease and decides on every append, image and lease call. All fencing is there.
+//! - [`log`] keeps the redo log: [segment](log::segment) files of the very frames that came over the wire, and a
+//!   [mark](log::mark) of how far they were acknowledged. A group of frames is written, synced once, and acknowledged together.
+//! - [`images`] keeps images as files of the very frames that came, published by one rename.
 //! - [`catalog`] remembers the lease and the images' list. It is small, and what it says of epochs and images can be made
 //!   again from log and images.
 //!
-//! Around them stands what their drivers have in common: [`log_writer`], [`acknowledge`], [`feed`] and [`calls`].
+//! Around them stands what is done with them in order, whoever drives it: [`lease::server`], [`log::writer`] and its turns,
+//! [`log::acknowledge`], [`log::feed`].
 //!
 //! ```text
 //!   <dir>/lock                       held by the one vault that uses the folder
@@ -40,36 +41,23 @@
 //!
 //! Deliberately missing: other back ends, delta images, point-in-time restore.
 
-pub mod acknowledge;
 pub mod beginning;
-pub mod calls;
 pub mod catalog;
-pub mod catalog_sled;
 pub mod disk;
-pub mod disk_fs;
-pub mod disk_sim;
 pub mod envelope;
 pub mod error;
 #[cfg(test)]
 mod faults;
-pub mod feed;
-pub mod image_store;
+pub mod images;
 mod layout;
-pub mod lease_authority;
+pub mod lease;
 pub mod lock;
 pub mod log;
-pub mod log_reader;
-pub mod log_writer;
-pub mod mark;
-pub mod recent;
-mod recover;
 pub mod room;
-pub mod roster;
-pub mod segment;
 pub mod storage;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use error::StorageError;
-pub use lease_authority::LeaseAuthority;
+pub use lease::authority::LeaseAuthority;
 pub use storage::Storage;

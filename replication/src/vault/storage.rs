@@ -8,9 +8,9 @@ use super::beginning;
 use super::catalog::{Catalog, LeaseRecord, Records};
 use super::disk::Disk;
 use super::error::StorageError;
-use super::image_store::ImageStore;
+use super::images::ImageStore;
 use super::log::Log;
-use super::segment::LOG_FOLDER;
+use super::log::segment::LOG_FOLDER;
 use crate::limits;
 
 /// Log, images and catalog of one vault.
@@ -119,8 +119,8 @@ mod tests {
 
     use super::*;
     use crate::vault::catalog::CatalogMemory;
-    use crate::vault::disk_sim::DiskSim;
-    use crate::vault::segment::segment_path;
+    use crate::vault::disk::sim::DiskSim;
+    use crate::vault::log::segment::segment_path;
     use crate::vault::testing::{chunk, frame};
 
     const CLUSTER: u128 = 5;

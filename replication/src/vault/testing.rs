@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tanist_db_core::redo::batch::RedoBatch;
 
-use super::segment::LogFrame;
+use super::log::segment::LogFrame;
 use crate::wire::frame::{Frame, FrameKind, FrameReader, seal};
 
 /// A frame of `count` records from position `first` on, under `epoch`.

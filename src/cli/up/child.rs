@@ -10,6 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tanist_db_core::clock::{Clock, SystemClock, UnixMillis};
+use tanist_replication::supervisor::Restarts;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdout, Command};
 use tokio::sync::watch;
@@ -20,12 +21,6 @@ use super::narrator::Narrator;
 use crate::shutdown::{IN_ORDER, Shutdown};
 use crate::telemetry::Said;
 
-/// Pause before a dead child is started again; doubles with each death.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// Longest pause: a person who repairs the cause should not have to wait for the repair to be noticed.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// A child that lived so long is not in a loop of deaths: the pause starts from the first again.
-const LIFE_GOOD: Duration = Duration::from_secs(30);
 /// Time to finish what was begun; a child that needs more is stuck and is killed.
 const STOP_MAX: Duration = Duration::from_secs(10);
 /// A log is set aside as `.1` at the start of a process when it has grown beyond this.
@@ -91,16 +86,14 @@ impl Child {
 
 async fn keep_running(spec: ChildSpec, narrator: Narrator, stop: Shutdown, tell: watch::Sender<ChildState>) {
     let clock = SystemClock::new();
-    let mut pause = PAUSE_FIRST;
+    let mut restarts = Restarts::default();
     while !stop.is_asked() {
         let started = clock.monotonic();
         let end = run_once(&spec, &narrator, &stop).await;
         if stop.is_asked() {
             return;
         }
-        if clock.monotonic().since(started) > LIFE_GOOD {
-            pause = PAUSE_FIRST;
-        }
+        let pause = restarts.pause(clock.monotonic().since(started));
         let (why, code) = match end {
             Ok(status) => (how(status, &last_words(&spec.log)), status.code()),
             Err(e) => (format!("cannot be started: {e}"), None),
@@ -111,7 +104,6 @@ async fn keep_running(spec: ChildSpec, narrator: Narrator, stop: Shutdown, tell:
             () = sleep(pause) => narrator.say(&spec.who, "is started again"),
             () = stop.asked() => return,
         }
-        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 

@@ -7,9 +7,9 @@ use tanist_db_core::engine::{Engine, EngineOptions, MEMORY_MAX, Session};
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::image::{ImageRestore, PagePool};
 use tanist_replication::vault::catalog::{CatalogMemory, Records};
-use tanist_replication::vault::disk_sim::DiskSim;
+use tanist_replication::vault::disk::sim::DiskSim;
 use tanist_replication::vault::envelope;
-use tanist_replication::vault::image_store::ImageStore;
+use tanist_replication::vault::images::ImageStore;
 use tanist_replication::wire::frame::{FrameKind, FrameReader, seal};
 
 use crate::command::execute;

@@ -1,7 +1,7 @@
 //! Frames and messages between the processes of a cluster.
 
 use futures_util::FutureExt;
-use tanist_replication::vault::segment::LogFrame;
+use tanist_replication::vault::log::segment::LogFrame;
 use tanist_replication::wire::frame::{FrameKind, FrameReader, parse_frame, seal, seal_message};
 use tanist_replication::wire::message::{
     Answer, Call, FollowerView, HealthView, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Reply, Request,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tanist_replication::serving::Role;
 use tanist_replication::vault::catalog::{Catalog, CatalogMemory};
 use tanist_replication::vault::disk::Disk;
-use tanist_replication::vault::disk_sim::DiskSim;
+use tanist_replication::vault::disk::sim::DiskSim;
 
 use crate::net::Way;
 use crate::node::Thread;

@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tanist_db_core::clock::Monotonic;
 use tanist_replication::limits::{CONNECT_PAUSE, OBITUARY_WAIT};
+use tanist_replication::node::{ImageReport, Order, Timer};
 use tanist_replication::role::{End, Event as RoleEvent};
 
 use crate::clock::{MachineClock, Time};
@@ -22,10 +22,8 @@ use crate::event::Event;
 use crate::net::{ConnId, Payload, Stream};
 use crate::vault::VaultEvent;
 use join::Joining;
-pub(crate) use process::Order;
 pub(crate) use process::Process;
 pub(crate) use session::{Request, SessionId, is_not_confirmed};
-pub(crate) use transfer::Carried;
 
 /// What happens to a database process.
 #[derive(Debug)]
@@ -54,10 +52,10 @@ pub(crate) enum NodeEvent {
     /// A call has waited so long that the vault counts as silent.
     CallLate {
         /// Which.
-        seq: u64,
+        call: u64,
     },
-    /// The machine wants to be woken at this moment of the node's clock.
-    Wake(Monotonic),
+    /// A timer of the driver is due.
+    Timer(Timer),
     /// The role driver's beat.
     Beat,
     /// The upkeep's beat.
@@ -70,10 +68,8 @@ pub(crate) enum NodeEvent {
     Apart(SessionId),
     /// A version is to be frozen, and could not be because a command held a shard.
     Freeze,
-    /// A report that was put off is due.
-    ReportLate,
-    /// An order of the role driver reaches another actor.
-    Order(Order),
+    /// An order of the role driver, which had that connection, reaches a sibling.
+    Order(Order, Option<ConnId>),
     /// Another actor has something for the machine.
     Happened(RoleEvent),
     /// A stream has ended on the connection `conn`.
@@ -84,9 +80,11 @@ pub(crate) enum NodeEvent {
         why: Option<String>,
     },
     /// What became of an image.
-    Carried(Carried),
+    Carried(Result<ImageReport, String>),
     /// The shipper is woken, by its turn of that number or, 0, by anyone.
     Ship(u64),
+    /// So long after the records of an append stream were refused another may be opened.
+    ShipAgain(Stream),
     /// A run of frames on the follow stream has come to its end.
     RunEnds,
     /// The next chunk of an upload is due.
@@ -118,14 +116,14 @@ impl NodeEvent {
     fn thread(&self) -> Thread {
         match self {
             NodeEvent::Arrived { stream: Stream::Follow(_), .. } | NodeEvent::RunEnds => Thread::Follower,
-            NodeEvent::Order(Order::Follow(..) | Order::StopFollow) => Thread::Follower,
+            NodeEvent::Order(Order::Follow(_) | Order::StopFollowing, _) => Thread::Follower,
             NodeEvent::Arrived { stream: Stream::Put(_), .. } | NodeEvent::NextChunk => Thread::Transfer,
             NodeEvent::Freeze => Thread::Transfer,
             NodeEvent::Expire | NodeEvent::ExpireMore if upkeep::role_driver_expires() => Thread::RoleDriver,
             NodeEvent::Expire | NodeEvent::ExpireMore => Thread::Upkeep,
-            NodeEvent::Order(Order::BeginEpoch(_) | Order::Mark) => Thread::Upkeep,
+            NodeEvent::Order(Order::Append(_), _) => Thread::Upkeep,
             NodeEvent::HoldEnds | NodeEvent::Apart(_) => Thread::Long,
-            NodeEvent::Order(Order::Carry(..) | Order::StopCarrying) => Thread::Transfer,
+            NodeEvent::Order(Order::Carry(_) | Order::StopCarrying, _) => Thread::Transfer,
             NodeEvent::Session(..) | NodeEvent::Poll(_) => Thread::Sessions,
             _ => Thread::RoleDriver,
         }

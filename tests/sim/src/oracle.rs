@@ -10,7 +10,7 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::redo::batch::BatchView;
 use tanist_replication::vault::disk::Disk;
 use tanist_replication::vault::log::Extent;
-use tanist_replication::vault::segment::LogFrame;
+use tanist_replication::vault::log::segment::LogFrame;
 
 use crate::clock::Time;
 use crate::workload::Known;

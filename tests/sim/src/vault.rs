@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::ids::Lsn;
-use tanist_replication::vault::calls::Calls;
 use tanist_replication::vault::catalog::CatalogMemory;
 use tanist_replication::vault::disk::Disk;
-use tanist_replication::vault::disk_sim::DiskSim;
-use tanist_replication::vault::image_store::ImageStore;
-use tanist_replication::vault::log_writer::LogWriter;
-use tanist_replication::vault::roster::ConnectionId;
+use tanist_replication::vault::disk::sim::DiskSim;
+use tanist_replication::vault::images::ImageStore;
+use tanist_replication::vault::lease::roster::ConnectionId;
+use tanist_replication::vault::lease::server::LeaseServer;
+use tanist_replication::vault::log::writer::LogWriter;
 use tanist_replication::vault::{LeaseAuthority, Storage, StorageError};
 use tanist_replication::wire::message::Answer;
 
@@ -122,15 +122,14 @@ pub(crate) struct Vault {
     life: u64,
     clock: Arc<MachineClock>,
     disk: Arc<dyn Disk>,
-    lease_authority: LeaseAuthority,
-    calls: Calls<Reply>,
+    lease: LeaseServer<Reply>,
     images: ImageStore,
     writing: Writing,
     members: BTreeMap<ConnId, Member>,
     appends: BTreeMap<(ConnId, Stream), appends::Append>,
     pushes: BTreeMap<(ConnId, Stream), pushes::Push>,
     puts: BTreeMap<(ConnId, Stream), images::Put>,
-    gets: BTreeMap<(ConnId, Stream), tanist_replication::vault::image_store::ImageReader>,
+    gets: BTreeMap<(ConnId, Stream), tanist_replication::vault::images::ImageReader>,
 }
 
 impl VaultHost {
@@ -257,8 +256,7 @@ impl VaultHost {
             life: self.lives,
             clock: Arc::clone(&self.clock),
             disk,
-            lease_authority,
-            calls: Calls::default(),
+            lease: LeaseServer::new(lease_authority, self.lives),
             images,
             writing: Writing::new(LogWriter::new(log, records)),
             members: BTreeMap::new(),
@@ -296,7 +294,7 @@ impl Vault {
         );
         env.oracle.bounded(
             "calls that wait for the lease",
-            self.calls.waiting(),
+            self.lease.waiting(),
             self.members.len() + env.scenario.nodes,
         );
     }
@@ -304,12 +302,8 @@ impl Vault {
     fn own(&mut self, own: Own, env: &mut Env) {
         match own {
             Own::Tick => {
-                let now = self.now();
-                if self.lease_authority.tick(now) {
-                    env.say(format_args!(
-                        "vault: the lease of epoch {} has run out",
-                        self.lease_authority.view(now).epoch
-                    ));
+                if let Some(lease) = self.lease.tick(self.now()) {
+                    env.say(format_args!("vault: the lease of epoch {} has run out", lease.epoch));
                     self.spread_news(env);
                 }
                 self.later(TICK, Own::Tick, env);
@@ -350,8 +344,7 @@ impl Vault {
         if self.members.remove(&conn).is_none() {
             return;
         }
-        self.lease_authority.leave(ConnectionId(conn.0));
-        self.calls.leave(ConnectionId(conn.0));
+        self.lease.leave(ConnectionId(conn.0));
         self.appends.retain(|(of, _), _| *of != conn);
         self.pushes.retain(|(of, _), _| *of != conn);
         self.puts.retain(|(of, _), _| *of != conn);
@@ -360,11 +353,8 @@ impl Vault {
         env.net.close(now, conn, Way::Down, true, random, queue);
     }
 
-    /// The time; the lease authority hears that the vault runs.
-    fn now(&mut self) -> Monotonic {
-        let now = self.clock.monotonic();
-        self.lease_authority.awake(now);
-        now
+    fn now(&self) -> Monotonic {
+        self.clock.monotonic()
     }
 
     fn durable(&self) -> Lsn {

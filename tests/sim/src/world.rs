@@ -279,8 +279,12 @@ impl World {
             Phase::Steady(since, 0) => {
                 // A switchover that was asked for in the storm may still wait for its successor.
                 let reached = |node: &&NodeHost| self.cut_for_ever != Some(node.node);
-                let switching =
-                    self.nodes.iter().filter(reached).filter_map(NodeHost::process).any(|process| process.switching);
+                let switching = self
+                    .nodes
+                    .iter()
+                    .filter(reached)
+                    .filter_map(NodeHost::process)
+                    .any(|process| process.driver.is_switching());
                 if now >= since && !switching {
                     self.phase = Phase::Steady(now, env.oracle.epoch);
                 }
@@ -313,7 +317,9 @@ impl World {
             .nodes
             .iter()
             .map(|node| match node.process() {
-                Some(process) => format!("{} is {}", env.scenario.name(node.node), process.machine.role().word()),
+                Some(process) => {
+                    format!("{} is {}", env.scenario.name(node.node), process.driver.machine().role().word())
+                }
                 None => format!("{} is down or joining", env.scenario.name(node.node)),
             })
             .collect();

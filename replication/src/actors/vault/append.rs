@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 
 use super::{Append, BeginAppend, MayWrite, OpenAppend, Shared, VaultServer};
 use crate::transport::rpc::{Channel, Priority, RpcError};
-use crate::vault::acknowledge::{Acknowledger, stopped};
-use crate::vault::lease_authority::StreamId;
-use crate::vault::log_writer::LogState;
-use crate::vault::roster::Caller;
-use crate::vault::segment::LogFrame;
+use crate::vault::lease::authority::StreamId;
+use crate::vault::lease::roster::Caller;
+use crate::vault::log::acknowledge::{Acknowledger, stopped};
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::writer::LogState;
 use crate::wire::frame::{FrameReader, send_message};
 use crate::wire::message::{Answer, Reply};
 

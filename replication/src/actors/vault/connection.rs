@@ -12,7 +12,7 @@ use super::{Ask, AskLease, Enter, Leave, Often, Shared, VaultServer, append, fol
 use crate::limits;
 use crate::transport::rpc::{Channel, RpcError, accept_control};
 use crate::transport::{quic, tls};
-use crate::vault::roster::{Caller, ConnectionId};
+use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::wire::frame::{FrameError, send_message};
 use crate::wire::message::{Answer, Call, HealthView, Hello, Peer, Reply, Request};
 

@@ -1,7 +1,5 @@
 //! A follow stream: everything after a position, from files or memory, then as it becomes durable.
-//!
-//! Nothing is queued for a follower. It is sent what it is ready to take, a little at a time rather than each group by itself;
-//! one that falls behind what memory holds is served from the files until it has caught up.
+//! What is sent next is decided in [`Feed`].
 
 use std::sync::Arc;
 
@@ -11,9 +9,11 @@ use super::{Often, Shared};
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::StorageError;
-use crate::vault::acknowledge::stopped;
-use crate::vault::feed::Feed;
-use crate::vault::segment::LogFrame;
+use crate::vault::log::acknowledge::stopped;
+use crate::vault::log::feed::{Feed, FeedStep};
+use crate::vault::log::reader::LogReader;
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::writer::LogState;
 use crate::wire::message::Answer;
 
 /// Serves the stream until the follower leaves, or has to be told that it cannot go on.
@@ -58,17 +58,8 @@ impl Follower {
         tokio::pin!(left);
         loop {
             let state = log.borrow_and_update().clone();
-            if state.failed.is_some() {
-                return Err(Stop::Answer(stopped()));
-            }
-            let behind = self.feed.after() < state.extent.durable;
-            while self.feed.after() < state.extent.durable {
-                for frame in self.next().await? {
-                    channel.write(frame.bytes().clone()).await?;
-                }
-            }
-            if behind {
-                channel.reply(Answer::Durable { lsn: self.feed.after().0 }).await?;
+            if let Some(caught_up) = self.catch_up(&state, channel).await? {
+                channel.reply(caught_up).await?;
                 tokio::select! {
                     () = tokio::time::sleep(limits::FOLLOW_PAUSE) => {}
                     _ = &mut left => return Ok(()),
@@ -81,12 +72,23 @@ impl Follower {
         }
     }
 
-    /// The next frames, at least one: something newer is durable.
-    async fn next(&mut self) -> Result<Vec<LogFrame>, Stop> {
-        if let Some(frames) = self.feed.from_memory(&self.shared.log.recent().lock()) {
-            return Ok(frames);
+    /// Sends what is durable in `state`; returns what is to be said of it, if it was anything.
+    async fn catch_up(&mut self, state: &LogState, channel: &mut Channel) -> Result<Option<Answer>, Stop> {
+        loop {
+            let step = self.feed.step(state, &self.shared.log.recent().lock());
+            let frames = match step.map_err(Stop::Answer)? {
+                FeedStep::Send(frames) => frames,
+                FeedStep::Read(reader) => self.read(reader).await?,
+                FeedStep::CaughtUp(answer) => return Ok(Some(answer)),
+                FeedStep::Wait => return Ok(None),
+            };
+            for frame in frames {
+                channel.write(frame.bytes().clone()).await?;
+            }
         }
-        let mut reader = self.feed.reader();
+    }
+
+    async fn read(&mut self, mut reader: LogReader) -> Result<Vec<LogFrame>, Stop> {
         let extent = self.shared.log.state().extent;
         let read = actix_rt::task::spawn_blocking(move || {
             let frames = reader.read(&extent, limits::LOG_READ_BYTES);

@@ -10,9 +10,9 @@ use crate::EVENT;
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::StorageError;
-use crate::vault::acknowledge::stopped;
-use crate::vault::image_store::Upload;
-use crate::vault::roster::Caller;
+use crate::vault::images::Upload;
+use crate::vault::lease::roster::Caller;
+use crate::vault::log::acknowledge::stopped;
 use crate::wire::frame::{Frame, FrameKind};
 use crate::wire::message::{Answer, Call, Request};
 

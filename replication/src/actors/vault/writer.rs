@@ -7,7 +7,7 @@
 //! What it does with each of them is [`LogWriter`]'s matter. It ends when that has failed.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -20,9 +20,10 @@ use crate::limits;
 use crate::vault::StorageError;
 use crate::vault::catalog::{LeaseRecord, Records};
 use crate::vault::log::Log;
-use crate::vault::log_writer::{LogState, LogWriter};
-use crate::vault::recent::Recent;
-use crate::vault::segment::LogFrame;
+use crate::vault::log::recent::Recent;
+use crate::vault::log::segment::LogFrame;
+use crate::vault::log::turn::{Done, Order, Turn};
+use crate::vault::log::writer::{LogState, LogWriter};
 
 /// Silence after which the mark is made durable.
 const IDLE: Duration = Duration::from_millis(200);
@@ -43,15 +44,13 @@ pub(super) struct Gone;
 
 enum Item {
     Frame(LogFrame, Room),
-    Order(Order),
-}
-
-enum Order {
-    Barrier { done: oneshot::Sender<LogState>, _room: Room },
-    Lease { record: LeaseRecord, seal: bool, done: oneshot::Sender<Lsn> },
-    Trim { through: Lsn, _room: Room },
+    /// An order, with its room if it is one that needs it.
+    Order(WriterOrder, Option<Room>),
     Stop(oneshot::Sender<()>),
 }
+
+type WriterOrder = Order<oneshot::Sender<LogState>, oneshot::Sender<Lsn>>;
+type WriterTurn = Turn<oneshot::Sender<LogState>, oneshot::Sender<Lsn>>;
 
 /// The way to the writer. Clones lead to the same one.
 #[derive(Clone, Debug)]
@@ -69,7 +68,7 @@ impl LogHandle {
         let log = LogWriter::new(log, records);
         let (told, state) = watch::channel(log.state().clone());
         let recent = Arc::clone(log.recent());
-        let writer = Writer { log, queue, told, health, group: Vec::new() };
+        let writer = Writer { log, queue, told, health, rooms: Vec::new() };
         thread::Builder::new().name("vault-log".to_owned()).spawn(move || writer.run())?;
         Ok(Self { items, room: Arc::new(Semaphore::new(limits::LOG_QUEUE_FRAMES_MAX)), state, recent })
     }
@@ -91,27 +90,27 @@ impl LogHandle {
     pub(super) async fn barrier(&self) -> Result<LogState, Gone> {
         let (done, wait) = oneshot::channel();
         let room = self.room(1).await?;
-        self.put(Item::Order(Order::Barrier { done, _room: room }))?;
+        self.put(Item::Order(Order::Barrier(done), Some(room)))?;
         wait.await.map_err(|_| Gone)
     }
 
     /// Remembers the lease, durably, behind everything put in before. Gives the log's end. One at a time.
     pub(super) fn put_lease(&self, record: LeaseRecord, seal: bool) -> Result<oneshot::Receiver<Lsn>, Gone> {
         let (done, wait) = oneshot::channel();
-        self.put(Item::Order(Order::Lease { record, seal, done }))?;
+        self.put(Item::Order(Order::Lease { record, seal, way: done }, None))?;
         Ok(wait)
     }
 
     /// Removes segments that hold nothing newer than `through`, some time later.
     pub(super) async fn trim(&self, through: Lsn) -> Result<(), Gone> {
         let room = self.room(1).await?;
-        self.put(Item::Order(Order::Trim { through, _room: room }))
+        self.put(Item::Order(Order::Trim(through), Some(room)))
     }
 
     /// Writes what is queued, makes everything durable, and ends the thread.
     pub(super) async fn stop(&self) {
         let (done, wait) = oneshot::channel();
-        if self.put(Item::Order(Order::Stop(done))).is_ok() {
+        if self.put(Item::Stop(done)).is_ok() {
             let _ = wait.await;
         }
     }
@@ -145,43 +144,39 @@ struct Writer {
     queue: Receiver<Item>,
     told: watch::Sender<LogState>,
     health: Arc<Health>,
-    /// Frames of the group that forms; their room is given back when they are written.
-    group: Vec<(LogFrame, Room)>,
-}
-
-/// Why the thread ends.
-enum End {
-    Stopped,
-    Failed,
-}
-
-impl From<StorageError> for End {
-    fn from(_: StorageError) -> Self {
-        Self::Failed
-    }
+    /// Room of what the turn is about, given back when its frames are durable.
+    rooms: Vec<Room>,
 }
 
 impl Writer {
     fn run(mut self) {
         // What has failed stands in the state.
-        if let Err(End::Failed) = self.work() {
+        if self.work().is_err() {
             self.tell();
         }
     }
 
-    fn work(&mut self) -> Result<(), End> {
-        loop {
-            let Some(item) = self.wait()? else { return Ok(()) };
-            let order = self.gather(item);
-            self.commit()?;
+    /// Works until it is told to stop, or nobody is left to send anything.
+    fn work(&mut self) -> Result<(), StorageError> {
+        while let Some(item) = self.wait()? {
+            let (turn, stop) = self.gather(item);
+            let (frames, order) = turn.into_parts();
+            self.commit(frames)?;
+            self.rooms.clear();
             if let Some(order) = order {
                 self.obey(order)?;
             }
+            if let Some(done) = stop {
+                self.log.close()?;
+                let _ = done.send(());
+                return Ok(());
+            }
         }
+        Ok(())
     }
 
     /// The next item; `None` when nobody is left to send one.
-    fn wait(&mut self) -> Result<Option<Item>, End> {
+    fn wait(&mut self) -> Result<Option<Item>, StorageError> {
         loop {
             match self.queue.recv_timeout(IDLE) {
                 Ok(item) => return Ok(Some(item)),
@@ -191,35 +186,29 @@ impl Writer {
         }
     }
 
-    /// Takes what is queued into the group, up to its limit or the next order, which is given back.
-    fn gather(&mut self, first: Item) -> Option<Order> {
-        let mut bytes = 0;
+    /// Takes what is queued into a turn, up to its limit or to the stop.
+    fn gather(&mut self, first: Item) -> (WriterTurn, Option<oneshot::Sender<()>>) {
+        let mut turn = Turn::default();
         let mut next = Some(first);
         while let Some(item) = next {
             match item {
-                Item::Order(order) => return Some(order),
+                Item::Stop(done) => return (turn, Some(done)),
                 Item::Frame(frame, room) => {
-                    bytes += frame.bytes().len();
-                    self.group.push((frame, room));
+                    turn.frame(frame);
+                    self.rooms.push(room);
+                }
+                Item::Order(order, room) => {
+                    turn.order(order);
+                    self.rooms.extend(room);
                 }
             }
-            next = match self.queue.try_recv() {
-                Ok(item) if bytes < limits::GROUP_BYTES_MAX => Some(item),
-                // One more than fits is taken all the same: it cannot be put back.
-                Ok(Item::Frame(frame, room)) => {
-                    self.group.push((frame, room));
-                    None
-                }
-                Ok(Item::Order(order)) => return Some(order),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = if turn.is_full() { None } else { self.queue.try_recv().ok() };
         }
-        None
+        (turn, None)
     }
 
-    /// Makes the group durable, tells so, and gives the room back.
-    fn commit(&mut self) -> Result<(), End> {
-        let (frames, rooms): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group).into_iter().unzip();
+    /// Makes a group durable, and tells so.
+    fn commit(&mut self, frames: Vec<LogFrame>) -> Result<(), StorageError> {
         if !frames.is_empty() {
             let refused = self.log.state().refused;
             self.log.commit(frames)?;
@@ -227,28 +216,20 @@ impl Writer {
             self.health.committed(state.refused - refused, &state.refused_why);
             self.tell();
         }
-        drop(rooms);
+        Ok(())
+    }
+
+    fn obey(&mut self, order: WriterOrder) -> Result<(), StorageError> {
+        // Whoever has asked may be gone.
+        match self.log.obey(order)? {
+            Done::Barrier(way, state) => drop(way.send(state)),
+            Done::Lease(way, end) => drop(way.send(end)),
+            Done::Trimmed => self.tell(),
+        }
         Ok(())
     }
 
     fn tell(&self) {
         self.told.send_replace(self.log.state().clone());
-    }
-
-    fn obey(&mut self, order: Order) -> Result<(), End> {
-        match order {
-            Order::Barrier { done, _room } => drop(done.send(self.log.state().clone())),
-            Order::Lease { record, seal, done } => drop(done.send(self.log.put_lease(record, seal)?)),
-            Order::Trim { through, _room } => {
-                self.log.trim(through);
-                self.tell();
-            }
-            Order::Stop(done) => {
-                self.log.close()?;
-                let _ = done.send(());
-                return Err(End::Stopped);
-            }
-        }
-        Ok(())
     }
 }

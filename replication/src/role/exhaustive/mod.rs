@@ -2,7 +2,7 @@
 //! [`LeaseAuthority`](crate::vault::LeaseAuthority) of a vault, in all interleavings of messages, clock ticks, pauses, cuts and crashes up to
 //! the bounds of a [`Budget`].
 //!
-//! `model_tests` walks far and at random; this looks at everything, nearby. What is explored is the code that runs, not a
+//! The simulator (`tests/sim`) walks far and at random; this looks at everything, nearby. What is explored is the code that runs, not a
 //! description of it. The rest of a cluster is as small as it can be:
 //!
 //! | here | in the product |

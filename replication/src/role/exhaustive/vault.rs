@@ -10,8 +10,8 @@ use crate::role::Ask;
 use crate::transport::principal::Principal;
 use crate::vault::LeaseAuthority;
 use crate::vault::catalog::LeaseRecord;
-use crate::vault::lease_authority::{AppendRuling, Ruling, StreamId};
-use crate::vault::roster::{Caller, ConnectionId};
+use crate::vault::lease::authority::{AppendRuling, Ruling, StreamId};
+use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::vault::testing::frame;
 use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Progress, Request};
 

@@ -12,7 +12,7 @@ use super::vault::{Sent, Vault, caller, name};
 use super::{Budget, Planted};
 use crate::lease::LeaseTimes;
 use crate::serving::Standing;
-use crate::vault::lease_authority::StreamId;
+use crate::vault::lease::authority::StreamId;
 use crate::wire::message::Peer;
 
 pub(super) const LEASE: Duration = Duration::from_millis(400);

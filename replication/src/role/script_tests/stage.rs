@@ -11,8 +11,8 @@ use crate::role::{Ask, Effect, End, Event, Identity, Machine, Sight};
 use crate::serving::Standing;
 use crate::transport::principal::Principal;
 use crate::vault::catalog::LeaseRecord;
-use crate::vault::lease_authority::{AppendRuling, LeaseAuthority, Ruling, StreamId};
-use crate::vault::roster::{Caller, ConnectionId};
+use crate::vault::lease::authority::{AppendRuling, LeaseAuthority, Ruling, StreamId};
+use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::vault::testing::frame;
 use crate::wire::message::{Answer, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Request};
 

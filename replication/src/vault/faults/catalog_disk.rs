@@ -4,8 +4,8 @@
 use std::io;
 
 use crate::vault::catalog::Catalog;
+use crate::vault::disk::sim::DiskSim;
 use crate::vault::disk::{Disk, read_whole};
-use crate::vault::disk_sim::DiskSim;
 use crate::vault::error::StorageError;
 
 const FOLDER: &str = "catalog";

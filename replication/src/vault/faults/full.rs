@@ -2,7 +2,7 @@
 
 use super::rounds;
 use super::run::{Act, Told, act, acts, frames, open, start};
-use crate::vault::disk_sim::DiskSim;
+use crate::vault::disk::sim::DiskSim;
 use crate::vault::error::StorageError;
 
 /// Before every act there is room for a few bytes only; what is refused is done again with room.

@@ -1,6 +1,6 @@
 //! The vault on a disk that fails it: a run with everything in it, and what a start makes of whatever is left of it.
 //!
-//! `log`, `image_store` and `catalog` have tests of their own for their own files. Here all of them stand together, as
+//! `log`, `images` and `catalog` have tests of their own for their own files. Here all of them stand together, as
 //! [`Storage`](super::Storage) opens them: 500 groups of records, changes of the epoch, images, trims, and starts
 //! in between.
 //!

@@ -2,7 +2,7 @@
 
 use super::rounds;
 use super::run::{acts, frames, run, start};
-use crate::vault::disk_sim::DiskSim;
+use crate::vault::disk::sim::DiskSim;
 
 /// Starts whose every operation is struck too: each so-many-th of the run's.
 const AGAIN_EVERY: u64 = 23;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::run::{Told, acts, finished, frames, start};
 use super::{rounds, sentence};
 use crate::vault::disk::Disk;
-use crate::vault::disk_sim::DiskSim;
-use crate::vault::segment::LogFrame;
+use crate::vault::disk::sim::DiskSim;
+use crate::vault::log::segment::LogFrame;
 
 /// What came of the samples, by the folder of the file.
 #[derive(Debug, Default)]

@@ -9,10 +9,10 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use super::catalog_disk::CatalogDisk;
 use crate::vault::Storage;
 use crate::vault::catalog::LeaseRecord;
-use crate::vault::disk_sim::DiskSim;
+use crate::vault::disk::sim::DiskSim;
 use crate::vault::error::StorageError;
-use crate::vault::log_reader::LogReader;
-use crate::vault::segment::LogFrame;
+use crate::vault::log::reader::LogReader;
+use crate::vault::log::segment::LogFrame;
 use crate::vault::testing::{chunk, frame};
 
 const CLUSTER: u128 = 0xfa017;

@@ -4,9 +4,9 @@ use tanist_db_core::ids::Lsn;
 
 use super::run::{Act, Told, act, acts, frames, open, run, start};
 use super::{rounds, sentence};
-use crate::vault::disk_sim::DiskSim;
+use crate::vault::disk::sim::DiskSim;
 use crate::vault::error::StorageError;
-use crate::vault::segment::LogFrame;
+use crate::vault::log::segment::LogFrame;
 use crate::vault::testing::frame;
 
 /// Whatever sync fails: nothing is acknowledged that a power cut behind it could take away.

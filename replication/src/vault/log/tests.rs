@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::vault::disk_sim::DiskSim;
-use crate::vault::log_reader::LogReader;
-use crate::vault::segment::{open_header, seal_header, segment_first};
+use crate::vault::disk::sim::DiskSim;
+use crate::vault::log::reader::LogReader;
+use crate::vault::log::segment::{open_header, seal_header, segment_first};
 use crate::vault::testing::frame;
 
 const CLUSTER: u128 = 0xabc;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tanist_db_core::engine::{Engine, EngineOptions};
 use tanist_replication::limits::{CONNECT_PAUSE, CONNECT_TRY};
-use tanist_replication::node::ImageLoad;
+use tanist_replication::node::{DownloadError, ImageDownload};
 use tanist_replication::wire::frame::Frame;
-use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
+use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer};
 
 use super::NodeEvent;
 use crate::env::Env;
@@ -28,7 +27,7 @@ pub(super) struct Joining {
     conn: Option<ConnId>,
     attempt: u64,
     lease: Duration,
-    load: Option<ImageLoad>,
+    download: ImageDownload,
 }
 
 /// What it goes on with.
@@ -40,7 +39,8 @@ pub(super) struct Joined {
 
 impl Joining {
     pub(super) fn start(node: usize, life: u64, env: &mut Env) -> Joining {
-        let mut joining = Joining { node, life, conn: None, attempt: 0, lease: Duration::ZERO, load: None };
+        let download = ImageDownload::new(options(env));
+        let mut joining = Joining { node, life, conn: None, attempt: 0, lease: Duration::ZERO, download };
         joining.connect(env);
         joining
     }
@@ -62,7 +62,7 @@ impl Joining {
     /// Gives the connection up and begins again.
     fn again(&mut self, env: &mut Env) {
         self.attempt += 1;
-        self.load = None;
+        self.download = ImageDownload::new(options(env));
         self.close(env);
         let event = NodeEvent::Connect;
         env.after(CONNECT_PAUSE, Event::Node { node: self.node, life: self.life, event });
@@ -79,8 +79,8 @@ impl Joining {
             NodeEvent::Connect => self.connect(env),
             NodeEvent::ConnectLate { attempt } if attempt == self.attempt => self.again(env),
             NodeEvent::LinkLost { conn } if self.conn == Some(conn) => self.again(env),
-            NodeEvent::Arrived { conn, payload, .. } if self.conn == Some(conn) => {
-                return self.arrived(conn, payload, env);
+            NodeEvent::Arrived { conn, stream, payload } if self.conn == Some(conn) => {
+                return self.arrived(conn, stream, payload, env);
             }
             NodeEvent::Session(session, request) => super::session::refuse_loading(self.node, session, &request, env),
             _ => {}
@@ -88,30 +88,28 @@ impl Joining {
         None
     }
 
-    fn arrived(&mut self, conn: ConnId, payload: Payload, env: &mut Env) -> Option<Joined> {
+    fn arrived(&mut self, conn: ConnId, stream: Stream, payload: Payload, env: &mut Env) -> Option<Joined> {
         match payload {
             Payload::Answer(_, Answer::Welcome { lease_us, .. }) => {
                 self.lease = Duration::from_micros(lease_us);
-                env.send(conn, Way::Up, GET, Payload::Request(0, Request::ImageGet));
-                self.hurry(env);
-            }
-            Payload::Answer(_, Answer::NoImage) => {
-                let options = EngineOptions {
-                    shards: env.scenario.shards,
-                    memory_bytes_max: 0,
-                    hash_seed: env.scenario.hash_seed,
-                };
-                return Some(self.joined(Engine::new(options), env));
-            }
-            Payload::Answer(_, Answer::Image(view)) => {
-                self.load = Some(ImageLoad::new(view));
+                env.send(conn, Way::Up, GET, Payload::Request(0, ImageDownload::request()));
                 self.hurry(env);
             }
             Payload::Answer(_, Answer::Refused { why }) => {
                 env.say(format_args!("{}: {why}", env.scenario.name(self.node)));
                 self.again(env);
             }
-            Payload::Frame(frame) => return self.chunk(frame, env),
+            Payload::Answer(_, answer) if stream == GET => {
+                let made = self.download.answer(answer);
+                return self.made(made, env);
+            }
+            Payload::Frame(frame) => {
+                let made = match Frame::open(frame) {
+                    Ok(frame) => self.download.chunk(frame.body()),
+                    Err(error) => Err(self.download.wrong(error.to_string())),
+                };
+                return self.made(made, env);
+            }
             _ => {}
         }
         None
@@ -122,22 +120,14 @@ impl Joining {
         self.patience(PATIENCE, env);
     }
 
-    fn chunk(&mut self, frame: Bytes, env: &mut Env) -> Option<Joined> {
-        let mut load = self.load.take()?;
-        let fed = Frame::open(frame).map_err(|error| error.to_string()).and_then(|frame| load.feed(frame.body()));
-        if let Err(why) = fed {
-            env.oracle.fail("image", why);
-        } else if load.missing() > 0 {
-            self.load = Some(load);
-            self.hurry(env);
-        } else {
-            match load.finish(env.scenario.shards, 0) {
-                Ok(engine) => {
-                    env.oracle.digest(engine.epoch(), engine.content_hash_at(), "an image that was loaded");
-                    return Some(self.joined(engine, env));
-                }
-                Err(why) => env.oracle.fail("image", why),
+    fn made(&mut self, made: Result<Option<Engine>, DownloadError>, env: &mut Env) -> Option<Joined> {
+        match made {
+            Ok(Some(engine)) => {
+                env.oracle.digest(engine.epoch(), engine.content_hash_at(), "an image that was loaded");
+                return Some(self.joined(engine, env));
             }
+            Ok(None) => self.hurry(env),
+            Err(DownloadError::Unusable { why, .. } | DownloadError::Final(why)) => env.oracle.fail("image", why),
         }
         None
     }
@@ -147,6 +137,11 @@ impl Joining {
         self.close(env);
         Joined { engine, lease: self.lease }
     }
+}
+
+/// What the process's engine starts with.
+fn options(env: &Env) -> EngineOptions {
+    EngineOptions { shards: env.scenario.shards, memory_bytes_max: 0, hash_seed: env.scenario.hash_seed }
 }
 
 /// The first message of each connection.

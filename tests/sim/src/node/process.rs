@@ -1,22 +1,21 @@
 //! A database process that takes part: its actors over what they share.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tanist::front::NodeContext;
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::engine::Engine;
-use tanist_db_core::ids::Epoch;
 use tanist_db_core::limits::REDO_QUEUE_BYTES_MAX;
 use tanist_replication::lease::LeaseTimes;
 use tanist_replication::limits::{BEAT_EVERY, SHIP_FRAME_BYTES, SHIP_WINDOW_BYTES};
-use tanist_replication::node::{ImagePlan, Reports};
-use tanist_replication::role::{Ask, End, Identity, Machine};
+use tanist_replication::node::{Driver, DriverEvent, ImagePlan, Order, Shared, Upkeep};
+use tanist_replication::role::{End, Identity, Machine};
 use tanist_replication::serving::Serving;
 
 use super::NodeEvent;
 use super::join::Joined;
+use super::role_driver::Link;
 use super::session::{self, Sessions};
 use super::streams::{Follow, Ship};
 use super::transfer::Carry;
@@ -25,34 +24,6 @@ use crate::clock::MachineClock;
 use crate::env::Env;
 use crate::event::Event;
 use crate::net::{ConnId, Payload, Stream, Way};
-
-/// What the role driver tells its sibling actors.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// Open the append stream of an epoch on a connection.
-    Ship(ConnId, Epoch),
-    /// Ship no more.
-    StopShipping,
-    /// Follow on a connection; the newest epoch known is this.
-    Follow(ConnId, Epoch),
-    /// Follow no more.
-    StopFollow,
-    /// Freeze, and carry the version to the vault.
-    Carry(ConnId, Epoch),
-    /// Give up the upload under way.
-    StopCarrying,
-    /// Append the first record of an epoch.
-    BeginEpoch(Epoch),
-    /// Append a record that changes nothing.
-    Mark,
-}
-
-/// What a call was about.
-#[derive(Clone, Debug)]
-pub(super) enum Called {
-    Machine(Ask),
-    Report,
-}
 
 /// The process.
 #[derive(Debug)]
@@ -63,31 +34,19 @@ pub(crate) struct Process {
     pub(crate) engine: Arc<Engine>,
     pub(crate) serving: Arc<Serving>,
     pub(super) context: Arc<NodeContext>,
-    pub(crate) machine: Machine,
-    /// The connection to the vault, once it has welcomed this process.
-    pub(super) link: Option<ConnId>,
-    /// The connection that is being made.
-    pub(super) connecting: Option<ConnId>,
-    pub(super) attempt: u64,
-    pub(super) calls: BTreeMap<u64, (ConnId, Monotonic, Called)>,
-    pub(super) seq: u64,
-    pub(super) wake: Option<Monotonic>,
-    pub(super) reports: Reports,
-    pub(super) plan: ImagePlan,
-    pub(super) log_bytes: u64,
+    pub(super) shared: Arc<Shared>,
+    pub(crate) driver: Driver<()>,
+    pub(super) link: Link,
     pub(super) ship: Ship,
+    pub(super) upkeep: Upkeep,
     pub(super) follow: Option<Follow>,
     pub(super) carry: Option<Carry>,
-    /// A version that is to be frozen once no command holds a shard, for an image on this connection.
-    pub(super) freezing: Option<(ConnId, Epoch)>,
     /// A command that holds all shards.
     pub(super) hold: Option<Hold>,
     pub(super) sessions: Sessions,
     pub(super) streams: u64,
     /// When the newest order or message between actors arrives: they keep their order.
     pub(super) mail_at: crate::clock::Time,
-    /// A switchover that was asked for has not ended.
-    pub(crate) switching: bool,
     pub(super) ended: Option<End>,
     /// The role driver has ended, and with it its siblings.
     exiting: bool,
@@ -101,8 +60,10 @@ impl Process {
         let (engine, serving) = (Arc::new(engine), Serving::new());
         let context = session::context(&me.node, &engine, &serving, &clock, env);
         let machine = Machine::new(me, LeaseTimes::of(lease), engine.last());
-        let ship = Ship::new(&engine, &serving);
         let plan = ImagePlan::new(env.scenario.image_interval, env.scenario.image_log_bytes);
+        let shared = Shared::new(Arc::clone(&engine), Arc::clone(&serving));
+        let driver = Driver::new(Arc::clone(&shared), machine, plan);
+        let (ship, upkeep) = (Ship::new(&shared), Upkeep::new(Arc::clone(&shared)));
         let mut process = Process {
             node,
             life,
@@ -110,29 +71,21 @@ impl Process {
             engine,
             serving,
             context,
-            machine,
-            link: None,
-            connecting: None,
-            attempt: 0,
-            calls: BTreeMap::new(),
-            seq: 0,
-            wake: None,
-            reports: Reports::default(),
-            plan,
-            log_bytes: 0,
+            shared,
+            driver,
+            link: Link::default(),
             ship,
+            upkeep,
             follow: None,
             carry: None,
-            freezing: None,
             hold: None,
             sessions: Sessions::default(),
             streams: 0,
             mail_at: env.now,
-            switching: false,
             ended: None,
             exiting: false,
         };
-        process.connect(env);
+        process.tell(DriverEvent::Begin, env);
         process.later(BEAT_EVERY, NodeEvent::Beat, env);
         process.later(BEAT_EVERY, NodeEvent::Expire, env);
         process
@@ -185,20 +138,20 @@ impl Process {
             NodeEvent::LinkLost { conn } => self.link_lost(conn, env),
             NodeEvent::ConnectLate { attempt } => self.connect_late(attempt, env),
             NodeEvent::Connect => self.connect(env),
-            NodeEvent::CallLate { seq } => self.call_late(seq, env),
-            NodeEvent::Wake(at) => self.woken(at, env),
+            NodeEvent::CallLate { call } => self.call_late(call, env),
+            NodeEvent::Timer(timer) => self.timer(timer, env),
             NodeEvent::Beat => self.beat(env),
             NodeEvent::Expire => self.expire_beat(env),
             NodeEvent::ExpireMore => self.expire(env),
             NodeEvent::HoldEnds => self.end_hold(),
             NodeEvent::Apart(session) => self.run_apart(session, env),
             NodeEvent::Freeze => self.freeze(env),
-            NodeEvent::ReportLate => self.report_late(env),
-            NodeEvent::Order(order) => self.obey(order, env),
+            NodeEvent::Order(order, conn) => self.obey(order, conn, env),
             NodeEvent::Happened(event) => self.happened(event, env),
             NodeEvent::StreamLost { conn, why } => self.stream_lost(conn, why, env),
-            NodeEvent::Carried(carried) => self.carried(carried, env),
+            NodeEvent::Carried(carried) => self.tell(DriverEvent::Carried(carried), env),
             NodeEvent::Ship(turn) => self.ship_on(turn, env),
+            NodeEvent::ShipAgain(stream) => self.ship_again(stream, env),
             NodeEvent::RunEnds => self.end_run(env),
             NodeEvent::NextChunk => self.next_chunk(env),
             NodeEvent::Session(session, request) => self.session(session, request, env),
@@ -220,16 +173,17 @@ impl Process {
         }
     }
 
-    fn obey(&mut self, order: Order, env: &mut Env) {
-        match order {
-            Order::Ship(conn, epoch) => self.begin_ship(conn, epoch, env),
-            Order::StopShipping => self.stop_ship(env),
-            Order::Follow(conn, epoch) => self.begin_follow(conn, epoch, env),
-            Order::StopFollow => self.stop_follow(env),
-            Order::Carry(conn, epoch) => self.begin_carry(conn, epoch, env),
-            Order::StopCarrying => self.stop_carry(env),
-            Order::BeginEpoch(epoch) => self.begin_epoch(epoch, env),
-            Order::Mark => self.mark(env),
+    /// A sibling takes an order of the role driver, given when it had the connection `conn`.
+    fn obey(&mut self, order: Order, conn: Option<ConnId>, env: &mut Env) {
+        match (order, conn) {
+            (Order::Ship(epoch), Some(conn)) => self.begin_ship(conn, epoch, env),
+            (Order::Follow(epoch), Some(conn)) => self.begin_follow(conn, epoch, env),
+            (Order::Carry(epoch), Some(conn)) => self.begin_carry(conn, epoch, env),
+            (Order::Ship(_) | Order::Follow(_) | Order::Carry(_), None) => {}
+            (Order::StopShipping, _) => self.stop_ship(env),
+            (Order::StopFollowing, _) => self.stop_follow(env),
+            (Order::StopCarrying, _) => self.stop_carry(env),
+            (Order::Append(append), _) => self.append(append, env),
         }
     }
 
@@ -251,6 +205,6 @@ impl Process {
         env.oracle.bounded("bytes that the vault has not confirmed", window, SHIP_WINDOW_BYTES + SHIP_FRAME_BYTES);
         let queued = self.engine.redo().queued_bytes() as usize;
         env.oracle.bounded("bytes of records in the queue", queued, REDO_QUEUE_BYTES_MAX as usize + SHIP_FRAME_BYTES);
-        env.oracle.bounded("calls under way", self.calls.len(), tanist_replication::limits::CALLS_MAX);
+        env.oracle.bounded("calls under way", self.driver.calls_under_way(), tanist_replication::limits::CALLS_MAX);
     }
 }

@@ -1,133 +1,114 @@
-//! The role driver's part: the machine's events and effects, the connection, calls, reports, the beat.
+//! The role driver's part: carries events to the driver, and its actions to the network, the clock and the siblings.
 
-use tanist_db_core::clock::Monotonic;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use tanist_replication::limits::{BEAT_EVERY, CONNECT_PAUSE, CONNECT_TRY};
-use tanist_replication::node::ReportDue;
-use tanist_replication::role::{Ask, Effect, Event as RoleEvent, Sight};
-use tanist_replication::serving::{Permit, Role, Standing};
-use tanist_replication::wire::message::{Answer, Progress, Request};
+use tanist_replication::node::{Action, CallOutcome, DriverEvent, Note, Timer};
+use tanist_replication::role::Event as RoleEvent;
+use tanist_replication::serving::{Permit, Role};
+use tanist_replication::transport::rpc::Welcome;
+use tanist_replication::wire::message::{Answer, Request};
 
+use super::NodeEvent;
 use super::join::hello;
-use super::process::{Called, Order, Process};
-use super::{Carried, NodeEvent};
+use super::process::Process;
 use crate::env::Env;
 use crate::event::Event;
 use crate::fault::Moment;
 use crate::net::{ConnId, Payload, Stream, Way};
 
+/// The connection to the vault.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    /// Number of the newest connection, as the driver counts.
+    generation: u64,
+    /// It, once the vault has welcomed this process.
+    conn: Option<ConnId>,
+    /// It, while it is being made.
+    connecting: Option<ConnId>,
+    attempt: u64,
+    /// Calls on it that renew the lease.
+    renewals: BTreeSet<u64>,
+}
+
 impl Process {
-    /// Tells the machine, and does what it wants done.
-    pub(crate) fn tell(&mut self, event: RoleEvent, env: &mut Env) {
-        if self.ended.is_some() {
-            return;
+    /// Tells the driver, and does what it wants done.
+    pub(crate) fn tell(&mut self, event: DriverEvent<()>, env: &mut Env) {
+        for action in self.driver.handle(event, self.now()) {
+            self.perform(action, env);
         }
-        let mut effects = Vec::new();
-        self.machine.handle(event, self.now(), &mut effects);
-        for effect in effects {
-            self.act(effect, env);
-        }
-        self.set_wake(env);
     }
 
-    fn act(&mut self, effect: Effect, env: &mut Env) {
-        match effect {
-            Effect::Publish(standing) => self.publish(&standing, env),
-            Effect::Ask(ask) => {
-                if matches!(ask, Ask::HandOver { .. }) {
-                    env.moment(Moment::HandOverSent, self.node);
-                    if self.serving.executing() > 0 {
-                        let name = self.name(env);
-                        env.oracle
-                            .fail("hold", format!("{name} hands over while a command that began before executes"));
-                    }
+    fn perform(&mut self, action: Action<()>, env: &mut Env) {
+        match action {
+            Action::Connect { generation } => {
+                self.link.generation = generation;
+                self.connect(env);
+            }
+            Action::Close { .. } => {
+                self.link.renewals.clear();
+                if let Some(conn) = self.link.conn.take() {
+                    self.carry_lost(conn, env);
+                    self.close(conn, env);
                 }
-                let request = ask.request(|| self.progress());
-                self.call(request, Called::Machine(ask), env);
             }
-            Effect::OpenAppend(epoch) => self.order(env, |conn| Order::Ship(conn, epoch)),
-            Effect::CloseAppend => {
-                self.mail(NodeEvent::Order(Order::StopShipping), env);
-                self.mail(NodeEvent::Order(Order::StopCarrying), env);
+            Action::Call { call, request, wait } => self.call(call, request, wait, env),
+            Action::Order(order) => {
+                let order = NodeEvent::Order(order, self.link.conn);
+                self.mail(order, env);
             }
-            Effect::StartFollow => {
-                let epoch = self.machine.epoch();
-                self.order(env, |conn| Order::Follow(conn, epoch));
-            }
-            Effect::StopFollow => self.mail(NodeEvent::Order(Order::StopFollow), env),
-            Effect::BeginEpoch(epoch) => self.mail(NodeEvent::Order(Order::BeginEpoch(epoch)), env),
-            Effect::Mark => self.mail(NodeEvent::Order(Order::Mark), env),
-            Effect::SwitchoverUnsettled(why) => {
-                env.say(format_args!("{}: switchover: {why}", self.name(env)));
-                self.switching = false;
-            }
-            Effect::SwitchoverEnded(outcome) => {
-                env.say(format_args!("{}: switchover: {outcome:?}", self.name(env)));
-                self.switching = false;
-                env.oracle.switchover_ended(outcome.is_ok());
-            }
-            Effect::TookOver(takeover) => {
-                env.say(format_args!("{}: {}", self.name(env), takeover.words()));
-                env.oracle.took_over();
-                self.plan.took_office(self.now(), self.engine.last());
-            }
-            Effect::End(end) => self.ended = Some(end),
-        }
-    }
-
-    fn order(&mut self, env: &mut Env, order: impl FnOnce(ConnId) -> Order) {
-        if let Some(conn) = self.link {
-            self.mail(NodeEvent::Order(order(conn)), env);
-        }
-    }
-
-    fn publish(&mut self, standing: &Standing, env: &mut Env) {
-        let before = self.serving.role();
-        self.serving.publish(standing, self.now());
-        if standing.role != before {
-            env.say(format_args!(
-                "{}: {} -> {} (epoch {})",
-                self.name(env),
-                before.word(),
-                standing.role.word(),
-                standing.epoch
-            ));
-            env.moment(Moment::Becomes(standing.role), self.node);
-        }
-    }
-
-    fn set_wake(&mut self, env: &mut Env) {
-        let at = self.machine.wake_at();
-        if self.wake != at {
-            self.wake = at;
-            if let Some(at) = at {
-                let event = NodeEvent::Wake(at);
+            Action::Later(at, timer) => {
+                let event = NodeEvent::Timer(timer);
                 env.at(self.clock.when(at), Event::Node { node: self.node, life: self.life, event });
             }
+            Action::Reply((), _) => {}
+            Action::Note(note) => self.note(&note, env),
+            Action::End(end) => self.ended = Some(end),
         }
     }
 
-    pub(super) fn woken(&mut self, at: Monotonic, env: &mut Env) {
-        if self.wake == Some(at) {
-            self.wake = None;
-            let sight = Sight::of(&self.serving, &self.engine);
-            self.tell(RoleEvent::Tick(sight), env);
+    fn note(&self, note: &Note, env: &mut Env) {
+        let name = self.name(env);
+        match note {
+            Note::Connected { .. } => {}
+            Note::ConnectionLost { why, .. } => {
+                env.say(format_args!("{name}: connection to the vault lost: {why}"));
+            }
+            Note::Role { was, standing } => {
+                let (is, epoch) = (standing.role, standing.epoch);
+                env.say(format_args!("{name}: {} -> {} (epoch {epoch})", was.word(), is.word()));
+                env.moment(Moment::Becomes(is), self.node);
+            }
+            Note::TookOver(takeover) => {
+                env.say(format_args!("{name}: {}", takeover.words()));
+                env.oracle.took_over();
+            }
+            Note::SwitchoverUnsettled(why) => env.say(format_args!("{name}: switchover: {why}")),
+            Note::SwitchoverEnded(outcome) => {
+                env.say(format_args!("{name}: switchover: {outcome:?}"));
+                env.oracle.switchover_ended(outcome.is_ok());
+            }
+            Note::ImageStored(report) => env.trace.step(env.now, &[report.cut]),
+            Note::ImageFailed { why, .. } => env.say(format_args!("{name}: image not stored: {why}")),
         }
     }
 
     // --- The connection
 
+    /// An attempt at the newest connection.
     pub(super) fn connect(&mut self, env: &mut Env) {
-        self.attempt += 1;
+        self.link.attempt += 1;
         let conn = env.net.open(self.node, self.life);
-        self.connecting = Some(conn);
+        self.link.connecting = Some(conn);
         let hello = hello(self.node, self.life, env);
         self.send(conn, Stream::Control, Payload::Hello(hello), env);
-        self.later(CONNECT_TRY, NodeEvent::ConnectLate { attempt: self.attempt }, env);
+        self.later(CONNECT_TRY, NodeEvent::ConnectLate { attempt: self.link.attempt }, env);
     }
 
     pub(super) fn connect_late(&mut self, attempt: u64, env: &mut Env) {
-        if attempt == self.attempt
-            && let Some(conn) = self.connecting.take()
+        if attempt == self.link.attempt
+            && let Some(conn) = self.link.connecting.take()
         {
             self.close(conn, env);
             self.later(CONNECT_PAUSE, NodeEvent::Connect, env);
@@ -139,172 +120,92 @@ impl Process {
     }
 
     pub(super) fn link_lost(&mut self, conn: ConnId, env: &mut Env) {
-        if self.connecting == Some(conn) {
-            self.connecting = None;
+        if self.link.connecting == Some(conn) {
+            self.link.connecting = None;
             self.later(CONNECT_PAUSE, NodeEvent::Connect, env);
         }
-        self.lose_link(conn, "it has ended", env);
+        self.lose_link(conn, "it has ended".to_owned(), env);
     }
 
-    pub(super) fn lose_link(&mut self, conn: ConnId, why: &str, env: &mut Env) {
-        if self.link != Some(conn) {
-            return;
+    fn lose_link(&mut self, conn: ConnId, why: String, env: &mut Env) {
+        if self.link.conn == Some(conn) {
+            self.tell(DriverEvent::ConnectionLost { generation: self.link.generation, why }, env);
         }
-        env.say(format_args!("{}: connection to the vault lost: {why}", self.name(env)));
-        self.link = None;
-        self.calls.clear();
-        self.carry_lost(conn, env);
-        self.close(conn, env);
-        self.connect(env);
-        self.tell(RoleEvent::Disconnected, env);
     }
 
     pub(super) fn stream_lost(&mut self, conn: ConnId, why: Option<String>, env: &mut Env) {
         if let Some(why) = why {
-            self.lose_link(conn, &why, env);
+            self.lose_link(conn, why, env);
         }
+    }
+
+    pub(super) fn is_connected(&self, conn: ConnId) -> bool {
+        self.link.conn == Some(conn)
     }
 
     // --- Calls
 
-    fn call(&mut self, request: Request, about: Called, env: &mut Env) {
-        let sent = self.now();
-        let Some(conn) = self.link else { return self.told(about, sent, None, env) };
-        self.seq += 1;
-        let seq = self.seq;
-        self.calls.insert(seq, (conn, sent, about));
-        self.send(conn, Stream::Control, Payload::Request(seq, request), env);
-        self.later(self.machine.times().silence(), NodeEvent::CallLate { seq }, env);
-    }
-
-    pub(super) fn call_late(&mut self, seq: u64, env: &mut Env) {
-        if let Some((conn, sent, about)) = self.calls.remove(&seq) {
-            self.lose_link(conn, "it is silent", env);
-            self.told(about, sent, None, env);
-        }
-    }
-
-    pub(super) fn answered(&mut self, conn: ConnId, seq: u64, answer: Answer, env: &mut Env) {
-        match answer {
-            Answer::Welcome { lease_us, lease, .. } if self.connecting == Some(conn) => {
-                self.connecting = None;
-                self.link = Some(conn);
-                self.reports.reset();
-                let length = std::time::Duration::from_micros(lease_us);
-                self.tell(RoleEvent::Connected { view: lease, length }, env);
-                self.report(env);
+    fn call(&mut self, call: u64, request: Request, wait: Duration, env: &mut Env) {
+        let Some(conn) = self.link.conn else { return };
+        match request {
+            Request::Renew { .. } => {
+                self.link.renewals.insert(call);
             }
-            Answer::Lease(view) if seq == 0 && self.link == Some(conn) => self.tell(RoleEvent::News(view), env),
-            answer => {
-                if let Some((_, sent, about)) = self.calls.remove(&seq) {
-                    self.told(about, sent, Some(answer), env);
+            Request::HandOver { .. } => {
+                env.moment(Moment::HandOverSent, self.node);
+                if self.serving.executing() > 0 {
+                    let name = self.name(env);
+                    env.oracle.fail("hold", format!("{name} hands over while a command that began before executes"));
                 }
             }
+            _ => {}
         }
+        self.send(conn, Stream::Control, Payload::Request(call, request), env);
+        self.later(wait, NodeEvent::CallLate { call }, env);
     }
 
-    fn told(&mut self, about: Called, sent: Monotonic, answer: Option<Answer>, env: &mut Env) {
-        match about {
-            Called::Machine(ask) => {
-                if matches!((&ask, &answer), (Ask::Renew { .. }, Some(Answer::Lease(_)))) {
+    /// The vault has said something on the control stream.
+    pub(super) fn answered(&mut self, conn: ConnId, seq: u64, answer: Answer, env: &mut Env) {
+        let generation = self.link.generation;
+        match answer {
+            Answer::Welcome { incarnation, lease_us, durable, lease } if self.link.connecting == Some(conn) => {
+                self.link.conn = self.link.connecting.take();
+                let welcome = Welcome { incarnation, lease: Duration::from_micros(lease_us), durable, view: lease };
+                self.tell(DriverEvent::Connected { generation, welcome }, env);
+            }
+            answer if seq > 0 => {
+                if self.link.renewals.remove(&seq) && matches!(answer, Answer::Lease(_)) {
                     env.moment(Moment::Renewed, self.node);
                 }
-                let event = RoleEvent::answered(ask, sent, answer);
-                let unsettled = event.needs_fresh_connection();
-                self.tell(event, env);
-                if let (true, Some(conn)) = (unsettled, self.link) {
-                    self.lose_link(conn, "a hand-over was not answered", env);
-                }
+                self.tell(DriverEvent::Answered { call: seq, outcome: CallOutcome::Answer(answer) }, env);
             }
-            Called::Report => {
-                if let Some(Answer::Followers(nodes)) = answer {
-                    self.tell(RoleEvent::Followers { sent, nodes }, env);
-                }
-                let due = self.reports.answered(self.now());
-                self.report_if(due, env);
-            }
+            answer if self.link.conn == Some(conn) => self.tell(DriverEvent::News { generation, answer }, env),
+            _ => {}
         }
     }
 
-    fn progress(&self) -> Progress {
-        Progress {
-            role: self.serving.role().word().to_owned(),
-            applied: self.engine.last().0,
-            durable: self.serving.durable().0,
-            epoch: self.serving.epoch().0,
-            last_takeover: String::new(),
-        }
+    pub(super) fn call_late(&mut self, call: u64, env: &mut Env) {
+        self.tell(DriverEvent::Answered { call, outcome: CallOutcome::Late }, env);
     }
 
-    // --- Reports and the beat
+    // --- The rest
+
+    pub(super) fn timer(&mut self, timer: Timer, env: &mut Env) {
+        self.tell(DriverEvent::Timer(timer), env);
+    }
 
     pub(super) fn happened(&mut self, event: RoleEvent, env: &mut Env) {
-        if matches!(event, RoleEvent::SwitchoverAsked { .. }) && std::mem::replace(&mut self.switching, true) {
-            // One is under way already: whoever asks is told so.
-            return;
-        }
-        let progress = matches!(event, RoleEvent::Applied { .. } | RoleEvent::Following { .. });
-        self.tell(event, env);
-        if progress {
-            self.report(env);
-        }
-    }
-
-    fn report(&mut self, env: &mut Env) {
-        if self.link.is_some() {
-            let due = self.reports.want(self.now());
-            self.report_if(due, env);
-        }
-    }
-
-    pub(super) fn report_late(&mut self, env: &mut Env) {
-        let due = self.reports.late(self.now());
-        self.report_if(due, env);
-    }
-
-    fn report_if(&mut self, due: ReportDue, env: &mut Env) {
-        match due {
-            ReportDue::No => {}
-            ReportDue::At(at) => {
-                let (node, life) = (self.node, self.life);
-                env.at(self.clock.when(at), Event::Node { node, life, event: NodeEvent::ReportLate });
-            }
-            ReportDue::Now => self.call(Request::Report(self.progress()), Called::Report, env),
+        match event {
+            RoleEvent::SwitchoverAsked { to } => self.tell(DriverEvent::SwitchoverAsked { to, way: () }, env),
+            event => self.tell(DriverEvent::Happened(event), env),
         }
     }
 
     pub(super) fn beat(&mut self, env: &mut Env) {
         self.later(BEAT_EVERY, NodeEvent::Beat, env);
-        self.report(env);
-        self.engine.redo().wake();
-        self.serving.room_freed();
-        if self.executes() {
-            self.freeze_if_due(env);
-        }
-    }
-
-    fn freeze_if_due(&mut self, env: &mut Env) {
-        let (now, data_bytes) = (self.now(), self.engine.memory_bytes());
-        let Some(conn) = self.link else { return };
         // A small image is due early here, so that a run sees several.
-        let data_bytes = data_bytes.min(env.scenario.image_log_bytes);
-        if self.plan.take_due(now, self.engine.last(), self.log_bytes, data_bytes) {
-            let epoch = self.machine.epoch();
-            self.mail(NodeEvent::Order(Order::Carry(conn, epoch)), env);
-        }
-    }
-
-    pub(super) fn carried(&mut self, carried: Carried, env: &mut Env) {
-        match carried.0 {
-            Ok(cut) => {
-                env.trace.step(env.now, &[cut.0]);
-                self.plan.stored();
-            }
-            Err(why) => {
-                env.say(format_args!("{}: image not stored: {why}", self.name(env)));
-                self.plan.failed(self.now());
-            }
-        }
+        let data_bytes = self.engine.memory_bytes().min(env.scenario.image_log_bytes);
+        self.tell(DriverEvent::Beat { data_bytes }, env);
     }
 
     /// Whether this process may execute by its own count.

@@ -1,31 +1,33 @@
-//! The shipper's and the follower's part.
+//! The shipper's and the follower's part: carries what they take in and give out to the network.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tanist_db_core::clock::Clock;
-use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
-use tanist_replication::limits::SHIP_GATHER;
-use tanist_replication::role::Event as RoleEvent;
-use tanist_replication::serving::Serving;
-use tanist_replication::stream::{Following, Shipping, Step, Taken, Told};
+use tanist_replication::limits::{REFUSED_PAUSE, SHIP_GATHER};
+use tanist_replication::node::{Shared, Shipped, Shipper};
+use tanist_replication::stream::{Following, Step, Taken, sealed};
 use tanist_replication::wire::frame::Frame;
-use tanist_replication::wire::message::{Answer, Request};
+use tanist_replication::wire::message::Answer;
 
 use super::NodeEvent;
 use super::process::Process;
 use crate::env::Env;
 use crate::net::{ConnId, Payload, Stream, Way};
 
-/// The shipper's state.
+/// The shipper and its append stream.
 #[derive(Debug)]
 pub(super) struct Ship {
     wake: Arc<AtomicBool>,
-    office: Option<(Epoch, Shipping)>,
+    shipper: Shipper,
+    /// What the order was about.
+    order: Option<(ConnId, Epoch)>,
     /// The append stream.
-    place: Option<(ConnId, Stream)>,
+    stream: Option<Stream>,
+    /// The one whose records were refused, while another waits to be opened.
+    refused: Option<Stream>,
     /// The vault has said where it goes on.
     ready: bool,
     /// Number of the newest turn: only its timer counts.
@@ -33,13 +35,14 @@ pub(super) struct Ship {
 }
 
 impl Ship {
-    pub(super) fn new(engine: &Engine, serving: &Serving) -> Ship {
+    pub(super) fn new(shared: &Arc<Shared>) -> Ship {
         let wake = Arc::new(AtomicBool::new(false));
         let waker = Arc::clone(&wake);
-        engine.redo().on_append(Box::new(move || waker.store(true, Ordering::Relaxed)));
+        shared.engine.redo().on_append(Box::new(move || waker.store(true, Ordering::Relaxed)));
         let waker = Arc::clone(&wake);
-        serving.on_demand(Box::new(move || waker.store(true, Ordering::Relaxed)));
-        Ship { wake, office: None, place: None, ready: false, turn: 0 }
+        shared.serving.on_demand(Box::new(move || waker.store(true, Ordering::Relaxed)));
+        let shipper = Shipper::new(Arc::clone(shared));
+        Ship { wake, shipper, order: None, stream: None, refused: None, ready: false, turn: 0 }
     }
 
     /// Whether anyone has woken the shipper.
@@ -48,7 +51,7 @@ impl Ship {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.office.as_ref().map_or(0, |(_, shipping)| shipping.bytes())
+        self.shipper.bytes()
     }
 }
 
@@ -58,7 +61,6 @@ pub(super) struct Follow {
     conn: ConnId,
     stream: Stream,
     following: Following,
-    open: bool,
     /// The end of the run is on its way.
     ending: bool,
 }
@@ -66,46 +68,56 @@ pub(super) struct Follow {
 impl Process {
     pub(super) fn begin_ship(&mut self, conn: ConnId, epoch: Epoch, env: &mut Env) {
         self.drop_ship_stream(env);
-        if self.ship.office.as_ref().is_none_or(|(own, _)| *own != epoch) {
-            self.ship.office = Some((epoch, Shipping::default()));
-        }
+        let request = self.ship.shipper.begin(epoch);
         let stream = Stream::Append(self.stream());
-        (self.ship.place, self.ship.ready) = (Some((conn, stream)), false);
-        self.send(conn, stream, Payload::Request(0, Request::Append { epoch: epoch.0 }), env);
+        self.ship.order = Some((conn, epoch));
+        (self.ship.stream, self.ship.ready) = (Some(stream), false);
+        self.send(conn, stream, Payload::Request(0, request), env);
     }
 
     fn drop_ship_stream(&mut self, env: &mut Env) {
-        if let Some((conn, stream)) = self.ship.place.take() {
+        self.ship.refused = None;
+        if let (Some((conn, _)), Some(stream)) = (self.ship.order.take(), self.ship.stream.take()) {
             self.send(conn, stream, Payload::Reset, env);
         }
     }
 
     pub(super) fn stop_ship(&mut self, env: &mut Env) {
         self.drop_ship_stream(env);
-        self.ship.office = None;
+        self.ship.shipper.stop();
     }
 
     /// What the vault says on the append stream.
     pub(super) fn ship_told(&mut self, conn: ConnId, stream: Stream, answer: Answer, env: &mut Env) {
-        if self.ship.place != Some((conn, stream)) {
+        if self.ship.stream != Some(stream) {
             return;
         }
-        let Some((_, shipping)) = &mut self.ship.office else { return };
-        match shipping.told(answer) {
-            Told::Durable(lsn) => {
+        let shipped = self.ship.shipper.told([answer], self.now());
+        if !matches!(shipped, Shipped::On(_)) {
+            self.ship.stream = None;
+        }
+        match shipped {
+            Shipped::On(event) => {
                 self.ship.ready = true;
-                self.serving.advance_durable(lsn);
-                self.mail(NodeEvent::Happened(RoleEvent::Durable { lsn }), env);
+                event.into_iter().for_each(|event| self.mail(NodeEvent::Happened(event), env));
                 self.ship.wake.store(true, Ordering::Relaxed);
             }
-            Told::Ended(event) => {
-                self.ship.place = None;
-                self.mail(NodeEvent::Happened(event), env);
+            Shipped::Over(event) => self.mail(NodeEvent::Happened(event), env),
+            Shipped::Again => {
+                self.ship.refused = Some(stream);
+                self.later(REFUSED_PAUSE, NodeEvent::ShipAgain(stream), env);
             }
-            Told::Lost(why) => {
-                self.ship.place = None;
-                self.mail(NodeEvent::StreamLost { conn, why: Some(format!("append stream: {why}")) }, env);
-            }
+            Shipped::Lost(why) => self.mail(NodeEvent::StreamLost { conn, why: Some(why) }, env),
+        }
+    }
+
+    /// The pause after a refusal on `stream` is over.
+    pub(super) fn ship_again(&mut self, stream: Stream, env: &mut Env) {
+        if let Some((conn, epoch)) = self.ship.order
+            && self.ship.refused == Some(stream)
+            && self.is_connected(conn)
+        {
+            self.begin_ship(conn, epoch, env);
         }
     }
 
@@ -115,44 +127,25 @@ impl Process {
             return;
         }
         self.ship.turn += 1;
-        let Some((conn, stream)) = self.ship.place else { return };
+        let (Some((conn, _)), Some(stream)) = (self.ship.order, self.ship.stream) else { return };
         loop {
-            let now = self.clock.monotonic();
-            let awaited = self.serving.is_awaited();
-            let Some((_, shipping)) = &mut self.ship.office else { return };
-            let (frame, taken) = match shipping.next(self.engine.redo(), awaited, now) {
+            match self.ship.shipper.next(self.clock.monotonic()) {
                 Step::Wait => return,
                 Step::Gather => return self.later(SHIP_GATHER, NodeEvent::Ship(self.ship.turn), env),
-                Step::Again(frame) => (frame, None),
-                Step::Fresh(frame, bytes) => (frame, Some(bytes)),
-                Step::Aside(batch, unsealed) => {
-                    let bytes = batch.blob.len();
-                    unsealed.fill(tanist_replication::stream::sealed(&batch));
-                    self.taken(bytes);
-                    continue;
-                }
-            };
-            if let Some(bytes) = taken {
-                self.taken(bytes);
+                Step::Again(frame) | Step::Fresh(frame, _) => self.send(conn, stream, Payload::Frame(frame), env),
+                Step::Aside(batch, unsealed) => unsealed.fill(sealed(&batch)),
             }
-            self.send(conn, stream, Payload::Frame(frame), env);
         }
-    }
-
-    fn taken(&mut self, bytes: usize) {
-        self.serving.room_freed();
-        self.log_bytes += bytes as u64;
     }
 
     // --- The follower
 
     pub(super) fn begin_follow(&mut self, conn: ConnId, epoch: Epoch, env: &mut Env) {
         self.stop_follow(env);
-        self.engine.end_epoch_before(epoch);
-        let following = Following::after(self.engine.last());
+        let following = Following::begin(Arc::clone(&self.shared), epoch);
         let stream = Stream::Follow(self.stream());
         self.send(conn, stream, Payload::Request(0, following.request()), env);
-        self.follow = Some(Follow { conn, stream, following, open: false, ending: false });
+        self.follow = Some(Follow { conn, stream, following, ending: false });
     }
 
     pub(super) fn stop_follow(&mut self, env: &mut Env) {
@@ -166,10 +159,6 @@ impl Process {
             return;
         };
         let taken = match payload {
-            Payload::Answer(_, answer) if !follow.open => {
-                follow.open = true;
-                follow.following.opened(answer)
-            }
             Payload::Answer(_, answer) => follow.following.message(answer),
             Payload::Frame(bytes) => match Frame::open(bytes) {
                 Ok(frame) => self.apply(&frame, env),
@@ -177,27 +166,21 @@ impl Process {
             },
             _ => Taken::On,
         };
+        if matches!(taken, Taken::Echo | Taken::Ended(_) | Taken::Lost(_)) {
+            self.follow = None;
+        }
         match taken {
             Taken::On => self.run_goes_on(env),
-            Taken::Begun(event) => self.mail(NodeEvent::Happened(event), env),
-            Taken::Echo => self.follow = None,
-            Taken::Ended(event) => {
-                self.follow = None;
-                self.mail(NodeEvent::Happened(event), env);
-            }
-            Taken::Lost(why) => {
-                self.follow = None;
-                self.mail(NodeEvent::StreamLost { conn, why: Some(format!("follow stream: {why}")) }, env);
-            }
+            Taken::Begun(event) | Taken::Ended(event) => self.mail(NodeEvent::Happened(event), env),
+            Taken::Echo => {}
+            Taken::Lost(why) => self.mail(NodeEvent::StreamLost { conn, why: Some(why) }, env),
         }
     }
 
     fn apply(&mut self, frame: &Frame, env: &mut Env) -> Taken {
         let Some(follow) = &mut self.follow else { return Taken::On };
-        self.log_bytes += frame.bytes().len() as u64;
-        let (engine, log_bytes) = (&self.engine, &mut self.log_bytes);
-        let taken = follow.following.batch(frame, engine, &mut |cut| {
-            *log_bytes = 0;
+        let engine = &self.engine;
+        let taken = follow.following.batch(frame, &mut |cut| {
             let (at, hash) = engine.content_hash_at();
             if at == cut {
                 env.oracle.digest(engine.epoch(), (at, hash), "a follower at a cut");
@@ -220,9 +203,7 @@ impl Process {
     pub(super) fn end_run(&mut self, env: &mut Env) {
         let Some(follow) = self.follow.as_mut().filter(|follow| follow.ending) else { return };
         follow.ending = false;
-        let run = follow.following.end_run();
-        self.serving.advance_durable(run.durable);
-        for event in run.events {
+        for event in follow.following.end_run() {
             self.mail(NodeEvent::Happened(event), env);
         }
     }

@@ -6,13 +6,12 @@ use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
 use tanist_db_core::clock::Clock;
-use tanist_db_core::ids::Epoch;
 use tanist_db_core::planted::planted;
-use tanist_replication::limits::{BEAT_EVERY, EXPIRE_PAUSE};
-use tanist_replication::role::Event as RoleEvent;
+use tanist_replication::limits::BEAT_EVERY;
+use tanist_replication::node::{Append, Order};
 use tanist_replication::serving::{ExecutingLong, Permit};
 
-use super::process::{Order, Process};
+use super::process::Process;
 use super::{NodeEvent, SessionId};
 use crate::clock::Time;
 use crate::env::Env;
@@ -89,38 +88,36 @@ impl Process {
     }
 
     pub(super) fn expire_beat(&mut self, env: &mut Env) {
-        self.expire(env);
+        let more = self.upkeep.beat(self.now(), self.clock.unix());
+        self.expire_after(more, env);
         self.later(BEAT_EVERY, NodeEvent::Expire, env);
     }
 
     pub(super) fn expire(&mut self, env: &mut Env) {
-        let Ok(_executing) = self.serving.enter(self.now()) else { return };
-        if self.engine.clean_up(self.clock.unix()) {
-            self.later(EXPIRE_PAUSE, NodeEvent::ExpireMore, env);
+        let more = self.upkeep.expire(self.now(), self.clock.unix());
+        self.expire_after(more, env);
+    }
+
+    fn expire_after(&self, more: Option<Duration>, env: &mut Env) {
+        if let Some(pause) = more {
+            self.later(pause, NodeEvent::ExpireMore, env);
         }
     }
 
-    pub(super) fn begin_epoch(&mut self, epoch: Epoch, env: &mut Env) {
+    pub(super) fn append(&mut self, append: Append, env: &mut Env) {
         if let Some(until) = self.hold.as_ref().map(|hold| hold.until) {
-            return self.put_off(until, Order::BeginEpoch(epoch), env);
+            return self.put_off(until, Order::Append(append), env);
         }
-        let begun = self.engine.try_begin_epoch(epoch);
-        let event = begun.map_or(RoleEvent::Overtaken, |lsn| RoleEvent::Marked { lsn });
+        let event = self.upkeep.append(append);
+        if append == Append::Mark {
+            env.oracle.digest(self.engine.epoch(), self.engine.content_hash_at(), "a mark");
+        }
         self.mail(NodeEvent::Happened(event), env);
-    }
-
-    pub(super) fn mark(&mut self, env: &mut Env) {
-        if let Some(until) = self.hold.as_ref().map(|hold| hold.until) {
-            return self.put_off(until, Order::Mark, env);
-        }
-        let version = self.engine.freeze();
-        env.oracle.digest(self.engine.epoch(), (version.cut(), version.content_hash()), "a mark");
-        self.mail(NodeEvent::Happened(RoleEvent::Marked { lsn: version.cut() }), env);
     }
 
     /// The thread waits for the shards.
     fn put_off(&self, until: Time, order: Order, env: &mut Env) {
-        let event = NodeEvent::Order(order);
+        let event = NodeEvent::Order(order, None);
         env.at(Time(until.0 + 1), Event::Node { node: self.node, life: self.life, event });
     }
 }

@@ -6,8 +6,8 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::redo::batch::{BatchView, RedoBatch};
 use tanist_replication::vault::disk::Disk;
 use tanist_replication::vault::log::Extent;
-use tanist_replication::vault::log_reader::LogReader;
-use tanist_replication::vault::segment::LogFrame;
+use tanist_replication::vault::log::reader::LogReader;
+use tanist_replication::vault::log::segment::LogFrame;
 use tanist_replication::wire::frame::HEADER_BYTES;
 use xxhash_rust::xxh3::xxh3_64;
 

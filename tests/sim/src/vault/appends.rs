@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tanist_db_core::ids::{Epoch, Lsn};
-use tanist_replication::vault::acknowledge::Acknowledger;
-use tanist_replication::vault::lease_authority::{AppendRuling, StreamId};
-use tanist_replication::vault::log_writer::LogState;
-use tanist_replication::vault::roster::Caller;
-use tanist_replication::vault::segment::LogFrame;
+use tanist_replication::vault::lease::authority::{AppendRuling, StreamId};
+use tanist_replication::vault::lease::roster::Caller;
+use tanist_replication::vault::log::acknowledge::Acknowledger;
+use tanist_replication::vault::log::segment::LogFrame;
+use tanist_replication::vault::log::writer::LogState;
 use tanist_replication::wire::frame::Frame;
 use tanist_replication::wire::message::{Answer, Request};
 
@@ -30,7 +30,7 @@ impl Vault {
     pub(super) fn open_append(&mut self, conn: ConnId, stream: Stream, request: &Request, env: &mut Env) {
         let (Some(member), Request::Append { epoch }) = (self.members.get(&conn), request) else { return };
         let (caller, epoch) = (Arc::clone(&member.caller), Epoch(*epoch));
-        match self.lease_authority.open_append(&caller, epoch) {
+        match self.lease.authority().open_append(&caller, epoch) {
             Ok(number) => {
                 let append = Append { caller, stream: number, epoch, acknowledger: None };
                 self.appends.insert((conn, stream), append);
@@ -42,7 +42,7 @@ impl Vault {
 
     pub(super) fn begin_append(&mut self, conn: ConnId, stream: Stream, state: &LogState, env: &mut Env) {
         let Some(append) = self.appends.get_mut(&(conn, stream)) else { return };
-        match self.lease_authority.begin_append(&append.caller, append.stream, state.extent.durable) {
+        match self.lease.authority().begin_append(&append.caller, append.stream, state.extent.durable) {
             Ok(()) => {
                 append.acknowledger = Some(Acknowledger::new(state));
                 let durable = state.extent.durable.0;
@@ -59,7 +59,7 @@ impl Vault {
             Err(error) => return env.oracle.fail("harness", format!("a frame was damaged on its way: {error}")),
         };
         let last = frame.last;
-        match self.lease_authority.append(&append.caller, append.stream, &frame) {
+        match self.lease.authority().append(&append.caller, append.stream, &frame) {
             AppendRuling::End(answer) => return self.end_append(conn, stream, answer, env),
             AppendRuling::Known => {}
             AppendRuling::Write => {
@@ -106,7 +106,7 @@ impl Vault {
     /// A stream's task has heard of that.
     pub(super) fn fence(&mut self, conn: ConnId, stream: Stream, env: &mut Env) {
         let Some(append) = self.appends.get(&(conn, stream)) else { return };
-        if let Err(answer) = self.lease_authority.may_write(&append.caller, append.epoch) {
+        if let Err(answer) = self.lease.authority().may_write(&append.caller, append.epoch) {
             self.end_append(conn, stream, answer, env);
         }
     }

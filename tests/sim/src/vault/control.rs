@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 use tanist_replication::transport::principal::Principal;
-use tanist_replication::vault::calls::{Asked, Ruled};
-use tanist_replication::vault::roster::{Caller, ConnectionId};
+use tanist_replication::vault::lease::roster::{Caller, ConnectionId};
+use tanist_replication::vault::lease::server::{Asked, LeaseEffect};
 use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
 
 use super::{CLUSTER, Reply, Vault};
@@ -32,18 +32,12 @@ impl Vault {
             Ok(caller) => Arc::new(caller),
             Err(why) => return env.oracle.fail("harness", format!("not admitted: {why}")),
         };
-        let now = self.now();
-        if let Some(ConnectionId(old)) = self.lease_authority.enter(now, &caller) {
+        let (replaced, welcome) = self.lease.enter(&caller, self.now(), self.durable());
+        if let Some(ConnectionId(old)) = replaced {
             self.close(ConnId(old), env);
         }
         let member = Member { caller, busy: false, calls: VecDeque::new(), news: false };
         self.members.insert(conn, member);
-        let welcome = Answer::Welcome {
-            incarnation: self.life,
-            lease_us: self.lease_authority.length().as_micros() as u64,
-            durable: self.durable().0,
-            lease: self.lease_authority.view(now),
-        };
         self.answer(conn, Stream::Control, welcome, env);
     }
 
@@ -69,7 +63,7 @@ impl Vault {
                 self.rule(Asked { caller, request, way: Reply::Control(conn, seq) }, env);
             } else if std::mem::take(&mut member.news) {
                 let now = self.now();
-                let view = self.lease_authority.view(now);
+                let view = self.lease.view(now);
                 self.answer(conn, Stream::Control, Answer::Lease(view), env);
             } else {
                 return;
@@ -93,39 +87,42 @@ impl Vault {
         let caller = Arc::new(Caller { connection: ConnectionId(u64::MAX - node as u64), hello });
         let request = Request::Obituary { node: name, incarnation };
         // A supervisor that has waited too long asks again on a fresh connection.
-        self.calls.leave(caller.connection);
+        self.lease.forget(caller.connection);
         self.rule(Asked { caller, request, way: Reply::Supervisor { node, incarnation } }, env);
     }
 
     fn rule(&mut self, asked: Asked<Reply>, env: &mut Env) {
-        let (now, durable) = (self.now(), self.durable());
-        match self.calls.rule(&mut self.lease_authority, now, asked, durable) {
-            Ruled::Answer(way, answer) => self.reply(way, answer, env),
-            Ruled::Persist { record, seal } => {
+        if let Some(effect) = self.lease.call(asked, self.now(), self.durable()) {
+            self.perform(effect, env);
+        }
+    }
+
+    fn perform(&mut self, effect: LeaseEffect<Reply>, env: &mut Env) {
+        match effect {
+            LeaseEffect::Answer(way, answer) => self.reply(way, answer, env),
+            LeaseEffect::Persist { record, seal } => {
                 env.moment(crate::fault::Moment::LeaseChanging, 0);
                 self.writing.put_lease(record, seal);
             }
-            Ruled::Wait => {}
+            LeaseEffect::News(_) => self.spread_news(env),
         }
     }
 
     /// A change of the lease is durable, with the log's end at `sealed`.
     pub(super) fn persisted(&mut self, sealed: Lsn, env: &mut Env) {
-        let now = self.now();
-        let (answer, waiting) = self.calls.persisted(&mut self.lease_authority, now, sealed);
-        let view = self.lease_authority.view(now);
-        env.say(format_args!(
-            "vault: epoch {} of {} from {sealed}, left {} us",
-            view.epoch, view.holder, view.remaining_us
-        ));
-        env.oracle.granted(view.epoch, sealed);
-        if let Some((way, answer)) = answer {
-            self.reply(way, answer, env);
+        let effects = self.lease.persisted(sealed, self.now(), self.durable());
+        let changed = effects.iter().find_map(|effect| match effect {
+            LeaseEffect::News(lease) => Some(lease),
+            _ => None,
+        });
+        if let Some(lease) = changed {
+            env.say(format_args!(
+                "vault: epoch {} of {} from {sealed}, left {} us",
+                lease.epoch, lease.holder, lease.remaining_us
+            ));
+            env.oracle.granted(lease.epoch, sealed);
         }
-        self.spread_news(env);
-        for asked in waiting {
-            self.rule(asked, env);
-        }
+        effects.into_iter().for_each(|effect| self.perform(effect, env));
     }
 
     fn reply(&mut self, way: Reply, answer: Answer, env: &mut Env) {

@@ -7,8 +7,8 @@ use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_replication::limits::IMAGE_CUT_WAIT;
 use tanist_replication::vault::StorageError;
-use tanist_replication::vault::image_store::{Finished, Upload};
-use tanist_replication::vault::roster::Caller;
+use tanist_replication::vault::images::{Finished, Upload};
+use tanist_replication::vault::lease::roster::Caller;
 use tanist_replication::wire::frame::Frame;
 use tanist_replication::wire::message::{Answer, Request};
 
@@ -50,7 +50,7 @@ impl Vault {
     fn open_put(&mut self, conn: ConnId, stream: Stream, epoch: Epoch, cut: Lsn) -> Result<Option<Answer>, Answer> {
         let Some(member) = self.members.get(&conn) else { return Ok(None) };
         let caller = Arc::clone(&member.caller);
-        self.lease_authority.may_write(&caller, epoch)?;
+        self.lease.authority().may_write(&caller, epoch)?;
         let upload = self.images.begin(cut, epoch).map_err(|error| refused(&error))?;
         self.puts.insert((conn, stream), Put { caller, epoch, cut, upload: Some(upload), finished: None });
         Ok(Some(Answer::ImageReady))
@@ -102,7 +102,7 @@ impl Vault {
         }
         let Some(finished) = put.finished.take() else { return };
         let (cut, epoch) = (put.cut, put.epoch);
-        let allowed = self.lease_authority.may_publish(&put.caller, epoch, cut, durable);
+        let allowed = self.lease.authority().may_publish(&put.caller, epoch, cut, durable);
         let stored = allowed.and_then(|()| self.images.publish(finished).map_err(|error| refused(&error)));
         self.puts.remove(&(conn, stream));
         let answer = match stored {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 use tanist_replication::limits::{FOLLOW_PAUSE, LOG_READ_BYTES};
-use tanist_replication::vault::feed::Feed;
-use tanist_replication::vault::segment::LogFrame;
-use tanist_replication::wire::message::{Answer, Request};
+use tanist_replication::vault::log::feed::{Feed, FeedStep};
+use tanist_replication::wire::message::Request;
 
 use super::{CLUSTER, Own, Vault};
 use crate::env::Env;
@@ -46,13 +45,24 @@ impl Vault {
     }
 
     fn push(&mut self, conn: ConnId, stream: Stream, env: &mut Env) {
-        let durable = self.durable();
-        let Some(push) = self.pushes.get_mut(&(conn, stream)) else { return };
-        if push.pausing || push.feed.after() >= durable {
-            return;
-        }
-        while push.feed.after() < durable {
-            match Self::next(&mut push.feed, &self.writing) {
+        let Some(push) = self.pushes.get_mut(&(conn, stream)).filter(|push| !push.pausing) else { return };
+        let state = self.writing.state();
+        let answer = loop {
+            let frames = match push.feed.step(state, &self.writing.log().recent().lock()) {
+                Ok(FeedStep::Send(frames)) => Ok(frames),
+                Ok(FeedStep::Read(mut reader)) => {
+                    let read = reader.read(&state.extent, LOG_READ_BYTES);
+                    push.feed.from_files(reader, read)
+                }
+                Ok(FeedStep::CaughtUp(answer)) => {
+                    push.pausing = true;
+                    self.later(FOLLOW_PAUSE, Own::Push(conn, stream), env);
+                    break answer;
+                }
+                Ok(FeedStep::Wait) => return,
+                Err(answer) => Err(answer),
+            };
+            match frames {
                 Ok(frames) => {
                     for frame in frames {
                         env.send(conn, Way::Down, stream, Payload::Frame(frame.bytes().clone()));
@@ -60,22 +70,10 @@ impl Vault {
                 }
                 Err(answer) => {
                     self.pushes.remove(&(conn, stream));
-                    return self.answer(conn, stream, answer, env);
+                    break answer;
                 }
             }
-        }
-        push.pausing = true;
-        let after = push.feed.after().0;
-        self.answer(conn, stream, Answer::Durable { lsn: after }, env);
-        self.later(FOLLOW_PAUSE, Own::Push(conn, stream), env);
-    }
-
-    fn next(feed: &mut Feed, writing: &super::Writing) -> Result<Vec<LogFrame>, Answer> {
-        if let Some(frames) = feed.from_memory(&writing.log().recent().lock()) {
-            return Ok(frames);
-        }
-        let mut reader = feed.reader();
-        let read = reader.read(&writing.state().extent, LOG_READ_BYTES);
-        feed.from_files(reader, read)
+        };
+        self.answer(conn, stream, answer, env);
     }
 }

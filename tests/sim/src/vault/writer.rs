@@ -1,13 +1,13 @@
-//! The log writer's queue and turns: each takes the time of a disk, in which the next group forms.
+//! The log writer's queue: each of its turns takes the time of a disk, in which the next one forms.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tanist_db_core::ids::Lsn;
-use tanist_replication::limits::GROUP_BYTES_MAX;
 use tanist_replication::vault::catalog::LeaseRecord;
-use tanist_replication::vault::log_writer::{LogState, LogWriter};
-use tanist_replication::vault::segment::LogFrame;
+use tanist_replication::vault::log::segment::LogFrame;
+use tanist_replication::vault::log::turn::{Done, Order, Turn};
+use tanist_replication::vault::log::writer::{LogState, LogWriter};
 
 use super::{IDLE, Own, Vault};
 use crate::env::Env;
@@ -17,30 +17,19 @@ use crate::net::{ConnId, Stream};
 #[derive(Debug)]
 enum Item {
     Frame(LogFrame),
-    Order(Order),
+    Order(Order<Place, ()>),
 }
 
-#[derive(Debug)]
-enum Order {
-    Barrier(ConnId, Stream),
-    Lease(LeaseRecord, bool),
-    Trim(Lsn),
-}
-
-/// What an order has led to.
-#[derive(Debug)]
-enum Done {
-    Barrier(ConnId, Stream, LogState),
-    Lease(Lsn),
-}
+/// An append stream.
+type Place = (ConnId, Stream);
 
 /// The writer with what it has before it.
 #[derive(Debug)]
 pub(super) struct Writing {
     log: LogWriter,
     queue: VecDeque<Item>,
-    /// The group being written, and the order behind it.
-    turn: Option<(Vec<LogFrame>, Option<Order>)>,
+    /// What is being written.
+    turn: Option<Turn<Place, ()>>,
     turns: u64,
 }
 
@@ -70,11 +59,11 @@ impl Writing {
     }
 
     pub(super) fn barrier(&mut self, conn: ConnId, stream: Stream) {
-        self.queue.push_back(Item::Order(Order::Barrier(conn, stream)));
+        self.queue.push_back(Item::Order(Order::Barrier((conn, stream))));
     }
 
     pub(super) fn put_lease(&mut self, record: LeaseRecord, seal: bool) {
-        self.queue.push_back(Item::Order(Order::Lease(record, seal)));
+        self.queue.push_back(Item::Order(Order::Lease { record, seal, way: () }));
     }
 
     pub(super) fn trim(&mut self, through: Lsn) {
@@ -93,41 +82,29 @@ impl Writing {
         if self.turn.is_some() || self.queue.is_empty() || self.failed().is_some() {
             return false;
         }
-        let (mut group, mut bytes, mut order) = (Vec::new(), 0, None);
-        while bytes < GROUP_BYTES_MAX
+        let mut turn = Turn::default();
+        while !turn.is_full()
             && let Some(item) = self.queue.pop_front()
         {
             match item {
-                Item::Frame(frame) => {
-                    bytes += frame.bytes().len();
-                    group.push(frame);
-                }
-                Item::Order(next) => {
-                    order = Some(next);
-                    break;
-                }
+                Item::Frame(frame) => turn.frame(frame),
+                Item::Order(order) => turn.order(order),
             }
         }
         self.turns += 1;
-        self.turn = Some((group, order));
+        self.turn = Some(turn);
         true
     }
 
     /// Does what the turn is about.
-    fn end(&mut self) -> (Vec<LogFrame>, Option<Done>) {
-        let Some((group, order)) = self.turn.take() else { return (Vec::new(), None) };
+    fn end(&mut self) -> (Vec<LogFrame>, Option<Done<Place, ()>>) {
+        let Some(turn) = self.turn.take() else { return (Vec::new(), None) };
+        let (group, order) = turn.into_parts();
         if self.log.commit(group.clone()).is_err() {
             return (group, None);
         }
-        let done = match order {
-            Some(Order::Barrier(conn, stream)) => Some(Done::Barrier(conn, stream, self.log.state().clone())),
-            Some(Order::Lease(record, seal)) => self.log.put_lease(record, seal).ok().map(Done::Lease),
-            Some(Order::Trim(through)) => {
-                self.log.trim(through);
-                None
-            }
-            None => None,
-        };
+        // What has failed stands in the state.
+        let done = order.and_then(|order| self.log.obey(order).ok());
         (group, done)
     }
 }
@@ -154,9 +131,9 @@ impl Vault {
             env.oracle.committed(group.iter().filter(|frame| frame.first > before && frame.last <= durable));
         }
         match done {
-            Some(Done::Barrier(conn, stream, state)) => self.begin_append(conn, stream, &state, env),
-            Some(Done::Lease(sealed)) => self.persisted(sealed, env),
-            None => {}
+            Some(Done::Barrier((conn, stream), state)) => self.begin_append(conn, stream, &state, env),
+            Some(Done::Lease((), sealed)) => self.persisted(sealed, env),
+            Some(Done::Trimmed) | None => {}
         }
         self.acknowledge_all(env);
         self.push_all(env);

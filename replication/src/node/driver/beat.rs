@@ -1,0 +1,64 @@
+//! What happens from time to time: reports, and images.
+
+use tanist_db_core::clock::Monotonic;
+
+use super::connection::Called;
+use super::{Action, Driver, Note, Order, Timer};
+use crate::node::{ImageReport, ReportDue};
+use crate::serving::Permit;
+use crate::wire::message::Request;
+
+impl<W> Driver<W> {
+    /// There is something to tell the vault of how this node stands.
+    pub(super) fn report(&mut self, now: Monotonic) {
+        if self.connected {
+            let due = self.reports.want(now);
+            self.report_if(due, now);
+        }
+    }
+
+    pub(super) fn report_if(&mut self, due: ReportDue, now: Monotonic) {
+        match due {
+            ReportDue::No => {}
+            ReportDue::At(at) => self.actions.push(Action::Later(at, Timer::Report)),
+            ReportDue::Now => self.call(Request::Report(self.shared.progress()), Called::Report, now),
+        }
+    }
+
+    pub(super) fn beat(&mut self, data_bytes: u64, now: Monotonic) {
+        self.report(now);
+        // Nothing waits longer than this, should whoever appended a record, or gave room back, not have come to say so.
+        self.shared.engine.redo().wake();
+        self.shared.serving.room_freed();
+        if self.shared.serving.may_execute(now) == Permit::Yes {
+            self.freeze_if_due(data_bytes, now);
+        }
+    }
+
+    fn freeze_if_due(&mut self, data_bytes: u64, now: Monotonic) {
+        let (last, log_bytes) = (self.shared.engine.last(), self.shared.log_bytes_since_cut());
+        if self.connected && self.plan.take_due(now, last, log_bytes, data_bytes) {
+            self.actions.push(Action::Order(Order::Carry(self.machine.epoch())));
+        }
+    }
+
+    pub(super) fn carried(&mut self, result: Result<ImageReport, String>, now: Monotonic) {
+        let mut figures = self.shared.figures.lock();
+        figures.image_failed = result.is_err();
+        match result {
+            Ok(report) => {
+                figures.images_stored += 1;
+                figures.last_image = Some(report);
+                self.plan.stored();
+                self.actions.push(Action::Note(Note::ImageStored(report)));
+            }
+            // Not even a newer epoch is news here: the append stream and the lease tell it, and of the right office.
+            Err(why) => {
+                figures.images_failed += 1;
+                self.plan.failed(now);
+                let times = self.images_failed.happened(now, "");
+                self.actions.push(Action::Note(Note::ImageFailed { why, times }));
+            }
+        }
+    }
+}

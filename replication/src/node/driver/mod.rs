@@ -1,0 +1,216 @@
+//! What the role driver does, in order: the machine's effects, the connection to the vault, calls and their silence, reports, the beat,
+//! images, and who asked for a switchover.
+//!
+//! A plain value that two drive: the actor of a node (`actors::role_driver`) and the simulator. Both tell it what has happened
+//! ([`DriverEvent`]) and perform what it returns ([`Action`]) in that order.
+//!
+//! ```text
+//!   dialer, control stream ──┐                                  ┌──> dialer, control stream, timers
+//!   siblings ────────────────┼─ DriverEvent ─> Driver ─ Action ─┼──> siblings
+//!   timers, beat, people ────┘                   │              └──> people (notes, replies), the end
+//!                                             Machine
+//! ```
+//!
+//! - **Connections** are numbered; a silent or lost one is replaced by a fresh one, since after a cut QUIC keeps an old one silent
+//!   beyond the heal. What an old one still brings is dropped by its number, and calls made on it are forgotten.
+//! - **It waits for nothing**: whatever takes time is an action whose end comes back as an event.
+//! - **What others read at once** (the role state of [`Serving`](crate::serving::Serving), figures) it writes itself, before anything else
+//!   of the same event leaves.
+
+mod action;
+mod beat;
+mod connection;
+mod note;
+mod switchover;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tanist_db_core::clock::Monotonic;
+
+pub use action::{Action, Append, CallOutcome, DriverEvent, Order, Timer};
+pub use note::Note;
+
+use super::{ImagePlan, Reports, Shared};
+use crate::repeats::Repeats;
+use crate::role::{Effect, End, Event, Machine, Sight};
+use crate::serving::Standing;
+use connection::Called;
+use switchover::Askers;
+
+/// The driver of one database process; `W` is the way back to whoever asks for a switchover.
+#[derive(Debug)]
+pub struct Driver<W> {
+    shared: Arc<Shared>,
+    machine: Machine,
+    /// Number of the newest connection or attempt.
+    generation: u64,
+    /// The vault has greeted on it, and it has not ended.
+    connected: bool,
+    /// Calls whose answers may still come, all made on the present connection, by number: when they were sent, and what about.
+    calls: BTreeMap<u64, (Monotonic, Called)>,
+    calls_made: u64,
+    wake: Option<Monotonic>,
+    reports: Reports,
+    plan: ImagePlan,
+    askers: Option<Askers<W>>,
+    /// What may happen again and again: told once, then counted.
+    connections_lost: Repeats,
+    images_failed: Repeats,
+    /// The newest loss was not told, so its end is not either.
+    quiet: bool,
+    ended: bool,
+    actions: Vec<Action<W>>,
+}
+
+impl<W> Driver<W> {
+    /// A driver that has done nothing yet: it begins with [`DriverEvent::Begin`].
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, machine: Machine, plan: ImagePlan) -> Driver<W> {
+        Driver {
+            shared,
+            machine,
+            generation: 0,
+            connected: false,
+            calls: BTreeMap::new(),
+            calls_made: 0,
+            wake: None,
+            reports: Reports::default(),
+            plan,
+            askers: None,
+            connections_lost: Repeats::default(),
+            images_failed: Repeats::default(),
+            quiet: false,
+            ended: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// The machine that it drives.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Calls whose answers may still come.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether a switchover that was asked for has not ended.
+    #[must_use]
+    pub fn is_switching(&self) -> bool {
+        self.askers.is_some()
+    }
+
+    /// Takes in what has happened and returns what is to be done now, in this order.
+    pub fn handle(&mut self, event: DriverEvent<W>, now: Monotonic) -> Vec<Action<W>> {
+        if !self.ended {
+            self.take_in(event, now);
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    fn take_in(&mut self, event: DriverEvent<W>, now: Monotonic) {
+        match event {
+            DriverEvent::Begin => self.begin(now),
+            DriverEvent::Connected { generation, welcome } => self.connected(generation, welcome, now),
+            DriverEvent::ConnectionLost { generation, why } => self.lose_connection(generation, &why, now),
+            DriverEvent::News { generation, answer } => self.news(generation, answer, now),
+            DriverEvent::Answered { call, outcome } => self.answered(call, outcome, now),
+            DriverEvent::Timer(Timer::Wake(at)) => self.woken(at, now),
+            DriverEvent::Timer(Timer::Report) => {
+                let due = self.reports.late(now);
+                self.report_if(due, now);
+            }
+            DriverEvent::Beat { data_bytes } => self.beat(data_bytes, now),
+            DriverEvent::Happened(event) => self.happened(event, now),
+            DriverEvent::Carried(result) => self.carried(result, now),
+            DriverEvent::SwitchoverAsked { to, way } => self.switchover_asked(to, way, now),
+        }
+    }
+
+    fn happened(&mut self, event: Event, now: Monotonic) {
+        let progress = matches!(event, Event::Applied { .. } | Event::Following { .. });
+        self.tell(event, now);
+        if progress {
+            self.report(now);
+        }
+    }
+
+    /// Tells the machine, and does what it wants done.
+    fn tell(&mut self, event: Event, now: Monotonic) {
+        if self.ended {
+            return;
+        }
+        let mut effects = Vec::new();
+        self.machine.handle(event, now, &mut effects);
+        for effect in effects {
+            self.act(effect, now);
+        }
+        self.set_wake();
+    }
+
+    fn act(&mut self, effect: Effect, now: Monotonic) {
+        match effect {
+            Effect::Publish(standing) => self.publish(standing, now),
+            Effect::Ask(ask) => {
+                let request = ask.request(|| self.shared.progress());
+                self.call(request, Called::Machine(ask), now);
+            }
+            Effect::OpenAppend(epoch) => self.order_if_connected(Order::Ship(epoch)),
+            Effect::CloseAppend => self.actions.extend([Order::StopShipping, Order::StopCarrying].map(Action::Order)),
+            Effect::StartFollow => self.order_if_connected(Order::Follow(self.machine.epoch())),
+            Effect::StopFollow => self.actions.push(Action::Order(Order::StopFollowing)),
+            Effect::BeginEpoch(epoch) => self.actions.push(Action::Order(Order::Append(Append::EpochStart(epoch)))),
+            Effect::Mark => self.actions.push(Action::Order(Order::Append(Append::Mark))),
+            Effect::SwitchoverUnsettled(why) => self.switchover_unsettled(why),
+            Effect::SwitchoverEnded(outcome) => self.switchover_ended(outcome),
+            Effect::TookOver(takeover) => {
+                self.shared.figures.lock().last_takeover = takeover.words();
+                self.plan.took_office(now, self.shared.engine.last());
+                self.actions.push(Action::Note(Note::TookOver(takeover)));
+            }
+            Effect::End(end) => self.end(end),
+        }
+    }
+
+    fn publish(&mut self, standing: Standing, now: Monotonic) {
+        let was = self.shared.serving.role();
+        self.shared.serving.publish(&standing, now);
+        if standing.role != was {
+            self.actions.push(Action::Note(Note::Role { was, standing }));
+        }
+    }
+
+    /// Without a connection there is nothing to be done on one: a fresh one makes the machine repeat what it wants.
+    fn order_if_connected(&mut self, order: Order) {
+        if self.connected {
+            self.actions.push(Action::Order(order));
+        }
+    }
+
+    fn set_wake(&mut self) {
+        let at = self.machine.wake_at();
+        if self.wake != at {
+            self.wake = at;
+            self.actions.extend(at.map(|at| Action::Later(at, Timer::Wake(at))));
+        }
+    }
+
+    fn woken(&mut self, at: Monotonic, now: Monotonic) {
+        if self.wake == Some(at) {
+            self.wake = None;
+            let sight = Sight::of(&self.shared.serving, &self.shared.engine);
+            self.tell(Event::Tick(sight), now);
+        }
+    }
+
+    fn end(&mut self, end: End) {
+        self.ended = true;
+        self.actions.push(Action::End(end));
+    }
+}
