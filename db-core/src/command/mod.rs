@@ -20,6 +20,7 @@ mod reply;
 mod spec;
 mod table;
 
+mod debug;
 mod expiry;
 mod introspect;
 mod key;
@@ -40,7 +41,7 @@ pub use spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse,
     front_command,
 };
-pub(crate) use spec::{Control, Handler};
+pub(crate) use spec::{Block, Blocking, Control, Handler};
 
 /// Runs the handler of a command that works on data.
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     match spec.handler {
         Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => run(data, call, reply),
+        Handler::Blocking(blocking) => blocking.run_at_once(data, call, reply),
         Handler::Front(_) | Handler::Control(_) => unreachable!("the engine has no data for these"),
     }
 }

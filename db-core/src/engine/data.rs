@@ -123,6 +123,11 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// A blocked command is about to wait for `key`: whoever changes it looks.
+    pub(super) fn heed_lines(&mut self, key: &Key<'_>) {
+        self.shards.of_mut(key.hash).watched.heed_lines();
+    }
+
     /// Number of shards.
     pub(crate) fn shard_count(&self) -> u16 {
         self.shards.count()
