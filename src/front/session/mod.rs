@@ -292,7 +292,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         Interest {
             more: turn == Turn::More,
             read,
-            drained: turn == Turn::Full || self.caller.entry().has_messages(),
+            drained: turn == Turn::Full || (self.output.is_full() && self.caller.entry().has_messages()),
             blocked,
             leave: turn == Turn::Closing,
             until: lsn.zip(seen).map(|(lsn, seen)| Until { lsn, seen }),
