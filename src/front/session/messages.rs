@@ -14,7 +14,8 @@ use crate::front::reply_gate::Instead;
 impl<W: Runtime> Conversation<'_, W> {
     /// Whether a message is there that can be written.
     pub(super) fn may_take_messages(&self) -> bool {
-        self.caller.entry().has_messages() && self.away.is_none() && !self.output.is_full()
+        let has_room = self.away.is_none() && !self.output.is_full() && !self.caller.closing;
+        has_room && self.caller.entry().has_messages()
     }
 
     /// Writes messages as long as there is room for them: the rest waits where its bound is known.
