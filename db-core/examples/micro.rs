@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tanist_db_core::arena::PagePool;
 use tanist_db_core::clock::UnixMillis;
+use tanist_db_core::effect::{KeyChange, change};
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::image::{FrozenVersion, ImageMeta, ImageRestore};
-use tanist_db_core::keyspace::{KeyHasher, Keyspace};
+use tanist_db_core::keyspace::{Key, KeyHasher, Keyspace};
+use tanist_db_core::types::string::StringChange;
 
 const SHARDS: u16 = 16;
 const SEED: u64 = 1;
@@ -126,7 +128,7 @@ fn set_all(shards: &Shards, keys: u64, count: u64) -> f64 {
         let name = name(number);
         let key = hasher.key(&name);
         let value = [number as u8; VALUE_BYTES];
-        shard(shards, &key).lock().set(&key, &value, None).expect("no bound");
+        set(&mut shard(shards, &key).lock(), &key, &value);
     }
     per(start.elapsed(), count)
 }
@@ -150,7 +152,7 @@ fn ours(keys: u64) {
     for number in 0..keys {
         let name = name(number);
         let key = hasher.key(&name);
-        shard(&shards, &key).lock().set(&key, &[number as u8; VALUE_BYTES], None).expect("no bound");
+        set(&mut shard(&shards, &key).lock(), &key, &[number as u8; VALUE_BYTES]);
     }
     say("tanist", "load", per(start.elapsed(), keys), "ns", "");
     let bytes: u64 = shards.iter().map(|shard| shard.lock().memory_bytes()).sum();
@@ -219,7 +221,9 @@ fn expiries(shards: &Shards, keys: u64) {
         let name = name(number);
         let key = hasher.key(&name);
         let expire = Some(UnixMillis(number.wrapping_mul(0x9e37_79b9) % 1_000_000));
-        shard(shards, &key).lock().set_expire(&key, expire).expect("no bound");
+        let mut shard = shard(shards, &key).lock();
+        let mut at = shard.locate(&key);
+        change(&mut shard, &mut at, &KeyChange::Expire(expire)).expect("no bound");
     }
     say("tanist", "set_expire", per(start.elapsed(), 500_000), "ns", "");
 }
@@ -260,4 +264,9 @@ fn main() {
     let keys = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
     ours(keys);
     maps(keys);
+}
+
+fn set(shard: &mut Keyspace, key: &Key<'_>, value: &[u8]) {
+    let mut at = shard.locate(key);
+    change(shard, &mut at, &StringChange::Set { value, expire: None }).expect("no bound");
 }

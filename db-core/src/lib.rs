@@ -3,7 +3,7 @@
 pub mod arena;
 pub mod clock;
 pub mod command;
-pub(crate) mod effect;
+pub mod effect;
 pub mod engine;
 pub mod ids;
 pub mod image;
@@ -12,5 +12,5 @@ pub mod limits;
 pub mod planted;
 pub mod redo;
 pub(crate) mod structure;
-pub(crate) mod types;
+pub mod types;
 pub mod value;

@@ -73,3 +73,6 @@ pub const SETTINGS_MAX: usize = 32;
 
 /// Databases: as many as Redis has unless told otherwise. The superblock has room for the tables of so many.
 pub const DATABASES: usize = 16;
+
+/// A blocking command waits no longer, unless for ever: a thousand years, so that no deadline overflows.
+pub const BLOCK_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(1_000 * 365 * 24 * 3_600);

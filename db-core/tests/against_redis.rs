@@ -104,8 +104,14 @@ struct SelectingFront;
 
 impl Front for SelectingFront {
     fn commands(&self) -> &'static CommandTable {
-        static COMMANDS: CommandTable =
-            CommandTable::with(&[&[front_command("select", 2, &[], Group::Connection, "1.0.0", select)]]);
+        static COMMANDS: CommandTable = CommandTable::with(&[&[front_command(
+            "select",
+            2,
+            &[],
+            Group::Connection,
+            "1.0.0",
+            |front, call, session, reply| select(front, call, session, reply).map(Into::into),
+        )]]);
         &COMMANDS
     }
 }
@@ -128,7 +134,7 @@ impl Ours {
         let mut reply = Reply::new(Protocol::Resp2);
         let executed =
             self.engine.execute(&mut self.session, &mut SelectingFront, &args, self.clock.unix(), &mut reply);
-        assert!(executed.refused.is_none());
+        assert!(executed.replied().is_some());
         while self.engine.redo().take(1 << 20).is_some() {}
         reply.take()
     }

@@ -27,7 +27,7 @@ impl Database {
     fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut reply = Reply::default();
         let executed = self.engine.execute(&mut self.session, &mut NoFront, args, UnixMillis(1), &mut reply);
-        assert!(executed.refused.is_none());
+        assert!(executed.replied().is_some());
         while self.engine.redo().take(1 << 20).is_some() {}
         reply.take()
     }

@@ -2,12 +2,10 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::{CommandSpec, CommandTable, Flag, Protocol, Reply};
-use tanist_db_core::engine::{Executed, Front, Session};
+use tanist_db_core::engine::{Front, Session};
 use tanist_db_core::ids::Lsn;
 
 use super::NodeContext;
@@ -36,16 +34,8 @@ pub(super) struct Caller {
     replies_after: Option<Replies>,
     /// Nothing more is read or executed; what may leave still does.
     pub(super) closing: bool,
-    /// The command being executed is not within EXEC: only such a one may wait.
+    /// The command being executed is not within EXEC.
     pub(super) alone: bool,
-    /// Set by `WAIT`: how long its reply may be held; `None` within: for ever.
-    pub(super) wait: Option<Option<Duration>>,
-    /// Set by a command that takes its time: nothing is executed until its reply is there.
-    pub(super) action: Option<BoxFuture<'static, Result<String, String>>>,
-    /// Whether the client wants the reply of `action`.
-    pub(super) action_is_told: bool,
-    /// Set by a command of the connection's that has written a record.
-    pub(super) wrote: Option<Executed>,
     /// Newest record that this client has written.
     pub(super) last_write: Lsn,
     /// Time of the turn.
@@ -76,10 +66,6 @@ impl Caller {
             replies_after: None,
             closing: false,
             alone: false,
-            wait: None,
-            action: None,
-            action_is_told: true,
-            wrote: None,
             last_write: Lsn::ZERO,
         }
     }

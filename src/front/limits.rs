@@ -24,6 +24,9 @@ pub const HELD_REPLIES_MAX: usize = 16 * 1024;
 /// Bytes of one connection's output, held or not yet taken by a slow reader, beyond which it executes nothing. One reply
 /// may overshoot.
 pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of messages that one connection may leave untaken, what each takes beside its text included; beyond it, it is cut off. Enough
+/// for tens of thousands of short ones, which a client that reads at all takes in a moment.
+pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Sent bytes that may stay in front of held ones before they are cut off: bounds waste without copying each time.
 pub const SENT_BYTES_KEPT: usize = 64 * 1024;
 /// A connection that is to close has so long, after its last reply may leave, to take what is left.
@@ -60,6 +63,7 @@ pub const KEEPALIVE: Duration = Duration::from_secs(300);
 pub const NAME_BYTES_MAX: usize = 512;
 
 const _: () = assert!(INPUT_AHEAD_BYTES >= READ_BYTES);
+const _: () = assert!(INBOX_BYTES_MAX >= OUTPUT_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES >= READ_BYTES);
 const _: () = assert!(AUTHENTICATION_TIME.as_secs() + SWEEP_INTERVAL.as_secs() <= 10);
 const _: () = assert!(REQUESTS_AHEAD <= BATCH_COMMANDS);

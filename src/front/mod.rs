@@ -24,7 +24,9 @@
 mod caller;
 mod commands;
 mod context;
+mod entry;
 mod health;
+mod inbox;
 pub mod limits;
 pub mod quic;
 mod redirect;

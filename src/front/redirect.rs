@@ -40,6 +40,13 @@ pub(super) const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If th
                                             \"local\", you can run it from a local connection, otherwise you need to set \
                                             this option in the configuration file, and then restart the server.";
 
+/// The error for a blocked command whose end another client has asked for, in Redis's words.
+pub(super) const UNBLOCKED_BY_CLIENT: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
+/// The error for a command that was blocked when its node became a standby, in Redis's words; the connection ends behind it.
+pub(super) const UNBLOCKED_BY_ROLE: &str =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+
 /// The error for a command that has waited too long to be executed.
 pub(super) fn not_executed(context: &NodeContext, waited: Duration) -> String {
     let why = match context.serving.role() {

@@ -1,253 +1,24 @@
-//! Who is connected: for `CLIENT LIST`, `CLIENT KILL`, the bound on connections and the cut of idle ones.
+//! Who is connected: for `CLIENT LIST`, `CLIENT KILL`, messages, the bound on connections and the cut of idle ones.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
+use tracing::warn;
 
-use super::limits::{OPERATOR_IDLE, OPERATOR_PLACES, OPERATOR_WAIT};
-
-/// How a client has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// The Redis protocol over TCP: a redirection is told in Redis's words.
-    Resp,
-    /// The client library over QUIC: a redirection is told in words that the library follows.
-    Library,
-}
-
-/// What is known of a client before its first word.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// Its address.
-    pub address: String,
-    /// The address of ours that it has reached.
-    pub local: String,
-    /// How it has come.
-    pub way: Way,
-    /// Its transport has proved who it is: no password is asked.
-    pub authenticated: bool,
-}
-
-impl Peer {
-    /// Whether it has come from this machine.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        self.address.parse().is_ok_and(|address: SocketAddr| address.ip().is_loopback())
-    }
-}
-
-/// What a connection may do here, by when it has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Place {
-    /// Within `maxclients`.
-    Client = 0,
-    /// Beyond it: has yet to show that it is an operator's.
-    Beyond = 1,
-    /// Beyond it, an operator's.
-    Operator = 2,
-}
-
-/// One connection as others see it. Its session writes, anyone reads.
-#[derive(Debug)]
-pub struct Entry {
-    id: u64,
-    peer: Peer,
-    since: Monotonic,
-    active: AtomicU64,
-    authenticated: AtomicBool,
-    at_work: AtomicBool,
-    /// A [`Place`].
-    place: AtomicU8,
-    protocol: AtomicU8,
-    /// Between MULTI and EXEC.
-    in_multi: AtomicBool,
-    /// The database that is selected.
-    database: AtomicU8,
-    no_evict: AtomicBool,
-    no_touch: AtomicBool,
-    command: Mutex<&'static str>,
-    names: Mutex<Names>,
-    killed: AtomicBool,
-    session: AtomicWaker,
-}
-
-#[derive(Debug, Default, Clone)]
-struct Names {
-    client: String,
-    library: String,
-    library_version: String,
-}
-
-/// One of the names that a client may tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// Its own (`CLIENT SETNAME`).
-    Client,
-    /// Its library's.
-    Library,
-    /// Its library's version.
-    LibraryVersion,
-}
-
-impl Entry {
-    /// Number of the connection, unique while the process lives.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// What is known of the client.
-    #[must_use]
-    pub fn peer(&self) -> &Peer {
-        &self.peer
-    }
-
-    /// The session has executed something at `now`, `command` last.
-    pub(super) fn note(&self, now: Monotonic, command: Option<&'static str>, in_multi: bool) {
-        self.active.store(now.0, Ordering::Relaxed);
-        self.in_multi.store(in_multi, Ordering::Relaxed);
-        if let Some(command) = command {
-            *self.command.lock() = command;
-        }
-    }
-
-    /// A command of it is executed elsewhere: until it is back, it is not idle.
-    pub(super) fn set_at_work(&self, at_work: bool) {
-        self.at_work.store(at_work, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_authenticated(&self, authenticated: bool) {
-        self.authenticated.store(authenticated, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_protocol(&self, version: u8) {
-        self.protocol.store(version, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_database(&self, logical: u8) {
-        self.database.store(logical, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_no_evict(&self, on: bool) {
-        self.no_evict.store(on, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_no_touch(&self, on: bool) {
-        self.no_touch.store(on, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_name(&self, name: Name, value: &str) {
-        let mut names = self.names.lock();
-        let place = match name {
-            Name::Client => &mut names.client,
-            Name::Library => &mut names.library,
-            Name::LibraryVersion => &mut names.library_version,
-        };
-        value.clone_into(place);
-    }
-
-    pub(super) fn client_name(&self) -> String {
-        self.names.lock().client.clone()
-    }
-
-    /// Ends the connection: its session closes at its next turn.
-    pub fn kill(&self) {
-        // Release pairs with the load in `poll_killed`, which registers its waker first: one of the two sees the other.
-        self.killed.store(true, Ordering::Release);
-        self.session.wake();
-    }
-
-    /// Ready once [`kill`](Self::kill) has been called.
-    pub(super) fn poll_killed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.session.register(cx.waker());
-        if self.killed.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    /// Whether it must be cut: silent for longer than `idle`, or not authenticated for longer than `unauthenticated`.
-    pub(super) fn is_overdue(
-        &self,
-        now: Monotonic,
-        idle: Option<std::time::Duration>,
-        unauthenticated: std::time::Duration,
-    ) -> bool {
-        if self.at_work.load(Ordering::Relaxed) {
-            return false;
-        }
-        let active = Monotonic(self.active.load(Ordering::Relaxed));
-        let unknown = !self.authenticated.load(Ordering::Relaxed);
-        let late = match self.place.load(Ordering::Relaxed) {
-            place if place == Place::Beyond as u8 => now.since(self.since) > OPERATOR_WAIT,
-            place if place == Place::Operator as u8 => now.since(active) > OPERATOR_IDLE,
-            _ => false,
-        };
-        late || idle.is_some_and(|idle| now.since(active) > idle)
-            || (unknown && now.since(self.since) > unauthenticated)
-    }
-
-    /// It has come when `maxclients` were there already, and no place was free since when it asked.
-    pub(super) fn is_beyond(&self) -> bool {
-        self.place.load(Ordering::Relaxed) != Place::Client as u8
-    }
-
-    /// An operator's command is executed in a place beyond `maxclients`.
-    pub(super) fn note_operator(&self) {
-        self.place.store(Place::Operator as u8, Ordering::Relaxed);
-    }
-
-    /// The line of `CLIENT LIST`, without its end.
-    #[must_use]
-    pub fn describe(&self, now: Monotonic) -> String {
-        let mut flags = String::new();
-        let in_multi = self.in_multi.load(Ordering::Relaxed);
-        if in_multi {
-            flags.push('x');
-        }
-        if self.no_evict.load(Ordering::Relaxed) {
-            flags.push('e');
-        }
-        if self.no_touch.load(Ordering::Relaxed) {
-            flags.push('T');
-        }
-        if flags.is_empty() {
-            flags.push('N');
-        }
-        let names = self.names.lock().clone();
-        let database = self.database.load(Ordering::Relaxed);
-        let mut line = String::with_capacity(256);
-        let _ = write!(
-            line,
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={database} sub=0 psub=0 ssub=0 multi={} cmd={} \
-             user=default redir=-1 resp={} lib-name={} lib-ver={}",
-            self.id,
-            self.peer.address,
-            self.peer.local,
-            names.client,
-            now.since(self.since).as_secs(),
-            now.since(Monotonic(self.active.load(Ordering::Relaxed))).as_secs(),
-            // Redis tells how many commands are queued; we only tell that some may be.
-            if in_multi { 0 } else { -1 },
-            *self.command.lock(),
-            self.protocol.load(Ordering::Relaxed),
-            names.library,
-            names.library_version,
-        );
-        line
-    }
-}
+use super::entry::Place;
+pub use super::entry::{Entry, Name, Peer, Way};
+use super::inbox::Message;
+use super::limits::{INBOX_BYTES_MAX, OPERATOR_PLACES};
 
 /// All connections of a node.
 #[derive(Debug, Default)]
 pub struct Registry {
     next_id: AtomicU64,
     refused: AtomicU64,
+    cut_off: AtomicU64,
     entries: Mutex<Entries>,
 }
 
@@ -282,7 +53,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut entries = self.registry.entries.lock();
-        entries.by_id.remove(&self.entry.id);
+        entries.by_id.remove(&self.entry.id());
         entries.beyond -= usize::from(self.entry.is_beyond());
     }
 }
@@ -301,25 +72,9 @@ impl Registry {
                 return None;
             }
         };
-        let entry = Arc::new(Entry {
-            id: self.next_id.fetch_add(1, Ordering::Relaxed) + 1,
-            authenticated: AtomicBool::new(peer.authenticated),
-            at_work: AtomicBool::new(false),
-            place: AtomicU8::new(place as u8),
-            peer,
-            since: now,
-            active: AtomicU64::new(now.0),
-            protocol: AtomicU8::new(2),
-            in_multi: AtomicBool::new(false),
-            database: AtomicU8::new(0),
-            no_evict: AtomicBool::new(false),
-            no_touch: AtomicBool::new(false),
-            command: Mutex::new("NULL"),
-            names: Mutex::default(),
-            killed: AtomicBool::new(false),
-            session: AtomicWaker::new(),
-        });
-        entries.by_id.insert(entry.id, Arc::clone(&entry));
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let entry = Arc::new(Entry::new(id, peer, place, now));
+        entries.by_id.insert(id, Arc::clone(&entry));
         entries.beyond += usize::from(place != Place::Client);
         Some(Registration { registry: Arc::clone(self), entry })
     }
@@ -330,7 +85,7 @@ impl Registry {
         let free = entries.clients() < connections_max;
         if free && entry.is_beyond() {
             entries.beyond -= 1;
-            entry.place.store(Place::Client as u8, Ordering::Relaxed);
+            entry.settle();
         }
         free
     }
@@ -338,6 +93,42 @@ impl Registry {
     /// A client was told that there is no place.
     pub(super) fn note_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The connection of that number.
+    pub(super) fn find(&self, id: u64) -> Option<Arc<Entry>> {
+        self.entries.lock().by_id.get(&id).cloned()
+    }
+
+    /// Sends a message to the connection of that number; false if there is none. Never waits: a connection that leaves too many
+    /// untaken is cut off.
+    pub(super) fn send(&self, id: u64, message: Message) -> bool {
+        let Some(entry) = self.find(id) else { return false };
+        if !entry.send(message) {
+            self.cut_off(&entry, &format!("it leaves more than {INBOX_BYTES_MAX} bytes of messages untaken"));
+        }
+        true
+    }
+
+    /// Ends a connection that would miss a message: its client is to know that it has.
+    pub(super) fn cut_off(&self, entry: &Entry, why: &str) {
+        if !entry.is_killed() {
+            self.cut_off.fetch_add(1, Ordering::Relaxed);
+            warn!(client = entry.id(), address = entry.peer().address, "a connection is cut off: {why}");
+            entry.kill();
+        }
+    }
+
+    /// Connections that were cut off because they would have missed a message.
+    #[must_use]
+    pub fn cut_offs(&self) -> u64 {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// Number of connections with a blocked command.
+    #[must_use]
+    pub fn blocked(&self) -> usize {
+        self.entries.lock().by_id.values().filter(|entry| entry.is_blocked()).count()
     }
 
     /// Every connection, oldest first.
@@ -377,10 +168,12 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Context;
     use std::time::Duration;
 
     use futures_util::task::noop_waker_ref;
 
+    use super::super::limits::{OPERATOR_IDLE, OPERATOR_WAIT};
     use super::*;
 
     fn come(registry: &Arc<Registry>, way: Way, connections_max: usize) -> Option<Registration> {

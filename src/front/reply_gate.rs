@@ -1,4 +1,4 @@
-//! Holds replies until what they tell has become durable.
+//! Holds replies, and messages between them, until what they tell has become durable.
 //!
 //! Replies leave in the order of their commands. A reply whose position in the log is not yet durable waits, and so does
 //! every later one. The gate knows lengths and positions only; the bytes lie in the connection's output buffer, right
@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A reply that has waited too long is replaced by an error of its own, so that the peer still gets one reply for each
-//! command. Its command *was* executed and may yet become durable: the error says so.
+//! command. Its command *was* executed and may yet become durable: the error says so. Nothing can stand for a message: its client would
+//! believe that it has all of them. So the connection ends.
 
 use std::collections::VecDeque;
 
@@ -24,8 +25,8 @@ use tanist_db_core::planted::planted;
 pub enum Instead {
     /// The error that the write was not confirmed.
     NotDurable,
-    /// The number 0: `WAIT` counts who has confirmed.
-    Zero,
+    /// Nothing, and the connection ends: it is a message.
+    End,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,8 @@ pub struct Replaced {
     pub taken: usize,
     /// How many replies became the error.
     pub not_durable: u64,
+    /// A message has waited too long: nothing from it on may leave, and the connection is to end.
+    pub ends: bool,
 }
 
 impl ReplyGate {
@@ -104,14 +107,15 @@ impl ReplyGate {
         held: &[u8],
         out: &mut Reply,
     ) -> Replaced {
-        let mut replaced = Replaced { taken: 0, not_durable: 0 };
+        let mut replaced = Replaced { taken: 0, not_durable: 0, ends: false };
         while let Some(first) = self.held.front() {
             if first.lsn <= durable {
                 out.raw(&held[replaced.taken..replaced.taken + first.bytes]);
             } else if first.deadline > now {
                 break;
-            } else if first.instead == Instead::Zero {
-                out.int(0);
+            } else if first.instead == Instead::End {
+                replaced.ends = true;
+                break;
             } else {
                 out.error(not_durable);
                 replaced.not_durable += 1;
@@ -178,13 +182,12 @@ mod tests {
         held(&mut gate, 5, 11);
         held(&mut gate, 7, 0);
         held(&mut gate, 4, 12);
-        gate.push(4, Lsn(12), Lsn(10), LATE, Instead::Zero);
         gate.push(4, Lsn(13), Lsn(10), Monotonic(200), Instead::NotDurable);
         assert!(!gate.is_late(Monotonic(99)) && gate.is_late(LATE));
         let mut out = Reply::default();
-        let replaced = gate.replace(LATE, Lsn(10), "NOTDURABLE x", b"+OK\r\n+PONG\r\n:1\r\n:1\r\n:2\r\n", &mut out);
-        assert_eq!(replaced, Replaced { taken: 20, not_durable: 2 });
-        assert_eq!(out.as_bytes(), b"-NOTDURABLE x\r\n+PONG\r\n-NOTDURABLE x\r\n:0\r\n");
+        let replaced = gate.replace(LATE, Lsn(10), "NOTDURABLE x", b"+OK\r\n+PONG\r\n:1\r\n:2\r\n", &mut out);
+        assert_eq!(replaced, Replaced { taken: 16, not_durable: 2, ends: false });
+        assert_eq!(out.as_bytes(), b"-NOTDURABLE x\r\n+PONG\r\n-NOTDURABLE x\r\n");
         assert_eq!((gate.len(), gate.release(Lsn(13))), (1, 4));
     }
 
@@ -195,7 +198,19 @@ mod tests {
         held(&mut gate, 4, 12);
         let mut out = Reply::default();
         let replaced = gate.replace(LATE, Lsn(11), "NOTDURABLE x", b"+OK\r\n:1\r\n", &mut out);
-        assert_eq!(replaced, Replaced { taken: 9, not_durable: 1 });
+        assert_eq!(replaced, Replaced { taken: 9, not_durable: 1, ends: false });
         assert_eq!(out.as_bytes(), b"+OK\r\n-NOTDURABLE x\r\n");
+    }
+
+    #[test]
+    fn a_message_that_is_not_confirmed_ends_the_connection_and_nothing_behind_it_leaves() {
+        let mut gate = ReplyGate::default();
+        held(&mut gate, 5, 11);
+        gate.push(7, Lsn(12), Lsn(10), LATE, Instead::End);
+        held(&mut gate, 4, 13);
+        let mut out = Reply::default();
+        let replaced = gate.replace(LATE, Lsn(11), "NOTDURABLE x", b"+OK\r\n*1\r\n:1\r\n:2\r\n", &mut out);
+        assert_eq!(replaced, Replaced { taken: 5, not_durable: 0, ends: true });
+        assert_eq!(out.as_bytes(), b"+OK\r\n");
     }
 }

@@ -12,6 +12,7 @@ mod redis;
 
 mod addresses;
 mod bad_input;
+mod blocked;
 mod commands;
 mod connection;
 mod damage;

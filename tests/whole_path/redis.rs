@@ -73,6 +73,30 @@ impl Raw {
         String::from_utf8_lossy(&reply).into_owned()
     }
 
+    /// Sends requests without waiting for their replies.
+    pub(crate) fn send(&mut self, requests: &str) {
+        self.reader.get_mut().write_all(requests.as_bytes()).expect("the server reads");
+    }
+
+    /// Everything up to the end of the reply to an `ECHO end` that was sent before.
+    pub(crate) fn read_until_end(&mut self) -> String {
+        let mut replies = Vec::new();
+        while !replies.ends_with(b"$3\r\nend\r\n") {
+            let read = self.reader.read_until(b'\n', &mut replies).expect("replies come");
+            assert!(read > 0, "the connection ended after {:?}", String::from_utf8_lossy(&replies));
+        }
+        String::from_utf8_lossy(&replies).into_owned()
+    }
+
+    /// Everything up to the end of the connection.
+    pub(crate) fn read_to_close(&mut self) -> String {
+        let mut replies = Vec::new();
+        if let Err(error) = self.reader.read_to_end(&mut replies) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+        }
+        String::from_utf8_lossy(&replies).into_owned()
+    }
+
     /// Sends `lines` at once, each as a request of its own. Gives all that comes back before the end of an answer to `ECHO end`, which
     /// follows, or before the connection ends.
     pub(crate) fn talk(&mut self, lines: &[&str]) -> String {

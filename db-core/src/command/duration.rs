@@ -15,7 +15,7 @@ use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES};
 #[must_use]
 pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: usize) -> bool {
     match spec.handler {
-        Handler::Keys(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
+        Handler::Keys(_) | Handler::Blocking(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
         Handler::Whole(_) => true,
         Handler::Cursor(_) => scan::takes_long(args),
         Handler::Control(_) => spec.is_exec() && session.exec_takes_long(),

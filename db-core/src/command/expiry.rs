@@ -7,7 +7,7 @@ use super::reply::Reply;
 use crate::clock::UnixMillis;
 use crate::effect::KeyChange;
 use crate::engine::Data;
-use crate::keyspace::Place;
+use crate::keyspace::Located;
 
 /// How a time is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Lifetime {
 }
 
 /// Lets the existing key at `place` expire at `at`: it is deleted if that is not in the future.
-pub(super) fn expire_at(data: &mut Data<'_>, place: &mut Place<'_>, at: UnixMillis) -> Outcome {
+pub(super) fn expire_at(data: &mut Data<'_>, place: &mut Located<'_>, at: UnixMillis) -> Outcome {
     let change = if at <= data.now() { KeyChange::Del } else { KeyChange::Expire(Some(at)) };
     data.change(place, change)
 }

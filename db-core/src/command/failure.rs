@@ -35,6 +35,7 @@ impl Failure {
     pub(crate) const SHARD_FULL: Failure = Failure::fixed("OOM a shard has reached the end of its address space.");
     pub(crate) const EXEC_ABORTED: Failure =
         Failure::fixed("EXECABORT Transaction discarded because of previous errors.");
+    pub(crate) const NOT_IN_TRANSACTION: Failure = Failure::fixed("ERR Command not allowed inside a transaction");
     /// Never seen by a client: the engine refuses the command instead.
     pub(crate) const BUSY: Failure = Failure::fixed("BUSY another command holds the data");
     /// An EXEC that is refused ends its transaction, and says so.

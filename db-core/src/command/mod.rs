@@ -20,6 +20,7 @@ mod reply;
 mod spec;
 mod table;
 
+mod debug;
 mod expiry;
 mod introspect;
 mod key;
@@ -40,4 +41,4 @@ pub use spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse,
     front_command,
 };
-pub(crate) use spec::{Control, Handler};
+pub(crate) use spec::{Block, Blocking, Control, Handler};

@@ -1,13 +1,10 @@
 //! Commands about the server as a whole, and those that need no data at all.
 
-use std::time::Duration;
-
 use super::args::{Call, database, is};
 use super::failure::{Failure, Outcome};
 use super::reply::Reply;
 use crate::effect::Effect;
 use crate::engine::Data;
-use crate::limits::DEBUG_SLEEP_MAX;
 
 pub(crate) fn ping(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     match call.args() {
@@ -26,21 +23,6 @@ pub(crate) fn echo(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outc
 pub(crate) fn dbsize(data: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome {
     reply.count(data.key_count());
     Ok(())
-}
-
-/// DEBUG: of its subcommands only SLEEP, which holds all data meanwhile, as the longest command would.
-pub(crate) fn debug(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    match call.args() {
-        [_, what, seconds] if is(what, "SLEEP") => {
-            let seconds: Option<f64> = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
-            let seconds = seconds.filter(|seconds| seconds.is_finite()).ok_or(Failure::NOT_A_FLOAT)?;
-            #[expect(clippy::disallowed_methods, reason = "commands that take long have a thread of their own")]
-            std::thread::sleep(Duration::from_secs_f64(seconds.clamp(0.0, DEBUG_SLEEP_MAX.as_secs_f64())));
-            reply.ok();
-            Ok(())
-        }
-        _ => Err(Failure::fixed("ERR DEBUG subcommand not supported: only DEBUG SLEEP <seconds> is")),
-    }
 }
 
 pub(crate) fn flushall(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {

@@ -7,7 +7,7 @@ use super::number::{INTEGER_TEXT_MAX, parse_i64};
 use super::reply::Reply;
 use crate::clock::UnixMillis;
 use crate::engine::Data;
-use crate::keyspace::{Key, Place};
+use crate::keyspace::{Key, Located};
 use crate::types::string::StringChange;
 
 pub(crate) fn incr(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
@@ -54,7 +54,7 @@ pub(crate) fn incrbyfloat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Repl
 /// number only as much comes back as `buffer` takes, which is too long still.
 fn number<'b>(
     data: &mut Data<'_>,
-    at: &Place<'_>,
+    at: &Located<'_>,
     buffer: &'b mut [u8],
 ) -> Result<(&'b [u8], Option<UnixMillis>), Failure> {
     let Some(entry) = data.string(at)? else { return Ok((b"0", None)) };

@@ -3,17 +3,20 @@
 use super::{Family, KeyEffect, Reader, RecordError, put_time};
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
-use crate::keyspace::{Keyspace, Place};
+use crate::keyspace::{Keyspace, Located};
 
 /// What becomes of an existing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyChange {
+pub enum KeyChange {
     /// It is gone.
     Del,
     /// It has this expiry.
     Expire(Option<UnixMillis>),
     /// It is one of the database `to`; a key of that name there is replaced.
-    Move { to: DatabaseId },
+    Move {
+        /// Another database.
+        to: DatabaseId,
+    },
 }
 
 const FAMILY: u8 = 1;
@@ -49,7 +52,7 @@ impl KeyEffect for KeyChange {
     }
 
     #[inline]
-    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
+    fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         if !keyspace.holds(at) {
             return Err("the key that it changes does not exist");
         }
@@ -62,7 +65,7 @@ impl KeyEffect for KeyChange {
     }
 
     #[inline]
-    fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>) {
+    fn apply(&self, keyspace: &mut Keyspace, at: &mut Located<'_>) {
         match *self {
             KeyChange::Del => keyspace.remove(at),
             KeyChange::Expire(expire) => keyspace.set_expire(at, expire),

@@ -12,12 +12,12 @@ mod record;
 
 pub use codec::RecordError;
 pub(crate) use codec::{Reader, put_bytes, put_number, put_time};
-pub(crate) use key::KeyChange;
+pub use key::KeyChange;
 pub(crate) use record::{Effects, RecordWriter};
 
 use crate::arena::OutOfMemory;
 use crate::ids::{DatabaseId, Epoch, ShardId};
-use crate::keyspace::{Key, Keyspace, Place};
+use crate::keyspace::{Key, Keyspace, Located};
 use crate::types::string::StringChange;
 
 /// Something that a command did.
@@ -69,7 +69,8 @@ impl<'a> From<StringChange<'a>> for Change<'a> {
 
 /// Why an effect was not applied; nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ApplyError {
+pub enum ApplyError {
+    /// The pool's bound does not allow it.
     #[error("memory bound reached")]
     OutOfMemory,
     /// The effect presumes what is not so. The primary never makes such an effect.
@@ -84,7 +85,7 @@ impl From<OutOfMemory> for ApplyError {
 }
 
 /// What can become of one key: all that there is to a kind of change, beside its place in [`Change`].
-pub(crate) trait KeyEffect {
+pub trait KeyEffect {
     /// The byte with which it stands in a record: the number of its family in the high half, below 8, and that of the operation in
     /// the low one. It is never given a second meaning: another layout of the same change gets a number of its own, so a log outlives
     /// the program that wrote it.
@@ -100,10 +101,10 @@ pub(crate) trait KeyEffect {
     ///
     /// # Errors
     /// If it presumes what is not so.
-    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str>;
+    fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str>;
 
     /// Does it. Its pages have been planned, so it cannot fail.
-    fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>);
+    fn apply(&self, keyspace: &mut Keyspace, at: &mut Located<'_>);
 
     /// The other database in which it changes a key of the same name.
     #[inline]
@@ -116,7 +117,7 @@ pub(crate) trait KeyEffect {
     /// # Errors
     /// If that is not to be had, or the change presumes what is not so.
     #[inline]
-    fn plan(&self, keyspace: &mut Keyspace, at: &Place<'_>) -> Result<(), ApplyError> {
+    fn plan(&self, keyspace: &mut Keyspace, at: &Located<'_>) -> Result<(), ApplyError> {
         let pages = self.pages(keyspace, at).map_err(ApplyError::Contradiction)?;
         let grows = self.other_database().or_else(|| (!keyspace.holds(at)).then_some(at.key().database));
         pages.map_or(Ok(()), |pages| Ok(keyspace.plan(grows, pages)?))
@@ -133,6 +134,20 @@ pub(crate) trait Family<'a>: KeyEffect + Into<Change<'a>> {
     /// # Errors
     /// If it is not what [`encode`](KeyEffect::encode) writes.
     fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<Self>, RecordError>;
+}
+
+/// Changes the key at `at`.
+///
+/// # Errors
+/// If memory does not suffice or the change presumes what is not so: nothing has changed.
+#[inline]
+pub fn change(keyspace: &mut Keyspace, at: &mut Located<'_>, change: &impl KeyEffect) -> Result<(), ApplyError> {
+    let planned = change.plan(keyspace, at);
+    if planned.is_ok() {
+        change.apply(keyspace, at);
+    }
+    keyspace.settle();
+    planned
 }
 
 impl<'a> Change<'a> {
@@ -176,12 +191,12 @@ impl KeyEffect for Change<'_> {
     }
 
     #[inline]
-    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
+    fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         of_family!(self, family => family.pages(keyspace, at))
     }
 
     #[inline]
-    fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>) {
+    fn apply(&self, keyspace: &mut Keyspace, at: &mut Located<'_>) {
         of_family!(self, family => family.apply(keyspace, at));
     }
 

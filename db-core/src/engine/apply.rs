@@ -1,9 +1,9 @@
 //! Effects on shards: the one place where data changes, on the primary and in replay alike.
 
 use super::shard::{Shard, Shards};
-use crate::effect::{ApplyError, Effect, KeyEffect};
+use crate::effect::{self, ApplyError, Effect, KeyEffect};
 use crate::ids::DatabaseId;
-use crate::keyspace::{Key, Place};
+use crate::keyspace::{Key, Located};
 use crate::types::string;
 
 /// Bytes of a large value that are copied from shard to shard at a time.
@@ -56,19 +56,22 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
 /// # Errors
 /// As [`apply`].
 #[inline]
-pub(crate) fn change_key(shard: &mut Shard, at: &mut Place<'_>, change: &impl KeyEffect) -> Result<(), ApplyError> {
-    let planned = change.plan(&mut shard.keyspace, at);
-    if planned.is_ok() {
-        change_planned(shard, at, change);
-    }
-    shard.keyspace.settle();
-    planned
+pub(crate) fn change_key(shard: &mut Shard, at: &mut Located<'_>, change: &impl KeyEffect) -> Result<(), ApplyError> {
+    effect::change(&mut shard.keyspace, at, change)?;
+    touch(shard, at, change);
+    Ok(())
 }
 
-/// The same for a change that has been planned.
+/// Does a change that has been planned.
 #[inline]
-pub(crate) fn change_planned(shard: &mut Shard, at: &mut Place<'_>, change: &impl KeyEffect) {
+pub(crate) fn change_planned(shard: &mut Shard, at: &mut Located<'_>, change: &impl KeyEffect) {
     change.apply(&mut shard.keyspace, at);
+    touch(shard, at, change);
+}
+
+/// Tells those who watch what a change has changed.
+#[inline]
+fn touch(shard: &mut Shard, at: &Located<'_>, change: &impl KeyEffect) {
     shard.watched.touch(&shard.keyspace, at.key());
     if let Some(other) = change.other_database() {
         shard.watched.touch(&shard.keyspace, &at.key().of(other));
@@ -132,7 +135,7 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
     Ok(())
 }
 
-fn copy_bytes(shards: &mut Shards<'_>, from: &Key<'_>, to: &mut Place<'_>, len: u64) {
+fn copy_bytes(shards: &mut Shards<'_>, from: &Key<'_>, to: &mut Located<'_>, len: u64) {
     let mut piece = Vec::with_capacity(COPIED_AT_ONCE.min(len as usize));
     for start in (0..len).step_by(COPIED_AT_ONCE) {
         piece.clear();

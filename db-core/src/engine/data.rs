@@ -9,7 +9,7 @@ use crate::clock::UnixMillis;
 use crate::command::Failure;
 use crate::effect::{ApplyError, Change, Effect, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
-use crate::keyspace::{Entry, Key, Place};
+use crate::keyspace::{Entry, Key, Located};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
 use crate::value::Kind;
@@ -86,13 +86,18 @@ impl<'a> Data<'a> {
 
     /// Looks `key` up, to read and then change it.
     #[inline]
-    pub(crate) fn locate<'k>(&self, key: &Key<'k>) -> Place<'k> {
+    pub(crate) fn locate<'k>(&self, key: &Key<'k>) -> Located<'k> {
         self.shards.of(key.hash).keyspace.locate(key)
+    }
+
+    /// Whether there is an entry of `key`, expired or not.
+    pub(crate) fn holds(&self, key: &Key<'_>) -> bool {
+        self.shards.of(key.hash).keyspace.get(key).is_some()
     }
 
     /// The entry at `at`, unless it is missing or has expired.
     #[inline]
-    pub(crate) fn entry(&mut self, at: &Place<'_>) -> Option<Entry<'_>> {
+    pub(crate) fn entry(&mut self, at: &Located<'_>) -> Option<Entry<'_>> {
         let shard = self.shards.of(at.key().hash);
         self.seen = self.seen.max(shard.dirty.of(at.key().hash));
         shard.keyspace.entry(at).filter(|entry| is_alive(entry, self.now))
@@ -100,7 +105,7 @@ impl<'a> Data<'a> {
 
     /// Whether there is a key at `at` that has not expired.
     #[inline]
-    pub(crate) fn exists(&mut self, at: &Place<'_>) -> bool {
+    pub(crate) fn exists(&mut self, at: &Located<'_>) -> bool {
         let shard = self.shards.of(at.key().hash);
         self.seen = self.seen.max(shard.dirty.of(at.key().hash));
         shard.keyspace.record(at).is_some_and(|(_, head)| head.expiry.is_none_or(|at| at > self.now.0))
@@ -108,7 +113,7 @@ impl<'a> Data<'a> {
 
     /// The entry at `at`, which must hold a string if there is one.
     #[inline]
-    pub(crate) fn string(&mut self, at: &Place<'_>) -> Result<Option<Entry<'_>>, Failure> {
+    pub(crate) fn string(&mut self, at: &Located<'_>) -> Result<Option<Entry<'_>>, Failure> {
         of_kind(self.entry(at), Kind::String)
     }
 
@@ -120,7 +125,7 @@ impl<'a> Data<'a> {
     /// # Panics
     /// If the change contradicts the content: a handler made it without looking.
     #[inline]
-    pub(crate) fn change(&mut self, at: &mut Place<'_>, change: impl KeyEffect) -> Result<(), Failure> {
+    pub(crate) fn change(&mut self, at: &mut Located<'_>, change: impl KeyEffect) -> Result<(), Failure> {
         self.check_room(bytes_max(at.key(), &change))?;
         done(change_key(self.shards.of_mut(at.key().hash), at, &change))?;
         self.scratch.log.push_change(at.key(), &change);
@@ -140,7 +145,7 @@ impl<'a> Data<'a> {
     ) -> Result<(), Failure> {
         let bytes = changes.clone().map(|(key, change)| bytes_max(&key, &change)).sum();
         self.check_room(bytes)?;
-        let mut places: SmallVec<[Place<'k>; 8]> = SmallVec::new();
+        let mut places: SmallVec<[Located<'k>; 8]> = SmallVec::new();
         let planned = changes.clone().try_for_each(|(key, change)| {
             let shard = self.shards.of_mut(key.hash);
             places.push(shard.keyspace.locate(&key));
@@ -176,6 +181,11 @@ impl<'a> Data<'a> {
     fn check_room(&self, bytes: usize) -> Result<(), Failure> {
         let len = (self.scratch.log.record.len() + bytes) as u64;
         if len > RECORD_BYTES_MAX { Err(Failure::RECORD_TOO_LONG) } else { Ok(()) }
+    }
+
+    /// A blocked command is about to wait for `key`: whoever changes it looks.
+    pub(super) fn heed_lines(&mut self, key: &Key<'_>) {
+        self.shards.of_mut(key.hash).watched.heed_lines();
     }
 
     /// Number of shards.

@@ -9,17 +9,22 @@
 //! A follower's engine does not execute writes: [`Engine::apply`] takes batches and applies their records by the same
 //! code. One process has one engine for its life: [`Engine::begin_epoch`] makes it the one that writes, and
 //! [`Engine::end_epoch`], in a switchover, one that follows. A write that comes in between is refused without a trace
-//! ([`Executed::refused`]), so that its session may hold it.
+//! ([`Executed::Refused`]), so that its session may hold it.
 //!
 //! A command that needs a shard which a long command holds is refused without a trace too ([`Refused::Busy`]): its session
 //! waits for the shard ([`Engine::shard_free`]) while its thread serves others.
+//!
+//! A command that waits for its keys has a seat in their lines (`blocking.rs`); its session executes it again when it is called.
 //!
 //! What is missing on purpose: no time (it comes with each call), no decision about who may write, and no thread that waits within
 //! a command.
 
 mod apply;
+mod blocking;
 mod data;
 mod dirty;
+mod line;
+mod outcome;
 mod scratch;
 mod session;
 mod settings;
@@ -53,6 +58,7 @@ use crate::planted::planted;
 use crate::redo::RedoQueue;
 
 pub(crate) use data::Data;
+pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;
 use settings::Settings;
 pub use settings::{MEMORY_MAX, SettingId};
@@ -77,47 +83,6 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
         EngineOptions { shards: 16, memory_bytes_max: 0, hash_seed: 0 }
-    }
-}
-
-/// What became of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Executed {
-    /// The reply may leave when everything up to here is durable; [`Lsn::ZERO`]: at once. It is the command's own record
-    /// or, if it wrote nothing, the newest that may have written what it looked at.
-    pub lsn: Lsn,
-    /// Whether it appended a record.
-    pub wrote: bool,
-    /// The redo queue was empty before that record: [`RedoQueue::wake`] is due, unless the caller is about to wait for the
-    /// record, which wakes whoever ships it as well.
-    pub wakes: bool,
-    /// Nothing has happened, there is no reply, and the same arguments may be executed again later.
-    pub refused: Option<Refused>,
-}
-
-/// Why a command was not executed, for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// It may write and this engine does not (any more).
-    NotWriting,
-    /// It needs this shard, which a long command holds: wait for [`Engine::shard_free`].
-    Busy(ShardId),
-}
-
-impl Executed {
-    /// A command without data was executed.
-    pub const AT_ONCE: Executed = Executed { lsn: Lsn::ZERO, wrote: false, wakes: false, refused: None };
-
-    /// Not executed, and why.
-    #[must_use]
-    pub const fn refused(why: Refused) -> Executed {
-        Executed { refused: Some(why), ..Executed::AT_ONCE }
-    }
-}
-
-impl From<Busy> for Executed {
-    fn from(Busy(shard): Busy) -> Executed {
-        Executed::refused(Refused::Busy(shard))
     }
 }
 
@@ -158,6 +123,8 @@ pub struct Engine {
     expire_first: AtomicUsize,
     /// Held by whoever applies batches: one at a time.
     applying: Mutex<()>,
+    /// The next ticket of who blocks.
+    tickets: AtomicU64,
 }
 
 impl Engine {
@@ -203,6 +170,7 @@ impl Engine {
             writing: AtomicBool::new(false),
             expire_first: AtomicUsize::new(0),
             applying: Mutex::new(()),
+            tickets: AtomicU64::new(0),
         }
     }
 
@@ -251,10 +219,8 @@ impl Engine {
             Handler::Keys(_) | Handler::Whole(_) | Handler::Cursor(_) | Handler::Free(_) => {
                 self.execute_data(spec, session, args, now, reply)
             }
-            Handler::Front(run) => {
-                front_command(run, front, &Call::without_keys(spec, args), session, reply);
-                Executed::AT_ONCE
-            }
+            Handler::Blocking(blocking) => self.execute_blocking(blocking, spec, session, args, now, reply),
+            Handler::Front(run) => front_command(run, front, &Call::without_keys(spec, args), session, reply),
             Handler::Control(control) => self.control(control, session, front, args, now, reply),
         }
     }
@@ -282,14 +248,14 @@ impl Engine {
             },
             Handler::Whole(run) => (run, Shards::try_all(&self.cells)),
             Handler::Cursor(run) | Handler::Free(run) => (run, Ok(Shards::none(&self.cells))),
-            Handler::Front(_) | Handler::Control(_) => unreachable!("these have no data"),
+            Handler::Blocking(_) | Handler::Front(_) | Handler::Control(_) => unreachable!("not executed here"),
         };
         let shards = match shards {
             Ok(shards) => shards,
             Err(busy) => return busy.into(),
         };
         if spec.writes() && !self.is_writing() {
-            return Executed::refused(Refused::NotWriting);
+            return Executed::Refused(Refused::NotWriting);
         }
         let mut data = Data::new(shards, now, session.database, &mut session.scratch);
         let mark = reply.len();
@@ -351,7 +317,7 @@ impl Engine {
     /// Appends the record of `data`, whose locks are still held.
     fn commit(&self, data: &mut Data<'_>) -> Executed {
         let committed = data.commit(&self.redo);
-        Executed { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes, refused: None }
+        Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
     }
 
     /// Finds and hashes the keys of a call, in the order of its key specifications.
@@ -397,13 +363,24 @@ impl Engine {
     }
 }
 
-/// Runs a command of the engine's caller; it has exactly one reply then, whether it failed or not.
-pub fn front_command(run: FrontRun, front: &mut dyn Front, call: &Call<'_>, session: &mut Session, reply: &mut Reply) {
+/// Runs a command of the engine's caller. It has one reply if it failed or has ended, and else none yet.
+pub fn front_command(
+    run: FrontRun,
+    front: &mut dyn Front,
+    call: &Call<'_>,
+    session: &mut Session,
+    reply: &mut Reply,
+) -> Executed {
     let mark = reply.len();
-    if let Err(failure) = run(front, call, session, reply) {
+    let executed = run(front, call, session, reply).unwrap_or_else(|failure| {
         reply.truncate(mark);
         reply.failure(&failure);
+        Executed::AT_ONCE
+    });
+    if executed.replied().is_none() {
+        reply.truncate(mark);
     }
+    executed
 }
 
 impl fmt::Debug for Engine {

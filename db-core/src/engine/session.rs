@@ -1,5 +1,6 @@
 //! A session: what the engine remembers of one connection between its commands.
 
+use super::blocking::Place;
 use super::scratch::Scratch;
 use super::transaction::Transaction;
 use super::watch::Watching;
@@ -12,6 +13,8 @@ pub struct Session {
     pub(super) protocol: Protocol,
     pub(super) transaction: Option<Box<Transaction>>,
     pub(super) watching: Option<Watching>,
+    /// The seats of its blocked command.
+    pub(super) place: Option<Place>,
     pub(super) scratch: Scratch,
     /// Logical number of the database that is selected.
     pub(super) database: u8,
@@ -27,6 +30,7 @@ impl Session {
             protocol: Protocol::Resp2,
             transaction: None,
             watching: None,
+            place: None,
             scratch: Scratch::new(seed),
             database: 0,
             keys: Vec::new(),

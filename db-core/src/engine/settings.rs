@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::shard::Shards;
-use super::{Engine, Executed, Refused};
+use super::{Engine, Executed, Refused, Replied};
 use crate::command::Failure;
 use crate::effect::{Effect, RecordWriter};
 use crate::ids::Lsn;
@@ -102,7 +102,7 @@ impl Engine {
             Err(busy) => return Ok(busy.into()),
         };
         if !self.is_writing() {
-            return Ok(Executed::refused(Refused::NotWriting));
+            return Ok(Executed::Refused(Refused::NotWriting));
         }
         check()?;
         assert!(changes.iter().all(|(id, _)| usize::from(id.0) < SETTINGS_MAX), "{changes:?}");
@@ -114,6 +114,6 @@ impl Engine {
         let appended = self.redo.append(record.bytes());
         self.publish_settings(first, appended.lsn);
         drop(shards);
-        Ok(Executed { lsn: appended.lsn, wrote: true, wakes: appended.first, refused: None })
+        Ok(Executed::Replied(Replied { lsn: appended.lsn, wrote: true, wakes: appended.first }))
     }
 }

@@ -8,6 +8,7 @@
 //! that have nothing else to do wait for a lock: `Shards::one`, `of_keys` and `all`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::dirty::Dirty;
+use super::line::Lines;
 use super::waiting::{Freed, Waiting};
 use super::watch::{Abandoned, Watched};
 use crate::ids::{DatabaseId, Lsn, ShardId};
@@ -39,6 +41,8 @@ pub(crate) struct Shard {
 pub(crate) struct ShardCell {
     shard: Mutex<Shard>,
     pub(super) waiting: Waiting,
+    /// Who is blocked until a key of the shard is there. Locked while the shard is, or without it; never the other way round.
+    pub(super) lines: Arc<Mutex<Lines>>,
     /// Watches that ended while the shard was held by somebody else.
     pub(super) abandoned: Mutex<Vec<Abandoned>>,
     /// By logical number.
@@ -79,9 +83,11 @@ impl DatabaseCounts {
 
 impl ShardCell {
     pub(crate) fn new(keyspace: Keyspace) -> ShardCell {
+        let lines = Arc::default();
         let cell = ShardCell {
-            shard: Mutex::new(Shard { keyspace, dirty: Dirty::new(), watched: Watched::default() }),
+            shard: Mutex::new(Shard { keyspace, dirty: Dirty::new(), watched: Watched::new(&lines) }),
             waiting: Waiting::default(),
+            lines,
             abandoned: Mutex::default(),
             databases: Default::default(),
             memory_bytes: AtomicU64::new(0),

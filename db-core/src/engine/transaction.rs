@@ -3,7 +3,8 @@
 //! Between MULTI and EXEC commands are checked as far as that is possible without data and kept. EXEC takes the locks of
 //! all their shards and of the watched keys', looks whether a watched key changed, runs the commands one after another
 //! and appends one record: other commands, frozen versions, replicas and recovery see all of it or nothing. A command
-//! that fails at this point does not undo the others; one that was refused while queueing spoils the whole.
+//! that fails at this point does not undo the others; one that was refused while queueing spoils the whole. One that would block
+//! replies as when it has waited in vain.
 
 use super::data::Data;
 use super::shard::Shards;
@@ -103,7 +104,7 @@ impl Engine {
 
     fn try_queue(&self, spec: &'static CommandSpec, session: &mut Session, args: &[&[u8]]) -> Result<(), Failure> {
         if spec.flags.has(Flag::NoMulti) {
-            return Err(Failure::fixed("ERR Command not allowed inside a transaction"));
+            return Err(Failure::NOT_IN_TRANSACTION);
         }
         if self.stays_over_memory() {
             // Any queued command takes memory until EXEC or DISCARD.
@@ -178,7 +179,7 @@ impl Engine {
             return Executed::AT_ONCE;
         }
         let executed = self.exec_locked(&transaction, session, front, now, reply);
-        if executed.refused.is_some() {
+        if executed.refused().is_some() {
             session.transaction = Some(transaction);
         } else {
             session.watching = None;
@@ -198,7 +199,7 @@ impl Engine {
         let shards = match transaction.locks(self, watching.iter().flat_map(|watching| watching.hashes())) {
             Ok(shards) if !transaction.writes || self.is_writing() => shards,
             refused => {
-                let executed = refused.map_or_else(Executed::from, |_| Executed::refused(Refused::NotWriting));
+                let executed = refused.map_or_else(Executed::from, |_| Executed::Refused(Refused::NotWriting));
                 session.watching = watching;
                 return executed;
             }
@@ -249,7 +250,19 @@ fn run_all(
                     reply.failure(&failure);
                 }
             }
-            Handler::Front(run) => front_command(run, front, &call, session, reply),
+            Handler::Blocking(blocking) => {
+                let mark = reply.len();
+                if let Err(failure) = blocking.run_at_once(data, &call, reply) {
+                    reply.truncate(mark);
+                    reply.failure(&failure);
+                }
+            }
+            Handler::Front(run) => match front_command(run, front, &call, session, reply) {
+                Executed::Replied(_) => {}
+                // Nothing waits while the locks are held.
+                Executed::Blocked(blocked) => (blocked.otherwise)(reply),
+                Executed::Refused(_) | Executed::Later(_) => reply.failure(&Failure::NOT_IN_TRANSACTION),
+            },
             // Only UNWATCH is ever queued, and EXEC has ended the watch.
             Handler::Control(_) => reply.ok(),
         }

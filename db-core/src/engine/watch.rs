@@ -1,15 +1,19 @@
 //! Keys that sessions watch (WATCH), kept beside the shard that owns them and exact to the key.
 //!
-//! A watcher is told by a flag that it shares with its session. The registry is only looked at when somebody watches,
-//! so that writes pay one test for emptiness. Time alone changes a key as well: a key that was alive when the watch
+//! A watcher is told by a flag that it shares with its session. The registry is only looked at when somebody watches or
+//! is blocked (`blocking.rs`), so that writes pay one test for both. Time alone changes a key as well: a key that was alive when the watch
 //! began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is
 //! then deleted for that reason does not. A watch is of a logical database: when two swap their contents, keys that either has count
 //! as changed.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
+
+use super::line::Lines;
 use super::shard::{Guard, ShardCell, Shards, shard_of};
 use crate::clock::UnixMillis;
 use crate::command::Failure;
@@ -17,9 +21,12 @@ use crate::ids::Lsn;
 use crate::keyspace::{Key, Keyspace};
 use crate::limits::WATCHED_BYTES_MAX;
 
-/// The watched keys of one shard.
+/// The watched keys of one shard, and those that blocked commands wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
+    /// Somebody watches or waits; lines are left without the shard's lock, so it is taken back with the next change.
+    any: Cell<bool>,
+    lines: Arc<Mutex<Lines>>,
     /// By the logical number of their database; one without a watched key has no entry.
     databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Vec<Watcher>>>,
 }
@@ -35,17 +42,36 @@ struct Watcher {
 }
 
 impl Watched {
+    /// Nobody watches; `lines` are those of the same shard.
+    pub(super) fn new(lines: &Arc<Mutex<Lines>>) -> Watched {
+        Watched { lines: Arc::clone(lines), ..Watched::default() }
+    }
+
+    /// A seat is about to be taken in a line.
+    pub(super) fn heed_lines(&self) {
+        self.any.set(true);
+    }
+
     /// A command changed `key` of `keyspace`.
     #[inline]
     pub(crate) fn touch(&self, keyspace: &Keyspace, key: &Key<'_>) {
-        if !self.databases.is_empty() {
-            self.mark(keyspace.logical(key.database), key.bytes, |_| true);
+        if self.any.get() {
+            self.changed(keyspace, key);
         }
+    }
+
+    #[cold]
+    fn changed(&self, keyspace: &Keyspace, key: &Key<'_>) {
+        let logical = keyspace.logical(key.database);
+        self.mark(logical, key.bytes, |_| true);
+        let mut lines = self.lines.lock();
+        lines.changed(logical, key.bytes, || keyspace.get(key).is_some());
+        self.any.set(!self.databases.is_empty() || !lines.is_empty());
     }
 
     /// `key` was deleted because it has expired.
     pub(crate) fn touch_expired(&self, keyspace: &Keyspace, key: &Key<'_>) {
-        if !self.databases.is_empty() {
+        if self.any.get() {
             self.mark(keyspace.logical(key.database), key.bytes, |watcher| !watcher.expired);
         }
     }
@@ -67,11 +93,19 @@ impl Watched {
                 self.mark(logical, bytes, |watcher| incoming || !watcher.expired);
             }
         }
+        let incoming = |logical, bytes: &[u8]| holds(keyspace, if logical == one { other } else { one }, bytes);
+        self.lines.lock().swapped(one, other, incoming);
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.databases.is_empty()
+    }
+
+    /// Whether writers look who watches or waits.
+    #[cfg(test)]
+    pub(crate) fn is_heeded(&self) -> bool {
+        self.any.get()
     }
 
     fn names(&self) -> impl Iterator<Item = (u8, &[u8])> {
@@ -87,6 +121,7 @@ impl Watched {
     }
 
     fn add(&mut self, (logical, bytes): Name, watcher: Watcher) {
+        self.any.set(true);
         self.databases.entry(logical).or_default().entry(bytes).or_default().push(watcher);
     }
 

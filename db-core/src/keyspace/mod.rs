@@ -4,7 +4,7 @@
 //! bytes. The pages that it could need at worst are planned first, so that it fails before it changes anything or not at all.
 
 mod key;
-mod place;
+mod located;
 mod read;
 mod verify;
 mod write;
@@ -23,7 +23,7 @@ use crate::value::reclaim;
 
 pub use crate::arena::FrozenShard;
 pub use key::{Key, KeyHasher};
-pub use place::Place;
+pub use located::Located;
 pub use read::{Entry, Read};
 
 /// Pages that any mutation may take or copy beside those of large values and of a directory of several pages: the superblock; five
@@ -46,7 +46,7 @@ pub(crate) enum Prefetch {
 pub struct Keyspace {
     arena: Arena,
     hasher: KeyHasher,
-    /// Changes with each change after which a [`Place`] that was looked up before may be wrong. Not state.
+    /// Changes with each change after which a [`Located`] that was looked up before may be wrong. Not state.
     version: u32,
     /// Pages of the changes that are planned. Not state.
     planned: usize,
@@ -107,7 +107,7 @@ impl Keyspace {
     /// Removes every key. Settings stay, and so do the numbers of the databases.
     pub(crate) fn clear(&mut self) {
         self.counted = u16::MAX;
-        self.outdate_places();
+        self.outdate_located();
         let settings: Vec<_> = (0..SETTINGS_MAX).map(|number| self.setting(number)).collect();
         let numbers = root::numbers(&self.arena);
         self.arena.clear();

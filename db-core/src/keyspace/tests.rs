@@ -32,14 +32,10 @@ pub(crate) trait Direct {
 impl Direct for Keyspace {
     fn change(&mut self, key: &Key<'_>, change: impl KeyEffect) -> Result<(), OutOfMemory> {
         let mut at = self.locate(key);
-        let planned = change.plan(self, &at);
-        if planned.is_ok() {
-            change.apply(self, &mut at);
-            let found = find(&self.arena, key).map(|found| found.at);
-            assert_eq!(self.found(&at).map(|found| found.at), found, "a place is right after the change");
-        }
-        self.settle();
-        planned.map_err(|error| match error {
+        let changed = crate::effect::change(self, &mut at, &change);
+        let found = find(&self.arena, key).map(|found| found.at);
+        assert_eq!(self.found(&at).map(|found| found.at), found, "it is located right after the change");
+        changed.map_err(|error| match error {
             ApplyError::OutOfMemory => OutOfMemory,
             ApplyError::Contradiction(what) => panic!("{what}"),
         })

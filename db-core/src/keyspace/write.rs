@@ -12,7 +12,7 @@ use crate::value::paged::{self, RootAt};
 use crate::value::reclaim;
 use crate::value::record::{self, Form, Head, Shape};
 
-use super::{Key, Keyspace, MUTATION_PAGES, Place};
+use super::{Key, Keyspace, Located, MUTATION_PAGES};
 
 impl Keyspace {
     /// Makes sure that a change which takes or copies at most `pages` pages beside those of any change cannot fail, and those that
@@ -54,7 +54,7 @@ impl Keyspace {
     /// Makes the key of `at` hold something else: its record has this shape, and its rest is whatever was there. What it held is given
     /// up.
     #[inline]
-    pub(crate) fn replace(&mut self, at: &mut Place<'_>, shape: Shape) -> (Ref, Head) {
+    pub(crate) fn replace(&mut self, at: &mut Located<'_>, shape: Shape) -> (Ref, Head) {
         if let Some(found) = self.found(at) {
             let old = Head::of(self.arena.page(found.at.page()), found.at);
             self.give_up_value(found.at, &old);
@@ -69,13 +69,13 @@ impl Keyspace {
         table::insert(&mut self.arena, root::table_of(key.database), table::tag_of(key.hash), record);
         self.note_counted(key.database);
         self.change_expiry(key.database, (None, record), (shape.expiry, record));
-        self.outdate_places();
+        self.outdate_located();
         (record, self.write_head(key, record, shape))
     }
 
     /// Gives the existing record at `at` another shape; its first `keep` bytes stay, header and key apart.
     #[inline]
-    pub(crate) fn reshape(&mut self, at: &mut Place<'_>, shape: Shape, keep: usize) -> (Ref, Head) {
+    pub(crate) fn reshape(&mut self, at: &mut Located<'_>, shape: Shape, keep: usize) -> (Ref, Head) {
         let found = self.found(at).expect("a record that gets another shape exists");
         let old = Head::of(self.arena.page(found.at.page()), found.at);
         match self.reshape_in_place(found.at, &old, shape) {
@@ -99,7 +99,7 @@ impl Keyspace {
     #[inline(never)]
     fn reshape_found(
         &mut self,
-        at: &mut Place<'_>,
+        at: &mut Located<'_>,
         mut found: Found,
         old: &Head,
         shape: Shape,
@@ -122,7 +122,7 @@ impl Keyspace {
     }
 
     /// Sets or takes away the expiry of the existing key at `at`.
-    pub(crate) fn set_expire(&mut self, at: &mut Place<'_>, expire: Option<UnixMillis>) {
+    pub(crate) fn set_expire(&mut self, at: &mut Located<'_>, expire: Option<UnixMillis>) {
         let (record, head) = self.record(at).expect("a key whose expiry is set exists");
         let expiry = expire.map(|at| at.0);
         match (head.expiry, expiry) {
@@ -146,14 +146,14 @@ impl Keyspace {
 
     /// Makes the existing key at `at` one of the database `to`, another one: in the time of one entry, whatever it holds. A key of that
     /// name there is removed.
-    pub(crate) fn move_to(&mut self, at: &mut Place<'_>, to: DatabaseId) {
+    pub(crate) fn move_to(&mut self, at: &mut Located<'_>, to: DatabaseId) {
         let key = *at.key();
         self.remove(&mut self.locate(&key.of(to)));
         let found = self.found(at).expect("a key that moves exists");
         let record = found.at;
         table::remove(&mut self.arena, root::table_of(key.database), &found);
         table::insert(&mut self.arena, root::table_of(to), table::tag_of(key.hash), record);
-        self.outdate_places();
+        self.outdate_located();
         self.note_counted(key.database);
         self.note_counted(to);
         let page = self.arena.page_mut(record.page());
@@ -165,7 +165,7 @@ impl Keyspace {
     }
 
     /// Whether the record at `at` keeps the form of its rest with a key of `to`'s length: what it leads to can then be left where it is.
-    pub(crate) fn can_rename(&self, at: &Place<'_>, to: &Key<'_>) -> bool {
+    pub(crate) fn can_rename(&self, at: &Located<'_>, to: &Key<'_>) -> bool {
         self.entry(at).is_some_and(|entry| {
             let (old, new) = (entry.head().form(), Form::of(to.bytes.len(), entry.value().len()));
             old.paged == new.paged
@@ -174,7 +174,7 @@ impl Keyspace {
 
     /// Gives the existing key at `at` the name `to`, in its database: in the time of one entry, whatever it holds. A key of that name is removed.
     /// [`can_rename`](Self::can_rename) says whether that is possible.
-    pub(crate) fn rename(&mut self, at: &mut Place<'_>, to: &Key<'_>) {
+    pub(crate) fn rename(&mut self, at: &mut Located<'_>, to: &Key<'_>) {
         self.remove(&mut self.locate(to));
         let (record, head) = self.record(at).expect("a key that gets another name exists");
         let rest = head.rest(self.arena.page(record.page())).to_vec();
@@ -185,7 +185,7 @@ impl Keyspace {
     }
 
     /// Removes the key at `at`, if there is one. Never fails: copies that it needs may exceed the pool's bound.
-    pub(crate) fn remove(&mut self, at: &mut Place<'_>) {
+    pub(crate) fn remove(&mut self, at: &mut Located<'_>) {
         if let Some(found) = self.found(at) {
             self.give_up_value(found.at, &Head::of(self.arena.page(found.at.page()), found.at));
             self.remove_record(at);
@@ -193,7 +193,7 @@ impl Keyspace {
     }
 
     /// Removes the existing key at `at` and its record, but not what that leads to.
-    fn remove_record(&mut self, at: &mut Place<'_>) {
+    fn remove_record(&mut self, at: &mut Located<'_>) {
         let found = self.found(at).expect("a record that is removed exists");
         let key = at.key();
         let old = Head::of(self.arena.page(found.at.page()), found.at).expiry;
@@ -201,7 +201,7 @@ impl Keyspace {
         slab::free(&mut self.arena, found.at);
         table::remove(&mut self.arena, root::table_of(key.database), &found);
         self.note_counted(key.database);
-        self.outdate_places();
+        self.outdate_located();
     }
 
     /// Removes every key of one database. Never fails: copies that it needs may exceed the pool's bound.
@@ -218,7 +218,7 @@ impl Keyspace {
             self.change_expiry(database, (head.expiry, *at), (None, *at));
         }
         slab::free_all(&mut self.arena, records);
-        self.outdate_places();
+        self.outdate_located();
         self.settle();
     }
 

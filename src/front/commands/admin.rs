@@ -1,13 +1,15 @@
-//! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | HELP`.
+//! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | PUSH client-id message | HELP`.
 
+use futures_util::future::BoxFuture;
 use tanist_db_core::command::{Call, Failure, Outcome, Reply};
-use tanist_db_core::engine::Session;
+use tanist_db_core::engine::{Executed, Session};
 
-use super::{lines, shown};
+use super::{lines, number, shown};
 use crate::front::Admin;
 use crate::front::caller::Caller;
+use crate::front::inbox::Message;
 
-const HELP: [&str; 10] = [
+const HELP: [&str; 12] = [
     "TANIST <subcommand> [<arg> ...]. Subcommands are:",
     "STATUS",
     "    The state of node and cluster as JSON.",
@@ -15,6 +17,8 @@ const HELP: [&str; 10] = [
     "    Log position and hash of all pages: equal on nodes that hold the same.",
     "HEALTH",
     "    OK from the node that is primary and serves; from any other an error that says why not.",
+    "PUSH <client-id> <message>",
+    "    For tests: send a connection a message, which tells of what this connection has written.",
     "SWITCHOVER [<node>]",
     "    Hand office over to <node>, or to the standby. Nothing is lost; clients wait for a moment.",
     "HELP",
@@ -35,25 +39,50 @@ pub(super) fn status(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: 
     Ok(())
 }
 
-pub(super) fn digest(caller: &mut Caller, _: &Call<'_>, _: &mut Session, _: &mut Reply) -> Outcome {
-    if !caller.alone {
-        return Err("ERR a digest is not allowed inside a transaction".into());
-    }
-    caller.action = Some(admin(caller)?.digest());
-    Ok(())
+pub(super) fn digest(
+    caller: &mut Caller,
+    _: &Call<'_>,
+    session: &mut Session,
+    _: &mut Reply,
+) -> Result<Executed, Failure> {
+    Ok(said_later(admin(caller)?.digest(), session))
 }
 
-/// The session writes the reply when it is there, and executes nothing meanwhile.
-pub(super) fn switchover(caller: &mut Caller, call: &Call<'_>, _: &mut Session, _: &mut Reply) -> Outcome {
-    if !caller.alone {
-        return Err("ERR a switchover is not allowed inside a transaction".into());
-    }
+pub(super) fn switchover(
+    caller: &mut Caller,
+    call: &Call<'_>,
+    session: &mut Session,
+    _: &mut Reply,
+) -> Result<Executed, Failure> {
     let to = match call.args().get(2..).unwrap_or_default() {
         [] => None,
         [node] => Some(shown(node)),
         _ => return Err(Failure::SYNTAX),
     };
-    caller.action = Some(admin(caller)?.switchover(to));
+    Ok(said_later(admin(caller)?.switchover(to), session))
+}
+
+/// A reply of one sentence, which `saying` makes.
+fn said_later(saying: BoxFuture<'static, Result<String, String>>, session: &Session) -> Executed {
+    let mut reply = Reply::new(session.protocol());
+    Executed::later(async move {
+        match saying.await {
+            Ok(sentence) => reply.bulk(sentence.as_bytes()),
+            Err(sentence) => reply.error(&format!("ERR {sentence}")),
+        }
+        reply.take()
+    })
+}
+
+pub(super) fn push(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let id = number(call.arg(2)).ok_or(Failure::NOT_AN_INTEGER)?;
+    let text = call.arg(3);
+    let message = Message::new(caller.last_write, |reply| {
+        reply.push(2);
+        reply.bulk(b"tanist");
+        reply.bulk(text);
+    });
+    reply.count(caller.context.registry.send(id, message).into());
     Ok(())
 }
 

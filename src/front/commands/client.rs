@@ -5,10 +5,10 @@ use tanist_db_core::engine::Session;
 
 use super::{lines, number, shown};
 use crate::front::caller::{Caller, Replies};
+use crate::front::entry::{Entry, Name, Unblocked};
 use crate::front::limits::NAME_BYTES_MAX;
-use crate::front::registry::{Entry, Name};
 
-const HELP: [&str; 22] = [
+const HELP: [&str; 24] = [
     "CLIENT <subcommand> [<arg> ...]. Subcommands are:",
     "GETNAME",
     "    The name of this connection.",
@@ -30,6 +30,8 @@ const HELP: [&str; 22] = [
     "    Name the library of this connection, or its version.",
     "SETNAME <name>",
     "    Name this connection.",
+    "UNBLOCK <id> [TIMEOUT|ERROR]",
+    "    End the wait of a connection's blocked command, as if its time were over or with an error.",
     "HELP",
 ];
 
@@ -156,6 +158,20 @@ pub(super) fn kill(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply:
     }
     let wanted = KillFilter::parse(call.args().get(2..).unwrap_or_default())?;
     reply.count(kill_matching(caller, &wanted));
+    Ok(())
+}
+
+pub(super) fn unblock(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+    let how = match call.args().get(3..).unwrap_or_default() {
+        [] => Unblocked::InVain,
+        [how] if is(how, "timeout") => Unblocked::InVain,
+        [how] if is(how, "error") => Unblocked::Failed,
+        [_] => return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into()),
+        _ => return Err(Failure::SYNTAX),
+    };
+    let id = u64::try_from(call.int(2)?).ok();
+    let unblocked = id.and_then(|id| caller.context.registry.find(id)).is_some_and(|entry| entry.unblock(how));
+    reply.count(unblocked.into());
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tanist_db_core::command::{Call, Failure, Outcome, Reply, glob_matches, is};
-use tanist_db_core::engine::{Session, SettingId};
+use tanist_db_core::engine::{Executed, Session, SettingId};
 
 use super::parameters::{Apply, PARAMETERS, Parameter, Set};
 use super::{lines, shown};
@@ -41,7 +41,12 @@ pub(super) fn get(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: 
 }
 
 /// All values are checked before the first is applied.
-pub(super) fn set(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+pub(super) fn set(
+    caller: &mut Caller,
+    call: &Call<'_>,
+    _: &mut Session,
+    reply: &mut Reply,
+) -> Result<Executed, Failure> {
     let (pairs, rest) = call.args()[2..].as_chunks::<2>();
     if pairs.is_empty() || !rest.is_empty() {
         return Err("ERR wrong number of arguments for 'config|set' command".into());
@@ -68,12 +73,12 @@ pub(super) fn set(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: 
             Set::Cluster(id, check) => common.push((id, Some(check(value).map_err(|why| failed(&why))?))),
         }
     }
-    if !common.is_empty() && !set_common(caller, &common)? {
-        return Ok(());
+    let executed = if common.is_empty() { Executed::AT_ONCE } else { set_common(caller, &common)? };
+    if executed.replied().is_some() {
+        own.into_iter().for_each(|apply| apply(&caller.context));
+        reply.ok();
     }
-    own.into_iter().for_each(|apply| apply(&caller.context));
-    reply.ok();
-    Ok(())
+    Ok(executed)
 }
 
 /// Whether a call of CONFIG SET sets anything that the cluster has in common.
@@ -85,18 +90,15 @@ pub(super) fn sets_common(args: &[&[u8]]) -> bool {
     args.iter().skip(2).step_by(2).any(|name| common(name))
 }
 
-/// Changes what is state: in a record for which the reply waits. False if it has to be tried again later, without a reply now. The
-/// session has asked for permission, as for any write.
-fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Result<bool, Failure> {
+/// Changes what is state: in a record for which the reply waits. The session has asked for permission, as for any write.
+fn set_common(caller: &mut Caller, changes: &[(SettingId, Option<u64>)]) -> Result<Executed, Failure> {
     if !caller.alone {
         return Err("ERR what the cluster has in common cannot be set inside a transaction".into());
     }
     let Some(engine) = caller.context.engine() else { return Err(redirect::LOADING.into()) };
     let settings = &caller.context.settings;
     let fit = || settings.check_waits(changes).map_err(|why| Failure::owned(format!("ERR CONFIG SET failed - {why}")));
-    let executed = engine.change_settings(changes, fit)?;
-    caller.wrote = Some(executed);
-    Ok(executed.refused.is_none())
+    engine.change_settings(changes, fit)
 }
 
 pub(super) fn resetstat(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {

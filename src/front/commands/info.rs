@@ -80,7 +80,7 @@ fn server(caller: &Caller, lines: &mut Lines) {
 fn clients(caller: &Caller, lines: &mut Lines) {
     lines.add("connected_clients", caller.context.registry.count());
     lines.add("maxclients", caller.context.settings.connections_max());
-    lines.add("blocked_clients", 0);
+    lines.add("blocked_clients", caller.context.registry.blocked());
 }
 
 fn memory(caller: &Caller, lines: &mut Lines) {
@@ -138,6 +138,7 @@ fn stats(caller: &Caller, lines: &mut Lines) {
     lines.add("total_net_input_bytes", Stats::read(&stats.input_bytes));
     lines.add("total_net_output_bytes", Stats::read(&stats.output_bytes));
     lines.add("rejected_connections", caller.context.registry.refused());
+    lines.add("client_output_buffer_limit_disconnections", caller.context.registry.cut_offs());
     lines.add("tanist_not_durable_replies", Stats::read(&stats.not_durable));
     lines.add("tanist_not_executed_commands", Stats::read(&stats.not_executed));
     lines.add("tanist_protocol_errors", Stats::read(&stats.protocol_errors));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tanist_db_core::command::{Call, Failure, Outcome, Reply};
-use tanist_db_core::engine::Session;
+use tanist_db_core::engine::{Blocked, Executed, Session, Until};
 use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::Role;
 
@@ -67,7 +67,12 @@ pub(super) fn role(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &m
 }
 
 /// The vault stands for the replicas: its confirmation counts as one, and there is no other to wait for.
-pub(super) fn wait(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
+pub(super) fn wait(
+    caller: &mut Caller,
+    call: &Call<'_>,
+    _: &mut Session,
+    reply: &mut Reply,
+) -> Result<Executed, Failure> {
     const ON_REPLICA: &str = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica \
                               is configured to be writable (which is not the default) writes to replicas are just local and \
                               are not propagated.";
@@ -78,14 +83,16 @@ pub(super) fn wait(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply:
     let millis: i64 = number(call.arg(2)).ok_or(Failure::fixed("ERR timeout is not an integer or out of range"))?;
     let millis = u64::try_from(millis).map_err(|_| Failure::fixed("ERR timeout is negative"))?;
     let durable = caller.last_write <= caller.context.serving.durable();
-    if durable || replicas <= 0 || !caller.alone {
+    if durable || replicas <= 0 {
         reply.int(i64::from(durable));
-        return Ok(());
+        return Ok(Executed::AT_ONCE);
     }
-    // The gate holds this reply until it is true, and replaces it by 0 when the time is over.
-    caller.wait = Some((millis > 0).then(|| Duration::from_millis(millis)));
-    reply.int(1);
-    Ok(())
+    Ok(Executed::Blocked(Box::new(Blocked {
+        until: Until::Durable(caller.last_write, |reply| reply.int(1)),
+        timeout: (millis > 0).then(|| Duration::from_millis(millis)),
+        otherwise: |reply| reply.int(0),
+        lsn: Lsn::ZERO,
+    })))
 }
 
 #[cfg(test)]

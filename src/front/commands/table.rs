@@ -9,10 +9,10 @@ use crate::front::caller::Caller;
 /// All commands.
 pub(in crate::front) static COMMANDS: CommandTable = CommandTable::with(&[CONNECTION, SERVER, GENERIC, TANIST]);
 
-/// A handler of the front, which works on the caller.
+/// A handler of the front, which works on the caller. It returns what has become of the command, or nothing if that is its reply.
 macro_rules! run {
     ($handler:path) => {
-        |front, call, session, reply| $handler(Caller::of(front), call, session, reply)
+        |front, call, session, reply| $handler(Caller::of(front), call, session, reply).map(Into::into)
     };
 }
 
@@ -166,6 +166,21 @@ const CLIENT: &[CommandSpec] = &[
     .categories_own(&[Category::Connection])
     .arguments(&[Argument::string("connection-name")])
     .doc("Names the connection.", "O(1)"),
+    front_command(
+        "client|unblock",
+        -3,
+        &[Admin, NoScript, Loading, Stale, Sentinel],
+        Group::Connection,
+        "5.0.0",
+        run!(client::unblock),
+    )
+    .categories_own(&[Category::Connection])
+    .arguments(&[
+        Argument::integer("client-id"),
+        Argument::one_of("timeout_error", &[Argument::word("timeout", "TIMEOUT"), Argument::word("error", "ERROR")])
+            .optional(),
+    ])
+    .doc("Ends the wait of a connection.", "O(log N) where N is the number of client connections"),
 ];
 
 const CONFIG: &[CommandSpec] = &[
@@ -287,6 +302,7 @@ const GENERIC: &[CommandSpec] =
 const TANIST_SINCE: &str = "0.1.0";
 
 const ADMIN: &[Flag] = &[Admin, NoScript, NoMulti, Loading, Stale];
+const PUSH: &[Flag] = &[Admin, NoScript, NoMulti, Loading, Stale, Protected];
 const ADMIN_CATEGORIES: &[Category] = &[Category::Admin, Category::Dangerous];
 
 const TANIST_SUBCOMMANDS: &[CommandSpec] = &[
@@ -302,6 +318,10 @@ const TANIST_SUBCOMMANDS: &[CommandSpec] = &[
     front_command("tanist|help", 2, ADMIN, Group::Module, TANIST_SINCE, run!(admin::help))
         .categories_own(ADMIN_CATEGORIES)
         .doc("Lists the subcommands.", "O(1)"),
+    front_command("tanist|push", 4, PUSH, Group::Module, TANIST_SINCE, run!(admin::push))
+        .categories_own(ADMIN_CATEGORIES)
+        .arguments(&[Argument::integer("client-id"), Argument::string("message")])
+        .doc("For tests: sends a message to a connection, of what this one has written.", "O(log N)"),
     front_command("tanist|status", 2, ADMIN, Group::Module, TANIST_SINCE, run!(admin::status))
         .categories_own(ADMIN_CATEGORIES)
         .doc("Returns the state of node and cluster as JSON.", "O(1)"),

@@ -19,12 +19,12 @@ use parking_lot::Mutex;
 use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::command::{CommandSpec, Reply};
 use tanist_db_core::engine::{Executed, Rank, Refused, Session};
-use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::{Permit, Version};
 
 use super::ahead::Planned;
-use super::execute::{Batch, Refusal, Step, Until, execute, permitted};
+use super::execute::{Batch, NEVER, Step, Tried, Until, execute};
 use super::input::Input;
+use super::permission::{Refusal, permitted};
 use super::{Conversation, Runtime, limits_for};
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
@@ -82,7 +82,7 @@ impl Errand {
         let outcome = context.serving.enter_long(now).map(|_executing| {
             let claimed = || context.engine().and_then(|engine| engine.claimed());
             if let (Rank::Long, Some(shard)) = (rank, claimed()) {
-                return Executed::refused(Refused::Busy(shard));
+                return Executed::Refused(Refused::Busy(shard));
             }
             let args = parser.arguments(&request, input.unread());
             execute(&context, session, caller, &mut reply, spec, &args, unix)
@@ -140,18 +140,15 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         self.input = input.followed_by(&self.input);
         self.caller.entry().set_at_work(false);
         self.caller.now = batch.now;
-        let held = Refusal::Hold(Until { lsn: Lsn(u64::MAX), seen });
+        let held = Refusal::Hold(Until { lsn: NEVER, seen });
         Some(match outcome {
-            Ok(executed) if executed.refused.is_none() => {
-                self.hold = None;
-                let mark = self.output.append(reply);
-                self.executed(spec, bytes, mark, executed, unix, batch);
-                Step::Done(bytes)
+            Ok(executed) => {
+                if executed.refused().is_none() {
+                    self.hold = None;
+                }
+                let mark = if executed.replied().is_some() { self.output.append(reply) } else { 0 };
+                self.dispose(Tried { spec, bytes, mark, unix, rank, held }, executed, batch)
             }
-            Ok(Executed { refused: Some(Refused::Busy(shard)), .. }) => {
-                self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch.now)
-            }
-            Ok(_) => self.refuse(spec, bytes, held, batch.now),
             Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch.now),
         })
     }

@@ -1,23 +1,23 @@
 //! One turn: executing the complete requests that are there, as far as may be.
 
-use std::time::Duration;
-
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
-use tanist_db_core::engine::{Executed, Rank, Refused, Session, front_command};
+use tanist_db_core::engine::{Executed, Rank, Refused, Replied, Session, front_command};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
-use tanist_replication::serving::{Executing, Permit, Version};
+use tanist_replication::serving::{Executing, Version};
 
 use super::ahead::Planned;
+use super::permission::Refusal;
 use super::{Conversation, Runtime};
-use crate::config::{DebugCommand, Durability};
+use crate::config::Durability;
 use crate::front::NodeContext;
 use crate::front::caller::Caller;
 use crate::front::commands::{self, COMMANDS};
 use crate::front::context::Stats;
 use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
 use crate::front::redirect::{self, NO_PLACE};
+use crate::front::registry::Way;
 use crate::front::reply_gate::Instead;
 
 /// Why a turn has ended.
@@ -33,8 +33,10 @@ pub(super) enum Turn {
     Busy(ShardId, Rank),
     /// The output is full.
     Full,
-    /// A command that takes its time has begun, and has no reply yet.
+    /// A command has begun that is executed apart, or whose reply somebody else makes.
     Acting,
+    /// A command is blocked.
+    Blocked(Until),
     /// The client leaves once it has its replies.
     Closing,
     /// The connection ends at once.
@@ -48,38 +50,44 @@ pub(super) struct Until {
     pub(super) seen: Version,
 }
 
-/// Commands wait for permission to execute.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hold {
-    pub(super) since: Monotonic,
-    /// Position in the input: commands before it have been waiting since then.
-    end: u64,
-}
-
-/// Why a command may not execute.
-pub(super) enum Refusal {
-    Hold(Until),
-    Busy(ShardId, Rank),
-    NotPrimary,
-    Stopped,
-}
-
 /// What the commands of one turn have in common.
 pub(super) struct Batch<'a> {
     pub(super) now: Monotonic,
-    unix: UnixMillis,
+    pub(super) unix: UnixMillis,
     /// Taken before anything was looked at: a change since then ends a hold.
     pub(super) seen: Version,
-    durability: Durability,
+    pub(super) durability: Durability,
     /// Kept from the first command that touches data to the turn's end.
-    guard: Option<Executing<'a>>,
+    pub(super) guard: Option<Executing<'a>>,
     /// What is at risk has been looked at.
-    risk_known: bool,
+    pub(super) risk_known: bool,
     commands: u64,
     written_bytes: u64,
     /// Its first record went into an empty queue.
     wakes: bool,
     last: Option<&'static str>,
+}
+
+impl Batch<'_> {
+    fn count(&mut self, spec: &CommandSpec) {
+        self.commands += 1;
+        self.last = Some(spec.name);
+    }
+}
+
+/// A command that was given to the engine.
+pub(super) struct Tried {
+    pub(super) spec: &'static CommandSpec,
+    /// Of its request.
+    pub(super) bytes: usize,
+    /// Where its reply begins, if it has one.
+    pub(super) mark: usize,
+    /// When it was executed.
+    pub(super) unix: UnixMillis,
+    /// With which it waits for a busy shard.
+    pub(super) rank: Rank,
+    /// If the engine does not write.
+    pub(super) held: Refusal,
 }
 
 /// What one step of a turn did.
@@ -132,19 +140,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             if self.caller.closing {
                 return Turn::Closing;
             }
-            if self.caller.action.is_some() {
-                return Turn::Acting;
-            }
-            if self.output.is_full() {
-                return Turn::Full;
-            }
-            let step = match self.welcome_back(batch) {
-                Some(step) => step,
-                None if self.away.is_some() => return Turn::Acting,
-                None => self.step(batch),
-            };
-            match step {
+            match self.next_step(batch) {
                 Step::Done(bytes) => {
+                    self.end_block();
                     self.ahead.done();
                     self.input.consume(bytes);
                 }
@@ -155,6 +153,24 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             }
         }
         Turn::More
+    }
+
+    /// Goes on with the command that has no reply yet, or with the next.
+    fn next_step(&mut self, batch: &mut Batch<'a>) -> Step {
+        if self.later.is_some() {
+            return Step::End(Turn::Acting);
+        }
+        if self.away.is_some() {
+            return self.welcome_back(batch).unwrap_or(Step::End(Turn::Acting));
+        }
+        // Whoever is called comes to its turn with a full output too: others stand behind it in the line.
+        if self.block.is_none() && self.output.is_full() {
+            return Step::End(Turn::Full);
+        }
+        match self.go_on_blocked(batch) {
+            Some(step) => step,
+            None => self.step(batch),
+        }
     }
 
     fn step(&mut self, batch: &mut Batch<'a>) -> Step {
@@ -226,28 +242,34 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let (session, caller, reply) = (&mut self.session, &mut self.caller, &mut self.output.reply);
         let executed = execute(self.context, session, caller, reply, spec, &args, batch.unix);
         drop(args);
-        let (executed, confirmed) = match self.caller.wrote.take() {
-            Some(executed) => (executed, true),
-            None => (executed, false),
-        };
-        match executed.refused {
-            Some(Refused::Busy(shard)) => {
-                return self.refuse(spec, bytes, Refusal::Busy(shard, Rank::First), batch.now);
-            }
-            Some(Refused::NotWriting) => {
-                return self.refuse(spec, bytes, Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }), batch.now);
-            }
-            None => {}
-        }
-        if asks {
+        if asks && executed.refused().is_none() {
             self.hold = None;
         }
-        if confirmed {
-            // What it changes may be the level itself.
-            batch.durability = Durability::Durable;
+        let held = Refusal::Hold(Until { lsn: NEVER, seen: batch.seen });
+        self.dispose(Tried { spec, bytes, mark, unix: batch.unix, rank: Rank::First, held }, executed, batch)
+    }
+
+    /// Deals with what has become of the command at the front of the input.
+    pub(super) fn dispose(&mut self, tried: Tried, executed: Executed, batch: &mut Batch<'a>) -> Step {
+        let Tried { spec, bytes, mark, unix, rank, held } = tried;
+        match executed {
+            Executed::Replied(replied) => {
+                if replied.wrote && spec.front().is_some() {
+                    // What it changes may be the level itself.
+                    batch.durability = Durability::Durable;
+                }
+                self.executed(spec, bytes, mark, replied, unix, batch);
+                Step::Done(bytes)
+            }
+            Executed::Refused(Refused::Busy(shard)) => self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch.now),
+            Executed::Refused(Refused::NotWriting) => self.refuse(spec, bytes, held, batch.now),
+            Executed::Blocked(blocked) => self.blocked(spec, bytes, *blocked, batch),
+            Executed::Later(later) => {
+                self.later = Some(later);
+                batch.count(spec);
+                Step::Done(bytes)
+            }
         }
-        self.executed(spec, bytes, mark, executed, batch.unix, batch);
-        Step::Done(bytes)
     }
 
     /// The command at the front of the input was executed at `unix`, and its reply begins at `mark`.
@@ -256,130 +278,26 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         spec: &'static CommandSpec,
         bytes: usize,
         mark: usize,
-        executed: Executed,
+        replied: Replied,
         unix: UnixMillis,
         batch: &mut Batch<'a>,
     ) {
-        if executed.wrote {
-            self.caller.last_write = executed.lsn;
+        if replied.wrote {
+            self.caller.last_write = replied.lsn;
             batch.written_bytes += bytes as u64;
-            batch.wakes |= executed.wakes;
+            batch.wakes |= replied.wakes;
         }
-        batch.commands += 1;
-        batch.last = Some(spec.name);
-        self.finish(mark, executed.lsn, unix, batch);
+        batch.count(spec);
+        self.finish(mark, replied.lsn, unix, batch);
         self.adopt_limits();
-    }
-
-    fn may_debug(&self) -> bool {
-        match self.context.settings.debug_command() {
-            DebugCommand::No => false,
-            DebugCommand::Local => self.caller.entry().peer().is_local(),
-            DebugCommand::Yes => true,
-        }
-    }
-
-    /// Whether `spec` touches data now, rather than being queued.
-    fn asks_permission(&self, spec: &CommandSpec) -> bool {
-        spec.touches_data() && (!self.session.in_multi() || spec.is_exec())
-    }
-
-    fn permission(&self, spec: &CommandSpec, common: bool, batch: &mut Batch<'a>) -> Result<(), Refusal> {
-        let serving = &*self.context.serving;
-        if self.deposed {
-            return Err(Refusal::NotPrimary);
-        }
-        if batch.guard.is_none() {
-            match serving.enter(batch.now) {
-                Ok(guard) => batch.guard = Some(guard),
-                Err(permit) => return Err(permitted(permit, batch.seen)),
-            }
-        }
-        let writes = common || spec.writes() || (spec.is_exec() && self.session.exec_writes());
-        if writes { self.room(batch) } else { Ok(()) }
-    }
-
-    /// Whether one more write fits into the engine's bounds and, at level relaxed, into what may be at risk.
-    fn room(&self, batch: &mut Batch<'a>) -> Result<(), Refusal> {
-        let Some(engine) = self.context.engine() else { return Ok(()) };
-        let serving = &*self.context.serving;
-        if !engine.has_room() {
-            let seen = serving.want_room();
-            if !engine.has_room() {
-                return Err(Refusal::Hold(Until { lsn: NEVER, seen }));
-            }
-        }
-        if batch.durability == Durability::Relaxed && !batch.risk_known {
-            let settings = &self.context.settings;
-            let risk = self.context.risk.at(engine.last(), serving.durable(), batch.now);
-            if risk.bytes > settings.relaxed_bytes_max() || risk.time > settings.relaxed_time_max() {
-                return Err(Refusal::Hold(Until { lsn: risk.until, seen: batch.seen }));
-            }
-            batch.risk_known = true;
-        }
-        Ok(())
-    }
-
-    /// A command that may not execute: wait, or say why.
-    pub(super) fn refuse(&mut self, spec: &CommandSpec, bytes: usize, refusal: Refusal, now: Monotonic) -> Step {
-        let sentence = match refusal {
-            Refusal::Stopped => return Step::End(Turn::Stopped),
-            Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
-                redirect::LOADING.to_owned()
-            }
-            Refusal::NotPrimary => {
-                self.deposed = self.is_library();
-                redirect::sentence(&self.context.serving, self.caller.entry().peer().way, spec)
-            }
-            Refusal::Hold(until) => match self.hold_on(now) {
-                None => return Step::End(Turn::Held(until)),
-                Some(waited) => redirect::not_executed(self.context, waited),
-            },
-            Refusal::Busy(shard, rank) => match self.hold_on(now) {
-                None => return Step::End(Turn::Busy(shard, rank)),
-                Some(waited) => redirect::busy(waited),
-            },
-        };
-        if spec.is_exec() {
-            self.discard();
-        }
-        self.say(&sentence);
-        Step::Done(bytes)
-    }
-
-    /// The command at the front of the input has to wait. After how long it need not any more, if it has waited enough.
-    fn hold_on(&mut self, now: Monotonic) -> Option<Duration> {
-        let wait = self.context.settings.durable_wait();
-        let here = self.input.position();
-        let hold = match self.hold {
-            Some(hold) if here < hold.end => hold,
-            _ => *self.hold.insert(Hold { since: now, end: self.input.end() }),
-        };
-        let over = now.since(hold.since) >= wait;
-        Stats::add(&self.context.stats.not_executed, u64::from(over));
-        over.then_some(wait)
-    }
-
-    /// Forgets the transaction being queued and the watched keys, as an EXEC that fails does.
-    fn discard(&mut self) {
-        if let Some(engine) = self.context.engine() {
-            let now = self.context.clock.unix();
-            engine.execute(&mut self.session, &mut self.caller, &[b"DISCARD"], now, &mut Reply::default());
-        }
     }
 
     /// The reply that began at `mark` is complete: who may see it, and when.
     fn finish(&mut self, mark: usize, lsn: Lsn, unix: UnixMillis, batch: &Batch<'a>) {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
         self.runtime.replied(Some((lsn, unix)));
-        self.caller.action_is_told = self.caller.take_reply();
-        if !self.caller.action_is_told {
-            self.output.reply.truncate(mark);
-        }
-        if let Some(wait) = self.caller.wait.take() {
-            let deadline = wait.map_or(Monotonic(u64::MAX), |wait| batch.now.after(wait));
-            self.output.finish(mark, self.caller.last_write, durable, deadline, Instead::Zero);
-        } else if batch.durability == Durability::Relaxed {
+        self.drop_unwanted(mark);
+        if batch.durability == Durability::Relaxed {
             self.output.finish_free(mark);
         } else {
             let deadline = batch.now.after(self.context.settings.durable_wait());
@@ -387,14 +305,26 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    /// An error of our own.
-    fn say(&mut self, sentence: &str) {
-        let mark = self.output.reply.len();
-        self.output.reply.error(sentence);
-        self.caller.before_reply();
+    /// The reply that began at `mark` is complete, and tells nothing about data.
+    pub(super) fn finish_at_once(&mut self, mark: usize) {
+        self.runtime.replied(Some((Lsn::ZERO, self.context.clock.unix())));
+        self.drop_unwanted(mark);
+        self.output.finish_free(mark);
+    }
+
+    /// Takes back the reply that began at `mark`, if the client does not want it.
+    fn drop_unwanted(&mut self, mark: usize) {
         if !self.caller.take_reply() {
             self.output.reply.truncate(mark);
         }
+    }
+
+    /// An error of our own.
+    pub(super) fn say(&mut self, sentence: &str) {
+        let mark = self.output.reply.len();
+        self.output.reply.error(sentence);
+        self.caller.before_reply();
+        self.drop_unwanted(mark);
         self.output.finish_free(mark);
         self.runtime.replied(None);
     }
@@ -406,17 +336,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    fn is_library(&self) -> bool {
-        self.caller.entry().peer().way == crate::front::registry::Way::Library
-    }
-}
-
-/// What a permit that is none means to a command, `seen` being a version from before it was asked for.
-pub(super) fn permitted(permit: Permit, seen: Version) -> Refusal {
-    match permit {
-        Permit::Yes | Permit::Hold => Refusal::Hold(Until { lsn: NEVER, seen }),
-        Permit::NotPrimary => Refusal::NotPrimary,
-        Permit::Stopped => Refusal::Stopped,
+    pub(super) fn is_library(&self) -> bool {
+        self.caller.entry().peer().way == Way::Library
     }
 }
 
@@ -433,18 +354,16 @@ pub(super) fn execute(
     if let Some(engine) = context.engine() {
         return engine.execute_resolved(spec, session, caller, args, now, reply);
     }
-    match spec.front() {
-        Some(run) => {
-            reply.set_protocol(session.protocol());
-            front_command(run, caller, &Call::without_keys(spec, args), session, reply);
-        }
-        None => reply.error(redirect::LOADING),
-    }
-    Executed::AT_ONCE
+    let Some(run) = spec.front() else {
+        reply.error(redirect::LOADING);
+        return Executed::AT_ONCE;
+    };
+    reply.set_protocol(session.protocol());
+    front_command(run, caller, &Call::without_keys(spec, args), session, reply)
 }
 
 /// No record has this position: only a change ends the wait.
-const NEVER: Lsn = Lsn(u64::MAX);
+pub(super) const NEVER: Lsn = Lsn(u64::MAX);
 
 /// The first words of an HTTP request that a web page can send anywhere.
 fn is_http(word: &[u8]) -> bool {

@@ -13,8 +13,11 @@
 //!
 //! * `input`, `output`: the two buffers, each with its bounds.
 //! * `ahead`: requests that are parsed before their turn, so that the memory they need is asked for in time.
+//! * `permission`: whether a command may execute, and what becomes of it if not.
 //! * `execute`: one *turn*: every complete request, up to a budget, so that neighbours on the thread get theirs.
 //! * `apart`: commands that take long, on threads of their own.
+//! * `blocked`: commands that wait for keys or a position, and what ends their wait.
+//! * `messages`: what others send, between replies.
 //! * `runtime`: where it runs, which a simulator can be.
 //! * here: waiting, reading and writing.
 //!
@@ -26,15 +29,19 @@
 //! or not at all, whatever becomes of the node's role meanwhile. After the same time as for a write it fails with an error that
 //! says it was not executed. So does a command whose data a long command holds: its thread serves others meanwhile.
 //!
-//! **A command that takes long is executed apart**, on a thread of its own, and its session waits for it.
+//! **A command that has no reply yet** holds up those behind it: it is executed apart, on a thread of its own; or its reply is made by
+//! somebody else; or it is blocked. While it is blocked, its client hears what others send it.
 //!
 //! **A fenced node says nothing more**: what is held is dropped with the connection.
 
 mod ahead;
 mod apart;
+mod blocked;
 mod execute;
 mod input;
+mod messages;
 mod output;
+mod permission;
 mod runtime;
 
 use std::future::{Future, poll_fn};
@@ -44,7 +51,7 @@ use std::task::{Context, Poll, ready};
 
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::command::Protocol;
-use tanist_db_core::engine::{Rank, Session, ShardFree};
+use tanist_db_core::engine::{Later, Rank, Session, ShardFree};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Role, Serving, Version, Wait, Woken};
@@ -60,9 +67,11 @@ use crate::resp::{RequestLimits, RequestParser};
 use ahead::Ahead;
 use apart::Away;
 pub use apart::Job;
-use execute::{Hold, Turn, Until};
+use blocked::Block;
+use execute::{Turn, Until};
 use input::Input;
 use output::Output;
+use permission::Hold;
 pub use runtime::{Runtime, TokioThread};
 
 /// Serves one client until it leaves, is killed, breaks the protocol, or the node is fenced.
@@ -147,9 +156,15 @@ struct Conversation<'a, W> {
     caller: Caller,
     /// The command that is executed apart.
     away: Option<Away>,
+    /// The command whose reply somebody else makes.
+    later: Option<Box<Later>>,
+    /// The command that is blocked. Also while it is executed again, here or apart, or waits to be.
+    block: Option<Block>,
     output: Output,
     /// Bytes have come since requests were last looked for.
     fresh: bool,
+    /// The client sends nothing more.
+    gone: bool,
     /// Set with `caller.closing`: the moment at which a slow reader is cut.
     closing_until: Option<Monotonic>,
 }
@@ -162,6 +177,8 @@ struct Interest {
     read: bool,
     /// Room in the output is worth a turn of its own.
     drained: bool,
+    /// A call of the blocked command is worth a turn, and so is its end.
+    blocked: bool,
     /// Over once everything has been written.
     leave: bool,
     until: Option<Until>,
@@ -198,8 +215,11 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             session,
             caller,
             away: None,
+            later: None,
+            block: None,
             output,
             fresh: false,
+            gone: false,
             deposed: false,
             closing_until: None,
         }
@@ -216,7 +236,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     /// Lets go of what has become durable or late, and takes a turn.
     fn go_on(&mut self, received_all: bool) -> Turn {
         let serving = &*self.context.serving;
+        self.gone = received_all;
         self.output.release(serving.durable());
+        self.take_messages();
         let mut turn = self.turn();
         if turn == Turn::Hungry && received_all {
             self.caller.closing = true;
@@ -230,6 +252,10 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             }
             redirect::not_durable(wait)
         });
+        let Some(replaced) = replaced else {
+            self.miss_message();
+            return Turn::Stopped;
+        };
         self.context.stats.note_not_durable(replaced, serving.durable());
         if self.caller.closing {
             self.closing_until.get_or_insert(now.after(wait).after(CLOSING_TIME));
@@ -240,7 +266,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     fn interest(&self, turn: Turn, seen: Version) -> Interest {
         let pending = self.output.pending();
         let (held, busy) = match turn {
-            Turn::Held(until) => (Some(until), None),
+            Turn::Held(until) | Turn::Blocked(until) => (Some(until), None),
             Turn::Busy(shard, rank) => (None, Some((shard, rank))),
             _ => (None, None),
         };
@@ -253,16 +279,21 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             }
             _ => None,
         };
-        let deadlines = [pending.map(|pending| pending.deadline), hold_deadline, self.closing_until];
+        let blocked = matches!(turn, Turn::Blocked(_));
+        let block_deadline = self.block.and_then(|block| block.deadline).filter(|_| blocked);
+        let deadlines = [pending.map(|pending| pending.deadline), hold_deadline, block_deadline, self.closing_until];
         let read = match turn {
             Turn::Hungry => true,
-            Turn::Held(_) | Turn::Busy(..) | Turn::Acting => self.input.unread().len() < INPUT_AHEAD_BYTES,
+            Turn::Held(_) | Turn::Busy(..) | Turn::Acting | Turn::Blocked(_) => {
+                self.input.unread().len() < INPUT_AHEAD_BYTES
+            }
             _ => false,
         };
         Interest {
             more: turn == Turn::More,
             read,
-            drained: turn == Turn::Full,
+            drained: turn == Turn::Full || (self.output.is_full() && self.caller.entry().has_messages()),
+            blocked,
             leave: turn == Turn::Closing,
             until: lsn.zip(seen).map(|(lsn, seen)| Until { lsn, seen }),
             busy,
@@ -270,21 +301,21 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    /// The reply of a command that took its time.
-    fn poll_action(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(action) = &mut self.caller.action else { return Poll::Pending };
-        let Poll::Ready(result) = action.as_mut().poll(cx) else { return Poll::Pending };
-        self.caller.action = None;
+    /// Ready when the reply that somebody else makes is written.
+    fn poll_later(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(later) = &mut self.later else { return Poll::Pending };
+        let bytes = ready!(later.reply.as_mut().poll(cx));
+        self.later = None;
         let mark = self.output.reply.len();
-        match result {
-            Ok(sentence) => self.output.reply.bulk(sentence.as_bytes()),
-            Err(sentence) => self.output.reply.error(&format!("ERR {sentence}")),
-        }
-        if !self.caller.action_is_told {
-            self.output.reply.truncate(mark);
-        }
-        self.output.finish_free(mark);
+        self.output.reply.raw(&bytes);
+        self.finish_at_once(mark);
         Poll::Ready(())
+    }
+
+    /// Ready when the blocked command is to be looked at.
+    fn poll_blocked(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let called = self.session.poll_called(cx).is_ready();
+        if called || self.caller.entry().unblocked().is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -343,7 +374,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
             progress = true;
         }
         progress |= self.poll_free(context, interest.busy, cx).is_ready();
-        progress |= conversation.poll_action(cx).is_ready();
+        progress |= conversation.poll_later(cx).is_ready();
+        progress |= interest.blocked && (self.received_all || conversation.poll_blocked(cx).is_ready());
+        progress |= conversation.may_take_messages();
         progress |= conversation.poll_away(cx).is_ready();
         if progress || interest.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
     }

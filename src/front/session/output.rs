@@ -1,4 +1,4 @@
-//! A connection's replies on their way out.
+//! A connection's replies, and messages between them, on their way out.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::Reply;
@@ -49,10 +49,16 @@ impl Output {
         self.free += self.gate.release(durable);
     }
 
-    /// Replaces what has waited too long by the error that `not_durable` gives. Gives the number of replies replaced so.
-    pub(super) fn replace_late(&mut self, now: Monotonic, durable: Lsn, not_durable: impl FnOnce() -> String) -> u64 {
+    /// Replaces replies that have waited too long by the error that `not_durable` makes. Returns their number; `None` if a message
+    /// has, so that the connection must end.
+    pub(super) fn replace_late(
+        &mut self,
+        now: Monotonic,
+        durable: Lsn,
+        not_durable: impl FnOnce() -> String,
+    ) -> Option<u64> {
         if !self.gate.is_late(now) {
-            return 0;
+            return Some(0);
         }
         let old = self.reply.take();
         self.reply.raw(&old[self.sent..self.free]);
@@ -61,7 +67,7 @@ impl Output {
         self.sent = 0;
         self.free = self.reply.len();
         self.reply.raw(&old[rest..]);
-        replaced.not_durable
+        (!replaced.ends).then_some(replaced.not_durable)
     }
 
     /// What the oldest held reply waits for.

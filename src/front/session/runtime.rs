@@ -29,6 +29,9 @@ pub trait Runtime {
     /// A reply has been written behind all others. It tells nothing that is not durable at the position given, and was made at
     /// the time given; without them it is an error of the session's own: its command was not executed.
     fn replied(&mut self, _executed: Option<(Lsn, UnixMillis)>) {}
+
+    /// A message has been written behind all replies. It tells nothing that is not durable at the position given.
+    fn messaged(&mut self, _lsn: Lsn) {}
 }
 
 /// A thread with tokio's timers. One alarm is armed when needed and then left to run: deadlines mostly move away, and re-arming for

@@ -4,10 +4,12 @@
 
 mod ahead;
 mod apart;
+mod blocked;
 mod bounds;
 mod commands;
 mod ends;
 mod gate;
+mod messages;
 mod permission;
 mod random;
 mod replies;
@@ -58,6 +60,15 @@ impl Node {
     /// One that is primary under epoch 1 with a lease that does not end.
     fn primary() -> Node {
         let node = Node::without_data(config::Node::default());
+        node.install_engine();
+        node.appoint();
+        node
+    }
+
+    /// One that also executes the commands for tests.
+    fn debugged() -> Node {
+        let config = config::Node { enable_debug_command: "yes".parse().unwrap(), ..config::Node::default() };
+        let node = Node::without_data(config);
         node.install_engine();
         node.appoint();
         node
@@ -207,6 +218,12 @@ impl Client {
         self.stream.read_exact(&mut text).await.expect("the reply is whole");
         self.expect("\r\n").await;
         String::from_utf8(text).expect("text")
+    }
+
+    /// The number of its connection.
+    async fn id(&mut self) -> u64 {
+        self.send("CLIENT ID\r\n").await;
+        self.line().await[1..].parse().expect("a number")
     }
 
     async fn ask(&mut self, request: &str, reply: &str) {

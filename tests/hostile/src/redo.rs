@@ -43,7 +43,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     }
     execute(&engine, &mut session, &["SET", "long", &long], 1_000_000);
     let changed = engine.change_settings(&[(MEMORY_MAX, Some(1 << 30)), (SettingId(3), None)], || Ok(()));
-    assert!(changed.is_ok_and(|changed| changed.wrote), "nobody holds the shard");
+    assert!(changed.is_ok_and(|changed| changed.replied().is_some()), "nobody holds the shard");
     engine.freeze();
     let mut seeds = Vec::new();
     while let Some(batch) = engine.redo().take(1 << 20) {

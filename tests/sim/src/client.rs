@@ -77,7 +77,7 @@ impl Verdict {
                 Verdict::Refused(primary.map(str::to_owned))
             }
             Some("NOTDURABLE") if is_not_confirmed(reply) => Verdict::NotConfirmed,
-            Some("LOADING" | "NOTDURABLE" | "BUSY") => Verdict::Refused(None),
+            Some("LOADING" | "NOTDURABLE" | "BUSY" | "UNBLOCKED") => Verdict::Refused(None),
             _ => Verdict::Executed,
         }
     }
@@ -204,8 +204,10 @@ impl Client {
         env.trace.bytes(bytes);
         let connection = self.number;
         for reply in Value::parse_all(bytes) {
-            if self.number == connection {
-                self.take(reply, env);
+            match reply.message() {
+                Some(text) => env.oracle.heard(text, env.now),
+                None if self.number == connection => self.take(reply, env),
+                None => {}
             }
         }
     }

@@ -86,12 +86,13 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
     say(&format!(
         "{seeds} seeds in {seconds:.1} s ({:.1} a second), {events} events\n\
          operations: {} done, {} refused, {} unknown\n\
-         {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared, {} histories not judged\n\
+         {} messages heard, {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared, {} histories not judged\n\
          {wrong} broke a promise",
         seeds as f64 / seconds,
         counts.done,
         counts.refused,
         counts.unknown,
+        counts.messages,
         counts.faults,
         counts.takeovers,
         counts.switchovers,

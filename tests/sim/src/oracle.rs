@@ -46,6 +46,8 @@ pub struct Counts {
     pub compared: u64,
     /// Faults that have struck.
     pub faults: u64,
+    /// Messages that clients have heard.
+    pub messages: u64,
     /// Commands that held all shards for long.
     pub holds: u64,
     /// Histories that were not judged: too much happened at once.
@@ -64,6 +66,7 @@ impl Counts {
         self.vault_starts += other.vault_starts;
         self.compared += other.compared;
         self.faults += other.faults;
+        self.messages += other.messages;
         self.holds += other.holds;
         self.undecided += other.undecided;
     }
@@ -136,11 +139,11 @@ impl Oracle {
         }
     }
 
-    /// A reply has left that depends on everything up to `lsn`.
+    /// A reply or a message has left that depends on everything up to `lsn`.
     pub(crate) fn released(&mut self, lsn: Lsn) {
         let durable = self.truth.durable();
         if lsn > durable {
-            self.fail("replies", format!("a reply left that depends on record {lsn}, durable is only {durable}"));
+            self.fail("replies", format!("what left depends on record {lsn}, durable is only {durable}"));
         }
     }
 
@@ -206,6 +209,12 @@ impl Oracle {
     /// A command was executed.
     pub(crate) fn executed(&mut self, command: u64, unix: UnixMillis) {
         self.known.executed.insert(command, unix);
+    }
+
+    /// A client has heard a message of others.
+    pub(crate) fn heard(&mut self, text: &str, now: Time) {
+        self.counts.messages += 1;
+        self.known.heard.entry(text.to_owned()).or_insert(now);
     }
 
     /// The wall clocks show this.

@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 23] = [
+pub const BUGS: [&str; 24] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -24,6 +24,7 @@ pub const BUGS: [&str; 23] = [
     "log trimmed beyond the image",
     "replies out of their order",
     "an executed write is called off",
+    "a message passes the gate",
     "the lease's thread waits for a shard",
 ];
 

@@ -13,6 +13,8 @@ pub enum Value {
     Bulk(Option<String>),
     /// `*`
     Array(Option<Vec<Value>>),
+    /// `>`: replies to nothing
+    Push(Vec<Value>),
 }
 
 impl Value {
@@ -37,6 +39,16 @@ impl Value {
         }
     }
 
+    /// The text of the message that it is, if it replies to nothing.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        let (Value::Push(members) | Value::Array(Some(members))) = self else { return None };
+        match &members[..] {
+            [Value::Bulk(Some(kind)), Value::Bulk(Some(text))] if kind == "tanist" => Some(text),
+            _ => None,
+        }
+    }
+
     fn take(rest: &mut &[u8]) -> Value {
         let kind = rest[0];
         let line = Value::line(rest);
@@ -51,6 +63,10 @@ impl Value {
             })),
             b'_' => Value::Bulk(None),
             b'*' => Value::Array(line.parse::<usize>().ok().map(|len| (0..len).map(|_| Value::take(rest)).collect())),
+            b'>' => {
+                let len: usize = line.parse().expect("a count");
+                Value::Push((0..len).map(|_| Value::take(rest)).collect())
+            }
             other => panic!("no reply begins with {other}"),
         }
     }

@@ -9,9 +9,11 @@ mod compare;
 mod counter;
 mod expiry;
 mod keyed;
+mod messages;
 mod places;
 mod register;
 mod settings;
+mod takes;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -81,6 +83,8 @@ pub struct Known {
     pub executed: BTreeMap<u64, UnixMillis>,
     /// The latest wall time that any node's clock has shown, at true times.
     pub latest: BTreeMap<Time, UnixMillis>,
+    /// When a message of that text first reached a client.
+    pub heard: BTreeMap<String, Time>,
 }
 
 /// What a group of clients does.
@@ -126,6 +130,8 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(Keyed::<compare::CompareAndSet>::new()),
         Box::new(Keyed::<transfer::Transfers>::new()),
         Box::new(Keyed::<places::Places>::new()),
+        Box::new(Keyed::<takes::Takes>::new()),
+        Box::new(messages::Messages::default()),
         Box::new(expiry::Expiry::new()),
         Box::new(settings::Settings),
     ]

@@ -12,7 +12,15 @@ fn all_promises_are_kept() {
         counts.add(&keeps_promises(seed));
     }
     // A simulator in which nothing happens finds nothing.
-    let seen = [counts.done, counts.unknown, counts.takeovers, counts.switchovers, counts.images, counts.compared];
+    let seen = [
+        counts.done,
+        counts.unknown,
+        counts.takeovers,
+        counts.switchovers,
+        counts.images,
+        counts.compared,
+        counts.messages,
+    ];
     assert!(seen.iter().all(|count| *count > SEEDS / 10), "{counts:?}");
     assert!(counts.undecided <= SEEDS / 50, "histories that nobody judges prove nothing: {counts:?}");
 }

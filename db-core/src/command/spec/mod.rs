@@ -4,10 +4,12 @@ mod argument;
 mod flags;
 mod keys;
 
+use std::time::Duration;
+
 use super::args::Call;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::reply::Reply;
-use crate::engine::{Data, Front, Session};
+use crate::engine::{Data, Executed, Front, Session, WriteReply};
 
 pub use argument::{Argument, ArgumentKind};
 pub use flags::{Flag, Flags};
@@ -77,7 +79,35 @@ pub(crate) enum Control {
 /// What runs a command, and under which locks.
 pub(crate) type Run = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
 
-/// What runs a command that concerns the connection, the node or its settings, and writes exactly one reply unless it fails. Inside
+/// What runs a command that may wait for its keys.
+pub(crate) struct Blocking {
+    /// How it waits, by its arguments.
+    pub(crate) block: fn(&Call<'_>) -> Result<Block, Failure>,
+    /// Writes one reply if the keys have what it needs. Otherwise it changes nothing, and is false.
+    pub(crate) run: fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Result<bool, Failure>,
+}
+
+/// How a command waits.
+pub(crate) struct Block {
+    /// For so long at most; `None`: for ever.
+    pub(crate) timeout: Option<Duration>,
+    /// Writes the reply of one that has waited in vain.
+    pub(crate) otherwise: WriteReply,
+}
+
+impl Blocking {
+    /// Runs the command where it may not wait.
+    pub(crate) fn run_at_once(&self, data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+        let block = (self.block)(call)?;
+        if !(self.run)(data, call, reply)? {
+            (block.otherwise)(reply);
+        }
+        Ok(())
+    }
+}
+
+/// What runs a command that concerns the connection, the node or its settings. It writes exactly one reply if it is
+/// [`Executed::Replied`], and otherwise none that counts. Inside
 /// EXEC shard locks are held: of the engine it may call only [`Engine::last`], [`Engine::keys`], [`Engine::expiring`],
 /// [`Engine::databases`], [`Engine::memory_bytes`] and [`Engine::redo`].
 ///
@@ -87,7 +117,7 @@ pub(crate) type Run = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
 /// [`Engine::databases`]: crate::engine::Engine::databases
 /// [`Engine::memory_bytes`]: crate::engine::Engine::memory_bytes
 /// [`Engine::redo`]: crate::engine::Engine::redo
-pub type FrontRun = fn(&mut dyn Front, &Call<'_>, &mut Session, &mut Reply) -> Outcome;
+pub type FrontRun = fn(&mut dyn Front, &Call<'_>, &mut Session, &mut Reply) -> Result<Executed, Failure>;
 
 /// Who runs a command.
 #[derive(Clone, Copy)]
@@ -98,6 +128,8 @@ pub(crate) enum Handler {
     Whole(Run),
     /// Needs the shard that its cursor names.
     Cursor(Run),
+    /// Needs the shards of its keys, and may wait until one of them is there.
+    Blocking(&'static Blocking),
     /// Needs no data.
     Free(Run),
     /// The caller of the engine runs it.
@@ -249,6 +281,7 @@ impl CommandSpec {
             Handler::Keys(_)
                 | Handler::Whole(_)
                 | Handler::Cursor(_)
+                | Handler::Blocking(_)
                 | Handler::Control(Control::Exec | Control::Watch)
         )
     }

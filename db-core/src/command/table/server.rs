@@ -1,21 +1,28 @@
 //! The server as a whole.
 
 use Flag::*;
-use Handler::{Front, Whole};
+use Handler::{Free, Whole};
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, spec};
-use crate::command::{introspect, server};
+use crate::command::spec::{Argument, Begin, Category, CommandSpec, Find, Flag, Group, Handler, KeySpec, KeyUse, spec};
+use crate::command::{debug, introspect, server};
+
+/// A handler that looks at the tables of the engine's caller.
+macro_rules! front {
+    ($handler:path) => {
+        Handler::Front(|front, call, session, reply| $handler(front, call, session, reply).map(Into::into))
+    };
+}
 
 const COMMAND: &[CommandSpec] = &[
-    spec("command|count", 2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::count))
+    spec("command|count", 2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", front!(introspect::count))
         .categories_own(&[Category::Connection])
         .doc("The number of commands.", "O(1)"),
-    spec("command|docs", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Front(introspect::docs))
+    spec("command|docs", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", front!(introspect::docs))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
         .arguments(&[Argument::string("command-name").optional().multiple()])
         .doc("Documentation of commands.", "O(N) where N is the number of commands to look up"),
-    spec("command|getkeys", -3, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::getkeys))
+    spec("command|getkeys", -3, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", front!(introspect::getkeys))
         .categories_own(&[Category::Connection])
         .doc("The keys in a call.", "O(N) where N is the number of arguments to the command"),
     spec(
@@ -24,7 +31,7 @@ const COMMAND: &[CommandSpec] = &[
         &[Loading, Stale, Sentinel],
         Group::Server,
         "7.0.0",
-        Front(introspect::getkeysandflags),
+        front!(introspect::getkeysandflags),
     )
     .categories_own(&[Category::Connection])
     .arguments(&[Argument::string("command"), Argument::string("arg").optional().multiple()])
@@ -32,15 +39,15 @@ const COMMAND: &[CommandSpec] = &[
         "Returns the keys in a call, each with what is done with it.",
         "O(N) where N is the number of arguments to the command",
     ),
-    spec("command|help", 2, &[Loading, Stale, Sentinel], Group::Server, "5.0.0", Front(introspect::help))
+    spec("command|help", 2, &[Loading, Stale, Sentinel], Group::Server, "5.0.0", front!(introspect::help))
         .categories_own(&[Category::Connection])
         .doc("What the subcommands do.", "O(1)"),
-    spec("command|info", -2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::info))
+    spec("command|info", -2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", front!(introspect::info))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
         .arguments(&[Argument::string("command-name").optional().multiple()])
         .doc("Everything about commands.", "O(N) where N is the number of commands to look up"),
-    spec("command|list", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", Front(introspect::list))
+    spec("command|list", -2, &[Loading, Stale, Sentinel], Group::Server, "7.0.0", front!(introspect::list))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
         .arguments(&[Argument::one_of(
@@ -56,14 +63,33 @@ const COMMAND: &[CommandSpec] = &[
         .doc("The names of commands.", "O(N) where N is the total number of commands"),
 ];
 
+/// Commands of ours, as the subcommands of Redis's DEBUG have no records.
+const DEBUG: &[CommandSpec] = &[
+    spec(
+        "debug|bgetdel",
+        -4,
+        &[Write, Admin, NoScript, Blocking, Protected],
+        Group::Module,
+        "0.1.0",
+        Handler::Blocking(&debug::BGETDEL),
+    )
+    .keys(&[KeySpec { begin: Begin::At(2), find: Find::Range { last: -2, step: 1 }, key_use: KeyUse::Take }])
+    .doc("Takes the first string that is there, or waits for one.", "O(N) where N is the number of keys"),
+    spec("debug|help", 2, &[Admin, NoScript, Loading, Stale, Protected], Group::Module, "0.1.0", Free(debug::help))
+        .doc("Lists the subcommands.", "O(1)"),
+    spec("debug|sleep", 3, &[Admin, NoScript, Loading, Stale, Protected], Group::Module, "0.1.0", Whole(debug::sleep))
+        .doc("Sleeps while it holds all data.", "O(1)"),
+];
+
 pub(super) static COMMANDS: &[CommandSpec] = &[
-    spec("command", -1, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", Front(introspect::every))
+    spec("command", -1, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", front!(introspect::every))
         .categories_own(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
         .doc("Everything about all commands.", "O(N) where N is the total number of commands")
         .subcommands(COMMAND),
-    spec("debug", -2, &[Admin, NoScript, Loading, Stale, Protected], Group::Server, "1.0.0", Whole(server::debug))
-        .doc("Sleeps while it holds all data.", "O(1)"),
+    spec("debug", -2, &[Admin, NoScript, Loading, Stale, Protected], Group::Server, "1.0.0", Free(debug::help))
+        .doc("A container for commands for tests.", "Depends on subcommand.")
+        .subcommands(DEBUG),
     spec("dbsize", 1, &[Readonly, Fast], Group::Server, "1.0.0", Whole(server::dbsize))
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"])

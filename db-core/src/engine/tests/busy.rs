@@ -39,7 +39,7 @@ fn while_held<T>(engine: &Arc<Engine>, act: impl FnOnce() -> T) -> T {
 }
 
 fn is_busy(executed: (String, Executed)) -> bool {
-    executed.0.is_empty() && matches!(executed.1.refused, Some(Refused::Busy(_)))
+    executed.0.is_empty() && matches!(executed.1.refused(), Some(Refused::Busy(_)))
 }
 
 #[test]

@@ -309,8 +309,10 @@ fn no_call_breaks_the_engine() {
         b"PATTERN",
         b"a value of some length that does not fit into a few bytes",
     ];
-    let specs: Vec<_> =
-        NamedFront.commands().all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)).collect();
+    // It would sleep for seconds.
+    let sleeps = |spec: &CommandSpec| spec.name == "debug|sleep";
+    let specs = NamedFront.commands().all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands));
+    let specs: Vec<_> = specs.filter(|spec| !sleeps(spec)).collect();
     for seed in 0..4 {
         let mut random = Random(seed);
         let mut client = Client::alone();
@@ -319,7 +321,10 @@ fn no_call_breaks_the_engine() {
             let mut args: Vec<&[u8]> = spec.name.split('|').map(str::as_bytes).collect();
             args.extend((0..random.below(6)).map(|_| WORDS[random.below(WORDS.len() as u64) as usize]));
             let (reply, executed) = client.call(&args);
-            assert!(reply.ends_with('|') && executed.refused.is_none(), "seed {seed}: {args:?}: {reply}");
+            let blocked = matches!(executed, Executed::Blocked(_));
+            let replied = reply.ends_with('|') && executed.replied().is_some();
+            assert!(replied || (blocked && reply.is_empty()), "seed {seed}: {args:?}: {reply}");
+            client.session.unblock();
             client.now += random.below(100);
             while client.engine.redo().take(usize::MAX).is_some() {}
         }

@@ -1,6 +1,7 @@
 //! The engine as a whole: its commands under time, memory and concurrency, and its log.
 
 mod atomic;
+mod blocking;
 mod busy;
 mod commands;
 mod gate;
@@ -53,7 +54,7 @@ const fn named(name: &'static str) -> CommandSpec {
             session.reset();
         }
         reply.simple(call.spec().name);
-        Ok(())
+        Ok(Executed::AT_ONCE)
     })
 }
 
@@ -96,11 +97,23 @@ impl Client {
     pub(super) fn run(&mut self, words: &str) -> String {
         loop {
             let (reply, executed) = self.executed(words);
-            if !matches!(executed.refused, Some(Refused::Busy(_))) {
+            if !matches!(executed.refused(), Some(Refused::Busy(_))) {
                 return reply;
             }
             std::thread::yield_now();
         }
+    }
+
+    /// Executes a command that has its reply at once.
+    pub(super) fn replied(&mut self, words: &str) -> (String, Replied) {
+        let (reply, executed) = self.executed(words);
+        (reply, executed.replied().unwrap_or_else(|| panic!("{words}: {executed:?}")))
+    }
+
+    /// Executes a command, and shows why it was not executed.
+    pub(super) fn refused(&mut self, words: &str) -> (String, Option<Refused>) {
+        let (reply, executed) = self.executed(words);
+        (reply, executed.refused())
     }
 
     pub(super) fn executed(&mut self, words: &str) -> (String, Executed) {

@@ -298,7 +298,7 @@ fn settings_of_the_cluster_are_state() {
         assert_eq!((settings, engine.memory_max()), ([Some(1 << 20), Some(7), None], 1 << 20));
     }
     assert_eq!(engine.content_hash(), standby.content_hash());
-    let change = |engine: &Engine| engine.change_settings(&[(SettingId(3), None)], || Ok(())).unwrap().refused;
+    let change = |engine: &Engine| engine.change_settings(&[(SettingId(3), None)], || Ok(())).unwrap().refused();
     assert_eq!(change(&standby), Some(Refused::NotWriting));
     let held = engine.cells[0].lock();
     assert_eq!(change(&engine), Some(Refused::Busy(ShardId(0))));
@@ -315,5 +315,5 @@ fn an_epoch_that_was_begun_since_is_not_ended() {
     engine.end_epoch_before(Epoch(3));
     assert_eq!(Client::new(&engine).run("set a 1"), "+OK|");
     engine.end_epoch_before(Epoch(4));
-    assert_eq!(Client::new(&engine).executed("set a 2").1.refused, Some(Refused::NotWriting));
+    assert_eq!(Client::new(&engine).executed("set a 2").1.refused(), Some(Refused::NotWriting));
 }

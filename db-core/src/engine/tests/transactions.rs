@@ -11,7 +11,7 @@ fn a_transaction_is_one_record_and_its_failures_undo_nothing() {
     for command in ["set a 1", "incr text", "incr a", "get a", "mget a text none", "del none"] {
         assert_eq!(client.run(command), "+QUEUED|");
     }
-    let (reply, executed) = client.executed("exec");
+    let (reply, executed) = client.replied("exec");
     assert_eq!(reply, "*6|+OK|-ERR value is not an integer or out of range|:2|$1|2|*3|$1|2|$1|x|$-1|:0|");
     assert_eq!((executed.lsn, executed.wrote), (Lsn(3), true));
     assert_eq!(client.engine.last(), Lsn(3));

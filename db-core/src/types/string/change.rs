@@ -3,7 +3,7 @@
 use crate::arena::Ref;
 use crate::clock::UnixMillis;
 use crate::effect::{Family, KeyEffect, Reader, RecordError, put_bytes, put_number, put_time};
-use crate::keyspace::{Keyspace, Place};
+use crate::keyspace::{Keyspace, Located};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::value::Kind;
 use crate::value::paged::{self, RootAt};
@@ -11,15 +11,33 @@ use crate::value::record::{Form, Head, Shape};
 
 /// What becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StringChange<'a> {
+pub enum StringChange<'a> {
     /// The key holds this string and this expiry, whatever it held before.
-    Set { value: &'a [u8], expire: Option<UnixMillis> },
+    Set {
+        /// At most 512 MiB.
+        value: &'a [u8],
+        /// When it expires, if ever.
+        expire: Option<UnixMillis>,
+    },
     /// The existing string is longer by this tail.
-    Append { tail: &'a [u8] },
+    Append {
+        /// What follows.
+        tail: &'a [u8],
+    },
     /// The existing string holds these bytes from this offset, with zeros in a gap.
-    SetRange { offset: u64, bytes: &'a [u8] },
+    SetRange {
+        /// Of the first byte.
+        offset: u64,
+        /// None of them: nothing changes.
+        bytes: &'a [u8],
+    },
     /// The key holds zeros up to this offset and then these bytes, without an expiry, whatever it held before.
-    SetAt { offset: u64, bytes: &'a [u8] },
+    SetAt {
+        /// Of the first byte.
+        offset: u64,
+        /// What follows the zeros.
+        bytes: &'a [u8],
+    },
 }
 
 const FAMILY: u8 = 2;
@@ -70,7 +88,7 @@ impl KeyEffect for StringChange<'_> {
     }
 
     #[inline]
-    fn pages(&self, keyspace: &Keyspace, at: &Place<'_>) -> Result<Option<usize>, &'static str> {
+    fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let key_len = at.key().bytes.len();
         Ok(Some(match *self {
             StringChange::Set { value, .. } => pages_to_make(key_len, value.len() as u64),
@@ -86,7 +104,7 @@ impl KeyEffect for StringChange<'_> {
     }
 
     #[inline]
-    fn apply(&self, keyspace: &mut Keyspace, at: &mut Place<'_>) {
+    fn apply(&self, keyspace: &mut Keyspace, at: &mut Located<'_>) {
         match *self {
             StringChange::Set { value, expire } => set(keyspace, at, value, expire),
             StringChange::Append { tail } => {
@@ -129,7 +147,7 @@ impl<'a> Family<'a> for StringChange<'a> {
     }
 }
 
-fn len_of(keyspace: &Keyspace, at: &Place<'_>) -> Result<u64, &'static str> {
+fn len_of(keyspace: &Keyspace, at: &Located<'_>) -> Result<u64, &'static str> {
     let entry = keyspace.entry(at).ok_or("the string that it changes does not exist")?;
     if entry.kind() == Kind::String { Ok(entry.value().len()) } else { Err("what it changes is no string") }
 }
@@ -152,7 +170,7 @@ fn pages_to_write(key_len: usize, len: u64, offset: u64, bytes: usize) -> Result
 
 /// Sets the key to `value`, whatever it held.
 #[inline]
-fn set(keyspace: &mut Keyspace, at: &mut Place<'_>, value: &[u8], expire: Option<UnixMillis>) {
+fn set(keyspace: &mut Keyspace, at: &mut Located<'_>, value: &[u8], expire: Option<UnixMillis>) {
     let form = Form::of(at.key().bytes.len(), value.len() as u64);
     if form.paged {
         make(keyspace, at, value.len() as u64, expire);
@@ -164,7 +182,7 @@ fn set(keyspace: &mut Keyspace, at: &mut Place<'_>, value: &[u8], expire: Option
 }
 
 /// Makes the key hold `len` zeros, whatever it held.
-pub(crate) fn make(keyspace: &mut Keyspace, at: &mut Place<'_>, len: u64, expire: Option<UnixMillis>) {
+pub(crate) fn make(keyspace: &mut Keyspace, at: &mut Located<'_>, len: u64, expire: Option<UnixMillis>) {
     let form = Form::of(at.key().bytes.len(), len);
     let (record, head) = keyspace.replace(at, Shape { kind: Kind::String, form, expiry: expire.map(|at| at.0) });
     if form.paged {
@@ -175,7 +193,7 @@ pub(crate) fn make(keyspace: &mut Keyspace, at: &mut Place<'_>, len: u64, expire
 }
 
 /// Overwrites the key's string from `offset`, filling a gap with zeros.
-pub(crate) fn write(keyspace: &mut Keyspace, at: &mut Place<'_>, offset: u64, bytes: &[u8]) {
+pub(crate) fn write(keyspace: &mut Keyspace, at: &mut Located<'_>, offset: u64, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
@@ -193,7 +211,7 @@ pub(crate) fn write(keyspace: &mut Keyspace, at: &mut Place<'_>, offset: u64, by
 
 fn write_inline(
     keyspace: &mut Keyspace,
-    at: &mut Place<'_>,
+    at: &mut Located<'_>,
     (record, old): (Ref, Head),
     form: Form,
     offset: usize,
@@ -210,7 +228,7 @@ fn write_inline(
 
 fn write_paged(
     keyspace: &mut Keyspace,
-    at: &mut Place<'_>,
+    at: &mut Located<'_>,
     (record, old): (Ref, Head),
     (form, len): (Form, u64),
     offset: u64,

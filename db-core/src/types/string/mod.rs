@@ -2,4 +2,5 @@
 
 mod change;
 
-pub(crate) use change::{StringChange, make, pages_to_make, write};
+pub use change::StringChange;
+pub(crate) use change::{make, pages_to_make, write};

@@ -309,10 +309,10 @@ async fn write(targets: &[Target], written: &Written) {
             let text = value.to_string();
             let (reply, executed) = client.run(engine, &[b"SET", name(key).as_bytes(), text.as_bytes()]);
             drop(guard);
-            assert!(executed.refused.is_some() || reply == b"+OK\r\n", "{}", String::from_utf8_lossy(&reply));
+            assert!(executed.refused().is_some() || reply == b"+OK\r\n", "{}", String::from_utf8_lossy(&reply));
             executed
         });
-        let Some(executed) = executed.filter(|executed| executed.refused.is_none()) else {
+        let Some(executed) = executed.and_then(|executed| executed.replied()) else {
             at += 1;
             tokio::time::sleep(Duration::from_micros(500)).await;
             continue;

@@ -5,13 +5,13 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use super::*;
 
 /// All shards of a node, held by a thread of their own until dropped.
-struct Held {
+pub(super) struct Held {
     resume: Option<SyncSender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Held {
-    fn all(node: &Node) -> Held {
+    pub(super) fn all(node: &Node) -> Held {
         let engine = Arc::clone(node.context.engine().unwrap());
         let (hold, held) = sync_channel::<()>(0);
         let (resume, resumed) = sync_channel::<()>(0);

@@ -26,7 +26,7 @@ use crate::event::Event;
 use crate::net::DELAY_MIN;
 use crate::value::Value;
 use apart::{Apart, Parked, Task};
-use thread::{Note, Sent, SimThread, Watch};
+use thread::{Note, Sent, SimThread, Watch, Written};
 use wire::{End, Wire};
 
 /// A client's connection to a node.
@@ -65,7 +65,12 @@ pub(super) fn context(
 ) -> Arc<NodeContext> {
     let durable_wait_ms = env.scenario.durable_wait.as_millis() as u64;
     // Waits that fit together, however short the lease of this run is.
-    let node = config::Node { durable_wait_ms, relaxed_ms_max: durable_wait_ms, ..config::Node::default() };
+    let node = config::Node {
+        durable_wait_ms,
+        relaxed_ms_max: durable_wait_ms,
+        enable_debug_command: config::DebugCommand::Yes,
+        ..config::Node::default()
+    };
     let settings = Settings::new(&node, &config::Lease { lease_ms: durable_wait_ms - 1, ..config::Lease::default() });
     let identity = Identity {
         node: name.to_owned(),
@@ -237,9 +242,12 @@ impl Process {
         }
         let answer = session.wire.take();
         for reply in Value::parse_all(&answer) {
-            let executed = watch.replies.pop_front().expect("a command has one reply");
-            if let Some(lsn) = executed.filter(|_| !is_not_confirmed(&reply)) {
-                env.oracle.released(lsn);
+            let written = watch.written.pop_front().expect("a command has one reply");
+            assert_eq!(reply.message().is_some(), matches!(written, Written::Message(_)), "{reply:?}, {written:?}");
+            match written {
+                Written::Reply(Some(lsn)) if !is_not_confirmed(&reply) => env.oracle.released(lsn),
+                Written::Message(lsn) => env.oracle.released(lsn),
+                Written::Reply(_) => {}
             }
         }
         let sent = watch.job.is_some();

@@ -14,6 +14,7 @@ use tanist_db_core::ids::Lsn;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::apart::Stop;
+
 /// What the oracles must know of a session's steps.
 #[derive(Debug)]
 pub(super) enum Note {
@@ -23,6 +24,15 @@ pub(super) enum Note {
     Executed { command: u64, unix: UnixMillis },
 }
 
+/// What a session has written and not sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Written {
+    /// A reply: what it depends on, if its command was executed.
+    Reply(Option<Lsn>),
+    /// A message: what it tells of.
+    Message(Lsn),
+}
+
 /// What is seen of a session from outside, and asked of it.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -30,8 +40,8 @@ pub(super) struct Watch {
     pub(super) alarm: Option<Monotonic>,
     /// Numbers of the commands that have been sent to it and have no reply yet.
     pub(super) commands: VecDeque<u64>,
-    /// Of each reply that has not left: what it depends on, if its command was executed.
-    pub(super) replies: VecDeque<Option<Lsn>>,
+    /// Replies and messages that have not left.
+    pub(super) written: VecDeque<Written>,
     pub(super) notes: Vec<Note>,
     /// The thread of the next command that may execute stands still for so long before it does.
     pub(super) stall: Option<Duration>,
@@ -89,6 +99,10 @@ impl Runtime for SimThread {
         if let Some((_, unix)) = executed {
             watch.notes.push(Note::Executed { command, unix });
         }
-        watch.replies.push_back(executed.map(|(lsn, _)| lsn));
+        watch.written.push_back(Written::Reply(executed.map(|(lsn, _)| lsn)));
+    }
+
+    fn messaged(&mut self, lsn: Lsn) {
+        self.0.lock().written.push_back(Written::Message(lsn));
     }
 }

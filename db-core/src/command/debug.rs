@@ -1,0 +1,72 @@
+//! DEBUG: commands for tests of clients and servers, which a node executes only if its settings allow it.
+
+use std::time::Duration;
+
+use super::args::Call;
+use super::failure::{Failure, Outcome};
+use super::reply::Reply;
+use super::spec::{Block, Blocking};
+use crate::effect::KeyChange;
+use crate::engine::Data;
+use crate::limits::{BLOCK_TIMEOUT_MAX, DEBUG_SLEEP_MAX};
+
+const HELP: [&str; 7] = [
+    "DEBUG <subcommand> [<arg> ...]. Subcommands are:",
+    "BGETDEL <key> [<key> ...] <timeout>",
+    "    Name and string of the first of the keys that is there, which is deleted. Waits for one if none is.",
+    "SLEEP <seconds>",
+    "    Hold all data for so long, as the longest command would.",
+    "HELP",
+    "    This text.",
+];
+
+pub(crate) fn help(_: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome {
+    reply.array(HELP.len());
+    HELP.iter().for_each(|line| reply.simple(line));
+    Ok(())
+}
+
+pub(crate) fn sleep(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let seconds = float(call.arg(2)).filter(|seconds| seconds.is_finite()).ok_or(Failure::NOT_A_FLOAT)?;
+    #[expect(clippy::disallowed_methods, reason = "commands that take long have a thread of their own")]
+    std::thread::sleep(Duration::from_secs_f64(seconds.clamp(0.0, DEBUG_SLEEP_MAX.as_secs_f64())));
+    reply.ok();
+    Ok(())
+}
+
+/// GETDEL that waits, with the arguments and the reply of BLPOP.
+pub(crate) static BGETDEL: Blocking = Blocking {
+    block: |call| {
+        let timeout = timeout(call.arg(call.args().len() - 1))?;
+        Ok(Block { timeout, otherwise: |reply| reply.null_array() })
+    },
+    run: |data, call, reply| {
+        for key in call.keys() {
+            let mut at = data.locate(&key);
+            if let Some(entry) = data.string(&at)? {
+                reply.array(2);
+                reply.bulk(key.bytes);
+                reply.bulk_chunks(entry.value().len(), entry.value().chunks());
+                data.change(&mut at, KeyChange::Del)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    },
+};
+
+/// The time that a blocking command waits, in seconds; 0: for ever.
+fn timeout(arg: &[u8]) -> Result<Option<Duration>, Failure> {
+    let seconds = float(arg).ok_or(Failure::fixed("ERR timeout is not a float or out of range"))?;
+    if seconds < 0.0 {
+        return Err(Failure::fixed("ERR timeout is negative"));
+    }
+    let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| *timeout <= BLOCK_TIMEOUT_MAX);
+    let timeout = timeout.ok_or(Failure::fixed("ERR timeout is out of range"))?;
+    // Redis counts milliseconds, and rounds up.
+    Ok((seconds > 0.0).then(|| timeout.max(Duration::from_millis(1))))
+}
+
+fn float(arg: &[u8]) -> Option<f64> {
+    std::str::from_utf8(arg).ok().and_then(|text| text.parse().ok()).filter(|number: &f64| !number.is_nan())
+}

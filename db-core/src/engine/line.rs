@@ -1,0 +1,175 @@
+//! Who waits for a key, in the order of waiting: plain values, changed under a lock of their own.
+//!
+//! A *call* tells one of those who wait that the key is there. It goes down the line: whoever is called tries, and passes the call on to
+//! the next if the key is still there afterwards, be it that it has found what it needs, or that it needs something else of the
+//! key. So of a thousand who wait for one item one is woken, and of those who only look each is woken once.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::blocking::Waiter;
+
+/// Order of waiting: who has a smaller number came first.
+pub(super) type Ticket = u64;
+
+/// The lines of one shard, by logical number of a database and key. A line has somebody in it.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Line>>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    seats: BTreeMap<Ticket, Seat>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    waiter: Arc<Waiter>,
+    /// It was told that the key is there, and has not tried since.
+    called: bool,
+}
+
+impl Line {
+    fn call_next(&mut self, from: Bound<Ticket>) {
+        if let Some((_, seat)) = self.seats.range_mut((from, Bound::Unbounded)).next() {
+            seat.called = true;
+            seat.waiter.call();
+        }
+    }
+}
+
+impl Lines {
+    pub(super) fn is_empty(&self) -> bool {
+        self.databases.is_empty()
+    }
+
+    /// Takes a seat at the end of a line.
+    pub(super) fn join(&mut self, logical: u8, key: &[u8], ticket: Ticket, waiter: &Arc<Waiter>) {
+        let line = self.databases.entry(logical).or_default().entry(key.into()).or_default();
+        line.seats.insert(ticket, Seat { waiter: Arc::clone(waiter), called: false });
+    }
+
+    /// Whether somebody in the line has been called, so that others have to line up.
+    pub(super) fn is_called(&self, logical: u8, key: &[u8]) -> bool {
+        self.line(logical, key).is_some_and(|line| line.seats.values().any(|seat| seat.called))
+    }
+
+    /// A key has changed: calls the first who waits for it, if it is `there`.
+    pub(super) fn changed(&mut self, logical: u8, key: &[u8], there: impl FnOnce() -> bool) {
+        if let Some(line) = self.line_mut(logical, key)
+            && there()
+        {
+            line.call_next(Bound::Unbounded);
+        }
+    }
+
+    /// Calls the first of each line of these two databases whose key will be there when they have each other's keys.
+    pub(super) fn swapped(&mut self, one: u8, other: u8, will_be_there: impl Fn(u8, &[u8]) -> bool) {
+        for logical in [one, other] {
+            for (key, line) in self.databases.get_mut(&logical).into_iter().flatten() {
+                if will_be_there(logical, key) {
+                    line.call_next(Bound::Unbounded);
+                }
+            }
+        }
+    }
+
+    /// The holder of `ticket` has tried in vain and keeps its seat. A call goes on if the key is `there`.
+    pub(super) fn tried(&mut self, logical: u8, key: &[u8], ticket: Ticket, there: bool) {
+        let Some(line) = self.line_mut(logical, key) else { return };
+        let called = line.seats.get_mut(&ticket).is_some_and(|seat| std::mem::take(&mut seat.called));
+        if called && there {
+            line.call_next(Bound::Excluded(ticket));
+        }
+    }
+
+    /// The holder of `ticket` leaves. A call goes on if the key is, or may be, `there`.
+    pub(super) fn leave(&mut self, logical: u8, key: &[u8], ticket: Ticket, there: bool) {
+        self.tried(logical, key, ticket, there);
+        let Some(lines) = self.databases.get_mut(&logical) else { return };
+        let Some(line) = lines.get_mut(key) else { return };
+        line.seats.remove(&ticket);
+        if line.seats.is_empty() {
+            lines.remove(key);
+        }
+        if lines.is_empty() {
+            self.databases.remove(&logical);
+        }
+    }
+
+    fn line(&self, logical: u8, key: &[u8]) -> Option<&Line> {
+        self.databases.get(&logical)?.get(key)
+    }
+
+    fn line_mut(&mut self, logical: u8, key: &[u8]) -> Option<&mut Line> {
+        self.databases.get_mut(&logical)?.get_mut(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &[u8] = b"k";
+
+    /// A line of `count` in the first database.
+    fn line(count: usize) -> (Lines, Vec<Arc<Waiter>>) {
+        let (mut lines, waiters) = (Lines::default(), (0..count).map(|_| Arc::<Waiter>::default()).collect::<Vec<_>>());
+        waiters.iter().zip(1..).for_each(|(waiter, ticket)| lines.join(0, KEY, ticket, waiter));
+        (lines, waiters)
+    }
+
+    /// Who has been called since the last look.
+    fn called(waiters: &[Arc<Waiter>]) -> Vec<usize> {
+        (0..waiters.len()).filter(|at| waiters[*at].take_call()).collect()
+    }
+
+    #[test]
+    fn the_first_is_called_and_the_next_only_if_something_is_left() {
+        let (mut lines, waiters) = line(3);
+        lines.changed(0, KEY, || true);
+        assert_eq!(called(&waiters), [0]);
+        assert!(lines.is_called(0, KEY) && !lines.is_called(1, KEY));
+        lines.leave(0, KEY, 1, false);
+        assert!(called(&waiters).is_empty() && !lines.is_called(0, KEY), "it has taken what was there");
+        lines.changed(0, KEY, || true);
+        lines.leave(0, KEY, 2, true);
+        assert_eq!(called(&waiters), [1, 2]);
+        lines.leave(0, KEY, 3, true);
+        assert!(lines.is_empty());
+    }
+
+    #[test]
+    fn who_finds_nothing_keeps_its_seat_and_the_call_goes_by() {
+        let (mut lines, waiters) = line(3);
+        lines.changed(0, KEY, || true);
+        lines.tried(0, KEY, 1, true);
+        lines.tried(0, KEY, 2, false);
+        assert_eq!(called(&waiters), [0, 1], "the key was gone when the second had tried");
+        lines.changed(0, KEY, || true);
+        assert_eq!(called(&waiters), [0], "the first is still the first");
+    }
+
+    #[test]
+    fn a_call_is_not_lost_with_who_leaves_and_nobody_is_called_in_vain() {
+        let (mut lines, waiters) = line(3);
+        lines.leave(0, KEY, 2, true);
+        assert!(called(&waiters).is_empty(), "there was no call to pass on");
+        lines.changed(0, KEY, || false);
+        assert!(called(&waiters).is_empty(), "the key was deleted");
+        lines.changed(0, KEY, || true);
+        lines.leave(0, KEY, 1, true);
+        assert_eq!(called(&waiters), [0, 2]);
+    }
+
+    #[test]
+    fn databases_that_are_swapped_call_whose_key_comes() {
+        let (mut lines, waiters) = line(1);
+        let other = Arc::<Waiter>::default();
+        lines.join(3, KEY, 9, &other);
+        lines.swapped(0, 3, |logical, _| logical == 3);
+        assert!(called(&waiters).is_empty() && other.take_call());
+    }
+}

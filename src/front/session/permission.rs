@@ -1,0 +1,141 @@
+//! May a command execute now? And what becomes of it if it may not: it waits in the input, untouched, or fails with an error that says
+//! that it was not executed.
+
+use std::time::Duration;
+
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::command::{CommandSpec, Reply};
+use tanist_db_core::engine::Rank;
+use tanist_db_core::ids::ShardId;
+use tanist_replication::serving::{Permit, Version};
+
+use super::execute::{Batch, NEVER, Step, Turn, Until};
+use super::{Conversation, Runtime};
+use crate::config::{DebugCommand, Durability};
+use crate::front::context::Stats;
+use crate::front::redirect;
+
+/// Commands wait for permission to execute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    pub(super) since: Monotonic,
+    /// Position in the input: commands before it have been waiting since then.
+    end: u64,
+}
+
+/// Why a command may not execute.
+#[derive(Clone, Copy)]
+pub(super) enum Refusal {
+    Hold(Until),
+    Busy(ShardId, Rank),
+    NotPrimary,
+    Stopped,
+}
+
+impl<'a, W: Runtime> Conversation<'a, W> {
+    pub(super) fn may_debug(&self) -> bool {
+        match self.context.settings.debug_command() {
+            DebugCommand::No => false,
+            DebugCommand::Local => self.caller.entry().peer().is_local(),
+            DebugCommand::Yes => true,
+        }
+    }
+
+    /// Whether `spec` touches data now, rather than being queued.
+    pub(super) fn asks_permission(&self, spec: &CommandSpec) -> bool {
+        spec.touches_data() && (!self.session.in_multi() || spec.is_exec())
+    }
+
+    pub(super) fn permission(&self, spec: &CommandSpec, common: bool, batch: &mut Batch<'a>) -> Result<(), Refusal> {
+        let serving = &*self.context.serving;
+        if self.deposed {
+            return Err(Refusal::NotPrimary);
+        }
+        if batch.guard.is_none() {
+            match serving.enter(batch.now) {
+                Ok(guard) => batch.guard = Some(guard),
+                Err(permit) => return Err(permitted(permit, batch.seen)),
+            }
+        }
+        let writes = common || spec.writes() || (spec.is_exec() && self.session.exec_writes());
+        if writes { self.room(batch) } else { Ok(()) }
+    }
+
+    /// Whether one more write fits into the engine's bounds and, at level relaxed, into what may be at risk.
+    fn room(&self, batch: &mut Batch<'a>) -> Result<(), Refusal> {
+        let Some(engine) = self.context.engine() else { return Ok(()) };
+        let serving = &*self.context.serving;
+        if !engine.has_room() {
+            let seen = serving.want_room();
+            if !engine.has_room() {
+                return Err(Refusal::Hold(Until { lsn: NEVER, seen }));
+            }
+        }
+        if batch.durability == Durability::Relaxed && !batch.risk_known {
+            let settings = &self.context.settings;
+            let risk = self.context.risk.at(engine.last(), serving.durable(), batch.now);
+            if risk.bytes > settings.relaxed_bytes_max() || risk.time > settings.relaxed_time_max() {
+                return Err(Refusal::Hold(Until { lsn: risk.until, seen: batch.seen }));
+            }
+            batch.risk_known = true;
+        }
+        Ok(())
+    }
+
+    /// A command that may not execute: wait, or say why.
+    pub(super) fn refuse(&mut self, spec: &CommandSpec, bytes: usize, refusal: Refusal, now: Monotonic) -> Step {
+        let sentence = match refusal {
+            Refusal::Stopped => return Step::End(Turn::Stopped),
+            Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
+                redirect::LOADING.to_owned()
+            }
+            Refusal::NotPrimary => {
+                self.deposed = self.is_library();
+                redirect::sentence(&self.context.serving, self.caller.entry().peer().way, spec)
+            }
+            Refusal::Hold(until) => match self.hold_on(now) {
+                None => return Step::End(Turn::Held(until)),
+                Some(waited) => redirect::not_executed(self.context, waited),
+            },
+            Refusal::Busy(shard, rank) => match self.hold_on(now) {
+                None => return Step::End(Turn::Busy(shard, rank)),
+                Some(waited) => redirect::busy(waited),
+            },
+        };
+        if spec.is_exec() {
+            self.discard();
+        }
+        self.say(&sentence);
+        Step::Done(bytes)
+    }
+
+    /// The command at the front of the input has to wait. After how long it need not any more, if it has waited enough.
+    fn hold_on(&mut self, now: Monotonic) -> Option<Duration> {
+        let wait = self.context.settings.durable_wait();
+        let here = self.input.position();
+        let hold = match self.hold {
+            Some(hold) if here < hold.end => hold,
+            _ => *self.hold.insert(Hold { since: now, end: self.input.end() }),
+        };
+        let over = now.since(hold.since) >= wait;
+        Stats::add(&self.context.stats.not_executed, u64::from(over));
+        over.then_some(wait)
+    }
+
+    /// Forgets the transaction being queued and the watched keys, as an EXEC that fails does.
+    fn discard(&mut self) {
+        if let Some(engine) = self.context.engine() {
+            let now = self.context.clock.unix();
+            engine.execute(&mut self.session, &mut self.caller, &[b"DISCARD"], now, &mut Reply::default());
+        }
+    }
+}
+
+/// What a permit that is none means to a command, `seen` being a version from before it was asked for.
+pub(super) fn permitted(permit: Permit, seen: Version) -> Refusal {
+    match permit {
+        Permit::Yes | Permit::Hold => Refusal::Hold(Until { lsn: NEVER, seen }),
+        Permit::NotPrimary => Refusal::NotPrimary,
+        Permit::Stopped => Refusal::Stopped,
+    }
+}
