@@ -54,6 +54,10 @@ pub const CLEAN_UP_KEYS_MAX: usize = 2_000;
 /// See [`CLEAN_UP_KEYS_MAX`].
 pub const CLEAN_UP_PAGES_MAX: usize = 8 * RECLAIM_RECORD_PAGES_MAX;
 
+/// Bytes of pages, in per cent of `maxmemory`, above which commands that may need memory fail even where the bytes in use are below
+/// it: pages that deletions have left half empty must not outgrow the machine.
+pub const PAGES_MAX_PERCENT: u64 = 150;
+
 const _: () = assert!(DIRTY_SLOTS.is_power_of_two() && SHARDS_MAX.is_power_of_two());
 const _: () = assert!(TRANSACTION_BYTES_MAX < RECORD_BYTES_MAX && RECORD_BYTES_MAX < u32::MAX as u64);
 const _: () = assert!(VALUE_BYTES_MAX < TRANSACTION_BYTES_MAX);

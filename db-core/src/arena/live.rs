@@ -28,6 +28,15 @@ pub struct ArenaStats {
     pub freezes: u64,
 }
 
+/// How full the allocator's pages are. Not state: it follows from them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SlabUse {
+    /// Pages that are cut into slots.
+    pub(crate) pages: u32,
+    /// Bytes of them that are in no slot in use.
+    pub(crate) free_bytes: u64,
+}
+
 /// The pages of one shard, addressed by [`PageId`]; see the module's essay.
 #[derive(Debug)]
 pub struct Arena {
@@ -37,6 +46,7 @@ pub struct Arena {
     /// Unused ids below `bound`. Not state: it follows from which pages are in use.
     holes: BinaryHeap<Reverse<u32>>,
     used: u32,
+    pub(crate) slab_use: SlabUse,
     newest_frozen: u64,
     spares: Vec<OwnedPage>,
     pages_copied: u64,
@@ -52,6 +62,7 @@ impl Arena {
             bound: 0,
             holes: BinaryHeap::new(),
             used: 0,
+            slab_use: SlabUse::default(),
             newest_frozen: 0,
             spares: Vec::new(),
             pages_copied: 0,
@@ -151,6 +162,7 @@ impl Arena {
         }
         self.bound = 0;
         self.used = 0;
+        self.slab_use = SlabUse::default();
         self.holes.clear();
         self.trim(0);
     }

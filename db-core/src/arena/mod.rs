@@ -49,6 +49,7 @@ mod table;
 mod tests;
 
 pub use frozen::FrozenShard;
+pub(crate) use live::SlabUse;
 pub use live::{Arena, ArenaStats};
 pub use page::{GRANULE_BYTES, GRANULES_PER_PAGE, PAGE_BYTES, PAGES_PER_SHARD_MAX, Page, Pages, Ref};
 pub use pool::{OutOfMemory, PagePool};

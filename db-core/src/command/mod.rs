@@ -24,6 +24,7 @@ mod debug;
 mod expiry;
 mod introspect;
 mod key;
+mod memory;
 mod object;
 mod scan;
 mod server;

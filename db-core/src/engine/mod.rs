@@ -53,7 +53,7 @@ use crate::command::{
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
-use crate::limits::{KEY_BYTES_MAX, RECLAIM_RECORD_PAGES_MAX, SHARDS_MAX};
+use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_PAGES_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
 
@@ -62,8 +62,8 @@ pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply}
 pub use session::Session;
 use settings::Settings;
 pub use settings::{MEMORY_MAX, SettingId};
-pub use shard::DatabaseCounts;
 use shard::{Busy, ShardCell, Shards};
+pub use shard::{DatabaseCounts, Memory};
 pub use waiting::{Rank, ShardFree};
 
 /// Keys asked for together without an allocation.
@@ -351,9 +351,12 @@ impl Engine {
 
     /// Whether commands that may need memory are to be refused.
     fn over_memory(&self) -> bool {
-        // Relaxed: a setting of its own.
-        let max = self.memory_max.load(Ordering::Relaxed);
-        max != 0 && self.memory_bytes() > max
+        let max = self.memory_max();
+        if max == 0 {
+            return false;
+        }
+        let memory = self.memory();
+        memory.used > max || memory.pages > max.saturating_mul(PAGES_MAX_PERCENT) / 100
     }
 
     /// Whether commands may append records; stays so while any shard lock is held.

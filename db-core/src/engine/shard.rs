@@ -47,8 +47,49 @@ pub(crate) struct ShardCell {
     pub(super) abandoned: Mutex<Vec<Abandoned>>,
     /// By logical number.
     databases: [Counts; DATABASES],
-    memory_bytes: AtomicU64,
-    reclaimable_bytes: AtomicU64,
+    memory: MemoryCounts,
+}
+
+/// Bytes of one shard as last published.
+#[derive(Debug, Default)]
+struct MemoryCounts {
+    used: AtomicU64,
+    pages: AtomicU64,
+    slabs: AtomicU64,
+    reclaimable: AtomicU64,
+}
+
+/// How much memory holds data, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// In use: slots that are in use, and pages of other structures.
+    pub used: u64,
+    /// Of pages in use.
+    pub pages: u64,
+    /// Of pages that are cut into slots, whether those are in use or not.
+    pub slabs: u64,
+    /// Of pages that hold nothing but what was given up and waits to be freed.
+    pub reclaimable: u64,
+}
+
+impl Memory {
+    /// Share of the slots' pages that is in use.
+    #[must_use]
+    pub fn slab_fill(&self) -> f64 {
+        let free = self.pages - self.used;
+        if self.slabs == 0 { 1.0 } else { 1.0 - free as f64 / self.slabs as f64 }
+    }
+}
+
+impl std::iter::Sum for Memory {
+    fn sum<I: Iterator<Item = Memory>>(all: I) -> Memory {
+        all.fold(Memory::default(), |sum, one| Memory {
+            used: sum.used + one.used,
+            pages: sum.pages + one.pages,
+            slabs: sum.slabs + one.slabs,
+            reclaimable: sum.reclaimable + one.reclaimable,
+        })
+    }
 }
 
 /// The counts of one database in one shard as last published.
@@ -90,8 +131,7 @@ impl ShardCell {
             lines,
             abandoned: Mutex::default(),
             databases: Default::default(),
-            memory_bytes: AtomicU64::new(0),
-            reclaimable_bytes: AtomicU64::new(0),
+            memory: MemoryCounts::default(),
         };
         {
             let mut shard = cell.lock();
@@ -138,21 +178,30 @@ impl ShardCell {
         self.databases.iter().map(|counts| counts.expiring.load(Ordering::Relaxed)).sum()
     }
 
-    /// Bytes of pages in use, as last published.
-    pub(crate) fn memory_bytes(&self) -> u64 {
-        self.memory_bytes.load(Ordering::Relaxed)
+    /// Its memory, as last published.
+    pub(crate) fn memory(&self) -> Memory {
+        let MemoryCounts { used, pages, slabs, reclaimable } = &self.memory;
+        let (used, pages) = (used.load(Ordering::Relaxed), pages.load(Ordering::Relaxed));
+        let (slabs, reclaimable) = (slabs.load(Ordering::Relaxed), reclaimable.load(Ordering::Relaxed));
+        // Each may be of another moment.
+        Memory { used, pages: pages.max(used), slabs, reclaimable }
     }
 
     /// Bytes of pages that wait to be reclaimed, as last published.
     pub(crate) fn reclaimable_bytes(&self) -> u64 {
-        self.reclaimable_bytes.load(Ordering::Relaxed)
+        self.memory.reclaimable.load(Ordering::Relaxed)
     }
 
     /// Publishes what has changed in `shard`, which is this cell's own, locked.
     #[inline]
     fn publish(&self, shard: &mut Shard) {
-        self.memory_bytes.store(shard.keyspace.memory_bytes(), Ordering::Relaxed);
-        self.reclaimable_bytes.store(shard.keyspace.reclaimable_bytes(), Ordering::Relaxed);
+        let pages = shard.keyspace.page_bytes();
+        self.memory.used.store(shard.keyspace.memory_bytes(), Ordering::Relaxed);
+        self.memory.reclaimable.store(shard.keyspace.reclaimable_bytes(), Ordering::Relaxed);
+        if self.memory.pages.load(Ordering::Relaxed) != pages {
+            self.memory.pages.store(pages, Ordering::Relaxed);
+            self.memory.slabs.store(shard.keyspace.slab_bytes(), Ordering::Relaxed);
+        }
         for database in shard.keyspace.take_counted() {
             self.publish_counts(shard, database);
         }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use super::apply::{apply, apply_expired};
-use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
+use super::shard::{Busy, DatabaseCounts, Memory, ShardCell, Shards};
 use crate::arena::{PAGE_BYTES, PagePool};
 use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
@@ -293,12 +293,6 @@ impl Engine {
         freed as usize / PAGE_BYTES
     }
 
-    /// Bytes of pages that hold nothing but what was given up and waits to be freed.
-    #[must_use]
-    pub fn reclaimable_bytes(&self) -> u64 {
-        self.cells.iter().map(ShardCell::reclaimable_bytes).sum()
-    }
-
     /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest
     /// record applied. Waits for all shards.
     pub fn freeze(&self) -> FrozenVersion {
@@ -379,13 +373,19 @@ impl Engine {
         (0..DATABASES as u8).map(|logical| DatabaseCounts::of(&self.cells, logical)).filter(|counts| counts.keys > 0)
     }
 
-    /// Bytes of pages that hold data; pages that only a frozen version needs are not among them.
+    /// How much memory holds data; pages that only a frozen version needs are not among it.
     #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
-        self.cells.iter().map(|cell| cell.memory_bytes()).sum()
+    pub fn memory(&self) -> Memory {
+        self.cells.iter().map(ShardCell::memory).sum()
     }
 
-    /// Bytes of pages above which commands that may need memory fail; 0: no bound. Counts unless the cluster has
+    /// Bytes in use, of those.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory().used
+    }
+
+    /// Bytes in use above which commands that may need memory fail; 0: no bound. Counts unless the cluster has
     /// [its own](super::MEMORY_MAX).
     pub fn set_memory_max(&self, bytes: u64) {
         // Relaxed: a setting of its own, and which of two is in force follows from what is published.

@@ -70,9 +70,9 @@ impl Keyspace {
     ///
     /// # Errors
     /// A sentence if anything in the pages contradicts anything else: nothing of it may be used then.
-    pub(crate) fn from_pages(arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
+    pub(crate) fn from_pages(mut arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
         let hasher = KeyHasher::new(hash_seed);
-        verify::check(&arena, hasher, shard, shards)?;
+        arena.slab_use = verify::check(&arena, hasher, shard, shards)?;
         Ok(Self { arena, hasher, version: 0, planned: 0, counted: 0 })
     }
 
@@ -220,10 +220,24 @@ impl Keyspace {
         Read::first_expiring(&self.arena)
     }
 
-    /// Pages in use times the page size.
+    /// Bytes in use: those of slots that are in use, and of pages of other structures.
+    #[inline]
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
+        self.page_bytes() - self.arena.slab_use.free_bytes
+    }
+
+    /// Bytes of the pages in use.
+    #[inline]
+    #[must_use]
+    pub fn page_bytes(&self) -> u64 {
         u64::from(self.arena.pages_used()) * PAGE_BYTES as u64
+    }
+
+    /// Bytes of the pages that are cut into slots, whether those are in use or not.
+    #[must_use]
+    pub fn slab_bytes(&self) -> u64 {
+        u64::from(self.arena.slab_use.pages) * PAGE_BYTES as u64
     }
 
     /// Bytes of pages that hold nothing but what was given up and waits to be freed.
@@ -247,6 +261,7 @@ impl Keyspace {
     /// Checks every invariant of the structure.
     #[cfg(test)]
     pub(crate) fn check(&self, shard: u16, shards: u16) -> Result<(), &'static str> {
-        verify::check(&self.arena, self.hasher, shard, shards)
+        let slab_use = verify::check(&self.arena, self.hasher, shard, shards)?;
+        if slab_use == self.arena.slab_use { Ok(()) } else { Err("what is in use is counted wrong") }
     }
 }

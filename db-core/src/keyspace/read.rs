@@ -6,7 +6,7 @@ use crate::arena::{Page, Pages, Ref};
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::structure::table::{self, Found};
-use crate::structure::{expiry, root};
+use crate::structure::{expiry, root, slab};
 use crate::value::paged::Root;
 use crate::value::record::{self, Head};
 use crate::value::{Kind, ValueView};
@@ -37,6 +37,14 @@ impl<'a> Entry<'a> {
     /// Its record's header.
     pub(crate) fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Bytes that it takes: of its slots and pages, and of its entries in the table and in the expiry index.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let large = if self.head.paged { Root::new(self.head.rest(self.page)).memory_bytes() } else { 0 };
+        let expiry = if self.head.expiry.is_some() { expiry::ITEM_BYTES } else { 0 };
+        (slab::slot_bytes(slab::class_of(self.head.record_bytes())) + table::ENTRY_BYTES + expiry) as u64 + large
     }
 
     /// What the key holds.

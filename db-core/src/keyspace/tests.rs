@@ -282,12 +282,12 @@ pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
             }
         }
         Effect::Reclaim(pages) => {
-            let (before, used) = (shard.reclaimable_bytes(), shard.memory_bytes());
+            let (before, used) = (shard.reclaimable_bytes(), shard.page_bytes());
             shard.reclaim(*pages);
             let freed = (before - shard.reclaimable_bytes()) / PAGE_BYTES as u64;
             assert!(freed <= (pages + reclaim::PAGES_AT_ONCE) as u64, "{freed} of {pages}");
             assert!(freed >= (*pages as u64).min(before / PAGE_BYTES as u64), "{freed} of {pages}");
-            assert!(used - shard.memory_bytes() >= freed * PAGE_BYTES as u64, "what is reclaimed is free");
+            assert!(used - shard.page_bytes() >= freed * PAGE_BYTES as u64, "what is reclaimed is free");
         }
         Effect::ClearDatabase(database) => shard.clear_database(shard.database(*database)),
         Effect::Swap(one, other) => {
@@ -406,7 +406,7 @@ fn growth_and_shrinking_through_many_segments() {
     }
     assert_eq!((shard.len(), shard.expiring()), (0, 0));
     assert!(segments(&shard) == 0, "{} segments are left", segments(&shard));
-    assert!(shard.memory_bytes() < 1 << 20);
+    assert!(shard.page_bytes() < 1 << 20);
     assert!(shard.random(DatabaseId(0), 7).is_none() && shard.first_expiring().is_none());
 }
 
@@ -687,7 +687,7 @@ fn a_database_that_is_cleared_under_a_frozen_version_is_not_copied() {
         shard.set(&hasher.key(&number.to_le_bytes()), &[b'v'; 100], expiry).unwrap();
     }
     let frozen = shard.freeze();
-    let (pages, copied) = (shard.memory_bytes() / PAGE_BYTES as u64, shard.stats().pages_copied);
+    let (pages, copied) = (shard.page_bytes() / PAGE_BYTES as u64, shard.stats().pages_copied);
     shard.clear_database(DatabaseId(0));
     let copied = shard.stats().pages_copied - copied;
     assert!(pages > 150 && copied < 12, "{copied} of {pages} pages were copied");

@@ -1,7 +1,7 @@
 //! The proof that pages which came from outside are a keyspace: every address leads to what is expected there, nothing is
 //! used twice, nothing is left over, all counts agree.
 
-use crate::arena::{Arena, Page, Pages, Ref};
+use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref, SlabUse};
 use crate::ids::{DatabaseId, PageId};
 use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
 use crate::structure::table::{self, Inspector};
@@ -17,8 +17,8 @@ type Verdict = Result<(), &'static str>;
 /// So many records ahead of the check their memory is asked for: about the time that it takes to come.
 const RECORDS_AHEAD: usize = 12;
 
-/// Checks all of `pages` as shard `shard` of `shards`. The time is that of reading every page once and every key at random.
-pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -> Verdict {
+/// Checks all of `pages` as shard `shard` of `shards`, and returns how full the allocator's are. The time is that of reading every page once and every key at random.
+pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -> Result<SlabUse, &'static str> {
     if !pages.is_used(root::ROOT) {
         return Err("it has no superblock");
     }
@@ -39,8 +39,9 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
     check.expiry()?;
     check.reclaimed()?;
     check.chains()?;
-    check.slabs()?;
-    check.leftovers()
+    let slab_use = check.slabs()?;
+    check.leftovers()?;
+    Ok(slab_use)
 }
 
 /// Whom a page belongs to.
@@ -275,7 +276,8 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn slabs(&mut self) -> Verdict {
+    fn slabs(&mut self) -> Result<SlabUse, &'static str> {
+        let mut slab_use = SlabUse::default();
         for slots in &mut self.slots {
             let page = self.pages.page(slots.page);
             let header = slab::Header::read(page)?;
@@ -287,8 +289,10 @@ impl<'a> Check<'a> {
                 return Err("a page with room is in no chain, or a full one is");
             }
             slab::walk_free(page, |index| slots.mark(index))?;
+            slab_use.pages += 1;
+            slab_use.free_bytes += (PAGE_BYTES - header.used_bytes()) as u64;
         }
-        Ok(())
+        Ok(slab_use)
     }
 
     fn leftovers(&self) -> Verdict {

@@ -18,7 +18,7 @@ use super::tree::{ByBytes, Tree};
 /// What the tree is ordered by.
 pub(crate) type Item = (u64, Ref);
 
-const ITEM_BYTES: usize = 12;
+pub(crate) const ITEM_BYTES: usize = 12;
 const REF: usize = 8;
 
 const TREE: Tree<ByBytes> = Tree::at(root::ROOT, root::EXPIRY, ByBytes);

@@ -13,11 +13,12 @@
 //! [another size](release) from now on does not swing.
 //! Sizes up to 256 B are exact in granules, larger ones are what divides a page well: at most 1/8 is lost up to 2 KiB.
 
-use crate::arena::{Arena, GRANULE_BYTES, GRANULES_PER_PAGE, Page, Pages, Ref};
+use crate::arena::{Arena, GRANULE_BYTES, GRANULES_PER_PAGE, PAGE_BYTES, Page, Pages, Ref};
 use crate::ids::PageId;
 
 use super::PageType;
 use super::root;
+use crate::planted::planted;
 
 const TYPE: usize = 0;
 const CLASS: usize = 1;
@@ -98,13 +99,16 @@ pub(crate) fn allocate(arena: &mut Arena, bytes: usize) -> Ref {
     let free = page.u16_at(FREE) as usize;
     let granule = if free != 0 {
         let next = page.u16_at(free * GRANULE_BYTES);
-        page.put_u16(FREE, next);
+        if !planted("two structures share a slot") {
+            page.put_u16(FREE, next);
+        }
         free
     } else {
         let fresh = page.u16_at(FRESH);
         page.put_u16(FRESH, fresh + 1);
         HEADER_GRANULES + fresh as usize * GRANULES[class] as usize
     };
+    arena.slab_use.free_bytes -= slot_bytes(class) as u64;
     if used as usize == slots_per_page(class) {
         unlink(arena, id, class);
     }
@@ -133,17 +137,25 @@ fn give_back(arena: &mut Arena, at: Ref, keeps_one: bool) {
     page.put_u16(at.offset(), first);
     page.put_u16(FREE, at.granule() as u16);
     let (next, previous) = (page.u32_at(NEXT), page.u32_at(PREVIOUS));
+    arena.slab_use.free_bytes += slot_bytes(class) as u64;
     if used as usize + 1 == slots_per_page(class) {
         // One slot a page: it went from full to empty. It is kept if it is the only one with room, as below.
         if used == 0 && (!keeps_one || root::partial(arena, class).is_some()) {
-            arena.free(id);
+            free_page(arena, id, 0);
         } else {
             link(arena, id, class);
         }
     } else if used == 0 && (!keeps_one || next != 0 || previous != 0) {
         unlink(arena, id, class);
-        arena.free(id);
+        free_page(arena, id, 0);
     }
+}
+
+/// Frees a page that has slots of `bytes` bytes altogether in use, which nobody needs any more.
+fn free_page(arena: &mut Arena, id: PageId, bytes: usize) {
+    arena.free(id);
+    arena.slab_use.pages -= 1;
+    arena.slab_use.free_bytes -= (PAGE_BYTES - bytes) as u64;
 }
 
 /// Bytes of the slot at `at`.
@@ -157,6 +169,8 @@ fn add_page(arena: &mut Arena, class: usize) -> PageId {
     let page = arena.page_mut(id);
     page.put_u8(TYPE, PageType::Slab as u8);
     page.put_u8(CLASS, class as u8);
+    arena.slab_use.pages += 1;
+    arena.slab_use.free_bytes += PAGE_BYTES as u64;
     link(arena, id, class);
     id
 }
@@ -174,7 +188,7 @@ pub(crate) fn free_all(arena: &mut Arena, mut slots: Vec<Ref>) {
         if !header.is_full() {
             detach(arena, header);
         }
-        arena.free(id);
+        free_page(arena, id, header.used_bytes());
     }
 }
 
@@ -236,6 +250,11 @@ impl Header {
         }
         let (next, previous) = (root::some_page(page.u32_at(NEXT)), root::some_page(page.u32_at(PREVIOUS)));
         Ok(Header { class, used, next, previous })
+    }
+
+    /// Bytes of the slots in use.
+    pub(crate) fn used_bytes(self) -> usize {
+        self.used * slot_bytes(self.class)
     }
 
     /// Whether all slots are in use: such a page is in no chain.

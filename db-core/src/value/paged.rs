@@ -88,6 +88,13 @@ impl<'a> Root<'a> {
         Self { bytes }
     }
 
+    /// Bytes of its pages, their lists and the tail's slot.
+    pub(crate) fn memory_bytes(self) -> u64 {
+        let (pages, tail) = (pages_of(self.len()), tail_of(self.len()));
+        let slot = if tail == 0 { 0 } else { slab::slot_bytes(slab::class_of(tail)) };
+        ((pages + lists_of(pages)) * PAGE_BYTES + slot) as u64
+    }
+
     /// The number of pages, lists not counted.
     pub(crate) fn pages(self) -> usize {
         pages_of(self.len())

@@ -5,7 +5,7 @@
 use std::fmt::{Display, Write as _};
 
 use tanist_db_core::command::{Call, Outcome, Reply, is};
-use tanist_db_core::engine::{DatabaseCounts, Engine, Session};
+use tanist_db_core::engine::{DatabaseCounts, Engine, Memory, Session};
 use tanist_replication::serving::Role;
 
 use super::REDIS_VERSION;
@@ -84,7 +84,8 @@ fn clients(caller: &Caller, lines: &mut Lines) {
 }
 
 fn memory(caller: &Caller, lines: &mut Lines) {
-    let used = caller.context.engine().map_or(0, |engine| engine.memory_bytes());
+    let memory = caller.context.engine().map_or(Memory::default(), |engine| engine.memory());
+    let used = memory.used;
     let resident = process::resident_bytes();
     let max = caller.context.settings.memory_bytes_max();
     lines.add("used_memory", used);
@@ -96,6 +97,10 @@ fn memory(caller: &Caller, lines: &mut Lines) {
     lines.add("maxmemory_policy", "noeviction");
     lines.add("mem_allocator", "mimalloc");
     let figure = |read: fn(&Engine) -> u64| caller.context.engine().map_or(0, |engine| read(engine));
+    lines.add("tanist_page_bytes", memory.pages);
+    lines.add("tanist_slab_bytes", memory.slabs);
+    lines.add("tanist_slab_fill", format_args!("{:.3}", memory.slab_fill()));
+    lines.add("tanist_reclaimable_bytes", memory.reclaimable);
     lines.add("tanist_frozen_bytes", figure(Engine::frozen_bytes));
     lines.add("tanist_free_bytes", figure(|engine| engine.pool().bytes_free()));
     lines.add("tanist_returned_bytes", figure(|engine| engine.pool().bytes_returned()));

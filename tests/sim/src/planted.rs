@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 24] = [
+pub const BUGS: [&str; 26] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -26,6 +26,8 @@ pub const BUGS: [&str; 24] = [
     "an executed write is called off",
     "a message passes the gate",
     "the lease's thread waits for a shard",
+    "a replica frees by itself what was given up",
+    "two structures share a slot",
 ];
 
 /// The bug of that name.

@@ -9,6 +9,7 @@ mod compare;
 mod counter;
 mod expiry;
 mod keyed;
+mod large;
 mod messages;
 mod places;
 mod register;
@@ -130,6 +131,7 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(Keyed::<compare::CompareAndSet>::new()),
         Box::new(Keyed::<transfer::Transfers>::new()),
         Box::new(Keyed::<places::Places>::new()),
+        Box::new(Keyed::<large::Large>::new()),
         Box::new(Keyed::<takes::Takes>::new()),
         Box::new(messages::Messages::default()),
         Box::new(expiry::Expiry::new()),

@@ -1,10 +1,10 @@
 //! The server as a whole.
 
 use Flag::*;
-use Handler::{Free, Whole};
+use Handler::{Free, Keys, Whole};
 
 use crate::command::spec::{Argument, Begin, Category, CommandSpec, Find, Flag, Group, Handler, KeySpec, KeyUse, spec};
-use crate::command::{debug, introspect, server};
+use crate::command::{debug, introspect, memory, server};
 
 /// A handler that looks at the tables of the engine's caller.
 macro_rules! front {
@@ -12,6 +12,15 @@ macro_rules! front {
         Handler::Front(|front, call, session, reply| $handler(front, call, session, reply).map(Into::into))
     };
 }
+
+const MEMORY: &[CommandSpec] = &[
+    spec("memory|help", 2, &[Loading, Stale], Group::Server, "4.0.0", Free(memory::help))
+        .doc("What the subcommands do.", "O(1)"),
+    spec("memory|usage", -3, &[Readonly], Group::Server, "4.0.0", Keys(memory::usage))
+        .keys(&[KeySpec::at(2, KeyUse::Exist)])
+        .arguments(&[Argument::key("key", 0), Argument::integer("count").after("SAMPLES").optional()])
+        .doc("The bytes that a key and its value take.", "O(1)"),
+];
 
 const COMMAND: &[CommandSpec] = &[
     spec("command|count", 2, &[Loading, Stale, Sentinel], Group::Server, "2.8.13", front!(introspect::count))
@@ -112,6 +121,9 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         )
         .optional()])
         .doc("Deletes all keys.", "O(N) where N is the number of keys in the selected database"),
+    spec("memory", -2, &[], Group::Server, "4.0.0", Free(memory::help))
+        .doc("What is known of the memory that keys take.", "Depends on subcommand.")
+        .subcommands(MEMORY),
     spec("swapdb", 3, &[Write, Fast], Group::Server, "4.0.0", Whole(server::swapdb))
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .arguments(&[Argument::integer("index1"), Argument::integer("index2")])

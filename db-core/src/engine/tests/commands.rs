@@ -114,13 +114,13 @@ fn a_large_value_is_given_up_at_once_and_freed_in_steps() {
         client.run("setrange k 40000000 end");
         client.run("set other v");
         let large = engine.memory_bytes();
-        assert!(large > 40_000_000 && engine.reclaimable_bytes() == 0);
+        assert!(large > 40_000_000 && engine.memory().reclaimable == 0);
         client.run(give_up);
-        assert!(engine.memory_bytes() > 40_000_000, "{give_up} frees a part only");
-        assert!(engine.reclaimable_bytes() > 39_000_000, "{give_up}");
+        assert!(engine.memory().pages > 40_000_000, "{give_up} frees a part only");
+        assert!(engine.memory().reclaimable > 39_000_000, "{give_up}");
         assert!((1000..1100).contains(&engine.reclaim_due(1000)), "{give_up}");
-        assert!(engine.clean_up(UnixMillis(client.now)) || engine.reclaimable_bytes() == 0, "{give_up}");
-        assert_eq!(engine.reclaimable_bytes(), 0, "{give_up}");
+        assert!(engine.clean_up(UnixMillis(client.now)) || engine.memory().reclaimable == 0, "{give_up}");
+        assert_eq!(engine.memory().reclaimable, 0, "{give_up}");
         client.run("del k other");
         assert!(engine.memory_bytes() < empty + (1 << 20), "{give_up}");
     }

@@ -49,6 +49,9 @@ pub(crate) use handle::{HANDLE_BYTES, TableAt, entries};
 pub(crate) use random::random;
 pub(crate) use scan::scan;
 
+/// Bytes of an entry: a tag and an address.
+pub(crate) const ENTRY_BYTES: usize = 8;
+
 /// An entry that was found, valid until the table changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
