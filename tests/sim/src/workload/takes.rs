@@ -20,7 +20,7 @@ impl DataType for Takes {
         match random.below(10) {
             0 => Input::Look,
             1..5 => Input::Put(unique.to_owned()),
-            _ => Input::Take { wait_ms: random.between(1, 150) },
+            _ => Input::Take { wait_ms: random.between(1, 40) },
         }
     }
 
