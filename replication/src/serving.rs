@@ -21,11 +21,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
@@ -33,10 +31,14 @@ use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use crate::limits::{EXECUTION_LANES, PERMISSION_NEARLY_OVER, SERVING_WAITERS_MAX};
+use crate::limits::{EXECUTION_LANES, PERMISSION_NEARLY_OVER};
+
+mod wait;
 
 #[cfg(test)]
 mod tests;
+
+pub use wait::Wait;
 
 /// The part that a node plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -496,69 +498,4 @@ fn lane_of_this_thread() -> usize {
         static LANE: usize = THREADS.fetch_add(1, Ordering::Relaxed) as usize % EXECUTION_LANES;
     }
     LANE.with(|lane| *lane)
-}
-
-/// Future of [`Serving::wait`]. Cheap to make and to drop; holds a place among the waiters only while it is pending.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub struct Wait<'a> {
-    serving: &'a Serving,
-    lsn: Lsn,
-    /// `None`: changes do not end this wait.
-    seen: Option<Version>,
-    registered: Option<u64>,
-}
-
-impl Wait<'_> {
-    fn look(&self) -> Option<Woken> {
-        if self.serving.durable() >= self.lsn {
-            return Some(Woken::Durable);
-        }
-        if self.serving.role() == Role::Fenced {
-            return Some(Woken::Stopped);
-        }
-        self.seen.filter(|seen| *seen != self.serving.version()).map(|_| Woken::Changed)
-    }
-}
-
-impl Future for Wait<'_> {
-    type Output = Woken;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Woken> {
-        if let Some(woken) = self.look() {
-            self.registered = None;
-            return Poll::Ready(woken);
-        }
-        let mut waiters = self.serving.waiters.lock();
-        // The look that counts: see "Why no wake-up is lost".
-        if let Some(woken) = self.look() {
-            drop(waiters);
-            self.registered = None;
-            return Poll::Ready(woken);
-        }
-        let id = match self.registered {
-            Some(id) => id,
-            None if waiters.by_position.len() >= SERVING_WAITERS_MAX => return Poll::Ready(Woken::Crowded),
-            None => {
-                waiters.next_id += 1;
-                waiters.next_id
-            }
-        };
-        let demands = self.lsn != NO_POSITION && !waiters.await_positions();
-        waiters.by_position.insert((self.lsn, id), cx.waker().clone());
-        drop(waiters);
-        self.registered = Some(id);
-        if let (true, Some(demand)) = (demands, self.serving.demand.get()) {
-            demand();
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        if let Some(id) = self.registered {
-            self.serving.waiters.lock().by_position.remove(&(self.lsn, id));
-        }
-    }
 }

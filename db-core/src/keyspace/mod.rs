@@ -32,7 +32,23 @@ pub use read::{Entry, Read};
 /// reclaimed; and two changes of the expiry index.
 const MUTATION_PAGES: usize = 21 + 2 * tree::PAGES_MAX;
 
+/// Pages that a further change planned with it may take: no two of them split a node or a segment, and start a page of slots, each time.
+const MORE_PAGES: usize = 4;
+
+/// Pages beside those of large values that are reserved for changes which are planned together (16 MiB). What many take beyond that may
+/// exceed the pool's bound.
+const RESERVED_PAGES_MAX: usize = 1024;
+
 const _: () = assert!(DATABASES <= u16::BITS as usize);
+
+/// Pages of the changes that are planned.
+#[derive(Clone, Copy, Debug, Default)]
+struct Planned {
+    /// Those of any change.
+    small: usize,
+    /// Those of large values.
+    values: usize,
+}
 
 /// Steps of asking for the memory of a key; each needs what the one before has asked for.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +65,7 @@ pub struct Keyspace {
     /// Changes with each change after which a [`Located`] that was looked up before may be wrong. Not state.
     version: u32,
     /// Pages of the changes that are planned. Not state.
-    planned: usize,
+    planned: Planned,
     /// A bit for each database whose counts have changed since they were asked for. Not state.
     counted: u16,
 }
@@ -63,7 +79,7 @@ impl Keyspace {
         let mut arena = Arena::new(pool);
         arena.reserve(MUTATION_PAGES)?;
         root::create(&mut arena, hash_seed);
-        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), version: 0, planned: 0, counted: 0 })
+        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), version: 0, planned: Planned::default(), counted: 0 })
     }
 
     /// A keyspace out of an image's pages, for shard `shard` of `shards`.
@@ -73,7 +89,7 @@ impl Keyspace {
     pub(crate) fn from_pages(mut arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
         let hasher = KeyHasher::new(hash_seed);
         arena.slab_use = verify::check(&arena, hasher, shard, shards)?;
-        Ok(Self { arena, hasher, version: 0, planned: 0, counted: 0 })
+        Ok(Self { arena, hasher, version: 0, planned: Planned::default(), counted: 0 })
     }
 
     /// The hasher whose keys this keyspace takes.

@@ -12,7 +12,7 @@ use crate::value::paged::{self, RootAt};
 use crate::value::reclaim;
 use crate::value::record::{self, Form, Head, Shape};
 
-use super::{Key, Keyspace, Located, MUTATION_PAGES};
+use super::{Key, Keyspace, Located, MORE_PAGES, MUTATION_PAGES, Planned, RESERVED_PAGES_MAX};
 
 impl Keyspace {
     /// Makes sure that a change which takes or copies at most `pages` pages beside those of any change cannot fail, and those that
@@ -22,20 +22,26 @@ impl Keyspace {
     /// If the pool's bound does not allow it.
     #[inline]
     pub(crate) fn plan(&mut self, grows: Option<DatabaseId>, pages: usize) -> Result<(), OutOfMemory> {
-        self.planned += MUTATION_PAGES + pages;
-        if let Some(database) = grows {
-            self.planned += table::pages_to_double(&self.arena, root::table_of(database));
+        let Planned { small, values } = &mut self.planned;
+        if *small > 0 {
+            *small += MORE_PAGES;
+        } else {
+            *small = MUTATION_PAGES;
+            if let Some(database) = grows {
+                *small += table::pages_to_double(&self.arena, root::table_of(database));
+            }
         }
-        if !self.arena.has_addresses(self.planned) {
+        *values += pages;
+        if !self.arena.has_addresses(*small + *values) {
             return Err(OutOfMemory);
         }
-        self.arena.reserve(self.planned)
+        self.arena.reserve((*small).min(RESERVED_PAGES_MAX) + *values)
     }
 
     /// Ends what was planned: it is done, or will not be.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        self.planned = 0;
+        self.planned = Planned::default();
         self.arena.settle();
     }
 

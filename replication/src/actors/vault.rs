@@ -26,7 +26,7 @@ use actix::prelude::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler
 use parking_lot::Mutex;
 use quinn::{Endpoint, VarInt};
 use tanist_db_core::clock::{Clock, Monotonic};
-use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::ids::Lsn;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -37,12 +37,9 @@ use crate::vault::catalog::Catalog;
 use crate::vault::catalog::sled::CatalogSled;
 use crate::vault::disk::Disk;
 use crate::vault::disk::fs::DiskFs;
-use crate::vault::lease::authority::{AppendRuling, StreamId};
 use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::vault::lease::server::{Asked, LeaseEffect, LeaseServer};
 use crate::vault::lock::Lock;
-use crate::vault::log::acknowledge::stopped;
-use crate::vault::log::segment::LogFrame;
 use crate::vault::{LeaseAuthority, Storage, StorageError};
 use crate::wire::message::{Answer, LeaseView, Peer, Request, StatusView};
 
@@ -51,10 +48,11 @@ mod connection;
 mod follow;
 mod health;
 mod images;
+mod rulings;
 mod writer;
 
 use health::Health;
-use writer::{LogHandle, Room};
+use writer::LogHandle;
 
 /// How often the vault looks whether the lease has run out: adds to the time that a takeover from a lost host takes.
 const TICK: Duration = Duration::from_millis(10);
@@ -447,83 +445,6 @@ impl VaultServer {
             images: self.shared.images.views(),
             health: self.shared.health.view(),
             nodes: self.lease.authority().nodes(now),
-        }
-    }
-}
-
-/// Whether the caller may write under an epoch; with a cut, whether an image up to there may be published.
-#[derive(Message)]
-#[rtype(result = "Result<(), Answer>")]
-struct MayWrite {
-    caller: Arc<Caller>,
-    epoch: Epoch,
-    cut: Option<Lsn>,
-}
-
-impl Handler<MayWrite> for VaultServer {
-    type Result = Result<(), Answer>;
-
-    fn handle(&mut self, ask: MayWrite, _: &mut Context<Self>) -> Self::Result {
-        let durable = self.durable();
-        match ask.cut {
-            None => self.lease.authority().may_write(&ask.caller, ask.epoch),
-            Some(cut) => self.lease.authority().may_publish(&ask.caller, ask.epoch, cut, durable),
-        }
-    }
-}
-
-/// Opens an append stream.
-#[derive(Message)]
-#[rtype(result = "Result<StreamId, Answer>")]
-struct OpenAppend {
-    caller: Arc<Caller>,
-    epoch: Epoch,
-}
-
-impl Handler<OpenAppend> for VaultServer {
-    type Result = Result<StreamId, Answer>;
-
-    fn handle(&mut self, open: OpenAppend, _: &mut Context<Self>) -> Self::Result {
-        self.lease.authority().open_append(&open.caller, open.epoch)
-    }
-}
-
-/// Lets an append stream begin after `durable`.
-#[derive(Message)]
-#[rtype(result = "Result<(), Answer>")]
-struct BeginAppend {
-    caller: Arc<Caller>,
-    stream: StreamId,
-    durable: Lsn,
-}
-
-impl Handler<BeginAppend> for VaultServer {
-    type Result = Result<(), Answer>;
-
-    fn handle(&mut self, begin: BeginAppend, _: &mut Context<Self>) -> Self::Result {
-        self.lease.authority().begin_append(&begin.caller, begin.stream, begin.durable)
-    }
-}
-
-/// A frame of an append stream, with room for it in the log writer's queue. If it is to be written, it is queued.
-#[derive(Message)]
-#[rtype(result = "Result<(), Answer>")]
-struct Append {
-    caller: Arc<Caller>,
-    stream: StreamId,
-    frame: LogFrame,
-    room: Room,
-}
-
-impl Handler<Append> for VaultServer {
-    type Result = Result<(), Answer>;
-
-    fn handle(&mut self, append: Append, _: &mut Context<Self>) -> Self::Result {
-        let Append { caller, stream, frame, room } = append;
-        match self.lease.authority().append(&caller, stream, &frame) {
-            AppendRuling::Known => Ok(()),
-            AppendRuling::End(answer) => Err(answer),
-            AppendRuling::Write => self.shared.log.write(frame, room).map_err(|_| stopped()),
         }
     }
 }

@@ -1,8 +1,11 @@
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Barrier;
-use std::task::Wake;
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use super::*;
+use crate::limits::SERVING_WAITERS_MAX;
 
 fn primary(until: u64) -> Standing {
     Standing {

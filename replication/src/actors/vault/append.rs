@@ -7,7 +7,8 @@ use actix::Addr;
 use tanist_db_core::ids::Epoch;
 use tokio::sync::Notify;
 
-use super::{Append, BeginAppend, MayWrite, OpenAppend, Shared, VaultServer};
+use super::rulings::{Append, BeginAppend, MayWrite, OpenAppend};
+use super::{Shared, VaultServer};
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::lease::authority::StreamId;
 use crate::vault::lease::roster::Caller;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use actix::Addr;
 use tanist_db_core::ids::{Epoch, Lsn};
 
-use super::{MayWrite, Often, Shared, VaultServer};
+use super::rulings::MayWrite;
+use super::{Often, Shared, VaultServer};
 use crate::EVENT;
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};

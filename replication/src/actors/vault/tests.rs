@@ -15,6 +15,7 @@ use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError, Welcome}
 use crate::transport::tls::Credentials;
 use crate::vault::catalog::CatalogMemory;
 use crate::vault::disk::sim::DiskSim;
+use crate::vault::log::segment::LogFrame;
 use crate::vault::testing::{chunk, frame, frame_bytes};
 use crate::wire::frame::FrameKind;
 use crate::wire::message::{HealthView, Hello, PROTOCOL_VERSION, Peer, Progress};

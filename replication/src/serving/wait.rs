@@ -1,0 +1,75 @@
+//! How a session waits for a position, or for a change of the node's role.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tanist_db_core::ids::Lsn;
+
+use super::{NO_POSITION, Role, Serving, Version, Woken};
+use crate::limits::SERVING_WAITERS_MAX;
+
+/// Future of [`Serving::wait`]. Cheap to make and to drop; holds a place among the waiters only while it is pending.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Wait<'a> {
+    pub(super) serving: &'a Serving,
+    pub(super) lsn: Lsn,
+    /// `None`: changes do not end this wait.
+    pub(super) seen: Option<Version>,
+    pub(super) registered: Option<u64>,
+}
+
+impl Wait<'_> {
+    fn look(&self) -> Option<Woken> {
+        if self.serving.durable() >= self.lsn {
+            return Some(Woken::Durable);
+        }
+        if self.serving.role() == Role::Fenced {
+            return Some(Woken::Stopped);
+        }
+        self.seen.filter(|seen| *seen != self.serving.version()).map(|_| Woken::Changed)
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = Woken;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Woken> {
+        if let Some(woken) = self.look() {
+            self.registered = None;
+            return Poll::Ready(woken);
+        }
+        let mut waiters = self.serving.waiters.lock();
+        // The look that counts: see "Why no wake-up is lost".
+        if let Some(woken) = self.look() {
+            drop(waiters);
+            self.registered = None;
+            return Poll::Ready(woken);
+        }
+        let id = match self.registered {
+            Some(id) => id,
+            None if waiters.by_position.len() >= SERVING_WAITERS_MAX => return Poll::Ready(Woken::Crowded),
+            None => {
+                waiters.next_id += 1;
+                waiters.next_id
+            }
+        };
+        let demands = self.lsn != NO_POSITION && !waiters.await_positions();
+        waiters.by_position.insert((self.lsn, id), cx.waker().clone());
+        drop(waiters);
+        self.registered = Some(id);
+        if let (true, Some(demand)) = (demands, self.serving.demand.get()) {
+            demand();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.registered {
+            self.serving.waiters.lock().by_position.remove(&(self.lsn, id));
+        }
+    }
+}
