@@ -38,7 +38,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub use wait::Wait;
+pub use wait::{Wait, Woken};
 
 /// The part that a node plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -113,19 +113,6 @@ pub enum Permit {
 /// Counts changes of anything that a session decides by, except the durable position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(u64);
-
-/// Why [`Serving::wait`] has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Woken {
-    /// The position is durable.
-    Durable,
-    /// The version is another one: ask again what is allowed.
-    Changed,
-    /// The node is fenced: the position will never be known to be durable here.
-    Stopped,
-    /// More than [`SERVING_WAITERS_MAX`] wait already: give up on the connection.
-    Crowded,
-}
 
 /// What the role driver publishes, all of it at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

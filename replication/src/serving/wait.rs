@@ -6,8 +6,21 @@ use std::task::{Context, Poll};
 
 use tanist_db_core::ids::Lsn;
 
-use super::{NO_POSITION, Role, Serving, Version, Woken};
+use super::{NO_POSITION, Role, Serving, Version};
 use crate::limits::SERVING_WAITERS_MAX;
+
+/// Why [`Serving::wait`] has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The position is durable.
+    Durable,
+    /// The version is another one: ask again what is allowed.
+    Changed,
+    /// The node is fenced: the position will never be known to be durable here.
+    Stopped,
+    /// More than [`SERVING_WAITERS_MAX`] wait already: give up on the connection.
+    Crowded,
+}
 
 /// Future of [`Serving::wait`]. Cheap to make and to drop; holds a place among the waiters only while it is pending.
 #[derive(Debug)]
