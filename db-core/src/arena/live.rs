@@ -47,6 +47,8 @@ pub struct Arena {
     holes: BinaryHeap<Reverse<u32>>,
     used: u32,
     pub(crate) slab_use: SlabUse,
+    /// Slots or pages have been taken or freed since somebody asked.
+    pub(crate) use_changed: bool,
     newest_frozen: u64,
     spares: Vec<OwnedPage>,
     pages_copied: u64,
@@ -63,6 +65,7 @@ impl Arena {
             holes: BinaryHeap::new(),
             used: 0,
             slab_use: SlabUse::default(),
+            use_changed: true,
             newest_frozen: 0,
             spares: Vec::new(),
             pages_copied: 0,
@@ -140,6 +143,7 @@ impl Arena {
         self.table.put(id, Slot::EMPTY);
         self.holes.push(Reverse(id.0));
         self.used -= 1;
+        self.use_changed = true;
         self.discard(id, slot);
     }
 
@@ -163,6 +167,7 @@ impl Arena {
         self.bound = 0;
         self.used = 0;
         self.slab_use = SlabUse::default();
+        self.use_changed = true;
         self.holes.clear();
         self.trim(0);
     }
@@ -229,6 +234,7 @@ impl Arena {
     fn put_new(&mut self, id: PageId, page: OwnedPage) {
         self.table.put(id, Slot { page: Some(page.into_shared()), born: self.newest_frozen + 1 });
         self.used += 1;
+        self.use_changed = true;
     }
 
     /// Sends the page of a slot that was emptied to where it is needed: frozen versions, or the spares.

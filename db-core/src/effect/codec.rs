@@ -37,8 +37,13 @@ pub enum RecordError {
     TooLong,
 }
 
+#[inline]
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_number(out, bytes.len() as u64);
+    match bytes.len() {
+        // Nearly always.
+        len @ 0..0x80 => out.push(len as u8),
+        len => put_number(out, len as u64),
+    }
     out.extend_from_slice(bytes);
 }
 

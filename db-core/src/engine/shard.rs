@@ -195,16 +195,21 @@ impl ShardCell {
     /// Publishes what has changed in `shard`, which is this cell's own, locked.
     #[inline]
     fn publish(&self, shard: &mut Shard) {
-        let pages = shard.keyspace.page_bytes();
-        self.memory.used.store(shard.keyspace.memory_bytes(), Ordering::Relaxed);
-        self.memory.reclaimable.store(shard.keyspace.reclaimable_bytes(), Ordering::Relaxed);
-        if self.memory.pages.load(Ordering::Relaxed) != pages {
-            self.memory.pages.store(pages, Ordering::Relaxed);
-            self.memory.slabs.store(shard.keyspace.slab_bytes(), Ordering::Relaxed);
+        if shard.keyspace.take_use_changed() {
+            self.publish_memory(&shard.keyspace);
         }
         for database in shard.keyspace.take_counted() {
             self.publish_counts(shard, database);
         }
+    }
+
+    #[inline(never)]
+    fn publish_memory(&self, keyspace: &Keyspace) {
+        let MemoryCounts { used, pages, slabs, reclaimable } = &self.memory;
+        used.store(keyspace.memory_bytes(), Ordering::Relaxed);
+        pages.store(keyspace.page_bytes(), Ordering::Relaxed);
+        slabs.store(keyspace.slab_bytes(), Ordering::Relaxed);
+        reclaimable.store(keyspace.reclaimable_bytes(), Ordering::Relaxed);
     }
 
     fn publish_counts(&self, shard: &Shard, database: DatabaseId) {

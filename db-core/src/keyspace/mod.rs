@@ -243,6 +243,12 @@ impl Keyspace {
         self.page_bytes() - self.arena.slab_use.free_bytes
     }
 
+    /// Returns whether what memory holds may have changed since the last call.
+    #[inline]
+    pub(crate) fn take_use_changed(&mut self) -> bool {
+        std::mem::take(&mut self.arena.use_changed)
+    }
+
     /// Bytes of the pages in use.
     #[inline]
     #[must_use]

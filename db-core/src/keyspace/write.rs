@@ -20,7 +20,7 @@ impl Keyspace {
     ///
     /// # Errors
     /// If the pool's bound does not allow it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn plan(&mut self, grows: Option<DatabaseId>, pages: usize) -> Result<(), OutOfMemory> {
         let Planned { small, values } = &mut self.planned;
         if *small > 0 {
@@ -98,7 +98,9 @@ impl Keyspace {
         if !same_slot || old.expiry.is_some() != shape.expiry.is_some() {
             return None;
         }
-        self.change_expiry(old.database, (old.expiry, record), (shape.expiry, record));
+        if old.expiry != shape.expiry {
+            self.change_expiry(old.database, (old.expiry, record), (shape.expiry, record));
+        }
         Some(record::change_shape(self.arena.page_mut(record.page()), record, old, shape))
     }
 

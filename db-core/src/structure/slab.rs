@@ -109,6 +109,7 @@ pub(crate) fn allocate(arena: &mut Arena, bytes: usize) -> Ref {
         HEADER_GRANULES + fresh as usize * GRANULES[class] as usize
     };
     arena.slab_use.free_bytes -= slot_bytes(class) as u64;
+    arena.use_changed = true;
     if used as usize == slots_per_page(class) {
         unlink(arena, id, class);
     }
@@ -138,6 +139,7 @@ fn give_back(arena: &mut Arena, at: Ref, keeps_one: bool) {
     page.put_u16(FREE, at.granule() as u16);
     let (next, previous) = (page.u32_at(NEXT), page.u32_at(PREVIOUS));
     arena.slab_use.free_bytes += slot_bytes(class) as u64;
+    arena.use_changed = true;
     if used as usize + 1 == slots_per_page(class) {
         // One slot a page: it went from full to empty. It is kept if it is the only one with room, as below.
         if used == 0 && (!keeps_one || root::partial(arena, class).is_some()) {

@@ -87,7 +87,7 @@ impl KeyEffect for StringChange<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let key_len = at.key().bytes.len();
         Ok(Some(match *self {
@@ -103,7 +103,7 @@ impl KeyEffect for StringChange<'_> {
         }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn apply(&self, keyspace: &mut Keyspace, at: &mut Located<'_>) {
         match *self {
             StringChange::Set { value, expire } => set(keyspace, at, value, expire),
