@@ -381,7 +381,7 @@ fn is_function(code: &str) -> bool {
 
 /// Whether a file is of tests alone.
 fn is_of_tests(path: &str) -> bool {
-    path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs")
+    path.contains("tests/") || path.ends_with("tests.rs")
 }
 
 fn is_crate_root(path: &str) -> bool {
