@@ -69,7 +69,7 @@ pub(crate) fn change_planned(shard: &mut Shard, at: &mut Located<'_>, change: &i
     touch(shard, at, change);
 }
 
-/// Tells those who watch what a change has changed.
+/// Marks the keys that a change has changed for those who watch them.
 #[inline]
 fn touch(shard: &mut Shard, at: &Located<'_>, change: &impl KeyEffect) {
     shard.watched.touch(&shard.keyspace, at.key());

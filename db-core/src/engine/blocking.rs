@@ -22,7 +22,7 @@ use super::outcome::{Blocked, Executed, Refused, Until};
 use super::shard::{ShardCell, Shards, shard_of};
 use super::{Engine, Session};
 use crate::clock::UnixMillis;
-use crate::command::{Block, Blocking, Call, CommandSpec, Failure, Flag, Reply};
+use crate::command::{Block, Blocking, Call, CommandSpec, Failure, Reply};
 use crate::keyspace::Key;
 use crate::limits::WATCHED_BYTES_MAX;
 
@@ -72,7 +72,7 @@ struct Seated {
 }
 
 impl Place {
-    /// Tells each line what `change` makes of this ticket, given whether the key is there.
+    /// Applies `change` to each line of this ticket, given whether the key is there.
     fn each(&self, data: &Data<'_>, change: impl Fn(&mut Lines, &[u8], bool)) {
         for Seated { key, hash } in &self.keys {
             let there = data.holds(&Key { bytes: key, hash: *hash, database: data.database() });
@@ -129,12 +129,7 @@ impl Engine {
         now: UnixMillis,
         reply: &mut Reply,
     ) -> Executed {
-        let checked = if spec.flags.has(Flag::DenyOom) && self.over_memory() {
-            Err(Failure::OUT_OF_MEMORY)
-        } else {
-            self.find_keys(spec, args, &mut session.keys)
-        };
-        if let Err(failure) = checked {
+        if let Err(failure) = self.admit(spec, args, &mut session.keys) {
             reply.failure(&failure);
             return Executed::AT_ONCE;
         }

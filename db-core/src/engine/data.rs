@@ -145,19 +145,20 @@ impl<'a> Data<'a> {
     ) -> Result<(), Failure> {
         let bytes = changes.clone().map(|(key, change)| bytes_max(&key, &change)).sum();
         self.check_room(bytes)?;
-        let mut places: SmallVec<[Located<'k>; 8]> = SmallVec::new();
+        let mut located: SmallVec<[Located<'k>; 8]> = SmallVec::new();
         let planned = changes.clone().try_for_each(|(key, change)| {
             let shard = self.shards.of_mut(key.hash);
-            places.push(shard.keyspace.locate(&key));
-            change.plan(&mut shard.keyspace, &places[places.len() - 1])
+            let at = shard.keyspace.locate(&key);
+            located.push(at);
+            change.plan(&mut shard.keyspace, &at)
         });
         if planned.is_ok() {
-            for (at, (key, change)) in places.iter_mut().zip(changes) {
+            for (at, (key, change)) in located.iter_mut().zip(changes) {
                 change_planned(self.shards.of_mut(key.hash), at, &change);
                 self.scratch.log.push_change(&key, &change);
             }
         }
-        for at in &places {
+        for at in &located {
             self.shards.of_mut(at.key().hash).keyspace.settle();
         }
         done(planned)

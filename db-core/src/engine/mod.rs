@@ -233,11 +233,7 @@ impl Engine {
         now: UnixMillis,
         reply: &mut Reply,
     ) -> Executed {
-        if spec.flags.has(Flag::DenyOom) && self.stays_over_memory() {
-            reply.failure(&Failure::OUT_OF_MEMORY);
-            return Executed::AT_ONCE;
-        }
-        if let Err(failure) = self.find_keys(spec, args, &mut session.keys) {
+        if let Err(failure) = self.admit(spec, args, &mut session.keys) {
             reply.failure(&failure);
             return Executed::AT_ONCE;
         }
@@ -318,6 +314,15 @@ impl Engine {
     fn commit(&self, data: &mut Data<'_>) -> Executed {
         let committed = data.commit(&self.redo);
         Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
+    }
+
+    /// Checks that there is memory for a call, and finds its keys.
+    #[inline]
+    fn admit(&self, spec: &CommandSpec, args: &[&[u8]], keys: &mut Vec<KeyArg>) -> Result<(), Failure> {
+        if spec.flags.has(Flag::DenyOom) && self.stays_over_memory() {
+            return Err(Failure::OUT_OF_MEMORY);
+        }
+        self.find_keys(spec, args, keys)
     }
 
     /// Finds and hashes the keys of a call, in the order of its key specifications.

@@ -79,7 +79,7 @@ impl Keyspace {
         (record, self.write_head(key, record, shape))
     }
 
-    /// Gives the existing record at `at` another shape; its first `keep` bytes stay, header and key apart.
+    /// Changes the shape of the existing record at `at`; its first `keep` bytes stay, header and key apart.
     #[inline]
     pub(crate) fn reshape(&mut self, at: &mut Located<'_>, shape: Shape, keep: usize) -> (Ref, Head) {
         let found = self.found(at).expect("a record that gets another shape exists");
@@ -180,7 +180,8 @@ impl Keyspace {
         })
     }
 
-    /// Gives the existing key at `at` the name `to`, in its database: in the time of one entry, whatever it holds. A key of that name is removed.
+    /// Renames the existing key at `at` to `to`, in its database: in the time of one entry, whatever it holds. A key of that name is
+    /// removed.
     /// [`can_rename`](Self::can_rename) says whether that is possible.
     pub(crate) fn rename(&mut self, at: &mut Located<'_>, to: &Key<'_>) {
         self.remove(&mut self.locate(to));
@@ -236,7 +237,7 @@ impl Keyspace {
         self.counted = u16::MAX;
     }
 
-    /// Gives up what the record at `at` leads to.
+    /// Frees what the record at `at` leads to, or leaves it to be reclaimed.
     #[inline]
     fn give_up_value(&mut self, at: Ref, head: &Head) {
         if head.paged {

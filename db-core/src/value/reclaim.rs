@@ -30,7 +30,7 @@ fn root_at(item: Ref) -> RootAt {
     RootAt { page: item.page(), offset: item.offset() + ROOT }
 }
 
-/// Gives up the value whose root stands at `value`: at once, or later if it has many pages.
+/// Frees the value whose root stands at `value`: at once, or by later steps if it has many pages.
 pub(crate) fn give_up(arena: &mut Arena, value: RootAt) {
     let pages = paged::pages(arena, value);
     if pages <= PAGES_AT_ONCE {

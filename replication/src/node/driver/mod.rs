@@ -141,7 +141,7 @@ impl<W> Driver<W> {
         }
     }
 
-    /// Tells the machine, and does what it wants done.
+    /// Hands the event to the machine, and does what it wants done.
     fn tell(&mut self, event: Event, now: Monotonic) {
         if self.ended {
             return;

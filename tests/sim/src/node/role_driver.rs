@@ -33,7 +33,7 @@ pub(super) struct Link {
 }
 
 impl Process {
-    /// Tells the driver, and does what it wants done.
+    /// Hands the event to the driver, and does what it wants done.
     pub(crate) fn tell(&mut self, event: DriverEvent<()>, env: &mut Env) {
         for action in self.driver.handle(event, self.now()) {
             self.perform(action, env);
