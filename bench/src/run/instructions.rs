@@ -31,10 +31,10 @@ struct Operation {
 const OPERATIONS: [Operation; 7] = [
     Operation { name: "get", instructions_max: 1_345 },
     Operation { name: "set", instructions_max: 2_135 },
-    Operation { name: "append", instructions_max: 2_595 },
+    Operation { name: "append", instructions_max: 3_005 },
     Operation { name: "incr", instructions_max: 2_605 },
     Operation { name: "expire", instructions_max: 2_170 },
-    Operation { name: "del", instructions_max: 2_330 },
+    Operation { name: "del", instructions_max: 2_520 },
     Operation { name: "frozen-set", instructions_max: 7_005 },
 ];
 
