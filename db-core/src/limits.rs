@@ -44,15 +44,16 @@ pub const SHARDS_MAX: u16 = 256;
 /// Most keys deleted by one record of the expiry: its shard is locked for that long.
 pub const EXPIRE_RECORD_KEYS_MAX: usize = 256;
 
-/// Most pages of given-up values that one record frees, but for 64 more: its shard is locked for about 0.1 ms.
-pub const RECLAIM_RECORD_PAGES_MAX: usize = 1024;
+/// Most pages of given-up values, or keys of flushed databases, that one record frees, but for 64 pages or the keys of a segment (1836)
+/// more: its shard is locked for some 0.1 ms.
+pub const RECLAIM_RECORD_STEPS_MAX: usize = 1024;
 
 /// Keys that have expired and that are deleted in one step of cleaning up, and pages of given-up values that are freed: a
 /// millisecond or two of a thread that has other work as well.
 pub const CLEAN_UP_KEYS_MAX: usize = 2_000;
 
 /// See [`CLEAN_UP_KEYS_MAX`].
-pub const CLEAN_UP_PAGES_MAX: usize = 8 * RECLAIM_RECORD_PAGES_MAX;
+pub const CLEAN_UP_STEPS_MAX: usize = 8 * RECLAIM_RECORD_STEPS_MAX;
 
 /// Bytes of pages, in per cent of `maxmemory`, above which commands that may need memory fail even where the bytes in use are below
 /// it: pages that deletions have left half empty must not outgrow the machine.
@@ -75,8 +76,15 @@ pub const DEBUG_SLEEP_MAX: std::time::Duration = std::time::Duration::from_secs(
 /// Settings that a cluster may have: the superblock has room for so many.
 pub const SETTINGS_MAX: usize = 32;
 
-/// Databases: as many as Redis has unless told otherwise. The superblock has room for the tables of so many.
+/// Databases: as many as Redis has unless told otherwise.
 pub const DATABASES: usize = 16;
+
+/// Physical numbers of databases: those that clients can select, and as many that were flushed and wait to be reclaimed. The superblock
+/// has room for the handles of so many.
+pub const DATABASE_NUMBERS: usize = 2 * DATABASES;
+
+/// Keys of a database in a shard that FLUSHDB frees at once: some microseconds. More are reclaimed by steps, which takes a physical number.
+pub const FLUSHED_AT_ONCE_KEYS_MAX: u64 = 64;
 
 /// A blocking command waits no longer, unless for ever: a thousand years, so that no deadline overflows.
 pub const BLOCK_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(1_000 * 365 * 24 * 3_600);

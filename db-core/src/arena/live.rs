@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::cleared::Cleared;
 use super::frozen::FrozenShard;
 use super::page::{PAGE_BYTES, PAGES_PER_SHARD_MAX, Page, Pages};
 use super::pins::Pins;
@@ -51,6 +52,7 @@ pub struct Arena {
     pub(crate) use_changed: bool,
     newest_frozen: u64,
     spares: Vec<OwnedPage>,
+    cleared: Cleared,
     pages_copied: u64,
     pins: Arc<Pins>,
 }
@@ -68,6 +70,7 @@ impl Arena {
             use_changed: true,
             newest_frozen: 0,
             spares: Vec::new(),
+            cleared: Cleared::default(),
             pages_copied: 0,
             pins: Pins::new(Arc::clone(pool)),
         }
@@ -79,6 +82,17 @@ impl Arena {
     /// If the pool's bound does not allow it. Nothing has changed then.
     #[inline]
     pub fn reserve(&mut self, pages: usize) -> Result<(), OutOfMemory> {
+        if self.spares.len() >= pages {
+            return Ok(());
+        }
+        self.reserve_more(pages)
+    }
+
+    #[cold]
+    fn reserve_more(&mut self, pages: usize) -> Result<(), OutOfMemory> {
+        while self.spares.len() < pages && !self.cleared.is_empty() {
+            self.cleared.step(&self.pins, &mut self.spares);
+        }
         if self.spares.len() >= pages {
             return Ok(());
         }
@@ -155,21 +169,29 @@ impl Arena {
         }
     }
 
-    /// Gives all pages up; ids start from 0 again.
+    /// Gives all pages up, in constant time; ids start from 0 again. [`recycle`](Self::recycle) gives them back.
     pub fn clear(&mut self) {
         let table = std::mem::take(&mut self.table);
-        for id in (0..self.bound).map(PageId) {
-            let slot = table.slot(id);
-            if slot.page.is_some() {
-                self.discard(id, slot);
-            }
-        }
+        self.cleared.add(table, self.bound, self.used, self.newest_frozen);
         self.bound = 0;
         self.used = 0;
         self.slab_use = SlabUse::default();
         self.use_changed = true;
-        self.holes.clear();
+        self.holes = BinaryHeap::new();
         self.trim(0);
+    }
+
+    /// Gives pages that were cleared back to the pool, a step of them; returns whether there are more.
+    pub fn recycle(&mut self) -> bool {
+        self.cleared.step(&self.pins, &mut self.spares);
+        self.trim(0);
+        !self.cleared.is_empty()
+    }
+
+    /// Bytes of pages that were cleared and wait to be given back.
+    #[must_use]
+    pub const fn cleared_bytes(&self) -> u64 {
+        self.cleared.bytes()
     }
 
     /// Fixes this moment's pages. Costs one reference count for each 512 pages.
@@ -220,7 +242,7 @@ impl Arena {
         let old = self.slot(id);
         let Some(shared) = old.page else { return };
         let born = self.newest_frozen + 1;
-        if !self.pins.is_pinned(id, old) {
+        if !self.pins.is_pinned(id, old.born, self.newest_frozen) {
             self.table.put(id, Slot { page: Some(shared), born });
             return;
         }
@@ -240,9 +262,10 @@ impl Arena {
     /// Sends the page of a slot that was emptied to where it is needed: frozen versions, or the spares.
     fn discard(&mut self, id: PageId, slot: Slot) {
         let Some(page) = slot.page else { return };
-        let pinned = slot.born <= self.newest_frozen && self.pins.is_pinned(id, slot);
+        let last = self.newest_frozen;
+        let pinned = slot.born <= last && self.pins.is_pinned(id, slot.born, last);
         if pinned {
-            self.pins.retire(id, page, slot.born, self.newest_frozen);
+            self.pins.retire(id, page, slot.born, last);
         } else {
             self.spares.push(reclaim_unpinned(page, pinned));
         }
@@ -251,8 +274,19 @@ impl Arena {
     fn spare(&mut self) -> OwnedPage {
         match self.spares.pop() {
             Some(page) => page,
-            None => self.pool().take_one(),
+            None => self.spare_elsewhere(),
         }
+    }
+
+    #[cold]
+    fn spare_elsewhere(&mut self) -> OwnedPage {
+        while !self.cleared.is_empty() {
+            self.cleared.step(&self.pins, &mut self.spares);
+            if let Some(page) = self.spares.pop() {
+                return page;
+            }
+        }
+        self.pool().take_one()
     }
 
     fn trim(&mut self, keep: usize) {
@@ -266,6 +300,7 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         self.clear();
+        while self.recycle() {}
     }
 }
 

@@ -23,6 +23,7 @@
 //! - **Release.** A transfer reads a frozen version in ascending page order and releases pages as it goes; what was retired it
 //!   takes before its turn, since that takes memory. A page that it has released is never copied for it. What was retired
 //!   comes back to the pool when the last version that needs it releases it.
+//! - **Clear** sets the whole table aside: its pages are given back a few at a time, and first to the arena's own next writes.
 //!
 //! Physical pages come from a [`PagePool`] that the shards of an engine share; they are recycled, since a first touch of
 //! new memory costs more than the copy; what nobody needs for seconds goes back to the machine, but for a reserve. A mutation [reserves](Arena::reserve) what it could need before it changes anything,
@@ -36,6 +37,7 @@
 //! [`ArenaStats::pages_retired`] and [`PagePool::bytes_retired`], and the engine tells its writers when it is too much.
 
 mod bits;
+mod cleared;
 mod frozen;
 mod idle;
 mod live;

@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 use super::bits::PageSet;
 use super::pool::PagePool;
 use super::raw::{OwnedPage, SharedPage, reclaim_retired};
-use super::table::Slot;
 use crate::ids::PageId;
 
 /// Page ids that are looked at in one go under the mutex: some 10 microseconds.
@@ -103,12 +102,12 @@ impl Pins {
         self.state.lock().pins.push(Pin { version, passed: 0, early: PageSet::default() });
     }
 
-    /// Whether a frozen version may still read the page in a live slot of `id`.
-    pub(super) fn is_pinned(&self, id: PageId, slot: Slot) -> bool {
-        self.state.lock().is_needed(id.0, slot.born, u64::MAX)
+    /// Whether a frozen version from `born` to `last` may still read page `id`.
+    pub(super) fn is_pinned(&self, id: PageId, born: u64, last: u64) -> bool {
+        self.state.lock().is_needed(id.0, born, last)
     }
 
-    /// Keeps a page that leaves the live table for the versions up to `last`, the newest, that need it.
+    /// Keeps a page that leaves its table for the versions from `born` to `last`, the newest that have it, that need it.
     pub(super) fn retire(&self, id: PageId, page: SharedPage, born: u64, last: u64) {
         let mut state = self.state.lock();
         let needed = state.is_needed(id.0, born, last);

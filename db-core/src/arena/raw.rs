@@ -1,7 +1,7 @@
 //! The only unsafe code of the engine: mapped memory, and the pages of it that a live table and its frozen versions share.
 //!
 //! **Ownership.** Every physical page has one owner at any time: the pool or an arena's spares (as an [`OwnedPage`], which
-//! is to a page what `Box` is to a value), a slot of a live table, or a retired list. `OwnedPage::into_shared` and
+//! is to a page what `Box` is to a value), a slot of a live table or of one that was cleared, or a retired list. `OwnedPage::into_shared` and
 //! `SharedPage::reclaim` are the only ways between the first kind and the others.
 //!
 //! **Sharing.** A frozen version holds a copy of the table, so the same page may be read through a live slot and through
@@ -182,11 +182,13 @@ impl SharedPage {
     }
 }
 
-/// Takes the page back that a live slot held before it was emptied. `pinned` is `Pins::is_pinned` of that slot.
+/// Takes the page back that a slot held before it was emptied: one of the live table, or of one that was cleared. `pinned` is
+/// `Pins::is_pinned` of that slot.
 pub(super) fn reclaim_unpinned(page: SharedPage, pinned: bool) -> OwnedPage {
     assert!(!pinned, "a page that a frozen version needs is not reclaimed");
-    // SAFETY: the caller (`Arena::free`, `Arena::clear`, `Arena::drop`) has emptied the live slot under `&mut Arena`, so no
-    // borrow through it exists; no frozen version can read it (facts 1 and 2).
+    // SAFETY: the caller (`Arena::free`, `Cleared::step`) has emptied the slot, or will never look at it again, under `&mut Arena`, so
+    // no borrow through it exists; no frozen version can read it (facts 1 and 2; none that was frozen after a table was cleared has a
+    // slot of it).
     unsafe { page.reclaim() }
 }
 

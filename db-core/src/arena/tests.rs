@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cleared::SLOTS_PER_STEP;
 use super::*;
 use crate::clock::Monotonic;
 use crate::ids::PageId;
@@ -67,9 +68,14 @@ impl Run {
             }
             _ => {}
         }
-        if self.random.below(20_000) == 0 {
+        if self.random.below(2_000) == 0 {
             self.arena.clear();
             self.content.clear();
+        }
+        match self.random.below(200) {
+            0 => drop(self.arena.recycle()),
+            1 => self.arena.reserve(40).unwrap(),
+            _ => {}
         }
         self.arena.settle();
     }
@@ -233,6 +239,36 @@ fn the_pools_bound_holds_for_reservations() {
     assert_eq!((pool.bytes_in_use(), pool.bytes_free()), (0, kept));
 }
 
+#[test]
+fn a_cleared_arena_gives_its_pages_back_by_steps_and_uses_them_first() {
+    const PAGES: u32 = 5 * SLOTS_PER_STEP;
+    let pool = PagePool::new(0);
+    let mut arena = Arena::new(&pool);
+    (0..PAGES).for_each(|id| {
+        arena.allocate();
+        write(&mut arena, id, u64::from(id) + 1);
+    });
+    let out = |pages: u32| u64::from(pages) * PAGE_BYTES as u64;
+    let mut frozen = arena.freeze();
+    arena.clear();
+    assert_eq!((arena.pages_used(), arena.cleared_bytes()), (0, out(PAGES)));
+    let later = arena.freeze();
+    // The version has passed the first half: that is what can be used again.
+    frozen.release_through(PageId(PAGES / 2 - 1));
+    assert!(arena.recycle());
+    assert_eq!(
+        (pool.bytes_in_use(), arena.cleared_bytes()),
+        (out(PAGES - SLOTS_PER_STEP), out(PAGES - SLOTS_PER_STEP))
+    );
+    arena.reserve(10).unwrap();
+    assert_eq!(pool.bytes_in_use(), out(PAGES - SLOTS_PER_STEP), "nothing new is asked for");
+    while arena.recycle() {}
+    assert_eq!((arena.stats().pages_retired, pool.bytes_in_use()), (u64::from(PAGES / 2), out(PAGES / 2)));
+    (PAGES / 2..PAGES).for_each(|id| assert_page(frozen.page(PageId(id)), u64::from(id) + 1));
+    drop((frozen, later));
+    assert_eq!((arena.stats().pages_retired, pool.bytes_in_use()), (0, 0));
+}
+
 /// Pages whose memory went back are taken again, all of them and zeroed, before the pool asks for new memory.
 #[cfg(not(feature = "page-heap"))]
 #[test]
@@ -252,6 +288,7 @@ fn pages_without_memory_are_used_again() {
     for _ in 0..3 {
         fill(&mut arena);
         arena.clear();
+        while arena.recycle() {}
         let given: u64 = (0..20)
             .map(|_| {
                 now = now.after(Duration::from_secs(1));

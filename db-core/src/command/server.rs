@@ -34,7 +34,7 @@ pub(crate) fn flushall(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
 
 pub(crate) fn flushdb(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     check_flush(call)?;
-    data.act(Effect::FlushDatabase { database: data.database() })?;
+    data.act(data.flush())?;
     reply.ok();
     Ok(())
 }

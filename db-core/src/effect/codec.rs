@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
-use crate::limits::{DATABASES, VALUE_BYTES_MAX};
+use crate::limits::{DATABASE_NUMBERS, VALUE_BYTES_MAX};
 
 /// Why bytes are not a record. Every replica that reads the same bytes fails alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -84,7 +84,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn database(&mut self) -> Result<DatabaseId, RecordError> {
         let number = self.byte()?;
-        if usize::from(number) < DATABASES { Ok(DatabaseId(number)) } else { Err(RecordError::UnknownDatabase(number)) }
+        if usize::from(number) < DATABASE_NUMBERS {
+            Ok(DatabaseId(number))
+        } else {
+            Err(RecordError::UnknownDatabase(number))
+        }
     }
 
     pub(crate) fn fixed(&mut self) -> Result<u64, RecordError> {

@@ -58,6 +58,9 @@ impl KeyEffect for KeyChange {
         }
         match self {
             KeyChange::Move { to } if *to == at.key().database => Err("it moves a key to where it is"),
+            KeyChange::Move { to } if keyspace.logical(*to).is_none() => {
+                Err("it moves a key to a database that is gone")
+            }
             KeyChange::Move { .. } => Ok(Some(keyspace.pages_to_move(at.key()))),
             KeyChange::Expire(_) => Ok(Some(0)),
             KeyChange::Del => Ok(None),

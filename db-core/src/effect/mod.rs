@@ -31,16 +31,16 @@ pub(crate) enum Effect<'a> {
     Rename { from: Key<'a>, to: Key<'a> },
     /// No key is left.
     FlushAll,
-    /// No key of this database is left.
-    FlushDatabase { database: DatabaseId },
+    /// No key of this database is left: `fresh`, which nobody has used, is in its place (itself: it is empty).
+    FlushDatabase { database: DatabaseId, fresh: DatabaseId },
     /// These logical databases have what the other had.
     SwapDatabases { one: u8, other: u8 },
     /// The first record of an epoch.
     EpochStart { epoch: Epoch },
     /// The primary froze a version that contains exactly the records before and this one.
     Cut,
-    /// At most about so many pages of what was given up in a shard are free.
-    Reclaim { shard: ShardId, pages: u32 },
+    /// At most about so many pages or keys of what was given up in a shard are free.
+    Reclaim { shard: ShardId, steps: u32 },
     /// The setting of that number has this value, or none.
     Setting { number: u8, value: Option<u64> },
 }

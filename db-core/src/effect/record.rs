@@ -106,17 +106,19 @@ impl RecordWriter {
                 put_bytes(&mut self.bytes, to.bytes);
             }
             Effect::FlushAll => self.bytes.push(FLUSH_ALL),
-            Effect::FlushDatabase { database } => self.bytes.extend_from_slice(&[FLUSH_DATABASE, database.0]),
+            Effect::FlushDatabase { database, fresh } => {
+                self.bytes.extend_from_slice(&[FLUSH_DATABASE, database.0, fresh.0]);
+            }
             Effect::SwapDatabases { one, other } => self.bytes.extend_from_slice(&[SWAP_DATABASES, one, other]),
             Effect::EpochStart { epoch } => {
                 self.bytes.push(EPOCH_START);
                 self.bytes.extend_from_slice(&epoch.0.to_le_bytes());
             }
             Effect::Cut => self.bytes.push(CUT),
-            Effect::Reclaim { shard, pages } => {
+            Effect::Reclaim { shard, steps } => {
                 self.bytes.push(RECLAIM);
                 put_number(&mut self.bytes, shard.0.into());
-                put_number(&mut self.bytes, pages.into());
+                put_number(&mut self.bytes, steps.into());
             }
             Effect::Setting { number, value: Some(value) } => {
                 self.bytes.extend_from_slice(&[SETTING, number]);
@@ -198,14 +200,14 @@ impl<'a> Effects<'a> {
     fn keyless(&mut self, byte: u8) -> Result<Effect<'a>, RecordError> {
         Ok(match byte {
             FLUSH_ALL => Effect::FlushAll,
-            FLUSH_DATABASE => Effect::FlushDatabase { database: self.rest.database()? },
+            FLUSH_DATABASE => Effect::FlushDatabase { database: self.rest.database()?, fresh: self.rest.database()? },
             SWAP_DATABASES => Effect::SwapDatabases { one: self.rest.database()?.0, other: self.rest.database()?.0 },
             EPOCH_START => Effect::EpochStart { epoch: Epoch(self.rest.fixed()?) },
             CUT => Effect::Cut,
             RECLAIM => {
                 let shard = u16::try_from(self.rest.number()?).map_err(|_| RecordError::Number)?;
-                let pages = u32::try_from(self.rest.number()?).map_err(|_| RecordError::Number)?;
-                Effect::Reclaim { shard: ShardId(shard), pages }
+                let steps = u32::try_from(self.rest.number()?).map_err(|_| RecordError::Number)?;
+                Effect::Reclaim { shard: ShardId(shard), steps }
             }
             SETTING => {
                 let number = self.setting()?;
@@ -297,11 +299,11 @@ mod tests {
             (Effect::Copy { from: k, to: to.of(DatabaseId(2)) }, b"\x09\x03key\x02\x02to"),
             (Effect::Rename { from: k, to }, b"\x0a\x03key\x02to"),
             (Effect::FlushAll, b"\x05"),
-            (Effect::FlushDatabase { database: DatabaseId(15) }, b"\x06\x0f"),
+            (Effect::FlushDatabase { database: DatabaseId(15), fresh: DatabaseId(16) }, b"\x06\x0f\x10"),
             (Effect::SwapDatabases { one: 3, other: 1 }, b"\x07\x03\x01"),
             (Effect::EpochStart { epoch: Epoch(5) }, b"\x01\x05\x00\x00\x00\x00\x00\x00\x00"),
             (Effect::Cut, b"\x02"),
-            (Effect::Reclaim { shard: ShardId(200), pages: 5 }, b"\x0b\xc8\x01\x05"),
+            (Effect::Reclaim { shard: ShardId(200), steps: 5 }, b"\x0b\xc8\x01\x05"),
             (Effect::Setting { number: 3, value: Some(300) }, b"\x03\x03\xac\x02"),
             (Effect::Setting { number: 3, value: None }, b"\x04\x03"),
             (Effect::Key(k.of(DatabaseId(3)), KeyChange::Del.into()), b"\x0f\x03\x10\x03key"),
@@ -364,7 +366,7 @@ mod tests {
             (b"\x90", RecordError::NotCanonical),
             (b"\x10\x01k\x10\x01k", RecordError::NotCanonical),
             (b"\x10\x01k\x0f\x01\x90", RecordError::NotCanonical),
-            (b"\x0f\x10\x10\x01k", RecordError::UnknownDatabase(16)),
+            (b"\x0f\x20\x10\x01k", RecordError::UnknownDatabase(32)),
             (b"\x0f\x00\x10\x01k", RecordError::NotCanonical),
             (b"\x0f\x01\x02", RecordError::NotCanonical),
             (b"\x0f\x01\x0f\x02\x10\x01k", RecordError::NotCanonical),

@@ -1,8 +1,8 @@
 //! Effects on shards: the one place where data changes, on the primary and in replay alike.
 
+use super::flush::{NOT_OF_CLIENTS, flush_all, flush_database, swap_databases};
 use super::shard::{Shard, Shards};
 use crate::effect::{self, ApplyError, Effect, KeyEffect};
-use crate::ids::DatabaseId;
 use crate::keyspace::{Key, Located};
 use crate::types::string;
 
@@ -17,34 +17,24 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
     match *effect {
         Effect::Key(key, change) => {
             let shard = shards.of_mut(key.hash);
+            shard.keyspace.logical(key.database).ok_or(NOT_OF_CLIENTS)?;
             change_key(shard, &mut shard.keyspace.locate(&key), &change)
         }
         Effect::Copy { from, to } => copy(shards, &from, &to),
         Effect::Rename { from, to } => rename(shards, &from, &to),
         Effect::FlushAll => {
-            shards.iter_mut().for_each(flush);
+            flush_all(shards);
             Ok(())
         }
-        Effect::FlushDatabase { database } => {
-            shards.iter_mut().for_each(|shard| flush_database(shard, database));
-            Ok(())
-        }
-        Effect::SwapDatabases { one, other } => {
-            // Of all first: databases that are swapped in some shards only would be others there.
-            let planned = shards.iter_mut().try_for_each(|shard| shard.keyspace.plan(None, 0));
-            if planned.is_ok() {
-                shards.iter_mut().for_each(|shard| swap_databases(shard, one, other));
-            }
-            shards.iter_mut().for_each(|shard| shard.keyspace.settle());
-            Ok(planned?)
-        }
+        Effect::FlushDatabase { database, fresh } => flush_database(shards, database, fresh),
+        Effect::SwapDatabases { one, other } => swap_databases(shards, one, other),
         Effect::Setting { number, value } => {
             shards.first_mut().keyspace.put_settings(std::iter::once((usize::from(number), value)))?;
             Ok(())
         }
-        Effect::Reclaim { shard, pages } => {
+        Effect::Reclaim { shard, steps } => {
             let shard = shards.at_mut(shard).ok_or(ApplyError::Contradiction("there is no such shard"))?;
-            shard.keyspace.reclaim(pages as usize);
+            shard.keyspace.reclaim(steps as usize);
             Ok(())
         }
         Effect::EpochStart { .. } | Effect::Cut => Ok(()),
@@ -91,6 +81,7 @@ fn rename(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), A
     if from == to {
         return Err(ApplyError::Contradiction("it gives a key the name that it has"));
     }
+    shards.of(to.hash).keyspace.logical(to.database).ok_or(NOT_OF_CLIENTS)?;
     let same_shard = shards.are_one(from.hash, to.hash) && from.database == to.database;
     let shard = shards.of_mut(from.hash);
     let mut at = shard.keyspace.locate(from);
@@ -122,6 +113,7 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
     let entry = entry.ok_or(ApplyError::Contradiction("the key that it copies does not exist"))?;
     let (len, expire) = (entry.value().len(), entry.expire_at());
     let shard = shards.of_mut(to.hash);
+    shard.keyspace.logical(to.database).ok_or(NOT_OF_CLIENTS)?;
     let mut at = shard.keyspace.locate(to);
     let planned = shard.keyspace.plan(Some(to.database), string::pages_to_make(to.bytes.len(), len));
     if planned.is_ok() {
@@ -143,20 +135,4 @@ fn copy_bytes(shards: &mut Shards<'_>, from: &Key<'_>, to: &mut Located<'_>, len
         source.value().range(start, start + COPIED_AT_ONCE as u64, &mut piece);
         string::write(&mut shards.of_mut(to.key().hash).keyspace, to, start, &piece);
     }
-}
-
-fn flush(shard: &mut Shard) {
-    shard.watched.touch_present(&shard.keyspace, |_| true);
-    shard.keyspace.clear();
-}
-
-fn flush_database(shard: &mut Shard, database: DatabaseId) {
-    let logical = shard.keyspace.logical(database);
-    shard.watched.touch_present(&shard.keyspace, |of| of == logical);
-    shard.keyspace.clear_database(database);
-}
-
-fn swap_databases(shard: &mut Shard, one: u8, other: u8) {
-    shard.watched.touch_swapped(&shard.keyspace, one, other);
-    shard.keyspace.swap_databases(one, other);
 }

@@ -1,6 +1,7 @@
 //! What a handler sees of the engine: locked shards, the time, and the record in the making.
 
 use super::apply::{apply, change_key, change_planned};
+use super::flush::plan_flush;
 use super::scratch::Scratch;
 use super::shard::{Busy, Shard, Shards};
 use smallvec::SmallVec;
@@ -278,6 +279,11 @@ impl<'a> Data<'a> {
             place -= keys;
         }
         None
+    }
+
+    /// Returns the effect that empties the database that is selected. All shards are held.
+    pub(crate) fn flush(&self) -> Effect<'static> {
+        plan_flush(&self.shards, self.database())
     }
 
     fn look_at_all(&mut self) {

@@ -23,6 +23,7 @@ mod apply;
 mod blocking;
 mod data;
 mod dirty;
+mod flush;
 mod line;
 mod outcome;
 mod scratch;
@@ -53,7 +54,7 @@ use crate::command::{
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
-use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_PAGES_MAX, SHARDS_MAX};
+use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
 
@@ -347,7 +348,7 @@ impl Engine {
     /// Whether commands that may need memory are to be refused, after everything was freed that can be.
     pub(super) fn stays_over_memory(&self) -> bool {
         while self.over_memory() {
-            if self.reclaim_due(RECLAIM_RECORD_PAGES_MAX) == 0 {
+            if self.reclaim_while(RECLAIM_RECORD_STEPS_MAX, || true) == 0 {
                 return true;
             }
         }

@@ -22,6 +22,7 @@ use super::watch::{Abandoned, Watched};
 use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Key, Keyspace};
 use crate::limits::DATABASES;
+use crate::structure::root;
 
 /// A shard that is not free after this long is held by a long command; a short one takes a microsecond.
 const BUSY_PATIENCE: Duration = Duration::from_micros(100);
@@ -57,6 +58,8 @@ struct MemoryCounts {
     pages: AtomicU64,
     slabs: AtomicU64,
     reclaimable: AtomicU64,
+    reclaimable_keys: AtomicU64,
+    cleared: AtomicU64,
 }
 
 /// How much memory holds data, in bytes.
@@ -70,6 +73,10 @@ pub struct Memory {
     pub slabs: u64,
     /// Of pages that hold nothing but what was given up and waits to be freed.
     pub reclaimable: u64,
+    /// Keys of databases that were flushed and wait to be freed; no bytes.
+    pub reclaimable_keys: u64,
+    /// Of pages that FLUSHALL has set aside and that are not given back yet; they count in nothing else.
+    pub cleared: u64,
 }
 
 impl Memory {
@@ -88,6 +95,8 @@ impl std::iter::Sum for Memory {
             pages: sum.pages + one.pages,
             slabs: sum.slabs + one.slabs,
             reclaimable: sum.reclaimable + one.reclaimable,
+            reclaimable_keys: sum.reclaimable_keys + one.reclaimable_keys,
+            cleared: sum.cleared + one.cleared,
         })
     }
 }
@@ -136,7 +145,7 @@ impl ShardCell {
         {
             let mut shard = cell.lock();
             cell.publish(&mut shard);
-            (0..DATABASES as u8).for_each(|database| cell.publish_counts(&shard, DatabaseId(database)));
+            root::database_numbers().for_each(|database| cell.publish_counts(&shard, database));
         }
         cell
     }
@@ -180,16 +189,34 @@ impl ShardCell {
 
     /// Its memory, as last published.
     pub(crate) fn memory(&self) -> Memory {
-        let MemoryCounts { used, pages, slabs, reclaimable } = &self.memory;
-        let (used, pages) = (used.load(Ordering::Relaxed), pages.load(Ordering::Relaxed));
-        let (slabs, reclaimable) = (slabs.load(Ordering::Relaxed), reclaimable.load(Ordering::Relaxed));
-        // Each may be of another moment.
-        Memory { used, pages: pages.max(used), slabs, reclaimable }
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let MemoryCounts { used, pages, slabs, reclaimable, reclaimable_keys, cleared } = &self.memory;
+        let used = get(used);
+        Memory {
+            used,
+            // Each may be of another moment.
+            pages: get(pages).max(used),
+            slabs: get(slabs),
+            reclaimable: get(reclaimable),
+            reclaimable_keys: get(reclaimable_keys),
+            cleared: get(cleared),
+        }
     }
 
-    /// Bytes of pages that wait to be reclaimed, as last published.
-    pub(crate) fn reclaimable_bytes(&self) -> u64 {
-        self.memory.reclaimable.load(Ordering::Relaxed)
+    /// Whether anything waits to be reclaimed, as last published.
+    pub(crate) fn has_reclaimable(&self) -> bool {
+        let MemoryCounts { reclaimable, reclaimable_keys, .. } = &self.memory;
+        reclaimable.load(Ordering::Relaxed) > 0 || reclaimable_keys.load(Ordering::Relaxed) > 0
+    }
+
+    /// Gives pages that were cleared back, by steps between which others may have the shard; none while a long command has it.
+    pub(crate) fn recycle(&self) {
+        // Relaxed: a figure of its own.
+        while self.memory.cleared.load(Ordering::Relaxed) > 0 {
+            let Some(mut shard) = self.try_lock() else { return };
+            shard.keyspace.recycle();
+            self.publish_memory(&shard.keyspace);
+        }
     }
 
     /// Publishes what has changed in `shard`, which is this cell's own, locked.
@@ -205,15 +232,18 @@ impl ShardCell {
 
     #[inline(never)]
     fn publish_memory(&self, keyspace: &Keyspace) {
-        let MemoryCounts { used, pages, slabs, reclaimable } = &self.memory;
+        let MemoryCounts { used, pages, slabs, reclaimable, reclaimable_keys, cleared } = &self.memory;
         used.store(keyspace.memory_bytes(), Ordering::Relaxed);
         pages.store(keyspace.page_bytes(), Ordering::Relaxed);
         slabs.store(keyspace.slab_bytes(), Ordering::Relaxed);
         reclaimable.store(keyspace.reclaimable_bytes(), Ordering::Relaxed);
+        reclaimable_keys.store(keyspace.reclaimable_keys(), Ordering::Relaxed);
+        cleared.store(keyspace.cleared_bytes(), Ordering::Relaxed);
     }
 
     fn publish_counts(&self, shard: &Shard, database: DatabaseId) {
-        let counts = &self.databases[usize::from(shard.keyspace.logical(database))];
+        let Some(logical) = shard.keyspace.logical(database) else { return };
+        let counts = &self.databases[usize::from(logical)];
         counts.keys.store(shard.keyspace.len_of(database), Ordering::Relaxed);
         counts.expiring.store(shard.keyspace.expiring_of(database), Ordering::Relaxed);
     }

@@ -157,7 +157,7 @@ impl Engine {
         let mut shards = Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))?;
         let database = shards.database(session.database);
         let watching = session.watching.get_or_insert_with(|| Watching::new(&self.cells));
-        Ok(keys.iter().try_for_each(|key| watching.add(&mut shards, &key.of(database), now)))
+        Ok(keys.iter().try_for_each(|key| watching.add(&mut shards, session.database, &key.of(database), now)))
     }
 
     fn exec(&self, session: &mut Session, front: &mut dyn Front, now: UnixMillis, reply: &mut Reply) -> Executed {

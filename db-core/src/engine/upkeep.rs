@@ -8,13 +8,13 @@ use smallvec::SmallVec;
 use super::Engine;
 use super::apply::{apply, apply_expired};
 use super::shard::{Busy, DatabaseCounts, Memory, ShardCell, Shards};
-use crate::arena::{PAGE_BYTES, PagePool};
+use crate::arena::PagePool;
 use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::{
-    CLEAN_UP_KEYS_MAX, CLEAN_UP_PAGES_MAX, DATABASES, EXPIRE_RECORD_KEYS_MAX, RECLAIM_RECORD_PAGES_MAX,
+    CLEAN_UP_KEYS_MAX, CLEAN_UP_STEPS_MAX, DATABASES, EXPIRE_RECORD_KEYS_MAX, RECLAIM_RECORD_STEPS_MAX,
 };
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
@@ -193,8 +193,8 @@ impl Engine {
     /// Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room.
     pub fn clean_up(&self, now: UnixMillis) -> bool {
         let deleted = self.expire_due(now, CLEAN_UP_KEYS_MAX);
-        let freed = self.reclaim_due(CLEAN_UP_PAGES_MAX);
-        deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_PAGES_MAX
+        let freed = self.reclaim_due(CLEAN_UP_STEPS_MAX);
+        deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_STEPS_MAX
     }
 
     /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Passes over shards that a command holds.
@@ -256,41 +256,43 @@ impl Engine {
         deleted.len()
     }
 
-    /// Frees pages of large values that were given up, at most about `pages` of them; returns how many. Passes over shards that a
-    /// command holds. Does nothing unless this engine writes and its queue has room.
-    pub fn reclaim_due(&self, pages: usize) -> usize {
-        let mut freed = 0;
-        for (at, cell) in self.cells.iter().enumerate() {
-            while freed < pages && cell.reclaimable_bytes() > 0 && self.redo.has_room() {
-                let here = self.reclaim_in_shard(at, (pages - freed).min(RECLAIM_RECORD_PAGES_MAX));
-                freed += here;
-                if here == 0 {
-                    break;
-                }
-            }
-        }
-        freed
+    /// Frees what was given up: at most about `steps` pages of large values, or keys of databases that were flushed; returns how many it
+    /// has taken on. Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room, nor if a
+    /// frozen version takes half of what it may: what is freed may be copied for it.
+    pub fn reclaim_due(&self, steps: usize) -> usize {
+        self.reclaim_while(steps, || self.frozen_bytes() <= self.frozen_bytes_max() / 2)
     }
 
-    /// Frees about `pages` pages of one shard in one record.
-    fn reclaim_in_shard(&self, at: usize, pages: usize) -> usize {
-        let Some(mut shards) = Shards::try_at(&self.cells, at) else { return 0 };
-        if !self.is_writing() {
-            return 0;
+    /// As [`Engine::reclaim_due`], as long as `goes_on` says so.
+    pub(super) fn reclaim_while(&self, steps: usize, goes_on: impl Fn() -> bool) -> usize {
+        let mut done = 0;
+        for (at, cell) in self.cells.iter().enumerate() {
+            while done < steps && cell.has_reclaimable() && self.redo.has_room() && goes_on() {
+                let here = (steps - done).min(RECLAIM_RECORD_STEPS_MAX);
+                if !self.reclaim_in_shard(at, here) {
+                    break;
+                }
+                done += here;
+            }
         }
-        let id = ShardId(at as u16);
-        let waiting = |shards: &mut Shards<'_>| shards.at_mut(id).map_or(0, |shard| shard.keyspace.reclaimable_bytes());
-        let before = waiting(&mut shards);
-        let effect = Effect::Reclaim { shard: id, pages: pages as u32 };
+        done
+    }
+
+    /// Does about `steps` steps in one shard, in one record; returns whether that was possible.
+    fn reclaim_in_shard(&self, at: usize, steps: usize) -> bool {
+        let Some(mut shards) = Shards::try_at(&self.cells, at) else { return false };
+        if !self.is_writing() {
+            return false;
+        }
+        let effect = Effect::Reclaim { shard: ShardId(at as u16), steps: steps as u32 };
         apply(&mut shards, &effect).expect("to free pages needs none, and the shard is held");
         let appended = self.redo.append(&mut encoded(&effect));
         shards.publish();
-        let freed = before - waiting(&mut shards);
         drop(shards);
         if appended.first {
             self.redo.wake();
         }
-        freed as usize / PAGE_BYTES
+        true
     }
 
     /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest
@@ -431,6 +433,7 @@ impl Engine {
     /// returns its bytes. Call it about once a second from a thread that has the time: a step takes some milliseconds. Commands go
     /// on meanwhile.
     pub fn give_back(&self, now: Monotonic) -> u64 {
+        self.cells.iter().for_each(ShardCell::recycle);
         self.pool.give_back(now)
     }
 

@@ -62,7 +62,7 @@ impl Watched {
 
     #[cold]
     fn changed(&self, keyspace: &Keyspace, key: &Key<'_>) {
-        let logical = keyspace.logical(key.database);
+        let Some(logical) = keyspace.logical(key.database) else { return };
         self.mark(logical, key.bytes, |_| true);
         let mut lines = self.lines.lock();
         lines.changed(logical, key.bytes, || keyspace.get(key).is_some());
@@ -71,8 +71,10 @@ impl Watched {
 
     /// `key` was deleted because it has expired.
     pub(crate) fn touch_expired(&self, keyspace: &Keyspace, key: &Key<'_>) {
-        if self.any.get() {
-            self.mark(keyspace.logical(key.database), key.bytes, |watcher| !watcher.expired);
+        if self.any.get()
+            && let Some(logical) = keyspace.logical(key.database)
+        {
+            self.mark(logical, key.bytes, |watcher| !watcher.expired);
         }
     }
 
@@ -172,9 +174,15 @@ impl Watching {
     }
 
     /// Watches `key`, whose shard is held in `shards`, from now on.
-    pub(super) fn add(&mut self, shards: &mut Shards<'_>, key: &Key<'_>, now: UnixMillis) -> Result<(), Failure> {
+    pub(super) fn add(
+        &mut self,
+        shards: &mut Shards<'_>,
+        logical: u8,
+        key: &Key<'_>,
+        now: UnixMillis,
+    ) -> Result<(), Failure> {
         let shard = shards.of_mut(key.hash);
-        let name: Name = (shard.keyspace.logical(key.database), key.bytes.into());
+        let name: Name = (logical, key.bytes.into());
         if self.keys.contains_key(&name) {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 //! A change of it is an *effect*: already decided, no clock, no randomness; the same effects in the same order give the same
 //! bytes. The pages that it could need at worst are planned first, so that it fails before it changes anything or not at all.
 
+mod database;
 mod key;
 mod located;
 mod read;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
-use crate::limits::{DATABASES, SETTINGS_MAX};
+use crate::limits::DATABASE_NUMBERS;
 use crate::structure::{root, table, tree};
 use crate::value::reclaim;
 
@@ -39,7 +40,7 @@ const MORE_PAGES: usize = 4;
 /// exceed the pool's bound.
 const RESERVED_PAGES_MAX: usize = 1024;
 
-const _: () = assert!(DATABASES <= u16::BITS as usize);
+const _: () = assert!(DATABASE_NUMBERS <= u32::BITS as usize);
 
 /// Pages of the changes that are planned.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,8 +67,10 @@ pub struct Keyspace {
     version: u32,
     /// Pages of the changes that are planned. Not state.
     planned: Planned,
+    /// Keys of databases that were flushed. Not state: it follows from their tables.
+    flushed_keys: u64,
     /// A bit for each database whose counts have changed since they were asked for. Not state.
-    counted: u16,
+    counted: u32,
 }
 
 impl Keyspace {
@@ -79,7 +82,11 @@ impl Keyspace {
         let mut arena = Arena::new(pool);
         arena.reserve(MUTATION_PAGES)?;
         root::create(&mut arena, hash_seed);
-        Ok(Self { arena, hasher: KeyHasher::new(hash_seed), version: 0, planned: Planned::default(), counted: 0 })
+        Ok(Self::of(arena, KeyHasher::new(hash_seed)))
+    }
+
+    fn of(arena: Arena, hasher: KeyHasher) -> Self {
+        Self { arena, hasher, version: 0, planned: Planned::default(), flushed_keys: 0, counted: 0 }
     }
 
     /// A keyspace out of an image's pages, for shard `shard` of `shards`.
@@ -89,7 +96,9 @@ impl Keyspace {
     pub(crate) fn from_pages(mut arena: Arena, hash_seed: u64, shard: u16, shards: u16) -> Result<Self, &'static str> {
         let hasher = KeyHasher::new(hash_seed);
         arena.slab_use = verify::check(&arena, hasher, shard, shards)?;
-        Ok(Self { arena, hasher, version: 0, planned: Planned::default(), counted: 0 })
+        let mut keyspace = Self::of(arena, hasher);
+        keyspace.flushed_keys = keyspace.flushed_databases().map(|database| keyspace.len_of(database)).sum();
+        Ok(keyspace)
     }
 
     /// The hasher whose keys this keyspace takes.
@@ -117,20 +126,6 @@ impl Keyspace {
             Prefetch::Record => table::likely(&self.arena, table, tag, |at| {
                 LINES.iter().for_each(|line| self.arena.prefetch(at.page(), at.offset() + line));
             }),
-        }
-    }
-
-    /// Removes every key. Settings stay, and so do the numbers of the databases.
-    pub(crate) fn clear(&mut self) {
-        self.counted = u16::MAX;
-        self.outdate_located();
-        let settings: Vec<_> = (0..SETTINGS_MAX).map(|number| self.setting(number)).collect();
-        let numbers = root::numbers(&self.arena);
-        self.arena.clear();
-        root::create(&mut self.arena, self.hasher.seed());
-        root::put_numbers(&mut self.arena, &numbers);
-        for (number, value) in settings.into_iter().enumerate().filter(|(_, value)| value.is_some()) {
-            root::put_setting(&mut self.arena, number, value);
         }
     }
 
@@ -183,41 +178,6 @@ impl Keyspace {
         Read::expiring_of(&self.arena, database)
     }
 
-    /// The physical number of the logical database `logical`, below [`DATABASES`].
-    #[inline]
-    #[must_use]
-    pub fn database(&self, logical: u8) -> DatabaseId {
-        Read::database(&self.arena, logical)
-    }
-
-    /// Returns the physical numbers of the logical databases.
-    pub(crate) fn numbers(&self) -> [u8; DATABASES] {
-        root::numbers(&self.arena)
-    }
-
-    /// Returns the databases whose numbers of keys may have changed since the last call.
-    #[inline]
-    pub(crate) fn take_counted(&mut self) -> impl Iterator<Item = DatabaseId> + use<> {
-        let mut bits = std::mem::take(&mut self.counted);
-        std::iter::from_fn(move || {
-            let next = (bits != 0).then(|| DatabaseId(bits.trailing_zeros() as u8));
-            bits &= bits.wrapping_sub(1);
-            next
-        })
-    }
-
-    /// The logical number of a database.
-    #[inline]
-    #[must_use]
-    pub fn logical(&self, database: DatabaseId) -> u8 {
-        // As long as nothing was swapped.
-        if self.database(database.0) == database {
-            return database.0;
-        }
-        let numbers = root::numbers(&self.arena);
-        numbers.iter().position(|number| *number == database.0).expect("each database has its number") as u8
-    }
-
     /// Visits about `count` keys of a database from `cursor` on (0: from the start) and returns the cursor to go on with (0: done;
     /// below 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
     pub fn scan(&self, database: DatabaseId, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64 {
@@ -268,6 +228,23 @@ impl Keyspace {
         reclaim::waiting(&self.arena) * PAGE_BYTES as u64
     }
 
+    /// Keys of databases that were flushed and wait to be freed.
+    #[must_use]
+    pub const fn reclaimable_keys(&self) -> u64 {
+        self.flushed_keys
+    }
+
+    /// Bytes of pages that [`clear`](Self::clear) has set aside and that are not given back yet. Not state.
+    #[must_use]
+    pub fn cleared_bytes(&self) -> u64 {
+        self.arena.cleared_bytes()
+    }
+
+    /// Gives a step of those back; returns whether there are more.
+    pub(crate) fn recycle(&mut self) -> bool {
+        self.arena.recycle()
+    }
+
     /// What the arena did and holds.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
@@ -284,6 +261,8 @@ impl Keyspace {
     #[cfg(test)]
     pub(crate) fn check(&self, shard: u16, shards: u16) -> Result<(), &'static str> {
         let slab_use = verify::check(&self.arena, self.hasher, shard, shards)?;
-        if slab_use == self.arena.slab_use { Ok(()) } else { Err("what is in use is counted wrong") }
+        let flushed: u64 = self.flushed_databases().map(|database| self.len_of(database)).sum();
+        let counted = slab_use == self.arena.slab_use && flushed == self.flushed_keys;
+        if counted { Ok(()) } else { Err("what is in use is counted wrong") }
     }
 }

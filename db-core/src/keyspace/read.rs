@@ -115,7 +115,7 @@ impl<P: Pages> Read for P {
     }
 
     fn len(&self) -> u64 {
-        root::databases().map(|database| self.len_of(database)).sum()
+        root::numbers(self).map(|number| self.len_of(DatabaseId(number))).iter().sum()
     }
 
     #[inline]
@@ -124,12 +124,12 @@ impl<P: Pages> Read for P {
     }
 
     fn expiring(&self) -> u64 {
-        expiry::len(self)
+        root::numbers(self).map(|number| self.expiring_of(DatabaseId(number))).iter().sum()
     }
 
     #[inline]
     fn expiring_of(&self, database: DatabaseId) -> u64 {
-        root::expiring(self, database)
+        expiry::len(self, database)
     }
 
     #[inline]
@@ -146,7 +146,8 @@ impl<P: Pages> Read for P {
     }
 
     fn first_expiring(&self) -> Option<(UnixMillis, Entry<'_>)> {
-        expiry::first(self).map(|(time, at)| (UnixMillis(time), Entry::at(self, at)))
+        let first = root::numbers(self).into_iter().filter_map(|number| expiry::first(self, DatabaseId(number))).min();
+        first.map(|(time, at)| (UnixMillis(time), Entry::at(self, at)))
     }
 }
 

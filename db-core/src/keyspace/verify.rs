@@ -32,11 +32,9 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
     let bound = pages.page_bound() as usize;
     let claims = vec![Claim::Nobody; bound];
     let (slots, expiring) = (Vec::new(), Vec::new());
-    let mut check =
-        Check { pages, hasher, shard, shards, database: DatabaseId(0), claims, slots, expiring, expiring_here: 0 };
+    let mut check = Check { pages, hasher, shard, shards, database: DatabaseId(0), claims, slots, expiring };
     check.claim(root::ROOT);
-    root::databases().try_for_each(|database| check.table(database))?;
-    check.expiry()?;
+    root::database_numbers().try_for_each(|database| check.database(database))?;
     check.reclaimed()?;
     check.chains()?;
     let slab_use = check.slabs()?;
@@ -76,13 +74,12 @@ struct Check<'a> {
     hasher: KeyHasher,
     shard: u16,
     shards: u16,
-    /// The physical database whose table is being checked.
+    /// The physical database that is being checked.
     database: DatabaseId,
     claims: Vec<Claim>,
     slots: Vec<Slots>,
+    /// Its records with an expiry that have been found.
     expiring: Vec<(u64, Ref)>,
-    /// How many of them are of the database that is being checked.
-    expiring_here: u64,
 }
 
 impl Inspector for Check<'_> {
@@ -142,19 +139,24 @@ impl<'a> Check<'a> {
         if self.slots[number].mark(index) { Ok(page) } else { Err("a slot is used twice") }
     }
 
-    /// Checks the table of a physical database, and every record in it.
-    fn table(&mut self, database: DatabaseId) -> Verdict {
+    /// Checks the table of a physical database, every record in it, and its expiry index.
+    fn database(&mut self, database: DatabaseId) -> Verdict {
         let pages = self.pages;
-        (self.database, self.expiring_here) = (database, 0);
-        if table::is_draining(pages, root::table_of(database)) {
+        self.database = database;
+        let flushed = !root::numbers(pages).contains(&database.0);
+        let draining = table::is_draining(pages, root::table_of(database));
+        if draining && !flushed {
             return Err("a database is half given up");
         }
         table::check(pages, root::table_of(database), self)?;
-        if self.expiring_here == root::expiring(pages, database) {
-            Ok(())
-        } else {
-            Err("a database's count of keys with an expiry is wrong")
+        let mut expected = std::mem::take(&mut self.expiring);
+        expected.sort_unstable();
+        if flushed {
+            // Its index is given up before its table, from the end on.
+            let left = if draining { 0 } else { expiry::len(pages, database) };
+            expected.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
+        self.expiry(&expected)
     }
 
     fn records(&mut self, mut entries: Vec<(u32, Ref)>) -> Verdict {
@@ -198,7 +200,6 @@ impl<'a> Check<'a> {
             return Err("a record is not where its key belongs");
         }
         self.expiring.extend(head.expiry.map(|time| (time, at)));
-        self.expiring_here += u64::from(head.expiry.is_some());
         self.value(page, &head)
     }
 
@@ -244,12 +245,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn expiry(&mut self) -> Verdict {
-        let mut expected = std::mem::take(&mut self.expiring);
-        expected.sort_unstable();
+    /// Checks the expiry index of the database, whose items are to be those of `expected`.
+    fn expiry(&mut self, expected: &[(u64, Ref)]) -> Verdict {
         let mut next = expected.iter();
-        let pages = self.pages;
-        expiry::check(pages, &mut |id| self.claim(id), &mut |item| match next.next() {
+        let (pages, database) = (self.pages, self.database);
+        expiry::check(pages, database, &mut |id| self.claim(id), &mut |item| match next.next() {
             Some(there) if *there == item => Ok(()),
             _ => Err("the expiry index and the records disagree"),
         })?;

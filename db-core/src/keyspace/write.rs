@@ -166,10 +166,9 @@ impl Keyspace {
         self.note_counted(to);
         let page = self.arena.page_mut(record.page());
         record::put_database(page, record, to);
-        if Head::of(page, record).expiry.is_some() {
-            self.count_expiring(key.database, -1);
-            self.count_expiring(to, 1);
-        }
+        let expiry = Head::of(page, record).expiry;
+        self.change_expiry(key.database, (expiry, record), (None, record));
+        self.change_expiry(to, (None, record), (expiry, record));
     }
 
     /// Whether the record at `at` keeps the form of its rest with a key of `to`'s length: what it leads to can then be left where it is.
@@ -213,42 +212,12 @@ impl Keyspace {
         self.outdate_located();
     }
 
-    /// Removes every key of one database. Never fails: copies that it needs may exceed the pool's bound.
-    pub(crate) fn clear_database(&mut self, database: DatabaseId) {
-        if self.len() == self.len_of(database) {
-            return self.clear();
-        }
-        self.note_counted(database);
-        let mut records = Vec::new();
-        table::drain_all(&mut self.arena, root::table_of(database), |at| records.push(at));
-        for at in &records {
-            let head = Head::of(self.arena.page(at.page()), *at);
-            self.give_up_value(*at, &head);
-            self.change_expiry(database, (head.expiry, *at), (None, *at));
-        }
-        slab::free_all(&mut self.arena, records);
-        self.outdate_located();
-        self.settle();
-    }
-
-    /// Exchanges the keys of the logical databases `one` and `other`, in constant time. Plan for the superblock before.
-    pub(crate) fn swap_databases(&mut self, one: u8, other: u8) {
-        root::swap(&mut self.arena, one, other);
-        self.counted = u16::MAX;
-    }
-
     /// Frees what the record at `at` leads to, or leaves it to be reclaimed.
     #[inline]
-    fn give_up_value(&mut self, at: Ref, head: &Head) {
+    pub(super) fn give_up_value(&mut self, at: Ref, head: &Head) {
         if head.paged {
             reclaim::give_up(&mut self.arena, RootAt { page: at.page(), offset: head.rest_at });
         }
-    }
-
-    /// Frees at most about `pages` pages of what was given up. Never fails: copies that it needs may exceed the pool's bound.
-    pub(crate) fn reclaim(&mut self, pages: usize) {
-        reclaim::step(&mut self.arena, pages);
-        self.settle();
     }
 
     #[inline]
@@ -257,25 +226,11 @@ impl Keyspace {
             return;
         }
         if let Some(time) = old.0 {
-            expiry::remove(&mut self.arena, (time, old.1));
+            expiry::remove(&mut self.arena, database, (time, old.1));
         }
         if let Some(time) = new.0 {
-            expiry::insert(&mut self.arena, (time, new.1));
+            expiry::insert(&mut self.arena, database, (time, new.1));
         }
-        let change = i64::from(new.0.is_some()) - i64::from(old.0.is_some());
-        self.count_expiring(database, change);
-    }
-
-    fn count_expiring(&mut self, database: DatabaseId, change: i64) {
-        if change != 0 {
-            let keys = root::expiring(&self.arena, database).checked_add_signed(change);
-            root::put_expiring(&mut self.arena, database, keys.expect("what expires is counted"));
-            self.note_counted(database);
-        }
-    }
-
-    #[inline]
-    fn note_counted(&mut self, database: DatabaseId) {
-        self.counted |= 1 << database.0;
+        self.note_counted(database);
     }
 }

@@ -5,23 +5,20 @@
 //!   8  record u32, big-endian
 //! ```
 //!
-//! Big-endian, so that items ascend as strings of bytes do. The handle stands in the superblock.
+//! Big-endian, so that items ascend as strings of bytes do. Each database has one; the handle stands in the superblock.
 
 use std::cmp::Ordering;
 
 use crate::arena::{Arena, Pages, Ref};
-use crate::ids::PageId;
+use crate::ids::{DatabaseId, PageId};
 
-use super::root;
-use super::tree::{ByBytes, Tree};
+use super::root::expiry_of;
 
 /// What the tree is ordered by.
 pub(crate) type Item = (u64, Ref);
 
 pub(crate) const ITEM_BYTES: usize = 12;
 const REF: usize = 8;
-
-const TREE: Tree<ByBytes> = Tree::at(root::ROOT, root::EXPIRY, ByBytes);
 
 fn encode(item: Item) -> [u8; ITEM_BYTES] {
     let mut bytes = [0; ITEM_BYTES];
@@ -51,38 +48,51 @@ fn order(there: &[u8], item: Item, bytes: &[u8; ITEM_BYTES]) -> Ordering {
 }
 
 /// Returns the number of items.
-pub(crate) fn len(pages: &impl Pages) -> u64 {
-    TREE.len(pages)
+#[inline]
+pub(crate) fn len(pages: &impl Pages, database: DatabaseId) -> u64 {
+    expiry_of(database).len(pages)
 }
 
 /// Returns what expires first.
-pub(crate) fn first(pages: &impl Pages) -> Option<Item> {
-    TREE.first(pages).map(|item| decode(item.first_chunk().expect("an item of the expiry index is 12 bytes")))
+pub(crate) fn first(pages: &impl Pages, database: DatabaseId) -> Option<Item> {
+    let first = expiry_of(database).first(pages);
+    first.map(|item| decode(item.first_chunk().expect("an item of the expiry index is 12 bytes")))
 }
 
 /// Adds an item, which must not be there.
-pub(crate) fn insert(arena: &mut Arena, item: Item) {
-    let bytes = encode(item);
-    let at = TREE.find(arena, |there| order(there, item, &bytes));
-    TREE.insert(arena, &at, &bytes);
+pub(crate) fn insert(arena: &mut Arena, database: DatabaseId, item: Item) {
+    let (tree, bytes) = (expiry_of(database), encode(item));
+    let at = tree.find(arena, |there| order(there, item, &bytes));
+    tree.insert(arena, &at, &bytes);
 }
 
 /// Takes an item out, which must be there.
-pub(crate) fn remove(arena: &mut Arena, item: Item) {
-    let bytes = encode(item);
-    let at = TREE.find(arena, |there| order(there, item, &bytes));
+pub(crate) fn remove(arena: &mut Arena, database: DatabaseId, item: Item) {
+    let (tree, bytes) = (expiry_of(database), encode(item));
+    let at = tree.find(arena, |there| order(there, item, &bytes));
     assert!(at.item(arena) == Some(&bytes), "an item that is removed is in the expiry index");
-    TREE.remove(arena, &at);
+    tree.remove(arena, &at);
+}
+
+/// Frees at most about `pages` pages, those of the last items; what is left is an index.
+pub(crate) fn free_some(arena: &mut Arena, database: DatabaseId, pages: usize) {
+    expiry_of(database).free_some(arena, pages);
+}
+
+/// Frees all pages.
+pub(crate) fn free(arena: &mut Arena, database: DatabaseId) {
+    expiry_of(database).free(arena);
 }
 
 /// Walks an index that may be damaged: `claim` says whether a page may be a node (in use, and of nobody else), `visit`
 /// gets every item in order.
 pub(crate) fn check(
     pages: &impl Pages,
+    database: DatabaseId,
     claim: &mut dyn FnMut(PageId) -> bool,
     visit: &mut dyn FnMut(Item) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
-    TREE.check(pages, claim, &mut |item| match item.try_into() {
+    expiry_of(database).check(pages, claim, &mut |item| match item.try_into() {
         Ok(item) => visit(decode(item)),
         Err(_) => Err("an item of the expiry index has another length than 12 bytes"),
     })

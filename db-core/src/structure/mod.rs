@@ -5,11 +5,11 @@
 //!
 //! | file | pages | finds |
 //! |---|---|---|
-//! | `root` | page 0, the superblock | counts, seed, free-slot lists, tables of the databases, handle of the expiry index |
+//! | `root` | page 0, the superblock | seed, free-slot lists, the handles of each database's table and expiry index |
 //! | `slab` | one size class a page | free slots for records |
 //! | `table` | a hash table: a slot at first, then segments of a page and a directory | a key's record |
 //! | `tree` | counted B+trees, any number of them | an item by its order or by its rank |
-//! | `expiry` | those of one tree | the record that expires first |
+//! | `expiry` | those of one tree a database | the record that expires first |
 //!
 //! Functions take `&impl Pages` to read, so that the live shard and a frozen version share them, and `&mut Arena` to write.
 //! A page's first byte says what it is ([`PageType`]), except for pages that are one array from end to end: those of the

@@ -3,32 +3,34 @@
 //! ```text
 //!   0  page type u8 = 1, zero u8, layout version u16, magic u32
 //!   8  hash seed u64
-//!  16  handle of the expiry index, 16 bytes: a tree's
+//!  16  reserved, zero
 //!  32  what waits to be reclaimed: its newest item u32 (0: none), zero u32, its pages u64 (layout: `value/reclaim.rs`)
 //!  48  reserved, zero
 //!  64  first page with a free slot, by size class: 64 x u32 (0: none)
 //! 512  settings that have a value: a bit for each u32, zero u32; in shard 0 only
 //! 520  their values: 32 x u64 (0 where there is none)
 //! 4096 physical number of each logical database: 16 x u8
-//! 4112 handle of each physical database's table of keys: 16 x 24 bytes (layout: `table/handle.rs`)
-//! 4496 keys with an expiry of each physical database: 16 x u64
+//! 4112 of each physical database, 32 x 40 bytes:
+//!       0  handle of its table of keys, 24 bytes (layout: `table/handle.rs`)
+//!      24  handle of its expiry index, 16 bytes: a tree's
 //! ```
 //!
 //! A database has two numbers. Clients name the *logical* one; records, effects and tables have the *physical* one, which stays
-//! what it is when databases swap their contents.
+//! what it is when databases swap their contents. There are more of the latter: a database that is flushed keeps its number until all of
+//! it is reclaimed, and clients get another one, empty, in its place.
 
 use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::{DatabaseId, PageId};
-use crate::limits::{DATABASES, SETTINGS_MAX};
+use crate::limits::{DATABASE_NUMBERS, DATABASES, SETTINGS_MAX};
 
 use super::PageType;
 use super::table::{HANDLE_BYTES, TableAt};
-use super::tree;
+use super::tree::{self, ByBytes, Tree};
 
 pub(crate) const ROOT: PageId = PageId(0);
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TNSH");
-const LAYOUT_VERSION: u16 = 2;
+const LAYOUT_VERSION: u16 = 3;
 
 /// Size classes that the superblock has room for.
 pub(crate) const CLASSES_MAX: usize = 64;
@@ -37,17 +39,17 @@ const TYPE: usize = 0;
 const VERSION: usize = 2;
 const MAGIC_AT: usize = 4;
 const SEED: usize = 8;
-/// Where the handle of the expiry index stands.
-pub(crate) const EXPIRY: usize = 16;
-const RECLAIM: usize = EXPIRY + tree::HANDLE_BYTES;
+const UNUSED: usize = 16;
+const RECLAIM: usize = 32;
 const RECLAIM_PAGES: usize = RECLAIM + 8;
 const RESERVED: usize = RECLAIM + 16;
 const PARTIAL: usize = 64;
 const SETTINGS_PRESENT: usize = 512;
 const SETTINGS: usize = 520;
 const PHYSICAL: usize = 4096;
-const TABLES: usize = PHYSICAL + DATABASES;
-const EXPIRING: usize = TABLES + DATABASES * HANDLE_BYTES;
+const DATABASE: usize = PHYSICAL + DATABASES;
+const EXPIRY: usize = HANDLE_BYTES;
+const DATABASE_BYTES: usize = EXPIRY + tree::HANDLE_BYTES;
 
 /// Makes page 0 of an empty arena.
 pub(crate) fn create(arena: &mut Arena, hash_seed: u64) {
@@ -69,13 +71,15 @@ pub(crate) fn check(root: &Page) -> Result<(), &'static str> {
     if root.u16_at(VERSION) != LAYOUT_VERSION {
         return Err("the superblock has an unknown layout version");
     }
-    if root.u32_at(RECLAIM + 4) != 0 || root.bytes(RESERVED, PARTIAL - RESERVED).iter().any(|byte| *byte != 0) {
+    let reserved = [UNUSED..RECLAIM, RECLAIM + 4..RECLAIM + 8, RESERVED..PARTIAL];
+    if reserved.into_iter().flatten().any(|at| root.u8_at(at) != 0) {
         return Err("reserved bytes of the superblock are not zero");
     }
     let mut physical = *root.array::<DATABASES>(PHYSICAL);
     physical.sort_unstable();
-    if !physical.iter().copied().eq(0..DATABASES as u8) {
-        return Err("its databases are not each there once");
+    let twice = physical.windows(2).any(|pair| pair[0] == pair[1]);
+    if twice || usize::from(physical[DATABASES - 1]) >= DATABASE_NUMBERS {
+        return Err("its databases have not each a number of their own");
     }
     let present = root.u32_at(SETTINGS_PRESENT);
     let absent = |number: &usize| present & (1 << number) == 0;
@@ -148,6 +152,11 @@ pub(crate) fn put_numbers(arena: &mut Arena, numbers: &[u8; DATABASES]) {
     *arena.page_mut(ROOT).array_mut(PHYSICAL) = *numbers;
 }
 
+/// Changes the physical number of a logical database.
+pub(crate) fn put_number(arena: &mut Arena, logical: u8, database: DatabaseId) {
+    arena.page_mut(ROOT).put_u8(PHYSICAL + usize::from(logical), database.0);
+}
+
 /// Exchanges the physical numbers of two logical databases.
 pub(crate) fn swap(arena: &mut Arena, one: u8, other: u8) {
     let (of_one, of_other) = (physical(arena, one), physical(arena, other));
@@ -159,22 +168,18 @@ pub(crate) fn swap(arena: &mut Arena, one: u8, other: u8) {
 /// Returns the table of the keys of a database.
 #[inline]
 pub(crate) const fn table_of(database: DatabaseId) -> TableAt {
-    TableAt { page: ROOT, offset: TABLES + HANDLE_BYTES * database.0 as usize }
+    TableAt { page: ROOT, offset: DATABASE + DATABASE_BYTES * database.0 as usize }
 }
 
-/// Returns the physical numbers of all databases.
-pub(crate) fn databases() -> impl Iterator<Item = DatabaseId> {
-    (0..DATABASES as u8).map(DatabaseId)
-}
-
-/// Returns the number of keys of a database that have an expiry.
+/// Returns the expiry index of a database.
 #[inline]
-pub(crate) fn expiring(pages: &impl Pages, database: DatabaseId) -> u64 {
-    pages.page(ROOT).u64_at(EXPIRING + 8 * usize::from(database.0))
+pub(crate) const fn expiry_of(database: DatabaseId) -> Tree<ByBytes> {
+    Tree::at(ROOT, DATABASE + DATABASE_BYTES * database.0 as usize + EXPIRY, ByBytes)
 }
 
-pub(crate) fn put_expiring(arena: &mut Arena, database: DatabaseId, keys: u64) {
-    arena.page_mut(ROOT).put_u64(EXPIRING + 8 * usize::from(database.0), keys);
+/// Returns the physical numbers that there are.
+pub(crate) fn database_numbers() -> impl Iterator<Item = DatabaseId> {
+    (0..DATABASE_NUMBERS as u8).map(DatabaseId)
 }
 
 /// Page numbers in pages: 0 (the superblock) means none.

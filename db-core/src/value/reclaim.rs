@@ -46,16 +46,16 @@ pub(crate) fn give_up(arena: &mut Arena, value: RootAt) {
     root::put_reclaim(arena, item, waiting + pages as u64);
 }
 
-/// Frees `max` of the pages that wait, and at most [`PAGES_AT_ONCE`] more; fewer if there are not so many.
-pub(crate) fn step(arena: &mut Arena, max: usize) {
-    let mut left = max;
-    while left > 0 {
+/// Frees `max` of the pages that wait, and at most [`PAGES_AT_ONCE`] more; fewer if there are not so many. Returns how many.
+pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
+    let mut done = 0;
+    while done < max {
         let item = root::reclaim_head(arena);
         if item.is_null() {
-            return;
+            break;
         }
         let before = paged::pages(arena, root_at(item));
-        let keep = before.saturating_sub(left);
+        let keep = before.saturating_sub(max - done);
         let (next, freed) = if keep > PAGES_AT_ONCE {
             paged::shrink(arena, root_at(item), keep);
             (item, before - keep)
@@ -67,8 +67,9 @@ pub(crate) fn step(arena: &mut Arena, max: usize) {
         };
         let waiting = root::reclaim_pages(arena) - freed as u64;
         root::put_reclaim(arena, next, waiting);
-        left = left.saturating_sub(freed);
+        done += freed;
     }
+    done
 }
 
 /// An item that may be damaged: what is next, and the root of its value.

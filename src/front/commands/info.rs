@@ -101,6 +101,8 @@ fn memory(caller: &Caller, lines: &mut Lines) {
     lines.add("tanist_slab_bytes", memory.slabs);
     lines.add("tanist_slab_fill", format_args!("{:.3}", memory.slab_fill()));
     lines.add("tanist_reclaimable_bytes", memory.reclaimable);
+    lines.add("tanist_reclaimable_keys", memory.reclaimable_keys);
+    lines.add("tanist_cleared_bytes", memory.cleared);
     lines.add("tanist_frozen_bytes", figure(Engine::frozen_bytes));
     lines.add("tanist_free_bytes", figure(|engine| engine.pool().bytes_free()));
     lines.add("tanist_returned_bytes", figure(|engine| engine.pool().bytes_returned()));

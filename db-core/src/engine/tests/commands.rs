@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::clock::Monotonic;
 use crate::limits::VALUE_BYTES_MAX;
 
 #[test]
@@ -124,6 +125,45 @@ fn a_large_value_is_given_up_at_once_and_freed_in_steps() {
         client.run("del k other");
         assert!(engine.memory_bytes() < empty + (1 << 20), "{give_up}");
     }
+}
+
+/// FLUSHALL and FLUSHDB take no time for what there was: it is freed by steps, each under the lock of its shard for a moment.
+#[test]
+fn what_is_flushed_is_gone_at_once_and_freed_in_steps() {
+    let mut client = Client::alone();
+    let engine = Arc::clone(&client.engine);
+    let fill = |client: &mut Client| {
+        for number in 0..20_000 {
+            client.run(&format!("set key:{number} value:{number}"));
+        }
+        client.run("setrange large 40000000 end");
+    };
+    let empty = engine.memory_bytes();
+    fill(&mut client);
+    assert_eq!(client.run("flushall"), "+OK|");
+    let memory = engine.memory();
+    assert!(memory.used <= empty && memory.pages <= empty, "{memory:?}");
+    assert!(memory.cleared > 25_000_000 && memory.reclaimable + memory.reclaimable_keys == 0, "{memory:?}");
+    engine.give_back(Monotonic(0));
+    assert_eq!(engine.memory().cleared, 0);
+
+    client.session.select(1);
+    client.run("set stays v");
+    client.session.select(0);
+    fill(&mut client);
+    client.run("pexpire key:7 100000");
+    assert_eq!(client.run("flushdb"), "+OK|");
+    assert_eq!(client.run("dbsize"), ":0|");
+    assert_eq!(client.run("get key:7"), "$-1|");
+    let memory = engine.memory();
+    assert!(memory.used > 40_000_000 && memory.reclaimable_keys == 20_001 && engine.expiring() == 0, "{memory:?}");
+    assert_eq!(client.run("set key:7 again"), "+OK|");
+    while engine.clean_up(UnixMillis(client.now)) {}
+    let memory = engine.memory();
+    assert!(memory.used < empty + 200_000 && memory.reclaimable + memory.reclaimable_keys == 0, "{memory:?}");
+    assert_eq!(client.run("get key:7"), "$5|again|");
+    client.session.select(1);
+    assert_eq!(client.run("get stays"), "$1|v|");
 }
 
 #[test]

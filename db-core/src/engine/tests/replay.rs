@@ -40,7 +40,11 @@ fn words(random: &mut Random) -> String {
         23 | 24 => format!("move {a} {database}"),
         25 => format!("copy {a} {b} db {database} replace"),
         _ if random.below(20) == 0 => format!("swapdb {database} {}", random.below(4)),
-        _ if random.below(30) == 0 => "flushdb".into(),
+        _ if random.below(30) == 0 => {
+            let pairs: Vec<String> = (0..400).map(|_| format!("many:{} v", random.below(5_000))).collect();
+            format!("mset {}", pairs.join(" "))
+        }
+        _ if random.below(20) == 0 => "flushdb".into(),
         _ if random.below(300) == 0 => "flushall".into(),
         _ => format!("getex {a} px {}", random.below(3000) + 1),
     }

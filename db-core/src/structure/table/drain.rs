@@ -3,8 +3,7 @@
 //! A table that is given up by steps is one to be drained only: its owner has let go of it, nothing is found in it, and what is
 //! left of it is given up from its first segment on. Neither the directory's entries nor the segments that are left are written for that, so
 //! a frozen version makes it copy nothing but the handle's page. Between steps it is state, and checked
-//! in an image; a table of keys is given up at once, so that one in an image is refused in this state.
-#![cfg_attr(not(test), expect(dead_code, reason = "collections, which are given up as a whole, are to come"))]
+//! in an image: a database that was flushed may be in it.
 
 use crate::arena::{Arena, Pages, Ref};
 use crate::ids::PageId;
@@ -13,6 +12,7 @@ use super::change::give_up;
 use super::directory::{self, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
 use super::handle::{Handle, TableAt, form};
 
+#[cfg(test)]
 /// Frees all memory of a table, which is empty then. What its entries lead to is the caller's business.
 pub(crate) fn free(arena: &mut Arena, table: TableAt) {
     let mut handle = Handle::read(arena, table);

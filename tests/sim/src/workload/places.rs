@@ -1,5 +1,5 @@
 //! A key that is in one of three databases, and moves between them: MOVE is a compare-and-set of the place. Beside it two databases
-//! swap what they have, and are emptied.
+//! swap what they have, and are emptied; one of them has more keys than are freed at once.
 
 use tanist_history::models::{Register, RegisterInput, RegisterOutput};
 
@@ -9,6 +9,9 @@ use crate::value::Value;
 
 /// Where the key may be.
 const DATABASES: [&str; 3] = ["1", "2", "3"];
+
+/// Keys beside it in a database that is emptied: more than are freed at once.
+const OTHERS: usize = 300;
 
 #[derive(Debug)]
 pub(super) struct Places;
@@ -52,9 +55,11 @@ impl DataType for Places {
             }
             RegisterInput::CompareAndSet { expected: None, .. } | RegisterInput::Delete => return None,
             RegisterInput::Set(place) => {
+                let names: Vec<String> = (0..OTHERS).map(|number| format!("{key}:{number}")).collect();
+                let others = names.iter().flat_map(|name| [name.as_str(), "v"]);
                 transaction.extend([
                     command(&["SELECT", "8"]),
-                    command(&["SET", key, place]),
+                    command(&["MSET"].into_iter().chain(others).collect::<Vec<_>>()),
                     command(&["SWAPDB", "8", "9"]),
                     command(&["FLUSHDB"]),
                 ]);
