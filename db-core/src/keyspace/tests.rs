@@ -7,6 +7,8 @@ use super::*;
 use crate::effect::{ApplyError, KeyChange, KeyEffect};
 use crate::image::{FrozenVersion, ImageMeta, ImageRestore};
 use crate::limits::{DATABASE_NUMBERS, DATABASES};
+use crate::structure::heap::Heap;
+use crate::structure::slab;
 use crate::types::string::StringChange;
 use crate::{ids::Epoch, ids::Lsn};
 
@@ -740,6 +742,42 @@ fn a_flushed_database_is_reclaimed_by_steps() {
         }
         assert!(shard.is_unused(old) && steps >= 10, "round {round}: {steps} steps");
         assert!(shard.memory_bytes() < before + 40_000, "{} of {before} bytes", shard.memory_bytes());
+    }
+}
+
+/// All that is in the heap of one owner is freed by its pages, in steps, of which an image may be made at any moment.
+#[test]
+fn a_heap_that_is_given_up_is_reclaimed_by_steps() {
+    const SLOTS_A_PAGE: u64 = 146;
+    let mut shard = new_shard();
+    let hasher = shard.hasher();
+    shard.set(&hasher.key(b"key"), b"value", None).unwrap();
+    let before = shard.memory_bytes();
+    for (slots, steps) in [(500u64, 0), (20_000, 3)] {
+        let heap = Heap::create(&mut shard.arena);
+        (0..slots).for_each(|_| assert!(!slab::allocate_in(&mut shard.arena, heap, 100).is_null()));
+        reclaim::give_up_heap(&mut shard.arena, heap);
+        let pages = if steps == 0 { 0 } else { slots.div_ceil(SLOTS_A_PAGE) };
+        assert_eq!(shard.reclaimable_bytes(), pages * PAGE_BYTES as u64);
+        let mut done = 0;
+        while shard.reclaimable_bytes() > 0 {
+            let mut restored = restore(&image_of(FrozenVersion::new(meta(), vec![shard.freeze()])));
+            assert_eq!(hash(&mut restored), hash(&mut shard));
+            for at in heap.0.offset()..heap.0.offset() + 16 {
+                let byte = shard.arena.page(heap.0.page()).u8_at(at);
+                // Whether it has been begun cannot be told.
+                let draining = at == heap.0.offset() + 8;
+                for bit in (0..8).map(|bit| 1 << bit).filter(|bit| !draining || *bit != 1) {
+                    shard.arena.page_mut(heap.0.page()).put_u8(at, byte ^ bit);
+                    assert!(verify::check(&shard.arena, hasher, 0, 1).is_err(), "bit {bit} of byte {at}");
+                }
+                shard.arena.page_mut(heap.0.page()).put_u8(at, byte);
+            }
+            shard.reclaim(50);
+            shard.check(0, 1).unwrap();
+            done += 1;
+        }
+        assert_eq!((done, shard.memory_bytes()), (steps, before));
     }
 }
 

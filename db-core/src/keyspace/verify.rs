@@ -4,10 +4,11 @@
 use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref, SlabUse};
 use crate::ids::{DatabaseId, PageId};
 use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
+use crate::structure::heap::{self, Heap};
 use crate::structure::table::{self, Inspector};
 use crate::structure::{expiry, root, slab};
 use crate::value::paged::Root;
-use crate::value::reclaim;
+use crate::value::reclaim::{self, Waiting};
 use crate::value::record::{self, Form, Head};
 
 use super::KeyHasher;
@@ -57,6 +58,9 @@ struct Slots {
     page: PageId,
     used: [u64; 16],
     chained: bool,
+    heap: Heap,
+    /// Nobody needs any more what is in it.
+    given_up: bool,
 }
 
 impl Slots {
@@ -118,7 +122,7 @@ impl<'a> Check<'a> {
             Claim::Nobody => {
                 slab::Header::read(page)?;
                 self.claims[id.0 as usize] = Claim::Slab(self.slots.len() as u32);
-                self.slots.push(Slots { page: id, used: [0; 16], chained: false });
+                self.slots.push(Slots { page: id, used: [0; 16], chained: false, heap: Heap::SHARED, given_up: false });
                 Ok((page, self.slots.len() - 1))
             }
         }
@@ -230,12 +234,17 @@ impl<'a> Check<'a> {
         let (mut item, mut count) = (root::reclaim_head(pages), 0);
         while !item.is_null() {
             let page = self.claim_slot(item, |_| Ok(reclaim::ITEM_BYTES))?;
-            let (next, root) = reclaim::read(page, item)?;
-            self.large_value(root)?;
-            if root.pages() <= reclaim::PAGES_AT_ONCE {
-                return Err("a small value waits to be reclaimed");
-            }
-            count += root.pages() as u64;
+            let (next, waiting) = reclaim::read(page, item)?;
+            count += match waiting {
+                Waiting::Value(root) => {
+                    self.large_value(root)?;
+                    if root.pages() <= reclaim::PAGES_AT_ONCE {
+                        return Err("a small value waits to be reclaimed");
+                    }
+                    root.pages() as u64
+                }
+                Waiting::Heap(heap) => self.heap_that_waits(heap)?,
+            };
             item = next;
         }
         if count == root::reclaim_pages(pages) {
@@ -259,6 +268,33 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// Claims the pages of a heap that was given up, whatever is in them; returns how many there are.
+    fn heap_that_waits(&mut self, heap: Heap) -> Result<u64, &'static str> {
+        if heap.is_shared() {
+            return Err("what waits to be reclaimed is malformed");
+        }
+        let page = self.claim_slot(heap.0, |_| Ok(heap::ROOT_BYTES))?;
+        if !heap.is_well_formed(page) {
+            return Err("the root of a heap is malformed");
+        }
+        let (mut next, mut previous, mut count) = (heap.first(self.pages), None, 0);
+        while let Some(id) = next {
+            let (page, number) = self.slab(id)?;
+            let header = slab::Header::read(page)?;
+            let given_up = std::mem::replace(&mut self.slots[number].given_up, true);
+            // Pages before the first are freed without writing to it.
+            let follows = header.previous_owned == previous || (count == 0 && heap.is_draining(self.pages));
+            if given_up || header.heap != heap || !follows {
+                return Err("a chain of the pages of a heap leads astray");
+            }
+            self.slots[number].heap = heap;
+            (previous, next, count) = (Some(id), header.next_owned, count + 1);
+        }
+        let counted = u64::from(heap.pages(self.pages)) == count && count > 0;
+        if counted { Ok(count) } else { Err("a heap counts its pages wrong") }
+    }
+
+    /// Walks the chains of the shared heap's pages with room.
     fn chains(&mut self) -> Verdict {
         for class in 0..root::CLASSES_MAX {
             let mut next = root::partial(self.pages, class);
@@ -281,6 +317,14 @@ impl<'a> Check<'a> {
         for slots in &mut self.slots {
             let page = self.pages.page(slots.page);
             let header = slab::Header::read(page)?;
+            if header.heap != slots.heap {
+                return Err("a page of records belongs to another heap");
+            }
+            slab_use.pages += 1;
+            slab_use.free_bytes += (PAGE_BYTES - header.used_bytes()) as u64;
+            if slots.given_up {
+                continue;
+            }
             let marked: u32 = slots.used.iter().map(|word| word.count_ones()).sum();
             if marked as usize != header.used {
                 return Err("a page of records counts wrong");
@@ -289,8 +333,6 @@ impl<'a> Check<'a> {
                 return Err("a page with room is in no chain, or a full one is");
             }
             slab::walk_free(page, |index| slots.mark(index))?;
-            slab_use.pages += 1;
-            slab_use.free_bytes += (PAGE_BYTES - header.used_bytes()) as u64;
         }
         Ok(slab_use)
     }

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `root` | page 0, the superblock | seed, free-slot lists, the handles of each database's table and expiry index |
 //! | `slab` | one size class a page | free slots for records |
+//! | `heap` | a slot | the allocator's pages of one large collection |
 //! | `table` | a hash table: a slot at first, then segments of a page and a directory | a key's record |
 //! | `tree` | counted B+trees, any number of them | an item by its order or by its rank |
 //! | `expiry` | those of one tree a database | the record that expires first |
@@ -16,6 +17,7 @@
 //! directory, of large values, and of the lists of the latter. They are known by who points at them.
 
 pub(crate) mod expiry;
+pub(crate) mod heap;
 pub(crate) mod root;
 pub(crate) mod slab;
 pub(crate) mod table;

@@ -4,7 +4,9 @@
 //!   0  page type u8 = 4, class u8, slots in use u16
 //!   4  first free slot's granule u16 (0: none), slots ever used u16
 //!   8  next page of the class with room u32, previous one u32 (0: none)
-//!  16  reserved, zero
+//!  16  root of the heap that it belongs to u32 (0: the shared one)
+//!  20  next page of that heap u32, previous one u32 (0: none, and in the shared one)
+//!  28  reserved, zero
 //!  32  slots; a free slot's first two bytes are the granule of the next free one
 //! ```
 //!
@@ -17,6 +19,7 @@ use crate::arena::{Arena, GRANULE_BYTES, GRANULES_PER_PAGE, PAGE_BYTES, Page, Pa
 use crate::ids::PageId;
 
 use super::PageType;
+use super::heap::Heap;
 use super::root;
 use crate::planted::planted;
 
@@ -27,6 +30,10 @@ const FREE: usize = 4;
 const FRESH: usize = 6;
 const NEXT: usize = 8;
 const PREVIOUS: usize = 12;
+const HEAP: usize = 16;
+const NEXT_OWNED: usize = 20;
+const PREVIOUS_OWNED: usize = 24;
+const RESERVED: usize = 28;
 const HEADER_GRANULES: usize = 2;
 
 const SLOT_GRANULES: usize = GRANULES_PER_PAGE - HEADER_GRANULES;
@@ -86,12 +93,18 @@ fn slots_per_page(class: usize) -> usize {
     SLOT_GRANULES / GRANULES[class] as usize
 }
 
-/// A slot for `bytes`, whose content is whatever was there.
+/// A slot of the shared heap for `bytes`, whose content is whatever was there.
 pub(crate) fn allocate(arena: &mut Arena, bytes: usize) -> Ref {
+    allocate_in(arena, Heap::SHARED, bytes)
+}
+
+/// A slot of `heap` for `bytes`, whose content is whatever was there.
+#[inline(always)]
+pub(crate) fn allocate_in(arena: &mut Arena, heap: Heap, bytes: usize) -> Ref {
     let class = class_of(bytes);
-    let id = match root::partial(arena, class) {
+    let id = match heap.partial(arena, class) {
         Some(id) => id,
-        None => add_page(arena, class),
+        None => add_page(arena, heap, class),
     };
     let page = arena.page_mut(id);
     let used = page.u16_at(USED) + 1;
@@ -111,12 +124,12 @@ pub(crate) fn allocate(arena: &mut Arena, bytes: usize) -> Ref {
     arena.slab_use.free_bytes -= slot_bytes(class) as u64;
     arena.use_changed = true;
     if used as usize == slots_per_page(class) {
-        unlink(arena, id, class);
+        unlink(arena, heap, id, class);
     }
     Ref::new(id, granule)
 }
 
-/// Gives the slot at `at` back.
+/// Gives the slot at `at` back to its heap.
 pub(crate) fn free(arena: &mut Arena, at: Ref) {
     give_back(arena, at, true);
 }
@@ -138,23 +151,32 @@ fn give_back(arena: &mut Arena, at: Ref, keeps_one: bool) {
     page.put_u16(at.offset(), first);
     page.put_u16(FREE, at.granule() as u16);
     let (next, previous) = (page.u32_at(NEXT), page.u32_at(PREVIOUS));
+    let heap = Heap(Ref(page.u32_at(HEAP)));
     arena.slab_use.free_bytes += slot_bytes(class) as u64;
     arena.use_changed = true;
     if used as usize + 1 == slots_per_page(class) {
         // One slot a page: it went from full to empty. It is kept if it is the only one with room, as below.
-        if used == 0 && (!keeps_one || root::partial(arena, class).is_some()) {
-            free_page(arena, id, 0);
+        if used == 0 && (!keeps_one || heap.partial(arena, class).is_some()) {
+            free_page(arena, heap, id, 0);
         } else {
-            link(arena, id, class);
+            link(arena, heap, id, class);
         }
     } else if used == 0 && (!keeps_one || next != 0 || previous != 0) {
-        unlink(arena, id, class);
-        free_page(arena, id, 0);
+        unlink(arena, heap, id, class);
+        free_page(arena, heap, id, 0);
     }
 }
 
-/// Frees a page that has slots of `bytes` bytes altogether in use, which nobody needs any more.
-fn free_page(arena: &mut Arena, id: PageId, bytes: usize) {
+/// Frees a page of `heap` that has slots of `bytes` bytes altogether in use, which nobody needs any more.
+#[inline]
+fn free_page(arena: &mut Arena, heap: Heap, id: PageId, bytes: usize) {
+    if !heap.is_shared() {
+        disown(arena, heap, id);
+    }
+    release_page(arena, id, bytes);
+}
+
+fn release_page(arena: &mut Arena, id: PageId, bytes: usize) {
     arena.free(id);
     arena.slab_use.pages -= 1;
     arena.slab_use.free_bytes -= (PAGE_BYTES - bytes) as u64;
@@ -166,14 +188,48 @@ pub(crate) fn capacity(pages: &impl Pages, at: Ref) -> usize {
     slot_bytes(pages.page(at.page()).u8_at(CLASS) as usize)
 }
 
-fn add_page(arena: &mut Arena, class: usize) -> PageId {
+/// Frees a page of a heap that is given up, whatever is in it; returns the one that follows it.
+pub(super) fn free_owned(arena: &mut Arena, id: PageId) -> Option<PageId> {
+    let header = Header::read(arena.page(id)).expect("an owner's page is one of slots");
+    release_page(arena, id, header.used_bytes());
+    header.next_owned
+}
+
+/// Takes a page out of the chain of its owner's.
+#[cold]
+fn disown(arena: &mut Arena, heap: Heap, id: PageId) {
+    let page = arena.page(id);
+    let (next, previous) = (root::some_page(page.u32_at(NEXT_OWNED)), root::some_page(page.u32_at(PREVIOUS_OWNED)));
+    if let Some(next) = next {
+        arena.page_mut(next).put_u32(PREVIOUS_OWNED, root::page_or_zero(previous));
+    }
+    if let Some(previous) = previous {
+        arena.page_mut(previous).put_u32(NEXT_OWNED, root::page_or_zero(next));
+    }
+    heap.remove(arena, previous.is_none(), next);
+}
+
+fn own(arena: &mut Arena, heap: Heap, id: PageId) {
+    let next = heap.add(arena, id);
+    let page = arena.page_mut(id);
+    page.put_u32(HEAP, heap.0.0);
+    page.put_u32(NEXT_OWNED, root::page_or_zero(next));
+    if let Some(next) = next {
+        arena.page_mut(next).put_u32(PREVIOUS_OWNED, id.0);
+    }
+}
+
+fn add_page(arena: &mut Arena, heap: Heap, class: usize) -> PageId {
     let id = arena.allocate();
     let page = arena.page_mut(id);
     page.put_u8(TYPE, PageType::Slab as u8);
     page.put_u8(CLASS, class as u8);
+    if !heap.is_shared() {
+        own(arena, heap, id);
+    }
     arena.slab_use.pages += 1;
     arena.slab_use.free_bytes += PAGE_BYTES as u64;
-    link(arena, id, class);
+    link(arena, heap, id, class);
     id
 }
 
@@ -190,43 +246,43 @@ pub(crate) fn free_all(arena: &mut Arena, mut slots: Vec<Ref>) {
         if !header.is_full() {
             detach(arena, header);
         }
-        free_page(arena, id, header.used_bytes());
+        free_page(arena, header.heap, id, header.used_bytes());
     }
 }
 
 /// Puts a page at the head of its class's chain.
-fn link(arena: &mut Arena, id: PageId, class: usize) {
-    let next = root::partial(arena, class);
+fn link(arena: &mut Arena, heap: Heap, id: PageId, class: usize) {
+    let next = heap.partial(arena, class);
     let page = arena.page_mut(id);
     page.put_u32(NEXT, root::page_or_zero(next));
     page.put_u32(PREVIOUS, 0);
     if let Some(next) = next {
         arena.page_mut(next).put_u32(PREVIOUS, id.0);
     }
-    root::put_partial(arena, class, Some(id));
+    heap.put_partial(arena, class, Some(id));
 }
 
-fn unlink(arena: &mut Arena, id: PageId, class: usize) {
+fn unlink(arena: &mut Arena, heap: Heap, id: PageId, class: usize) {
     let page = arena.page_mut(id);
     let (next, previous) = (root::some_page(page.u32_at(NEXT)), root::some_page(page.u32_at(PREVIOUS)));
     page.put_u32(NEXT, 0);
     page.put_u32(PREVIOUS, 0);
-    bridge(arena, next, previous, class);
+    bridge(arena, heap, next, previous, class);
 }
 
 /// Takes a page out of its class's chain without writing to it.
 fn detach(arena: &mut Arena, header: Header) {
-    bridge(arena, header.next, header.previous, header.class);
+    bridge(arena, header.heap, header.next, header.previous, header.class);
 }
 
 /// Makes neighbours of two pages of a chain.
-fn bridge(arena: &mut Arena, next: Option<PageId>, previous: Option<PageId>, class: usize) {
+fn bridge(arena: &mut Arena, heap: Heap, next: Option<PageId>, previous: Option<PageId>, class: usize) {
     if let Some(next) = next {
         arena.page_mut(next).put_u32(PREVIOUS, root::page_or_zero(previous));
     }
     match previous {
         Some(previous) => arena.page_mut(previous).put_u32(NEXT, root::page_or_zero(next)),
-        None => root::put_partial(arena, class, next),
+        None => heap.put_partial(arena, class, next),
     }
 }
 
@@ -237,6 +293,9 @@ pub(crate) struct Header {
     pub(crate) used: usize,
     pub(crate) next: Option<PageId>,
     pub(crate) previous: Option<PageId>,
+    pub(crate) heap: Heap,
+    pub(crate) next_owned: Option<PageId>,
+    pub(crate) previous_owned: Option<PageId>,
 }
 
 impl Header {
@@ -250,8 +309,21 @@ impl Header {
         if used > fresh || fresh > slots_per_page(class) {
             return Err("a page of records counts more slots than it has");
         }
-        let (next, previous) = (root::some_page(page.u32_at(NEXT)), root::some_page(page.u32_at(PREVIOUS)));
-        Ok(Header { class, used, next, previous })
+        let other = |at| root::some_page(page.u32_at(at));
+        let header = Header {
+            class,
+            used,
+            next: other(NEXT),
+            previous: other(PREVIOUS),
+            heap: Heap(Ref(page.u32_at(HEAP))),
+            next_owned: other(NEXT_OWNED),
+            previous_owned: other(PREVIOUS_OWNED),
+        };
+        let chained = header.next_owned.is_some() || header.previous_owned.is_some();
+        if page.u32_at(RESERVED) != 0 || (header.heap.is_shared() && chained) {
+            return Err("the header of a page of records is malformed");
+        }
+        Ok(header)
     }
 
     /// Bytes of the slots in use.

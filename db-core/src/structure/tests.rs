@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::heap::Heap;
 use super::{expiry, root, slab};
 use crate::arena::{Arena, PagePool, Pages, Ref};
 use crate::ids::DatabaseId;
@@ -88,13 +89,16 @@ fn slots_against_a_map() {
         println!("seed {seed}");
         let mut random = Random(seed);
         let mut arena = arena();
+        let heaps = [Heap::SHARED, Heap::create(&mut arena), Heap::create(&mut arena)];
         let mut slots: BTreeMap<u32, (usize, u8)> = BTreeMap::new();
         for step in 0..20_000u64 {
             let grow = random.below(10) < if step < 10_000 { 6 } else { 4 };
             if grow {
                 let longest = if random.below(20) == 0 { 16_352 } else { 400 };
                 let bytes = 1 + random.below(longest) as usize;
-                let (at, mark) = (slab::allocate(&mut arena, bytes), random.next() as u8);
+                let heap = heaps[random.below(3) as usize];
+                let (at, mark) = (slab::allocate_in(&mut arena, heap, bytes), random.next() as u8);
+                assert_eq!(slab::Header::read(arena.page(at.page())).unwrap().heap, heap, "a page has one owner");
                 arena.page_mut(at.page()).bytes_mut(at.offset(), bytes).fill(mark);
                 assert!(slots.insert(at.0, (bytes, mark)).is_none(), "a slot is given out once");
             } else if let Some(at) = slots.keys().nth(random.below(slots.len().max(1) as u64) as usize).copied() {
@@ -105,8 +109,27 @@ fn slots_against_a_map() {
                 slab::free(&mut arena, Ref(at));
             }
         }
-        let left: Vec<u32> = slots.into_keys().collect();
-        left.into_iter().for_each(|at| slab::free(&mut arena, Ref(at)));
-        assert!(arena.pages_used() as usize <= 1 + slab::CLASSES, "empty pages are given back, one a class is kept");
+        let owner = heaps[2];
+        for at in slots.into_keys().map(Ref) {
+            if slab::Header::read(arena.page(at.page())).unwrap().heap != owner {
+                slab::free(&mut arena, at);
+            }
+        }
+        let owned = owner.pages(&arena) as usize;
+        let kept = arena.pages_used() as usize - owned;
+        assert!(kept <= 1 + 2 * slab::CLASSES, "empty pages are given back, one a class is kept");
+        // What belongs to one owner goes page by page, and none of them is copied for a frozen version.
+        let frozen = arena.freeze();
+        let copied = arena.stats().pages_copied;
+        let mut freed = 0;
+        while let Some(now) = owner.drain(&mut arena, 7) {
+            assert!(now == 7 && owner.is_draining(&arena), "steps are of the length that is asked for");
+            freed += now;
+        }
+        assert!(owned > 20 && owned - freed <= 7, "{freed} of {owned} pages before the last step");
+        assert_eq!(arena.pages_used() as usize, kept);
+        assert!(arena.stats().pages_copied - copied <= 2, "the pages of the root and of what it was taken from");
+        drop(frozen);
+        assert_eq!(arena.slab_use.pages as usize, kept - 1);
     }
 }

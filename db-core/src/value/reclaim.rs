@@ -1,6 +1,6 @@
-//! Large values that were given up, and whose pages are freed a few at a time.
+//! What was given up and has many pages, which are freed a few at a time.
 //!
-//! To free the pages of half a gigabyte takes milliseconds, in which its shard would be locked. So a value above
+//! To free the pages of half a gigabyte takes milliseconds, in which its shard would be locked. So a value or a heap above
 //! [`PAGES_AT_ONCE`] pages is unlinked at once and waits in a list; steps, each of them an effect of its own, free its pages.
 //!
 //! The list is state: it stands in slots, chained from the superblock, newest first, and travels in images. Only logged steps shorten
@@ -8,23 +8,38 @@
 //!
 //! ```text
 //!   0  next item u32 (0: none)
-//!   4  zero u32
-//!   8  root of a value (layout: `value/paged.rs`), of more than 64 pages
+//!   4  what it is u8: 0 a large value, 1 a heap
+//!   5  reserved, zero
+//!   8  root of a value (layout: `value/paged.rs`), of more than 64 pages; or address u32 of the root of a heap, then zero
 //! ```
 
 use crate::arena::{Arena, Page, Pages, Ref};
+use crate::structure::heap::Heap;
 use crate::structure::{root, slab};
 
 use super::paged::{self, ROOT_BYTES_MAX, Root, RootAt};
 
 const NEXT: usize = 0;
+const KIND: usize = 4;
 const ROOT: usize = 8;
+
+const VALUE: u8 = 0;
+const HEAP: u8 = 1;
 
 /// Bytes of an item: roots of so many pages are all of one length.
 pub(crate) const ITEM_BYTES: usize = ROOT + ROOT_BYTES_MAX;
 
-/// Pages of a value that is freed at once: 1 MiB.
+/// Pages of what is freed at once: 1 MiB.
 pub(crate) const PAGES_AT_ONCE: usize = 64;
+
+/// What waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting<'a> {
+    /// A large value.
+    Value(Root<'a>),
+    /// All slots of an owner.
+    Heap(Heap),
+}
 
 fn root_at(item: Ref) -> RootAt {
     RootAt { page: item.page(), offset: item.offset() + ROOT }
@@ -36,13 +51,30 @@ pub(crate) fn give_up(arena: &mut Arena, value: RootAt) {
     if pages <= PAGES_AT_ONCE {
         return paged::free(arena, value);
     }
-    let bytes: [u8; ROOT_BYTES_MAX] = *arena.page(value.page).array(value.offset);
+    let root: [u8; ROOT_BYTES_MAX] = *arena.page(value.page).array(value.offset);
+    push(arena, VALUE, &root, pages);
+}
+
+/// Frees an owner's heap with all that is in it: at once, or by later steps if it has many pages.
+#[cfg_attr(not(test), expect(dead_code, reason = "collections, which own pages, are to come"))]
+pub(crate) fn give_up_heap(arena: &mut Arena, heap: Heap) {
+    let pages = heap.pages(arena) as usize;
+    if pages <= PAGES_AT_ONCE {
+        heap.drain(arena, pages);
+        return;
+    }
+    let mut root = [0; ROOT_BYTES_MAX];
+    root[..4].copy_from_slice(&heap.0.0.to_le_bytes());
+    push(arena, HEAP, &root, pages);
+}
+
+fn push(arena: &mut Arena, kind: u8, root: &[u8; ROOT_BYTES_MAX], pages: usize) {
     let item = slab::allocate(arena, ITEM_BYTES);
     let (next, waiting) = (root::reclaim_head(arena), root::reclaim_pages(arena));
     let page = arena.page_mut(item.page());
     page.put_u32(item.offset() + NEXT, next.0);
-    page.put_u32(item.offset() + NEXT + 4, 0);
-    *page.array_mut(item.offset() + ROOT) = bytes;
+    page.put_u32(item.offset() + KIND, kind.into());
+    *page.array_mut(item.offset() + ROOT) = *root;
     root::put_reclaim(arena, item, waiting + pages as u64);
 }
 
@@ -54,31 +86,56 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
         if item.is_null() {
             break;
         }
-        let before = paged::pages(arena, root_at(item));
-        let keep = before.saturating_sub(max - done);
-        let (next, freed) = if keep > PAGES_AT_ONCE {
-            paged::shrink(arena, root_at(item), keep);
-            (item, before - keep)
+        let page = arena.page(item.page());
+        let next = Ref(page.u32_at(item.offset() + NEXT));
+        let (freed, is_gone) = if page.u8_at(item.offset() + KIND) == HEAP {
+            free_heap(arena, Heap(Ref(page.u32_at(item.offset() + ROOT))), max - done)
         } else {
-            paged::free(arena, root_at(item));
-            let next = Ref(arena.page(item.page()).u32_at(item.offset() + NEXT));
-            slab::free(arena, item);
-            (next, before)
+            free_value(arena, root_at(item), max - done)
         };
+        if is_gone {
+            slab::free(arena, item);
+        }
         let waiting = root::reclaim_pages(arena) - freed as u64;
-        root::put_reclaim(arena, next, waiting);
+        root::put_reclaim(arena, if is_gone { next } else { item }, waiting);
         done += freed;
     }
     done
 }
 
-/// An item that may be damaged: what is next, and the root of its value.
-pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, Root<'_>), &'static str> {
-    if page.u32_at(item.offset() + NEXT + 4) != 0 {
-        return Err("what waits to be reclaimed is malformed");
+/// Frees pages of a value; returns how many, and whether those were the last.
+fn free_value(arena: &mut Arena, root: RootAt, max: usize) -> (usize, bool) {
+    let before = paged::pages(arena, root);
+    let keep = before.saturating_sub(max);
+    if keep > PAGES_AT_ONCE {
+        paged::shrink(arena, root, keep);
+        return (before - keep, false);
     }
-    let root = Root::new(page.bytes(item.offset() + ROOT, ROOT_BYTES_MAX));
-    Ok((Ref(page.u32_at(item.offset() + NEXT)), root))
+    paged::free(arena, root);
+    (before, true)
+}
+
+/// Frees pages of a heap; returns how many, and whether those were the last.
+fn free_heap(arena: &mut Arena, heap: Heap, max: usize) -> (usize, bool) {
+    let before = heap.pages(arena) as usize;
+    match heap.drain(arena, max) {
+        Some(freed) => (freed, false),
+        None => (before, true),
+    }
+}
+
+/// Reads an item that may be damaged: what is next, and what waits.
+pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, Waiting<'_>), &'static str> {
+    let next = Ref(page.u32_at(item.offset() + NEXT));
+    let root = page.bytes(item.offset() + ROOT, ROOT_BYTES_MAX);
+    let waiting = match page.u32_at(item.offset() + KIND).to_le_bytes() {
+        [VALUE, 0, 0, 0] => Waiting::Value(Root::new(root)),
+        [HEAP, 0, 0, 0] if root[4..].iter().all(|byte| *byte == 0) => {
+            Waiting::Heap(Heap(Ref(page.u32_at(item.offset() + ROOT))))
+        }
+        _ => return Err("what waits to be reclaimed is malformed"),
+    };
+    Ok((next, waiting))
 }
 
 /// Returns the number of pages that wait.
