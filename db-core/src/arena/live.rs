@@ -96,7 +96,7 @@ impl Arena {
         if self.spares.len() >= pages {
             return Ok(());
         }
-        self.pool().clone().take(pages - self.spares.len(), &mut self.spares)
+        self.pins.pool().take(pages - self.spares.len(), &mut self.spares)
     }
 
     /// Takes a zeroed page into use: always the lowest unused id, so that the choice depends on nothing but which pages

@@ -116,6 +116,7 @@ impl Reply {
     }
 
     /// A string of bytes.
+    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
         self.out.reserve(bytes.len() + INTEGER_TEXT_MAX + 5);
         self.header(b'$', bytes.len() as u64);

@@ -346,7 +346,13 @@ impl Engine {
     }
 
     /// Whether commands that may need memory are to be refused, after everything was freed that can be.
+    #[inline]
     pub(super) fn stays_over_memory(&self) -> bool {
+        self.over_memory() && self.stays_over_reclaimed()
+    }
+
+    #[cold]
+    fn stays_over_reclaimed(&self) -> bool {
         while self.over_memory() {
             if self.reclaim_while(RECLAIM_RECORD_STEPS_MAX, || true) == 0 {
                 return true;
@@ -356,6 +362,7 @@ impl Engine {
     }
 
     /// Whether commands that may need memory are to be refused.
+    #[inline]
     fn over_memory(&self) -> bool {
         let max = self.memory_max();
         if max == 0 {
