@@ -52,6 +52,15 @@ pub const RECLAIM_RECORD_STEPS_MAX: usize = 1024;
 /// millisecond or two of a thread that has other work as well.
 pub const CLEAN_UP_KEYS_MAX: usize = 2_000;
 
+/// Most keys that one record of the compaction looks at: its shard is locked for some 0.1 ms.
+pub const COMPACT_RECORD_KEYS_MAX: usize = 256;
+
+/// Bytes of pages cut into slots below which a shard is not compacted: nothing would be won.
+pub const COMPACT_BYTES_MIN: u64 = 256 * 1024;
+
+/// See [`CLEAN_UP_KEYS_MAX`].
+pub const CLEAN_UP_COMPACT_KEYS_MAX: usize = 8 * COMPACT_RECORD_KEYS_MAX;
+
 /// See [`CLEAN_UP_KEYS_MAX`].
 pub const CLEAN_UP_STEPS_MAX: usize = 8 * RECLAIM_RECORD_STEPS_MAX;
 

@@ -41,6 +41,8 @@ pub(crate) enum Effect<'a> {
     Cut,
     /// At most about so many pages or keys of what was given up in a shard are free.
     Reclaim { shard: ShardId, steps: u32 },
+    /// Of about so many keys of a database in a shard, from a cursor on, those in pages that are at most half full have moved.
+    Compact { shard: ShardId, database: DatabaseId, cursor: u32, keys: u32 },
     /// The setting of that number has this value, or none.
     Setting { number: u8, value: Option<u64> },
 }

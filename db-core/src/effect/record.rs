@@ -34,6 +34,7 @@ const COPY: u8 = 0x08;
 const COPY_TO: u8 = 0x09;
 const RENAME: u8 = 0x0a;
 const RECLAIM: u8 = 0x0b;
+const COMPACT: u8 = 0x0c;
 const DATABASE: u8 = 0x0f;
 
 /// The first byte of a change of a key.
@@ -120,6 +121,12 @@ impl RecordWriter {
                 put_number(&mut self.bytes, shard.0.into());
                 put_number(&mut self.bytes, steps.into());
             }
+            Effect::Compact { shard, database, cursor, keys } => {
+                self.bytes.extend_from_slice(&[COMPACT, database.0]);
+                [shard.0.into(), cursor.into(), keys.into()]
+                    .iter()
+                    .for_each(|number| put_number(&mut self.bytes, *number));
+            }
             Effect::Setting { number, value: Some(value) } => {
                 self.bytes.extend_from_slice(&[SETTING, number]);
                 put_number(&mut self.bytes, value);
@@ -204,10 +211,10 @@ impl<'a> Effects<'a> {
             SWAP_DATABASES => Effect::SwapDatabases { one: self.rest.database()?.0, other: self.rest.database()?.0 },
             EPOCH_START => Effect::EpochStart { epoch: Epoch(self.rest.fixed()?) },
             CUT => Effect::Cut,
-            RECLAIM => {
-                let shard = u16::try_from(self.rest.number()?).map_err(|_| RecordError::Number)?;
-                let steps = u32::try_from(self.rest.number()?).map_err(|_| RecordError::Number)?;
-                Effect::Reclaim { shard: ShardId(shard), steps }
+            RECLAIM => Effect::Reclaim { shard: self.shard()?, steps: self.small_number()? },
+            COMPACT => {
+                let (database, shard) = (self.rest.database()?, self.shard()?);
+                Effect::Compact { shard, database, cursor: self.small_number()?, keys: self.small_number()? }
             }
             SETTING => {
                 let number = self.setting()?;
@@ -216,6 +223,14 @@ impl<'a> Effects<'a> {
             SETTING_NONE => Effect::Setting { number: self.setting()?, value: None },
             byte => return Err(RecordError::UnknownEffect(byte)),
         })
+    }
+
+    fn shard(&mut self) -> Result<ShardId, RecordError> {
+        u16::try_from(self.rest.number()?).map(ShardId).map_err(|_| RecordError::Number)
+    }
+
+    fn small_number(&mut self) -> Result<u32, RecordError> {
+        u32::try_from(self.rest.number()?).map_err(|_| RecordError::Number)
     }
 
     fn setting(&mut self) -> Result<u8, RecordError> {
@@ -304,6 +319,10 @@ mod tests {
             (Effect::EpochStart { epoch: Epoch(5) }, b"\x01\x05\x00\x00\x00\x00\x00\x00\x00"),
             (Effect::Cut, b"\x02"),
             (Effect::Reclaim { shard: ShardId(200), steps: 5 }, b"\x0b\xc8\x01\x05"),
+            (
+                Effect::Compact { shard: ShardId(1), database: DatabaseId(16), cursor: 300, keys: 9 },
+                b"\x0c\x10\x01\xac\x02\x09",
+            ),
             (Effect::Setting { number: 3, value: Some(300) }, b"\x03\x03\xac\x02"),
             (Effect::Setting { number: 3, value: None }, b"\x04\x03"),
             (Effect::Key(k.of(DatabaseId(3)), KeyChange::Del.into()), b"\x0f\x03\x10\x03key"),
@@ -356,7 +375,7 @@ mod tests {
         let cases: &[(&[u8], RecordError)] = &[
             (b"", RecordError::Empty),
             (b"\x00", RecordError::UnknownEffect(0)),
-            (b"\x0c", RecordError::UnknownEffect(0x0c)),
+            (b"\x0d", RecordError::UnknownEffect(0x0d)),
             (b"\x0b\x80\x80\x04\x01", RecordError::Number),
             (b"\x1f\x01k", RecordError::UnknownEffect(0x1f)),
             (b"\x25\x01k", RecordError::UnknownEffect(0x25)),

@@ -37,6 +37,12 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
             shard.keyspace.reclaim(steps as usize);
             Ok(())
         }
+        Effect::Compact { shard, database, cursor, keys } => {
+            let shard = shards.at_mut(shard).ok_or(ApplyError::Contradiction("there is no such shard"))?;
+            shard.keyspace.logical(database).ok_or(NOT_OF_CLIENTS)?;
+            shard.keyspace.compact(database, cursor.into(), keys as usize);
+            Ok(())
+        }
         Effect::EpochStart { .. } | Effect::Cut => Ok(()),
     }
 }

@@ -21,6 +21,7 @@
 
 mod apply;
 mod blocking;
+mod compaction;
 mod data;
 mod dirty;
 mod flush;
@@ -58,6 +59,7 @@ use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, 
 use crate::planted::planted;
 use crate::redo::RedoQueue;
 
+use compaction::Compaction;
 pub(crate) use data::Data;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;
@@ -122,6 +124,7 @@ pub struct Engine {
     writing: AtomicBool,
     /// Shard that the expiry looks at first next time; wraps.
     expire_first: AtomicUsize,
+    compaction: Compaction,
     /// Held by whoever applies batches: one at a time.
     applying: Mutex<()>,
     /// The next ticket of who blocks.
@@ -170,6 +173,7 @@ impl Engine {
             frozen_max: AtomicU64::new(u64::MAX),
             writing: AtomicBool::new(false),
             expire_first: AtomicUsize::new(0),
+            compaction: Compaction::new(count),
             applying: Mutex::new(()),
             tickets: AtomicU64::new(0),
         }

@@ -14,7 +14,8 @@ use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordW
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
 use crate::limits::{
-    CLEAN_UP_KEYS_MAX, CLEAN_UP_STEPS_MAX, DATABASES, EXPIRE_RECORD_KEYS_MAX, RECLAIM_RECORD_STEPS_MAX,
+    CLEAN_UP_COMPACT_KEYS_MAX, CLEAN_UP_KEYS_MAX, CLEAN_UP_STEPS_MAX, DATABASES, EXPIRE_RECORD_KEYS_MAX,
+    RECLAIM_RECORD_STEPS_MAX,
 };
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
@@ -149,7 +150,7 @@ impl Engine {
                 _ if effect.is_of_all() => whole = true,
                 Effect::Setting { .. } => settings = true,
                 // There may be no such shard, which is found out under all locks.
-                Effect::Reclaim { .. } => reclaims = true,
+                Effect::Reclaim { .. } | Effect::Compact { .. } => reclaims = true,
                 _ => {}
             }
         }
@@ -189,12 +190,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes keys that have expired at `now` and frees what was given up: a step of each. Returns whether there may be more to do.
+    /// Deletes keys that have expired at `now`, frees what was given up, and compacts sparse pages: a step of each. Returns whether there may be more to do.
     /// Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room.
     pub fn clean_up(&self, now: UnixMillis) -> bool {
         let deleted = self.expire_due(now, CLEAN_UP_KEYS_MAX);
         let freed = self.reclaim_due(CLEAN_UP_STEPS_MAX);
-        deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_STEPS_MAX
+        let compacts = self.compact_due(CLEAN_UP_COMPACT_KEYS_MAX);
+        deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_STEPS_MAX || compacts
     }
 
     /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Passes over shards that a command holds.
@@ -260,7 +262,12 @@ impl Engine {
     /// has taken on. Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room, nor if a
     /// frozen version takes half of what it may: what is freed may be copied for it.
     pub fn reclaim_due(&self, steps: usize) -> usize {
-        self.reclaim_while(steps, || self.frozen_bytes() <= self.frozen_bytes_max() / 2)
+        self.reclaim_while(steps, || self.may_copy())
+    }
+
+    /// Whether frozen versions take less than half of what they may, so that others than clients may make pages be copied for them.
+    pub(super) fn may_copy(&self) -> bool {
+        self.frozen_bytes() <= self.frozen_bytes_max() / 2
     }
 
     /// As [`Engine::reclaim_due`], as long as `goes_on` says so.
@@ -461,7 +468,7 @@ fn keys(effects: &SmallVec<[Effect<'_>; 1]>) -> impl Iterator<Item = (u64, Datab
     effects.iter().flat_map(|effect| effect.keys().into_iter().flatten().map(|key| (key.hash, key.database)))
 }
 
-fn encoded(effect: &Effect<'_>) -> Vec<u8> {
+pub(super) fn encoded(effect: &Effect<'_>) -> Vec<u8> {
     let mut record = RecordWriter::default();
     record.push(effect);
     std::mem::take(record.bytes())

@@ -3,6 +3,7 @@
 //! A change of it is an *effect*: already decided, no clock, no randomness; the same effects in the same order give the same
 //! bytes. The pages that it could need at worst are planned first, so that it fails before it changes anything or not at all.
 
+mod compact;
 mod database;
 mod key;
 mod located;

@@ -102,6 +102,7 @@ pub(crate) enum Effect {
     Remove(Name),
     Move(Name, u8),
     Reclaim(usize),
+    Compact(u8, u32),
     ClearDatabase(u8),
     FlushDatabase(u8),
     Swap(u8, u8),
@@ -151,6 +152,7 @@ pub(crate) fn effect(random: &mut Random, keys: u64) -> Effect {
         78 if random.below(5) == 0 => Effect::Swap(key.0, database(random)),
         83 if random.below(12) == 0 => Effect::SetRange(key, 1_000_000 + random.below(600_000), vec![7; 9]),
         84 | 85 => Effect::Reclaim(random.below(120) as usize),
+        86 | 87 => Effect::Compact(key.0, random.next() as u32),
         79..=82 => {
             let to = database(random);
             Effect::Move(key, to)
@@ -193,7 +195,7 @@ impl Model {
                     self.0.insert(to, value);
                 }
             }
-            Effect::Reclaim(_) => {}
+            Effect::Reclaim(_) | Effect::Compact(..) => {}
             Effect::ClearDatabase(database) | Effect::FlushDatabase(database) => {
                 self.0.retain(|(of, _), _| of != database)
             }
@@ -297,6 +299,15 @@ pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
                 assert!(freed >= (*pages as u64).min(before / PAGE_BYTES as u64), "{freed} of {pages}");
                 assert!(used - shard.page_bytes() >= freed * PAGE_BYTES as u64, "what is reclaimed is free");
             }
+        }
+        Effect::Compact(database, cursor) => {
+            let (database, cursor) = (shard.database(*database), u64::from(*cursor));
+            let found = shard.sparse(database, cursor, 100).1.len();
+            let pages = shard.page_bytes();
+            shard.compact(database, cursor, 100);
+            assert!(shard.sparse(database, cursor, 100).1.len() <= found);
+            // The nodes of the expiry index aside.
+            assert!(shard.page_bytes() <= pages + 2 * PAGE_BYTES as u64, "what moves takes no new page");
         }
         Effect::ClearDatabase(database) => shard.clear_database(shard.database(*database)),
         Effect::FlushDatabase(database) => {

@@ -221,7 +221,7 @@ impl Keyspace {
     }
 
     #[inline]
-    fn change_expiry(&mut self, database: DatabaseId, old: (Option<u64>, Ref), new: (Option<u64>, Ref)) {
+    pub(super) fn change_expiry(&mut self, database: DatabaseId, old: (Option<u64>, Ref), new: (Option<u64>, Ref)) {
         if (old.0.is_none() && new.0.is_none()) || old == new {
             return;
         }

@@ -219,6 +219,14 @@ fn own(arena: &mut Arena, heap: Heap, id: PageId) {
     }
 }
 
+/// Whether the slot at `at`, of the shared heap, lies in a page that is at most half full and is not the one from which the next slot
+/// of its class is taken.
+pub(crate) fn is_sparse(pages: &impl Pages, at: Ref) -> bool {
+    let page = pages.page(at.page());
+    let class = page.u8_at(CLASS) as usize;
+    2 * page.u16_at(USED) as usize <= slots_per_page(class) && root::partial(pages, class) != Some(at.page())
+}
+
 fn add_page(arena: &mut Arena, heap: Heap, class: usize) -> PageId {
     let id = arena.allocate();
     let page = arena.page_mut(id);

@@ -259,7 +259,22 @@ pub(crate) fn resize_slot(arena: &mut Arena, at: Ref, keep: usize, new: usize) -
     to
 }
 
-fn copy(arena: &mut Arena, from: Ref, to: Ref, bytes: usize) {
+/// Returns the slot of a value's tail (null: it has none).
+pub(crate) fn tail(arena: &Arena, root: RootAt) -> Ref {
+    Ref(root.u32_at(arena, TAIL))
+}
+
+/// Moves the tail, which is there, to another slot.
+pub(crate) fn move_tail(arena: &mut Arena, root: RootAt) {
+    let (from, bytes) = (tail(arena, root), tail_of(root.len(arena)));
+    let to = slab::allocate(arena, bytes);
+    copy(arena, from, to, bytes);
+    slab::free(arena, from);
+    root.put_u32(arena, TAIL, to.0);
+}
+
+/// Copies the first `bytes` bytes of a slot to another one.
+pub(crate) fn copy(arena: &mut Arena, from: Ref, to: Ref, bytes: usize) {
     if from.page() == to.page() {
         arena.page_mut(to.page()).all_mut().copy_within(from.offset()..from.offset() + bytes, to.offset());
     } else {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::effect::{Effect, KeyChange, RecordWriter};
+use crate::engine::compaction::Progress;
 use crate::image::ImageRestore;
 use crate::redo::batch::RedoBatch;
 use crate::redo::{RecordError, ReplayError};
@@ -85,6 +86,10 @@ fn live(seed: u64, commands: usize) -> History {
             }
             43..=90 => take(&mut random, false),
             91..=110 => drop(engine.reclaim_due(random.below(100) as usize)),
+            111..=125 => {
+                let (shard, mut progress) = (random.below(engine.shards().into()) as usize, Progress::default());
+                (0..random.below(20)).for_each(|_| assert!(engine.compact_in_shard(shard, &mut progress, 20)));
+            }
             _ => {}
         }
     }
@@ -207,11 +212,11 @@ fn a_malformed_record_changes_nothing() {
     let before = engine.content_hash();
     let mut record = RecordWriter::default();
     record.push(&Effect::Key(engine.hasher.key(b"k"), KeyChange::Del.into()));
-    record.bytes().push(0x0c);
+    record.bytes().push(0x0d);
     let blob = std::mem::take(record.bytes());
     let bytes = RedoBatch { epoch: 1, first_lsn: 2, ends: vec![blob.len() as u32], blob }.to_bytes();
     let error = apply(&engine, &bytes).unwrap_err();
-    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownEffect(0x0c) });
+    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownEffect(0x0d) });
     assert!(error.is_deterministic());
     assert_eq!((engine.last(), engine.content_hash()), (Lsn(1), before));
 }
