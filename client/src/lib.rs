@@ -47,3 +47,4 @@ pub use client::{Client, Options, Primary};
 pub use error::{Error, NOT_EXECUTED, OUTCOME_UNKNOWN, Outcome, PARTLY_EXECUTED, is_outcome_unknown, outcome};
 /// The crate whose traits and types this one's speak: the same version, with the features that the program has asked for.
 pub use redis;
+pub use request::READS;

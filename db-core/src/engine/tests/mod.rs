@@ -7,6 +7,7 @@ mod commands;
 mod gate;
 mod replay;
 mod transactions;
+mod work;
 
 use super::*;
 use crate::command::{Group, front_command};

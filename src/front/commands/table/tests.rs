@@ -46,6 +46,31 @@ fn every_spec() -> impl Iterator<Item = &'static CommandSpec> {
         .filter(|spec| spec.group != Group::Module)
 }
 
+/// The client library repeats what changes nothing: what it takes for that is what the protocol and this table say.
+#[test]
+fn the_client_library_repeats_what_only_reads() {
+    let reads = |row: &Row| {
+        let has = |name: &str| row.flags.iter().any(|flag| flag == name);
+        has("readonly") && !has("blocking") && !has("may_replicate")
+    };
+    let reference = reference();
+    let containers: Vec<&str> = reference.keys().filter_map(|name| Some(name.split_once('|')?.0)).collect();
+    let of_data =
+        reference.iter().filter(|(name, row)| reads(row) && !name.contains('|') && !containers.contains(&&***name));
+    // Not flagged, since they touch no data.
+    let others = ["echo", "info", "ping", "role", "time"].map(str::to_owned);
+    // TOUCH counts as a use of its keys.
+    let expected = of_data
+        .map(|(name, _)| name.clone())
+        .filter(|name| name != "touch")
+        .chain(others)
+        .map(|name| name.to_uppercase());
+    assert_eq!(sorted(expected), tanist_client::READS);
+    for spec in every_spec().filter(|spec| tanist_client::READS.contains(&&*spec.name.to_uppercase())) {
+        assert!(!spec.flags.has(Flag::Write), "{}", spec.name);
+    }
+}
+
 #[test]
 fn records_agree_with_the_protocol() {
     let reference = reference();
