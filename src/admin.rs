@@ -36,6 +36,10 @@ pub struct NodeReport {
     pub keys: u64,
     /// Bytes of the data set's pages.
     pub memory_bytes: u64,
+    /// Feature level of its state; 0 before it has one.
+    pub level: u16,
+    /// Newest feature level that it knows.
+    pub newest_level: u16,
     /// Clients that are connected.
     pub clients: u64,
     /// Since when the vault's disk has had no room, as the vault has told this node, in milliseconds since 1970; 0: it has.

@@ -21,6 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::level::Levels;
 use tanist_replication::node::{self as replica, NodeError, NodeHandle, NodeOptions, VaultLink};
 use tanist_replication::role::End;
 use tanist_replication::serving::Serving;
@@ -237,6 +238,7 @@ impl Wired {
             quic: self.address.quic.advertised.to_string(),
             trouble: Signs::of(&context).trouble().unwrap_or_default(),
             clients: context.registry.count() as u64,
+            newest_level: Levels::OWN.newest.0,
             ..NodeReport::default()
         }
     }
@@ -253,6 +255,7 @@ impl Admin for Wired {
                 lease_left_ms: status.lease_left_us / 1000,
                 last_takeover: status.last_takeover,
                 freeze_pause_us_max: status.freeze_pause_us_max,
+                level: status.level,
                 keys: status.keys,
                 memory_bytes: status.memory_bytes,
                 vault_no_room_since_unix_ms: status.vault_no_room_since_unix_ms,

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod ids;
 pub mod image;
 pub mod keyspace;
+pub mod level;
 pub mod limits;
 pub mod planted;
 pub mod redo;

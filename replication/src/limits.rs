@@ -330,6 +330,9 @@ pub const IMAGES_KEPT: usize = 2;
 /// Longest manifest of an image in bytes: 24 bytes for each file of it, so images up to 5 TiB.
 pub const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 
+/// Nodes that the vault remembers the feature level of: a few KiB of a catalog's value, and more than a cluster has.
+pub const NODES_MAX: usize = 64;
+
 /// Longest value in the catalog in bytes: sled leaks values of 128 KiB and more.
 pub const CATALOG_VALUE_BYTES_MAX: usize = 16 << 10;
 

@@ -39,8 +39,13 @@ async fn serve(server: Server, child: bool) -> Result<(), Failure> {
     let endpoint = quic::listen(address, credentials.server_config(&[ALPN_VAULT]), credentials.reset_key())
         .map_err(|e| Failure::Config(e.to_string()))?;
     let lease = Duration::from_millis(config.lease.lease_ms);
-    let options =
-        VaultOptions { dir: folder.vault(), cluster: cluster.cluster.0, lease, permit: Some(folder.begin_vault()) };
+    let options = VaultOptions {
+        dir: folder.vault(),
+        cluster: cluster.cluster.0,
+        lease,
+        permit: Some(folder.begin_vault()),
+        nodes: Some(cluster.nodes.keys().cloned().collect()),
+    };
     let vault = vault::start(options, endpoint, Arc::new(crate::clock::machine())).await.map_err(|e| match e {
         // These may be over at the next start.
         VaultError::Storage(e @ (StorageError::Full { .. } | StorageError::Io { .. })) => {

@@ -25,6 +25,7 @@ mod compaction;
 mod data;
 mod dirty;
 mod flush;
+mod level;
 mod line;
 mod outcome;
 mod scratch;
@@ -55,6 +56,7 @@ use crate::command::{
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
+use crate::level::Levels;
 use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
@@ -64,7 +66,7 @@ pub(crate) use data::Data;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;
 use settings::Settings;
-pub use settings::{MEMORY_MAX, SettingId};
+pub use settings::{LEVEL, MEMORY_MAX, SettingId};
 use shard::{Busy, ShardCell, Shards};
 pub use shard::{DatabaseCounts, Memory};
 pub use waiting::{Rank, ShardFree};
@@ -81,11 +83,13 @@ pub struct EngineOptions {
     pub memory_bytes_max: u64,
     /// Seed of the key hash: random for a new database, and part of its state from then on.
     pub hash_seed: u64,
+    /// Feature levels that the program knows.
+    pub levels: Levels,
 }
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { shards: 16, memory_bytes_max: 0, hash_seed: 0 }
+        EngineOptions { shards: 16, memory_bytes_max: 0, hash_seed: 0, levels: Levels::OWN }
     }
 }
 
@@ -118,6 +122,8 @@ pub struct Engine {
     /// The one that holds unless the cluster has its own.
     memory_max_here: AtomicU64,
     settings: Settings,
+    /// The feature levels that this program knows.
+    levels: Levels,
     /// Bytes that pages kept for frozen versions alone may take before writes wait.
     frozen_max: AtomicU64,
     /// Commands may append records. Changed under all shard locks, and read under at least one.
@@ -141,8 +147,9 @@ impl Engine {
         let pool = PagePool::new(0);
         let shard = |_| Keyspace::new(&pool, options.hash_seed).expect("a pool without a bound gives its first pages");
         let shards = (0..options.shards).map(shard).collect();
-        Engine::assemble(shards, &pool, options.hash_seed, RedoQueue::new(Epoch::ZERO, Lsn::ZERO))
-            .with_memory_max(options.memory_bytes_max)
+        let queue = RedoQueue::new(Epoch::ZERO, Lsn::ZERO);
+        let engine = Engine { levels: options.levels, ..Engine::assemble(shards, &pool, options.hash_seed, queue) };
+        engine.with_memory_max(options.memory_bytes_max)
     }
 
     /// An engine that follows, with the content of a verified image whose pages are of `pool`.
@@ -170,6 +177,7 @@ impl Engine {
             memory_max: AtomicU64::new(0),
             memory_max_here: AtomicU64::new(0),
             settings,
+            levels: Levels::OWN,
             frozen_max: AtomicU64::new(u64::MAX),
             writing: AtomicBool::new(false),
             expire_first: AtomicUsize::new(0),

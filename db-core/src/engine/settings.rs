@@ -12,12 +12,15 @@ use crate::ids::Lsn;
 use crate::keyspace::Keyspace;
 use crate::limits::SETTINGS_MAX;
 
-/// Number of a setting, below [`SETTINGS_MAX`]. Beside [`MEMORY_MAX`], what it means is known to who sets and asks for it.
+/// Number of a setting, below [`SETTINGS_MAX`]. Beside [`MEMORY_MAX`] and [`LEVEL`], what it means is known to who sets and asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettingId(pub u8);
 
 /// Bytes of pages above which commands that may need memory fail; 0: no bound.
 pub const MEMORY_MAX: SettingId = SettingId(0);
+
+/// Feature level of what is appended (`Engine::raise_level`); none: that of the oldest program that may read it.
+pub const LEVEL: SettingId = SettingId(31);
 
 /// The settings as last changed, readable without a lock.
 #[derive(Debug)]

@@ -148,7 +148,10 @@ impl Engine {
                 }
                 Effect::EpochStart { epoch } => newest = epoch,
                 _ if effect.is_of_all() => whole = true,
-                Effect::Setting { .. } => settings = true,
+                Effect::Setting { number, value } => {
+                    self.check_setting(lsn, number, value)?;
+                    settings = true;
+                }
                 // There may be no such shard, which is found out under all locks.
                 Effect::Reclaim { .. } | Effect::Compact { .. } => reclaims = true,
                 _ => {}

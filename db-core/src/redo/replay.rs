@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::batch::BatchView;
 use crate::effect::RecordError;
 use crate::ids::{Epoch, Lsn};
+use crate::level::LevelError;
 use crate::planted::planted;
 
 /// What a batch brought.
@@ -55,6 +56,14 @@ pub enum ReplayError {
         epoch: Epoch,
         /// The newest epoch known before.
         newest: Epoch,
+    },
+    /// The record is the first of a feature level that this program does not know; a replica of another release goes on.
+    #[error("record {lsn} takes the cluster to {error}")]
+    Level {
+        /// Which record.
+        lsn: Lsn,
+        /// The level, and what this program knows.
+        error: LevelError,
     },
     /// This process's memory is exhausted; a replica with more of it goes on.
     #[error("record {lsn} does not fit into this process's memory bound")]

@@ -27,14 +27,15 @@ use parking_lot::Mutex;
 use quinn::{Endpoint, VarInt};
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::level::Levels;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use crate::limits;
 use crate::repeats::{Repeats, Times};
 use crate::vault::beginning;
-use crate::vault::catalog::Catalog;
 use crate::vault::catalog::sled::CatalogSled;
+use crate::vault::catalog::{Catalog, LeaseRecord};
 use crate::vault::disk::Disk;
 use crate::vault::disk::fs::DiskFs;
 use crate::vault::lease::roster::{Caller, ConnectionId};
@@ -72,13 +73,15 @@ pub struct VaultOptions {
     /// File whose presence permits the vault to begin with nothing, see [`vault::beginning`](crate::vault::beginning). `None`:
     /// it begins wherever there is nothing.
     pub permit: Option<PathBuf>,
+    /// Names of the cluster's nodes: one that has left it counts no more for the feature level. `None`: all that come.
+    pub nodes: Option<Vec<String>>,
 }
 
 impl VaultOptions {
     /// A vault of `cluster` in `dir`, with a lease of two seconds, that begins if there is none.
     #[must_use]
     pub const fn new(dir: PathBuf, cluster: u128) -> Self {
-        Self { dir, cluster, lease: Duration::from_secs(2), permit: None }
+        Self { dir, cluster, lease: Duration::from_secs(2), permit: None, nodes: None }
     }
 }
 
@@ -109,7 +112,10 @@ pub async fn start(
         move || open(&options)
     };
     let opened = actix_rt::task::spawn_blocking(open).await.map_err(|error| VaultError::Thread(error.into()))?;
-    let (lock, storage) = opened?;
+    let (lock, mut storage) = opened?;
+    if let Some(nodes) = &options.nodes {
+        storage.lease.forget_others(nodes);
+    }
     let mut handle = serve(storage, options.lease, endpoint, clock)?;
     handle.lock = Some(Arc::new(lock));
     Ok(handle)
@@ -141,7 +147,9 @@ pub fn serve(
 ) -> Result<VaultHandle, VaultError> {
     let Storage { disk, cluster, log, images, records, lease: remembered } = storage;
     let end = log.extent().durable;
-    tracing::info!(durable = end.0, epoch = remembered.epoch, holder = remembered.holder, "vault opened");
+    let LeaseRecord { epoch, holder, .. } = &remembered;
+    let level = remembered.level(Levels::OWN);
+    tracing::info!(durable = end.0, epoch, holder, %level, knows = %Levels::OWN, "vault opened");
     let lease_authority = LeaseAuthority::new(clock.monotonic(), lease, remembered, end);
     let health = Health::new(Arc::clone(&clock));
     let log = LogHandle::start(log, records, Arc::clone(&health)).map_err(VaultError::Thread)?;
@@ -307,14 +315,15 @@ impl VaultServer {
 
     fn perform(&mut self, effect: LeaseEffect<oneshot::Sender<Answer>>, ctx: &mut Context<Self>) {
         match effect {
+            LeaseEffect::Close(connection) => {
+                if let Some((_, old)) = self.connections.get(&connection) {
+                    old.close(VarInt::from_u32(0), b"a newer connection of this node has come");
+                }
+            }
             LeaseEffect::Answer(way, answer) => drop(way.send(answer)),
             LeaseEffect::News(lease) => {
-                tracing::info!(
-                    epoch = lease.epoch,
-                    holder = lease.holder,
-                    left_us = lease.remaining_us,
-                    "lease changed"
-                );
+                let LeaseView { epoch, holder, remaining_us: left_us, level, .. } = lease;
+                tracing::info!(epoch, holder, left_us, level, "lease changed");
                 self.news.send_replace(());
             }
             LeaseEffect::Persist { record, seal } => {
@@ -332,24 +341,25 @@ impl VaultServer {
     }
 }
 
-/// Admits a peer; answered with `Welcome`.
+/// Admits a peer; answered with `Welcome`, or `Refused` if it does not know the cluster's feature level.
 #[derive(Message)]
-#[rtype(result = "Answer")]
+#[rtype(result = "Option<Answer>")]
 struct Enter {
     caller: Arc<Caller>,
     connection: quinn::Connection,
 }
 
 impl Handler<Enter> for VaultServer {
-    type Result = actix::MessageResult<Enter>;
+    type Result = ResponseFuture<Option<Answer>>;
 
-    fn handle(&mut self, enter: Enter, _: &mut Context<Self>) -> Self::Result {
-        let (replaced, welcome) = self.lease.enter(&enter.caller, self.now(), self.durable());
-        if let Some((_, old)) = replaced.and_then(|id| self.connections.get(&id)) {
-            old.close(VarInt::from_u32(0), b"a newer connection of this node has come");
+    fn handle(&mut self, enter: Enter, ctx: &mut Context<Self>) -> Self::Result {
+        let (answer, wait) = oneshot::channel();
+        let Enter { caller, connection } = enter;
+        self.connections.insert(caller.connection, (caller.hello.peer, connection));
+        for effect in self.lease.enter(caller, answer, self.now(), self.durable()) {
+            self.perform(effect, ctx);
         }
-        self.connections.insert(enter.caller.connection, (enter.caller.hello.peer, enter.connection));
-        actix::MessageResult(welcome)
+        Box::pin(async { wait.await.ok() })
     }
 }
 
@@ -445,6 +455,7 @@ impl VaultServer {
             images: self.shared.images.views(),
             health: self.shared.health.view(),
             nodes: self.lease.authority().nodes(now),
+            newest_level: self.lease.authority().levels().newest.0,
         }
     }
 }

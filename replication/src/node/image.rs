@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tanist_db_core::engine::Engine;
+use tanist_db_core::engine::{Engine, EngineOptions};
 use tanist_db_core::image::{ImageRestore, PagePool};
 
 use crate::wire::message::ImageView;
@@ -39,21 +39,23 @@ impl ImageLoad {
         self.restore.feed(chunk).map_err(|error| self.wrong(&error.to_string()))
     }
 
-    /// All chunks are here: the engine with the image's content, which must have as many `shards`.
+    /// All chunks are here: the engine with the image's content, which must have as many shards as `options` say.
     ///
     /// # Errors
     /// A sentence that says what is wrong with the image.
-    pub fn finish(self, shards: u16, memory_bytes_max: u64) -> Result<Engine, String> {
+    pub fn finish(self, options: EngineOptions) -> Result<Engine, String> {
         let ImageLoad { view, pool, restore, .. } = self;
         let wrong = |why: String| wrong(&view, &why);
         let image = restore.finish().map_err(|error| wrong(error.to_string()))?;
         if image.meta.cut.0 != view.cut {
             return Err(wrong(format!("it says of itself that its cut is {}", image.meta.cut)));
         }
+        let EngineOptions { shards, memory_bytes_max, levels, .. } = options;
         if image.shards.len() != usize::from(shards) {
             return Err(wrong(format!("it has {} shards, this cluster {shards}", image.shards.len())));
         }
-        Ok(Engine::restored(image, &pool, memory_bytes_max))
+        let engine = Engine::restored(image, &pool, memory_bytes_max).knowing(levels);
+        engine.map_err(|error| wrong(format!("it is of {error}")))
     }
 
     /// The sentence for an image that cannot be used because of `why`.

@@ -83,7 +83,7 @@ impl ImageDownload {
 
     fn finish(&mut self) -> Result<Option<Engine>, DownloadError> {
         let Some((cut, load)) = self.load.take_if(|(_, load)| load.missing() == 0) else { return Ok(None) };
-        let engine = load.finish(self.options.shards, self.options.memory_bytes_max);
+        let engine = load.finish(self.options);
         engine.map(Some).map_err(|why| DownloadError::Unusable { cut, why })
     }
 }
@@ -92,11 +92,12 @@ impl ImageDownload {
 mod tests {
     use tanist_db_core::clock::SystemClock;
     use tanist_db_core::ids::Epoch;
+    use tanist_db_core::level::Levels;
 
     use super::*;
     use crate::wire::message::ImageView;
 
-    const OPTIONS: EngineOptions = EngineOptions { shards: 2, memory_bytes_max: 0, hash_seed: 5 };
+    const OPTIONS: EngineOptions = EngineOptions { shards: 2, memory_bytes_max: 0, hash_seed: 5, levels: Levels::OWN };
 
     /// An image's chunks, and how the vault announces it.
     fn image() -> (ImageView, Vec<Vec<u8>>) {

@@ -33,6 +33,7 @@ use std::time::Duration;
 use actix::Addr;
 use tanist_db_core::clock::Clock;
 use tanist_db_core::engine::{Engine, EngineOptions};
+use tanist_db_core::level::Levels;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -43,7 +44,7 @@ use crate::role::{End, Identity, Machine, SwitchoverReport};
 use crate::serving::Serving;
 use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
-use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer};
+use crate::wire::message::{FollowerView, Hello, Peer};
 
 pub use driver::{Action, Append, CallOutcome, Driver, DriverEvent, Note, Order, Timer};
 pub use image::ImageLoad;
@@ -95,13 +96,13 @@ impl NodeOptions {
     /// What the process's engine starts with.
     fn engine(&self) -> EngineOptions {
         let NodeOptions { shards, memory_bytes_max, hash_seed, .. } = *self;
-        EngineOptions { shards, memory_bytes_max, hash_seed }
+        EngineOptions { shards, memory_bytes_max, hash_seed, levels: Levels::OWN }
     }
 
     /// The first message of each connection to the vault.
     pub(crate) fn hello(&self) -> Hello {
         Hello {
-            version: PROTOCOL_VERSION,
+            levels: Levels::OWN,
             cluster: self.credentials.cluster(),
             peer: Peer::Database,
             node: self.node.clone(),

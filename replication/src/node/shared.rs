@@ -1,12 +1,13 @@
 //! What the parts of a node share, each of which may run on a thread of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::engine::Engine;
+use tanist_db_core::level::Level;
 
 use super::ImageReport;
 use crate::serving::Serving;
@@ -20,6 +21,8 @@ pub struct Shared {
     /// What sessions ask.
     pub serving: Arc<Serving>,
     pub(crate) figures: Mutex<Figures>,
+    /// The cluster's feature level, as the vault last said; 0 before it has.
+    level: AtomicU16,
     /// Bytes of log frames since the newest cut that this node has made or applied.
     log_bytes: AtomicU64,
 }
@@ -73,7 +76,8 @@ impl Shared {
     /// What a process begins with that has loaded `engine`; nobody else writes `serving`.
     #[must_use]
     pub fn new(engine: Arc<Engine>, serving: Arc<Serving>) -> Arc<Shared> {
-        Arc::new(Shared { engine, serving, figures: Mutex::default(), log_bytes: AtomicU64::new(0) })
+        let (level, log_bytes) = (AtomicU16::new(0), AtomicU64::new(0));
+        Arc::new(Shared { engine, serving, figures: Mutex::default(), level, log_bytes })
     }
 
     /// How this node stands, for the vault.
@@ -85,6 +89,17 @@ impl Shared {
             epoch: self.serving.epoch().0,
             last_takeover: self.figures.lock().last_takeover.clone(),
         }
+    }
+
+    /// The vault has said which feature level the cluster has. It only rises: an old word changes nothing.
+    pub(crate) fn learn_level(&self, level: Level) {
+        // Relaxed here and below: no more is concluded from it than that the vault has said so.
+        self.level.fetch_max(level.0, Ordering::Relaxed);
+    }
+
+    /// The cluster's feature level as the vault last said.
+    pub(crate) fn level(&self) -> Level {
+        Level(self.level.load(Ordering::Relaxed))
     }
 
     pub(crate) fn note_log_bytes(&self, bytes: usize) {

@@ -20,6 +20,10 @@ pub struct NodeStatus {
     pub epoch: u64,
     /// Who is primary; `None` before the first.
     pub primary: Option<PrimaryAddress>,
+    /// Feature level of its state.
+    pub level: u16,
+    /// Newest feature level that it knows.
+    pub newest_level: u16,
     /// Time left of its own lease by its own count; 0 if it holds none.
     pub lease_left_us: u64,
     /// Newest record appended or applied.
@@ -69,6 +73,8 @@ pub(super) fn of(options: &NodeOptions, shared: &Shared) -> NodeStatus {
         role: serving.role(),
         epoch: serving.epoch().0,
         primary: serving.primary().as_deref().cloned(),
+        level: engine.level().0,
+        newest_level: engine.levels().newest.0,
         lease_left_us: micros(serving.lease_until().since(options.clock.monotonic())),
         last: engine.last().0,
         durable: serving.durable().0,

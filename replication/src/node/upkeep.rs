@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
+use tanist_db_core::planted::planted;
 
 use super::{Append, Shared};
+use crate::EVENT;
 use crate::limits::EXPIRE_PAUSE;
 use crate::role::Event;
 
@@ -24,8 +26,10 @@ impl Upkeep {
         Upkeep { shared, expires_on: false }
     }
 
-    /// Some time has passed: [`BEAT_EVERY`](crate::limits::BEAT_EVERY). As [`Upkeep::expire`], unless that is due soon anyway.
+    /// Some time has passed: [`BEAT_EVERY`](crate::limits::BEAT_EVERY). As [`Upkeep::expire`], unless that is due soon anyway; and the
+    /// state's feature level follows the cluster's.
     pub fn beat(&mut self, now: Monotonic, unix: UnixMillis) -> Option<Duration> {
+        self.raise_level(now);
         if self.expires_on { None } else { self.expire(now, unix) }
     }
 
@@ -38,6 +42,19 @@ impl Upkeep {
         let _executing = serving.enter(now).ok()?;
         self.expires_on = engine.clean_up(unix);
         self.expires_on.then_some(EXPIRE_PAUSE)
+    }
+
+    /// The vault has said that all processes of the cluster know a level: from the record on that says so it may be written.
+    fn raise_level(&self, now: Monotonic) {
+        let Shared { engine, serving, .. } = &*self.shared;
+        let own = planted("a feature level raised before the standby knows it");
+        let level = if own { engine.levels().newest } else { self.shared.level() };
+        if level > engine.level()
+            && let Ok(_executing) = serving.enter(now)
+            && engine.raise_level(level)
+        {
+            tracing::info!(target: EVENT, "feature level {level} from record {} on", engine.settings_changed_at());
+        }
     }
 
     /// Appends a record; waits for shards that are held. Returns what the machine must hear.

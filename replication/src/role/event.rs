@@ -167,6 +167,17 @@ pub enum Event {
     Tick(Sight),
 }
 
+impl Event {
+    /// The vault's word on who may write, if it is one.
+    #[must_use]
+    pub fn view(&self) -> Option<&LeaseView> {
+        match self {
+            Event::Connected { view, .. } | Event::News(view) | Event::Lease { view, .. } => Some(view),
+            _ => None,
+        }
+    }
+}
+
 /// Something is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {

@@ -88,6 +88,7 @@ impl Machine {
             remaining_us: 0,
             resp_address: self.me.resp_address.clone(),
             quic_address: self.me.quic_address.clone(),
+            level: self.view.level,
         };
         self.state = State::Promoting(Promoting {
             epoch,

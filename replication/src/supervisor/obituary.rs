@@ -9,7 +9,8 @@ use super::SupervisorOptions;
 use crate::actors::link::Dialer;
 use crate::limits::{CALL_WAIT, LAST_PACKET_WAIT, OBITUARIES_MAX, OBITUARY_WAIT};
 use crate::transport::rpc::ControlClient;
-use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
+use crate::wire::message::{Answer, Hello, Peer, Request};
+use tanist_db_core::level::Levels;
 
 /// A task that keeps a connection to the vault, so that an obituary is one message on it.
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl Teller {
 
     fn hello(&self) -> Hello {
         Hello {
-            version: PROTOCOL_VERSION,
+            levels: Levels::OWN,
             cluster: self.dialer.credentials.cluster(),
             peer: Peer::Supervisor,
             node: self.node.clone(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use tanist_db_core::level::{Level, Levels};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -18,7 +19,8 @@ use tokio::task::AbortHandle;
 use super::quic;
 use crate::limits;
 use crate::wire::frame::{FrameError, FrameKind, FrameReader, Message, seal_message};
-use crate::wire::message::{Answer, Call, Hello, LeaseView, PROTOCOL_VERSION, Reply, Request};
+use crate::wire::hello::{self, Refusal};
+use crate::wire::message::{Answer, Call, Hello, LeaseView, Reply, Request};
 
 /// Streams of a connection whose messages must not wait behind others' bulk. A higher one goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Welcome {
     pub durable: u64,
     /// Who may write now.
     pub view: LeaseView,
+    /// The connection's feature level: no newer message may be sent on it.
+    pub level: Level,
 }
 
 /// The asking end of a connection to the vault. Clones share it; when the last one is gone the connection is closed.
@@ -103,8 +107,10 @@ impl ControlClient {
         };
         let (channel, answer) = within(limits::CALL_WAIT, greeting).await?;
         let welcome = match answer {
-            Answer::Welcome { incarnation, lease_us, durable, lease } => {
-                Welcome { incarnation, lease: Duration::from_micros(lease_us), durable, view: lease }
+            Answer::Welcome { incarnation, lease_us, durable, lease, level } => {
+                let (lease, view, level) = (Duration::from_micros(lease_us), lease, Level(level));
+                hello.levels.check(level).map_err(|error| RpcError::Protocol(format!("it wants to speak {error}")))?;
+                Welcome { incarnation, lease, durable, view, level }
             }
             other => return Err(unexpected(&other)),
         };
@@ -314,7 +320,11 @@ impl Channel {
     /// # Errors
     /// If the stream ends or holds something else here, or the peer refuses in a sentence.
     pub async fn answer(&mut self) -> Result<Answer, RpcError> {
-        match self.receive.message::<Reply>().await?.answer {
+        let frame = self.receive.next().await?.ok_or(FrameError::Ended(FrameKind::Reply))?;
+        if frame.kind() == FrameKind::Refusal {
+            return Err(RpcError::Refused(frame.message::<Refusal>()?.why));
+        }
+        match frame.message::<Reply>()?.answer {
             Answer::Refused { why } => Err(RpcError::Refused(why)),
             answer => Ok(answer),
         }
@@ -335,23 +345,21 @@ impl Channel {
     }
 }
 
-/// Waits for the control stream of an accepted connection and its [`Hello`].
+/// Waits for the control stream of an accepted connection and its [`Hello`], of a process that knows one of the levels `own`.
 ///
 /// # Errors
-/// If the connection ends, nothing comes within [`limits::CALL_WAIT`], or the peer speaks another version (it is told so).
-pub async fn accept_control(connection: &Connection) -> Result<(Hello, Channel), RpcError> {
+/// If the connection ends, nothing comes within [`limits::CALL_WAIT`], or the peer knows none of them (it is told so).
+pub async fn accept_control(connection: &Connection, own: Levels) -> Result<(Hello, Channel), RpcError> {
     within(limits::CALL_WAIT, async {
         let mut channel = Channel::accept(connection).await?;
-        let hello = channel.receive.message::<Hello>().await?;
-        if hello.version == PROTOCOL_VERSION {
-            return Ok((hello, channel));
+        let first = channel.receive.next().await?.ok_or(FrameError::Ended(FrameKind::Hello))?;
+        let first = first.expect(FrameKind::Hello)?;
+        let theirs = hello::levels_of(first.body()).ok_or(FrameError::Message(FrameKind::Hello))?;
+        if let Err(why) = hello::agree(own, theirs) {
+            channel.write(seal_message(&Refusal { why: why.clone() })).await?;
+            return Err(RpcError::Protocol(why));
         }
-        let why = format!(
-            "this process speaks version {PROTOCOL_VERSION} of the protocol and the other one version {}: run the same release on both",
-            hello.version
-        );
-        channel.reply(Answer::Refused { why: why.clone() }).await?;
-        Err(RpcError::Protocol(why))
+        Ok((first.message()?, channel))
     })
     .await
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use quinn::{Connection, Endpoint};
 use tanist_db_core::clock::{Clock, Monotonic, SystemClock, UnixMillis};
+use tanist_db_core::level::{Level, Levels};
 use tempfile::TempDir;
 
 use super::certs;
@@ -17,7 +18,7 @@ use super::rpc::{Channel, ControlClient, Priority, RpcError, accept_control};
 use super::tls::{Credentials, TlsError};
 use crate::limits;
 use crate::wire::frame::{FrameKind, HEADER_BYTES, seal, seal_message};
-use crate::wire::message::{Answer, Call, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Reply, Request};
+use crate::wire::message::{Answer, Call, Hello, LeaseView, Peer, Progress, Reply, Request};
 
 const CLUSTER: u128 = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef;
 const DAY_MS: u64 = 86_400_000;
@@ -115,7 +116,7 @@ async fn pair(cluster: &Cluster) -> (Connection, Connection) {
 
 fn hello() -> Hello {
     Hello {
-        version: PROTOCOL_VERSION,
+        levels: Levels::OWN,
         cluster: CLUSTER,
         peer: Peer::Database,
         node: "a".into(),
@@ -127,7 +128,13 @@ fn hello() -> Hello {
 }
 
 fn welcome() -> Answer {
-    Answer::Welcome { incarnation: 7, lease_us: 2_000_000, durable: 5, lease: LeaseView::default() }
+    let level = Levels::OWN.newest.0;
+    Answer::Welcome { incarnation: 7, lease_us: 2_000_000, durable: 5, lease: LeaseView::default(), level }
+}
+
+/// The vault's end of the beginning.
+async fn accept(connection: &Connection) -> Result<(Hello, Channel), RpcError> {
+    accept_control(connection, Levels::OWN).await
 }
 
 mod files {
@@ -392,7 +399,7 @@ mod conversations {
         let (near, far) = pair(cluster).await;
         let (hello, said) = (hello(), hello());
         let (client, control) = tokio::join!(ControlClient::open(near, &hello, news), async {
-            let (hello, mut channel) = accept_control(&far).await.unwrap();
+            let (hello, mut channel) = accept(&far).await.unwrap();
             assert_eq!(hello, said);
             channel.reply(welcome()).await.unwrap();
             channel
@@ -486,7 +493,7 @@ mod conversations {
                 let endpoint = listener(&vault);
                 tell.send(endpoint.local_addr().unwrap()).unwrap();
                 let connection = endpoint.accept().await.unwrap().await.unwrap();
-                let (_, mut control) = accept_control(&connection).await.unwrap();
+                let (_, mut control) = accept(&connection).await.unwrap();
                 control.reply(welcome()).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 (endpoint, connection, control)
@@ -561,10 +568,12 @@ mod conversations {
     async fn refusals_and_foreign_versions_are_told_in_words() {
         let cluster = Cluster::new();
         let (near, far) = pair(&cluster).await;
-        let old = Hello { version: 99, ..hello() };
-        let (client, server) = tokio::join!(ControlClient::open(near, &old, |_| {}), accept_control(&far));
-        let told = client.unwrap_err().to_string();
-        assert!(told.contains(&format!("version {PROTOCOL_VERSION}")) && told.contains("version 99"), "{told}");
+        let strange = Hello { levels: Levels { oldest: Level(98), newest: Level(99) }, ..hello() };
+        let (client, server) = tokio::join!(ControlClient::open(near, &strange, |_| {}), accept(&far));
+        let refused = client.unwrap_err();
+        let told = refused.to_string();
+        assert!(matches!(refused, RpcError::Refused(_)), "{told}");
+        assert!(told.contains(&Levels::OWN.to_string()) && told.contains("levels 98 to 99"), "{told}");
         assert!(matches!(server, Err(RpcError::Protocol(_))));
 
         let (client, far, _control) = control(&cluster, |_| {}).await;

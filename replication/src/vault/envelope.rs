@@ -3,7 +3,7 @@
 //! | at | bytes | field | guards against |
 //! |---|---|---|---|
 //! | 0 | 4 | magic `TNSV` | a foreign value |
-//! | 4 | 1 | format version, 2: 1 had leases without a length | a value of another version |
+//! | 4 | 1 | format version, 3: 1 had leases without a length, 2 without feature levels | a value of another version |
 //! | 5 | 3 | reserved, 0 | use of what this version does not know |
 //! | 8 | 4 | body length in bytes | a value cut short |
 //! | 12 | 4 | CRC-32C of the key, the bytes before, and the body | damage, and a value under another's key |
@@ -13,7 +13,7 @@ use super::layout::u32_at;
 
 const HEADER_BYTES: usize = 16;
 const MAGIC: [u8; 4] = *b"TNSV";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Puts `body` into an envelope that opens only under `key`.
 ///
@@ -71,7 +71,7 @@ mod tests {
         assert!(open("other", &value).is_err());
     }
 
-    const GOLDEN: &[u8] = b"TNSV\x02\0\0\0\x04\0\0\0\x0e\x92\xed\x17body";
+    const GOLDEN: &[u8] = b"TNSV\x03\0\0\0\x04\0\0\0\x3e\x46\x9c\x26body";
 
     #[test]
     fn another_version_and_a_header_that_contradicts_itself_are_refused() {

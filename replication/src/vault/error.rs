@@ -2,6 +2,7 @@
 
 use std::io;
 
+use tanist_db_core::level::LevelError;
 use thiserror::Error;
 
 use super::disk::{Disk, is_full};
@@ -43,6 +44,14 @@ pub enum StorageError {
         found: u128,
         /// Whose it should be.
         wanted: u128,
+    },
+    /// What is kept is of a feature level that this program does not know. Refuse: another release reads it.
+    #[error("{file} is at {error}; nothing was changed")]
+    Level {
+        /// The file that says so.
+        file: String,
+        /// The level, and what this program knows.
+        error: LevelError,
     },
     /// The disk is full. Nothing was added and nothing is lost: try again when there is room.
     #[error("no room left for {file}: free some space and service resumes by itself")]

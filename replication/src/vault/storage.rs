@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::level::{Level, Levels};
 
 use super::beginning;
 use super::catalog::{Catalog, LeaseRecord, Records};
@@ -36,10 +37,10 @@ impl Storage {
     /// # Errors
     /// If anything belongs to another cluster, is damaged, or contradicts the rest.
     pub fn open(disk: Arc<dyn Disk>, catalog: Arc<dyn Catalog>, cluster: u128) -> Result<Self, StorageError> {
-        Self::open_with(disk, catalog, cluster, limits::SEGMENT_BYTES)
+        Self::open_with(disk, catalog, cluster, limits::SEGMENT_BYTES, Levels::OWN)
     }
 
-    /// [`Storage::open`] with log segments of another size.
+    /// [`Storage::open`] with log segments of another size, in a vault that knows the feature `levels`.
     ///
     /// # Errors
     /// As [`Storage::open`].
@@ -48,9 +49,14 @@ impl Storage {
         catalog: Arc<dyn Catalog>,
         cluster: u128,
         segment_bytes_max: u64,
+        levels: Levels,
     ) -> Result<Self, StorageError> {
         let records = Records::new(catalog);
         let known = records.knows(cluster)?;
+        if let Some(lease) = records.lease()?.filter(|lease| lease.level > 0) {
+            let refuse = |error| StorageError::Level { file: records.place(), error };
+            levels.check(Level(lease.level)).map_err(refuse)?;
+        }
         // The log is made durable before the catalog is entered.
         if known && !beginning::has_log(&*disk, cluster)? {
             return Err(StorageError::damaged(&*disk, LOG_FOLDER, 0, "it is missing, though there is a catalog"));
@@ -203,5 +209,31 @@ mod tests {
         let fresh = CatalogMemory::default();
         assert!(matches!(other(fresh.clone()), Err(StorageError::OtherCluster { .. })));
         assert!(fresh.keys("").unwrap().is_empty());
+    }
+
+    /// A release that does not know what is kept must not begin to change it.
+    #[test]
+    fn a_folder_of_another_feature_level_is_refused_unchanged() {
+        let (disk, catalog) = sample();
+        let records = Records::new(Arc::new(catalog.clone()));
+        let lease = records.lease().unwrap().unwrap();
+        records.put_lease(&LeaseRecord { level: 2, ..lease }).unwrap();
+        let before = disk.operations();
+        let open = |oldest, newest| {
+            let levels = Levels { oldest: Level(oldest), newest: Level(newest) };
+            Storage::open_with(
+                Arc::new(disk.clone()),
+                Arc::new(catalog.clone()),
+                CLUSTER,
+                limits::SEGMENT_BYTES,
+                levels,
+            )
+        };
+        for (oldest, newest, known) in [(1, 1, "level 1 only"), (3, 4, "levels 3 to 4")] {
+            let why = open(oldest, newest).unwrap_err().to_string();
+            assert!(why.contains("sim:catalog is at feature level 2, and") && why.contains(known), "{why}");
+        }
+        assert_eq!(disk.operations(), before);
+        assert!(open(1, 2).is_ok() && open(2, 3).is_ok());
     }
 }

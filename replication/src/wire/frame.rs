@@ -23,7 +23,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::limits;
-use crate::wire::message::{Call, Hello, Reply};
+use crate::wire::message::{Call, Reply};
 
 /// Length of a frame's header.
 pub const HEADER_BYTES: usize = 24;
@@ -35,7 +35,7 @@ const VERSION: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
-    /// A [`Hello`].
+    /// A [`Hello`](crate::wire::message::Hello).
     Hello = 1,
     /// A [`Call`].
     Call = 2,
@@ -45,6 +45,8 @@ pub enum FrameKind {
     Batch = 4,
     /// A chunk of an image.
     Chunk = 5,
+    /// A [`Refusal`](crate::wire::hello::Refusal).
+    Refusal = 6,
 }
 
 impl FrameKind {
@@ -52,7 +54,7 @@ impl FrameKind {
     #[must_use]
     pub const fn body_bytes_max(self) -> usize {
         match self {
-            FrameKind::Hello | FrameKind::Call | FrameKind::Reply => limits::MESSAGE_BYTES_MAX,
+            FrameKind::Hello | FrameKind::Call | FrameKind::Reply | FrameKind::Refusal => limits::MESSAGE_BYTES_MAX,
             FrameKind::Batch => limits::BATCH_BYTES_MAX,
             FrameKind::Chunk => limits::CHUNK_BYTES_MAX,
         }
@@ -65,6 +67,7 @@ impl FrameKind {
             3 => Some(FrameKind::Reply),
             4 => Some(FrameKind::Batch),
             5 => Some(FrameKind::Chunk),
+            6 => Some(FrameKind::Refusal),
             _ => None,
         }
     }
@@ -85,7 +88,9 @@ pub enum FrameError {
     #[error("frame header damaged: {0}")]
     Header(&'static str),
     /// Made by another version of the format.
-    #[error("frame of format version {0}, this program knows version {VERSION}")]
+    #[error(
+        "frame of format version {0}, and this program knows version {VERSION}: start the release that wrote it, or a newer one"
+    )]
     Version(u8),
     /// The declared body is longer than any of its kind may be.
     #[error("frame of kind {kind:?} declares {bytes} bytes, at most {} are allowed", kind.body_bytes_max())]
@@ -265,7 +270,7 @@ macro_rules! message {
     )+};
 }
 
-message!(Hello, Call, Reply);
+message!(Call, Reply);
 
 /// Puts `body` into a frame.
 ///

@@ -3,13 +3,16 @@
 //! One QUIC connection a process. Its first bidirectional stream is the *control* stream and starts with [`Hello`]; every
 //! other stream starts with the [`Request`] that names its purpose. Every message stands in a frame (`wire::frame`).
 //! Redo batches and image chunks travel as raw frames between messages of their stream and are never parsed here.
+//!
+//! **What is here never changes.** A message of a later release is a new variant behind the last one of [`Request`] or [`Answer`], in a box, so
+//! that those before it keep their bytes; it is sent only on connections whose level is that of its line in
+//! `tanist_db_core::level::since`. `wire/message/tests.rs` knows the bytes of each.
 
 #![expect(missing_docs, reason = "rkyv derives fields of its own for enum variants")]
 
+use rkyv::with::Skip;
 use rkyv::{Archive, Deserialize, Serialize};
-
-/// Version of everything in this file; a peer with another one is refused with a sentence that says so.
-pub const PROTOCOL_VERSION: u16 = 2;
+use tanist_db_core::level::Levels;
 
 /// What a connecting process is.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,8 +28,9 @@ pub enum Peer {
 /// First message on a control stream.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hello {
-    /// [`PROTOCOL_VERSION`] of the sender.
-    pub version: u16,
+    /// Feature levels that the sender knows: they stand ahead of the archive (`wire::hello`).
+    #[rkyv(with = Skip)]
+    pub levels: Levels,
     /// The cluster that the sender belongs to, made at its birth.
     pub cluster: u128,
     /// What the sender is.
@@ -43,7 +47,7 @@ pub struct Hello {
     pub quic_address: String,
 }
 
-/// Who may write, as the vault sees it.
+/// Who may write, and what, as the vault sees it.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeaseView {
     /// The newest epoch ever granted; 0 before the first.
@@ -58,6 +62,8 @@ pub struct LeaseView {
     pub resp_address: String,
     /// Where the holder serves the client library.
     pub quic_address: String,
+    /// Feature level of the cluster: nothing newer may be written.
+    pub level: u16,
 }
 
 /// What a node tells of itself, for status and for the vault's choice of a successor.
@@ -160,6 +166,8 @@ pub enum Answer {
         durable: u64,
         /// Who may write now.
         lease: LeaseView,
+        /// Feature level of this connection: the newest that both ends know.
+        level: u16,
     },
     /// Who may write now.
     Lease(LeaseView),
@@ -246,6 +254,8 @@ pub struct FollowerView {
     pub quic_address: String,
     /// Age of the report in microseconds.
     pub age_us: u64,
+    /// Newest feature level that it knows.
+    pub newest_level: u16,
 }
 
 /// A stored image.
@@ -282,6 +292,8 @@ pub struct StatusView {
     pub health: HealthView,
     /// Database processes that are connected.
     pub nodes: Vec<FollowerView>,
+    /// Newest feature level that the vault knows.
+    pub newest_level: u16,
 }
 
 /// A request on a control stream, or the opening of another.
@@ -301,3 +313,6 @@ pub struct Reply {
     /// What is answered.
     pub answer: Answer,
 }
+
+#[cfg(test)]
+mod tests;

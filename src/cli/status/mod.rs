@@ -9,13 +9,14 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use redis::aio::MultiplexedConnection;
 use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_db_core::level::Levels;
 use tanist_replication::transport::address::HostPort;
 use tanist_replication::transport::dial::{Endpoints, dial};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::quic::ALPN_VAULT;
 use tanist_replication::transport::rpc::ControlClient;
 use tanist_replication::transport::tls::Credentials;
-use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request, StatusView};
+use tanist_replication::wire::message::{Answer, Hello, Peer, Request, StatusView};
 
 use super::args::NodesArgs;
 use super::ask::{ask, ask_at_length, connect};
@@ -159,7 +160,7 @@ impl Known {
         let (at, endpoints) = (&self.cluster.vault.quic.advertised, Endpoints::default());
         let connection = dial(&endpoints, &self.credentials, ALPN_VAULT, &Principal::Vault, at).await?;
         let hello = Hello {
-            version: PROTOCOL_VERSION,
+            levels: Levels::OWN,
             cluster: self.cluster.cluster.0,
             peer: Peer::Tool,
             node: String::new(),

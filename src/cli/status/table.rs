@@ -38,6 +38,9 @@ pub(super) fn table(status: &ClusterStatus, now: UnixMillis) -> String {
             let _infallible = writeln!(text, "node {}: longest freeze {} us", node.name, node.freeze_pause_us_max);
         }
     }
+    if let Some(levels) = levels(status) {
+        text += &levels;
+    }
     if status.vault.reachable {
         let (oldest, log) = (status.vault.oldest_lsn, bytes(status.vault.log_bytes));
         let _infallible = writeln!(text, "log from {oldest}, {log}; {}", images(&status.vault.images, now));
@@ -82,6 +85,18 @@ fn node_row(node: &NodeStatus) -> [String; 8] {
         known(node.durable_lsn),
         known(node.lag_records),
     ]
+}
+
+/// What each process knows, as long as the cluster's feature level is not the newest of all.
+fn levels(status: &ClusterStatus) -> Option<String> {
+    let level = Some(status.vault.level).filter(|level| *level > 0)?;
+    let nodes = status.nodes.iter().map(|node| (format!("node {}", node.name), node.newest_level));
+    let known: Vec<_> = [("the vault".to_owned(), status.vault.newest_level)].into_iter().chain(nodes).collect();
+    if known.iter().all(|(_, newest)| [0, level].contains(newest)) {
+        return None;
+    }
+    let known = known.iter().filter(|(_, newest)| *newest > 0).map(|(who, newest)| format!("{who} {newest}"));
+    Some(format!("feature level {level}; known: {}\n", known.collect::<Vec<_>>().join(", ")))
 }
 
 fn no_room(vault: &VaultStatus, now: UnixMillis) -> String {
@@ -169,6 +184,17 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("vault: no room left for x: free some\n"), "{text}");
+    }
+
+    #[test]
+    fn an_upgrade_under_way_is_shown_until_the_level_has_risen() {
+        let mut status = merge(Ok(vault()), |_| Ok(NodeReport { newest_level: 1, ..primary() }));
+        assert!(!table(&status, UnixMillis(0)).contains("feature"));
+        status.nodes[1].newest_level = 2;
+        let text = table(&status, UnixMillis(0));
+        assert!(text.contains("feature level 1; known: the vault 1, node a 1, node b 2\n"), "{text}");
+        (status.vault.level, status.vault.newest_level, status.nodes[0].newest_level) = (2, 2, 0);
+        assert!(!table(&status, UnixMillis(0)).contains("feature"), "what is not known is not shown");
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub(crate) struct VaultStatus {
     pub(crate) refused_appends: u64,
     pub(crate) refused_images: u64,
     pub(crate) trouble: String,
+    /// Feature level of the cluster, and the newest that the vault knows; 0 if it cannot be reached.
+    pub(crate) level: u16,
+    pub(crate) newest_level: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,6 +68,8 @@ pub(crate) struct NodeStatus {
     pub(crate) trouble: String,
     pub(crate) last_takeover: String,
     pub(crate) freeze_pause_us_max: u64,
+    /// Newest feature level that it knows; 0 if that is not known.
+    pub(crate) newest_level: u16,
     /// True if the node itself has answered.
     pub(crate) reachable: bool,
     /// Why it has not; empty if it has.
@@ -164,6 +169,8 @@ impl VaultStatus {
                         stored_unix_ms: image.stored_unix_ms,
                     })
                     .collect(),
+                level: view.lease.level,
+                newest_level: view.newest_level,
                 ..status
             },
         }
@@ -209,6 +216,7 @@ impl NodeStatus {
                 durable_lsn: report.durable_lsn,
                 last_takeover: report.last_takeover,
                 freeze_pause_us_max: report.freeze_pause_us_max,
+                newest_level: report.newest_level,
                 reachable: true,
                 ..NodeStatus::default()
             },
@@ -222,6 +230,7 @@ impl NodeStatus {
                 applied_lsn: seen.progress.applied,
                 durable_lsn: seen.progress.durable,
                 last_takeover: seen.progress.last_takeover.clone(),
+                newest_level: seen.newest_level,
                 why,
                 ..NodeStatus::default()
             },
@@ -246,7 +255,13 @@ pub(super) mod tests {
     pub(in super::super) fn vault() -> StatusView {
         StatusView {
             pid: 10,
-            lease: LeaseView { epoch: 3, holder: "a".into(), remaining_us: 1_900_000, ..LeaseView::default() },
+            lease: LeaseView {
+                epoch: 3,
+                holder: "a".into(),
+                remaining_us: 1_900_000,
+                level: 1,
+                ..LeaseView::default()
+            },
             durable: 1000,
             oldest: 400,
             log_bytes: 5 << 20,
@@ -258,6 +273,7 @@ pub(super) mod tests {
                 stored_unix_ms: 1_700_000_000_000,
             }],
             health: HealthView::default(),
+            newest_level: 1,
             nodes: vec![FollowerView {
                 node: "b".into(),
                 pid: 12,

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 
 use tanist_db_core::command::{Call, Outcome, Reply, is};
 use tanist_db_core::engine::{DatabaseCounts, Engine, Memory, Session};
+use tanist_db_core::level::Levels;
 use tanist_replication::serving::Role;
 
 use super::REDIS_VERSION;
@@ -206,6 +207,8 @@ fn tanist(caller: &Caller, lines: &mut Lines) {
     if let Some(silent) = silent {
         lines.add("tanist_vault_link_down_since_seconds", silent.as_secs());
     }
+    lines.add("tanist_feature_level", context.engine().map_or(0, |engine| engine.level().0));
+    lines.add("tanist_feature_level_newest", Levels::OWN.newest);
     lines.add("tanist_last_lsn", last);
     lines.add("tanist_durable_lsn", serving.durable());
     lines.add("tanist_durability", context.settings.durability());

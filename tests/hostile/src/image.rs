@@ -24,7 +24,7 @@ const CHANGE_BYTES: usize = 8;
 fn chunks() -> &'static [Vec<u8>] {
     static CHUNKS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     CHUNKS.get_or_init(|| {
-        let engine = Engine::new(EngineOptions { shards: 1, memory_bytes_max: 0, hash_seed: 3 });
+        let engine = Engine::new(EngineOptions { shards: 1, hash_seed: 3, ..EngineOptions::default() });
         engine.begin_epoch(Epoch(1));
         let mut session = Session::new(1);
         let mut set = |words: &[&str]| execute(&engine, &mut session, words, 1_000_000);

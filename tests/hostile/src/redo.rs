@@ -8,7 +8,7 @@ use crate::command::execute;
 
 /// A follower's options: as those of who wrote the seeds.
 fn engine() -> Engine {
-    Engine::new(EngineOptions { shards: 2, memory_bytes_max: 16 << 20, hash_seed: 3 })
+    Engine::new(EngineOptions { shards: 2, memory_bytes_max: 16 << 20, hash_seed: 3, ..EngineOptions::default() })
 }
 
 /// The bytes as a batch, and as the records of a batch that is sound in itself.

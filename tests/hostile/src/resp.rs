@@ -55,7 +55,12 @@ fn execute_all(requests: &[Vec<Vec<u8>>]) {
     if requests.is_empty() {
         return;
     }
-    let engine = Engine::new(EngineOptions { shards: 2, memory_bytes_max: MEMORY_BYTES, hash_seed: 3 });
+    let engine = Engine::new(EngineOptions {
+        shards: 2,
+        memory_bytes_max: MEMORY_BYTES,
+        hash_seed: 3,
+        ..EngineOptions::default()
+    });
     engine.begin_epoch(Epoch(1));
     let mut session = Session::new(1);
     for request in requests.iter().take(64) {

@@ -1,17 +1,21 @@
 //! Frames and messages between the processes of a cluster.
 
 use futures_util::FutureExt;
+use tanist_db_core::level::Levels;
 use tanist_replication::vault::log::segment::LogFrame;
 use tanist_replication::wire::frame::{FrameKind, FrameReader, parse_frame, seal, seal_message};
+use tanist_replication::wire::hello::Refusal;
 use tanist_replication::wire::message::{
-    Answer, Call, FollowerView, HealthView, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Reply, Request,
-    StatusView,
+    Answer, Call, FollowerView, HealthView, Hello, LeaseView, Peer, Progress, Reply, Request, StatusView,
 };
+
+const KINDS: [FrameKind; 6] =
+    [FrameKind::Hello, FrameKind::Call, FrameKind::Reply, FrameKind::Batch, FrameKind::Chunk, FrameKind::Refusal];
 
 /// The bytes as a stream of frames, and as the body of a frame of each kind.
 pub fn read(bytes: &[u8]) {
     frames(bytes);
-    for kind in [FrameKind::Hello, FrameKind::Call, FrameKind::Reply, FrameKind::Batch, FrameKind::Chunk] {
+    for kind in KINDS {
         if bytes.len() <= 1 << 20 {
             frames(&seal(kind, bytes));
         }
@@ -30,7 +34,7 @@ fn frames(bytes: &[u8]) {
             let again = seal_message(&call);
             assert_eq!(parse_frame(&again).expect("it was sealed").kind, FrameKind::Call);
         }
-        let _ = (hello, reply);
+        let _ = (hello, reply, frame.message::<Refusal>());
         if let Ok(batch) = LogFrame::of(frame) {
             assert!(batch.first <= batch.last, "a batch holds a record");
         }
@@ -41,7 +45,7 @@ fn frames(bytes: &[u8]) {
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let hello = Hello {
-        version: PROTOCOL_VERSION,
+        levels: Levels::OWN,
         cluster: 7,
         peer: Peer::Database,
         node: "a".to_owned(),
@@ -62,14 +66,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         Request::ImagePut { epoch: 1, cut: 5 },
     ];
     let answers = [
-        Answer::Welcome { incarnation: 1, lease_us: 2, durable: 3, lease: lease.clone() },
+        Answer::Welcome { incarnation: 1, lease_us: 2, durable: 3, lease: lease.clone(), level: 1 },
         Answer::Lease(lease),
         Answer::Followers(vec![view.clone(), view.clone()]),
         Answer::Status(Box::new(StatusView { nodes: vec![view], ..StatusView::default() })),
         Answer::Refused { why: "not so".to_owned() },
         Answer::Health(HealthView { refused_appends: 4, why: "no room".to_owned(), ..HealthView::default() }),
     ];
-    let mut frames = vec![seal_message(&hello)];
+    let mut frames = vec![seal_message(&hello), seal_message(&Refusal { why: "not so".to_owned() })];
     frames.extend(requests.into_iter().map(|request| seal_message(&Call { seq: 1, request })));
     frames.extend(answers.into_iter().map(|answer| seal_message(&Reply { seq: 1, answer })));
     let bodies = frames.iter().map(|frame| parse_frame(frame).expect("it was sealed").body.to_vec());

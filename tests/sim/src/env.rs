@@ -9,6 +9,7 @@ use crate::fault::Moment;
 use crate::net::{ConnId, Net, Payload, Stream, Way};
 use crate::oracle::Oracle;
 use crate::random::Random;
+use crate::release::Releases;
 use crate::scenario::Scenario;
 use crate::trace::Trace;
 
@@ -27,6 +28,8 @@ pub(crate) struct Env {
     pub(crate) moments: Vec<(Moment, usize)>,
     /// Nodes that no client reaches.
     pub(crate) clients_cut: Vec<bool>,
+    /// What is installed where.
+    pub(crate) releases: Releases,
     /// All faults are over.
     pub(crate) calm: bool,
 }

@@ -10,6 +10,7 @@ use tanist_replication::vault::disk::sim::DiskSim;
 use crate::net::Way;
 use crate::node::Thread;
 use crate::random::Random;
+use crate::release::{NEWEST, Release};
 
 /// Whom a fault concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +66,17 @@ pub(crate) enum Fault {
     DiskSlow(u64, Duration),
     /// Bits of what is stored flip while the vault is down.
     Rot(Rot),
+    /// A node's process is replaced by that of another release.
+    Install(Target, Release),
+    /// The vault's process is.
+    InstallVault(Release),
 }
 
 impl Fault {
     /// The same, but it concerns `node` if it concerns a certain one.
     #[must_use]
     pub(crate) fn at_hand(mut self, node: usize) -> Fault {
-        use Fault::{Break, Cut, CutClients, Jump, Kill, LongCommand, LoseHost, Pause, Slow, Stall, Stop};
+        use Fault::{Break, Cut, CutClients, Install, Jump, Kill, LongCommand, LoseHost, Pause, Slow, Stall, Stop};
         match &mut self {
             Kill(target)
             | LoseHost(target, _)
@@ -83,6 +88,7 @@ impl Fault {
             | CutClients(target, _)
             | Break(target)
             | Slow(target, ..)
+            | Install(target, _)
             | Jump(target, _)
                 if matches!(target, Target::Node(_)) =>
             {
@@ -222,11 +228,13 @@ pub(crate) enum Kind {
     DiskFull,
     DiskSlow,
     Rot,
+    Install,
+    InstallVault,
 }
 
 impl Kind {
     /// Those that find most are there more than once.
-    pub(crate) const ALL: [Kind; 28] = [
+    pub(crate) const ALL: [Kind; 30] = [
         Kind::Kill,
         Kind::Kill,
         Kind::LoseHost,
@@ -255,6 +263,8 @@ impl Kind {
         Kind::DiskFull,
         Kind::DiskSlow,
         Kind::Rot,
+        Kind::Install,
+        Kind::InstallVault,
     ];
 
     /// A fault of this kind.
@@ -297,6 +307,8 @@ impl Kind {
             Kind::SyncFails => Fault::SyncFails(random.below(8)),
             Kind::DiskFull => Fault::DiskFull(random.millis(20, 500)),
             Kind::DiskSlow => Fault::DiskSlow(random.between(2, 40), random.millis(50, 700)),
+            Kind::Install => Fault::Install(target, random.between(1, u64::from(NEWEST) + 1) as Release),
+            Kind::InstallVault => Fault::InstallVault(random.between(1, u64::from(NEWEST) + 1) as Release),
             Kind::Rot => Fault::Rot(Rot { place: random.draw(), bit: random.draw(), was: None }),
         }
     }

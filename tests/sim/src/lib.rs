@@ -21,6 +21,7 @@ mod oracle;
 pub mod planted;
 mod plot;
 mod random;
+mod release;
 mod scenario;
 mod trace;
 mod value;

@@ -86,7 +86,7 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
     say(&format!(
         "{seeds} seeds in {seconds:.1} s ({:.1} a second), {events} events\n\
          operations: {} done, {} refused, {} unknown\n\
-         {} messages heard, {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared, {} histories not judged\n\
+         {} messages heard, {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared, {} feature levels raised, {} histories not judged\n\
          {wrong} broke a promise",
         seeds as f64 / seconds,
         counts.done,
@@ -99,6 +99,7 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
         counts.images,
         counts.vault_starts,
         counts.compared,
+        counts.levels,
         counts.undecided,
     ));
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

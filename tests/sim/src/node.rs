@@ -20,6 +20,7 @@ use crate::clock::{MachineClock, Time};
 use crate::env::Env;
 use crate::event::Event;
 use crate::net::{ConnId, Payload, Stream};
+use crate::release::Release;
 use crate::vault::VaultEvent;
 use join::Joining;
 pub(crate) use process::Process;
@@ -321,6 +322,15 @@ impl NodeHost {
         // Its sessions' threads run on until it is gone.
         let lingers = env.random.micros(0, 4_000);
         env.after(lingers, Event::Host(self.node, HostEvent::Exit { life: self.life }));
+    }
+
+    /// Another release is installed, and its process takes the place of the one that runs.
+    pub(crate) fn install(&mut self, release: Release, env: &mut Env) {
+        if env.releases.nodes[self.node] != release {
+            env.say(format_args!("{}: release {release} is installed", env.scenario.name(self.node)));
+            env.releases.nodes[self.node] = release;
+            self.kill(None, env);
+        }
     }
 
     /// The process is killed. With `host` the whole machine is gone for so long.

@@ -50,6 +50,8 @@ pub struct Counts {
     pub messages: u64,
     /// Commands that held all shards for long.
     pub holds: u64,
+    /// Times that the cluster's feature level has risen.
+    pub levels: u64,
     /// Histories that were not judged: too much happened at once.
     pub undecided: u64,
 }
@@ -68,6 +70,7 @@ impl Counts {
         self.faults += other.faults;
         self.messages += other.messages;
         self.holds += other.holds;
+        self.levels += other.levels;
         self.undecided += other.undecided;
     }
 }
@@ -85,6 +88,8 @@ pub(crate) struct Oracle {
     digests: BTreeMap<(Epoch, Lsn), u128>,
     /// The newest epoch that the vault has told anyone of.
     pub(crate) epoch: u64,
+    /// The newest feature level that it has told.
+    level: u16,
 }
 
 impl Oracle {
@@ -165,6 +170,18 @@ impl Oracle {
             self.fail("epochs", format!("epoch {epoch} was granted after {before}, from {sealed} on"));
         }
         self.epoch = self.epoch.max(epoch);
+    }
+
+    /// The vault tells everyone that the cluster has this feature level, or finds it in what it remembers. It never goes back.
+    pub(crate) fn level_told(&mut self, level: u16) {
+        if level < self.level {
+            let before = self.level;
+            self.fail("levels", format!("the vault says feature level {level} after {before}"));
+        }
+        if level > self.level && level > 1 {
+            self.counts.levels += 1;
+        }
+        self.level = level;
     }
 
     /// The vault has accepted records of this epoch.

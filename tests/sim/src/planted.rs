@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 26] = [
+pub const BUGS: [&str; 28] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -28,6 +28,8 @@ pub const BUGS: [&str; 26] = [
     "the lease's thread waits for a shard",
     "a replica frees by itself what was given up",
     "two structures share a slot",
+    "a feature level raised before the standby knows it",
+    "a node's feature level is not remembered",
 ];
 
 /// The bug of that name.

@@ -6,11 +6,15 @@ use crate::clock::Time;
 use crate::fault::{Fault, Moment, Target};
 use crate::net::Way;
 use crate::random::Random;
+use crate::release::NEWEST;
 use crate::scenario::{Ambush, Scenario};
 
 /// Adds one to some plans.
 pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to_ms: u64) {
     let at = Time(random.between(from_ms, to_ms) * 1_000);
+    if random.percent(40) {
+        upgrade(scenario, random, from_ms, to_ms);
+    }
     match random.below(12) {
         0 => lost_hand_over(scenario, random, at),
         1 => late_renewal(scenario, random, at),
@@ -20,6 +24,30 @@ pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to
         5 => failing_disk(scenario, random, at),
         6 | 7 => long_commands(scenario, random, from_ms, to_ms),
         _ => {}
+    }
+}
+
+/// Every machine gets the new release, one after the other, and some the old one once more.
+fn upgrade(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to_ms: u64) {
+    let mut at = Time(random.between(from_ms, to_ms) * 1_000);
+    let first = random.index(scenario.nodes + 1);
+    for turn in 0..scenario.nodes + 1 {
+        let machine = (first + turn) % (scenario.nodes + 1);
+        let install = |release| match machine {
+            node if node < scenario.nodes => Fault::Install(Target::Node(node), release),
+            _ => Fault::InstallVault(release),
+        };
+        scenario.faults.push((at, install(NEWEST)));
+        at = at.after(random.millis(5, 300));
+        if random.percent(15) {
+            scenario.faults.push((at, install(1)));
+            at = at.after(random.millis(5, 300));
+            scenario.faults.push((at, install(NEWEST)));
+        }
+        if random.percent(30) {
+            scenario.faults.push((at, Fault::SwitchOver));
+            at = at.after(random.millis(5, 100));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::clock::Time;
 use crate::fault::{Fault, Kind, Moment, draw_moment};
 use crate::plot;
 use crate::random::Random;
+use crate::release::Releases;
 
 /// The first fault does not come before this: somebody has taken office then.
 const FAULTS_FROM_MS: u64 = 150;
@@ -53,6 +54,8 @@ pub(crate) struct Scenario {
     pub image_log_bytes: u64,
     /// By how many millionths each machine's clock runs fast; the vault's is the last.
     pub clocks_ppm: Vec<i64>,
+    /// What is installed at the beginning.
+    pub releases: Releases,
     /// What strikes at which time.
     pub faults: Vec<(Time, Fault)>,
     /// What strikes when a node is at a certain point.
@@ -107,6 +110,7 @@ impl Scenario {
             image_interval: random.millis(150, 900),
             image_log_bytes: random.between(1 << 10, 32 << 10),
             clocks_ppm: (0..=nodes).map(|_| random.between(0, 40_001) as i64 - 20_000).collect(),
+            releases: Releases::draw(random, nodes),
             faults,
             ambushes,
             calm_at: Time(calm_ms * 1_000),

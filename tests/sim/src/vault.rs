@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tanist_db_core::clock::{Clock, Monotonic};
 use tanist_db_core::ids::Lsn;
-use tanist_replication::vault::catalog::CatalogMemory;
+use tanist_replication::vault::catalog::{CatalogMemory, Records};
 use tanist_replication::vault::disk::Disk;
 use tanist_replication::vault::disk::sim::DiskSim;
 use tanist_replication::vault::images::ImageStore;
@@ -27,6 +27,7 @@ use crate::env::Env;
 use crate::event::Event;
 use crate::fault::Rot;
 use crate::net::{ConnId, Payload, Stream, Way};
+use crate::release::{NEWEST, Release};
 use control::Member;
 use writer::Writing;
 
@@ -92,6 +93,7 @@ pub(crate) enum Own {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Control(ConnId, u64),
+    Welcome(ConnId),
     Supervisor { node: usize, incarnation: u64 },
 }
 
@@ -210,6 +212,23 @@ impl VaultHost {
         env.after(wait, Event::Vault(VaultEvent::Start));
     }
 
+    /// Another release is installed, and its process takes the place of the one that runs.
+    pub(crate) fn install(&mut self, release: Release, env: &mut Env) {
+        if env.releases.vault != release {
+            env.say(format_args!("vault: release {release} is installed"));
+            env.releases.vault = release;
+            if self.process.is_some() {
+                self.die(false, env);
+            }
+        }
+    }
+
+    /// The cluster's feature level as the vault remembers it; 0 if nobody has come yet.
+    pub(crate) fn level(&self) -> u16 {
+        let lease = Records::new(Arc::new(self.catalog.clone())).lease();
+        lease.ok().flatten().map_or(0, |lease| lease.level)
+    }
+
     fn start(&mut self, env: &mut Env) {
         if let Some(operations) = self.cut_recovery_after.take() {
             self.disk.cut_power_at(self.disk.operations() + operations);
@@ -217,7 +236,7 @@ impl VaultHost {
         let rot = self.rot.as_mut().is_some_and(|rot| rot.strike(&self.disk, &self.catalog));
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let catalog = Arc::new(self.catalog.clone());
-        let opened = Storage::open_with(disk, catalog, CLUSTER, env.scenario.segment_bytes);
+        let opened = Storage::open_with(disk, catalog, CLUSTER, env.scenario.segment_bytes, env.releases.of_vault());
         if self.disk.is_cut() {
             drop(opened);
             return self.die(true, env);
@@ -228,7 +247,10 @@ impl VaultHost {
                 env.say(format_args!("vault: refuses to start: {error}"));
                 self.disk.stop();
                 self.disk.restart_process();
-                if rot {
+                if let StorageError::Level { .. } = error {
+                    // What a person does who is told so: takes the release that was there before.
+                    env.releases.vault = NEWEST;
+                } else if rot {
                     // What a person does who is told so: gets the file back.
                     self.rot.take().expect("it has struck").undo(&self.disk, &self.catalog);
                 } else if !matches!(error, StorageError::Full { .. } | StorageError::Io { .. }) {
@@ -251,7 +273,9 @@ impl VaultHost {
         }
         self.lives += 1;
         let now = self.clock.monotonic();
+        env.oracle.level_told(lease.level);
         let lease_authority = LeaseAuthority::new(now, env.scenario.lease_after(self.lives), lease, extent.durable);
+        let lease_authority = lease_authority.knowing(env.releases.of_vault());
         let vault = Vault {
             life: self.lives,
             clock: Arc::clone(&self.clock),

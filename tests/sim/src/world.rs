@@ -15,6 +15,7 @@ use crate::net::{Net, NetEvent, Way};
 use crate::node::{HostEvent, NodeEvent, NodeHost, Request, SessionId};
 use crate::oracle::{Counts, Oracle, Violation};
 use crate::random::Random;
+use crate::release::NEWEST;
 use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crate::vault::{VaultEvent, VaultHost};
@@ -134,6 +135,7 @@ impl World {
             random,
             net: Net::new(scenario.nodes),
             clients_cut: vec![false; scenario.nodes],
+            releases: scenario.releases.clone(),
             scenario,
             oracle: Oracle::default(),
             trace: Trace::new(options.print),
@@ -351,6 +353,11 @@ impl World {
                 }
             }
         }
+        // Where the old release is refused by now, a person has installed the new one.
+        if self.vault.level() > 1 {
+            self.nodes.iter_mut().for_each(|node| node.install(NEWEST, env));
+            self.vault.install(NEWEST, env);
+        }
         let vault = &mut self.vault;
         (vault.paused_until, vault.slow, vault.full, vault.cut_recovery_after) = (now, 1, false, None);
         vault.disk.set_room(u64::MAX);
@@ -462,6 +469,8 @@ impl World {
                 self.vault.slow = times;
                 self.ends(lasts, Fault::DiskSlow(1, Duration::ZERO));
             }
+            Fault::Install(target, release) => self.with(target, |node, env| node.install(release, env)),
+            Fault::InstallVault(release) => self.vault.install(release, &mut self.env),
             // Not together with a power cut: what was synced and not yet marked is then as good as torn.
             Fault::Rot(rot) => {
                 if self.vault.process.is_some() {

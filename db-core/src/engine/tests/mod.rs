@@ -74,7 +74,7 @@ pub(super) fn primary() -> Arc<Engine> {
 }
 
 pub(super) fn follower() -> Engine {
-    Engine::new(EngineOptions { shards: 4, memory_bytes_max: 0, hash_seed: 11 })
+    Engine::new(EngineOptions { shards: 4, hash_seed: 11, ..EngineOptions::default() })
 }
 
 impl Client {

@@ -1,9 +1,11 @@
 //! Same image and same log, same bytes.
 
 use super::*;
+use crate::arena::PagePool;
 use crate::effect::{Effect, KeyChange, RecordWriter};
 use crate::engine::compaction::Progress;
 use crate::image::ImageRestore;
+use crate::level::Level;
 use crate::redo::batch::RedoBatch;
 use crate::redo::{RecordError, ReplayError};
 use crate::types::string::StringChange;
@@ -292,18 +294,18 @@ fn settings_of_the_cluster_are_state() {
     assert_eq!((engine.setting(SettingId(3)), engine.memory_max()), (None, 0));
     engine
         .change_settings(
-            &[(MEMORY_MAX, Some(1 << 20)), (SettingId(3), Some(7)), (SettingId(31), Some(u64::MAX))],
+            &[(MEMORY_MAX, Some(1 << 20)), (SettingId(3), Some(7)), (SettingId(30), Some(u64::MAX))],
             || Ok(()),
         )
         .unwrap();
-    engine.change_settings(&[(SettingId(31), None)], || Ok(())).unwrap();
+    engine.change_settings(&[(SettingId(30), None)], || Ok(())).unwrap();
     client.run("flushall");
     let standby = follower();
     while let Some(batch) = engine.redo().take(usize::MAX) {
         apply(&standby, &batch.to_bytes()).unwrap();
     }
     for engine in [&*engine, &standby] {
-        let settings = [MEMORY_MAX, SettingId(3), SettingId(31)].map(|id| engine.setting(id));
+        let settings = [MEMORY_MAX, SettingId(3), SettingId(30)].map(|id| engine.setting(id));
         assert_eq!((settings, engine.memory_max()), ([Some(1 << 20), Some(7), None], 1 << 20));
     }
     assert_eq!(engine.content_hash(), standby.content_hash());
@@ -325,4 +327,63 @@ fn an_epoch_that_was_begun_since_is_not_ended() {
     assert_eq!(Client::new(&engine).run("set a 1"), "+OK|");
     engine.end_epoch_before(Epoch(4));
     assert_eq!(Client::new(&engine).executed("set a 2").1.refused(), Some(Refused::NotWriting));
+}
+
+const FIRST_TWO: Levels = Levels { oldest: Level(1), newest: Level(2) };
+
+fn of_levels(levels: Levels) -> Engine {
+    Engine::new(EngineOptions { shards: 4, levels, ..EngineOptions::default() })
+}
+
+#[test]
+fn a_level_is_raised_by_a_record_and_stands_in_log_and_image() {
+    let engine = of_levels(FIRST_TWO);
+    assert!(!engine.raise_level(Level(2)), "it does not write");
+    engine.begin_epoch(Epoch(1));
+    assert_eq!((engine.level(), engine.raise_level(Level(3)), engine.level()), (Level(1), false, Level(1)));
+    let held = engine.cells[0].lock();
+    assert!(!engine.raise_level(Level(2)), "the next attempt may succeed");
+    drop(held);
+    assert_eq!((engine.raise_level(Level(2)), engine.raise_level(Level(2)), engine.level()), (true, false, Level(2)));
+    let standby = of_levels(FIRST_TWO);
+    apply(&standby, &engine.redo().take(usize::MAX).unwrap().to_bytes()).unwrap();
+    assert_eq!((standby.level(), standby.content_hash()), (Level(2), engine.content_hash()));
+
+    let (mut walk, mut chunk) = (engine.freeze().into_chunks(), Vec::new());
+    let pool = PagePool::new(0);
+    let mut restore = ImageRestore::new(Arc::clone(&pool));
+    while walk.next_chunk(&mut chunk) {
+        restore.feed(&chunk).unwrap();
+    }
+    let restored = Engine::restored(restore.finish().unwrap(), &pool, 0);
+    let older = Levels { oldest: Level(1), newest: Level(1) };
+    let restored = restored.knowing(FIRST_TWO).unwrap();
+    assert_eq!(restored.level(), Level(2));
+    assert!(restored.knowing(older).unwrap_err().to_string().contains("feature level 2"));
+}
+
+#[test]
+fn a_program_refuses_the_record_of_a_level_that_it_does_not_know_and_a_level_that_goes_back() {
+    let engine = of_levels(FIRST_TWO);
+    engine.begin_epoch(Epoch(1));
+    engine.raise_level(Level(2));
+    let raised = engine.redo().take(usize::MAX).unwrap().to_bytes();
+    let older = of_levels(Levels { oldest: Level(1), newest: Level(1) });
+    let refused = apply(&older, &raised).unwrap_err();
+    assert_eq!((older.level(), older.last(), refused.is_deterministic()), (Level(1), Lsn(1), false));
+    let sentence = refused.to_string();
+    assert!(
+        sentence.starts_with("record 2 takes the cluster to feature level 2, and this program knows"),
+        "{sentence}"
+    );
+
+    for value in [None, Some(0), Some(1)] {
+        let standby = of_levels(FIRST_TWO);
+        apply(&standby, &raised).unwrap();
+        engine.change_settings(&[(LEVEL, value)], || Ok(())).unwrap();
+        let mut back = engine.redo().take(usize::MAX).unwrap();
+        back.first_lsn = 3;
+        let refused = apply(&standby, &back.to_bytes()).unwrap_err();
+        assert!(matches!(refused, ReplayError::Contradiction { .. }), "{value:?}: {refused}");
+    }
 }

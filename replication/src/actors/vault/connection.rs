@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::Addr;
@@ -9,11 +10,14 @@ use quinn::{Connection, Endpoint, Incoming, VarInt};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{Ask, AskLease, Enter, Leave, Often, Shared, VaultServer, append, follow, images};
+use tanist_db_core::level::Levels;
+
 use crate::limits;
 use crate::transport::rpc::{Channel, RpcError, accept_control};
 use crate::transport::{quic, tls};
 use crate::vault::lease::roster::{Caller, ConnectionId};
-use crate::wire::frame::{FrameError, send_message};
+use crate::wire::frame::{FrameError, seal_message, send_message};
+use crate::wire::hello::Refusal;
 use crate::wire::message::{Answer, Call, HealthView, Hello, Peer, Reply, Request};
 
 /// Accepts connections until the endpoint is closed.
@@ -95,7 +99,7 @@ async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Opt
             return None;
         }
     };
-    let (hello, control) = match accept_control(&connection).await {
+    let (hello, control) = match accept_control(&connection, Levels::OWN).await {
         Ok(begun) => begun,
         Err(error) => {
             if let Some(times) = shared.often(Often::UnadmittedGone) {
@@ -111,10 +115,7 @@ async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Opt
     match admitted {
         Ok(caller) => Some((connection, control, caller)),
         Err(why) => {
-            if let Some(times) = shared.often(Often::PeerRefused) {
-                tracing::warn!(%from, why, "peer refused{times}");
-            }
-            refuse(control, why).await;
+            turn_away(from, control, why, shared).await;
             None
         }
     }
@@ -140,17 +141,29 @@ async fn serve(
     };
     tracing::debug!(%from, peer = ?caller.hello.peer, node = caller.hello.node, "peer connected");
     let enter = Enter { caller: Arc::clone(&caller), connection: connection.clone() };
-    let Ok(welcome) = server.send(enter).await else { return };
-    let served = converse(connection, &mut control, welcome, &caller, shared, server).await;
-    let why = served.err().map_or_else(|| "it left".to_owned(), |error| error.to_string());
+    let why = match server.send(enter).await.ok().flatten() {
+        None => "the vault is stopping".to_owned(),
+        Some(Answer::Refused { why }) => {
+            turn_away(from, control, why.clone(), shared).await;
+            why
+        }
+        Some(welcome) => {
+            let served = converse(connection, &mut control, welcome, &caller, shared, server).await;
+            served.err().map_or_else(|| "it left".to_owned(), |error| error.to_string())
+        }
+    };
     tracing::debug!(%from, peer = ?caller.hello.peer, node = caller.hello.node, why, "peer gone");
     connection.close(VarInt::from_u32(0), why.as_bytes());
     let _ = server.send(Leave(caller.connection)).await;
 }
 
 /// Says why not, and waits until that has arrived.
-async fn refuse(mut control: Channel, why: String) {
-    if control.reply(Answer::Refused { why }).await.is_ok() && control.send.finish().is_ok() {
+async fn turn_away(from: SocketAddr, mut control: Channel, why: String, shared: &Shared) {
+    if let Some(times) = shared.often(Often::PeerRefused) {
+        tracing::warn!(%from, why, "peer refused{times}");
+    }
+    let refusal = seal_message(&Refusal { why });
+    if control.write(refusal).await.is_ok() && control.send.finish().is_ok() {
         let _ = tokio::time::timeout(limits::CALL_WAIT, control.send.stopped()).await;
     }
 }

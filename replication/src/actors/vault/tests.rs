@@ -5,6 +5,7 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use tanist_db_core::clock::SystemClock;
+use tanist_db_core::level::Levels;
 use tempfile::TempDir;
 
 use super::*;
@@ -18,7 +19,7 @@ use crate::vault::disk::sim::DiskSim;
 use crate::vault::log::segment::LogFrame;
 use crate::vault::testing::{chunk, frame, frame_bytes};
 use crate::wire::frame::FrameKind;
-use crate::wire::message::{HealthView, Hello, PROTOCOL_VERSION, Peer, Progress};
+use crate::wire::message::{HealthView, Hello, Peer, Progress};
 
 const CLUSTER: u128 = 77;
 const LEASE: Duration = Duration::from_millis(600);
@@ -109,7 +110,7 @@ impl Scene {
 
 fn hello(peer: Peer, node: &str, incarnation: u64) -> Hello {
     Hello {
-        version: PROTOCOL_VERSION,
+        levels: Levels::OWN,
         cluster: CLUSTER,
         peer,
         node: node.to_owned(),

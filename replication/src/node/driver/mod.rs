@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tanist_db_core::clock::Monotonic;
+use tanist_db_core::level::Level;
 
 pub use action::{Action, Append, CallOutcome, DriverEvent, Order, Timer};
 pub use note::Note;
@@ -145,6 +146,9 @@ impl<W> Driver<W> {
     fn tell(&mut self, event: Event, now: Monotonic) {
         if self.ended {
             return;
+        }
+        if let Some(view) = event.view() {
+            self.shared.learn_level(Level(view.level));
         }
         let mut effects = Vec::new();
         self.machine.handle(event, now, &mut effects);

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tanist_db_core::engine::{Engine, EngineOptions};
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::level::Level;
 
 use super::*;
 use crate::lease::LeaseTimes;
@@ -78,7 +79,7 @@ impl Scene {
     }
 
     fn connected(&mut self, generation: u64, view: LeaseView) -> Vec<String> {
-        let welcome = Welcome { incarnation: 1, lease: LEASE, durable: 0, view };
+        let welcome = Welcome { incarnation: 1, lease: LEASE, durable: 0, view, level: Level(1) };
         self.on(DriverEvent::Connected { generation, welcome })
     }
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tanist_db_core::clock::{Clock, Monotonic, SystemClock, UnixMillis};
 use tanist_db_core::command::{Protocol, Reply};
 use tanist_db_core::engine::{Engine, NoFront, Session};
+use tanist_db_core::level::Levels;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
@@ -26,7 +27,7 @@ use crate::transport::certs;
 use crate::transport::principal::Principal;
 use crate::transport::quic::{self, ALPN_VAULT};
 use crate::transport::tls::Credentials;
-use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
+use crate::wire::message::{Answer, Hello, Peer, Request};
 
 const CLUSTER: u128 = 77;
 /// Long enough for a busy machine, short enough for a test.
@@ -139,7 +140,7 @@ impl Scene {
     pub(super) async fn obituary(&self, node: &str, incarnation: u64) {
         let dialer = Dialer::new(self.credentials(&format!("node-{node}")), self.vault.into());
         let hello = Hello {
-            version: PROTOCOL_VERSION,
+            levels: Levels::OWN,
             cluster: CLUSTER,
             peer: Peer::Supervisor,
             node: node.to_owned(),

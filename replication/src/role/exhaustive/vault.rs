@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::level::Levels;
 
 use super::world::{Down, Event, LEASE, Record, Up};
 use crate::role::Ask;
@@ -13,7 +14,7 @@ use crate::vault::catalog::LeaseRecord;
 use crate::vault::lease::authority::{AppendRuling, Ruling, StreamId};
 use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::vault::testing::frame;
-use crate::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Progress, Request};
+use crate::wire::message::{Answer, Hello, Peer, Progress, Request};
 
 /// A change of the lease that is being made durable, and who waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +49,7 @@ pub(super) fn name(node: usize) -> &'static str {
 /// A process of `node` on a connection.
 pub(super) fn caller(node: usize, incarnation: u64, connection: u64, peer: Peer) -> Caller {
     let hello = Hello {
-        version: PROTOCOL_VERSION,
+        levels: Levels::OWN,
         cluster: 1,
         peer,
         node: name(node).to_owned(),

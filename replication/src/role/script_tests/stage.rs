@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::level::Levels;
 
 use crate::lease::LeaseTimes;
 use crate::role::{Ask, Effect, End, Event, Identity, Machine, Sight};
@@ -14,7 +15,7 @@ use crate::vault::catalog::LeaseRecord;
 use crate::vault::lease::authority::{AppendRuling, LeaseAuthority, Ruling, StreamId};
 use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::vault::testing::frame;
-use crate::wire::message::{Answer, Hello, LeaseView, PROTOCOL_VERSION, Peer, Progress, Request};
+use crate::wire::message::{Answer, Hello, LeaseView, Peer, Progress, Request};
 
 const LEASE: Duration = Duration::from_millis(1_600);
 /// Where the scripts' clock begins: machines take 0 for the distant past.
@@ -95,7 +96,7 @@ impl Node {
 
     fn caller(&self) -> Caller {
         let hello = Hello {
-            version: PROTOCOL_VERSION,
+            levels: Levels::OWN,
             cluster: 1,
             peer: Peer::Database,
             node: self.name.to_owned(),

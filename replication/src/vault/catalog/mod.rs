@@ -50,7 +50,7 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     fn keys(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
 }
 
-/// The lease as it is remembered: everything but how long it still lasts.
+/// The lease as it is remembered: everything but how long it still lasts. And what may be written under it.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeaseRecord {
     /// The newest epoch ever granted; 0 before the first.
@@ -69,6 +69,19 @@ pub struct LeaseRecord {
     pub ended: bool,
     /// How long its holder may count after it was last renewed, in microseconds; 0 if the catalog was lost.
     pub length_us: u64,
+    /// Feature level of the cluster; 0: that of the oldest process that may be in it.
+    pub level: u16,
+    /// The nodes that have come, by name, at most [`limits::NODES_MAX`].
+    pub nodes: Vec<KnownNode>,
+}
+
+/// What a node's database process has said of itself when it last came.
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct KnownNode {
+    /// Its name.
+    pub node: String,
+    /// Newest feature level that it knew.
+    pub newest_level: u16,
 }
 
 /// A stored image as it is remembered. The same stands in the image's own manifest.
@@ -300,6 +313,8 @@ mod tests {
             sealed: 3,
             ended: true,
             length_us: 4,
+            level: 5,
+            nodes: vec![KnownNode { node: "b".to_owned(), newest_level: 6 }],
         };
         records.put_lease(&lease).unwrap();
         records.put_image(&ImageRecord { cut: 5, epoch: 6, chunks: 7, bytes: 8, stored_unix_ms: 9 }).unwrap();
@@ -311,7 +326,10 @@ mod tests {
         let number = |number: u64| number.to_le_bytes();
         let short = |letter: u8| [letter, 255, 255, 255, 255, 255, 255, 255];
         let words = [number(1), short(b'a'), number(2), short(b'r'), short(b'q'), number(3)];
-        assert_eq!(body(LEASE), [&words.concat()[..], &[1], &number(4)].concat());
+        // The list of nodes stands ahead of what names it, by its distance and length.
+        let list = [&short(b'b')[..], &[6, 0]].concat();
+        let lease = [&list, &words.concat()[..], &[1], &number(4), &[5, 0], &[187, 255, 255, 255, 1, 0, 0, 0]].concat();
+        assert_eq!(body(LEASE), lease);
         let image = [&number(5)[..], &number(6), &[7, 0, 0, 0], &number(8), &number(9)].concat();
         assert_eq!(body("image/00000000000000000005-6"), image);
         assert_eq!(body(CLUSTER), [number(10), number(0)].concat());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::level::Levels;
 
 use super::catalog_disk::CatalogDisk;
 use crate::vault::Storage;
@@ -87,7 +88,7 @@ pub(super) fn frames(acts: &[Act]) -> Vec<LogFrame> {
 
 pub(super) fn open(disk: &DiskSim) -> Result<Storage, StorageError> {
     let catalog = CatalogDisk::open(disk)?;
-    Storage::open_with(Arc::new(disk.clone()), Arc::new(catalog), CLUSTER, SEGMENT_BYTES)
+    Storage::open_with(Arc::new(disk.clone()), Arc::new(catalog), CLUSTER, SEGMENT_BYTES, Levels::OWN)
 }
 
 /// The chunks of the image at `cut`.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::level::Levels;
 use tanist_db_core::planted::planted;
 
 use crate::vault::catalog::LeaseRecord;
@@ -27,6 +28,7 @@ use crate::vault::log::segment::LogFrame;
 use crate::wire::message::{Answer, FollowerView, LeaseView, Peer, Request};
 
 mod append;
+mod levels;
 
 pub use append::{AppendRuling, StreamId};
 
@@ -60,6 +62,8 @@ enum Why {
     HandOver,
     /// Release or obituary.
     End,
+    /// A node knows other feature levels than when it last came.
+    Levels,
 }
 
 /// The vault's own silence counts as a pause from this part of a lease on: two renewals of the shortest that are allowed may
@@ -70,6 +74,8 @@ const PAUSE_SHARE: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseAuthority {
     length: Duration,
+    /// The feature levels that the vault knows.
+    levels: Levels,
     /// The lease as everyone may know it.
     lease: LeaseRecord,
     expiry: Monotonic,
@@ -95,6 +101,7 @@ impl LeaseAuthority {
         let longest = if planted("length of a lease forgotten") { length } else { length.max(granted) };
         Self {
             length,
+            levels: Levels::OWN,
             lease,
             expiry: if planted("lease forgotten at a restart") { now } else { now.after(longest) },
             expiry_told: false,
@@ -137,6 +144,7 @@ impl LeaseAuthority {
             remaining_us: micros(left),
             resp_address: self.lease.resp_address.clone(),
             quic_address: self.lease.quic_address.clone(),
+            level: self.level().0,
         }
     }
 
@@ -204,6 +212,9 @@ impl LeaseAuthority {
     pub fn persisted(&mut self, now: Monotonic, sealed: Lsn) -> Answer {
         let change = self.change.take().expect("only a change that was asked for becomes durable");
         self.lease = change.record;
+        if change.why == Why::Levels {
+            return Answer::Lease(self.view(now));
+        }
         self.expiry_told = false;
         if change.why == Why::End {
             return Answer::Lease(self.view(now));
@@ -303,6 +314,8 @@ impl LeaseAuthority {
     fn grant(&self, seen: u64, caller: &Caller) -> LeaseRecord {
         let hello = caller.hello.clone();
         LeaseRecord {
+            level: self.lease.level,
+            nodes: self.lease.nodes.clone(),
             epoch: seen + 1,
             holder: hello.node,
             incarnation: hello.incarnation,
@@ -321,7 +334,7 @@ impl LeaseAuthority {
     fn begin(&mut self, record: LeaseRecord, why: Why) -> Ruling {
         assert!(self.change.is_none(), "one change of the lease at a time");
         self.change = Some(Change { record: record.clone(), why });
-        Ruling::Persist { record, seal: why != Why::End }
+        Ruling::Persist { record, seal: matches!(why, Why::Claim | Why::HandOver) }
     }
 
     /// The newest epoch that anyone may have been granted, told or not.

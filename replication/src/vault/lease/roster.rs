@@ -6,7 +6,7 @@ use tanist_db_core::clock::Monotonic;
 
 use crate::limits;
 use crate::transport::principal::Principal;
-use crate::wire::message::{FollowerView, Hello, PROTOCOL_VERSION, Peer, Progress, Request};
+use crate::wire::message::{FollowerView, Hello, Peer, Progress, Request};
 
 /// A connection, numbered by the vault in the order of their coming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,10 +32,6 @@ impl Caller {
             Peer::Tool => Some(Principal::Tool),
         };
         let text_max = hello.resp_address.len().max(hello.quic_address.len());
-        if hello.version != PROTOCOL_VERSION {
-            let version = hello.version;
-            return Err(format!("you speak protocol version {version}, this vault speaks {PROTOCOL_VERSION}"));
-        }
         if hello.cluster != cluster {
             return Err(format!("you belong to cluster {:032x}, this vault to {cluster:032x}", hello.cluster));
         }
@@ -144,6 +140,7 @@ impl Member {
             pid: hello.pid,
             resp_address: hello.resp_address,
             quic_address: hello.quic_address,
+            newest_level: hello.levels.newest.0,
             age_us: u64::try_from(now.since(self.reported_at).as_micros()).unwrap_or(u64::MAX),
         }
     }

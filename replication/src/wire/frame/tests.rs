@@ -2,10 +2,11 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use tanist_db_core::level::{Level, Levels};
 use tokio::io::ReadBuf;
 
 use super::*;
-use crate::wire::message::{Answer, LeaseView, Peer, Request};
+use crate::wire::message::{Answer, Hello, LeaseView, Peer, Request};
 
 /// Runs a future whose source never has to wait.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -42,7 +43,7 @@ fn pieces(bytes: &[u8], piece: usize) -> FrameReader<Pieces> {
 
 fn hello() -> Hello {
     Hello {
-        version: 1,
+        levels: Levels { oldest: Level(1), newest: Level(2) },
         cluster: 0x0123_4567_89ab_cdef_0011_2233_4455_6677,
         peer: Peer::Database,
         node: "node-a".into(),
@@ -71,7 +72,7 @@ fn messages_have_these_bytes() {
     let renew = seal_message(&Call { seq: 7, request: Request::Renew { epoch: 3 } });
     let reply = seal_message(&Reply { seq: 7, answer: Answer::Durable { lsn: 258 } });
     let digest = |frame: &Bytes| (frame.len(), crc32c::crc32c(frame));
-    let golden = [(73, 2_663_013_644), (105, 3_731_716_446), (107, 4_151_478_407)];
+    let golden = [(73, 2_663_013_644), (109, 3_454_689_576), (109, 1_495_198_972)];
     assert_eq!([digest(&renew), digest(&reply), digest(&seal_message(&hello()))], golden);
 }
 
@@ -112,7 +113,7 @@ fn sound_checksums_do_not_excuse_a_wrong_header() {
         parse_frame(&bytes).unwrap_err()
     };
     assert!(matches!(reseal(4, 2), FrameError::Version(2)));
-    for (at, byte) in [(5, 0), (5, 6), (6, 1), (7, 1), (20, 1), (23, 1)] {
+    for (at, byte) in [(5, 0), (5, 7), (6, 1), (7, 1), (20, 1), (23, 1)] {
         assert!(matches!(reseal(at, byte), FrameError::Header(_)), "byte {at}");
     }
     assert!(matches!(reseal(11, 0x7F), FrameError::TooLong { kind: FrameKind::Call, .. }));
@@ -162,7 +163,7 @@ fn a_dropped_read_loses_nothing() {
 #[test]
 fn messages_survive_the_round_trip() {
     let lease = LeaseView { epoch: 4, holder: "node-b".into(), ..LeaseView::default() };
-    let welcome = Answer::Welcome { incarnation: 1, lease_us: 2_000_000, durable: 77, lease };
+    let welcome = Answer::Welcome { incarnation: 1, lease_us: 2_000_000, durable: 77, lease, level: 1 };
     let call = Call { seq: 1, request: Request::Claim { seen: 4 } };
     let reply = Reply { seq: 1, answer: welcome };
     let mut stream = Vec::new();

@@ -6,12 +6,14 @@ use tanist_db_core::engine::{Engine, EngineOptions};
 use tanist_replication::limits::{CONNECT_PAUSE, CONNECT_TRY};
 use tanist_replication::node::{DownloadError, ImageDownload};
 use tanist_replication::wire::frame::Frame;
-use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer};
+use tanist_replication::wire::message::{Answer, Hello, Peer};
 
 use super::NodeEvent;
 use crate::env::Env;
 use crate::event::Event;
+use crate::fault::{Fault, Target};
 use crate::net::{ConnId, Payload, Stream, Way};
+use crate::release::NEWEST;
 use crate::vault::CLUSTER;
 
 /// The stream of the image.
@@ -39,7 +41,7 @@ pub(super) struct Joined {
 
 impl Joining {
     pub(super) fn start(node: usize, life: u64, env: &mut Env) -> Joining {
-        let download = ImageDownload::new(options(env));
+        let download = ImageDownload::new(options(node, env));
         let mut joining = Joining { node, life, conn: None, attempt: 0, lease: Duration::ZERO, download };
         joining.connect(env);
         joining
@@ -62,7 +64,7 @@ impl Joining {
     /// Gives the connection up and begins again.
     fn again(&mut self, env: &mut Env) {
         self.attempt += 1;
-        self.download = ImageDownload::new(options(env));
+        self.download = ImageDownload::new(options(self.node, env));
         self.close(env);
         let event = NodeEvent::Connect;
         env.after(CONNECT_PAUSE, Event::Node { node: self.node, life: self.life, event });
@@ -97,6 +99,11 @@ impl Joining {
             }
             Payload::Answer(_, Answer::Refused { why }) => {
                 env.say(format_args!("{}: {why}", env.scenario.name(self.node)));
+                if why.contains("feature level") {
+                    // A person reads that.
+                    let wait = env.random.millis(20, 300);
+                    env.after(wait, Event::Fault(Fault::Install(Target::Node(self.node), NEWEST)));
+                }
                 self.again(env);
             }
             Payload::Answer(_, answer) if stream == GET => {
@@ -140,15 +147,16 @@ impl Joining {
 }
 
 /// What the process's engine starts with.
-fn options(env: &Env) -> EngineOptions {
-    EngineOptions { shards: env.scenario.shards, memory_bytes_max: 0, hash_seed: env.scenario.hash_seed }
+fn options(node: usize, env: &Env) -> EngineOptions {
+    let (shards, hash_seed) = (env.scenario.shards, env.scenario.hash_seed);
+    EngineOptions { shards, memory_bytes_max: 0, hash_seed, levels: env.releases.of_node(node) }
 }
 
 /// The first message of each connection.
 pub(super) fn hello(node: usize, life: u64, env: &Env) -> Hello {
     let name = env.scenario.name(node);
     Hello {
-        version: PROTOCOL_VERSION,
+        levels: env.releases.of_node(node),
         cluster: CLUSTER,
         peer: Peer::Database,
         node: name.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tanist_db_core::level::Level;
 use tanist_replication::limits::{BEAT_EVERY, CONNECT_PAUSE, CONNECT_TRY};
 use tanist_replication::node::{Action, CallOutcome, DriverEvent, Note, Timer};
 use tanist_replication::role::Event as RoleEvent;
@@ -168,9 +169,12 @@ impl Process {
     pub(super) fn answered(&mut self, conn: ConnId, seq: u64, answer: Answer, env: &mut Env) {
         let generation = self.link.generation;
         match answer {
-            Answer::Welcome { incarnation, lease_us, durable, lease } if self.link.connecting == Some(conn) => {
+            Answer::Welcome { incarnation, lease_us, durable, lease: view, level }
+                if self.link.connecting == Some(conn) =>
+            {
                 self.link.conn = self.link.connecting.take();
-                let welcome = Welcome { incarnation, lease: Duration::from_micros(lease_us), durable, view: lease };
+                let (lease, level) = (Duration::from_micros(lease_us), Level(level));
+                let welcome = Welcome { incarnation, lease, durable, view, level };
                 self.tell(DriverEvent::Connected { generation, welcome }, env);
             }
             answer if seq > 0 => {

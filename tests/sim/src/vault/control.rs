@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::level::Levels;
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::vault::lease::roster::{Caller, ConnectionId};
 use tanist_replication::vault::lease::server::{Asked, LeaseEffect};
-use tanist_replication::wire::message::{Answer, Hello, PROTOCOL_VERSION, Peer, Request};
+use tanist_replication::wire::hello;
+use tanist_replication::wire::message::{Answer, Hello, Peer, Request};
 
 use super::{CLUSTER, Reply, Vault};
 use crate::env::Env;
@@ -27,18 +29,19 @@ pub(super) struct Member {
 
 impl Vault {
     pub(super) fn enter(&mut self, conn: ConnId, hello: Hello, env: &mut Env) {
+        if let Err(why) = hello::agree(self.lease.authority().levels(), hello.levels) {
+            return self.answer(conn, Stream::Control, Answer::Refused { why }, env);
+        }
         let certified = Principal::node(&hello.node).expect("nodes have proper names");
         let caller = match Caller::admit(ConnectionId(conn.0), hello, CLUSTER, &certified) {
             Ok(caller) => Arc::new(caller),
             Err(why) => return env.oracle.fail("harness", format!("not admitted: {why}")),
         };
-        let (replaced, welcome) = self.lease.enter(&caller, self.now(), self.durable());
-        if let Some(ConnectionId(old)) = replaced {
-            self.close(ConnId(old), env);
-        }
-        let member = Member { caller, busy: false, calls: VecDeque::new(), news: false };
+        let member = Member { caller: Arc::clone(&caller), busy: true, calls: VecDeque::new(), news: false };
         self.members.insert(conn, member);
-        self.answer(conn, Stream::Control, welcome, env);
+        for effect in self.lease.enter(caller, Reply::Welcome(conn), self.now(), self.durable()) {
+            self.perform(effect, env);
+        }
     }
 
     /// Closes a connection that a newer one of the same node has replaced; its tasks end a little later.
@@ -74,7 +77,7 @@ impl Vault {
     pub(super) fn obituary(&mut self, node: usize, incarnation: u64, env: &mut Env) {
         let name = env.scenario.name(node);
         let hello = Hello {
-            version: PROTOCOL_VERSION,
+            levels: Levels::OWN,
             cluster: CLUSTER,
             peer: Peer::Supervisor,
             node: name.clone(),
@@ -99,6 +102,7 @@ impl Vault {
 
     fn perform(&mut self, effect: LeaseEffect<Reply>, env: &mut Env) {
         match effect {
+            LeaseEffect::Close(ConnectionId(old)) => self.close(ConnId(old), env),
             LeaseEffect::Answer(way, answer) => self.reply(way, answer, env),
             LeaseEffect::Persist { record, seal } => {
                 env.moment(crate::fault::Moment::LeaseChanging, 0);
@@ -117,16 +121,27 @@ impl Vault {
         });
         if let Some(lease) = changed {
             env.say(format_args!(
-                "vault: epoch {} of {} from {sealed}, left {} us",
-                lease.epoch, lease.holder, lease.remaining_us
+                "vault: epoch {} of {} from {sealed}, left {} us, feature level {}",
+                lease.epoch, lease.holder, lease.remaining_us, lease.level
             ));
             env.oracle.granted(lease.epoch, sealed);
+            env.oracle.level_told(lease.level);
         }
         effects.into_iter().for_each(|effect| self.perform(effect, env));
     }
 
     fn reply(&mut self, way: Reply, answer: Answer, env: &mut Env) {
         match way {
+            Reply::Welcome(conn) => {
+                let welcomed = !matches!(answer, Answer::Refused { .. });
+                self.answer(conn, Stream::Control, answer, env);
+                if !welcomed {
+                    self.leave(conn, env);
+                } else if let Some(member) = self.members.get_mut(&conn) {
+                    member.busy = false;
+                }
+                self.talk(conn, env);
+            }
             Reply::Control(conn, seq) => {
                 env.send(conn, Way::Down, Stream::Control, Payload::Answer(seq, answer));
                 if let Some(member) = self.members.get_mut(&conn) {

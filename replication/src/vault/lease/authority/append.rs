@@ -3,7 +3,7 @@
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
-use super::{LeaseAuthority, LogFrame};
+use super::{LeaseAuthority, LogFrame, Why};
 use crate::vault::lease::roster::{Caller, ConnectionId};
 use crate::wire::message::{Answer, Peer};
 
@@ -49,7 +49,7 @@ impl LeaseAuthority {
             return Ok(());
         }
         // A change in the making fences at once, whether it grants a new epoch or ends this one.
-        if self.change.is_some() || !self.holds(caller, epoch.0) {
+        if self.is_fencing() || !self.holds(caller, epoch.0) {
             return Err(Answer::Fenced { epoch: self.newest_epoch().0 });
         }
         Ok(())
@@ -103,12 +103,17 @@ impl LeaseAuthority {
         Ok(())
     }
 
+    /// A change in the making fences, unless it leaves the lease where it is.
+    fn is_fencing(&self) -> bool {
+        self.change.as_ref().is_some_and(|change| change.why != Why::Levels)
+    }
+
     fn judge(&mut self, caller: &Caller, stream: StreamId, frame: &LogFrame) -> Result<AppendRuling, Answer> {
         let refused = |why: String| Err(Answer::Refused { why });
         if planted("no epoch check on append") {
             return Ok(self.place(frame));
         }
-        if self.change.is_some() {
+        if self.is_fencing() {
             return Err(Answer::Fenced { epoch: self.newest_epoch().0 });
         }
         let epoch = match self.current(stream) {

@@ -1,0 +1,140 @@
+//! The bytes of every message, which no release may change: another one would not understand them.
+
+use super::*;
+use crate::wire::frame::Message;
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn lease() -> LeaseView {
+    LeaseView {
+        epoch: 1,
+        holder: text("a"),
+        incarnation: 2,
+        remaining_us: 3,
+        resp_address: text("r"),
+        quic_address: text("q"),
+        level: 4,
+    }
+}
+
+fn progress() -> Progress {
+    Progress { role: text("standby"), applied: 1, durable: 2, epoch: 3, last_takeover: text("none") }
+}
+
+fn health() -> HealthView {
+    HealthView { no_room_since_unix_ms: 1, refused_appends: 2, refused_images: 3, why: text("full") }
+}
+
+fn image() -> ImageView {
+    ImageView { cut: 1, epoch: 2, chunks: 3, bytes: 4, stored_unix_ms: 5 }
+}
+
+fn follower() -> FollowerView {
+    FollowerView {
+        node: text("b"),
+        incarnation: 1,
+        progress: progress(),
+        pid: 2,
+        resp_address: text("r"),
+        quic_address: text("q"),
+        age_us: 3,
+        newest_level: 4,
+    }
+}
+
+fn status() -> StatusView {
+    StatusView {
+        pid: 1,
+        lease: lease(),
+        durable: 2,
+        oldest: 3,
+        log_bytes: 4,
+        images: vec![image()],
+        health: health(),
+        nodes: vec![follower()],
+        newest_level: 5,
+    }
+}
+
+fn requests() -> Vec<(Request, Digest)> {
+    vec![
+        (Request::Renew { epoch: 1 }, (49, 410_760_361)),
+        (Request::Claim { seen: 1 }, (49, 2_710_720_857)),
+        (Request::HandOver { epoch: 1, successor: text("b"), at: 2 }, (49, 729_052_229)),
+        (Request::Release { epoch: 1 }, (49, 3_618_499_656)),
+        (Request::Obituary { node: text("a"), incarnation: 1 }, (49, 1_936_383_664)),
+        (Request::Report(progress()), (49, 2_949_882_990)),
+        (Request::Status, (49, 1_610_311_345)),
+        (Request::Append { epoch: 1 }, (49, 1_003_656_810)),
+        (Request::Follow { after: 1 }, (49, 3_312_006_684)),
+        (Request::ImagePut { epoch: 1, cut: 2 }, (49, 130_904_698)),
+        (Request::ImageEnd { chunks: 1, bytes: 2 }, (49, 3_570_400_373)),
+        (Request::ImageGet, (49, 3_615_456_214)),
+    ]
+}
+
+fn answers() -> Vec<(Answer, Digest)> {
+    vec![
+        (Answer::Welcome { incarnation: 1, lease_us: 2, durable: 3, lease: lease(), level: 4 }, (85, 1_461_181_823)),
+        (Answer::Lease(lease()), (85, 218_159_059)),
+        (Answer::Claimed { epoch: 1, sealed: 2 }, (85, 878_138_333)),
+        (Answer::Followers(vec![follower()]), (171, 3_953_328_032)),
+        (Answer::Status(Box::new(status())), (335, 1_077_929_337)),
+        (Answer::AppendReady { durable: 1 }, (85, 636_964_472)),
+        (Answer::Durable { lsn: 1 }, (85, 4_007_891_785)),
+        (Answer::Fenced { epoch: 1 }, (85, 1_421_085_193)),
+        (Answer::Following { durable: 1 }, (85, 3_183_950_063)),
+        (Answer::Trimmed { oldest: 1 }, (85, 126_919_087)),
+        (Answer::ImageReady, (85, 2_701_935_270)),
+        (Answer::ImageStored, (85, 459_004_902)),
+        (Answer::Image(image()), (85, 3_888_244_608)),
+        (Answer::NoImage, (85, 2_292_062_069)),
+        (Answer::Refused { why: text("not so") }, (85, 4_097_108_254)),
+        (Answer::Health(health()), (85, 3_172_302_607)),
+    ]
+}
+
+/// Length and CRC-32C of a message's bytes.
+type Digest = (usize, u32);
+
+fn digest(message: &impl Message) -> Digest {
+    let bytes = message.archive(Vec::new());
+    (bytes.len(), crc32c::crc32c(&bytes))
+}
+
+#[test]
+fn no_message_has_other_bytes_than_in_the_release_that_brought_it() {
+    let requests = requests().into_iter().map(|(request, known)| {
+        let call = Call { seq: 7, request };
+        let bytes = call.archive(Vec::new());
+        assert_eq!(Call::open(&bytes).as_ref(), Some(&call));
+        (format!("{:?}", call.request), digest(&call), known)
+    });
+    let answers = answers().into_iter().map(|(answer, known)| {
+        let reply = Reply { seq: 7, answer };
+        let bytes = reply.archive(Vec::new());
+        assert_eq!(Reply::open(&bytes).as_ref(), Some(&reply));
+        (format!("{:?}", reply.answer), digest(&reply), known)
+    });
+    let changed: Vec<_> = requests.chain(answers).filter(|(_, now, known)| now != known).collect();
+    assert!(changed.is_empty(), "{changed:#?}");
+}
+
+/// A message of a later release that is longer than all before it would move the bytes of each.
+#[test]
+fn the_variants_leave_no_gap_in_the_list_and_a_later_one_is_refused() {
+    for (number, (request, _)) in requests().into_iter().enumerate() {
+        let bytes = Call { seq: 7, request }.archive(Vec::new());
+        let at = bytes.len() - size_of::<rkyv::Archived<Request>>();
+        assert_eq!(usize::from(bytes[at]), number);
+        let mut later = bytes.clone();
+        later[at] = 200;
+        assert_eq!(Call::open(&later), None);
+    }
+    for (number, (answer, _)) in answers().into_iter().enumerate() {
+        let bytes = Reply { seq: 7, answer }.archive(Vec::new());
+        assert_eq!(usize::from(bytes[bytes.len() - size_of::<rkyv::Archived<Answer>>()]), number);
+    }
+}
