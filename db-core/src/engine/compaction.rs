@@ -4,7 +4,8 @@ use parking_lot::Mutex;
 
 use super::Engine;
 use super::apply::apply;
-use super::shard::{Memory, Shards};
+use super::memory::Memory;
+use super::shard::Shards;
 use super::upkeep::encoded;
 use crate::effect::Effect;
 use crate::ids::ShardId;
@@ -32,7 +33,7 @@ impl Progress {
     /// Whether there is something to do: a pass is under way, or more than half of the slots is free, and a quarter more than the last
     /// pass has left.
     fn is_due(&self, memory: &Memory) -> bool {
-        let free = memory.pages - memory.used;
+        let free = memory.free();
         let sparse = memory.slabs >= COMPACT_BYTES_MIN && free > memory.slabs / 2;
         self.next.is_some() || (sparse && free > self.left + self.left / 4)
     }
@@ -45,7 +46,7 @@ impl Progress {
             (_, cursor) => Some((logical, cursor)),
         };
         if self.next.is_none() {
-            self.left = memory.pages - memory.used;
+            self.left = memory.free();
         }
     }
 }

@@ -27,6 +27,7 @@ mod dirty;
 mod flush;
 mod level;
 mod line;
+mod memory;
 mod outcome;
 mod scratch;
 mod session;
@@ -63,12 +64,13 @@ use crate::redo::RedoQueue;
 
 use compaction::Compaction;
 pub(crate) use data::Data;
+pub use memory::Memory;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;
 use settings::Settings;
 pub use settings::{LEVEL, MEMORY_MAX, SettingId};
+pub use shard::DatabaseCounts;
 use shard::{Busy, ShardCell, Shards};
-pub use shard::{DatabaseCounts, Memory};
 pub use waiting::{Rank, ShardFree};
 
 /// Keys asked for together without an allocation.

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 
 use super::dirty::Dirty;
 use super::line::Lines;
+use super::memory::{Memory, MemoryCounts};
 use super::waiting::{Freed, Waiting};
 use super::watch::{Abandoned, Watched};
 use crate::ids::{DatabaseId, Lsn, ShardId};
@@ -49,56 +50,6 @@ pub(crate) struct ShardCell {
     /// By logical number.
     databases: [Counts; DATABASES],
     memory: MemoryCounts,
-}
-
-/// Bytes of one shard as last published.
-#[derive(Debug, Default)]
-struct MemoryCounts {
-    used: AtomicU64,
-    pages: AtomicU64,
-    slabs: AtomicU64,
-    reclaimable: AtomicU64,
-    reclaimable_keys: AtomicU64,
-    cleared: AtomicU64,
-}
-
-/// How much memory holds data, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// In use: slots that are in use, and pages of other structures.
-    pub used: u64,
-    /// Of pages in use.
-    pub pages: u64,
-    /// Of pages that are cut into slots, whether those are in use or not.
-    pub slabs: u64,
-    /// Of pages that hold nothing but what was given up and waits to be freed.
-    pub reclaimable: u64,
-    /// Keys of databases that were flushed and wait to be freed; no bytes.
-    pub reclaimable_keys: u64,
-    /// Of pages that FLUSHALL has set aside and that are not given back yet; they count in nothing else.
-    pub cleared: u64,
-}
-
-impl Memory {
-    /// Share of the slots' pages that is in use.
-    #[must_use]
-    pub fn slab_fill(&self) -> f64 {
-        let free = self.pages - self.used;
-        if self.slabs == 0 { 1.0 } else { 1.0 - free as f64 / self.slabs as f64 }
-    }
-}
-
-impl std::iter::Sum for Memory {
-    fn sum<I: Iterator<Item = Memory>>(all: I) -> Memory {
-        all.fold(Memory::default(), |sum, one| Memory {
-            used: sum.used + one.used,
-            pages: sum.pages + one.pages,
-            slabs: sum.slabs + one.slabs,
-            reclaimable: sum.reclaimable + one.reclaimable,
-            reclaimable_keys: sum.reclaimable_keys + one.reclaimable_keys,
-            cleared: sum.cleared + one.cleared,
-        })
-    }
 }
 
 /// The counts of one database in one shard as last published.
@@ -189,33 +140,15 @@ impl ShardCell {
 
     /// Its memory, as last published.
     pub(crate) fn memory(&self) -> Memory {
-        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let MemoryCounts { used, pages, slabs, reclaimable, reclaimable_keys, cleared } = &self.memory;
-        let used = get(used);
-        Memory {
-            used,
-            // Each may be of another moment.
-            pages: get(pages).max(used),
-            slabs: get(slabs),
-            reclaimable: get(reclaimable),
-            reclaimable_keys: get(reclaimable_keys),
-            cleared: get(cleared),
-        }
-    }
-
-    /// Whether anything waits to be reclaimed, as last published.
-    pub(crate) fn has_reclaimable(&self) -> bool {
-        let MemoryCounts { reclaimable, reclaimable_keys, .. } = &self.memory;
-        reclaimable.load(Ordering::Relaxed) > 0 || reclaimable_keys.load(Ordering::Relaxed) > 0
+        self.memory.read()
     }
 
     /// Gives pages that were cleared back, by steps between which others may have the shard; none while a long command has it.
     pub(crate) fn recycle(&self) {
-        // Relaxed: a figure of its own.
-        while self.memory.cleared.load(Ordering::Relaxed) > 0 {
+        while self.memory().cleared > 0 {
             let Some(mut shard) = self.try_lock() else { return };
             shard.keyspace.recycle();
-            self.publish_memory(&shard.keyspace);
+            self.memory.publish(&shard.keyspace);
         }
     }
 
@@ -223,22 +156,11 @@ impl ShardCell {
     #[inline]
     fn publish(&self, shard: &mut Shard) {
         if shard.keyspace.take_use_changed() {
-            self.publish_memory(&shard.keyspace);
+            self.memory.publish(&shard.keyspace);
         }
         for database in shard.keyspace.take_counted() {
             self.publish_counts(shard, database);
         }
-    }
-
-    #[inline(never)]
-    fn publish_memory(&self, keyspace: &Keyspace) {
-        let MemoryCounts { used, pages, slabs, reclaimable, reclaimable_keys, cleared } = &self.memory;
-        used.store(keyspace.memory_bytes(), Ordering::Relaxed);
-        pages.store(keyspace.page_bytes(), Ordering::Relaxed);
-        slabs.store(keyspace.slab_bytes(), Ordering::Relaxed);
-        reclaimable.store(keyspace.reclaimable_bytes(), Ordering::Relaxed);
-        reclaimable_keys.store(keyspace.reclaimable_keys(), Ordering::Relaxed);
-        cleared.store(keyspace.cleared_bytes(), Ordering::Relaxed);
     }
 
     fn publish_counts(&self, shard: &Shard, database: DatabaseId) {

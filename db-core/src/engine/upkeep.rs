@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use super::apply::{apply, apply_expired};
-use super::shard::{Busy, DatabaseCounts, Memory, ShardCell, Shards};
+use super::memory::Memory;
+use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
 use crate::arena::PagePool;
 use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
@@ -277,7 +278,7 @@ impl Engine {
     pub(super) fn reclaim_while(&self, steps: usize, goes_on: impl Fn() -> bool) -> usize {
         let mut done = 0;
         for (at, cell) in self.cells.iter().enumerate() {
-            while done < steps && cell.has_reclaimable() && self.redo.has_room() && goes_on() {
+            while done < steps && cell.memory().has_reclaimable() && self.redo.has_room() && goes_on() {
                 let here = (steps - done).min(RECLAIM_RECORD_STEPS_MAX);
                 if !self.reclaim_in_shard(at, here) {
                     break;
