@@ -163,6 +163,21 @@ fn the_engine_s_layers_know_only_what_is_below_them() {
 }
 
 #[test]
+fn what_only_tests_need_stands_in_modules_of_their_own() {
+    let mut wrong = Vec::new();
+    for (path, source) in sources() {
+        let lines: Vec<&str> = source.code.lines().map(str::trim).collect();
+        for (number, pair) in lines.windows(2).enumerate() {
+            let for_tests = pair[0].starts_with("#[cfg(test)]") || pair[0].starts_with("#[cfg(any(test,");
+            if for_tests && !["mod", "use"].iter().any(|word| has_word(pair[1], word)) {
+                wrong.push(format!("{path}:{}: {}", number + 2, pair[1]));
+            }
+        }
+    }
+    none(&wrong, "production code is read without what only tests need: move it to `mod tests`, or to a `testing.rs`");
+}
+
+#[test]
 fn text_is_clean() {
     let mut wrong = Vec::new();
     for path in tree() {

@@ -9,6 +9,8 @@ pub mod role;
 pub mod serving;
 pub mod stream;
 pub mod supervisor;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 pub mod text_file;
 pub mod transport;
 pub mod vault;

@@ -26,7 +26,7 @@ pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::ENGINE_COMMANDS;
+    use crate::engine::testing::ENGINE_COMMANDS;
 
     fn long(words: &[&str]) -> bool {
         let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();

@@ -23,9 +23,6 @@ pub struct CommandTable {
     short_names: [u64; SLOTS],
 }
 
-/// The engine's commands alone.
-pub static ENGINE_COMMANDS: CommandTable = CommandTable::with(&[]);
-
 impl CommandTable {
     /// The engine's commands and those of `front`. For a `static`: it is made at compile time.
     ///
@@ -229,6 +226,7 @@ const fn ends(name: &[u8]) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::testing::ENGINE_COMMANDS;
 
     #[test]
     fn every_command_is_found_in_any_case() {

@@ -36,7 +36,7 @@ pub use args::{Call, Options, database, is};
 pub use duration::takes_long;
 pub use failure::{Failure, Outcome};
 pub use glob::matches as glob_matches;
-pub use lookup::{CommandTable, ENGINE_COMMANDS, Unfit};
+pub use lookup::{CommandTable, Unfit};
 pub use reply::{Protocol, Reply};
 pub use spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse,

@@ -29,6 +29,8 @@ mod scratch;
 mod session;
 mod settings;
 mod shard;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 mod transaction;
 mod upkeep;
 mod waiting;
@@ -47,9 +49,7 @@ use smallvec::SmallVec;
 
 use crate::arena::PagePool;
 use crate::clock::UnixMillis;
-use crate::command::{
-    Call, CommandSpec, CommandTable, ENGINE_COMMANDS, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply,
-};
+use crate::command::{Call, CommandSpec, CommandTable, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
@@ -91,16 +91,6 @@ impl Default for EngineOptions {
 pub trait Front: Any {
     /// All commands that there are.
     fn commands(&self) -> &'static CommandTable;
-}
-
-/// A caller that has no commands of its own.
-#[derive(Debug)]
-pub struct NoFront;
-
-impl Front for NoFront {
-    fn commands(&self) -> &'static CommandTable {
-        &ENGINE_COMMANDS
-    }
 }
 
 /// The data of one process.
@@ -276,12 +266,6 @@ impl Engine {
     /// then: it waits for this shard with [`Rank::Long`].
     pub fn claimed(&self) -> Option<ShardId> {
         self.cells.iter().position(|cell| cell.waiting.is_claimed()).map(|at| ShardId(at as u16))
-    }
-
-    /// Runs `act` while all shards are held, as by a command that takes as long.
-    pub fn while_held<T>(&self, act: impl FnOnce() -> T) -> T {
-        let _shards = Shards::all(&self.cells);
-        act()
     }
 
     /// Prefetches the memory that commands on these keys of a logical database will touch, so that it comes while other commands are

@@ -50,11 +50,6 @@ fn order(there: &[u8], item: Item, bytes: &[u8; ITEM_BYTES]) -> Ordering {
     }
 }
 
-/// Returns the number of items.
-pub(crate) fn len(pages: &impl Pages) -> u64 {
-    TREE.len(pages)
-}
-
 /// Returns what expires first.
 pub(crate) fn first(pages: &impl Pages) -> Option<Item> {
     TREE.first(pages).map(|item| decode(item.first_chunk().expect("an item of the expiry index is 12 bytes")))

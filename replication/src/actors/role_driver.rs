@@ -248,7 +248,7 @@ impl RoleDriver {
         self.halt(ctx);
     }
 
-    fn halt(&mut self, ctx: &mut Context<Self>) {
+    pub(crate) fn halt(&mut self, ctx: &mut Context<Self>) {
         self.halted = true;
         if let Some(siblings) = self.siblings.take() {
             siblings.shipper.do_send(Halt);
@@ -335,15 +335,5 @@ impl Handler<Stop> for RoleDriver {
 
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
         self.on(DriverEvent::Happened(Event::Shutdown), ctx);
-    }
-}
-
-/// The end that a test makes of a node without a word to anyone.
-#[cfg(test)]
-impl Handler<Halt> for RoleDriver {
-    type Result = ();
-
-    fn handle(&mut self, _: Halt, ctx: &mut Context<Self>) {
-        self.halt(ctx);
     }
 }

@@ -161,12 +161,6 @@ pub fn start(joined: Joined, options: NodeOptions, serving: Arc<Serving>) -> Res
 }
 
 impl NodeHandle {
-    /// What sessions ask.
-    #[must_use]
-    pub fn serving(&self) -> &Arc<Serving> {
-        &self.shared.serving
-    }
-
     /// The process's engine.
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine> {

@@ -79,7 +79,7 @@ pub struct Window {
     durable: Lsn,
     /// Newest record pushed; `durable` when nothing is kept.
     last: Lsn,
-    bytes: usize,
+    pub(crate) bytes: usize,
     bytes_max: usize,
 }
 
@@ -97,22 +97,10 @@ impl Window {
         self.bytes < self.bytes_max
     }
 
-    /// Newest confirmed record.
-    #[must_use]
-    pub fn durable(&self) -> Lsn {
-        self.durable
-    }
-
     /// Frames kept.
     #[must_use]
     pub fn frames(&self) -> usize {
         self.frames.len()
-    }
-
-    /// Bytes kept.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// Takes in a sealed frame of the records `first` to `last`.
@@ -216,11 +204,11 @@ mod tests {
         let sent: Vec<u8> = std::iter::from_fn(|| window.take_unsent()).map(|bytes| bytes[0]).collect();
         assert_eq!(sent, [11, 14, 15]);
         window.confirm(Lsn(14)).unwrap();
-        assert_eq!((window.durable(), window.bytes(), window.has_room()), (Lsn(14), 10, true));
+        assert_eq!((window.durable, window.bytes, window.has_room()), (Lsn(14), 10, true));
         window.confirm(Lsn(12)).unwrap();
-        assert_eq!(window.durable(), Lsn(14));
+        assert_eq!(window.durable, Lsn(14));
         window.confirm(Lsn(19)).unwrap();
-        assert_eq!(window.bytes(), 0);
+        assert_eq!(window.bytes, 0);
     }
 
     #[test]
@@ -229,13 +217,13 @@ mod tests {
         let unsealed = window.push_unsealed(Lsn(11), Lsn(11), 60);
         let (first, last, later) = frame(12, 12);
         window.push(first, last, later);
-        assert!(window.take_unsent().is_none() && window.has_unsent() && window.bytes() == 70);
+        assert!(window.take_unsent().is_none() && window.has_unsent() && window.bytes == 70);
         window.restart(Lsn(10)).unwrap();
         unsealed.fill(Bytes::from_static(&[11]));
         let sent: Vec<u8> = std::iter::from_fn(|| window.take_unsent()).map(|bytes| bytes[0]).collect();
         assert_eq!((sent, window.has_unsent()), (vec![11, 12], false));
         window.confirm(Lsn(12)).unwrap();
-        assert_eq!(window.bytes(), 0);
+        assert_eq!(window.bytes, 0);
     }
 
     #[test]
@@ -249,7 +237,7 @@ mod tests {
         window.restart(Lsn(14)).unwrap();
         assert_eq!(window.take_unsent().unwrap()[0], 15);
         window.restart(Lsn(19)).unwrap();
-        assert_eq!((window.take_unsent(), window.bytes()), (None, 0));
+        assert_eq!((window.take_unsent(), window.bytes), (None, 0));
     }
 
     #[test]

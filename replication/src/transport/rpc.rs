@@ -150,12 +150,6 @@ impl ControlClient {
         within(limits::CALL_WAIT, Channel::open_with(&self.inner.connection, &first, priority)).await
     }
 
-    /// The connection.
-    #[must_use]
-    pub fn connection(&self) -> &Connection {
-        &self.inner.connection
-    }
-
     /// Waits for the end of the connection and tells why it ended.
     pub async fn closed(&self) -> String {
         quic::explain(&self.inner.connection.closed().await)

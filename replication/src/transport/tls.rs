@@ -157,11 +157,10 @@ impl TlsError {
 /// A party's certificate and key with the authority that it trusts, all checked.
 #[derive(Debug)]
 pub struct Credentials {
-    principal: Principal,
-    cluster: u128,
+    pub(super) cluster: u128,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    roots: Arc<RootCertStore>,
+    pub(super) roots: Arc<RootCertStore>,
     clock: Arc<dyn Clock>,
 }
 
@@ -183,16 +182,9 @@ impl Credentials {
         let key_file = principal.key_file(tls);
         let key = PrivateKeyDer::from_pem_slice(read_pem(&key_file)?.as_bytes())
             .map_err(|_| TlsError::malformed(&key_file, "it holds no private key"))?;
-        let credentials =
-            Self { principal: principal.clone(), cluster, chain: vec![leaf], key, roots: Arc::new(roots), clock };
+        let credentials = Self { cluster, chain: vec![leaf], key, roots: Arc::new(roots), clock };
         credentials.check_key(&key_file)?;
         Ok(credentials)
-    }
-
-    /// Whom they speak for.
-    #[must_use]
-    pub const fn principal(&self) -> &Principal {
-        &self.principal
     }
 
     /// The cluster that the certificate belongs to.
@@ -256,7 +248,7 @@ impl Credentials {
         peer_of(connection, self.cluster)
     }
 
-    fn time(&self) -> Arc<dyn TimeProvider> {
+    pub(super) fn time(&self) -> Arc<dyn TimeProvider> {
         Arc::new(ClockTime(self.clock.clone()))
     }
 
@@ -278,25 +270,6 @@ pub fn peer_of(connection: &quinn::Connection, cluster: u128) -> Option<Principa
     (found == cluster).then_some(principal)
 }
 
-#[cfg(test)]
-impl Credentials {
-    /// An impostor: these certificates, the other's trust.
-    pub(super) fn with_roots_of(self, other: &Credentials) -> Credentials {
-        Credentials { roots: other.roots.clone(), cluster: other.cluster, ..self }
-    }
-
-    /// A client that shows no certificate.
-    pub(super) fn anonymous_client_config(&self, alpn: &[u8]) -> quinn::ClientConfig {
-        let mut config = rustls::ClientConfig::builder_with_details(provider(), self.time())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
-        config.alpn_protocols = vec![alpn.to_vec()];
-        quic::client_config(Arc::new(QuicClientConfig::try_from(config).unwrap()))
-    }
-}
-
 /// Certificates are valid by the same clock as everything else.
 #[derive(Debug)]
 struct ClockTime(Arc<dyn Clock>);
@@ -312,7 +285,7 @@ fn unix_time(now: UnixMillis) -> UnixTime {
 }
 
 /// Given to each configuration: nothing in this process depends on a global default.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

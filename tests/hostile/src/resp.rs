@@ -56,7 +56,7 @@ fn execute_all(requests: &[Vec<Vec<u8>>]) {
         return;
     }
     let engine = Engine::new(EngineOptions { shards: 2, memory_bytes_max: MEMORY_BYTES, hash_seed: 3 });
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).expect("a newer epoch");
     let mut session = Session::new(1);
     for request in requests.iter().take(64) {
         let reply = execute(&engine, &mut session, request, 1_000_000);

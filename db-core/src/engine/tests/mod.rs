@@ -8,6 +8,7 @@ mod gate;
 mod replay;
 mod transactions;
 
+use super::testing::ENGINE_COMMANDS;
 use super::*;
 use crate::command::{Group, front_command};
 
@@ -50,10 +51,10 @@ const fn named(name: &'static str) -> CommandSpec {
     front_command(name, -1, &[], Group::Server, "1.0.0", |front, call, session, reply| {
         let front: &mut dyn Any = front;
         assert!(front.is::<NamedFront>());
-        if call.spec().name == "reset" {
+        if call.spec.name == "reset" {
             session.reset();
         }
-        reply.simple(call.spec().name);
+        reply.simple(call.spec.name);
         Ok(Executed::AT_ONCE)
     })
 }
@@ -68,7 +69,7 @@ pub(super) struct Client {
 /// An engine of four shards that writes under epoch 1; its newest record is 1.
 pub(super) fn primary() -> Arc<Engine> {
     let engine = Arc::new(follower());
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).unwrap();
     engine
 }
 

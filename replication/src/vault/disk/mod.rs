@@ -5,6 +5,7 @@
 //! [`Disk::sync_folder`] after it was made, renamed or removed. Everything else may be lost, or be there in part.
 
 pub mod fs;
+#[cfg(any(test, feature = "test-support"))]
 pub mod sim;
 
 use std::{fmt, io};

@@ -48,7 +48,7 @@ pub enum LeaseEffect<W> {
 pub struct LeaseServer<W> {
     authority: LeaseAuthority,
     incarnation: u64,
-    waiting: VecDeque<Asked<W>>,
+    pub(crate) waiting: VecDeque<Asked<W>>,
     /// Whose call caused the change that is being made durable.
     change: Option<W>,
 }
@@ -128,12 +128,6 @@ impl<W> LeaseServer<W> {
             effects.extend(self.call(asked, now, durable));
         }
         effects
-    }
-
-    /// Calls that wait for a change to be made durable.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 }
 
