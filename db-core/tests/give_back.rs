@@ -8,7 +8,7 @@ use std::time::Duration;
 use tanist_db_core::arena::PAGE_BYTES;
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::Reply;
-use tanist_db_core::engine::testing::NoFront;
+use tanist_db_core::command::testing::NoFront;
 use tanist_db_core::engine::{Engine, EngineOptions, Session};
 use tanist_db_core::ids::Epoch;
 

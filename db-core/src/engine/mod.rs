@@ -21,6 +21,7 @@
 
 mod apply;
 mod blocking;
+pub(crate) mod call;
 mod data;
 mod dirty;
 mod line;
@@ -49,13 +50,13 @@ use smallvec::SmallVec;
 
 use crate::arena::PagePool;
 use crate::clock::UnixMillis;
-use crate::command::{Call, CommandSpec, CommandTable, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
 use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_PAGES_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
+use call::{Call, CommandSpec, CommandTable, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
 
 pub(crate) use data::Data;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};

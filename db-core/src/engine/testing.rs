@@ -1,24 +1,10 @@
 //! What tests do with an engine beside what a process does.
 
-use super::{Engine, Front};
-use crate::command::CommandTable;
+use super::Engine;
 use crate::engine::shard::Shards;
 use crate::ids::Epoch;
 use crate::redo::batch::BatchView;
 use crate::redo::{Applied, ReplayError};
-
-/// The engine's commands alone.
-pub static ENGINE_COMMANDS: CommandTable = CommandTable::with(&[]);
-
-/// A caller that has no commands of its own.
-#[derive(Debug)]
-pub struct NoFront;
-
-impl Front for NoFront {
-    fn commands(&self) -> &'static CommandTable {
-        &ENGINE_COMMANDS
-    }
-}
 
 impl Engine {
     /// Runs `act` while all shards are held, as by a command that takes as long.

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::call::Failure;
 use super::line::Lines;
 use super::shard::{Guard, ShardCell, Shards, shard_of};
 use crate::clock::UnixMillis;
-use crate::command::Failure;
 use crate::ids::Lsn;
 use crate::keyspace::{Key, Keyspace};
 use crate::limits::WATCHED_BYTES_MAX;

@@ -23,7 +23,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Halt;
 use super::follower::{Follow, Follower, StopFollowing};
-use super::link::Dialer;
 use super::shipper::{Ship, ShipperActor, StopShipping};
 use super::thread::{Life, on_thread};
 use super::transfer::{Carry, StopCarrying, Transfer};
@@ -31,6 +30,7 @@ use super::upkeep::{AppendRecord, UpkeepActor};
 use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX};
 use crate::node::{Action, CallOutcome, Driver, DriverEvent, ImageReport, NodeOptions, Order, Shared, Timer};
 use crate::role::{End, Event, SwitchoverReport};
+use crate::transport::link::Dialer;
 use crate::transport::rpc::{ControlClient, RpcError};
 use crate::wire::message::Answer;
 

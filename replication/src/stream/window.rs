@@ -18,7 +18,7 @@ use thiserror::Error;
 /// What the vault has said contradicts what it said before, or what was sent. The process must end: its state and the log may
 /// have parted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum WindowError {
+pub(crate) enum WindowError {
     /// It confirms what it cannot have.
     #[error("the vault confirms record {confirmed}, but only records up to {sent} were sent to it")]
     Unsent {
@@ -71,7 +71,7 @@ struct Kept {
 
 /// Frames that the vault has not confirmed.
 #[derive(Debug)]
-pub struct Window {
+pub(crate) struct Window {
     frames: VecDeque<Kept>,
     /// How many of `frames`, from the front, have been sent on the present stream.
     sent: usize,
@@ -87,19 +87,19 @@ impl Window {
     /// An empty window for records after `durable`, which keeps about `bytes_max`: it takes one more frame as long as it is
     /// below.
     #[must_use]
-    pub fn new(durable: Lsn, bytes_max: usize) -> Window {
+    pub(crate) fn new(durable: Lsn, bytes_max: usize) -> Window {
         Window { frames: VecDeque::new(), sent: 0, durable, last: durable, bytes: 0, bytes_max }
     }
 
     /// Whether another frame may be pushed.
     #[must_use]
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.bytes_max
     }
 
     /// Frames kept.
     #[must_use]
-    pub fn frames(&self) -> usize {
+    pub(crate) fn frames(&self) -> usize {
         self.frames.len()
     }
 
@@ -107,7 +107,7 @@ impl Window {
     ///
     /// # Panics
     /// If they do not follow what was pushed before.
-    pub fn push(&mut self, first: Lsn, last: Lsn, frame: Bytes) {
+    pub(crate) fn push(&mut self, first: Lsn, last: Lsn, frame: Bytes) {
         let bytes = frame.len();
         self.push_unsealed(first, last, bytes).fill(frame);
     }
@@ -116,7 +116,7 @@ impl Window {
     ///
     /// # Panics
     /// As [`Window::push`].
-    pub fn push_unsealed(&mut self, first: Lsn, last: Lsn, bytes: usize) -> Unsealed {
+    pub(crate) fn push_unsealed(&mut self, first: Lsn, last: Lsn, bytes: usize) -> Unsealed {
         assert!(first == self.last.next() && last >= first, "records are shipped without a gap");
         self.bytes += bytes;
         self.last = last;
@@ -126,7 +126,7 @@ impl Window {
     }
 
     /// The next frame to send, which counts as sent; `None` also while it is not sealed yet.
-    pub fn take_unsent(&mut self) -> Option<Bytes> {
+    pub(crate) fn take_unsent(&mut self) -> Option<Bytes> {
         let frame = self.frames.get(self.sent)?.frame.get()?.clone();
         self.sent += 1;
         Some(frame)
@@ -134,7 +134,7 @@ impl Window {
 
     /// Whether a frame is kept that has not been sent on the present stream.
     #[must_use]
-    pub fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         self.sent < self.frames.len()
     }
 
@@ -142,7 +142,7 @@ impl Window {
     ///
     /// # Errors
     /// If the vault has less than it had confirmed, or more than was ever pushed.
-    pub fn restart(&mut self, has: Lsn) -> Result<(), WindowError> {
+    pub(crate) fn restart(&mut self, has: Lsn) -> Result<(), WindowError> {
         if has < self.durable {
             return Err(WindowError::Lost { has, confirmed: self.durable });
         }
@@ -157,7 +157,7 @@ impl Window {
     ///
     /// # Errors
     /// If that was not sent, or ends within a frame.
-    pub fn confirm(&mut self, lsn: Lsn) -> Result<(), WindowError> {
+    pub(crate) fn confirm(&mut self, lsn: Lsn) -> Result<(), WindowError> {
         if lsn <= self.durable {
             return Ok(());
         }

@@ -27,9 +27,9 @@ use super::{quic, spoken_date};
 use crate::{limits, text_file};
 
 /// File name of the authority's certificate.
-pub const CA_CERTIFICATE: &str = "ca.pem";
+pub(crate) const CA_CERTIFICATE: &str = "ca.pem";
 /// File name of the authority's private key, which only `certs` reads.
-pub const CA_KEY: &str = "ca.key";
+pub(crate) const CA_KEY: &str = "ca.key";
 
 /// What is wrong with a certificate or key, and what to do about it.
 #[derive(Debug, Error)]
@@ -264,7 +264,7 @@ impl Credentials {
 
 /// Who is at the other end of `connection`, which TLS has let in; `None` if its certificate names nobody of `cluster`.
 #[must_use]
-pub fn peer_of(connection: &quinn::Connection, cluster: u128) -> Option<Principal> {
+pub(crate) fn peer_of(connection: &quinn::Connection, cluster: u128) -> Option<Principal> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     let (principal, found) = Principal::from_certificate(chain.first()?)?;
     (found == cluster).then_some(principal)

@@ -2,7 +2,7 @@
 
 use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::command::Reply;
-use tanist_db_core::engine::testing::NoFront;
+use tanist_db_core::command::testing::NoFront;
 use tanist_db_core::engine::{Engine, Session};
 
 /// Executes a command at this wall time, and gives the reply's bytes.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arena::{Arena, PAGE_BYTES};
-use crate::command::Handler;
+use crate::engine::call::Handler;
 use crate::image::ImageRestore;
 
 /// Pages of the pool's bound.

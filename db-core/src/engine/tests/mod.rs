@@ -8,9 +8,9 @@ mod gate;
 mod replay;
 mod transactions;
 
-use super::testing::ENGINE_COMMANDS;
 use super::*;
-use crate::command::{Group, front_command};
+use crate::command::testing::ENGINE_COMMANDS;
+use crate::engine::call::{Group, front_command};
 
 /// splitmix64.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::clock::{Clock, Monotonic, SystemClock, UnixMillis};
+use tanist_db_core::command::testing::NoFront;
 use tanist_db_core::command::{Protocol, Reply};
-use tanist_db_core::engine::testing::NoFront;
 use tanist_db_core::engine::{Engine, Session};
 use tanist_db_core::ids::Lsn;
 use tempfile::TempDir;
@@ -19,13 +19,15 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
 use crate::actors::Halt;
-use crate::actors::link::Dialer;
+use crate::actors::join::join;
+use crate::actors::node::{NodeHandle, start};
 use crate::actors::role_driver::RoleDriver;
 use crate::actors::vault::{self, VaultOptions};
-use crate::node::{LoadProgress, NodeHandle, NodeOptions, NodeStatus, join, start};
+use crate::node::{LoadProgress, NodeOptions, NodeStatus};
 use crate::serving::{Role, Serving, Woken};
 use crate::supervisor::SupervisorOptions;
 use crate::transport::certs;
+use crate::transport::link::Dialer;
 use crate::transport::principal::Principal;
 use crate::transport::quic::{self, ALPN_VAULT};
 use crate::transport::tls::Credentials;

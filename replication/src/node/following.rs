@@ -8,8 +8,8 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::redo::ReplayError;
 use tanist_db_core::redo::batch::RedoBatch;
 
+use super::Shared;
 use crate::limits::FOLLOW_BYTES;
-use crate::node::Shared;
 use crate::role::{End, Event};
 use crate::wire::frame::Frame;
 use crate::wire::message::{Answer, Request};
