@@ -94,8 +94,8 @@ mutants *args:
     cargo mutants -p tanist-replication --timeout 40 \
         -f 'replication/src/lease/*.rs' -f 'replication/src/role/machine.rs' -f 'replication/src/role/office.rs' \
         -f 'replication/src/role/promotion.rs' -f 'replication/src/role/switchover.rs' \
-        -f 'replication/src/vault/log.rs' -f 'replication/src/vault/recover.rs' \
-        -f 'replication/src/vault/lease_authority.rs' -f 'replication/src/vault/lease_authority/append.rs' \
+        -f 'replication/src/vault/log/mod.rs' -f 'replication/src/vault/log/recover.rs' \
+        -f 'replication/src/vault/lease/authority.rs' -f 'replication/src/vault/lease/authority/append.rs' \
         {{ args }} -- --lib -- lease:: role:: vault:: --skip exhaustive
 
 # Instructions per GET, SET and SET on a frozen page, each within its bound. Needs valgrind.

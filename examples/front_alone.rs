@@ -59,7 +59,7 @@ fn node(port: u16, threads: usize) -> Arc<NodeContext> {
     };
     serving.on_demand(Box::new(ship.clone()));
     engine.redo().on_append(Box::new(ship));
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).expect("a newer epoch");
     let for_ever = Monotonic(u64::MAX);
     let standing = Standing {
         role: Role::Primary,

@@ -22,12 +22,12 @@ use futures_util::future::BoxFuture;
 use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::level::Levels;
-use tanist_replication::node::{self as replica, NodeError, NodeHandle, NodeOptions, VaultLink};
-use tanist_replication::role::End;
+use tanist_replication::End;
 use tanist_replication::serving::Serving;
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::tls::Credentials;
 use tanist_replication::wire::message::FollowerView;
+use tanist_replication::{NodeError, NodeHandle, NodeOptions, VaultLink, join_node, start_node};
 
 use crate::admin::NodeReport;
 use crate::cluster_file::{ClusterFile, DataFolder, NodeAddress};
@@ -118,9 +118,9 @@ async fn join(
     };
     let wired = Arc::new(Wired { node: OnceLock::new(), address, context: Arc::downgrade(context) });
     context.install_admin(Arc::clone(&wired) as Arc<dyn Admin>);
-    let joined = replica::join(&options, &context.loading).await.map_err(failed)?;
+    let joined = join_node(&options, &context.loading).await.map_err(failed)?;
     context.install_engine(Arc::clone(&joined.engine));
-    let node = replica::start(joined, options, serving).map_err(failed)?;
+    let node = start_node(joined, options, serving).map_err(failed)?;
     Ok(wired.node.get_or_init(|| node).clone())
 }
 

@@ -45,7 +45,7 @@ fn a_node(maxclients: u32) -> Arc<NodeContext> {
     serving.on_demand(Box::new(ship.clone()));
     engine.redo().on_append(Box::new(ship));
     let epoch = Epoch(1);
-    engine.begin_epoch(epoch);
+    engine.begin_epoch(epoch).expect("a newer epoch");
     let until = Monotonic(u64::MAX);
     let standing = Standing {
         role: Role::Primary,

@@ -17,10 +17,62 @@ const LONG_FILES: [(&str, &str); 1] = [(
 /// Lines above which a function does more than one thing.
 const FUNCTION_LINES_MAX: usize = 70;
 
-/// The layers of db-core from the lowest on; those of one line may know each other. Knowledge flows down only. Above them are the
-/// commands and the engine.
-const LAYERS: [&[&str]; 6] =
-    [&["arena"], &["structure"], &["value"], &["keyspace"], &["effect", "types"], &["image", "redo"]];
+/// A folder and its layers from the lowest on; those of one line may know each other. Knowledge flows down only.
+const LAYERS: [(&str, &[&[&str]]); 4] = [
+    (
+        "db-core/src/",
+        &[
+            &["arena"],
+            &["structure"],
+            &["value"],
+            &["keyspace"],
+            &["effect", "types"],
+            &["image", "redo"],
+            // What a command is, and how one is executed; not which ones there are.
+            &["engine"],
+            &["command"],
+        ],
+    ),
+    (
+        "replication/src/",
+        &[
+            &["limits", "repeats", "text_file"],
+            &["wire"],
+            &["transport"],
+            &["lease", "serving", "vault"],
+            &["role"],
+            &["stream"],
+            // What is decided, which the simulator drives as well.
+            &["node"],
+            // What carries it out.
+            &["actors", "supervisor"],
+        ],
+    ),
+    (
+        "replication/src/vault/",
+        &[
+            &["layout", "room"],
+            &["disk", "envelope"],
+            &["error"],
+            &["catalog", "lock"],
+            &["images", "log"],
+            &["beginning", "lease"],
+            &["storage"],
+        ],
+    ),
+    (
+        "src/",
+        &[
+            &["admin", "clock", "rank", "resp", "shutdown"],
+            &["config"],
+            &["exit", "files", "telemetry"],
+            &["cluster_file"],
+            &["front"],
+            &["node"],
+            &["cli"],
+        ],
+    ),
+];
 
 /// Files that may contain unsafe code: one small file a subsystem.
 const UNSAFE_FILES: [&str; 1] = ["db-core/src/arena/raw.rs"];
@@ -142,24 +194,52 @@ fn functions_are_short_enough_to_be_seen_at_once() {
 }
 
 #[test]
-fn the_engine_s_layers_know_only_what_is_below_them() {
-    let above = |layer: usize| LAYERS[layer + 1..].iter().copied().flatten().chain(&["command", "engine"]);
+fn layers_know_only_what_is_below_them() {
+    let mut wrong = Vec::new();
+    for (path, source) in sources().into_iter().filter(|(path, _)| !is_of_tests(path)) {
+        for (folder, layers) in LAYERS {
+            let Some(within) = path.strip_prefix(folder) else { continue };
+            let above = above(within, layers);
+            let named = siblings_named(source.production(), folder, within);
+            let named = named.iter().filter(|named| above.contains(&named.as_str()));
+            wrong.extend(named.map(|named| format!("{path} names {named}")));
+        }
+    }
+    none(&wrong, "a layer knows nothing of those above it");
+}
+
+/// The modules in the layers above that of the file `within` a folder; none if it is in no layer.
+fn above<'a>(within: &str, layers: &[&[&'a str]]) -> Vec<&'a str> {
+    let module = within.split(['/', '.']).next().unwrap_or_default();
+    let layer = layers.iter().position(|layer| layer.contains(&module));
+    layer.map_or(Vec::new(), |layer| layers[layer + 1..].concat())
+}
+
+/// Modules beside its own that the file `within` a folder names, from the crate's root or from above itself.
+fn siblings_named(code: &str, folder: &str, within: &str) -> Vec<String> {
+    let (_, modules) = folder.split_once("src/").expect("a layer is within a package");
+    let from_root = format!("crate::{}", modules.replace('/', "::"));
+    let mut named = modules_named(code, from_root.trim_end_matches("::"));
+    // In `x.rs` and `x/mod.rs`, what is above is what stands beside `x`.
+    if !within.trim_end_matches("/mod.rs").contains('/') {
+        named.extend(modules_named(code, "super"));
+    }
+    named
+}
+
+#[test]
+fn what_only_tests_need_stands_in_modules_of_their_own() {
     let mut wrong = Vec::new();
     for (path, source) in sources() {
-        let module = path.strip_prefix("db-core/src/").and_then(|path| path.split(['/', '.']).next());
-        let Some(layer) = LAYERS.iter().position(|layer| module.is_some_and(|module| layer.contains(&module))) else {
-            continue;
-        };
-        if is_of_tests(&path) {
-            continue;
-        }
-        for named in modules_named(source.production(), "crate") {
-            if above(layer).any(|module| *module == named) {
-                wrong.push(format!("{path} names {named}"));
+        let lines: Vec<&str> = source.code.lines().map(str::trim).collect();
+        for (number, pair) in lines.windows(2).enumerate() {
+            let for_tests = pair[0].starts_with("#[cfg(test)]") || pair[0].starts_with("#[cfg(any(test,");
+            if for_tests && !["mod", "use"].iter().any(|word| has_word(pair[1], word)) {
+                wrong.push(format!("{path}:{}: {}", number + 2, pair[1]));
             }
         }
     }
-    none(&wrong, "a layer of db-core knows nothing of those above it");
+    none(&wrong, "production code is read without what only tests need: move it to `mod tests`, or to a `testing.rs`");
 }
 
 #[test]

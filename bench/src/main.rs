@@ -15,7 +15,6 @@
 
 mod load;
 mod machine;
-mod plot;
 mod report;
 mod run;
 mod system;

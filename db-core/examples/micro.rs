@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tanist_db_core::arena::PagePool;
+use tanist_db_core::arena::{PAGE_BYTES, PagePool};
 use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::effect::{KeyChange, change};
 use tanist_db_core::ids::{Epoch, Lsn};
@@ -161,11 +161,13 @@ fn ours(keys: u64) {
         say("tanist", "get", get_all(&shards, keys, 2_000_000), "ns", &format!("round {round}"));
         say("tanist", "set", set_all(&shards, keys, 2_000_000), "ns", &format!("round {round}"));
     }
-    let mut pauses = Vec::new();
+    let copied = || pool.bytes_retired() / PAGE_BYTES as u64;
+    let (mut pauses, mut copied_before) = (Vec::new(), 0);
     for _ in 0..20 {
         let (version, pause) = freeze(&shards);
         pauses.push(pause);
         set_all(&shards, keys, 20_000);
+        copied_before += copied();
         drop(version);
     }
     pauses.sort();
@@ -176,8 +178,7 @@ fn ours(keys: u64) {
     say("tanist", "set, frozen", set_all(&shards, keys, 100_000), "ns", "first 100,000 after a freeze");
     say("tanist", "set, then", set_all(&shards, keys, 1_000_000), "ns", "next 1,000,000");
     say("tanist", "get, frozen", get_all(&shards, keys, 1_000_000), "ns", "");
-    let copied: u64 = shards.iter().map(|shard| shard.lock().stats().pages_copied).sum();
-    say("tanist", "pages copied", copied as f64, "pages", "");
+    say("tanist", "pages copied", (copied_before + copied()) as f64, "pages", "");
     drop(version);
     let (version, _) = freeze(&shards);
     let start = Cpu::now();

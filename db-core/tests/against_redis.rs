@@ -398,7 +398,7 @@ fn compare(protocol: Protocol) {
     let seed = std::env::var("TANIST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(clock.unix().0);
     println!("TANIST_SEED={seed}");
     let engine = Engine::new(EngineOptions { shards: 4, hash_seed: seed, ..EngineOptions::default() });
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).expect("a newer epoch");
     let mut ours = Ours { engine, session: Session::new(seed), clock };
     if protocol == Protocol::Resp3 {
         theirs.call(&[b"hello".to_vec(), b"3".to_vec()]);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tanist_db_core::arena::PAGE_BYTES;
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::Reply;
-use tanist_db_core::engine::{Engine, EngineOptions, NoFront, Session};
+use tanist_db_core::command::testing::NoFront;
+use tanist_db_core::engine::{Engine, EngineOptions, Session};
 use tanist_db_core::ids::Epoch;
 
 const MIB: u64 = 1 << 20;
@@ -71,7 +72,7 @@ fn resident() -> Option<u64> {
 #[test]
 fn memory_goes_back_when_nobody_needs_it_and_comes_again() {
     let engine = Engine::new(EngineOptions::default());
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).expect("a newer epoch");
     let mut database = Database { engine, session: Session::new(1), now: Monotonic(0) };
     for salt in 0..2 {
         database.fill(salt);

@@ -2,9 +2,12 @@
 //!
 //! `cargo test --workspace --test slab_fill -- --nocapture`
 
+#![expect(clippy::print_stdout, reason = "what was measured")]
+
 use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::command::Reply;
-use tanist_db_core::engine::{Engine, EngineOptions, NoFront, Session};
+use tanist_db_core::command::testing::NoFront;
+use tanist_db_core::engine::{Engine, EngineOptions, Session};
 use tanist_db_core::ids::Epoch;
 
 const KEYS: u64 = 60_000;
@@ -18,7 +21,7 @@ struct Database {
 impl Database {
     fn new() -> Database {
         let engine = Engine::new(EngineOptions { shards: 4, ..EngineOptions::default() });
-        engine.begin_epoch(Epoch(1));
+        engine.begin_epoch(Epoch(1)).expect("a newer epoch");
         Database { engine, session: Session::new(1), random: 0x9e37_79b9_7f4a_7c15 }
     }
 

@@ -1,18 +1,60 @@
 //! Tanist's vault, lease, roles, shipping, takeover and switchover: never looks into a value.
+//!
+//! A database process begins with [`join_node`], which loads its state, and takes part from [`start_node`] on; its supervisor watches it
+//! ([`supervisor`]). A vault process is [`start_vault`]. Sessions ask [`serving`]. Everything else is internal; with the feature
+//! `test-support` the simulator and tests reach it.
+#![cfg_attr(
+    not(feature = "test-support"),
+    allow(unreachable_pub, reason = "what is public in internal modules is so for the simulator and for tests")
+)]
 
-pub mod actors;
-pub mod lease;
-pub mod limits;
-pub mod node;
 pub mod repeats;
-pub mod role;
 pub mod serving;
-pub mod stream;
 pub mod supervisor;
 pub mod text_file;
 pub mod transport;
-pub mod vault;
 pub mod wire;
+
+// Internals.
+#[cfg(not(feature = "test-support"))]
+mod actors;
+#[cfg(not(feature = "test-support"))]
+mod lease;
+#[cfg(not(feature = "test-support"))]
+mod limits;
+#[cfg(not(feature = "test-support"))]
+mod node;
+#[cfg(not(feature = "test-support"))]
+mod role;
+#[cfg(not(feature = "test-support"))]
+mod stream;
+#[cfg(not(feature = "test-support"))]
+mod vault;
+
+// The same, for the simulator and for tests.
+#[cfg(feature = "test-support")]
+pub mod actors;
+#[cfg(feature = "test-support")]
+pub mod lease;
+#[cfg(feature = "test-support")]
+pub mod limits;
+#[cfg(feature = "test-support")]
+pub mod node;
+#[cfg(feature = "test-support")]
+pub mod role;
+#[cfg(feature = "test-support")]
+pub mod stream;
+#[cfg(any(test, feature = "test-support"))]
+mod testing;
+#[cfg(feature = "test-support")]
+pub mod vault;
+
+pub use actors::join::{Joined, join as join_node};
+pub use actors::node::{NodeHandle, start as start_node};
+pub use actors::vault::{VaultError, VaultHandle, VaultOptions, start as start_vault};
+pub use node::{ImageReport, LoadProgress, NodeError, NodeOptions, NodeStatus, VaultLink};
+pub use role::{End, SwitchoverReport};
+pub use vault::StorageError;
 
 /// Target of the few tracing events that a person watching the cluster wants to see; `tanist up` shows them.
 pub const EVENT: &str = "event";

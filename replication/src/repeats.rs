@@ -33,7 +33,7 @@ impl Repeats {
     }
 
     /// The same for `times` at once.
-    pub fn happened_times(&mut self, now: Monotonic, what: &str, times: u64) -> Option<Times> {
+    pub(crate) fn happened_times(&mut self, now: Monotonic, what: &str, times: u64) -> Option<Times> {
         let is_new = self.next == Monotonic::default() || self.what != what;
         let other = if is_new { std::mem::take(&mut self.untold) } else { 0 };
         self.untold += times;

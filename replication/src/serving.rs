@@ -343,18 +343,12 @@ impl Serving {
 
     /// Waits until `lsn` is durable or the version is no longer `seen`, whichever comes first.
     pub fn wait(&self, lsn: Lsn, seen: Version) -> Wait<'_> {
-        Wait { serving: self, lsn, seen: Some(seen), registered: None }
+        Wait { serving: self, lsn, seen, registered: None }
     }
 
     /// Waits until the version is no longer `seen`: for a held command.
     pub fn changed(&self, seen: Version) -> Wait<'_> {
         self.wait(NO_POSITION, seen)
-    }
-
-    /// Waits until `lsn` is durable, over changes of role: ends with [`Woken::Durable`], `Stopped` or `Crowded`. Bound it
-    /// with a timeout: while the vault is away it does not end.
-    pub fn durable_reached(&self, lsn: Lsn) -> Wait<'_> {
-        Wait { serving: self, lsn, seen: None, registered: None }
     }
 
     /// To be called before looking whether the engine has room for a write, by a session that will wait for it if not: the

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tanist_replication::actors::vault::{self, VaultError, VaultOptions};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::quic::{self, ALPN_VAULT};
-use tanist_replication::vault::StorageError;
+use tanist_replication::{StorageError, VaultError, VaultOptions, start_vault};
 
 use super::args::{Server, ServerArgs, shutdown};
 use super::certs;
@@ -46,7 +45,7 @@ async fn serve(server: Server, child: bool) -> Result<(), Failure> {
         permit: Some(folder.begin_vault()),
         nodes: Some(cluster.nodes.keys().cloned().collect()),
     };
-    let vault = vault::start(options, endpoint, Arc::new(crate::clock::machine())).await.map_err(|e| match e {
+    let vault = start_vault(options, endpoint, Arc::new(crate::clock::machine())).await.map_err(|e| match e {
         // These may be over at the next start.
         VaultError::Storage(e @ (StorageError::Full { .. } | StorageError::Io { .. })) => {
             Failure::Runtime(e.to_string())

@@ -1,6 +1,7 @@
 //! Bounds of settings and relations between them. Each refusal says which settings clash, why, and what to do.
 
 use tanist_db_core::limits::SHARDS_MAX;
+use tracing_subscriber::filter::EnvFilter;
 
 use super::limits::{
     DATA_PATH_BYTES_MAX, IMAGE_LOG_BYTES_MIN, LEASE_MS_MAX, LEASE_MS_MIN, LOG_LEVEL_BYTES_MAX, MS_MAX,
@@ -47,7 +48,14 @@ pub(super) fn check_common(config: &Config) -> Result<(), ConfigError> {
             log.log_level.len()
         ));
     }
-    crate::telemetry::check_filter(&log.log_level).map_err(ConfigError)
+    check_log_level(&log.log_level).map_err(ConfigError)
+}
+
+/// Whether the log would understand this filter.
+fn check_log_level(filter: &str) -> Result<(), String> {
+    EnvFilter::builder().parse(filter).map(drop).map_err(|e| {
+        format!("log_level is '{filter}', which is no filter ({e}): write a level like info, or modules like info,tanist=debug")
+    })
 }
 
 /// Whether the engine takes so many shards.
@@ -119,4 +127,15 @@ fn check_images(config: &Config) -> Result<(), ConfigError> {
         return refuse(format!("image_log_bytes is {}: set it to 1mb or more", node.image_log_bytes));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_checked() {
+        assert_eq!(check_log_level("info,tanist_replication=debug"), Ok(()));
+        assert!(check_log_level("tanist=loudly").expect_err("no such level").contains("log_level is 'tanist=loudly'"));
+    }
 }

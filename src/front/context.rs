@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use tanist_db_core::clock::{Clock, UnixMillis};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Lsn;
-use tanist_replication::node::{LoadProgress, VaultLink};
 use tanist_replication::serving::Serving;
+use tanist_replication::{LoadProgress, VaultLink};
 use tokio::sync::Semaphore;
 
 use super::limits::LONG_COMMANDS_MAX;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
-use tanist_replication::node::VaultLink;
+use tanist_replication::VaultLink;
 use tanist_replication::serving::{Permit, Role};
 
 use super::NodeContext;

@@ -143,11 +143,6 @@ impl ReplyGate {
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
-
-    /// Forgets everything, keeping no memory.
-    pub fn clear(&mut self) {
-        self.held = VecDeque::new();
-    }
 }
 
 #[cfg(test)]

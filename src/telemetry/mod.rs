@@ -107,13 +107,6 @@ pub(crate) fn last_words(sentence: Option<&str>) {
     }
 }
 
-/// Refuses a log filter that would not be understood.
-pub(crate) fn check_filter(filter: &str) -> Result<(), String> {
-    EnvFilter::builder().parse(filter).map(drop).map_err(|e| {
-        format!("log_level is '{filter}', which is no filter ({e}): write a level like info, or modules like info,tanist=debug")
-    })
-}
-
 /// Writes events to stdout.
 struct Told {
     who: String,
@@ -182,12 +175,6 @@ mod tests {
     fn time_of_day_is_utc() {
         assert_eq!(time_of_day(UnixMillis(0)), "00:00:00.000");
         assert_eq!(time_of_day(UnixMillis(1_700_000_000_123)), "22:13:20.123");
-    }
-
-    #[test]
-    fn filters_are_checked() {
-        assert_eq!(check_filter("info,tanist_replication=debug"), Ok(()));
-        assert!(check_filter("tanist=loudly").expect_err("no such level").contains("log_level is 'tanist=loudly'"));
     }
 
     #[test]

@@ -19,8 +19,8 @@
 use tanist::resp::{Parsed, RequestLimits, RequestParser};
 use tanist_db_core::arena::PAGE_BYTES;
 use tanist_db_core::clock::UnixMillis;
-use tanist_db_core::command::{ENGINE_COMMANDS, Protocol, Reply};
-use tanist_db_core::engine::{Engine, EngineOptions, Executed, NoFront, Session};
+use tanist_db_core::command::{CommandTable, Protocol, Reply};
+use tanist_db_core::engine::{Engine, EngineOptions, Executed, Front, Session};
 use tanist_db_core::ids::Epoch;
 
 /// What the database uses.
@@ -84,7 +84,7 @@ impl Node {
             reply: Reply::new(Protocol::Resp2),
             writes: 0,
         };
-        node.engine.begin_epoch(Epoch(1));
+        node.engine.begin_epoch(Epoch(1)).expect("a newer epoch");
         node.run(&set_requests(b'a'), KEYS);
         assert_eq!(node.engine.keys(), KEYS as u64);
         node
@@ -127,10 +127,10 @@ impl Node {
         self.parser.forget();
         let Ok(Parsed::Command(parsed)) = self.parser.parse(request) else { panic!("a whole request") };
         let argument = |at| self.parser.argument(&parsed, request, at);
-        let spec = ENGINE_COMMANDS.find(parsed.arguments(), argument).expect("a command");
+        let spec = COMMANDS.find(parsed.arguments(), argument).expect("a command");
         let args = self.parser.arguments(&parsed, request);
         let (session, reply) = (&mut self.session, &mut self.reply);
-        let executed = self.engine.execute_resolved(spec, session, &mut NoFront, &args, NOW, reply);
+        let executed = self.engine.execute_resolved(spec, session, &mut Alone, &args, NOW, reply);
         let Executed::Replied(executed) = executed else { panic!("nobody holds a shard") };
         assert!(matches!(reply.as_bytes()[0], b'+' | b'$' | b':'), "it succeeds");
         reply.clear();
@@ -140,6 +140,17 @@ impl Node {
                 while self.engine.redo().take(1 << 20).is_some() {}
             }
         }
+    }
+}
+
+/// A caller that has no commands of its own.
+struct Alone;
+
+static COMMANDS: CommandTable = CommandTable::with(&[]);
+
+impl Front for Alone {
+    fn commands(&self) -> &'static CommandTable {
+        &COMMANDS
     }
 }
 

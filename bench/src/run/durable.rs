@@ -1,10 +1,10 @@
 //! What it costs to have a write on disk before the reply, and what readers notice of it.
 
 use serde_json::json;
+use tanist_plot::Bars;
 
 use super::turns::{Figures, take_turns};
 use crate::load::{Group, Kind, Pace, Prepared, fill};
-use crate::plot::Bars;
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;

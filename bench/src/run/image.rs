@@ -1,10 +1,10 @@
 //! What a snapshot costs while it is under way: throughput, latency, memory.
 
 use serde_json::json;
+use tanist_plot::{Axis, Lines, Panel};
 
 use super::watch::{Sight, Watch};
 use crate::load::{Group, Kind, Mark, Outcome, Pace, Prepared, SLICE_MICROS, Tally, Timing, fill, pause};
-use crate::plot::{Lines, Panel};
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;
@@ -293,16 +293,14 @@ fn plot(title: String, runs: &[(System, Run)]) -> String {
     let marked = marked.flat_map(|(number, (_, run))| run.snapshots.iter().map(move |(from, to)| (*from, *to, number)));
     Lines {
         title,
-        x: "seconds".into(),
+        x: Axis { name: "seconds".into(), logarithmic: false },
         panels: vec![
             Panel {
-                y: "thousand commands/s".into(),
-                logarithmic: false,
+                y: Axis { name: "thousand commands/s".into(), logarithmic: false },
                 series: series(|slice| slice.commands as f64 * 1e3 / SLICE_MICROS as f64),
             },
             Panel {
-                y: "p99 of 100 ms, ms".into(),
-                logarithmic: true,
+                y: Axis { name: "p99 of 100 ms, ms".into(), logarithmic: true },
                 series: series(|slice| slice.micros(0.99) as f64 / 1e3),
             },
         ],

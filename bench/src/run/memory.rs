@@ -4,9 +4,9 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
+use tanist_plot::Bars;
 
 use crate::load::{key, push_command, send_all};
-use crate::plot::Bars;
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;

@@ -1,10 +1,10 @@
 //! Throughput, latency and processor time at the closed pace.
 
 use serde_json::json;
+use tanist_plot::Bars;
 
 use super::turns::{Figures, take_turns};
 use crate::load::{Group, Kind, Pace, Prepared, fill, key, push_command, send_all};
-use crate::plot::Bars;
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;

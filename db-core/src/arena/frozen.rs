@@ -35,12 +35,6 @@ impl FrozenShard {
         self.table.slot(id)
     }
 
-    /// Pages below this were released.
-    #[must_use]
-    pub const fn passed(&self) -> u32 {
-        self.passed
-    }
-
     /// Whether the page was given back.
     #[inline]
     #[must_use]

@@ -16,19 +16,6 @@ use crate::ids::PageId;
 /// Spare pages that a shard keeps at hand beyond what a mutation reserved; more go back to the pool.
 const SPARES_MAX: usize = 64;
 
-/// What an arena did and holds, in pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArenaStats {
-    /// Pages in use.
-    pub pages_used: u64,
-    /// Pages copied because a frozen version needed them, since the start.
-    pub pages_copied: u64,
-    /// Pages kept now for frozen versions alone.
-    pub pages_retired: u64,
-    /// Freezes since the start.
-    pub freezes: u64,
-}
-
 /// How full the allocator's pages are. Not state: it follows from them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SlabUse {
@@ -53,7 +40,6 @@ pub struct Arena {
     newest_frozen: u64,
     spares: Vec<OwnedPage>,
     cleared: Cleared,
-    pages_copied: u64,
     pins: Arc<Pins>,
 }
 
@@ -71,7 +57,6 @@ impl Arena {
             newest_frozen: 0,
             spares: Vec::new(),
             cleared: Cleared::default(),
-            pages_copied: 0,
             pins: Pins::new(Arc::clone(pool)),
         }
     }
@@ -201,17 +186,6 @@ impl Arena {
         FrozenShard::new(self.table.clone(), self.bound, self.used, self.newest_frozen, Arc::clone(&self.pins))
     }
 
-    /// Counters.
-    #[must_use]
-    pub fn stats(&self) -> ArenaStats {
-        ArenaStats {
-            pages_used: u64::from(self.used),
-            pages_copied: self.pages_copied,
-            pages_retired: self.pins.retired_pages(),
-            freezes: self.newest_frozen,
-        }
-    }
-
     /// Number of pages in use.
     #[must_use]
     pub const fn pages_used(&self) -> u32 {
@@ -250,7 +224,6 @@ impl Arena {
         copy.all_mut().copy_from_slice(self.page(id).all());
         self.table.put(id, Slot { page: Some(copy.into_shared()), born });
         self.pins.retire(id, shared, old.born, self.newest_frozen);
-        self.pages_copied += 1;
     }
 
     fn put_new(&mut self, id: PageId, page: OwnedPage) {

@@ -34,7 +34,7 @@
 //! from whether the shard was restored from an image in between. A page starts zeroed.
 //!
 //! **Missing on purpose.** Frozen memory has no bound here: it shows in
-//! [`ArenaStats::pages_retired`] and [`PagePool::bytes_retired`], and the engine tells its writers when it is too much.
+//! [`FrozenShard::retired_pages`] and [`PagePool::bytes_retired`], and the engine tells its writers when it is too much.
 
 mod bits;
 mod cleared;
@@ -51,7 +51,7 @@ mod table;
 mod tests;
 
 pub use frozen::FrozenShard;
+pub use live::Arena;
 pub(crate) use live::SlabUse;
-pub use live::{Arena, ArenaStats};
 pub use page::{GRANULE_BYTES, GRANULES_PER_PAGE, PAGE_BYTES, PAGES_PER_SHARD_MAX, Page, Pages, Ref};
 pub use pool::{OutOfMemory, PagePool};

@@ -1,5 +1,8 @@
 //! Physical pages: mapped in large regions, recycled, and given back to the machine when nobody needs them for a while.
 
+#[cfg(any(test, feature = "test-support"))]
+mod testing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,12 +99,6 @@ impl PagePool {
         self.retired.fetch_sub(pages as u64, Ordering::Relaxed);
     }
 
-    /// Bytes of pages handed out: live, retired for frozen versions, and the shards' spares.
-    #[must_use]
-    pub fn bytes_in_use(&self) -> u64 {
-        self.state.lock().pages_out * PAGE_BYTES as u64
-    }
-
     /// Bytes of pages that were used before and wait for their next use, faulted in.
     #[must_use]
     pub fn bytes_free(&self) -> u64 {
@@ -138,25 +135,6 @@ impl PagePool {
         state.idle.raised(kept.len());
         kept.into_iter().for_each(|page| state.free.push_front(page));
         bytes as u64
-    }
-
-    /// Touches new memory so that at least `bytes` of pages wait, faulted in, for their next use; for a thread that has the
-    /// time, before a freeze makes copies likely. The pool's bound is respected.
-    pub fn prefault(&self, bytes: u64) {
-        let pages = bytes / PAGE_BYTES as u64;
-        loop {
-            let mut page = {
-                let mut state = self.state.lock();
-                let free = state.free.len() as u64;
-                if free >= pages || state.pages_out + free >= self.pages_max || cfg!(feature = "page-heap") {
-                    return;
-                }
-                let Some(page) = state.untouched() else { return };
-                page
-            };
-            page.all_mut().fill(0);
-            self.state.lock().free.push_back(page);
-        }
     }
 
     /// Moves `count` pages to `out`; some of them may be there even if it fails.

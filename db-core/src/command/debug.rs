@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use super::args::Call;
-use super::failure::{Failure, Outcome};
-use super::reply::Reply;
-use super::spec::{Block, Blocking};
 use crate::effect::KeyChange;
 use crate::engine::Data;
+use crate::engine::call::{Block, Blocking, Call, Failure, Outcome, Reply};
 use crate::limits::{BLOCK_TIMEOUT_MAX, DEBUG_SLEEP_MAX};
 
 const HELP: [&str; 7] = [

@@ -5,8 +5,8 @@
 //! a value of hundreds of megabytes (GET, COPY, a far SETRANGE) is not found here, and keeps its thread as long as it takes to copy it.
 
 use super::scan;
-use super::spec::{CommandSpec, Handler};
 use crate::engine::Session;
+use crate::engine::call::{CommandSpec, Handler};
 use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES};
 
 /// Whether the call `args`, which takes `bytes` of its client's input, may take longer than other clients of its thread should
@@ -26,7 +26,7 @@ pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::ENGINE_COMMANDS;
+    use crate::command::testing::ENGINE_COMMANDS;
 
     fn long(words: &[&str]) -> bool {
         let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();

@@ -1,12 +1,10 @@
 //! Times to live. Times are kept as absolute milliseconds; a key whose time is `now` or earlier has expired.
 
-use super::args::{Call, is};
-use super::failure::{Failure, Outcome};
-use super::number::parse_i64;
-use super::reply::Reply;
 use crate::clock::UnixMillis;
 use crate::effect::KeyChange;
 use crate::engine::Data;
+use crate::engine::call::number::parse_i64;
+use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::keyspace::Located;
 
 /// How a time is given.

@@ -1,11 +1,11 @@
 //! COMMAND: the table, told to clients.
 
-use super::args::{Call, is};
-use super::failure::{Failure, Outcome};
 use super::glob::matches;
-use super::lookup::{CommandTable, subcommand};
-use super::reply::Reply;
-use super::spec::{Argument, ArgumentKind, Begin, CommandSpec, Find, KeyRange, KeySpec, KeyUse};
+use crate::engine::call::lookup::subcommand;
+use crate::engine::call::spec::KeyRange;
+use crate::engine::call::{
+    Argument, ArgumentKind, Begin, Call, CommandSpec, CommandTable, Failure, Find, KeySpec, KeyUse, Outcome, Reply, is,
+};
 use crate::engine::{Front, Session};
 
 /// COMMAND alone: everything about every command.

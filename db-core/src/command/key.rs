@@ -1,10 +1,8 @@
 //! Keys whatever they hold.
 
-use super::args::{Call, database, is};
-use super::failure::{Failure, Outcome};
-use super::reply::Reply;
 use crate::effect::{Effect, KeyChange};
 use crate::engine::Data;
+use crate::engine::call::{Call, Failure, Outcome, Reply, database, is};
 use crate::keyspace::Key;
 
 use crate::value::Kind;

@@ -1,9 +1,7 @@
 //! MEMORY: what keys take.
 
-use super::args::{Call, is};
-use super::failure::{Failure, Outcome};
-use super::reply::Reply;
 use crate::engine::Data;
+use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 
 /// MEMORY USAGE: exact, whatever `SAMPLES` asks for.
 pub(crate) fn usage(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
@@ -12,7 +10,7 @@ pub(crate) fn usage(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
         if !is(word, "SAMPLES") {
             return Err(Failure::SYNTAX);
         }
-        let samples = super::number::parse_i64(options.value()?).ok_or(Failure::NOT_AN_INTEGER)?;
+        let samples = crate::engine::call::number::parse_i64(options.value()?).ok_or(Failure::NOT_AN_INTEGER)?;
         if samples < 0 {
             return Err(Failure::SYNTAX);
         }

@@ -1,10 +1,8 @@
 //! OBJECT: what is asked of Redis about its representation, as far as it means something here.
 
-use super::args::Call;
-use super::failure::{Failure, Outcome};
-use super::number::{INTEGER_TEXT_MAX, parse_i64};
-use super::reply::Reply;
 use crate::engine::Data;
+use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_i64};
+use crate::engine::call::{Call, Failure, Outcome, Reply};
 use crate::value::Kind;
 
 /// Longest string that Redis keeps beside its header, in bytes.

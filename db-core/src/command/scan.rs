@@ -4,13 +4,11 @@
 //! own lock and for one step at a time. What is in a shard during the whole walk is shown at least once, and a shard's
 //! keys never move to another, so that Redis's guarantee holds over all of them.
 
-use super::args::{Call, is};
-use super::failure::{Failure, Outcome};
 use super::glob::matches;
 use super::key::kind_name;
-use super::number::{parse_cursor, parse_i64};
-use super::reply::Reply;
 use crate::engine::Data;
+use crate::engine::call::number::{parse_cursor, parse_i64};
+use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::ids::ShardId;
 use crate::keyspace::Entry;
 use crate::limits::LONG_ARGUMENTS;

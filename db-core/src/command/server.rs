@@ -1,10 +1,8 @@
 //! Commands about the server as a whole, and those that need no data at all.
 
-use super::args::{Call, database, is};
-use super::failure::{Failure, Outcome};
-use super::reply::Reply;
 use crate::effect::Effect;
 use crate::engine::Data;
+use crate::engine::call::{Call, Failure, Outcome, Reply, database, is};
 
 pub(crate) fn ping(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     match call.args() {

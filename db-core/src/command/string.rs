@@ -1,11 +1,9 @@
 //! Strings as strings of bytes.
 
-use super::args::{Call, is};
 use super::expiry::{self, Lifetime};
-use super::failure::{Failure, Outcome};
-use super::reply::Reply;
 use crate::effect::KeyChange;
 use crate::engine::Data;
+use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::keyspace::Entry;
 use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::types::string::StringChange;

@@ -1,12 +1,10 @@
 //! Strings as numbers.
 
-use super::args::Call;
 use super::extended::{Extended, TEXT_MAX};
-use super::failure::{Failure, Outcome};
-use super::number::{INTEGER_TEXT_MAX, parse_i64};
-use super::reply::Reply;
 use crate::clock::UnixMillis;
 use crate::engine::Data;
+use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_i64};
+use crate::engine::call::{Call, Failure, Outcome, Reply};
 use crate::keyspace::{Key, Located};
 use crate::types::string::StringChange;
 

@@ -16,13 +16,13 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
+use super::call::{Block, Blocking, Call, CommandSpec, Failure, Reply};
 use super::data::Data;
 use super::line::{Lines, Ticket};
 use super::outcome::{Blocked, Executed, Refused, Until};
 use super::shard::{ShardCell, Shards, shard_of};
 use super::{Engine, Session};
 use crate::clock::UnixMillis;
-use crate::command::{Block, Blocking, Call, CommandSpec, Failure, Reply};
 use crate::keyspace::Key;
 use crate::limits::WATCHED_BYTES_MAX;
 

@@ -6,8 +6,8 @@ use super::scratch::Scratch;
 use super::shard::{Busy, Shard, Shards};
 use smallvec::SmallVec;
 
+use super::call::Failure;
 use crate::clock::UnixMillis;
-use crate::command::Failure;
 use crate::effect::{ApplyError, Change, Effect, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Entry, Key, Located};

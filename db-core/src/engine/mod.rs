@@ -21,6 +21,7 @@
 
 mod apply;
 mod blocking;
+pub(crate) mod call;
 mod compaction;
 mod data;
 mod dirty;
@@ -33,6 +34,8 @@ mod scratch;
 mod session;
 mod settings;
 mod shard;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 mod transaction;
 mod upkeep;
 mod waiting;
@@ -51,9 +54,6 @@ use smallvec::SmallVec;
 
 use crate::arena::PagePool;
 use crate::clock::UnixMillis;
-use crate::command::{
-    Call, CommandSpec, CommandTable, ENGINE_COMMANDS, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply,
-};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
@@ -61,6 +61,7 @@ use crate::level::Levels;
 use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
+use call::{Call, CommandSpec, CommandTable, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
 
 use compaction::Compaction;
 pub(crate) use data::Data;
@@ -100,16 +101,6 @@ impl Default for EngineOptions {
 pub trait Front: Any {
     /// All commands that there are.
     fn commands(&self) -> &'static CommandTable;
-}
-
-/// A caller that has no commands of its own.
-#[derive(Debug)]
-pub struct NoFront;
-
-impl Front for NoFront {
-    fn commands(&self) -> &'static CommandTable {
-        &ENGINE_COMMANDS
-    }
 }
 
 /// The data of one process.
@@ -291,12 +282,6 @@ impl Engine {
     /// then: it waits for this shard with [`Rank::Long`].
     pub fn claimed(&self) -> Option<ShardId> {
         self.cells.iter().position(|cell| cell.waiting.is_claimed()).map(|at| ShardId(at as u16))
-    }
-
-    /// Runs `act` while all shards are held, as by a command that takes as long.
-    pub fn while_held<T>(&self, act: impl FnOnce() -> T) -> T {
-        let _shards = Shards::all(&self.cells);
-        act()
     }
 
     /// Prefetches the memory that commands on these keys of a logical database will touch, so that it comes while other commands are

@@ -8,8 +8,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::call::Reply;
 use super::shard::Busy;
-use crate::command::Reply;
 use crate::ids::{Lsn, ShardId};
 
 /// What became of a command. Sixteen bytes: it is returned for every one.

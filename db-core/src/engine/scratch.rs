@@ -54,11 +54,6 @@ impl Log {
         self.all = false;
     }
 
-    #[cfg(test)]
-    pub(super) fn capacity(&mut self) -> usize {
-        self.record.bytes().capacity() + self.hashes.capacity() * size_of::<u64>()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.record.len() == 0
     }

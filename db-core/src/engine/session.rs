@@ -1,10 +1,10 @@
 //! A session: what the engine remembers of one connection between its commands.
 
 use super::blocking::Place;
+use super::call::{KeyArg, Protocol};
 use super::scratch::Scratch;
 use super::transaction::Transaction;
 use super::watch::Watching;
-use crate::command::{KeyArg, Protocol};
 use crate::limits::DATABASES;
 
 /// State of one connection: protocol, queued transaction, watched keys, and buffers that are used again.

@@ -4,9 +4,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::call::Failure;
 use super::shard::Shards;
 use super::{Engine, Executed, Refused, Replied};
-use crate::command::Failure;
 use crate::effect::{Effect, RecordWriter};
 use crate::ids::Lsn;
 use crate::keyspace::Keyspace;

@@ -6,12 +6,12 @@
 //! that fails at this point does not undo the others; one that was refused while queueing spoils the whole. One that would block
 //! replies as when it has waited in vain.
 
+use super::call::{Call, CommandSpec, Control, Failure, Flag, Handler, KeyArg, Reply};
 use super::data::Data;
 use super::shard::Shards;
 use super::watch::Watching;
 use super::{Busy, Engine, Executed, Front, Refused, Session, front_command};
 use crate::clock::UnixMillis;
-use crate::command::{Call, CommandSpec, Control, Failure, Flag, Handler, KeyArg, Reply};
 use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
 
 /// Commands queued since MULTI.

@@ -27,20 +27,12 @@ use crate::redo::{Applied, RedoQueue, ReplayError, replay};
 const RECORDS_AHEAD: usize = 32;
 
 impl Engine {
-    /// Makes this engine the one that writes: appends the epoch-start record and answers its position. From now on
+    /// Makes this engine the one that writes: appends the epoch-start record and returns its position. From now on
     /// records carry `epoch`, and commands that write are executed. Waits for all shards.
-    ///
-    /// # Panics
-    /// If `epoch` is not newer than every epoch seen.
-    pub fn begin_epoch(&self, epoch: Epoch) -> Lsn {
-        self.try_begin_epoch(epoch).unwrap_or_else(|newest| panic!("epoch {epoch} is not newer than {newest}"))
-    }
-
-    /// As [`Engine::begin_epoch`], where the log may already have brought a newer epoch.
     ///
     /// # Errors
     /// With the newest epoch seen, if `epoch` is not newer: nothing has changed.
-    pub fn try_begin_epoch(&self, epoch: Epoch) -> Result<Lsn, Epoch> {
+    pub fn begin_epoch(&self, epoch: Epoch) -> Result<Lsn, Epoch> {
         let appended = {
             let _applying = self.applying.lock();
             let _shards = Shards::all(&self.cells);
@@ -59,16 +51,10 @@ impl Engine {
         Ok(appended.lsn)
     }
 
-    /// Ends this engine's time of writing, in a switchover: commands that write are refused from now on. Answers the
-    /// newest record; once the queue is taken and all of it is durable, the engine may follow. Waits for all shards, unless the
-    /// engine does not write anyway.
-    pub fn end_epoch(&self) -> Lsn {
-        self.end_epoch_before(Epoch(u64::MAX))
-    }
-
-    /// As [`Engine::end_epoch`], but only if the epoch under which this engine writes is older than `newest`: whoever ends it may
-    /// come late, after a newer one was begun here.
-    pub fn end_epoch_before(&self, newest: Epoch) -> Lsn {
+    /// Ends this engine's time of writing, in a switchover, if the epoch under which it writes is older than `newest`: whoever ends it
+    /// may come late, after a newer one was begun here. Commands that write are refused from now on. Returns the newest record; once
+    /// the queue is taken and all of it is durable, the engine may follow. Waits for all shards, unless the engine does not write anyway.
+    pub fn end_epoch(&self, newest: Epoch) -> Lsn {
         // Relaxed: only a hint that spares the locks; an epoch that is begun meanwhile is none that the caller has heard of.
         if !self.writing.load(Ordering::Relaxed) {
             return self.redo.last();
@@ -82,26 +68,15 @@ impl Engine {
         self.redo.last()
     }
 
-    /// Applies the records of `batch` that are not applied yet; known ones are skipped, so a batch may come again.
+    /// Applies the records of `batch` that are not applied yet, up to the first cut record among them, so that the caller may freeze
+    /// exactly there: it calls again with the same batch until [`Applied::last`] has reached its end. Known records are skipped, so a
+    /// batch may come again.
     ///
     /// # Errors
     /// If records are missing before the batch, or a record cannot be applied. Those before it are applied, and after any
     /// error but [`ReplayError::Gap`] and [`ReplayError::Writing`] the record itself may be in part: the engine is not to be
     /// used any more.
     pub fn apply(&self, batch: &BatchView<'_>) -> Result<Applied, ReplayError> {
-        self.apply_records(batch, false)
-    }
-
-    /// As [`Engine::apply`], but stops after the first cut record that it applies, so that the caller may freeze exactly
-    /// there; the rest of the batch is applied by calling again with it, until [`Applied::last`] has reached its end.
-    ///
-    /// # Errors
-    /// As [`Engine::apply`].
-    pub fn apply_until_cut(&self, batch: &BatchView<'_>) -> Result<Applied, ReplayError> {
-        self.apply_records(batch, true)
-    }
-
-    fn apply_records(&self, batch: &BatchView<'_>, until_cut: bool) -> Result<Applied, ReplayError> {
         let _applying = self.applying.lock();
         // Relaxed: it changes to true only under `applying`.
         if self.writing.load(Ordering::Relaxed) {
@@ -122,7 +97,7 @@ impl Engine {
                 let lsn = record.lsn;
                 self.apply_record(record, &mut applied)?;
                 applied.last = lsn;
-                if until_cut && applied.cuts.last() == Some(&lsn) {
+                if applied.cuts.last() == Some(&lsn) {
                     return Ok(applied);
                 }
             }
@@ -334,14 +309,8 @@ impl Engine {
         FrozenVersion::new(meta, frozen)
     }
 
-    /// Hash of all pages as they are now: equal on engines of equal history. Freezes for the time of hashing, without a
-    /// cut record.
-    #[must_use]
-    pub fn content_hash(&self) -> u128 {
-        self.content_hash_at().1
-    }
-
-    /// The same with the position of the newest record in it.
+    /// Hash of all pages as they are now, equal on engines of equal history, and the position of the newest record in it. Freezes for
+    /// the time of hashing, without a cut record.
     #[must_use]
     pub fn content_hash_at(&self) -> (Lsn, u128) {
         let mut shards = Shards::all(&self.cells);
@@ -355,12 +324,6 @@ impl Engine {
     #[must_use]
     pub fn last(&self) -> Lsn {
         self.redo.last()
-    }
-
-    /// Epoch under which records are appended; on a follower that of the newest epoch-start record applied.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.redo.epoch()
     }
 
     /// Records appended here and not yet taken by the shipper.
@@ -452,12 +415,6 @@ impl Engine {
     #[must_use]
     pub fn pool(&self) -> &PagePool {
         &self.pool
-    }
-
-    /// Number of shards.
-    #[must_use]
-    pub fn shards(&self) -> u16 {
-        self.cells.len() as u16
     }
 }
 

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::call::Failure;
 use super::line::Lines;
 use super::shard::{Guard, ShardCell, Shards, shard_of};
 use crate::clock::UnixMillis;
-use crate::command::Failure;
 use crate::ids::Lsn;
 use crate::keyspace::{Key, Keyspace};
 use crate::limits::WATCHED_BYTES_MAX;
@@ -25,17 +25,17 @@ use crate::limits::WATCHED_BYTES_MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     /// Somebody watches or waits; lines are left without the shard's lock, so it is taken back with the next change.
-    any: Cell<bool>,
+    pub(super) any: Cell<bool>,
     lines: Arc<Mutex<Lines>>,
     /// By the logical number of their database; one without a watched key has no entry.
-    databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Vec<Watcher>>>,
+    pub(super) databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Vec<Watcher>>>,
 }
 
 /// A key by the logical number of its database.
 type Name = (u8, Box<[u8]>);
 
 #[derive(Debug)]
-struct Watcher {
+pub(super) struct Watcher {
     changed: Arc<AtomicBool>,
     /// The key had expired when the watch began.
     expired: bool,
@@ -97,17 +97,6 @@ impl Watched {
         }
         let incoming = |logical, bytes: &[u8]| holds(keyspace, if logical == one { other } else { one }, bytes);
         self.lines.lock().swapped(one, other, incoming);
-    }
-
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.databases.is_empty()
-    }
-
-    /// Whether writers look who watches or waits.
-    #[cfg(test)]
-    pub(crate) fn is_heeded(&self) -> bool {
-        self.any.get()
     }
 
     fn names(&self) -> impl Iterator<Item = (u8, &[u8])> {

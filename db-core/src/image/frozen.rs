@@ -12,7 +12,7 @@ use super::chunk::{self, Header, PAGES_MAX};
 #[derive(Debug)]
 pub struct FrozenVersion {
     meta: ImageMeta,
-    shards: Vec<FrozenShard>,
+    pub(super) shards: Vec<FrozenShard>,
 }
 
 impl FrozenVersion {
@@ -23,22 +23,10 @@ impl FrozenVersion {
         Self { meta, shards }
     }
 
-    /// Its place in the log and its seed.
-    #[must_use]
-    pub fn meta(&self) -> ImageMeta {
-        self.meta
-    }
-
     /// Its position in the log.
     #[must_use]
     pub fn cut(&self) -> Lsn {
         self.meta.cut
-    }
-
-    /// The shards, to read from.
-    #[must_use]
-    pub fn shards(&self) -> &[FrozenShard] {
-        &self.shards
     }
 
     /// Hash (xxh3, 128 bits) of all pages in order with their numbers: equal on nodes of equal history.
@@ -78,18 +66,6 @@ pub struct ImageWalk {
 }
 
 impl ImageWalk {
-    /// What the image says of itself.
-    #[must_use]
-    pub fn meta(&self) -> ImageMeta {
-        self.header.meta
-    }
-
-    /// Number of chunks of the whole image.
-    #[must_use]
-    pub fn chunks(&self) -> u32 {
-        self.header.chunks
-    }
-
     /// Replaces `out` with the next chunk (at most [`crate::limits::IMAGE_CHUNK_BYTES_MAX`] bytes); false and empty when
     /// there is none left.
     pub fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {

@@ -16,7 +16,7 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 
-use crate::arena::{Arena, ArenaStats, OutOfMemory, PAGE_BYTES, PagePool};
+use crate::arena::{Arena, OutOfMemory, PAGE_BYTES, PagePool};
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::limits::DATABASE_NUMBERS;
@@ -167,12 +167,6 @@ impl Keyspace {
         Read::len_of(&self.arena, database)
     }
 
-    /// Number of keys of all databases that have an expiry.
-    #[must_use]
-    pub fn expiring(&self) -> u64 {
-        Read::expiring(&self.arena)
-    }
-
     /// Number of keys of a database that have an expiry.
     #[must_use]
     pub fn expiring_of(&self, database: DatabaseId) -> u64 {
@@ -246,24 +240,9 @@ impl Keyspace {
         self.arena.recycle()
     }
 
-    /// What the arena did and holds.
-    #[must_use]
-    pub fn stats(&self) -> ArenaStats {
-        self.arena.stats()
-    }
-
     /// Fixes this moment's content: later writes copy what they touch while the frozen shard needs it.
     #[must_use]
     pub fn freeze(&mut self) -> FrozenShard {
         self.arena.freeze()
-    }
-
-    /// Checks every invariant of the structure.
-    #[cfg(test)]
-    pub(crate) fn check(&self, shard: u16, shards: u16) -> Result<(), &'static str> {
-        let slab_use = verify::check(&self.arena, self.hasher, shard, shards)?;
-        let flushed: u64 = self.flushed_databases().map(|database| self.len_of(database)).sum();
-        let counted = slab_use == self.arena.slab_use && flushed == self.flushed_keys;
-        if counted { Ok(()) } else { Err("what is in use is counted wrong") }
     }
 }

@@ -93,8 +93,6 @@ pub trait Read {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Number of keys of all databases that have an expiry.
-    fn expiring(&self) -> u64;
     /// Number of keys of a database that have an expiry.
     fn expiring_of(&self, database: DatabaseId) -> u64;
     /// The physical number of the logical database `logical`, below [`DATABASES`](crate::limits::DATABASES).
@@ -121,10 +119,6 @@ impl<P: Pages> Read for P {
     #[inline]
     fn len_of(&self, database: DatabaseId) -> u64 {
         table::entries(self, root::table_of(database))
-    }
-
-    fn expiring(&self) -> u64 {
-        root::numbers(self).map(|number| self.expiring_of(DatabaseId(number))).iter().sum()
     }
 
     #[inline]

@@ -76,14 +76,6 @@ pub enum ReplayError {
     Writing,
 }
 
-impl ReplayError {
-    /// Whether every replica that applies the same records to the same content fails alike.
-    #[must_use]
-    pub fn is_deterministic(&self) -> bool {
-        matches!(self, Self::Record { .. } | Self::Contradiction { .. } | Self::EpochBack { .. })
-    }
-}
-
 /// The records of `batch` that come after `applied`, which may be none: batches are sent again after a reconnection.
 ///
 /// # Errors
@@ -120,6 +112,5 @@ mod tests {
         assert_eq!(positions(7), Ok(vec![]));
         assert_eq!(positions(100), Ok(vec![]));
         assert_eq!(positions(3), Err(ReplayError::Gap { applied: Lsn(3), first: Lsn(5) }));
-        assert!(!positions(3).unwrap_err().is_deterministic());
     }
 }

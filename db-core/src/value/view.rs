@@ -62,11 +62,6 @@ impl<'a> ValueView<'a> {
         }
     }
 
-    /// Appends the whole value to `out`.
-    pub fn copy_to(&self, out: &mut Vec<u8>) {
-        self.range(0, self.len(), out);
-    }
-
     /// Appends the bytes from `start` to before `end` (clipped to the length) to `out`. Reads the pages concerned only.
     pub fn range(&self, start: u64, end: u64, out: &mut Vec<u8>) {
         let end = end.min(self.len());

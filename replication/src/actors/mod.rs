@@ -1,7 +1,8 @@
 //! The drivers: actors that carry events to the plain state machines and their effects to the world.
 
 pub(crate) mod follower;
-pub(crate) mod link;
+pub mod join;
+pub mod node;
 pub(crate) mod role_driver;
 pub(crate) mod shipper;
 pub(crate) mod thread;

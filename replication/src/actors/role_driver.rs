@@ -23,7 +23,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Halt;
 use super::follower::{Follow, Follower, StopFollowing};
-use super::link::Dialer;
 use super::shipper::{Ship, ShipperActor, StopShipping};
 use super::thread::{Life, on_thread};
 use super::transfer::{Carry, StopCarrying, Transfer};
@@ -31,6 +30,7 @@ use super::upkeep::{AppendRecord, UpkeepActor};
 use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX};
 use crate::node::{Action, CallOutcome, Driver, DriverEvent, ImageReport, NodeOptions, Order, Shared, Timer};
 use crate::role::{End, Event, SwitchoverReport};
+use crate::transport::link::Dialer;
 use crate::transport::rpc::{ControlClient, RpcError};
 use crate::wire::message::Answer;
 
@@ -248,7 +248,7 @@ impl RoleDriver {
         self.halt(ctx);
     }
 
-    fn halt(&mut self, ctx: &mut Context<Self>) {
+    pub(crate) fn halt(&mut self, ctx: &mut Context<Self>) {
         self.halted = true;
         if let Some(siblings) = self.siblings.take() {
             siblings.shipper.do_send(Halt);
@@ -335,15 +335,5 @@ impl Handler<Stop> for RoleDriver {
 
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
         self.on(DriverEvent::Happened(Event::Shutdown), ctx);
-    }
-}
-
-/// The end that a test makes of a node without a word to anyone.
-#[cfg(test)]
-impl Handler<Halt> for RoleDriver {
-    type Result = ();
-
-    fn handle(&mut self, _: Halt, ctx: &mut Context<Self>) {
-        self.halt(ctx);
     }
 }

@@ -77,14 +77,6 @@ pub struct VaultOptions {
     pub nodes: Option<Vec<String>>,
 }
 
-impl VaultOptions {
-    /// A vault of `cluster` in `dir`, with a lease of two seconds, that begins if there is none.
-    #[must_use]
-    pub const fn new(dir: PathBuf, cluster: u128) -> Self {
-        Self { dir, cluster, lease: Duration::from_secs(2), permit: None, nodes: None }
-    }
-}
-
 /// Why a vault could not start.
 #[derive(Debug, Error)]
 pub enum VaultError {
@@ -204,11 +196,6 @@ impl VaultHandle {
         let failed = log.wait_for(|state| state.failed.is_some()).await;
         let why = failed.ok().and_then(|state| state.failed.clone());
         why.map_or_else(|| "the log writer has ended".to_owned(), |why| why.to_string())
-    }
-
-    /// Everything about the cluster, as a tool would be told.
-    pub async fn status(&self) -> Option<StatusView> {
-        self.server.send(AskStatus).await.ok()
     }
 
     /// Waits until no node's processes are connected any more, but not for ever.
@@ -426,19 +413,6 @@ impl Handler<AskLease> for VaultServer {
     fn handle(&mut self, _: AskLease, _: &mut Context<Self>) -> Self::Result {
         let now = self.now();
         actix::MessageResult(self.lease.view(now))
-    }
-}
-
-/// Everything about the cluster.
-#[derive(Message)]
-#[rtype(result = "StatusView")]
-struct AskStatus;
-
-impl Handler<AskStatus> for VaultServer {
-    type Result = actix::MessageResult<AskStatus>;
-
-    fn handle(&mut self, _: AskStatus, _: &mut Context<Self>) -> Self::Result {
-        actix::MessageResult(self.status())
     }
 }
 

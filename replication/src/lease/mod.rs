@@ -38,13 +38,6 @@ pub struct LeaseTimes {
 }
 
 impl LeaseTimes {
-    /// A lease of `length`, renewed eight times in its length: three renewals may be lost in a row, and a fourth be slow,
-    /// before the holder has to stop.
-    #[must_use]
-    pub fn of(length: Duration) -> LeaseTimes {
-        LeaseTimes { length, renew_every: length / 8 }
-    }
-
     /// By how much the holder stops early: a sixteenth. Clocks of two machines differ by less than a thousandth; the rest is for
     /// the time between a look at the clock and what is done because of it.
     #[must_use]

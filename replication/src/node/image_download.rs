@@ -102,7 +102,7 @@ mod tests {
     /// An image's chunks, and how the vault announces it.
     fn image() -> (ImageView, Vec<Vec<u8>>) {
         let engine = Engine::new(OPTIONS);
-        engine.try_begin_epoch(Epoch(2)).unwrap();
+        engine.begin_epoch(Epoch(2)).unwrap();
         let (version, _) = engine.try_freeze(&SystemClock::new()).unwrap();
         let cut = version.cut().0;
         let (mut walk, mut chunk, mut chunks) = (version.into_chunks(), Vec::new(), Vec::new());

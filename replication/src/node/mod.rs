@@ -1,56 +1,40 @@
-//! A node's side of replication, from start to end.
+//! What a node does, in which order: plain values that the actors of a process drive, and the simulator.
 //!
-//! ```text
-//!   join    reach the vault, load the newest image, make the engine          -> Joined
-//!   start   role driver, shipper, follower, transfer and upkeep around that engine   -> NodeHandle
-//! ```
-//!
-//! What they do, in which order, is plain code that the simulator drives too: [`Driver`] and what it gives orders to.
-//!
-//! Between the two the caller has the engine and nothing is served. After [`start`] sessions ask [`NodeHandle::serving`]; the
-//! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-driver` (connection, role driver,
-//! shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
+//! [`Driver`] does what the role machine wants, and gives orders to the others: [`Shipper`], [`Following`], [`ImageUpload`] and
+//! [`Upkeep`]. [`ImageDownload`] comes before all of them. What they share, and others read at once, is in [`Shared`].
 
 mod driver;
+mod following;
 mod image;
 mod image_download;
 mod image_upload;
-mod join;
 mod plan;
 mod progress;
 mod reports;
 mod shared;
 mod shipper;
-mod status;
+pub(crate) mod status;
 mod upkeep;
-
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
 use tanist_db_core::clock::Clock;
-use tanist_db_core::engine::{Engine, EngineOptions};
+use tanist_db_core::engine::EngineOptions;
 use tanist_db_core::level::Levels;
 use thiserror::Error;
-use tokio::sync::watch;
 
-use crate::actors::role_driver::{RoleDriver, Stop, SwitchOver};
-use crate::actors::thread::on_thread;
-use crate::lease::LeaseTimes;
-use crate::role::{End, Identity, Machine, SwitchoverReport};
-use crate::serving::Serving;
 use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
-use crate::wire::message::{FollowerView, Hello, Peer};
+use crate::wire::message::{Hello, Peer};
 
-pub use driver::{Action, Append, CallOutcome, Driver, DriverEvent, Note, Order, Timer};
+#[cfg(any(test, feature = "test-support"))]
+pub use driver::Note;
+pub use driver::{Action, Append, CallOutcome, Driver, DriverEvent, Order, Timer};
+pub use following::{Following, Taken};
 pub use image::ImageLoad;
 pub use image_download::{DownloadError, ImageDownload};
 pub use image_upload::{ImageReport, ImageUpload, NotFrozen, Uploaded};
-pub use join::{Joined, join};
 pub use plan::ImagePlan;
 pub use progress::LoadProgress;
 pub use reports::{ReportDue, Reports};
@@ -88,13 +72,13 @@ pub struct NodeOptions {
     pub image_log_bytes: u64,
     /// Memory that pages kept for an image alone may take before writes wait, in percent of the data.
     pub image_memory_percent: u16,
-    /// The process's clock: the one by which sessions ask [`Serving`].
+    /// The process's clock: the one by which sessions ask [`Serving`](crate::serving::Serving).
     pub clock: Arc<dyn Clock>,
 }
 
 impl NodeOptions {
     /// What the process's engine starts with.
-    fn engine(&self) -> EngineOptions {
+    pub(crate) fn engine(&self) -> EngineOptions {
         let NodeOptions { shards, memory_bytes_max, hash_seed, .. } = *self;
         EngineOptions { shards, memory_bytes_max, hash_seed, levels: Levels::OWN }
     }
@@ -126,106 +110,4 @@ pub enum NodeError {
     /// The machine refuses a socket or a thread.
     #[error("{0}")]
     Machine(String),
-}
-
-/// A node that takes part; clones speak for the same.
-#[derive(Clone)]
-pub struct NodeHandle {
-    options: Arc<NodeOptions>,
-    shared: Arc<Shared>,
-    role_driver: Addr<RoleDriver>,
-    ended: watch::Receiver<Option<End>>,
-}
-
-/// Takes part with the state that [`join`] has loaded; sessions ask `serving`, which nobody else writes.
-///
-/// # Errors
-/// If the machine gives no thread or socket.
-pub fn start(joined: Joined, options: NodeOptions, serving: Arc<Serving>) -> Result<NodeHandle, NodeError> {
-    let Joined { engine, lease } = joined;
-    let me = Identity {
-        node: options.node.clone(),
-        incarnation: options.incarnation,
-        resp_address: options.resp_address.clone(),
-        quic_address: options.quic_address.clone(),
-    };
-    let times = LeaseTimes { length: lease, renew_every: options.renew_every.min(lease / 4) };
-    let machine = Machine::new(me, times, engine.last());
-    let (options, shared) = (Arc::new(options), Shared::new(engine, serving));
-    let plan = ImagePlan::new(options.image_interval, options.image_log_bytes);
-    let driver = Driver::new(Arc::clone(&shared), machine, plan);
-    let (tell_end, ended) = watch::channel(None);
-    let for_thread = (Arc::clone(&options), Arc::clone(&shared));
-    let role_driver =
-        on_thread("tanist-driver", move |life| Ok(RoleDriver::new(for_thread.0, for_thread.1, driver, tell_end, life)));
-    Ok(NodeHandle { options, shared, role_driver: role_driver.map_err(NodeError::Machine)?, ended })
-}
-
-impl NodeHandle {
-    /// What sessions ask.
-    #[must_use]
-    pub fn serving(&self) -> &Arc<Serving> {
-        &self.shared.serving
-    }
-
-    /// The process's engine.
-    #[must_use]
-    pub fn engine(&self) -> &Arc<Engine> {
-        &self.shared.engine
-    }
-
-    /// Hands the office to `to`, or to the best follower: a pause that clients do not notice.
-    ///
-    /// # Errors
-    /// A sentence that says why not. If it says that the lease has not moved, nothing has changed.
-    pub async fn request_switchover(&self, to: Option<String>) -> Result<SwitchoverReport, String> {
-        self.role_driver.send(SwitchOver { to }).await.unwrap_or_else(|_| Err("the node is ending".to_owned()))
-    }
-
-    /// Ends in good order: a primary executes nothing more, drains, and gives its lease up. Returns when that is done or has
-    /// taken too long; then replies that became durable have been released to their sessions.
-    pub async fn shutdown(&self) {
-        // An error means that the role driver has ended already.
-        let _ = self.role_driver.send(Stop).await;
-        self.ended().await;
-    }
-
-    /// Waits until the node takes part no more, and says how the process must end.
-    pub async fn ended(&self) -> End {
-        let mut ended = self.ended.clone();
-        match ended.wait_for(Option::is_some).await.map(|end| end.clone()) {
-            Ok(Some(end)) => end,
-            _ => End::Failed("the role driver has ended without a word".to_owned()),
-        }
-    }
-
-    /// The other nodes as they last told the vault, as long as this node hears of them.
-    #[must_use]
-    pub fn standbys(&self) -> Vec<FollowerView> {
-        self.shared.figures.lock().others.clone()
-    }
-
-    /// Whether this node hears of the vault.
-    #[must_use]
-    pub fn vault(&self) -> VaultLink {
-        self.shared.figures.lock().vault
-    }
-
-    /// Whether the newest attempt to store an image has failed.
-    #[must_use]
-    pub fn image_failed(&self) -> bool {
-        self.shared.figures.lock().image_failed
-    }
-
-    /// How the node stands.
-    #[must_use]
-    pub fn status(&self) -> NodeStatus {
-        status::of(&self.options, &self.shared)
-    }
-}
-
-impl std::fmt::Debug for NodeHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeHandle").field("node", &self.options.node).finish_non_exhaustive()
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
 
-/// Written by [`join`](super::join()), read by anyone. Each figure may be a moment old, so relaxed loads and stores do.
+/// Written while a node joins, read by anyone. Each figure may be a moment old, so relaxed loads and stores do.
 #[derive(Debug, Default)]
 pub struct LoadProgress {
     /// Moment at which the first byte was asked for; zero before.

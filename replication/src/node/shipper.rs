@@ -31,7 +31,7 @@ pub enum Shipped {
 pub struct Shipper {
     shared: Arc<Shared>,
     /// What the vault has not confirmed outlives a stream, and not an office.
-    office: Option<(Epoch, Shipping)>,
+    pub(crate) office: Option<(Epoch, Shipping)>,
     refused: Repeats,
 }
 
@@ -92,12 +92,6 @@ impl Shipper {
             Event::Durable { lsn }
         }))
     }
-
-    /// Bytes that the vault has not confirmed.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.office.as_ref().map_or(0, |(_, shipping)| shipping.bytes())
-    }
 }
 
 #[cfg(test)]
@@ -112,7 +106,7 @@ mod tests {
     fn shipper() -> (Shipper, Arc<Shared>) {
         let engine = Engine::new(EngineOptions { shards: 2, ..EngineOptions::default() });
         let shared = Shared::new(Arc::new(engine), Serving::new());
-        shared.engine.try_begin_epoch(Epoch(3)).unwrap();
+        shared.engine.begin_epoch(Epoch(3)).unwrap();
         (Shipper::new(Arc::clone(&shared)), shared)
     }
 

@@ -62,7 +62,7 @@ pub struct NodeStatus {
     pub vault_trouble: String,
 }
 
-pub(super) fn of(options: &NodeOptions, shared: &Shared) -> NodeStatus {
+pub(crate) fn of(options: &NodeOptions, shared: &Shared) -> NodeStatus {
     let (serving, engine) = (&shared.serving, &shared.engine);
     let figures = shared.figures.lock();
     let micros = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

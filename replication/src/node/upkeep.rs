@@ -63,7 +63,7 @@ impl Upkeep {
         let engine = &self.shared.engine;
         match order {
             Append::EpochStart(epoch) => {
-                engine.try_begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::Marked { lsn })
+                engine.begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::Marked { lsn })
             }
             // A cut is a record like any other, and nobody needs this version.
             Append::Mark => Event::Marked { lsn: engine.freeze().cut() },

@@ -101,7 +101,7 @@ fn only_reached_positions_are_woken() {
 fn a_dropped_wait_leaves_nothing_behind() {
     let serving = Serving::new();
     let (_, waker) = counting();
-    let mut wait = serving.durable_reached(Lsn(5));
+    let mut wait = serving.wait(Lsn(5), serving.version());
     assert!(poll(&mut wait, &waker).is_pending());
     assert!(poll(&mut wait, &waker).is_pending());
     assert_eq!(serving.waiters.lock().by_position.len(), 1);
@@ -116,15 +116,15 @@ fn a_fenced_node_confirms_nothing() {
     serving.publish(&Standing { role: Role::Fenced, ..Standing::joining() }, Monotonic(1));
     serving.advance_durable(Lsn(9));
     let (_, waker) = counting();
-    assert_eq!(poll(&mut serving.durable_reached(Lsn(6)), &waker), Poll::Ready(Woken::Stopped));
-    assert_eq!(poll(&mut serving.durable_reached(Lsn(5)), &waker), Poll::Ready(Woken::Durable));
+    assert_eq!(poll(&mut serving.wait(Lsn(6), serving.version()), &waker), Poll::Ready(Woken::Stopped));
+    assert_eq!(poll(&mut serving.wait(Lsn(5), serving.version()), &waker), Poll::Ready(Woken::Durable));
 }
 
 #[test]
 fn waiters_are_bounded() {
     let serving = Serving::new();
     let (_, waker) = counting();
-    let mut waits: Vec<_> = (0..=SERVING_WAITERS_MAX).map(|_| serving.durable_reached(Lsn(1))).collect();
+    let mut waits: Vec<_> = (0..=SERVING_WAITERS_MAX).map(|_| serving.wait(Lsn(1), serving.version())).collect();
     let outcomes = waits.iter_mut().map(|wait| poll(wait, &waker));
     let crowded = outcomes.filter(|outcome| *outcome == Poll::Ready(Woken::Crowded)).count();
     assert_eq!(crowded, 1);

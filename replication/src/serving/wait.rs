@@ -28,8 +28,7 @@ pub enum Woken {
 pub struct Wait<'a> {
     pub(super) serving: &'a Serving,
     pub(super) lsn: Lsn,
-    /// `None`: changes do not end this wait.
-    pub(super) seen: Option<Version>,
+    pub(super) seen: Version,
     pub(super) registered: Option<u64>,
 }
 
@@ -41,7 +40,7 @@ impl Wait<'_> {
         if self.serving.role() == Role::Fenced {
             return Some(Woken::Stopped);
         }
-        self.seen.filter(|seen| *seen != self.serving.version()).map(|_| Woken::Changed)
+        (self.serving.version() != self.seen).then_some(Woken::Changed)
     }
 }
 

@@ -49,7 +49,7 @@ pub enum Told {
 #[derive(Debug, Default)]
 pub struct Shipping {
     /// `None` until the vault has said where its log ends.
-    window: Option<Window>,
+    pub(crate) window: Option<Window>,
     gathered_since: Option<Monotonic>,
 }
 
@@ -119,12 +119,6 @@ impl Shipping {
                 Ok(())
             }
         }
-    }
-
-    /// Bytes that the vault has not confirmed.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.window.as_ref().map_or(0, Window::bytes)
     }
 }
 

@@ -18,7 +18,7 @@ use thiserror::Error;
 /// What the vault has said contradicts what it said before, or what was sent. The process must end: its state and the log may
 /// have parted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum WindowError {
+pub(crate) enum WindowError {
     /// It confirms what it cannot have.
     #[error("the vault confirms record {confirmed}, but only records up to {sent} were sent to it")]
     Unsent {
@@ -71,7 +71,7 @@ struct Kept {
 
 /// Frames that the vault has not confirmed.
 #[derive(Debug)]
-pub struct Window {
+pub(crate) struct Window {
     frames: VecDeque<Kept>,
     /// How many of `frames`, from the front, have been sent on the present stream.
     sent: usize,
@@ -79,7 +79,7 @@ pub struct Window {
     durable: Lsn,
     /// Newest record pushed; `durable` when nothing is kept.
     last: Lsn,
-    bytes: usize,
+    pub(crate) bytes: usize,
     bytes_max: usize,
 }
 
@@ -87,39 +87,27 @@ impl Window {
     /// An empty window for records after `durable`, which keeps about `bytes_max`: it takes one more frame as long as it is
     /// below.
     #[must_use]
-    pub fn new(durable: Lsn, bytes_max: usize) -> Window {
+    pub(crate) fn new(durable: Lsn, bytes_max: usize) -> Window {
         Window { frames: VecDeque::new(), sent: 0, durable, last: durable, bytes: 0, bytes_max }
     }
 
     /// Whether another frame may be pushed.
     #[must_use]
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.bytes_max
-    }
-
-    /// Newest confirmed record.
-    #[must_use]
-    pub fn durable(&self) -> Lsn {
-        self.durable
     }
 
     /// Frames kept.
     #[must_use]
-    pub fn frames(&self) -> usize {
+    pub(crate) fn frames(&self) -> usize {
         self.frames.len()
-    }
-
-    /// Bytes kept.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// Takes in a sealed frame of the records `first` to `last`.
     ///
     /// # Panics
     /// If they do not follow what was pushed before.
-    pub fn push(&mut self, first: Lsn, last: Lsn, frame: Bytes) {
+    pub(crate) fn push(&mut self, first: Lsn, last: Lsn, frame: Bytes) {
         let bytes = frame.len();
         self.push_unsealed(first, last, bytes).fill(frame);
     }
@@ -128,7 +116,7 @@ impl Window {
     ///
     /// # Panics
     /// As [`Window::push`].
-    pub fn push_unsealed(&mut self, first: Lsn, last: Lsn, bytes: usize) -> Unsealed {
+    pub(crate) fn push_unsealed(&mut self, first: Lsn, last: Lsn, bytes: usize) -> Unsealed {
         assert!(first == self.last.next() && last >= first, "records are shipped without a gap");
         self.bytes += bytes;
         self.last = last;
@@ -138,7 +126,7 @@ impl Window {
     }
 
     /// The next frame to send, which counts as sent; `None` also while it is not sealed yet.
-    pub fn take_unsent(&mut self) -> Option<Bytes> {
+    pub(crate) fn take_unsent(&mut self) -> Option<Bytes> {
         let frame = self.frames.get(self.sent)?.frame.get()?.clone();
         self.sent += 1;
         Some(frame)
@@ -146,7 +134,7 @@ impl Window {
 
     /// Whether a frame is kept that has not been sent on the present stream.
     #[must_use]
-    pub fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         self.sent < self.frames.len()
     }
 
@@ -154,7 +142,7 @@ impl Window {
     ///
     /// # Errors
     /// If the vault has less than it had confirmed, or more than was ever pushed.
-    pub fn restart(&mut self, has: Lsn) -> Result<(), WindowError> {
+    pub(crate) fn restart(&mut self, has: Lsn) -> Result<(), WindowError> {
         if has < self.durable {
             return Err(WindowError::Lost { has, confirmed: self.durable });
         }
@@ -169,7 +157,7 @@ impl Window {
     ///
     /// # Errors
     /// If that was not sent, or ends within a frame.
-    pub fn confirm(&mut self, lsn: Lsn) -> Result<(), WindowError> {
+    pub(crate) fn confirm(&mut self, lsn: Lsn) -> Result<(), WindowError> {
         if lsn <= self.durable {
             return Ok(());
         }
@@ -216,11 +204,11 @@ mod tests {
         let sent: Vec<u8> = std::iter::from_fn(|| window.take_unsent()).map(|bytes| bytes[0]).collect();
         assert_eq!(sent, [11, 14, 15]);
         window.confirm(Lsn(14)).unwrap();
-        assert_eq!((window.durable(), window.bytes(), window.has_room()), (Lsn(14), 10, true));
+        assert_eq!((window.durable, window.bytes, window.has_room()), (Lsn(14), 10, true));
         window.confirm(Lsn(12)).unwrap();
-        assert_eq!(window.durable(), Lsn(14));
+        assert_eq!(window.durable, Lsn(14));
         window.confirm(Lsn(19)).unwrap();
-        assert_eq!(window.bytes(), 0);
+        assert_eq!(window.bytes, 0);
     }
 
     #[test]
@@ -229,13 +217,13 @@ mod tests {
         let unsealed = window.push_unsealed(Lsn(11), Lsn(11), 60);
         let (first, last, later) = frame(12, 12);
         window.push(first, last, later);
-        assert!(window.take_unsent().is_none() && window.has_unsent() && window.bytes() == 70);
+        assert!(window.take_unsent().is_none() && window.has_unsent() && window.bytes == 70);
         window.restart(Lsn(10)).unwrap();
         unsealed.fill(Bytes::from_static(&[11]));
         let sent: Vec<u8> = std::iter::from_fn(|| window.take_unsent()).map(|bytes| bytes[0]).collect();
         assert_eq!((sent, window.has_unsent()), (vec![11, 12], false));
         window.confirm(Lsn(12)).unwrap();
-        assert_eq!(window.bytes(), 0);
+        assert_eq!(window.bytes, 0);
     }
 
     #[test]
@@ -249,7 +237,7 @@ mod tests {
         window.restart(Lsn(14)).unwrap();
         assert_eq!(window.take_unsent().unwrap()[0], 15);
         window.restart(Lsn(19)).unwrap();
-        assert_eq!((window.take_unsent(), window.bytes()), (None, 0));
+        assert_eq!((window.take_unsent(), window.bytes), (None, 0));
     }
 
     #[test]

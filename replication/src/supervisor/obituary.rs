@@ -6,8 +6,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::SupervisorOptions;
-use crate::actors::link::Dialer;
 use crate::limits::{CALL_WAIT, LAST_PACKET_WAIT, OBITUARIES_MAX, OBITUARY_WAIT};
+use crate::transport::link::Dialer;
 use crate::transport::rpc::ControlClient;
 use crate::wire::message::{Answer, Hello, Peer, Request};
 use tanist_db_core::level::Levels;

@@ -32,7 +32,7 @@ impl Endpoints {
     }
 
     /// Returns when no connection is open any more, and the ends of all have been sent.
-    pub async fn wait_idle(&self) {
+    pub(crate) async fn wait_idle(&self) {
         for endpoint in [&self.v4, &self.v6].into_iter().filter_map(OnceLock::get) {
             endpoint.wait_idle().await;
         }

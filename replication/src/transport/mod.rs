@@ -17,6 +17,7 @@
 pub mod address;
 pub mod certs;
 pub mod dial;
+pub(crate) mod link;
 pub mod principal;
 pub mod quic;
 pub mod reset;

@@ -88,7 +88,7 @@ impl Principal {
 
     /// Who `server_name` names, and in which cluster.
     #[must_use]
-    pub fn from_server_name(server_name: &str) -> Option<(Self, u128)> {
+    pub(crate) fn from_server_name(server_name: &str) -> Option<(Self, u128)> {
         let (head, cluster) = server_name.strip_suffix(SUFFIX)?.strip_suffix('.')?.rsplit_once('.')?;
         let digits = cluster.len() == 32 && cluster.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         Some((Principal::parse(head)?, digits.then(|| u128::from_str_radix(cluster, 16).ok())??))
@@ -96,7 +96,7 @@ impl Principal {
 
     /// Who a certificate speaks for: its only name. Says nothing about whether the certificate is to be trusted.
     #[must_use]
-    pub fn from_certificate(der: &[u8]) -> Option<(Self, u128)> {
+    pub(crate) fn from_certificate(der: &[u8]) -> Option<(Self, u128)> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let names = certificate.subject_alternative_name().ok()??;
         match names.value.general_names.as_slice() {

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     AckFrequencyConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig, IdleTimeout,
     MtuDiscoveryConfig, TransportConfig, VarInt,
@@ -134,12 +134,6 @@ pub async fn connect(
         Ok(Err(error)) => Err(unreachable(explain(&error), refused(&error))),
         Err(_) => Err(unreachable("nobody answered in time".to_owned(), false)),
     }
-}
-
-/// The protocol that both ends agreed on.
-#[must_use]
-pub fn protocol(connection: &Connection) -> Option<Vec<u8>> {
-    connection.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
 }
 
 fn explain_connect(error: &ConnectError) -> String {

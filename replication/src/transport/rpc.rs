@@ -24,7 +24,7 @@ use crate::wire::message::{Answer, Call, Hello, LeaseView, Reply, Request};
 
 /// Streams of a connection whose messages must not wait behind others' bulk. A higher one goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Priority {
+pub(crate) enum Priority {
     /// Images.
     Bulk,
     /// Redo batches, whose clients wait.
@@ -108,7 +108,7 @@ impl ControlClient {
         let (channel, answer) = within(limits::CALL_WAIT, greeting).await?;
         let welcome = match answer {
             Answer::Welcome { incarnation, lease_us, durable, lease, level } => {
-                let (lease, view, level) = (Duration::from_micros(lease_us), lease, Level(level));
+                let (lease, view, level) = (Duration::from_micros(lease_us), *lease, Level(level));
                 hello.levels.check(level).map_err(|error| RpcError::Protocol(format!("it wants to speak {error}")))?;
                 Welcome { incarnation, lease, durable, view, level }
             }
@@ -151,15 +151,9 @@ impl ControlClient {
     ///
     /// # Errors
     /// If the connection is lost, or has too many streams for longer than [`limits::CALL_WAIT`].
-    pub async fn open_channel(&self, request: Request, priority: Priority) -> Result<Channel, RpcError> {
+    pub(crate) async fn open_channel(&self, request: Request, priority: Priority) -> Result<Channel, RpcError> {
         let first = Call { seq: Channel::SEQ, request };
         within(limits::CALL_WAIT, Channel::open_with(&self.inner.connection, &first, priority)).await
-    }
-
-    /// The connection.
-    #[must_use]
-    pub fn connection(&self) -> &Connection {
-        &self.inner.connection
     }
 
     /// Waits for the end of the connection and tells why it ended.
@@ -255,7 +249,7 @@ async fn read(
 
 /// A stream besides the control stream, from either end's view.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     /// Frames out.
     pub send: SendStream,
     /// Frames in.
@@ -264,13 +258,13 @@ pub struct Channel {
 
 impl Channel {
     /// Number of every call and answer on a channel: there is one at a time.
-    pub const SEQ: u64 = 1;
+    pub(crate) const SEQ: u64 = 1;
 
     /// Waits for the next stream that the peer opens. Its first message is yet to be read.
     ///
     /// # Errors
     /// If the connection ends.
-    pub async fn accept(connection: &Connection) -> Result<Self, RpcError> {
+    pub(crate) async fn accept(connection: &Connection) -> Result<Self, RpcError> {
         let (send, receive) = connection.accept_bi().await.map_err(|error| lost_by(&error))?;
         Ok(Self { send, receive: FrameReader::new(receive) })
     }
@@ -292,7 +286,7 @@ impl Channel {
     ///
     /// # Errors
     /// If the stream or the connection has ended.
-    pub async fn write(&mut self, frame: Bytes) -> Result<(), RpcError> {
+    pub(crate) async fn write(&mut self, frame: Bytes) -> Result<(), RpcError> {
         self.send.write_chunk(frame).await.map_err(|error| match error {
             quinn::WriteError::ConnectionLost(error) => lost_by(&error),
             other => RpcError::Lost(other.to_string()),
@@ -303,7 +297,7 @@ impl Channel {
     ///
     /// # Errors
     /// If the stream or the connection has ended.
-    pub async fn request(&mut self, request: Request) -> Result<(), RpcError> {
+    pub(crate) async fn request(&mut self, request: Request) -> Result<(), RpcError> {
         self.write(seal_message(&Call { seq: Self::SEQ, request })).await
     }
 
@@ -311,7 +305,7 @@ impl Channel {
     ///
     /// # Errors
     /// If the stream or the connection has ended.
-    pub async fn reply(&mut self, answer: Answer) -> Result<(), RpcError> {
+    pub(crate) async fn reply(&mut self, answer: Answer) -> Result<(), RpcError> {
         self.write(seal_message(&Reply { seq: Self::SEQ, answer })).await
     }
 
@@ -319,7 +313,7 @@ impl Channel {
     ///
     /// # Errors
     /// If the stream ends or holds something else here, or the peer refuses in a sentence.
-    pub async fn answer(&mut self) -> Result<Answer, RpcError> {
+    pub(crate) async fn answer(&mut self) -> Result<Answer, RpcError> {
         let frame = self.receive.next().await?.ok_or(FrameError::Ended(FrameKind::Reply))?;
         if frame.kind() == FrameKind::Refusal {
             return Err(RpcError::Refused(frame.message::<Refusal>()?.why));
@@ -334,7 +328,7 @@ impl Channel {
     ///
     /// # Errors
     /// If the stream fails or holds something else here, or the peer breaks off with a sentence.
-    pub async fn frame(&mut self, kind: FrameKind) -> Result<Option<Bytes>, RpcError> {
+    pub(crate) async fn frame(&mut self, kind: FrameKind) -> Result<Option<Bytes>, RpcError> {
         let frame = self.receive.next().await?;
         if let Some(frame) = frame.as_ref().filter(|_| kind != FrameKind::Reply)
             && let Ok(Reply { answer: Answer::Refused { why }, .. }) = frame.message()
@@ -349,7 +343,7 @@ impl Channel {
 ///
 /// # Errors
 /// If the connection ends, nothing comes within [`limits::CALL_WAIT`], or the peer knows none of them (it is told so).
-pub async fn accept_control(connection: &Connection, own: Levels) -> Result<(Hello, Channel), RpcError> {
+pub(crate) async fn accept_control(connection: &Connection, own: Levels) -> Result<(Hello, Channel), RpcError> {
     within(limits::CALL_WAIT, async {
         let mut channel = Channel::accept(connection).await?;
         let first = channel.receive.next().await?.ok_or(FrameError::Ended(FrameKind::Hello))?;

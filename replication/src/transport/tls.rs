@@ -27,9 +27,9 @@ use super::{quic, spoken_date};
 use crate::{limits, text_file};
 
 /// File name of the authority's certificate.
-pub const CA_CERTIFICATE: &str = "ca.pem";
+pub(crate) const CA_CERTIFICATE: &str = "ca.pem";
 /// File name of the authority's private key, which only `certs` reads.
-pub const CA_KEY: &str = "ca.key";
+pub(crate) const CA_KEY: &str = "ca.key";
 
 /// What is wrong with a certificate or key, and what to do about it.
 #[derive(Debug, Error)]
@@ -157,11 +157,10 @@ impl TlsError {
 /// A party's certificate and key with the authority that it trusts, all checked.
 #[derive(Debug)]
 pub struct Credentials {
-    principal: Principal,
-    cluster: u128,
+    pub(super) cluster: u128,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    roots: Arc<RootCertStore>,
+    pub(super) roots: Arc<RootCertStore>,
     clock: Arc<dyn Clock>,
 }
 
@@ -183,16 +182,9 @@ impl Credentials {
         let key_file = principal.key_file(tls);
         let key = PrivateKeyDer::from_pem_slice(read_pem(&key_file)?.as_bytes())
             .map_err(|_| TlsError::malformed(&key_file, "it holds no private key"))?;
-        let credentials =
-            Self { principal: principal.clone(), cluster, chain: vec![leaf], key, roots: Arc::new(roots), clock };
+        let credentials = Self { cluster, chain: vec![leaf], key, roots: Arc::new(roots), clock };
         credentials.check_key(&key_file)?;
         Ok(credentials)
-    }
-
-    /// Whom they speak for.
-    #[must_use]
-    pub const fn principal(&self) -> &Principal {
-        &self.principal
     }
 
     /// The cluster that the certificate belongs to.
@@ -256,7 +248,7 @@ impl Credentials {
         peer_of(connection, self.cluster)
     }
 
-    fn time(&self) -> Arc<dyn TimeProvider> {
+    pub(super) fn time(&self) -> Arc<dyn TimeProvider> {
         Arc::new(ClockTime(self.clock.clone()))
     }
 
@@ -272,29 +264,10 @@ impl Credentials {
 
 /// Who is at the other end of `connection`, which TLS has let in; `None` if its certificate names nobody of `cluster`.
 #[must_use]
-pub fn peer_of(connection: &quinn::Connection, cluster: u128) -> Option<Principal> {
+pub(crate) fn peer_of(connection: &quinn::Connection, cluster: u128) -> Option<Principal> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     let (principal, found) = Principal::from_certificate(chain.first()?)?;
     (found == cluster).then_some(principal)
-}
-
-#[cfg(test)]
-impl Credentials {
-    /// An impostor: these certificates, the other's trust.
-    pub(super) fn with_roots_of(self, other: &Credentials) -> Credentials {
-        Credentials { roots: other.roots.clone(), cluster: other.cluster, ..self }
-    }
-
-    /// A client that shows no certificate.
-    pub(super) fn anonymous_client_config(&self, alpn: &[u8]) -> quinn::ClientConfig {
-        let mut config = rustls::ClientConfig::builder_with_details(provider(), self.time())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
-        config.alpn_protocols = vec![alpn.to_vec()];
-        quic::client_config(Arc::new(QuicClientConfig::try_from(config).unwrap()))
-    }
 }
 
 /// Certificates are valid by the same clock as everything else.
@@ -312,7 +285,7 @@ fn unix_time(now: UnixMillis) -> UnixTime {
 }
 
 /// Given to each configuration: nothing in this process depends on a global default.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

@@ -6,7 +6,7 @@ use tanist_db_core::level::LevelError;
 use thiserror::Error;
 
 use super::disk::{Disk, is_full};
-use super::images::IMAGES_FOLDER;
+use super::layout::IMAGES_FOLDER;
 
 /// For a damaged log: nobody else has its records.
 pub(crate) const RESTORE_LOG: &str =

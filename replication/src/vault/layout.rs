@@ -1,4 +1,9 @@
-//! Reading integers out of fixed layouts. Every caller has checked the length before.
+//! Names and layouts that several parts of the vault share.
+
+/// Folder of the images, in the vault's folder.
+pub(super) const IMAGES_FOLDER: &str = "images";
+
+// Integers out of fixed layouts. Every caller has checked the length before.
 
 /// The bytes at `at` as a little-endian `u32`.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {

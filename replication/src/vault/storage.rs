@@ -61,7 +61,7 @@ impl Storage {
         if known && !beginning::has_log(&*disk, cluster)? {
             return Err(StorageError::damaged(&*disk, LOG_FOLDER, 0, "it is missing, though there is a catalog"));
         }
-        let log = Log::open_with(Arc::clone(&disk), cluster, segment_bytes_max)?;
+        let log = Log::open(Arc::clone(&disk), cluster, segment_bytes_max)?;
         let lease = recall_lease(&records, known, &log)?;
         check_lease(&*disk, &records, &lease, &log)?;
         if !known {

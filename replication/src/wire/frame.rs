@@ -314,31 +314,6 @@ pub fn seal_message<M: Message>(message: &M) -> Bytes {
     seal_in_place(M::KIND, message.archive(vec![0; HEADER_BYTES]))
 }
 
-/// The frame at the start of `bytes`, as found in a file: the header, the body, and both together.
-///
-/// # Errors
-/// [`FrameError::Short`] if `bytes` end before the frame does, otherwise what is wrong with it.
-pub fn parse_frame(bytes: &[u8]) -> Result<ParsedFrame<'_>, FrameError> {
-    let header = FrameHeader::parse(bytes)?;
-    let Some(whole) = bytes.get(..header.frame_bytes()) else {
-        return Err(FrameError::Short { have: bytes.len(), need: header.frame_bytes() });
-    };
-    let body = &whole[HEADER_BYTES..];
-    header.check_body(body)?;
-    Ok(ParsedFrame { kind: header.kind, body, bytes: whole })
-}
-
-/// A checked frame within a longer piece of memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParsedFrame<'a> {
-    /// What the body is.
-    pub kind: FrameKind,
-    /// The body alone.
-    pub body: &'a [u8],
-    /// Header and body; the next frame starts behind it.
-    pub bytes: &'a [u8],
-}
-
 /// Takes frames off a byte stream. Dropping a future of its methods loses nothing: the next call goes on where it stopped.
 #[derive(Debug)]
 pub struct FrameReader<R> {
@@ -350,11 +325,6 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// A reader at the start of a frame.
     pub fn new(source: R) -> Self {
         Self { source, buffer: BytesMut::new() }
-    }
-
-    /// The stream under the reader, for instance to stop it.
-    pub const fn source_mut(&mut self) -> &mut R {
-        &mut self.source
     }
 
     /// The next frame, or `None` at the stream's end.

@@ -165,7 +165,7 @@ pub enum Answer {
         /// Newest durable record.
         durable: u64,
         /// Who may write now.
-        lease: LeaseView,
+        lease: Box<LeaseView>,
         /// Feature level of this connection: the newest that both ends know.
         level: u16,
     },

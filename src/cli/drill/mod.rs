@@ -9,16 +9,16 @@
 //! | `load` | the clients |
 //! | `ledger` | what a client wrote and was told: lost, doubled |
 //! | `witness` | when writes were confirmed, when errors came, the longest gap |
-//! | `report`, `timeline`, `svg` | how it is shown |
+//! | `report`, `timeline`, `picture` | how it is shown |
 //!
 //! Without `--load` two clients write a little, so that the drill observes a pair under its user's own load without adding to it.
 
 mod ledger;
 mod load;
 mod pair;
+mod picture;
 mod report;
 mod round;
-mod svg;
 mod target;
 mod timeline;
 mod witness;

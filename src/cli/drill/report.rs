@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::Fault;
 use super::ledger::Account;
 use super::load::Kind;
+use super::picture::{Part, Picture, Strip, milliseconds};
 use super::round::{Clients, Round};
-use super::svg::{Part, Picture, Strip, milliseconds};
 use super::timeline;
 use crate::rank::nearest_rank;
 

@@ -91,7 +91,7 @@ impl Pair {
 
     /// `index` takes office under `epoch`; the other one becomes its standby.
     fn appoint(&self, index: usize, epoch: u64) {
-        self.engine.begin_epoch(Epoch(epoch));
+        self.engine.begin_epoch(Epoch(epoch)).expect("a newer epoch");
         self.publish(index, Role::Primary, epoch, Some(index));
         self.publish(1 - index, Role::Standby, epoch, Some(index));
     }
@@ -103,7 +103,7 @@ impl Pair {
         while self.nodes[from].0.serving.executing() > 0 {
             tokio::task::yield_now().await;
         }
-        let last = self.engine.end_epoch();
+        let last = self.engine.end_epoch(Epoch(u64::MAX));
         while self.nodes[from].0.serving.durable() < last {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -228,8 +228,8 @@ async fn a_standby_tells_when_it_has_taken_over() {
 
     // The first node falls silent in office; the second one takes over.
     pair.publish(0, Role::Promoting, 1, None);
-    pair.engine.end_epoch();
-    pair.engine.begin_epoch(Epoch(2));
+    pair.engine.end_epoch(Epoch(u64::MAX));
+    pair.engine.begin_epoch(Epoch(2)).expect("a newer epoch");
     pair.publish(1, Role::Primary, 2, Some(1));
     let mut follow = client.follow();
     let b = follow.wait_for(|primary| primary.as_ref().is_some_and(|primary| primary.epoch == 2));
@@ -247,8 +247,8 @@ async fn what_a_node_out_of_touch_held_is_brought_to_its_successor() {
     pair.publish(0, Role::HandingOver, 1, None);
     let (reply, ()) = tokio::join!(client.command(&["INCR", "n"]), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        pair.engine.end_epoch();
-        pair.engine.begin_epoch(Epoch(2));
+        pair.engine.end_epoch(Epoch(u64::MAX));
+        pair.engine.begin_epoch(Epoch(2)).expect("a newer epoch");
         pair.publish(1, Role::Primary, 2, Some(1));
         tokio::time::sleep(Duration::from_millis(2_500)).await;
         assert_eq!(client.command(&["INCR", "m"]).await.unwrap(), Value::Int(1), "others do not wait for it");

@@ -103,7 +103,7 @@ impl Node {
 
     /// Begins the next epoch, whose first record the vault has at once.
     fn appoint(&self) {
-        let start = self.engine().begin_epoch(self.context.serving.epoch().next());
+        let start = self.engine().begin_epoch(self.context.serving.epoch().next()).expect("a newer epoch");
         self.durable(start.0);
         let epoch = self.context.serving.epoch().next();
         self.publish(Standing { epoch, ..standing(Role::Primary, true) });

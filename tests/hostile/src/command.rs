@@ -2,7 +2,8 @@
 
 use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::command::Reply;
-use tanist_db_core::engine::{Engine, NoFront, Session};
+use tanist_db_core::command::testing::NoFront;
+use tanist_db_core::engine::{Engine, Session};
 
 /// Executes a command at this wall time, and gives the reply's bytes.
 pub(crate) fn execute<W: AsRef<[u8]>>(engine: &Engine, session: &mut Session, words: &[W], now: u64) -> Vec<u8> {

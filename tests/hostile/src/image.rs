@@ -25,7 +25,7 @@ fn chunks() -> &'static [Vec<u8>] {
     static CHUNKS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     CHUNKS.get_or_init(|| {
         let engine = Engine::new(EngineOptions { shards: 1, hash_seed: 3, ..EngineOptions::default() });
-        engine.begin_epoch(Epoch(1));
+        engine.begin_epoch(Epoch(1)).expect("a newer epoch");
         let mut session = Session::new(1);
         let mut set = |words: &[&str]| execute(&engine, &mut session, words, 1_000_000);
         for i in 0..40 {
@@ -80,7 +80,7 @@ fn load(image: &[Vec<u8>]) {
     }
     let Ok(restored) = restore.finish() else { return };
     let engine = Engine::restored(restored, &pool, 64 << 20);
-    engine.begin_epoch(Epoch(u64::MAX - 1));
+    engine.begin_epoch(Epoch(u64::MAX - 1)).expect("a newer epoch");
     let mut session = Session::new(1);
     for i in 0..40 {
         let key = format!("key{i}");

@@ -61,7 +61,7 @@ fn execute_all(requests: &[Vec<Vec<u8>>]) {
         hash_seed: 3,
         ..EngineOptions::default()
     });
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).expect("a newer epoch");
     let mut session = Session::new(1);
     for request in requests.iter().take(64) {
         let reply = execute(&engine, &mut session, request, 1_000_000);

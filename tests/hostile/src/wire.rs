@@ -1,9 +1,10 @@
 //! Frames and messages between the processes of a cluster.
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use tanist_db_core::level::Levels;
 use tanist_replication::vault::log::segment::LogFrame;
-use tanist_replication::wire::frame::{FrameKind, FrameReader, parse_frame, seal, seal_message};
+use tanist_replication::wire::frame::{Frame, FrameKind, FrameReader, seal, seal_message};
 use tanist_replication::wire::hello::Refusal;
 use tanist_replication::wire::message::{
     Answer, Call, FollowerView, HealthView, Hello, LeaseView, Peer, Progress, Reply, Request, StatusView,
@@ -26,13 +27,14 @@ fn frames(bytes: &[u8]) {
     let mut reader = FrameReader::new(bytes);
     let mut at = 0;
     while let Ok(Some(frame)) = reader.next().now_or_never().expect("a slice is always ready") {
-        let parsed = parse_frame(&bytes[at..]).expect("what the reader takes is a frame");
-        assert_eq!((parsed.kind, parsed.bytes), (frame.kind(), &frame.bytes()[..]));
-        at += parsed.bytes.len();
+        let end = at + frame.bytes().len();
+        let opened = Frame::open(Bytes::copy_from_slice(&bytes[at..end])).expect("what the reader takes is a frame");
+        assert_eq!(opened, frame);
+        at = end;
         let (hello, call, reply) = (frame.message::<Hello>(), frame.message::<Call>(), frame.message::<Reply>());
         if let Ok(call) = call {
             let again = seal_message(&call);
-            assert_eq!(parse_frame(&again).expect("it was sealed").kind, FrameKind::Call);
+            assert_eq!(Frame::open(again).expect("it was sealed").kind(), FrameKind::Call);
         }
         let _ = (hello, reply, frame.message::<Refusal>());
         if let Ok(batch) = LogFrame::of(frame) {
@@ -66,7 +68,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         Request::ImagePut { epoch: 1, cut: 5 },
     ];
     let answers = [
-        Answer::Welcome { incarnation: 1, lease_us: 2, durable: 3, lease: lease.clone(), level: 1 },
+        Answer::Welcome { incarnation: 1, lease_us: 2, durable: 3, lease: Box::new(lease.clone()), level: 1 },
         Answer::Lease(lease),
         Answer::Followers(vec![view.clone(), view.clone()]),
         Answer::Status(Box::new(StatusView { nodes: vec![view], ..StatusView::default() })),
@@ -76,6 +78,6 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut frames = vec![seal_message(&hello), seal_message(&Refusal { why: "not so".to_owned() })];
     frames.extend(requests.into_iter().map(|request| seal_message(&Call { seq: 1, request })));
     frames.extend(answers.into_iter().map(|answer| seal_message(&Reply { seq: 1, answer })));
-    let bodies = frames.iter().map(|frame| parse_frame(frame).expect("it was sealed").body.to_vec());
+    let bodies = frames.iter().map(|frame| Frame::open(frame.clone()).expect("it was sealed").body().to_vec());
     bodies.chain(frames.iter().map(|frame| frame.to_vec())).collect()
 }

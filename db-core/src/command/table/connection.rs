@@ -4,7 +4,7 @@ use Flag::*;
 use Handler::Free;
 
 use crate::command::server;
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, spec};
+use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, spec};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("ping", -1, &[Fast, Sentinel], Group::Connection, "1.0.0", Free(server::ping))

@@ -3,8 +3,8 @@
 use Flag::*;
 use Handler::{Cursor, Free, Keys, Whole};
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 use crate::command::{expiry, key, object, scan};
+use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 
 const OBJECT: &[CommandSpec] = &[
     spec("object|encoding", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::encoding))

@@ -6,8 +6,20 @@ mod server;
 mod string;
 mod transactions;
 
-use super::spec::CommandSpec;
+use crate::engine::call::lookup::{CommandTable, Groups};
+use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-pub(super) static TABLES: [&[CommandSpec]; 5] =
+static TABLES: [&[CommandSpec]; 5] =
     [string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, transactions::COMMANDS];
+
+impl CommandTable {
+    /// All commands here and those of `front`. For a `static`: it is made at compile time.
+    ///
+    /// # Panics
+    /// If there are too many, or a name stands twice.
+    #[must_use]
+    pub const fn with(front: Groups) -> CommandTable {
+        CommandTable::of(&TABLES, front)
+    }
+}

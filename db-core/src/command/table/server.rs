@@ -3,8 +3,10 @@
 use Flag::*;
 use Handler::{Free, Keys, Whole};
 
-use crate::command::spec::{Argument, Begin, Category, CommandSpec, Find, Flag, Group, Handler, KeySpec, KeyUse, spec};
 use crate::command::{debug, introspect, memory, server};
+use crate::engine::call::spec::{
+    Argument, Begin, Category, CommandSpec, Find, Flag, Group, Handler, KeySpec, KeyUse, spec,
+};
 
 /// A handler that looks at the tables of the engine's caller.
 macro_rules! front {

@@ -3,8 +3,8 @@
 use Flag::*;
 use Handler::Keys;
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 use crate::command::{string, string_number};
+use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("get", 2, &[Readonly, Fast], Group::String, "1.0.0", Keys(string::get))

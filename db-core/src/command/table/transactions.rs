@@ -1,10 +1,10 @@
 //! Transactions.
 
-use super::super::Control as C;
+use crate::engine::call::Control as C;
 use Flag::*;
 use Handler::Control;
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
+use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec(

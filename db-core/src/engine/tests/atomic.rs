@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arena::{Arena, PAGE_BYTES};
-use crate::command::Handler;
+use crate::engine::call::Handler;
 use crate::image::ImageRestore;
 
 /// Pages of the pool's bound.
@@ -95,7 +95,7 @@ fn restored(image: &[Vec<u8>], spare: u64) -> (Client, Arena) {
     let mut restore = ImageRestore::new(Arc::clone(&pool));
     image.iter().for_each(|chunk| restore.feed(chunk).unwrap());
     let engine = Engine::restored(restore.finish().unwrap(), &pool, 0);
-    engine.begin_epoch(Epoch(2));
+    engine.begin_epoch(Epoch(2)).unwrap();
     let taken = pool.bytes_in_use() / PAGE_BYTES as u64;
     let mut others = Arena::new(&pool);
     others.reserve((PAGES - taken - spare) as usize).unwrap();

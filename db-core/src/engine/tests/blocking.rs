@@ -157,7 +157,7 @@ fn within_exec_nothing_blocks_and_nobody_else_pays_for_who_has_left() {
     assert_eq!(take(&mut client, "k"), "");
     client.session.unblock();
     writer.run("set k 1");
-    assert!(Shards::all(&engine.cells).iter().all(|shard| !shard.watched.is_heeded()));
+    assert!(Shards::all(&engine.cells).iter().all(|shard| !shard.watched.any.get()));
 }
 
 #[test]
@@ -166,10 +166,10 @@ fn an_engine_that_stops_writing_serves_nobody_and_loses_nobody() {
     let [mut writer, mut client] = clients(&engine);
     assert_eq!(take(&mut client, "k"), "");
     writer.run("set k 1");
-    engine.end_epoch();
+    engine.end_epoch(Epoch(u64::MAX));
     assert_eq!(client.refused("debug bgetdel k 0"), (String::new(), Some(Refused::NotWriting)));
     assert!(client.session.is_called());
-    engine.begin_epoch(Epoch(2));
+    engine.begin_epoch(Epoch(2)).unwrap();
     assert_eq!(take(&mut client, "k"), "*2|$1|k|$1|1|");
 }
 

@@ -169,7 +169,8 @@ fn upkeep_passes_over_what_is_held() {
 #[test]
 fn watches_that_end_while_their_shard_is_held_are_forgotten_later() {
     let engine = primary();
-    let watched = |engine: &Engine| engine.cells.iter().filter(|cell| !cell.lock().watched.is_empty()).count();
+    let watched =
+        |engine: &Engine| engine.cells.iter().filter(|cell| !cell.lock().watched.databases.is_empty()).count();
     let mut client = Client::new(&engine);
     client.run("watch a");
     assert_eq!(watched(&engine), 1);

@@ -74,17 +74,17 @@ fn whoever_does_not_write_refuses_writes_without_a_trace() {
     let mut client = Client::new(&engine);
     let refused = (String::new(), Some(Refused::NotWriting));
     assert_eq!(client.refused("set a 1"), refused);
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).unwrap();
     assert_eq!(client.run("set a 1"), "+OK|");
     client.run("watch a");
     client.run("multi");
     client.run("incr a");
     assert!(client.session.exec_writes());
-    assert_eq!(engine.end_epoch(), Lsn(2));
+    assert_eq!(engine.end_epoch(Epoch(u64::MAX)), Lsn(2));
     assert_eq!(client.refused("exec"), refused);
     assert_eq!(Client::new(&engine).refused("flushall"), refused);
     assert!(client.session.in_multi(), "a refused EXEC may be tried again");
-    engine.begin_epoch(Epoch(2));
+    engine.begin_epoch(Epoch(2)).unwrap();
     assert_eq!(client.run("exec"), "*1|:2|");
     assert_eq!(engine.last(), Lsn(4));
 }

@@ -10,7 +10,8 @@ mod transactions;
 mod work;
 
 use super::*;
-use crate::command::{Group, front_command};
+use crate::command::testing::ENGINE_COMMANDS;
+use crate::engine::call::{Group, front_command};
 
 /// splitmix64.
 #[derive(Debug, Clone)]
@@ -51,10 +52,10 @@ const fn named(name: &'static str) -> CommandSpec {
     front_command(name, -1, &[], Group::Server, "1.0.0", |front, call, session, reply| {
         let front: &mut dyn Any = front;
         assert!(front.is::<NamedFront>());
-        if call.spec().name == "reset" {
+        if call.spec.name == "reset" {
             session.reset();
         }
-        reply.simple(call.spec().name);
+        reply.simple(call.spec.name);
         Ok(Executed::AT_ONCE)
     })
 }
@@ -69,7 +70,7 @@ pub(super) struct Client {
 /// An engine of four shards that writes under epoch 1; its newest record is 1.
 pub(super) fn primary() -> Arc<Engine> {
     let engine = Arc::new(follower());
-    engine.begin_epoch(Epoch(1));
+    engine.begin_epoch(Epoch(1)).unwrap();
     engine
 }
 

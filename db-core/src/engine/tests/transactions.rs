@@ -121,7 +121,8 @@ fn time_alone_changes_a_watched_key() {
 #[test]
 fn a_watch_ends_with_exec_discard_unwatch_reset_and_the_session() {
     let mut client = Client::alone();
-    let watched = |engine: &Engine| engine.cells.iter().filter(|cell| !cell.lock().watched.is_empty()).count();
+    let watched =
+        |engine: &Engine| engine.cells.iter().filter(|cell| !cell.lock().watched.databases.is_empty()).count();
     for end in ["unwatch", "reset"] {
         client.run("watch a b c d e f g h");
         assert!(watched(&client.engine) > 0);

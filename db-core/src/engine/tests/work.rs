@@ -1,6 +1,7 @@
 //! How many pages a command writes, takes and frees while it holds its shards, whatever was there before: counted, printed and bounded.
 
 use super::*;
+use crate::arena::PAGE_BYTES;
 
 /// Bytes of the large value: 2442 pages.
 const LARGE: &str = "40000000";
@@ -18,18 +19,19 @@ struct Work {
 /// Does `act` on an engine whose pages a frozen version has all, so that each page which is written is copied.
 fn work(client: &mut Client, act: impl FnOnce(&mut Client)) -> Work {
     let version = client.engine.freeze();
-    let stats =
-        |client: &Client| client.engine.cells.iter().map(|cell| cell.lock().keyspace.stats()).collect::<Vec<_>>();
-    let before = stats(client);
+    let pages = |client: &Client| -> Vec<u64> {
+        client.engine.cells.iter().map(|cell| cell.lock().keyspace.page_bytes() / PAGE_BYTES as u64).collect()
+    };
+    let before = pages(client);
     act(client);
-    let after = stats(client);
+    let after = pages(client);
+    // What was copied, and what was freed: it is kept for the version alone.
+    let kept = client.engine.frozen_bytes() / PAGE_BYTES as u64;
     drop(version);
-    let sum = |of: &dyn Fn(usize) -> u64| (0..before.len()).map(of).sum();
-    Work {
-        written: sum(&|at| after[at].pages_copied - before[at].pages_copied),
-        taken: sum(&|at| after[at].pages_used.saturating_sub(before[at].pages_used)),
-        freed: sum(&|at| before[at].pages_used.saturating_sub(after[at].pages_used)),
-    }
+    let sum = |of: &dyn Fn(usize) -> u64| -> u64 { (0..before.len()).map(of).sum() };
+    let taken = sum(&|at| after[at].saturating_sub(before[at]));
+    let freed = sum(&|at| before[at].saturating_sub(after[at]));
+    Work { written: kept.saturating_sub(freed), taken, freed }
 }
 
 /// A large value, a large database beside another one, and small ones.

@@ -33,7 +33,7 @@ mod scan;
 mod segment;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::arena::{Arena, Pages, Ref};
 
@@ -42,8 +42,6 @@ use segment::Run;
 
 pub(crate) use change::{insert, pages_to_double, remove, replace};
 pub(crate) use check::{Inspector, check};
-#[cfg(test)]
-pub(crate) use drain::free;
 pub(crate) use drain::{drain, drain_all, is_draining};
 pub(crate) use handle::{HANDLE_BYTES, TableAt, entries};
 pub(crate) use random::random;
@@ -116,10 +114,4 @@ pub(crate) fn likely(arena: &Arena, table: TableAt, tag: u32, visit: impl FnMut(
     if let Some(run) = locate(arena, table, tag) {
         run.likely(arena.page(run.page), tag, visit);
     }
-}
-
-/// Number of segments.
-#[cfg(test)]
-pub(crate) fn segments(pages: &impl Pages, table: TableAt) -> u32 {
-    handle::Handle::read(pages, table).segments
 }

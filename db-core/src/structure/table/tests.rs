@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::directory::{DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
+use super::drain::{drain, free};
 use super::handle::{Handle, Top};
 use super::segment::{BUCKET_BYTES, BUCKETS};
 use super::*;
@@ -16,6 +17,11 @@ const PLACES: [usize; 4] = [3, 41, 1000, 16_360];
 
 /// What a table should hold: by address, the tag. An address stands for itself; nothing is there.
 type Model = BTreeMap<u32, u32>;
+
+/// Number of segments of a table.
+pub(crate) fn segments(pages: &impl Pages, table: TableAt) -> u32 {
+    Handle::read(pages, table).segments
+}
 
 struct Tables {
     arena: Arena,

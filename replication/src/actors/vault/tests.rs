@@ -64,7 +64,7 @@ impl Scene {
     async fn try_start(&self, dir: &Path, cluster: u128) -> Result<(VaultHandle, SocketAddr), VaultError> {
         let endpoint = self.endpoint();
         let address = endpoint.local_addr().unwrap();
-        let options = VaultOptions { lease: LEASE, ..VaultOptions::new(dir.to_owned(), cluster) };
+        let options = VaultOptions { dir: dir.to_owned(), cluster, lease: LEASE, permit: None, nodes: None };
         Ok((start(options, endpoint, Arc::clone(&self.clock)).await?, address))
     }
 

@@ -22,6 +22,8 @@ mod beat;
 mod connection;
 mod note;
 mod switchover;
+#[cfg(any(test, feature = "test-support"))]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -87,24 +89,6 @@ impl<W> Driver<W> {
             ended: false,
             actions: Vec::new(),
         }
-    }
-
-    /// The machine that it drives.
-    #[must_use]
-    pub fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    /// Calls whose answers may still come.
-    #[must_use]
-    pub fn calls_under_way(&self) -> usize {
-        self.calls.len()
-    }
-
-    /// Whether a switchover that was asked for has not ended.
-    #[must_use]
-    pub fn is_switching(&self) -> bool {
-        self.askers.is_some()
     }
 
     /// Takes in what has happened and returns what is to be done now, in this order.

@@ -126,7 +126,7 @@ impl Scene {
         assert!(claimed.contains(&"call 2 Claim".to_owned()), "{claimed:?}");
         let begun = scene.answer(2, Answer::Claimed { epoch: 1, sealed: 0 });
         assert!(begun.contains(&"Append(EpochStart(Epoch(1)))".to_owned()), "{begun:?}");
-        let lsn = scene.shared.engine.try_begin_epoch(Epoch(1)).unwrap();
+        let lsn = scene.shared.engine.begin_epoch(Epoch(1)).unwrap();
         scene.happened(Event::Marked { lsn });
         let took = scene.happened(Event::Durable { lsn });
         assert!(took.contains(&"took over".to_owned()), "{took:?}");

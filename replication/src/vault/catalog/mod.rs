@@ -4,18 +4,21 @@
 //! simulated disk. [`Records`] gives the map its meaning. Each value stands in an envelope of its own, so that what the
 //! catalog gives back is what was put in, or an error that names the place.
 
+#[cfg(any(test, feature = "test-support"))]
+mod memory;
 pub mod sled;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rkyv::{Archive, Deserialize, Serialize, rancor};
 
 use crate::limits;
 use crate::vault::envelope;
 use crate::vault::error::{REMOVE_CATALOG, StorageError};
+
+#[cfg(any(test, feature = "test-support"))]
+pub use memory::CatalogMemory;
 
 /// A durable map of short values.
 pub trait Catalog: Send + Sync + fmt::Debug {
@@ -220,53 +223,6 @@ impl Records {
 
 fn image_key(image: &ImageRecord) -> String {
     format!("{IMAGES}{:020}-{}", image.cut, image.epoch)
-}
-
-/// A catalog in memory that outlives the vault using it: for tests and the simulator. Clones are the same catalog.
-#[derive(Clone, Debug, Default)]
-pub struct CatalogMemory {
-    entries: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
-}
-
-impl CatalogMemory {
-    /// Changes an entry behind everyone's back.
-    pub fn tamper(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        self.entries.lock().entry(key.to_owned()).and_modify(change);
-    }
-
-    /// An independent catalog with the same entries.
-    #[must_use]
-    pub fn fork(&self) -> Self {
-        Self { entries: Arc::new(Mutex::new(self.entries.lock().clone())) }
-    }
-}
-
-impl Catalog for CatalogMemory {
-    fn place(&self) -> String {
-        "sim:catalog".to_owned()
-    }
-
-    fn is_new(&self) -> bool {
-        self.entries.lock().is_empty()
-    }
-
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.entries.lock().get(key).cloned())
-    }
-
-    fn put(&self, key: &str, value: &[u8]) -> Result<(), StorageError> {
-        self.entries.lock().insert(key.to_owned(), value.to_vec());
-        Ok(())
-    }
-
-    fn remove(&self, key: &str) -> Result<(), StorageError> {
-        self.entries.lock().remove(key);
-        Ok(())
-    }
-
-    fn keys(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        Ok(self.entries.lock().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! [`Disk::sync_folder`] after it was made, renamed or removed. Everything else may be lost, or be there in part.
 
 pub mod fs;
+#[cfg(any(test, feature = "test-support"))]
 pub mod sim;
 
 use std::{fmt, io};
@@ -64,20 +65,16 @@ pub trait Disk: Send + Sync + fmt::Debug {
 }
 
 /// An open file, read and written by position.
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "the length comes from the machine, and whether it is zero is nobody's question"
+)]
 pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Its length in bytes.
     ///
     /// # Errors
     /// As the machine says.
     fn len(&self) -> io::Result<u64>;
-
-    /// True if it holds no byte.
-    ///
-    /// # Errors
-    /// As the machine says.
-    fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.len()? == 0)
-    }
 
     /// Reads until `into` is full or the file ends; gives the number of bytes read.
     ///

@@ -17,6 +17,7 @@ use crate::vault::catalog::{ImageRecord, Records};
 use crate::vault::disk::{self, Disk};
 use crate::vault::envelope;
 use crate::vault::error::StorageError;
+use crate::vault::layout::IMAGES_FOLDER;
 use crate::wire::message::ImageView;
 
 mod reader;
@@ -25,8 +26,6 @@ mod upload;
 pub use reader::ImageReader;
 pub use upload::{Finished, Upload};
 
-/// The folder of all images.
-pub(super) const IMAGES_FOLDER: &str = "images";
 /// How the names of unfinished uploads and removals begin.
 const TEMPORARY: &str = "tmp-";
 const MANIFEST: &str = "manifest";

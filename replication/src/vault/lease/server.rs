@@ -29,7 +29,7 @@ pub struct Asked<W> {
 
 /// Something that waits for a change, or has caused it.
 #[derive(Debug)]
-enum Pending<W> {
+pub(crate) enum Pending<W> {
     Call(Asked<W>),
     /// A peer that was admitted wants to be greeted.
     Enter(Arc<Caller>, W),
@@ -67,7 +67,7 @@ pub enum LeaseEffect<W> {
 pub struct LeaseServer<W> {
     authority: LeaseAuthority,
     incarnation: u64,
-    waiting: VecDeque<Pending<W>>,
+    pub(crate) waiting: VecDeque<Pending<W>>,
     /// What caused the change that is being made durable, unless it waits no longer.
     change: Option<Pending<W>>,
 }
@@ -107,7 +107,7 @@ impl<W> LeaseServer<W> {
             incarnation: self.incarnation,
             lease_us: u64::try_from(self.authority.length().as_micros()).unwrap_or(u64::MAX),
             durable: durable.0,
-            lease: self.authority.view(now),
+            lease: Box::new(self.authority.view(now)),
             level: level.unwrap_or_default().0,
         };
         replaced.map(LeaseEffect::Close).into_iter().chain([LeaseEffect::Answer(way, welcome)]).collect()
@@ -177,12 +177,6 @@ impl<W> LeaseServer<W> {
             }
         }
         effects
-    }
-
-    /// Calls that wait for a change to be made durable.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 }
 

@@ -121,7 +121,7 @@ mod tests {
     const CLUSTER: u128 = 3;
 
     fn writer(disk: &DiskSim) -> LogWriter {
-        let log = Log::open_with(Arc::new(disk.clone()), CLUSTER, 300).unwrap();
+        let log = Log::open(Arc::new(disk.clone()), CLUSTER, 300).unwrap();
         LogWriter::new(log, Records::new(Arc::new(CatalogMemory::default())))
     }
 

@@ -69,19 +69,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log in `disk`, or begins one. A torn tail, which was never acknowledged, is cut off.
+    /// Opens the log in `disk`, or begins one, with segments of about `segment_bytes_max`. A torn tail, which was never acknowledged, is
+    /// cut off.
     ///
     /// # Errors
     /// If anything that was acknowledged is missing or damaged, or the log is another cluster's. Nothing is changed then.
-    pub fn open(disk: Arc<dyn Disk>, cluster: u128) -> Result<Self, StorageError> {
-        recover::open(disk, cluster, limits::SEGMENT_BYTES)
-    }
-
-    /// [`Log::open`] with segments of another size.
-    ///
-    /// # Errors
-    /// As [`Log::open`].
-    pub fn open_with(disk: Arc<dyn Disk>, cluster: u128, segment_bytes_max: u64) -> Result<Self, StorageError> {
+    pub fn open(disk: Arc<dyn Disk>, cluster: u128, segment_bytes_max: u64) -> Result<Self, StorageError> {
         recover::open(disk, cluster, segment_bytes_max)
     }
 
@@ -101,12 +94,6 @@ impl Log {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch.max(self.mark.record().epoch)
-    }
-
-    /// Newest epoch stamped by [`Log::stamp`].
-    #[must_use]
-    pub const fn stamped(&self) -> Epoch {
-        self.mark.record().epoch
     }
 
     /// Adds `frames`, which follow the log's end and each other without a gap, and returns once they are durable.

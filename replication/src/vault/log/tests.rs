@@ -9,7 +9,7 @@ use crate::vault::testing::frame;
 const CLUSTER: u128 = 0xabc;
 
 fn open(disk: &DiskSim, segment_bytes: u64) -> Result<Log, StorageError> {
-    Log::open_with(Arc::new(disk.clone()), CLUSTER, segment_bytes)
+    Log::open(Arc::new(disk.clone()), CLUSTER, segment_bytes)
 }
 
 fn read_all(disk: &DiskSim, log: &Log) -> Vec<LogFrame> {
@@ -175,7 +175,7 @@ fn swapped_and_foreign_files_are_refused() {
     let content = fork.content(&two);
     fork.tamper(&one, &content);
     assert!(matches!(open(&fork, 300), Err(StorageError::Damaged { .. })));
-    let foreign = Log::open_with(Arc::new(disk.clone()), CLUSTER + 1, 300).unwrap_err();
+    let foreign = Log::open(Arc::new(disk.clone()), CLUSTER + 1, 300).unwrap_err();
     assert!(matches!(foreign, StorageError::OtherCluster { .. }), "{foreign}");
 }
 
@@ -401,7 +401,7 @@ fn an_epoch_that_there_is_no_room_for_is_refused() {
     disk.set_room(u64::MAX);
     log.stamp(next).unwrap();
     disk.restart_process();
-    assert_eq!(open(&disk, 10_000).unwrap().stamped(), next);
+    assert_eq!(open(&disk, 10_000).unwrap().mark.record().epoch, next);
 }
 
 #[test]

@@ -112,7 +112,7 @@ mod tests {
     fn an_order_ends_a_turn_and_sees_all_frames_before_it() {
         let disk = DiskSim::new(1);
         let records = Records::new(Arc::new(CatalogMemory::default()));
-        let mut writer = LogWriter::new(Log::open_with(Arc::new(disk), 3, 300).unwrap(), records);
+        let mut writer = LogWriter::new(Log::open(Arc::new(disk), 3, 300).unwrap(), records);
         let mut turn = Turn::<u8, u8>::default();
         turn.frame(frame(1, 1, 2));
         turn.frame(frame(1, 3, 2));

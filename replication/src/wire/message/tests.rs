@@ -77,7 +77,10 @@ fn requests() -> Vec<(Request, Digest)> {
 
 fn answers() -> Vec<(Answer, Digest)> {
     vec![
-        (Answer::Welcome { incarnation: 1, lease_us: 2, durable: 3, lease: lease(), level: 4 }, (85, 1_461_181_823)),
+        (
+            Answer::Welcome { incarnation: 1, lease_us: 2, durable: 3, lease: Box::new(lease()), level: 4 },
+            (85, 1_461_181_823),
+        ),
         (Answer::Lease(lease()), (85, 218_159_059)),
         (Answer::Claimed { epoch: 1, sealed: 2 }, (85, 878_138_333)),
         (Answer::Followers(vec![follower()]), (171, 3_953_328_032)),

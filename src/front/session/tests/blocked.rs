@@ -152,7 +152,7 @@ fn who_is_called_when_a_switchover_begins_is_executed_once_or_not_at_all() {
         // The write and the change of role come in one moment: the session sees both at once.
         let mut session = Session::new(9);
         let (now, mut reply) = (node.context.clock.unix(), tanist_db_core::command::Reply::default());
-        let front = &mut tanist_db_core::engine::NoFront;
+        let front = &mut tanist_db_core::command::testing::NoFront;
         node.engine().execute(&mut session, front, &[b"SET", b"k", b"1"], now, &mut reply);
         node.play(Role::HandingOver);
         client.expect_silence(millis(100)).await;

@@ -1,6 +1,6 @@
 //! Connection commands, in Redis's words.
 
-use tanist_replication::node::VaultLink;
+use tanist_replication::VaultLink;
 
 use super::*;
 

@@ -70,7 +70,7 @@ fn what_a_switchover_held_is_redirected_by_the_old_primary() {
         client.send("SET a 1\r\nGET a\r\n").await;
         library.send("SET a 1\r\n").await;
         client.expect_silence(millis(100)).await;
-        let last = node.engine().end_epoch();
+        let last = node.engine().end_epoch(Epoch(u64::MAX));
         node.play(Role::Standby);
         client
             .expect("-READONLY You can't write against a read only replica. The primary is at 10.0.0.2:6380.\r\n")
@@ -91,12 +91,12 @@ fn a_write_that_the_engine_refuses_is_held_and_not_lost() {
         let node = Node::primary();
         node.confirm_all();
         let mut client = node.client();
-        node.engine().end_epoch();
+        node.engine().end_epoch(Epoch(u64::MAX));
         client.send("SET a 1\r\nGET a\r\n").await;
         client.expect_silence(millis(100)).await;
         node.play(Role::HandingOver);
         client.expect_silence(millis(100)).await;
-        let start = node.engine().begin_epoch(Epoch(2));
+        let start = node.engine().begin_epoch(Epoch(2)).expect("a newer epoch");
         node.durable(start.0);
         node.play(Role::Primary);
         client.expect("+OK\r\n$1\r\n1\r\n").await;

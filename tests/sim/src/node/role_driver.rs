@@ -174,7 +174,7 @@ impl Process {
             {
                 self.link.conn = self.link.connecting.take();
                 let (lease, level) = (Duration::from_micros(lease_us), Level(level));
-                let welcome = Welcome { incarnation, lease, durable, view, level };
+                let welcome = Welcome { incarnation, lease, durable, view: *view, level };
                 self.tell(DriverEvent::Connected { generation, welcome }, env);
             }
             answer if seq > 0 => {

@@ -7,8 +7,9 @@ use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
 use tanist_replication::limits::{REFUSED_PAUSE, SHIP_GATHER};
+use tanist_replication::node::{Following, Taken};
 use tanist_replication::node::{Shared, Shipped, Shipper};
-use tanist_replication::stream::{Following, Step, Taken, sealed};
+use tanist_replication::stream::{Step, sealed};
 use tanist_replication::wire::frame::Frame;
 use tanist_replication::wire::message::Answer;
 

@@ -44,7 +44,8 @@ impl Process {
             Err(NotFrozen::Busy(_)) => return self.later(FREEZE_AGAIN, NodeEvent::Freeze, env),
             Err(NotFrozen::Over(why)) => return self.end_carry(Err(why), env),
         };
-        env.oracle.digest(version.meta().epoch, (version.cut(), version.content_hash()), "a frozen version");
+        let of = self.shared.engine.epoch();
+        env.oracle.digest(of, (version.cut(), version.content_hash()), "a frozen version");
         env.moment(Moment::Frozen, self.node);
         let (conn, opening) = (carry.conn, carry.upload.carry(version, now));
         self.streams += 1;

@@ -7,7 +7,7 @@ const CLUSTER: u128 = 3;
 
 fn writer(disk: &DiskSim) -> LogWriter {
     let records = Records::new(Arc::new(CatalogMemory::default()));
-    LogWriter::new(Log::open_with(Arc::new(disk.clone()), CLUSTER, 300).unwrap(), records)
+    LogWriter::new(Log::open(Arc::new(disk.clone()), CLUSTER, 300).unwrap(), records)
 }
 
 /// What `work` asks of the disk.
@@ -64,7 +64,7 @@ fn a_full_disk_refuses_the_group_with_a_reason_and_fails_nothing() {
 #[test]
 fn the_mark_is_settled_when_idle_and_after_many_groups() {
     let disk = DiskSim::new(1);
-    let log = Log::open(Arc::new(disk.clone()), CLUSTER).unwrap();
+    let log = Log::open(Arc::new(disk.clone()), CLUSTER, crate::limits::SEGMENT_BYTES).unwrap();
     let mut writer = LogWriter::new(log, Records::new(Arc::new(CatalogMemory::default())));
     assert_eq!(operations(&disk, || writer.settle().unwrap()), 0, "nothing has happened since the start");
     let commit = |writer: &mut LogWriter, lsn| operations(&disk, || writer.commit(vec![frame(1, lsn, 1)]).unwrap());
@@ -90,7 +90,7 @@ fn a_lease_is_remembered_in_catalog_and_log_with_the_end_if_it_is_new() {
     let record = LeaseRecord { epoch: 7, holder: "a".to_owned(), sealed: 2, ..LeaseRecord::default() };
     assert_eq!(writer.put_lease(record.clone(), true).unwrap(), Lsn(5));
     assert_eq!(writer.records.lease().unwrap(), Some(LeaseRecord { sealed: 5, ..record.clone() }));
-    assert_eq!(writer.log.stamped(), Epoch(7));
+    assert_eq!(writer.log.mark.record().epoch, Epoch(7));
     let ended = LeaseRecord { ended: true, ..record };
     assert_eq!(writer.put_lease(ended.clone(), false).unwrap(), Lsn(5));
     assert_eq!(writer.records.lease().unwrap(), Some(ended), "where it began does not change");
@@ -137,5 +137,5 @@ fn closing_makes_the_mark_durable() {
     writer.commit(vec![frame(1, 1, 3)]).unwrap();
     writer.close().unwrap();
     disk.restart();
-    assert_eq!(Log::open_with(Arc::new(disk), CLUSTER, 300).unwrap().extent().durable, Lsn(3));
+    assert_eq!(Log::open(Arc::new(disk), CLUSTER, 300).unwrap().extent().durable, Lsn(3));
 }

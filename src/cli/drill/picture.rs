@@ -1,34 +1,32 @@
 //! The picture of a round as an SVG file: confirmed writes of each kind of client over time, errors, the moments of the course,
-//! and below them which node did what. It brings its own background, so that it reads the same on light and dark pages.
+//! and below them which node did what.
 
-use std::fmt::Write;
 use std::time::Duration;
+
+use tanist_plot::{
+    Anchor, BACKGROUND, COLOURS, Canvas, FAINT, INK, QUIET, Stroke, TextStyle, WIDTH, text_width, trimmed,
+};
 
 use super::timeline::{Course, Window};
 use super::witness::Witness;
 
-const WIDTH: f64 = 860.0;
+const MARGIN: f64 = 24.0;
 const LEFT: f64 = 112.0;
-const RIGHT: f64 = 24.0;
+const END: f64 = WIDTH - MARGIN;
 const PANEL_TOP: f64 = 126.0;
 const PANEL_HEIGHT: f64 = 104.0;
 const PANEL_GAP: f64 = 36.0;
 const STRIP_HEIGHT: f64 = 18.0;
 const STRIP_GAP: f64 = 6.0;
 const COLUMNS: usize = 128;
-/// Width of a letter of the small text, more or less.
-const LETTER: f64 = 6.2;
 
-const BACKGROUND: &str = "#ffffff";
-const INK: &str = "#1f2328";
-const QUIET: &str = "#59636e";
-const FAINT: &str = "#e4e8ec";
 const ALARM: &str = "#cf222e";
 const VEIL: &str = "#fff1f0";
-const WRITES: [&str; 2] = ["#0969da", "#0b7d8a"];
-const PRIMARY: &str = "#1a7f37";
+const PRIMARY: &str = COLOURS[2];
 const STANDBY: &str = "#b7dfc2";
 const AWAY: &str = "#f6d5d7";
+/// Of the kinds of clients.
+const WRITES: [&str; 2] = [COLOURS[0], COLOURS[7]];
 
 /// What a node does during a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,35 +58,39 @@ impl Picture<'_> {
     pub(super) fn svg(&self) -> String {
         let witnesses: Vec<&Witness> = self.panels.iter().map(|(_, witness)| *witness).collect();
         let window = Window::new(&self.course, &witnesses, COLUMNS);
-        let mut canvas = Canvas { body: String::new(), window };
-        canvas.text((24.0, 34.0), "font-size=\"17\" font-weight=\"600\"", &self.title);
-        canvas.text((24.0, 56.0), &format!("font-size=\"12.5\" fill=\"{QUIET}\""), &self.subtitle);
+        let mut drawing = Drawing { canvas: Canvas::default(), window };
+        drawing.canvas.text(MARGIN, 34.0, TextStyle { bold: true, ..sized(17.0, INK) }, &self.title);
+        drawing.canvas.text(MARGIN, 56.0, sized(12.5, QUIET), &self.subtitle);
         let mut top = PANEL_TOP;
         for (number, (name, witness)) in self.panels.iter().enumerate() {
-            canvas.panel(top, name, witness, WRITES[number % WRITES.len()]);
+            drawing.panel(top, name, witness, WRITES[number % WRITES.len()]);
             top += PANEL_HEIGHT + PANEL_GAP;
         }
         let strips = top - PANEL_GAP + 16.0;
-        canvas.moments(PANEL_TOP, strips, &self.course, &self.fault);
+        drawing.moments(PANEL_TOP, strips, &self.course, &self.fault);
         let mut at = strips;
         for strip in &self.strips {
-            canvas.strip(at, strip, self.course.end);
+            drawing.strip(at, strip, self.course.end);
             at += STRIP_HEIGHT + STRIP_GAP;
         }
-        canvas.scale(at + 4.0);
-        canvas.finish(at + 36.0)
+        drawing.scale(at + 4.0);
+        drawing.canvas.finish(at + 36.0)
     }
 }
 
-struct Canvas {
-    body: String,
+fn sized(size: f64, colour: &str) -> TextStyle<'_> {
+    TextStyle { size, colour, ..TextStyle::default() }
+}
+
+struct Drawing {
+    canvas: Canvas,
     window: Window,
 }
 
-impl Canvas {
+impl Drawing {
     /// Where a place in columns stands, within the drawing's borders.
     fn x(&self, column: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - RIGHT) * (column / self.window.columns as f64).clamp(0.0, 1.0)
+        LEFT + (END - LEFT) * (column / self.window.columns as f64).clamp(0.0, 1.0)
     }
 
     fn at(&self, time: Duration) -> f64 {
@@ -99,48 +101,58 @@ impl Canvas {
         let bottom = top + PANEL_HEIGHT;
         let columns = self.window.cut(witness);
         let most = columns.iter().flatten().map(|tick| tick.confirmed).max().unwrap_or(0).max(1);
-        let gap = witness.longest_gap();
-        let (from, to) = (self.at(gap.from), self.at(gap.to));
-        self.rect(from, top, (to - from).max(1.0), PANEL_HEIGHT, VEIL);
-        let words = format!("longest gap {}", milliseconds(gap.length()));
-        let alarm = format!("font-size=\"12.5\" text-anchor=\"end\" fill=\"{ALARM}\"");
-        self.text((WIDTH - RIGHT, top - 10.0), &alarm, &words);
-        for share in [0.0, 0.5, 1.0] {
-            self.line((LEFT, bottom - PANEL_HEIGHT * share), (WIDTH - RIGHT, bottom - PANEL_HEIGHT * share), FAINT, "");
-        }
-        let per_second = |count: f64| short(count / self.window.column.as_secs_f64());
-        let quiet = format!("font-size=\"11\" text-anchor=\"end\" fill=\"{QUIET}\"");
-        let (full, half) = (per_second(f64::from(most)), per_second(f64::from(most) / 2.0));
-        self.text((LEFT - 8.0, top + 4.0), &quiet, &full);
-        self.text((LEFT - 8.0, top + PANEL_HEIGHT / 2.0 + 4.0), &quiet, &half);
-        self.text((LEFT - 8.0, bottom + 4.0), &quiet, "0");
-        let named = format!("font-size=\"12.5\" font-weight=\"600\" fill=\"{colour}\"");
-        self.text((24.0, top - 10.0), &named, name);
+        self.gap(top, witness);
+        self.grid(top, f64::from(most));
+        self.canvas.text(MARGIN, top - 10.0, TextStyle { bold: true, ..sized(12.5, colour) }, name);
         for (number, tick) in columns.iter().enumerate() {
             let Some(tick) = tick else { continue };
             let (from, to) = (self.x(number as f64), self.x(number as f64 + 1.0));
             let height = PANEL_HEIGHT * f64::from(tick.confirmed) / f64::from(most);
-            self.rect(from + 0.4, bottom - height, to - from - 0.8, height, colour);
+            self.canvas.rect(from + 0.4, bottom - height, to - from - 0.8, height, colour);
             if tick.errors > 0 {
-                self.cross((from + to) / 2.0, bottom + 7.0);
+                self.canvas.cross(f64::midpoint(from, to), bottom + 7.0, ALARM);
             }
+        }
+    }
+
+    /// The longest gap, behind everything of its panel.
+    fn gap(&mut self, top: f64, witness: &Witness) {
+        let gap = witness.longest_gap();
+        let (from, to) = (self.at(gap.from), self.at(gap.to));
+        self.canvas.rect(from, top, (to - from).max(1.0), PANEL_HEIGHT, VEIL);
+        let words = format!("longest gap {}", milliseconds(gap.length()));
+        self.canvas.text(END, top - 10.0, TextStyle { anchor: Anchor::End, ..sized(12.5, ALARM) }, &words);
+    }
+
+    fn grid(&mut self, top: f64, most: f64) {
+        let style = TextStyle { anchor: Anchor::End, ..sized(11.0, QUIET) };
+        for share in [0.0, 0.5, 1.0] {
+            let y = top + PANEL_HEIGHT * (1.0 - share);
+            self.canvas.line((LEFT, y), (END, y), Stroke::thin(FAINT));
+            let words = match share {
+                0.0 => "0".to_owned(),
+                share => short(most * share / self.window.column.as_secs_f64()),
+            };
+            self.canvas.text(LEFT - 8.0, y + 4.0, style, &words);
         }
     }
 
     /// The fault, the takeover and the whole pair, as lines through all panels.
     fn moments(&mut self, top: f64, bottom: f64, course: &Course, fault: &str) {
         let (at, takeover, whole) = (self.at(course.fault), self.at(course.takeover), self.at(course.whole));
-        self.line((at, top - 38.0), (at, bottom), ALARM, "stroke-width=\"1.6\"");
-        let alarm = format!("font-size=\"12\" font-weight=\"600\" text-anchor=\"end\" fill=\"{ALARM}\"");
-        self.text((at - 6.0, top - 30.0), &alarm, fault);
-        self.line((takeover, top - 38.0), (takeover, bottom), PRIMARY, "stroke-width=\"1.2\" stroke-dasharray=\"4 3\"");
+        let canvas = &mut self.canvas;
+        canvas.line((at, top - 38.0), (at, bottom), Stroke { width: 1.6, ..Stroke::thin(ALARM) });
+        let style = TextStyle { bold: true, anchor: Anchor::End, ..sized(12.0, ALARM) };
+        canvas.text(at - 6.0, top - 30.0, style, fault);
+        let stroke = Stroke { colour: PRIMARY, width: 1.2, dashes: "4 3" };
+        canvas.line((takeover, top - 38.0), (takeover, bottom), stroke);
         let words = format!("new primary after {}", milliseconds(course.takeover.saturating_sub(course.fault)));
-        self.text((takeover + 6.0, top - 30.0), &format!("font-size=\"12\" fill=\"{PRIMARY}\""), &words);
-        self.line((whole, bottom), (whole, bottom - 8.0), QUIET, "");
+        canvas.text(takeover + 6.0, top - 30.0, sized(12.0, PRIMARY), &words);
+        canvas.line((whole, bottom), (whole, bottom - 8.0), Stroke::thin(QUIET));
     }
 
     fn strip(&mut self, top: f64, strip: &Strip, end: Duration) {
-        self.text((24.0, top + 13.0), "font-size=\"12.5\"", &format!("node {}", strip.name));
+        self.canvas.text(MARGIN, top + 13.0, sized(12.5, INK), &format!("node {}", strip.name));
         for (number, (from, part, words)) in strip.parts.iter().enumerate() {
             let end = self.at(strip.parts.get(number + 1).map_or(end, |next| next.0));
             let from = self.at(*from);
@@ -149,9 +161,10 @@ impl Canvas {
                 Part::Standby => (STANDBY, INK),
                 Part::Away => (AWAY, INK),
             };
-            self.rect(from, top, (end - from).max(0.0), STRIP_HEIGHT, colour);
-            if LETTER * words.chars().count() as f64 + 8.0 < end - from {
-                self.text((from + 5.0, top + 13.0), &format!("font-size=\"11\" fill=\"{ink}\""), words);
+            self.canvas.rect(from, top, end - from, STRIP_HEIGHT, colour);
+            let style = sized(11.0, ink);
+            if text_width(words, style.size) + 8.0 < end - from {
+                self.canvas.text(from + 5.0, top + 13.0, style, words);
             }
         }
     }
@@ -160,59 +173,17 @@ impl Canvas {
         let step = self.window.columns / 8;
         for column in (0..=self.window.columns).step_by(step) {
             let ms = (column as i64 - self.window.before as i64) * self.window.column.as_millis() as i64;
-            let x = self.x(column as f64);
-            let anchor = if column == self.window.columns { "end" } else { "middle" };
-            let attributes = format!("font-size=\"11\" text-anchor=\"{anchor}\" fill=\"{QUIET}\"");
+            let anchor = if column == self.window.columns { Anchor::End } else { Anchor::Middle };
             let words = if ms == 0 { "0".into() } else { milliseconds(Duration::from_millis(ms.unsigned_abs())) };
             let sign = if ms < 0 { "−" } else { "" };
-            self.text((x, top + 10.0), &attributes, &format!("{sign}{words}"));
+            let (x, style) = (self.x(column as f64), TextStyle { anchor, ..sized(11.0, QUIET) });
+            self.canvas.text(x, top + 10.0, style, &format!("{sign}{words}"));
         }
         let column = milliseconds(self.window.column);
         let words = format!(
             "confirmed writes per second in columns of {column}; pale red: the longest gap; ✕ errors; time since the fault"
         );
-        self.text((24.0, top + 28.0), &format!("font-size=\"11\" fill=\"{QUIET}\""), &words);
-    }
-
-    fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, colour: &str) {
-        if width > 0.0 && height > 0.0 {
-            self.add(format_args!(
-                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\"/>"
-            ));
-        }
-    }
-
-    fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, more: &str) {
-        self.add(format_args!(
-            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" {more}/>",
-            from.0, from.1, to.0, to.1
-        ));
-    }
-
-    fn cross(&mut self, x: f64, y: f64) {
-        let (left, right, top, bottom) = (x - 2.5, x + 2.5, y - 2.5, y + 2.5);
-        self.add(format_args!(
-            "<path d=\"M{left:.1} {top:.1}L{right:.1} {bottom:.1}M{left:.1} {bottom:.1}L{right:.1} {top:.1}\" \
-             stroke=\"{ALARM}\" stroke-width=\"1.5\"/>"
-        ));
-    }
-
-    fn text(&mut self, at: (f64, f64), attributes: &str, text: &str) {
-        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        self.add(format_args!("<text x=\"{:.1}\" y=\"{:.1}\" {attributes}>{text}</text>", at.0, at.1));
-    }
-
-    fn add(&mut self, element: std::fmt::Arguments<'_>) {
-        let _infallible = writeln!(self.body, "{element}");
-    }
-
-    fn finish(self, height: f64) -> String {
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" width=\"{WIDTH}\" \
-             height=\"{height:.0}\" font-family=\"Helvetica, Arial, sans-serif\" fill=\"{INK}\">\n\
-             <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"{BACKGROUND}\"/>\n{}</svg>\n",
-            self.body
-        )
+        self.canvas.text(MARGIN, top + 28.0, sized(11.0, QUIET), &words);
     }
 }
 
@@ -224,11 +195,6 @@ pub(super) fn milliseconds(time: Duration) -> String {
         ms if ms >= 100.0 => format!("{ms:.0} ms"),
         ms => format!("{} ms", trimmed(ms, 1)),
     }
-}
-
-fn trimmed(value: f64, places: usize) -> String {
-    let text = format!("{value:.places$}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A count for an axis: `820`, `12.4 k`.

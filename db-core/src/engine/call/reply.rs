@@ -134,11 +134,6 @@ impl Reply {
         self.end_line();
     }
 
-    /// An integer in the form of a string of bytes.
-    pub fn bulk_int(&mut self, value: i64) {
-        self.bulk(itoa::Buffer::new().format(value).as_bytes());
-    }
-
     /// No value.
     pub fn null(&mut self) {
         self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"$-1\r\n" });
@@ -173,31 +168,6 @@ impl Reply {
         self.header(if self.resp3() { b'>' } else { b'*' }, count as u64);
     }
 
-    /// A floating-point number in its shortest exact form.
-    pub fn double(&mut self, value: f64) {
-        let text = match value {
-            v if v.is_nan() => "nan".to_owned(),
-            v if v.is_infinite() => if v > 0.0 { "inf" } else { "-inf" }.to_owned(),
-            v => v.to_string(),
-        };
-        if self.resp3() {
-            self.out.push(b',');
-            self.out.extend_from_slice(text.as_bytes());
-            self.end_line();
-        } else {
-            self.bulk(text.as_bytes());
-        }
-    }
-
-    /// True or false; 1 or 0 in RESP2.
-    pub fn bool(&mut self, value: bool) {
-        if self.resp3() {
-            self.out.extend_from_slice(if value { b"#t\r\n" } else { b"#f\r\n" });
-        } else {
-            self.int(i64::from(value));
-        }
-    }
-
     /// Text for people; `format` is `txt` or `mkd`.
     pub fn verbatim(&mut self, format: &str, text: &str) {
         debug_assert_eq!(format.len(), 3, "a format has three letters");
@@ -209,17 +179,6 @@ impl Reply {
             self.end_line();
         } else {
             self.bulk(text.as_bytes());
-        }
-    }
-
-    /// An integer of any size, given in decimal digits.
-    pub fn big_number(&mut self, digits: &str) {
-        if self.resp3() {
-            self.out.push(b'(');
-            self.out.extend_from_slice(digits.as_bytes());
-            self.end_line();
-        } else {
-            self.bulk(digits.as_bytes());
         }
     }
 
@@ -277,11 +236,7 @@ mod tests {
             (|r| r.map(2), "*4\r\n", "%2\r\n"),
             (|r| r.set(2), "*2\r\n", "~2\r\n"),
             (|r| r.push(2), "*2\r\n", ">2\r\n"),
-            (|r| r.double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
-            (|r| r.double(f64::NEG_INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n"),
-            (|r| r.bool(true), ":1\r\n", "#t\r\n"),
             (|r| r.verbatim("txt", "hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
-            (|r| r.big_number("123"), "$3\r\n123\r\n", "(123\r\n"),
         ];
         for (write, resp2, resp3) in cases {
             assert_eq!(written(Protocol::Resp2, write), *resp2);

@@ -5,13 +5,12 @@
 
 use super::failure::Failure;
 use super::spec::CommandSpec;
-use super::table::TABLES;
 
 const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
 /// Commands by their groups.
-type Groups = &'static [&'static [CommandSpec]];
+pub(crate) type Groups = &'static [&'static [CommandSpec]];
 
 /// All commands that a process knows: the engine's, and those that the engine's caller runs.
 #[derive(Debug)]
@@ -23,17 +22,12 @@ pub struct CommandTable {
     short_names: [u64; SLOTS],
 }
 
-/// The engine's commands alone.
-pub static ENGINE_COMMANDS: CommandTable = CommandTable::with(&[]);
-
 impl CommandTable {
-    /// The engine's commands and those of `front`. For a `static`: it is made at compile time.
+    /// The engine's commands and those of its caller. For a `static`: it is made at compile time.
     ///
     /// # Panics
     /// If there are too many, or a name stands twice.
-    #[must_use]
-    pub const fn with(front: Groups) -> CommandTable {
-        let engine: Groups = &TABLES;
+    pub(crate) const fn of(engine: Groups, front: Groups) -> CommandTable {
         let index = build(engine, front);
         let short_names = short_names(engine, front, &index);
         CommandTable { engine, front, index, short_names }
@@ -94,7 +88,7 @@ impl CommandTable {
     }
 
     /// A command, or a subcommand as `container|name`.
-    pub(super) fn named(&self, name: &[u8]) -> Option<&'static CommandSpec> {
+    pub(crate) fn named(&self, name: &[u8]) -> Option<&'static CommandSpec> {
         match name.iter().position(|byte| *byte == b'|') {
             Some(bar) => subcommand(self.lookup(&name[..bar])?, &name[bar + 1..]),
             None => self.lookup(name),
@@ -114,7 +108,7 @@ pub enum Unfit {
 }
 
 /// The subcommand `name` of `container`.
-pub(super) fn subcommand(container: &CommandSpec, name: &[u8]) -> Option<&'static CommandSpec> {
+pub(crate) fn subcommand(container: &CommandSpec, name: &[u8]) -> Option<&'static CommandSpec> {
     let start = container.name.len() + 1;
     container.subcommands.iter().find(|spec| name.eq_ignore_ascii_case(&spec.name.as_bytes()[start..]))
 }
@@ -229,6 +223,7 @@ const fn ends(name: &[u8]) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::testing::ENGINE_COMMANDS;
 
     #[test]
     fn every_command_is_found_in_any_case() {

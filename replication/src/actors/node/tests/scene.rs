@@ -10,20 +10,25 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::clock::{Clock, Monotonic, SystemClock, UnixMillis};
+use tanist_db_core::command::testing::NoFront;
 use tanist_db_core::command::{Protocol, Reply};
-use tanist_db_core::engine::{Engine, NoFront, Session};
+use tanist_db_core::engine::{Engine, Session};
+use tanist_db_core::ids::Lsn;
 use tanist_db_core::level::Levels;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
 use crate::actors::Halt;
-use crate::actors::link::Dialer;
+use crate::actors::join::join;
+use crate::actors::node::{NodeHandle, start};
+use crate::actors::role_driver::RoleDriver;
 use crate::actors::vault::{self, VaultOptions};
-use crate::node::{LoadProgress, NodeHandle, NodeOptions, NodeStatus, join, start};
+use crate::node::{LoadProgress, NodeOptions, NodeStatus};
 use crate::serving::{Role, Serving, Woken};
 use crate::supervisor::SupervisorOptions;
 use crate::transport::certs;
+use crate::transport::link::Dialer;
 use crate::transport::principal::Principal;
 use crate::transport::quic::{self, ALPN_VAULT};
 use crate::transport::tls::Credentials;
@@ -84,7 +89,13 @@ impl Scene {
     /// Starts the vault, on the port that it had before.
     pub(super) async fn start_vault(&mut self) {
         let (credentials, address, clock) = (self.credentials("vault"), self.vault, Arc::clone(&self.clock));
-        let options = VaultOptions { lease: LEASE, ..VaultOptions::new(self.folder.path().join("vault"), CLUSTER) };
+        let options = VaultOptions {
+            dir: self.folder.path().join("vault"),
+            cluster: CLUSTER,
+            lease: LEASE,
+            permit: None,
+            nodes: None,
+        };
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -205,11 +216,11 @@ impl Node {
     }
 
     pub(super) async fn has_role(&self, role: Role) {
-        eventually(|| self.handle.serving().role() == role).await;
+        eventually(|| self.handle.shared.serving.role() == role).await;
     }
 
     pub(super) async fn serves(&self) {
-        eventually(|| self.handle.serving().enter(self.clock.monotonic()).is_ok()).await;
+        eventually(|| self.handle.shared.serving.enter(self.clock.monotonic()).is_ok()).await;
     }
 
     /// All its actors end without a word.
@@ -269,7 +280,9 @@ impl Writer {
     pub(super) fn start(nodes: &[&Node]) -> Writer {
         let targets: Vec<Target> = nodes
             .iter()
-            .map(|node| (Arc::clone(node.handle.serving()), Arc::clone(node.handle.engine()), Arc::clone(&node.clock)))
+            .map(|node| {
+                (Arc::clone(&node.handle.shared.serving), Arc::clone(node.handle.engine()), Arc::clone(&node.clock))
+            })
             .collect();
         let shared = Arc::new(Written::default());
         let written = Arc::clone(&shared);
@@ -318,7 +331,7 @@ async fn write(targets: &[Target], written: &Written) {
             tokio::time::sleep(Duration::from_micros(500)).await;
             continue;
         };
-        let waited = tokio::time::timeout(LEASE / 8, serving.durable_reached(executed.lsn)).await;
+        let waited = tokio::time::timeout(LEASE / 8, durable_reached(serving, executed.lsn)).await;
         if waited != Ok(Woken::Durable) {
             at += 1;
         } else {
@@ -326,6 +339,25 @@ async fn write(targets: &[Target], written: &Written) {
             let gap = u64::try_from(last_confirmed.elapsed().as_micros()).unwrap();
             written.longest_gap_us.fetch_max(gap, Ordering::Relaxed);
             last_confirmed = Stopwatch::start();
+        }
+    }
+}
+
+/// The end of a node without a word to anyone.
+impl actix::Handler<Halt> for RoleDriver {
+    type Result = ();
+
+    fn handle(&mut self, _: Halt, ctx: &mut actix::Context<Self>) {
+        self.halt(ctx);
+    }
+}
+
+/// Waits until `lsn` is durable, over changes of role.
+async fn durable_reached(serving: &Serving, lsn: Lsn) -> Woken {
+    loop {
+        match serving.wait(lsn, serving.version()).await {
+            Woken::Changed => {}
+            woken => return woken,
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tanist_db_core::engine::Engine;
 
-use super::{DownloadError, ImageDownload, LoadProgress, NodeError, NodeOptions};
-use crate::actors::link::Dialer;
+use crate::node::{DownloadError, ImageDownload, LoadProgress, NodeError, NodeOptions};
 use crate::repeats::Repeats;
+use crate::transport::link::Dialer;
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
 use crate::wire::frame::{FrameKind, HEADER_BYTES};
 use crate::wire::message::Answer;

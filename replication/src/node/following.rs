@@ -8,8 +8,8 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::redo::ReplayError;
 use tanist_db_core::redo::batch::RedoBatch;
 
+use super::Shared;
 use crate::limits::FOLLOW_BYTES;
-use crate::node::Shared;
 use crate::role::{End, Event};
 use crate::wire::frame::Frame;
 use crate::wire::message::{Answer, Request};
@@ -53,7 +53,7 @@ impl Following {
     /// may have begun its next epoch already, and is about to be told to stop following.
     #[must_use]
     pub fn begin(shared: Arc<Shared>, epoch: Epoch) -> Following {
-        shared.engine.end_epoch_before(epoch);
+        shared.engine.end_epoch(epoch);
         let applied = shared.engine.last();
         Following { shared, open: false, applied, before: applied, durable: Lsn::ZERO, bytes: 0 }
     }
@@ -89,7 +89,7 @@ impl Following {
             Err(error) => return rejoin(error.to_string()),
         };
         loop {
-            match self.shared.engine.apply_until_cut(&batch) {
+            match self.shared.engine.apply(&batch) {
                 Ok(applied) => {
                     self.applied = self.applied.max(applied.last);
                     for cut in applied.cuts {
@@ -153,7 +153,7 @@ mod tests {
     /// The frames of an epoch's start and of a cut after it.
     fn frames() -> Vec<Frame> {
         let primary = shared();
-        primary.engine.try_begin_epoch(Epoch(3)).unwrap();
+        primary.engine.begin_epoch(Epoch(3)).unwrap();
         let first = primary.engine.redo().take(1).unwrap();
         primary.engine.freeze();
         let second = primary.engine.redo().take(1).unwrap();

@@ -3,9 +3,9 @@
 //! Everything that needs to know keys asks here: locking, `COMMAND GETKEYS`, `COMMAND INFO`, transactions. A [`KeySpec`] is a
 //! key specification as the protocol has them: where a search begins, how keys are found from there, and what is done with them.
 
-use crate::command::args::is;
-use crate::command::failure::Failure;
-use crate::command::number::parse_i64;
+use crate::engine::call::args::is;
+use crate::engine::call::failure::Failure;
+use crate::engine::call::number::parse_i64;
 
 /// What a command does with a key and its value; the words are those of a key specification in `COMMAND INFO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -67,8 +67,6 @@ pub struct Argument {
     pub optional: bool,
     /// It may be given several times.
     pub multiple: bool,
-    /// Then with its token each time.
-    pub multiple_token: bool,
 }
 
 macro_rules! kinds {
@@ -83,16 +81,7 @@ macro_rules! kinds {
 
 impl Argument {
     const fn new(name: &'static str, kind: ArgumentKind) -> Argument {
-        Argument {
-            name,
-            kind,
-            token: "",
-            since: "",
-            deprecated_since: "",
-            optional: false,
-            multiple: false,
-            multiple_token: false,
-        }
+        Argument { name, kind, token: "", since: "", deprecated_since: "", optional: false, multiple: false }
     }
 
     kinds! {
@@ -167,16 +156,9 @@ impl Argument {
         self
     }
 
-    /// It may be given several times, with its token each time.
-    #[must_use]
-    pub const fn multiple_token(mut self) -> Argument {
-        self.multiple_token = true;
-        self.multiple()
-    }
-
     /// Names of its flags on the wire.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> + Clone {
-        let flags = [(self.optional, "optional"), (self.multiple, "multiple"), (self.multiple_token, "multiple_token")];
+        let flags = [(self.optional, "optional"), (self.multiple, "multiple")];
         flags.into_iter().filter_map(|(has, name)| has.then_some(name))
     }
 

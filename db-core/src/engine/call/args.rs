@@ -43,12 +43,6 @@ impl<'a> Call<'a> {
         Call { spec, args, keys: &[], database: DatabaseId(0) }
     }
 
-    /// The record of the command.
-    #[must_use]
-    pub fn spec(&self) -> &'static CommandSpec {
-        self.spec
-    }
-
     /// All arguments with the name.
     #[must_use]
     pub fn args(&self) -> &'a [&'a [u8]] {

@@ -1,0 +1,20 @@
+//! What a command is to the engine: a record with a handler ([`CommandSpec`]), found by its name ([`CommandTable`]); a [`Call`] of it,
+//! and a [`Reply`] or a [`Failure`]. The commands themselves, and what they do, are in `command`: the engine knows none of them.
+
+pub(crate) mod args;
+pub(crate) mod failure;
+pub(crate) mod lookup;
+pub(crate) mod number;
+pub(crate) mod reply;
+pub(crate) mod spec;
+
+pub(crate) use args::KeyArg;
+pub use args::{Call, Options, database, is};
+pub use failure::{Failure, Outcome};
+pub use lookup::{CommandTable, Unfit};
+pub use reply::{Protocol, Reply};
+pub use spec::{
+    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse,
+    front_command,
+};
+pub(crate) use spec::{Block, Blocking, Control, Handler};

@@ -1,0 +1,32 @@
+//! What tests and the simulator look at in a node and a vault beside what a process does with them.
+
+use std::time::Duration;
+
+use crate::lease::LeaseTimes;
+use crate::node::Shipper;
+use crate::vault::lease::server::LeaseServer;
+
+impl LeaseTimes {
+    /// A lease of `length`, renewed eight times in its length: three renewals may be lost in a row, and a fourth be slow,
+    /// before the holder has to stop.
+    #[must_use]
+    pub fn of(length: Duration) -> LeaseTimes {
+        LeaseTimes { length, renew_every: length / 8 }
+    }
+}
+
+impl Shipper {
+    /// Bytes that the vault has not confirmed.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.office.as_ref().and_then(|(_, shipping)| shipping.window.as_ref()).map_or(0, |window| window.bytes)
+    }
+}
+
+impl<W> LeaseServer<W> {
+    /// Calls that wait for a change to be made durable.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
