@@ -130,7 +130,7 @@ impl Keyspace {
         }
     }
 
-    /// The value of the setting `number`, below [`SETTINGS_MAX`]; what it means is the caller's business.
+    /// The value of the setting `number`, below [`SETTINGS_MAX`](crate::limits::SETTINGS_MAX); what it means is the caller's business.
     #[must_use]
     pub fn setting(&self, number: usize) -> Option<u64> {
         root::setting(&self.arena, number)

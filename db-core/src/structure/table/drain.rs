@@ -12,21 +12,11 @@ use super::change::give_up;
 use super::directory::{self, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
 use super::handle::{Handle, TableAt, form};
 
-#[cfg(test)]
-/// Frees all memory of a table, which is empty then. What its entries lead to is the caller's business.
-pub(crate) fn free(arena: &mut Arena, table: TableAt) {
-    let mut handle = Handle::read(arena, table);
-    while handle.top.form != form::EMPTY {
-        drain_segment(arena, &mut handle, false);
-    }
-    Handle::EMPTY.write(arena, table);
-}
-
 /// Frees all memory of a table, which is empty then, and hands each of its entries to `visit`.
 pub(crate) fn drain_all(arena: &mut Arena, table: TableAt, mut visit: impl FnMut(Ref)) {
     let mut handle = Handle::read(arena, table);
     while handle.top.form != form::EMPTY {
-        drain_segment(arena, &mut handle, true).into_iter().for_each(&mut visit);
+        drain_segment(arena, &mut handle).into_iter().for_each(&mut visit);
     }
     Handle::EMPTY.write(arena, table);
 }
@@ -49,22 +39,22 @@ pub(crate) fn drain(
         if handle.top.form == form::EMPTY {
             break;
         }
-        let all = drain_segment(arena, &mut handle, true);
+        let all = drain_segment(arena, &mut handle);
         handle.write(arena, table);
         all.into_iter().for_each(|at| visit(arena, at));
     }
     Handle::read(arena, table).top.form == form::EMPTY
 }
 
-/// Frees the first segment; returns its entries if they are wanted.
-fn drain_segment(arena: &mut Arena, handle: &mut Handle, wanted: bool) -> Vec<Ref> {
+/// Frees the first segment; returns its entries.
+fn drain_segment(arena: &mut Arena, handle: &mut Handle) -> Vec<Ref> {
     if handle.top.form == form::DIRECTORY {
         (handle.top.form, handle.deepest) = (form::DRAINING, 0);
     }
     let draining = handle.top.form == form::DRAINING;
     let run =
         if draining { directory::entry(arena, handle.top, handle.deepest as usize).run() } else { handle.top.single() };
-    let all: Vec<Ref> = if wanted { run.entries(arena.page(run.page)).map(|(_, at)| at).collect() } else { Vec::new() };
+    let all: Vec<Ref> = run.entries(arena.page(run.page)).map(|(_, at)| at).collect();
     give_up(arena, run);
     handle.entries -= all.len() as u64;
     handle.segments -= 1;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::directory::{DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
-use super::drain::{drain, free};
+use super::drain::drain;
 use super::handle::{Handle, Top};
 use super::segment::{BUCKET_BYTES, BUCKETS};
 use super::*;
@@ -195,7 +195,7 @@ fn run(seed: u64, steps: u64) -> Vec<u8> {
                 assert!(pick.is_none_or(|at| tables.models[which].contains_key(&at.0)));
             }
             5 if random.below(8) == 0 => {
-                free(&mut tables.arena, table);
+                super::drain::drain_all(&mut tables.arena, table, |_| {});
                 tables.models[which].clear();
             }
             6 if random.below(4) == 0 => drain_all(&mut tables, which, &mut random),
@@ -231,7 +231,7 @@ fn drain_all(tables: &mut Tables, which: usize, random: &mut Random) {
             assert_eq!(scan(&tables.arena, table, 0, 10, |_| panic!("nothing is visited")), 0);
             assert!(super::random(&tables.arena, table, random.next()).is_none());
             if random.below(10) == 0 {
-                free(&mut tables.arena, table);
+                super::drain::drain_all(&mut tables.arena, table, |_| {});
                 gone = model.clone();
             }
         }
