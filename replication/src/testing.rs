@@ -30,3 +30,12 @@ impl<W> LeaseServer<W> {
         self.waiting.len()
     }
 }
+
+impl crate::vault::lease::authority::LeaseAuthority {
+    /// The same in a vault that knows `levels`; the record's own is one of them.
+    #[must_use]
+    pub fn knowing(mut self, levels: tanist_db_core::level::Levels) -> Self {
+        self.levels = levels;
+        self
+    }
+}

@@ -75,7 +75,7 @@ const PAUSE_SHARE: u32 = 4;
 pub struct LeaseAuthority {
     length: Duration,
     /// The feature levels that the vault knows.
-    levels: Levels,
+    pub(crate) levels: Levels,
     /// The lease as everyone may know it.
     lease: LeaseRecord,
     expiry: Monotonic,

@@ -51,12 +51,6 @@ impl LeaseRecord {
 }
 
 impl LeaseAuthority {
-    /// The same in a vault that knows `levels`; the record's own is one of them.
-    #[must_use]
-    pub fn knowing(self, levels: Levels) -> LeaseAuthority {
-        LeaseAuthority { levels, ..self }
-    }
-
     /// The feature levels that the vault knows.
     #[must_use]
     pub const fn levels(&self) -> Levels {
