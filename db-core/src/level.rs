@@ -9,8 +9,6 @@
 //!   a build's levels:    oldest ........ newest
 //!   the cluster's level:         ^ only rises; a build whose levels do not contain it is refused
 //! ```
-//!
-//! `docs/formats/versions.md` says for each format where its version stands and who checks it.
 
 use std::fmt;
 
