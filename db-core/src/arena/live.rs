@@ -154,7 +154,7 @@ impl Arena {
         }
     }
 
-    /// Gives all pages up, in constant time; ids start from 0 again. [`recycle`](Self::recycle) gives them back.
+    /// Sets all pages aside, in constant time; ids start from 0 again. [`recycle`](Self::recycle) returns them to the pool.
     pub fn clear(&mut self) {
         let table = std::mem::take(&mut self.table);
         self.cleared.add(table, self.bound, self.used, self.newest_frozen);
@@ -166,7 +166,7 @@ impl Arena {
         self.trim(0);
     }
 
-    /// Gives pages that were cleared back to the pool, a step of them; returns whether there are more.
+    /// Returns a step of the pages that were cleared to the pool; true if there are more.
     pub fn recycle(&mut self) -> bool {
         self.cleared.step(&self.pins, &mut self.spares);
         self.trim(0);

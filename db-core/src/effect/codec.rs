@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
-use crate::limits::{DATABASE_NUMBERS, VALUE_BYTES_MAX};
+use crate::limits::{DATABASE_NUMBERS, DATABASES, VALUE_BYTES_MAX};
 
 /// Why bytes are not a record. Every replica that reads the same bytes fails alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -82,13 +82,19 @@ impl<'a> Reader<'a> {
         self.fixed().map(UnixMillis)
     }
 
+    /// The physical number of a database.
     pub(crate) fn database(&mut self) -> Result<DatabaseId, RecordError> {
+        self.database_below(DATABASE_NUMBERS).map(DatabaseId)
+    }
+
+    /// The logical number of a database.
+    pub(crate) fn logical(&mut self) -> Result<u8, RecordError> {
+        self.database_below(DATABASES)
+    }
+
+    fn database_below(&mut self, end: usize) -> Result<u8, RecordError> {
         let number = self.byte()?;
-        if usize::from(number) < DATABASE_NUMBERS {
-            Ok(DatabaseId(number))
-        } else {
-            Err(RecordError::UnknownDatabase(number))
-        }
+        if usize::from(number) < end { Ok(number) } else { Err(RecordError::UnknownDatabase(number)) }
     }
 
     pub(crate) fn fixed(&mut self) -> Result<u64, RecordError> {

@@ -9,8 +9,9 @@
 //!   0x02  cut                             0x08  copy: key, key
 //!   0x03  setting: number u8, value       0x09  copy to another database: key, u8, key
 //!   0x04  no setting: number u8           0x0a  rename: key, key
-//!   0x05  flush all                       0x0b  reclaim: shard, pages
-//!   0x06  flush database: u8              0x0f  not an effect: the keys that follow in the record are of this database: u8
+//!   0x05  flush all                       0x0b  reclaim: shard, steps
+//!   0x06  flush database: u8, fresh u8    0x0c  compact: u8, shard, cursor, keys
+//!                                         0x0f  not an effect: the keys that follow in the record are of this database: u8
 //!   0x1_  changes of any key              0x2_  changes of strings
 //! ```
 //!
@@ -208,7 +209,7 @@ impl<'a> Effects<'a> {
         Ok(match byte {
             FLUSH_ALL => Effect::FlushAll,
             FLUSH_DATABASE => Effect::FlushDatabase { database: self.rest.database()?, fresh: self.rest.database()? },
-            SWAP_DATABASES => Effect::SwapDatabases { one: self.rest.database()?.0, other: self.rest.database()?.0 },
+            SWAP_DATABASES => Effect::SwapDatabases { one: self.rest.logical()?, other: self.rest.logical()? },
             EPOCH_START => Effect::EpochStart { epoch: Epoch(self.rest.fixed()?) },
             CUT => Effect::Cut,
             RECLAIM => Effect::Reclaim { shard: self.shard()?, steps: self.small_number()? },
@@ -386,6 +387,9 @@ mod tests {
             (b"\x10\x01k\x10\x01k", RecordError::NotCanonical),
             (b"\x10\x01k\x0f\x01\x90", RecordError::NotCanonical),
             (b"\x0f\x20\x10\x01k", RecordError::UnknownDatabase(32)),
+            (b"\x06\x00\x20", RecordError::UnknownDatabase(32)),
+            (b"\x07\x10\x00", RecordError::UnknownDatabase(16)),
+            (b"\x07\x00\x10", RecordError::UnknownDatabase(16)),
             (b"\x0f\x00\x10\x01k", RecordError::NotCanonical),
             (b"\x0f\x01\x02", RecordError::NotCanonical),
             (b"\x0f\x01\x0f\x02\x10\x01k", RecordError::NotCanonical),

@@ -143,7 +143,7 @@ impl ShardCell {
         self.memory.read()
     }
 
-    /// Gives pages that were cleared back, by steps between which others may have the shard; none while a long command has it.
+    /// Returns pages that were cleared to the pool, by steps between which others may have the shard; none while a long command has it.
     pub(crate) fn recycle(&self) {
         while self.memory().cleared > 0 {
             let Some(mut shard) = self.try_lock() else { return };

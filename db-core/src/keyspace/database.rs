@@ -42,7 +42,7 @@ impl Keyspace {
     }
 
     fn is_emptied(&self, database: DatabaseId) -> bool {
-        table::entries(&self.arena, root::table_of(database)) == 0 && expiry::len(&self.arena, database) == 0
+        !table::has_memory(&self.arena, root::table_of(database)) && expiry::len(&self.arena, database) == 0
     }
 
     /// Returns the databases that were flushed and are not reclaimed yet, lowest number first.
@@ -93,6 +93,7 @@ impl Keyspace {
         let logical = self.logical(database).expect("a database that is flushed is one of clients");
         root::put_number(&mut self.arena, logical, fresh);
         self.flushed_keys += self.len_of(database);
+        self.drop_without_keys(database);
         self.arena.use_changed = true;
         self.counted = u32::MAX;
         self.outdate_located();
@@ -143,7 +144,15 @@ impl Keyspace {
         self.flushed_keys -= records.len() as u64;
         let freed = 1 + records.len();
         self.free_records(records);
+        self.drop_without_keys(database);
         freed
+    }
+
+    /// Frees the table of a database if it has no key: of the segments behind the last key there are some tens at most.
+    fn drop_without_keys(&mut self, database: DatabaseId) {
+        if self.len_of(database) == 0 {
+            table::drain_all(&mut self.arena, root::table_of(database), |_| {});
+        }
     }
 
     fn free_records(&mut self, records: Vec<Ref>) {

@@ -235,7 +235,7 @@ impl Keyspace {
         self.arena.cleared_bytes()
     }
 
-    /// Gives a step of those back; returns whether there are more.
+    /// Returns a step of those to the pool; true if there are more.
     pub(crate) fn recycle(&mut self) -> bool {
         self.arena.recycle()
     }

@@ -775,6 +775,37 @@ fn a_flushed_database_is_reclaimed_by_steps() {
     }
 }
 
+/// Whichever keys were deleted before: where no key of a flushed database is left, nothing of its table is.
+#[test]
+fn a_flushed_database_without_keys_has_no_memory() {
+    for parts in [2, 4, 8, 16, 64, 256] {
+        let mut shard = new_shard();
+        let hasher = shard.hasher();
+        let (old, fresh) = (DatabaseId(0), DatabaseId(20));
+        for number in 0..20_000u32 {
+            shard.set(&hasher.key_in(old, &number.to_le_bytes()), b"v", None).unwrap();
+        }
+        // What is left is at the beginning of the table, by parts of it, so that segments at its end are empty.
+        for number in 0..20_000u32 {
+            let key = number.to_le_bytes();
+            if hasher.key(&key).hash >> 56 >= 256 / parts {
+                shard.del(&hasher.key_in(old, &key));
+            }
+        }
+        shard.flush_database(old, fresh);
+        while shard.reclaimable_keys() > 0 {
+            shard.reclaim(1);
+            shard.check(0, 1).unwrap();
+        }
+        assert!(shard.is_unused(old));
+        let pages = shard.page_bytes() / PAGE_BYTES as u64;
+        assert!(pages < 10, "{pages} pages after all but a {parts}th was deleted");
+        shard.flush_database(fresh, old);
+        shard.set(&hasher.key_in(old, b"key"), b"v", None).unwrap();
+        shard.check(0, 1).unwrap();
+    }
+}
+
 /// All that is in the heap of one owner is freed by its pages, in steps, of which an image may be made at any moment.
 #[test]
 fn a_heap_that_is_given_up_is_reclaimed_by_steps() {

@@ -153,6 +153,10 @@ impl<'a> Check<'a> {
             return Err("a database is half given up");
         }
         table::check(pages, root::table_of(database), self)?;
+        let has_keys = table::entries(pages, root::table_of(database)) > 0;
+        if flushed && !has_keys && table::has_memory(pages, root::table_of(database)) {
+            return Err("a database that was flushed has a table without keys");
+        }
         let mut expected = std::mem::take(&mut self.expiring);
         expected.sort_unstable();
         if flushed {

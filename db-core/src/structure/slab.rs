@@ -129,7 +129,7 @@ pub(crate) fn allocate_in(arena: &mut Arena, heap: Heap, bytes: usize) -> Ref {
     Ref::new(id, granule)
 }
 
-/// Gives the slot at `at` back to its heap.
+/// Frees the slot at `at`, which goes back to its heap.
 pub(crate) fn free(arena: &mut Arena, at: Ref) {
     give_back(arena, at, true);
 }

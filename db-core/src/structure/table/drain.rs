@@ -21,6 +21,11 @@ pub(crate) fn drain_all(arena: &mut Arena, table: TableAt, mut visit: impl FnMut
     Handle::EMPTY.write(arena, table);
 }
 
+/// Whether a table has memory of its own, be there entries or not.
+pub(crate) fn has_memory(pages: &impl Pages, table: TableAt) -> bool {
+    Handle::read(pages, table).top.form != form::EMPTY
+}
+
 /// Whether a table is half given up.
 pub(crate) fn is_draining(pages: &impl Pages, table: TableAt) -> bool {
     Handle::read(pages, table).top.form == form::DRAINING

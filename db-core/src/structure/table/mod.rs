@@ -42,7 +42,7 @@ use segment::Run;
 
 pub(crate) use change::{insert, pages_to_double, remove, replace};
 pub(crate) use check::{Inspector, check};
-pub(crate) use drain::{drain, drain_all, is_draining};
+pub(crate) use drain::{drain, drain_all, has_memory, is_draining};
 pub(crate) use handle::{HANDLE_BYTES, TableAt, entries};
 pub(crate) use random::random;
 pub(crate) use scan::scan;
