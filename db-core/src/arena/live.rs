@@ -70,18 +70,18 @@ impl Arena {
         if self.spares.len() >= pages {
             return Ok(());
         }
-        self.reserve_more(pages)
+        if !self.cleared.is_empty() {
+            self.reserve_cleared(pages);
+        }
+        self.pins.pool().take(pages.saturating_sub(self.spares.len()), &mut self.spares)
     }
 
+    /// Takes pages that were cleared, until there are enough of them.
     #[cold]
-    fn reserve_more(&mut self, pages: usize) -> Result<(), OutOfMemory> {
+    fn reserve_cleared(&mut self, pages: usize) {
         while self.spares.len() < pages && !self.cleared.is_empty() {
             self.cleared.step(&self.pins, &mut self.spares);
         }
-        if self.spares.len() >= pages {
-            return Ok(());
-        }
-        self.pins.pool().take(pages - self.spares.len(), &mut self.spares)
     }
 
     /// Takes a zeroed page into use: always the lowest unused id, so that the choice depends on nothing but which pages

@@ -52,6 +52,7 @@ struct State {
 
 impl State {
     /// None if the machine refuses more memory.
+    #[inline(always)]
     fn one(&mut self) -> Option<OwnedPage> {
         if let Some(page) = self.free.pop_back() {
             self.idle.taken(self.free.len());

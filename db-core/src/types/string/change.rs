@@ -70,7 +70,7 @@ impl KeyEffect for StringChange<'_> {
         NUMBERS + bytes.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             StringChange::Set { value, expire } => {
