@@ -92,7 +92,7 @@ coverage:
 # Do the tests see changes of the code of lease, roles, log and vault? Hours; `--shard 1/4` for a part. Needs `cargo install cargo-mutants`.
 mutants *args:
     cargo mutants -p tanist-replication --timeout 40 \
-        -f 'replication/src/lease/*.rs' -f 'replication/src/role/machine.rs' -f 'replication/src/role/office.rs' \
+        -f 'replication/src/lease/*.rs' -f 'replication/src/role/machine.rs' -f 'replication/src/role/term.rs' \
         -f 'replication/src/role/promotion.rs' -f 'replication/src/role/switchover.rs' \
         -f 'replication/src/vault/log/mod.rs' -f 'replication/src/vault/log/recover.rs' \
         -f 'replication/src/vault/lease/authority.rs' -f 'replication/src/vault/lease/authority/append.rs' \

@@ -56,7 +56,7 @@ impl Options {
 pub struct Primary {
     /// Where it serves clients.
     pub address: NodeAddress,
-    /// The epoch of its office: grows with each change of primary.
+    /// The epoch of its term: grows with each change of primary.
     pub epoch: u64,
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Driver {
     link: Option<Link>,
     /// Counts links: names the one on which keys were watched.
     links: u64,
-    /// The newest epoch that a primary has claimed: who claims an older one has not yet noticed that its office is over.
+    /// The newest epoch that a primary has claimed: who claims an older one has not yet noticed that its term is over.
     epoch: u64,
     watching: Option<u64>,
     waiting: Waiting,

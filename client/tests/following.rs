@@ -1,4 +1,4 @@
-//! The library against nodes that take and lose office: what is retried, what is not, and what a caller is told.
+//! The library against nodes that become primary and cease to be: what is retried, what is not, and what a caller is told.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -78,7 +78,7 @@ async fn no_operation_fails_while_the_role_moves() {
     let mut changes = 0;
     while !tasks.iter().all(tokio::task::JoinHandle::is_finished) {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        // Held first, as a planned switchover does it; then the other node has office.
+        // Held first, as a planned switchover does it; then the other node is primary.
         cluster.behave(Manner::Hold);
         tokio::time::sleep(Duration::from_millis(10)).await;
         changes += 1;

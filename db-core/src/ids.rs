@@ -25,12 +25,12 @@ impl Lsn {
     }
 }
 
-/// Number of a term of office: at most one is accepted by the vault at any time, and it never goes back.
+/// Number of a term, the time in which one node is primary: at most one is accepted by the vault at any time, and it never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
 impl Epoch {
-    /// No primary has ever held office.
+    /// No node has ever been primary.
     pub const ZERO: Epoch = Epoch(0);
 
     /// The epoch that a successor claims.

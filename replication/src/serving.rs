@@ -3,7 +3,7 @@
 //! The role driver writes ([`Serving::publish`]), the shipper and the follower raise the durable position
 //! ([`Serving::advance_durable`]), sessions read. A session's life around one batch of commands:
 //!
-//! 1. read the clock *after* the commands have arrived, then [`Serving::enter`]: the guard says that the node holds office and
+//! 1. read the clock *after* the commands have arrived, then [`Serving::enter`]: the guard says that the node is primary and
 //!    its lease has not ended. The moment of entering lies between a command's arrival and its reply, so a read that executes
 //!    under the guard is linearizable even if the process is paused right after the check: whatever another primary has
 //!    done since came after that moment.
@@ -99,12 +99,12 @@ pub struct PrimaryAddress {
 /// May a command execute?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permit {
-    /// This node holds office and its lease.
+    /// This node is primary and has its lease.
     Yes,
-    /// It holds office or is about to, but must not execute at the moment: promoting, handing over, or its lease has to be
+    /// It is primary or is about to, but must not execute at the moment: promoting, handing over, or its lease has to be
     /// renewed first. Keep the command and ask again after the next change.
     Hold,
-    /// Another node, or none yet, holds office: see [`Serving::primary`].
+    /// Another node, or none yet, is primary: see [`Serving::primary`].
     NotPrimary,
     /// Fenced: the process is about to end; answer nothing.
     Stopped,

@@ -19,7 +19,7 @@ impl Shipper {
     /// Bytes that the vault has not confirmed.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.office.as_ref().and_then(|(_, shipping)| shipping.window.as_ref()).map_or(0, |window| window.bytes)
+        self.term.as_ref().and_then(|(_, shipping)| shipping.window.as_ref()).map_or(0, |window| window.bytes)
     }
 }
 

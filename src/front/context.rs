@@ -24,7 +24,7 @@ pub trait Admin: Send + Sync {
     /// The state of node and cluster as one JSON object (`TANIST STATUS`).
     fn status(&self) -> String;
 
-    /// Hands office over to `to`, or to the other node if none is named. `Ok` is a sentence for people.
+    /// Hands leadership over to `to`, or to the other node if none is named. `Ok` is a sentence for people.
     ///
     /// # Errors
     /// A sentence that says why nothing changed.

@@ -48,7 +48,7 @@ fn any_process_is_killed() {
     });
 }
 
-/// A database process whose supervisor has gone stops by itself, and gives its office up.
+/// A database process whose supervisor has gone stops by itself, and gives up its lease.
 fn kill_supervisor(cluster: &mut Cluster, primary: Host) {
     let database = cluster.database_pid(primary);
     signal(cluster.pid(primary), Signal::KILL);

@@ -28,7 +28,7 @@ fn twenty_switchovers_in_a_row() {
         primary = next;
     }
     let (after, _) = cluster.wait_for_pair();
-    assert_eq!(after.epoch, before.epoch + rounds as u64, "one office for each switchover, and no takeover");
+    assert_eq!(after.epoch, before.epoch + rounds as u64, "one term for each switchover, and no takeover");
     let told = load.finish();
     for kind in [Kind::Resp, Kind::Library] {
         let mut gaps: Vec<_> = windows.iter().map(|(from, until)| told.longest_gap(kind, *from, *until)).collect();

@@ -9,7 +9,7 @@ use crate::load::{Writer, connect};
 
 const LARGEST: usize = 512 << 20;
 
-/// A long record must not cost a renewal, a connection or the office: the same primary serves all the way, and both nodes end
+/// A long record must not cost a renewal, a connection or leadership: the same primary serves all the way, and both nodes end
 /// with the same pages.
 #[test]
 fn the_largest_values_disturb_nobody() {
@@ -37,7 +37,7 @@ fn the_largest_values_disturb_nobody() {
     told.verify(&mut connection);
     let (after, follower) = cluster.wait_for_equal();
     assert_eq!((after.pid, follower.pid), (primary.pid, standby.pid), "no process was replaced\n{}", cluster.logs());
-    assert_eq!(epoch(&cluster), 1, "no office has changed hands\n{}", cluster.logs());
+    assert_eq!(epoch(&cluster), 1, "the primary has not changed\n{}", cluster.logs());
     assert_eq!(digest(primary.port), digest(standby.port), "LSN and hash of all pages");
     let end: String = connection.getrange("second", LARGEST as isize - 8, -1).expect("a value");
     assert_eq!(end, "taniend!");

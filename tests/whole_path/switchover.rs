@@ -11,7 +11,7 @@ use crate::load::{Told, connect_primary, fill};
 
 #[test]
 fn switchovers_under_load_fail_no_operation() {
-    // Images of some size are on their way while the roles change: one that was frozen in an earlier office must disturb no later.
+    // Images of some size are on their way while the roles change: one that was frozen in an earlier term must disturb no later.
     let cluster = Cluster::with_options(&["--image-interval-ms", "200"]);
     fill(&mut connect_primary([cluster.port; 2]), 100_000);
     let (stop, stopped) = tokio::sync::watch::channel(false);

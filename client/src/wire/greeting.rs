@@ -42,7 +42,7 @@ const REFUSED: u8 = 3;
 pub enum Notice {
     /// Commands may come.
     Primary {
-        /// The epoch of its office.
+        /// The epoch of its term.
         epoch: u64,
     },
     /// Not primary; another notice follows when this changes.

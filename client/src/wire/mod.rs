@@ -23,7 +23,7 @@
 //!
 //! A node that is no longer primary answers a command with the error `NOTPRIMARY <address or ?> ...` and has not executed
 //! it. After the first such answer it gives the same one to every later command on this stream that touches data, even if
-//! it takes office again, so commands sent in order are never executed out of order; the client reads the remaining
+//! it becomes primary again, so commands sent in order are never executed out of order; the client reads the remaining
 //! replies and greets anew.
 
 pub mod greeting;

@@ -1,4 +1,4 @@
-//! A cluster for tests: nodes that speak the client protocol over real QUIC, share one map, and take office when told.
+//! A cluster for tests: nodes that speak the client protocol over real QUIC, share one map, and become primary when told.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -25,19 +25,19 @@ use tokio::sync::{oneshot, watch};
 /// The cluster's number in names.
 pub(crate) const CLUSTER: &str = "0123456789abcdef0123456789abcdef";
 
-/// Who holds office, as all nodes know it at once.
+/// Who is primary, as all nodes know it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Office {
+pub(crate) struct Primary {
     pub(crate) holder: Option<usize>,
     pub(crate) epoch: u64,
 }
 
-/// What a node does with commands while it holds office.
+/// What a node does with commands while it is primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// Executes and replies.
     Serve,
-    /// Neither executes nor replies until it has lost office: then refuses what it held.
+    /// Neither executes nor replies until it has ceased to be primary: then refuses what it held.
     Hold,
     /// Executes the next command, and ends the connection instead of replying.
     LoseReply,
@@ -49,7 +49,7 @@ pub(crate) enum Manner {
 
 /// What all nodes share.
 pub(crate) struct World {
-    pub(crate) office: watch::Sender<Office>,
+    pub(crate) primary: watch::Sender<Primary>,
     pub(crate) manner: watch::Sender<Manner>,
     pub(crate) data: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
     /// Executed commands in order: node, words.
@@ -85,7 +85,7 @@ impl Cluster {
     /// No node yet.
     pub(crate) fn idle() -> Self {
         let world = World {
-            office: watch::channel(Office { holder: None, epoch: 0 }).0,
+            primary: watch::channel(Primary { holder: None, epoch: 0 }).0,
             manner: watch::channel(Manner::Serve).0,
             data: Mutex::default(),
             executed: Mutex::default(),
@@ -125,15 +125,15 @@ impl Cluster {
         self.nodes[index].as_ref().unwrap().address
     }
 
-    /// Gives office to a node, under a new epoch.
+    /// Makes a node primary, under a new epoch.
     pub(crate) fn elect(&self, index: usize) -> u64 {
-        self.world.office.send_modify(|office| *office = Office { holder: Some(index), epoch: office.epoch + 1 });
-        self.world.office.borrow().epoch
+        self.world.primary.send_modify(|primary| *primary = Primary { holder: Some(index), epoch: primary.epoch + 1 });
+        self.world.primary.borrow().epoch
     }
 
-    /// Nobody holds office.
+    /// Nobody is primary.
     pub(crate) fn depose(&self) {
-        self.world.office.send_modify(|office| office.holder = None);
+        self.world.primary.send_modify(|primary| primary.holder = None);
     }
 
     pub(crate) fn behave(&self, manner: Manner) {
@@ -263,9 +263,9 @@ async fn serve(index: usize, connection: Connection, world: Arc<World>) -> Resul
     receive.read_exact(&mut greeting).await?;
     check_greeting(greeting)?;
     world.greetings.fetch_add(1, Ordering::SeqCst);
-    let mut office = world.office.subscribe();
+    let mut primary = world.primary.subscribe();
     loop {
-        let Office { holder, epoch } = *office.borrow_and_update();
+        let Primary { holder, epoch } = *primary.borrow_and_update();
         if holder == Some(index) {
             send.write_all(&Notice::Primary { epoch }.to_bytes()).await?;
             break;
@@ -273,7 +273,7 @@ async fn serve(index: usize, connection: Connection, world: Arc<World>) -> Resul
         let address = holder.map(|holder| world.addresses.lock().unwrap()[&holder].to_string());
         send.write_all(&Notice::Elsewhere { epoch, address }.to_bytes()).await?;
         tokio::select! {
-            changed = office.changed() => changed?,
+            changed = primary.changed() => changed?,
             reason = connection.closed() => return Err(reason.into()),
         }
     }
@@ -313,18 +313,18 @@ impl Session {
     /// `None`: end the connection instead.
     async fn answer(&mut self, words: &[Vec<u8>]) -> Option<Vec<u8>> {
         let mut manner = self.world.manner.subscribe();
-        let mut office = self.world.office.subscribe();
+        let mut primary = self.world.primary.subscribe();
         let now = *manner.borrow_and_update();
-        if now == Manner::Hold && office.borrow().holder == Some(self.index) {
+        if now == Manner::Hold && primary.borrow().holder == Some(self.index) {
             self.hold(1);
             let index = self.index;
             tokio::select! {
-                _ = office.wait_for(|office| office.holder != Some(index)) => {}
+                _ = primary.wait_for(|primary| primary.holder != Some(index)) => {}
                 _ = manner.wait_for(|manner| *manner != Manner::Hold) => {}
             }
             self.hold(-1);
         }
-        let holder = self.world.office.borrow().holder;
+        let holder = self.world.primary.borrow().holder;
         self.refused |= holder != Some(self.index);
         if self.refused {
             let address =

@@ -67,7 +67,7 @@ impl NodeHandle {
         &self.shared.engine
     }
 
-    /// Hands the office to `to`, or to the best follower: a pause that clients do not notice.
+    /// Hands leadership to `to`, or to the best follower: a pause that clients do not notice.
     ///
     /// # Errors
     /// A sentence that says why not. If it says that the lease has not moved, nothing has changed.

@@ -52,7 +52,7 @@ pub(crate) struct StreamLost {
 #[rtype(result = "()")]
 pub(crate) struct Carried(pub(crate) Result<ImageReport, String>);
 
-/// Hand the office to a successor.
+/// Hand leadership to a successor.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<SwitchoverReport, String>")]
 pub(crate) struct SwitchOver {

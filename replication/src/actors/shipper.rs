@@ -1,4 +1,4 @@
-//! Ships the engine's records to the vault while this node holds office.
+//! Ships the engine's records to the vault while this node is primary.
 //!
 //! A long record's frame is sealed by a thread of its own, and keeps its turn in the window meanwhile: this arbiter also renews
 //! the lease.

@@ -1,6 +1,6 @@
 //! Freezes versions and carries them to the vault: the transfer processor, apart from everything that executes commands.
 //!
-//! - *Receives* from the role driver, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the office ends under which it was frozen.
+//! - *Receives* from the role driver, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the term ends under which it was frozen.
 //! - *Ticks*: it pauses between chunks as [`ImageUpload`] says, and goes as fast as the stream takes them when pages pile up.
 //! - *Fails* by telling the role driver why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
 //! - *Drains* nothing: a node that ends gives the upload up.
@@ -30,7 +30,7 @@ pub(crate) struct Carry {
     pub(crate) epoch: Epoch,
 }
 
-/// Give up the upload under way: it belongs to an office that is over, and what the vault would say of it concerns no other.
+/// Give up the upload under way: it belongs to a term that is over, and what the vault would say of it concerns no other.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct StopCarrying;

@@ -23,7 +23,7 @@ pub enum Taken {
     Begun(Event),
     /// The stream is over, and this is why.
     Ended(Event),
-    /// This node has taken office, and the order to stop following is on its way: an echo of its own records.
+    /// This node has become primary, and the order to stop following is on its way: an echo of its own records.
     Echo,
     /// The stream is of no further use; a fresh connection goes on after what is applied.
     Lost(String),
@@ -36,7 +36,7 @@ pub struct Following {
     /// The vault has answered what opened the stream.
     open: bool,
     /// Newest record that this stream has brought, or that it was to begin after. Not the engine's own end, which will be that
-    /// of records not yet durable once this node has taken office.
+    /// of records not yet durable once this node has become primary.
     applied: Lsn,
     /// The same when the run began.
     before: Lsn,

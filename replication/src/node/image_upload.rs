@@ -67,9 +67,9 @@ impl ImageUpload {
         ImageUpload { shared, epoch, begun: Monotonic::default(), carrying: None }
     }
 
-    /// What becomes of an upload that is stopped: it belongs to an office that is over.
+    /// What becomes of an upload that is stopped: it belongs to a term that is over.
     pub fn stopped() -> Result<ImageReport, String> {
-        Err("given up with the office that froze it".to_owned())
+        Err("given up with the term that froze it".to_owned())
     }
 
     /// Fixes a version, which may keep `memory_percent` of the memory in use a second time, and notes how long commands waited for

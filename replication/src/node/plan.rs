@@ -18,7 +18,7 @@ pub struct ImagePlan {
     under_way: bool,
     /// The last one was not stored.
     owed: bool,
-    /// The log's end right after the newest cut, or at the beginning of office.
+    /// The log's end right after the newest cut, or at the beginning of the term.
     at: Lsn,
     since: Monotonic,
     not_before: Monotonic,
@@ -33,7 +33,7 @@ impl ImagePlan {
     }
 
     /// This node is primary from now on.
-    pub fn took_office(&mut self, now: Monotonic, last: Lsn) {
+    pub fn became_primary(&mut self, now: Monotonic, last: Lsn) {
         (self.at, self.since, self.under_way, self.owed) = (last, now, false, false);
     }
 
@@ -69,7 +69,7 @@ mod tests {
 
     fn plan() -> ImagePlan {
         let mut plan = ImagePlan::new(Duration::from_secs(60), 1_000);
-        plan.took_office(Monotonic(SECOND), Lsn(10));
+        plan.became_primary(Monotonic(SECOND), Lsn(10));
         plan
     }
 

@@ -1,4 +1,4 @@
-//! The shipper's order: one office after another, in each of them one append stream after another.
+//! The shipper's order: one term after another, in each of them one append stream after another.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ pub enum Shipped {
 #[derive(Debug)]
 pub struct Shipper {
     shared: Arc<Shared>,
-    /// What the vault has not confirmed outlives a stream, and not an office.
-    pub(crate) office: Option<(Epoch, Shipping)>,
+    /// What the vault has not confirmed outlives a stream, and not a term.
+    pub(crate) term: Option<(Epoch, Shipping)>,
     refused: Repeats,
 }
 
@@ -39,25 +39,25 @@ impl Shipper {
     /// One that ships nothing.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Shipper {
-        Shipper { shared, office: None, refused: Repeats::default() }
+        Shipper { shared, term: None, refused: Repeats::default() }
     }
 
     /// A stream begins, and any older one is over. Returns what opens it.
     pub fn begin(&mut self, epoch: Epoch) -> Request {
-        if self.office.as_ref().is_none_or(|(own, _)| *own != epoch) {
-            self.office = Some((epoch, Shipping::default()));
+        if self.term.as_ref().is_none_or(|(own, _)| *own != epoch) {
+            self.term = Some((epoch, Shipping::default()));
         }
         Request::Append { epoch: epoch.0 }
     }
 
-    /// The office is over: what was not confirmed is forgotten.
+    /// The term is over: what was not confirmed is forgotten.
     pub fn stop(&mut self) {
-        self.office = None;
+        self.term = None;
     }
 
     /// The next step. What it takes off the queue is accounted for.
     pub fn next(&mut self, now: Monotonic) -> Step {
-        let Some((_, shipping)) = &mut self.office else { return Step::Wait };
+        let Some((_, shipping)) = &mut self.term else { return Step::Wait };
         let (engine, serving) = (&self.shared.engine, &self.shared.serving);
         let step = shipping.next(engine.redo(), serving.is_awaited(), now);
         let taken = match &step {
@@ -72,7 +72,7 @@ impl Shipper {
 
     /// The vault has said this, all that is here at once.
     pub fn told(&mut self, answers: impl IntoIterator<Item = Answer>, now: Monotonic) -> Shipped {
-        let Some((_, shipping)) = &mut self.office else { return Shipped::On(None) };
+        let Some((_, shipping)) = &mut self.term else { return Shipped::On(None) };
         let mut newest: Option<Lsn> = None;
         for answer in answers {
             match shipping.told(answer) {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_stream_had_sent_is_sent_again_and_what_another_office_had_is_not() {
+    fn what_a_lost_stream_had_sent_is_sent_again_and_what_another_term_had_is_not() {
         let (mut shipper, shared) = shipper();
         assert_eq!(shipper.begin(Epoch(3)), Request::Append { epoch: 3 });
         assert_eq!(ship(&mut shipper), (0, 0), "the vault has not said where its log ends");

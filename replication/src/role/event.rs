@@ -52,7 +52,7 @@ pub enum Ask {
         /// The own epoch.
         epoch: Epoch,
     },
-    /// Take office.
+    /// Become primary.
     Claim {
         /// The newest epoch known.
         seen: Epoch,
@@ -201,7 +201,7 @@ pub enum Effect {
     SwitchoverUnsettled(String),
     /// The switchover that was asked for has ended.
     SwitchoverEnded(Result<SwitchoverReport, String>),
-    /// This node has taken office.
+    /// This node has become primary.
     TookOver(Takeover),
     /// End the process.
     End(End),

@@ -8,9 +8,9 @@ use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
 
 use super::event::{Ask, Effect, End, Event, Identity, Sight};
-use super::office::{Office, Stopping};
 use super::promotion::Promoting;
 use super::switchover::{Choosing, HandingOver};
+use super::term::{Stopping, Term};
 use crate::lease::{Holder, LeaseTimes, Watcher};
 use crate::limits::HOLD_LOOK_EVERY;
 use crate::serving::{PrimaryAddress, Role, Standing};
@@ -25,8 +25,8 @@ pub(super) enum State {
     },
     Standby,
     Promoting(Promoting),
-    Primary(Office),
-    HandingOver(Office, HandingOver),
+    Primary(Term),
+    HandingOver(Term, HandingOver),
     Stopping(Stopping),
     /// The process is about to end, and shows this role until then.
     Ended(Role),
@@ -104,17 +104,17 @@ impl Machine {
             State::Standby if !self.connected => None,
             State::Standby => self.watcher.claim_at(),
             State::Promoting(promoting) => self.renew_at(&promoting.lease),
-            State::Primary(office) => {
+            State::Primary(term) => {
                 let choosing = self.choosing.as_ref().map(|_| self.look_at);
-                choosing.into_iter().chain(self.renew_at(&office.lease)).min()
+                choosing.into_iter().chain(self.renew_at(&term.lease)).min()
             }
-            State::HandingOver(office, handing) => {
+            State::HandingOver(term, handing) => {
                 let look = handing.look_at(self.look_at);
-                look.into_iter().chain(self.renew_at(&office.lease)).min()
+                look.into_iter().chain(self.renew_at(&term.lease)).min()
             }
             State::Stopping(stopping) => {
                 let look = if stopping.at.is_none() { self.look_at } else { stopping.deadline };
-                self.renew_at(&stopping.office.lease).into_iter().chain([look]).min()
+                self.renew_at(&stopping.term.lease).into_iter().chain([look]).min()
             }
         }
     }
@@ -186,7 +186,7 @@ impl Machine {
             State::Joining { .. } => self.advance_joining(now),
             State::Standby => self.advance_standby(now),
             State::Promoting(_) => self.advance_promotion(now),
-            State::Primary(_) => self.advance_office(now),
+            State::Primary(_) => self.advance_term(now),
             State::HandingOver(..) => self.advance_hand_over(now),
             State::Stopping(_) => self.advance_stopping(now),
             State::Ended(_) => {}
@@ -195,7 +195,7 @@ impl Machine {
 
     fn connected(&mut self, view: LeaseView, length: Duration, now: Monotonic) {
         if length != self.times.length {
-            if self.office_epoch().is_some() {
+            if self.term_epoch().is_some() {
                 let why = format!(
                     "the vault now grants leases of {} ms: its count and this node's differ",
                     length.as_millis()
@@ -227,9 +227,9 @@ impl Machine {
                 }
                 self.effects.push(Effect::OpenAppend(epoch));
             }
-            State::Primary(office) | State::HandingOver(office, _) | State::Stopping(Stopping { office, .. }) => {
-                office.lease.hurry(now);
-                let epoch = office.epoch;
+            State::Primary(term) | State::HandingOver(term, _) | State::Stopping(Stopping { term, .. }) => {
+                term.lease.hurry(now);
+                let epoch = term.epoch;
                 self.effects.push(Effect::OpenAppend(epoch));
             }
             State::Ended(_) => {}
@@ -259,32 +259,32 @@ impl Machine {
         }
         self.view = view;
         let newest = self.epoch();
-        if self.office_epoch().is_some_and(|own| newest > own) {
+        if self.term_epoch().is_some_and(|own| newest > own) {
             self.superseded(newest, "another node has been granted", now);
         }
     }
 
     /// The epoch that this node holds or had; `None` while it follows.
-    fn office_epoch(&self) -> Option<Epoch> {
+    fn term_epoch(&self) -> Option<Epoch> {
         match &self.state {
             State::Promoting(promoting) => Some(promoting.epoch),
-            State::Primary(office) | State::HandingOver(office, _) => Some(office.epoch),
-            State::Stopping(stopping) => Some(stopping.office.epoch),
+            State::Primary(term) | State::HandingOver(term, _) => Some(term.epoch),
+            State::Stopping(stopping) => Some(stopping.term.epoch),
             State::Joining { .. } | State::Standby | State::Ended(_) => None,
         }
     }
 
-    /// The lease of the own office, to renew it.
+    /// The lease of the own term, to renew it.
     pub(super) fn lease_mut(&mut self) -> Option<(Epoch, &mut Holder)> {
         match &mut self.state {
             State::Promoting(promoting) => Some((promoting.epoch, &mut promoting.lease)),
-            State::Primary(office) | State::HandingOver(office, _) => Some((office.epoch, &mut office.lease)),
-            State::Stopping(stopping) => Some((stopping.office.epoch, &mut stopping.office.lease)),
+            State::Primary(term) | State::HandingOver(term, _) => Some((term.epoch, &mut term.lease)),
+            State::Stopping(stopping) => Some((stopping.term.epoch, &mut stopping.term.lease)),
             State::Joining { .. } | State::Standby | State::Ended(_) => None,
         }
     }
 
-    /// The office is over: a newer epoch exists, or the lease was ended for good. Whether this process may go on as a follower
+    /// The term is over: a newer epoch exists, or the lease was ended for good. Whether this process may go on as a follower
     /// depends on whether it can have records that are not in the sealed log.
     pub(super) fn superseded(&mut self, newest: Epoch, how: &str, now: Monotonic) {
         match &self.state {
@@ -292,7 +292,7 @@ impl Machine {
             State::HandingOver(..) if self.is_drained() => self.handed_over(now),
             State::Stopping(_) => self.end(End::Stopped),
             State::Promoting(_) | State::Primary(_) | State::HandingOver(..) => {
-                let own = self.office_epoch().unwrap_or_default();
+                let own = self.term_epoch().unwrap_or_default();
                 self.end_switchover(Err(format!("fenced by epoch {newest}")));
                 self.end(End::Rejoin(format!("fenced: epoch {own} of this node is over, {how} (epoch {newest})")));
             }
@@ -369,12 +369,12 @@ impl Machine {
 
     fn standing(&self) -> Standing {
         let (lease_until, execute_until) = match &self.state {
-            State::Primary(office) => {
-                let until = office.lease.until();
-                (until, if office.barrier.is_none() { until } else { Monotonic(0) })
+            State::Primary(term) => {
+                let until = term.lease.until();
+                (until, if term.barrier.is_none() { until } else { Monotonic(0) })
             }
             State::Promoting(promoting) => (promoting.lease.until(), Monotonic(0)),
-            State::HandingOver(office, _) => (office.lease.until(), Monotonic(0)),
+            State::HandingOver(term, _) => (term.lease.until(), Monotonic(0)),
             _ => (Monotonic(0), Monotonic(0)),
         };
         let known = !self.view.holder.is_empty();

@@ -28,7 +28,7 @@
 //! # Switchover
 //!
 //! 1. Choose: ask the vault for the followers' newest reports; the successor must be a standby that is close behind.
-//! 2. Hold: publish that nothing executes, wait until nothing does. The log's end is now final for this office.
+//! 2. Hold: publish that nothing executes, wait until nothing does. The log's end is now final for this term.
 //! 3. Drain: wait until the end is durable and the successor has reported it as applied.
 //! 4. Hand over: the vault makes the successor the holder of the next epoch if all that still holds.
 //! 5. The vault's view shows a newer epoch: follow on, with the state as it is. Whoever holds it, this node's state is a prefix
@@ -47,9 +47,9 @@
 mod calls;
 mod event;
 mod machine;
-mod office;
 mod promotion;
 mod switchover;
+mod term;
 
 #[cfg(test)]
 mod exhaustive;

@@ -1,4 +1,4 @@
-//! From following to office: steps 1 to 4 of a takeover.
+//! From following to primary: steps 1 to 4 of a takeover.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tanist_db_core::ids::{Epoch, Lsn};
 
 use super::event::{Ask, Effect, End, Takeover};
 use super::machine::{Machine, State};
-use super::office::Office;
+use super::term::Term;
 use crate::lease::Holder;
 use crate::wire::message::LeaseView;
 
@@ -124,7 +124,7 @@ impl Machine {
                     catch_up: promoting.caught_up_at.since(promoting.granted_at),
                     begin: now.since(promoting.caught_up_at),
                 };
-                self.state = State::Primary(Office::new(promoting.epoch, promoting.lease.clone()));
+                self.state = State::Primary(Term::new(promoting.epoch, promoting.lease.clone()));
                 self.push(Effect::TookOver(takeover));
             }
             _ => {}
@@ -134,7 +134,7 @@ impl Machine {
     pub(super) fn marked(&mut self, lsn: Lsn) {
         match &mut self.state {
             State::Promoting(promoting) => promoting.begun = Some(lsn),
-            State::Primary(office) => office.barrier = Some(lsn),
+            State::Primary(term) => term.barrier = Some(lsn),
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Handing the office to a successor, as planned: steps 1 to 5 of a switchover.
+//! Handing leadership to a successor, as planned: steps 1 to 5 of a switchover.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
@@ -30,7 +30,7 @@ enum Step {
     Draining { at: Lsn },
     /// Asked; only the vault's word counts now.
     Sent,
-    /// The connection was lost after asking, or the vault has fenced this office without saying for whom.
+    /// The connection was lost after asking, or the vault has fenced this term without saying for whom.
     Unknown,
 }
 
@@ -60,9 +60,9 @@ impl HandingOver {
 
 impl Machine {
     pub(super) fn switchover_asked(&mut self, to: Option<String>, now: Monotonic) {
-        if let (State::Primary(office), true) = (&self.state, to.as_deref() == Some(&self.me.node)) {
+        if let (State::Primary(term), true) = (&self.state, to.as_deref() == Some(&self.me.node)) {
             // What was asked for is so.
-            let report = SwitchoverReport { successor: self.me.node.clone(), epoch: office.epoch.0, hold_us: 0 };
+            let report = SwitchoverReport { successor: self.me.node.clone(), epoch: term.epoch.0, hold_us: 0 };
             return self.push(Effect::SwitchoverEnded(Ok(report)));
         }
         if let Err(why) = self.may_switch_over() {
@@ -77,7 +77,7 @@ impl Machine {
 
     fn may_switch_over(&self) -> Result<(), String> {
         match &self.state {
-            State::Primary(office) if self.choosing.is_some() || office.barrier.is_some() => {
+            State::Primary(term) if self.choosing.is_some() || term.barrier.is_some() => {
                 Err("a switchover is under way already".to_owned())
             }
             State::Primary(_) => Ok(()),
@@ -152,7 +152,7 @@ impl Machine {
 
     /// Step 2.
     fn hold(&mut self, successor: String, now: Monotonic) {
-        let State::Primary(office) = std::mem::replace(&mut self.state, State::Standby) else {
+        let State::Primary(term) = std::mem::replace(&mut self.state, State::Standby) else {
             unreachable!("only a primary chooses a successor");
         };
         self.choosing = None;
@@ -164,13 +164,13 @@ impl Machine {
             confirmed: Lsn::ZERO,
             step: Step::Quieting,
         };
-        self.state = State::HandingOver(office, handing);
+        self.state = State::HandingOver(term, handing);
     }
 
     /// Steps 2 to 4, as far as they can go.
     pub(super) fn advance_hand_over(&mut self, now: Monotonic) {
         self.renew_if_due(now);
-        let State::HandingOver(office, handing) = &mut self.state else { return };
+        let State::HandingOver(term, handing) = &mut self.state else { return };
         let quiet = self.sight.executing == 0 || planted("hold does not wait for what executes");
         if matches!(handing.step, Step::Quieting) && quiet {
             handing.step = Step::Draining { at: self.sight.last };
@@ -204,7 +204,7 @@ impl Machine {
         if self.durable >= at && handing.confirmed == at && self.connected {
             handing.step = Step::Sent;
             handing.deadline = Some(now.after(SWITCHOVER_ANSWER_WAIT));
-            let (epoch, successor) = (office.epoch, handing.successor.clone());
+            let (epoch, successor) = (term.epoch, handing.successor.clone());
             self.ask(Ask::HandOver { epoch, successor, at });
         } else {
             self.ask_followers();
@@ -223,7 +223,7 @@ impl Machine {
         }
     }
 
-    /// The vault has refused an append of the drained office: a newer epoch is there or in the making. Its view will say.
+    /// The vault has refused an append of the drained term: a newer epoch is there or in the making. Its view will say.
     pub(super) fn await_word(&mut self) {
         if let State::HandingOver(_, handing) = &mut self.state {
             handing.step = Step::Unknown;
@@ -233,14 +233,14 @@ impl Machine {
     /// Step 5.
     pub(super) fn handed_over(&mut self, now: Monotonic) {
         let State::HandingOver(_, handing) = std::mem::replace(&mut self.state, State::Standby) else {
-            unreachable!("only an office that is handed over ends so");
+            unreachable!("only a term that is handed over ends so");
         };
         let holder = self.view.holder.clone();
         let outcome = if holder == handing.successor {
             let hold_us = u64::try_from(now.since(handing.held_since).as_micros()).unwrap_or(u64::MAX);
             Ok(SwitchoverReport { successor: holder, epoch: self.view.epoch, hold_us })
         } else {
-            Err(format!("{holder} has taken office instead of {}", handing.successor))
+            Err(format!("{holder} has become primary instead of {}", handing.successor))
         };
         self.applied = self.sight.last;
         self.push(Effect::CloseAppend);
@@ -273,16 +273,16 @@ impl Machine {
             return;
         }
         self.resume("the connection to the vault was lost, and the lease has not moved");
-        if let State::Primary(office) = &mut self.state {
-            office.barrier = Some(Lsn(u64::MAX));
+        if let State::Primary(term) = &mut self.state {
+            term.barrier = Some(Lsn(u64::MAX));
             self.push(Effect::Mark);
         }
     }
 
-    /// Back to office: the hold ends.
+    /// Back to primary: the hold ends.
     fn resume(&mut self, why: &str) {
         match std::mem::replace(&mut self.state, State::Standby) {
-            State::HandingOver(office, _) => self.state = State::Primary(office),
+            State::HandingOver(term, _) => self.state = State::Primary(term),
             other => self.state = other,
         }
         self.push(Effect::SwitchoverEnded(Err(why.to_owned())));

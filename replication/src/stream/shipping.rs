@@ -1,4 +1,4 @@
-//! What leaves for the vault next, and what its answers mean: one office's append streams, one after another.
+//! What leaves for the vault next, and what its answers mean: one term's append streams, one after another.
 //!
 //! Records leave as soon as somebody waits for one of them to become durable; those that nobody waits for (level `relaxed`) may
 //! gather for a moment. While a frame is under way the next one forms, so frames are as full as the load makes them.
@@ -20,7 +20,7 @@ use crate::wire::message::Answer;
 /// What is to be done to ship on.
 #[derive(Debug)]
 pub enum Step {
-    /// Send this, which an older stream of this office may have sent already.
+    /// Send this, which an older stream of this term may have sent already.
     Again(Bytes),
     /// Send this, which was taken off the queue just now: so many bytes of records.
     Fresh(Bytes, usize),
@@ -45,7 +45,7 @@ pub enum Told {
     Lost(String),
 }
 
-/// The shipper's state in one office.
+/// The shipper's state in one term.
 #[derive(Debug, Default)]
 pub struct Shipping {
     /// `None` until the vault has said where its log ends.

@@ -135,7 +135,7 @@ mod tests {
         Storage::open(Arc::new(disk.clone()), Arc::new(catalog.clone()), CLUSTER)
     }
 
-    /// Records 1 to 6 under epoch 2 in office, an image at 4.
+    /// Records 1 to 6 under epoch 2 as primary, an image at 4.
     fn sample() -> (DiskSim, CatalogMemory) {
         let (disk, catalog) = (DiskSim::new(1), CatalogMemory::default());
         let mut storage = open(&disk, &catalog).unwrap();

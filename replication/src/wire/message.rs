@@ -89,7 +89,7 @@ pub enum Request {
         /// The asker's epoch.
         epoch: u64,
     },
-    /// Take office after `seen`, the newest epoch that the asker knows. Answer: `Claimed`, or `Lease` when refused.
+    /// Become primary after `seen`, the newest epoch that the asker knows. Answer: `Claimed`, or `Lease` when refused.
     Claim {
         /// Compare-and-set: refused unless this is still the newest epoch.
         seen: u64,

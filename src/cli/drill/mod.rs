@@ -76,7 +76,7 @@ impl Fault {
         let (primary, standby) = (&pair.primary.name, &pair.standby.name);
         let process = pair.primary.pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
         match self {
-            Fault::Switchover => format!("hand the office over from node {primary} to node {standby}"),
+            Fault::Switchover => format!("hand leadership over from node {primary} to node {standby}"),
             Fault::Kill => {
                 format!("kill -9 the database process of node {primary}{process}, so that node {standby} takes over")
             }

@@ -73,7 +73,7 @@ pub(super) async fn healthy(asker: &Asker, clock: &dyn Clock, wait: Duration) ->
     }
 }
 
-/// A node that has taken office.
+/// A node that has become primary.
 #[derive(Clone, Debug)]
 pub(super) struct Successor {
     pub(super) report: NodeReport,

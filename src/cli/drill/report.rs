@@ -236,15 +236,15 @@ fn from_ms(ms: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::round::Office;
+    use super::super::round::Leader;
     use super::super::timeline::tests::{COURSE, witness};
     use super::*;
 
     fn round(account: Account) -> Round {
-        let office = |node: &str, epoch| Office { node: node.into(), epoch };
+        let leader = |node: &str, epoch| Leader { node: node.into(), epoch };
         Round {
-            before: office("a", 3),
-            after: office("b", 4),
+            before: leader("a", 3),
+            after: leader("b", 4),
             standby: "b".into(),
             takeover: "took over from a with epoch 4 in 3.6 ms".into(),
             course: COURSE,

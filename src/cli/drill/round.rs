@@ -43,9 +43,9 @@ pub(super) struct Plan {
     pub(super) shutdown: Shutdown,
 }
 
-/// Who holds the office.
+/// Who is primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Office {
+pub(super) struct Leader {
     pub(super) node: String,
     pub(super) epoch: u64,
 }
@@ -53,8 +53,8 @@ pub(super) struct Office {
 /// What came out of a round.
 #[derive(Debug)]
 pub(super) struct Round {
-    pub(super) before: Office,
-    pub(super) after: Office,
+    pub(super) before: Leader,
+    pub(super) after: Leader,
     /// The node beside the primary when the round began.
     pub(super) standby: String,
     /// The successor's own words.
@@ -137,8 +137,8 @@ impl Plan {
             Clients { kind: seen.kind, witness: seen.witness, account }
         });
         Ok(Round {
-            before: Office { node: pair.primary.name, epoch: pair.primary.epoch },
-            after: Office { node: successor.report.name, epoch: successor.report.epoch },
+            before: Leader { node: pair.primary.name, epoch: pair.primary.epoch },
+            after: Leader { node: successor.report.name, epoch: successor.report.epoch },
             standby: pair.standby.name,
             takeover: successor.report.last_takeover,
             course,

@@ -20,7 +20,7 @@ const HELP: [&str; 12] = [
     "PUSH <client-id> <message>",
     "    For tests: send a connection a message, which tells of what this connection has written.",
     "SWITCHOVER [<node>]",
-    "    Hand office over to <node>, or to the standby. Nothing is lost; clients wait for a moment.",
+    "    Hand leadership over to <node>, or to the standby. Nothing is lost; clients wait for a moment.",
     "HELP",
 ];
 

@@ -89,7 +89,7 @@ impl Pair {
         context.serving.publish(&standing, context.clock.monotonic());
     }
 
-    /// `index` takes office under `epoch`; the other one becomes its standby.
+    /// `index` becomes primary under `epoch`; the other one becomes its standby.
     fn appoint(&self, index: usize, epoch: u64) {
         self.engine.begin_epoch(Epoch(epoch)).expect("a newer epoch");
         self.publish(index, Role::Primary, epoch, Some(index));
@@ -226,7 +226,7 @@ async fn a_standby_tells_when_it_has_taken_over() {
     assert_eq!(client.primary().unwrap().address, pair.nodes[0].1.into(), "the standby has named the primary");
     client.command(&["SET", "k", "1"]).await.unwrap();
 
-    // The first node falls silent in office; the second one takes over.
+    // The first node falls silent as primary; the second one takes over.
     pair.publish(0, Role::Promoting, 1, None);
     pair.engine.end_epoch(Epoch(u64::MAX));
     pair.engine.begin_epoch(Epoch(2)).expect("a newer epoch");

@@ -150,7 +150,7 @@ struct Conversation<'a, W> {
     ahead: Ahead,
     hold: Option<Hold>,
     /// The client library was told that this node is not primary. It is told so for every later command too: were the node to
-    /// take office again in the middle of a pipeline, its end would be executed without its beginning.
+    /// become primary again in the middle of a pipeline, its end would be executed without its beginning.
     deposed: bool,
     session: Session,
     caller: Caller,

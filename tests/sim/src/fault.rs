@@ -38,7 +38,7 @@ pub(crate) enum Fault {
     LongCommand(Target, Duration),
     /// The process is asked to stop in good order.
     Stop(Target),
-    /// The office is to be handed over.
+    /// A switchover is asked for.
     SwitchOver,
     /// Messages to and from the vault do not pass, one way or both, for so long or for ever.
     Cut(Target, Vec<Way>, Option<Duration>),

@@ -34,7 +34,7 @@ pub struct Counts {
     pub refused: u64,
     /// Operations of unknown fate.
     pub unknown: u64,
-    /// Takeovers and first offices.
+    /// Takeovers and first terms.
     pub takeovers: u64,
     /// Switchovers that succeeded.
     pub switchovers: u64,

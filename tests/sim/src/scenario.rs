@@ -8,7 +8,7 @@ use crate::plot;
 use crate::random::Random;
 use crate::release::Releases;
 
-/// The first fault does not come before this: somebody has taken office then.
+/// The first fault does not come before this: somebody has become primary then.
 const FAULTS_FROM_MS: u64 = 150;
 
 /// A fault that waits for its moment.

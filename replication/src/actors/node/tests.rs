@@ -193,7 +193,7 @@ async fn a_cut_off_primary_is_replaced_and_has_to_rejoin() {
 }
 
 #[actix_rt::test]
-async fn a_short_cut_costs_no_office_and_heals_quickly() {
+async fn a_short_cut_costs_no_term_and_heals_quickly() {
     let scene = Scene::new().await;
     let relay = scene.relay().await;
     let a = scene.node_over("a", 1, relay.address).await;

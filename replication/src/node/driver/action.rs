@@ -132,7 +132,7 @@ pub enum Order {
     StopFollowing,
     /// Transfer: freeze under the epoch, and carry the version to the vault on the present connection.
     Carry(Epoch),
-    /// Transfer: give up the upload under way: it belongs to an office that is over.
+    /// Transfer: give up the upload under way: it belongs to a term that is over.
     StopCarrying,
     /// Upkeep: append a record, and tell its position.
     Append(Append),

@@ -52,7 +52,7 @@ impl<W> Driver<W> {
                 self.plan.stored();
                 self.actions.push(Action::Note(Note::ImageStored(report)));
             }
-            // Not even a newer epoch is news here: the append stream and the lease tell it, and of the right office.
+            // Not even a newer epoch is news here: the append stream and the lease tell it, and of the right term.
             Err(why) => {
                 figures.images_failed += 1;
                 self.plan.failed(now);

@@ -159,7 +159,7 @@ impl<W> Driver<W> {
             Effect::SwitchoverEnded(outcome) => self.switchover_ended(outcome),
             Effect::TookOver(takeover) => {
                 self.shared.figures.lock().last_takeover = takeover.words();
-                self.plan.took_office(now, self.shared.engine.last());
+                self.plan.became_primary(now, self.shared.engine.last());
                 self.actions.push(Action::Note(Note::TookOver(takeover)));
             }
             Effect::End(end) => self.end(end),

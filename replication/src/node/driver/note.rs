@@ -28,7 +28,7 @@ pub enum Note {
         /// What is published now.
         standing: Standing,
     },
-    /// This node has taken office.
+    /// This node has become primary.
     TookOver(Takeover),
     /// Nobody knows for now how a switchover will end.
     SwitchoverUnsettled(String),

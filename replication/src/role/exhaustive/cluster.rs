@@ -112,7 +112,7 @@ impl Cluster {
         world.nodes[1].standing.epoch.0 > 1 && world.may_execute(1, self.planted)
     }
 
-    /// The first node in office with one record, the second caught up, and nothing under way.
+    /// The first node as primary with one record, the second caught up, and nothing under way.
     fn established(&self) -> World {
         let mut world = World::new(Budget { looks: 1, writes: 1, ..Budget::default() });
         for node in 0..2 {

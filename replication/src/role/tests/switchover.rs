@@ -221,10 +221,10 @@ fn the_fence_of_its_own_hand_over_does_not_end_the_process() {
 }
 
 #[test]
-fn an_office_lost_during_the_hold_is_followed_on_if_drained_and_ends_the_process_if_not() {
+fn a_term_lost_during_the_hold_is_followed_on_if_drained_and_ends_the_process_if_not() {
     let mut script = Script::drained();
     let effects = script.on(Event::News(view(6, "c", 1, 1_600)));
-    assert!(matches!(effects.last(), Some(Effect::SwitchoverEnded(Err(why))) if why.contains("c has taken office")));
+    assert!(matches!(effects.last(), Some(Effect::SwitchoverEnded(Err(why))) if why.contains("c has become primary")));
     assert_eq!(script.standing.role, Role::Standby);
 
     let mut script = Script::primary();

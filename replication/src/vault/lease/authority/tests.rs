@@ -83,7 +83,7 @@ impl Script {
     }
 
     /// `a` holds epoch 1 from time 0 and has appended records 1 to 3; `b` is connected.
-    fn in_office() -> (Self, Caller, Caller, StreamId) {
+    fn with_primary() -> (Self, Caller, Caller, StreamId) {
         let mut script = Self::new();
         let (a, b) = (database(1, "a", 10), database(2, "b", 20));
         script.enter(&a);
@@ -141,7 +141,7 @@ fn of_two_claimants_one_is_granted_the_epoch() {
 
 #[test]
 fn while_a_claim_is_made_durable_the_old_epoch_is_fenced_and_nobody_hears_of_the_new_one() {
-    let (mut script, a, b, stream) = Script::in_office();
+    let (mut script, a, b, stream) = Script::with_primary();
     script.at(2000);
     let ruling = script.lease_authority.call(script.now, &b, Request::Claim { seen: 1 }, script.durable);
     let Ruling::Persist { record, seal: true } = ruling else { panic!("{ruling:?}") };
@@ -165,7 +165,7 @@ fn while_a_claim_is_made_durable_the_old_epoch_is_fenced_and_nobody_hears_of_the
 
 #[test]
 fn a_claim_whose_answer_was_lost_may_be_repeated() {
-    let (mut script, a, ..) = Script::in_office();
+    let (mut script, a, ..) = Script::with_primary();
     let again = script.at(1000).call(&a, Request::Claim { seen: 0 });
     assert_eq!(again, Answer::Claimed { epoch: 1, sealed: 0 });
     assert_eq!(script.lease_authority.view(script.now).remaining_us, 2_000_000);
@@ -175,7 +175,7 @@ fn a_claim_whose_answer_was_lost_may_be_repeated() {
 
 #[test]
 fn a_lease_that_ran_out_is_renewed_unless_someone_claimed() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     assert!(!script.lease_authority.tick(Monotonic(1_999_999)));
     assert!(script.lease_authority.tick(Monotonic(2_000_000)), "running out is news");
     assert!(!script.lease_authority.tick(Monotonic(2_000_001)), "once");
@@ -189,7 +189,7 @@ fn a_lease_that_ran_out_is_renewed_unless_someone_claimed() {
 
 #[test]
 fn a_pause_of_the_vault_itself_costs_nobody_the_lease() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     let run_to = |script: &mut Script, from: u64, to: u64| {
         (from..=to).step_by(10).for_each(|ms| script.at(ms).lease_authority.awake(Monotonic(ms * 1000)));
     };
@@ -209,7 +209,7 @@ fn a_pause_of_the_vault_itself_costs_nobody_the_lease() {
 
 #[test]
 fn only_the_holder_renews() {
-    let (mut script, _, b, _) = Script::in_office();
+    let (mut script, _, b, _) = Script::with_primary();
     let (other_start, early) = (database(3, "a", 11), database(4, "a", 10));
     script.at(1000);
     for (caller, epoch) in [(&b, 1), (&other_start, 1), (&early, 0), (&early, 2)] {
@@ -220,7 +220,7 @@ fn only_the_holder_renews() {
 
 #[test]
 fn records_of_an_old_epoch_are_refused_for_good() {
-    let (mut script, a, b, stream) = Script::in_office();
+    let (mut script, a, b, stream) = Script::with_primary();
     script.at(2000).call(&b, Request::Claim { seen: 1 });
     assert_eq!(script.append(&a, stream, 1, 4), AppendRuling::End(Answer::Fenced { epoch: 2 }));
     assert_eq!(script.lease_authority.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 2 }));
@@ -240,7 +240,7 @@ fn refusal(why: &str) -> AppendRuling {
 
 #[test]
 fn a_newer_stream_replaces_the_older_and_begins_at_the_durable_end() {
-    let (mut script, a, _, old) = Script::in_office();
+    let (mut script, a, _, old) = Script::with_primary();
     // Record 4 was accepted but the disk was full; the new stream is told so and sends it again.
     assert_eq!(script.lease_authority.append(&a, old, &frame(1, 4, 1)), AppendRuling::Write);
     let new = script.lease_authority.open_append(&a, Epoch(1)).unwrap();
@@ -255,7 +255,7 @@ fn a_newer_stream_replaces_the_older_and_begins_at_the_durable_end() {
 
 #[test]
 fn a_hand_over_needs_a_successor_that_has_everything() {
-    let (mut script, a, b, stream) = Script::in_office();
+    let (mut script, a, b, stream) = Script::with_primary();
     let ask = |successor: &str, at| Request::HandOver { epoch: 1, successor: successor.to_owned(), at };
     assert!(why(&script.call(&a, ask("c", 3))).contains("not connected"));
     assert!(why(&script.call(&a, ask("a", 3))).contains("already"));
@@ -280,7 +280,7 @@ fn a_hand_over_needs_a_successor_that_has_everything() {
 
 #[test]
 fn a_successor_that_left_is_not_handed_the_lease() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     script.report(&b, 3);
     script.lease_authority.leave(b.connection);
     let answer = script.call(&a, Request::HandOver { epoch: 1, successor: "b".to_owned(), at: 3 });
@@ -289,7 +289,7 @@ fn a_successor_that_left_is_not_handed_the_lease() {
 
 #[test]
 fn a_released_lease_is_free_at_once_and_accepts_nothing() {
-    let (mut script, a, b, stream) = Script::in_office();
+    let (mut script, a, b, stream) = Script::with_primary();
     assert_eq!(lease(&script.call(&b, Request::Release { epoch: 1 })).2, 2000, "not the holder");
     assert_eq!(lease(&script.call(&a, Request::Release { epoch: 1 })), (1, "a", 0));
     assert_eq!(lease(&script.call(&a, Request::Renew { epoch: 1 })), (1, "a", 0));
@@ -299,7 +299,7 @@ fn a_released_lease_is_free_at_once_and_accepts_nothing() {
 
 #[test]
 fn an_obituary_counts_for_the_very_process_that_held_the_lease() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     let (own, other) = (caller(5, Peer::Supervisor, "a", 10), caller(6, Peer::Supervisor, "b", 20));
     let death = |incarnation| Request::Obituary { node: "a".to_owned(), incarnation };
     assert_eq!(lease(&script.call(&own, death(9))), (1, "a", 2000), "an earlier start of it");
@@ -315,7 +315,7 @@ fn an_obituary_counts_for_the_very_process_that_held_the_lease() {
 
 #[test]
 fn after_a_restart_a_lease_counts_as_fresh_unless_it_was_ended() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     let remembered = LeaseRecord { epoch: 1, holder: "a".to_owned(), incarnation: 10, ..LeaseRecord::default() };
     script.restart(remembered.clone());
     assert_eq!(lease(&script.at(1999).call(&b, Request::Claim { seen: 1 })), (1, "a", 1));
@@ -332,7 +332,7 @@ fn after_a_restart_a_lease_counts_as_fresh_unless_it_was_ended() {
 /// answered reads beside its successor.
 #[test]
 fn a_lease_that_became_shorter_at_a_restart_lasts_as_long_as_it_was_granted_once() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     let short = LEASE / 4;
     let ruling = script.lease_authority.call(script.now, &a, Request::Release { epoch: 1 }, script.durable);
     let Ruling::Persist { record, .. } = ruling else { panic!("{ruling:?}") };
@@ -356,7 +356,7 @@ fn a_lease_that_became_shorter_at_a_restart_lasts_as_long_as_it_was_granted_once
 /// What is remembered of a lease is never less than what its holder counts by.
 #[test]
 fn a_claim_that_is_repeated_after_leases_became_longer_is_granted_anew() {
-    let (mut script, a, ..) = Script::in_office();
+    let (mut script, a, ..) = Script::with_primary();
     let remembered = LeaseRecord {
         epoch: 1,
         holder: "a".to_owned(),
@@ -374,7 +374,7 @@ fn a_claim_that_is_repeated_after_leases_became_longer_is_granted_anew() {
 
 #[test]
 fn after_a_lost_catalog_nobody_is_the_holder_and_the_epoch_does_not_go_back() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     script.restart(LeaseRecord { epoch: 1, sealed: 3, ..LeaseRecord::default() });
     assert_eq!(script.lease_authority.open_append(&a, Epoch(1)), Err(Answer::Fenced { epoch: 1 }));
     assert_eq!(lease(&script.call(&b, Request::Claim { seen: 1 })), (1, "", 2000));
@@ -383,7 +383,7 @@ fn after_a_lost_catalog_nobody_is_the_holder_and_the_epoch_does_not_go_back() {
 
 #[test]
 fn an_image_is_published_under_the_newest_epoch_and_not_before_its_cut_is_durable() {
-    let (mut script, a, b, _) = Script::in_office();
+    let (mut script, a, b, _) = Script::with_primary();
     assert_eq!(script.lease_authority.may_publish(&a, Epoch(1), Lsn(3), Lsn(3)), Ok(()));
     assert!(
         why(&script.lease_authority.may_publish(&a, Epoch(1), Lsn(4), Lsn(3)).unwrap_err())

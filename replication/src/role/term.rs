@@ -1,4 +1,4 @@
-//! Holding office: renewing the lease, and leaving in good order when the process is asked to stop.
+//! Being primary: renewing the lease, and leaving in good order when the process is asked to stop.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
@@ -8,9 +8,9 @@ use super::machine::{Machine, State};
 use crate::lease::Holder;
 use crate::limits::STOP_WAIT;
 
-/// An epoch in office.
+/// A term as primary.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Office {
+pub(super) struct Term {
     pub(super) epoch: Epoch,
     pub(super) lease: Holder,
     /// Nothing executes before this record is durable: see the module's text on a lost answer to a hand-over.
@@ -18,16 +18,16 @@ pub(super) struct Office {
     pub(super) barrier: Option<Lsn>,
 }
 
-impl Office {
-    pub(super) fn new(epoch: Epoch, lease: Holder) -> Office {
-        Office { epoch, lease, barrier: None }
+impl Term {
+    pub(super) fn new(epoch: Epoch, lease: Holder) -> Term {
+        Term { epoch, lease, barrier: None }
     }
 }
 
 /// A primary that leaves: hold, drain, give the lease up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stopping {
-    pub(super) office: Office,
+    pub(super) term: Term,
     /// The log's end, once nothing executes.
     pub(super) at: Option<Lsn>,
     pub(super) released: bool,
@@ -46,12 +46,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn advance_office(&mut self, now: Monotonic) {
+    pub(super) fn advance_term(&mut self, now: Monotonic) {
         self.renew_if_due(now);
-        if let State::Primary(office) = &mut self.state
-            && office.barrier.is_some_and(|barrier| self.durable >= barrier)
+        if let State::Primary(term) = &mut self.state
+            && term.barrier.is_some_and(|barrier| self.durable >= barrier)
         {
-            office.barrier = None;
+            term.barrier = None;
         }
         self.advance_choosing(now);
     }
@@ -60,10 +60,10 @@ impl Machine {
         self.end_switchover(Err("the process was asked to stop".to_owned()));
         self.forget_sight(now);
         let stopping =
-            |office| State::Stopping(Stopping { office, at: None, released: false, deadline: now.after(STOP_WAIT) });
+            |term| State::Stopping(Stopping { term, at: None, released: false, deadline: now.after(STOP_WAIT) });
         match std::mem::replace(&mut self.state, State::Standby) {
-            State::Primary(office) | State::HandingOver(office, _) => self.state = stopping(office),
-            State::Promoting(promoting) => self.state = stopping(Office::new(promoting.epoch, promoting.lease)),
+            State::Primary(term) | State::HandingOver(term, _) => self.state = stopping(term),
+            State::Promoting(promoting) => self.state = stopping(Term::new(promoting.epoch, promoting.lease)),
             State::Stopping(under_way) => self.state = State::Stopping(under_way),
             State::Joining { .. } | State::Standby | State::Ended { .. } => self.end(End::Stopped),
         }
@@ -81,7 +81,7 @@ impl Machine {
         let drained = stopping.at.is_some_and(|at| self.durable >= at);
         if drained && !stopping.released && self.connected {
             stopping.released = true;
-            let epoch = stopping.office.epoch;
+            let epoch = stopping.term.epoch;
             self.ask(Ask::Release { epoch });
         }
     }
