@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::files;
 use crate::front::tcp::StopAccepting;
-use crate::front::{Admin, Identity, NodeContext, Settings, Signs, StandbyState, quic, tcp};
+use crate::front::{Admin, HealthSigns, Identity, NodeContext, Settings, StandbyState, quic, tcp};
 use crate::shutdown::Shutdown;
 use crate::telemetry::EVENT;
 
@@ -126,8 +126,8 @@ async fn join(
 
 /// The ways in.
 struct Fronts {
-    tcp: Vec<Addr<tcp::Acceptor>>,
-    quic: Addr<quic::Acceptor>,
+    tcp: Vec<Addr<tcp::TcpAcceptor>>,
+    quic: Addr<quic::QuicAcceptor>,
 }
 
 impl Fronts {
@@ -236,7 +236,7 @@ impl Wired {
             pid: std::process::id(),
             resp: self.address.resp.advertised.to_string(),
             quic: self.address.quic.advertised.to_string(),
-            trouble: Signs::of(&context).trouble().unwrap_or_default(),
+            trouble: HealthSigns::of(&context).trouble().unwrap_or_default(),
             clients: context.registry.count() as u64,
             newest_level: Levels::OWN.newest.0,
             ..NodeReport::default()

@@ -17,6 +17,14 @@ const LONG_FILES: [(&str, &str); 1] = [(
 /// Lines above which a function does more than one thing.
 const FUNCTION_LINES_MAX: usize = 70;
 
+/// Names that several types of a package may have, each with the reason.
+const SHARED_TYPE_NAMES: [(&str, &str); 4] = [
+    ("Options", "what one benchmark takes from the command line"),
+    ("Input", "what one model of a history is asked"),
+    ("Output", "what one model of a history tells"),
+    ("Verdict", "what a check finds wrong"),
+];
+
 /// A folder and its layers from the lowest on; those of one line may know each other. Knowledge flows down only.
 const LAYERS: [(&str, &[&[&str]]); 4] = [
     (
@@ -191,6 +199,35 @@ fn functions_are_short_enough_to_be_seen_at_once() {
         }
     }
     none(&wrong, "split a function that does more than one thing");
+}
+
+#[test]
+fn types_of_a_package_have_names_of_their_own() {
+    let mut defined: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (path, source) in sources().into_iter().filter(|(path, _)| !is_of_tests(path.trim_start_matches("tests/"))) {
+        let Some((package, _)) = path.split_once("src/") else { continue };
+        for (number, line) in source.production().lines().enumerate() {
+            if let Some(name) = type_defined(line) {
+                let place = format!("{path}:{}", number + 1);
+                defined.entry((package.to_owned(), name)).or_default().push(place);
+            }
+        }
+    }
+    let listed = |name: &str| SHARED_TYPE_NAMES.iter().any(|(shared, _)| *shared == name);
+    let shared = defined.iter().filter(|((_, name), places)| places.len() > 1 && !listed(name));
+    let wrong: Vec<_> = shared.map(|((_, name), places)| format!("{name}: {}", places.join(", "))).collect();
+    none(&wrong, "a type's name says what it is without its path: two things of a package have two names");
+}
+
+/// The name of the type that an unindented line defines.
+fn type_defined(line: &str) -> Option<String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let at = words.iter().position(|word| ["struct", "enum", "union", "trait", "type"].contains(word))?;
+    let modifier = |word: &&str| {
+        word.starts_with("pub") || ["crate)", "super)", "unsafe"].contains(word) || word.starts_with("in")
+    };
+    let outermost = !line.starts_with(char::is_whitespace) && words[..at].iter().all(modifier);
+    outermost.then(|| first_word(words.get(at + 1).unwrap_or(&"")))
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::NodeContext;
 
 /// What a node's health follows from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Signs {
+pub(crate) struct HealthSigns {
     role: Role,
     permit: Permit,
     /// `None` before the node takes part.
@@ -20,10 +20,10 @@ pub(crate) struct Signs {
     now: Monotonic,
 }
 
-impl Signs {
-    pub(crate) fn of(context: &NodeContext) -> Signs {
+impl HealthSigns {
+    pub(crate) fn of(context: &NodeContext) -> HealthSigns {
         let now = context.clock.monotonic();
-        Signs {
+        HealthSigns {
             role: context.serving.role(),
             permit: context.serving.may_execute(now),
             vault: context.admin().and_then(|admin| admin.vault()),
@@ -74,7 +74,7 @@ impl Signs {
 
 /// What `TANIST HEALTH` answers: `Ok` from the one node that serves, else an error that begins with a code.
 pub(super) fn health(context: &NodeContext) -> Result<(), String> {
-    let signs = Signs::of(context);
+    let signs = HealthSigns::of(context);
     let node = &context.identity.node;
     let role = signs.role.word();
     match (signs.role, signs.trouble()) {
@@ -93,9 +93,9 @@ pub(super) fn health(context: &NodeContext) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn signs(role: Role, permit: Permit, up: bool) -> Signs {
+    fn signs(role: Role, permit: Permit, up: bool) -> HealthSigns {
         let vault = Some(VaultLink { up, since: Monotonic(1_000_000) });
-        Signs { role, permit, vault, unconfirmed: false, now: Monotonic(4_200_000) }
+        HealthSigns { role, permit, vault, unconfirmed: false, now: Monotonic(4_200_000) }
     }
 
     #[test]
@@ -112,9 +112,12 @@ mod tests {
                 signs(Role::HandingOver, Hold, true),
                 Some("cannot serve: it hands over, for a switchover or because it stops"),
             ),
-            (Signs { vault: None, ..signs(Role::Primary, Hold, true) }, Some("cannot serve: its lease has run out")),
             (
-                Signs { unconfirmed: true, ..signs(Role::Primary, Yes, true) },
+                HealthSigns { vault: None, ..signs(Role::Primary, Hold, true) },
+                Some("cannot serve: its lease has run out"),
+            ),
+            (
+                HealthSigns { unconfirmed: true, ..signs(Role::Primary, Yes, true) },
                 Some("cannot write: the vault has confirmed nothing since a write waited for it in vain"),
             ),
         ] {

@@ -48,11 +48,11 @@ impl Message {
 pub(super) struct Inbox {
     /// There is one, or was a moment ago.
     any: AtomicBool,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Queued>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Queued {
     messages: VecDeque<Message>,
     bytes: usize,
 }

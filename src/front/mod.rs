@@ -37,7 +37,7 @@ pub mod session;
 mod settings;
 pub mod tcp;
 
-pub(crate) use health::Signs;
+pub(crate) use health::HealthSigns;
 pub(crate) use redirect::NOT_EXECUTED;
 
 pub use context::{Admin, Identity, NodeContext, StandbyState, Stats};

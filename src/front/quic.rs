@@ -29,7 +29,7 @@ use super::tcp::StopAccepting;
 use super::{NodeContext, session};
 
 /// Accepts the client library's connections and spreads them over arbiters. Stops when told ([`StopAccepting`]).
-pub struct Acceptor {
+pub struct QuicAcceptor {
     node: Node,
     socket: Option<UdpSocket>,
     endpoint: Option<Endpoint>,
@@ -56,16 +56,16 @@ pub fn start(
     credentials: Arc<Credentials>,
     address: SocketAddr,
     arbiters: &[ArbiterHandle],
-) -> Result<(Addr<Acceptor>, SocketAddr), ListenError> {
+) -> Result<(Addr<QuicAcceptor>, SocketAddr), ListenError> {
     let socket = quic::bind(address)?;
     let address = socket.local_addr().map_err(|source| ListenError::Socket { address, source })?;
     let first = arbiters.first().expect("a node executes commands on at least one arbiter");
     let node = Node { context: Arc::clone(context), credentials };
-    let acceptor = Acceptor { node, socket: Some(socket), endpoint: None, arbiters: arbiters.to_vec() };
-    Ok((Acceptor::start_in_arbiter(first, move |_| acceptor), address))
+    let acceptor = QuicAcceptor { node, socket: Some(socket), endpoint: None, arbiters: arbiters.to_vec() };
+    Ok((QuicAcceptor::start_in_arbiter(first, move |_| acceptor), address))
 }
 
-impl Actor for Acceptor {
+impl Actor for QuicAcceptor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -92,7 +92,7 @@ impl Actor for Acceptor {
     }
 }
 
-impl Handler<StopAccepting> for Acceptor {
+impl Handler<StopAccepting> for QuicAcceptor {
     type Result = ();
 
     fn handle(&mut self, _: StopAccepting, ctx: &mut Self::Context) {
@@ -100,9 +100,9 @@ impl Handler<StopAccepting> for Acceptor {
     }
 }
 
-impl fmt::Debug for Acceptor {
+impl fmt::Debug for QuicAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("QuicAcceptor").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,7 @@ use tanist_db_core::command::CommandSpec;
 use tanist_replication::serving::{Role, Serving};
 
 use super::NodeContext;
-use super::health::Signs;
+use super::health::HealthSigns;
 use super::registry::Way;
 
 /// The error while data is being loaded.
@@ -71,7 +71,7 @@ pub(super) fn busy(waited: Duration) -> String {
 
 /// What a primary could not execute without.
 fn what_was_missing(context: &NodeContext) -> String {
-    if let Some(silent) = Signs::of(context).vault_silent() {
+    if let Some(silent) = HealthSigns::of(context).vault_silent() {
         return format!("the vault has been silent for {:.1} s", silent.as_secs_f64());
     }
     let full = context.engine().is_some_and(|engine| engine.redo().has_room() && !engine.has_room());

@@ -84,7 +84,7 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 /// Accepts connections on one socket and starts a session for each on its own arbiter. Stops when told ([`StopAccepting`]).
-pub struct Acceptor {
+pub struct TcpAcceptor {
     context: Arc<NodeContext>,
     listener: Option<StdListener>,
     /// One of a node's acceptors looks after idle connections.
@@ -104,16 +104,16 @@ pub fn start(
     context: &Arc<NodeContext>,
     address: SocketAddr,
     arbiters: &[ArbiterHandle],
-) -> Result<Vec<Addr<Acceptor>>, BindError> {
+) -> Result<Vec<Addr<TcpAcceptor>>, BindError> {
     let listeners = bind(address, arbiters.len())?;
     let start = |(i, (listener, arbiter)): (usize, (StdListener, &ArbiterHandle))| {
-        let acceptor = Acceptor { context: Arc::clone(context), listener: Some(listener), sweeps: i == 0 };
-        Acceptor::start_in_arbiter(arbiter, move |_| acceptor)
+        let acceptor = TcpAcceptor { context: Arc::clone(context), listener: Some(listener), sweeps: i == 0 };
+        TcpAcceptor::start_in_arbiter(arbiter, move |_| acceptor)
     };
     Ok(listeners.into_iter().zip(arbiters).enumerate().map(start).collect())
 }
 
-impl Actor for Acceptor {
+impl Actor for TcpAcceptor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -138,7 +138,7 @@ impl Actor for Acceptor {
     }
 }
 
-impl Handler<StopAccepting> for Acceptor {
+impl Handler<StopAccepting> for TcpAcceptor {
     type Result = ();
 
     fn handle(&mut self, _: StopAccepting, ctx: &mut Self::Context) {
@@ -146,9 +146,9 @@ impl Handler<StopAccepting> for Acceptor {
     }
 }
 
-impl fmt::Debug for Acceptor {
+impl fmt::Debug for TcpAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("sweeps", &self.sweeps).finish_non_exhaustive()
+        f.debug_struct("TcpAcceptor").field("sweeps", &self.sweeps).finish_non_exhaustive()
     }
 }
 

@@ -13,11 +13,11 @@ use crate::config::limits::{LINES_WAITING_BYTES_MAX, LINES_WAITING_MAX};
 #[derive(Clone)]
 pub(super) struct Lines {
     orders: SyncSender<Order>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Backlog>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Backlog {
     bytes: AtomicUsize,
     lost: AtomicUsize,
 }
@@ -32,7 +32,7 @@ impl Lines {
     /// Starts the thread. `say_lost` makes the line that stands where so many were lost.
     pub(super) fn start(target: impl Write + Send + 'static, say_lost: fn(usize) -> String) -> io::Result<Lines> {
         let (orders, received) = sync_channel(LINES_WAITING_MAX);
-        let waiting = Arc::<Waiting>::default();
+        let waiting = Arc::<Backlog>::default();
         let shared = Arc::clone(&waiting);
         std::thread::Builder::new()
             .name("lines".into())
@@ -71,7 +71,7 @@ impl Written {
     }
 }
 
-fn write_all(orders: &Receiver<Order>, waiting: &Waiting, mut target: impl Write, say_lost: fn(usize) -> String) {
+fn write_all(orders: &Receiver<Order>, waiting: &Backlog, mut target: impl Write, say_lost: fn(usize) -> String) {
     while let Ok(order) = orders.recv() {
         let Order::Write(line) = order else { continue };
         // In one write: two processes may share a pipe.

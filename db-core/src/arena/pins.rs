@@ -22,11 +22,11 @@ const RETIRED_IDS_MAX: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Pins {
     pool: Arc<PagePool>,
-    state: Mutex<State>,
+    state: Mutex<PinState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PinState {
     /// The frozen versions that exist, ascending.
     pins: Vec<Pin>,
     /// Pages that left the live table while a frozen version needed them, by logical page, oldest first.
@@ -59,7 +59,7 @@ struct Retired {
     last: u64,
 }
 
-impl State {
+impl PinState {
     fn is_needed(&self, id: u32, born: u64, last: u64) -> bool {
         self.pins.iter().any(|pin| pin.version >= born && pin.version <= last && pin.needs(id))
     }

@@ -34,13 +34,13 @@ pub struct OutOfMemory;
 #[derive(Debug)]
 pub struct PagePool {
     pages_max: u64,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     /// Pages of all arenas that are kept for frozen versions alone.
     retired: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     /// Used before and faulted in; taken from the back.
     free: VecDeque<OwnedPage>,
     /// Given back to the machine, which gives memory again when they are touched; whole blocks, taken from the back.
@@ -50,7 +50,7 @@ struct State {
     pages_out: u64,
 }
 
-impl State {
+impl PoolState {
     /// None if the machine refuses more memory.
     #[inline(always)]
     fn one(&mut self) -> Option<OwnedPage> {
@@ -117,7 +117,7 @@ impl PagePool {
     pub fn give_back(&self, now: Monotonic) -> u64 {
         let (pages, step) = {
             let mut state = self.state.lock();
-            let State { free, idle, pages_out, .. } = &mut *state;
+            let PoolState { free, idle, pages_out, .. } = &mut *state;
             let Excess { idle: pages, step } = idle.look(now, free.len(), *pages_out);
             if step < BLOCK_PAGES {
                 return 0;

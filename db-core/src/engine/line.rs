@@ -16,11 +16,11 @@ pub(super) type Ticket = u64;
 /// The lines of one shard, by logical number of a database and key. A line has somebody in it.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Line>>,
+    databases: BTreeMap<u8, BTreeMap<Box<[u8]>, KeyLine>>,
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct KeyLine {
     seats: BTreeMap<Ticket, Seat>,
 }
 
@@ -31,7 +31,7 @@ struct Seat {
     called: bool,
 }
 
-impl Line {
+impl KeyLine {
     fn call_next(&mut self, from: Bound<Ticket>) {
         if let Some((_, seat)) = self.seats.range_mut((from, Bound::Unbounded)).next() {
             seat.called = true;
@@ -99,11 +99,11 @@ impl Lines {
         }
     }
 
-    fn line(&self, logical: u8, key: &[u8]) -> Option<&Line> {
+    fn line(&self, logical: u8, key: &[u8]) -> Option<&KeyLine> {
         self.databases.get(&logical)?.get(key)
     }
 
-    fn line_mut(&mut self, logical: u8, key: &[u8]) -> Option<&mut Line> {
+    fn line_mut(&mut self, logical: u8, key: &[u8]) -> Option<&mut KeyLine> {
         self.databases.get_mut(&logical)?.get_mut(key)
     }
 }

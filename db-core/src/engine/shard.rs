@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use super::dirty::Dirty;
 use super::line::Lines;
 use super::memory::{Memory, MemoryCounts};
-use super::waiting::{Freed, Waiting};
+use super::waiting::{Freed, ShardWaiters};
 use super::watch::{Abandoned, Watched};
 use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Key, Keyspace};
@@ -42,7 +42,7 @@ pub(crate) struct Shard {
 /// A shard, its lock, who waits for it, and its published counts.
 pub(crate) struct ShardCell {
     shard: Mutex<Shard>,
-    pub(super) waiting: Waiting,
+    pub(super) waiting: ShardWaiters,
     /// Who is blocked until a key of the shard is there. Locked while the shard is, or without it; never the other way round.
     pub(super) lines: Arc<Mutex<Lines>>,
     /// Watches that ended while the shard was held by somebody else.
@@ -87,7 +87,7 @@ impl ShardCell {
         let lines = Arc::default();
         let cell = ShardCell {
             shard: Mutex::new(Shard { keyspace, dirty: Dirty::new(), watched: Watched::new(&lines) }),
-            waiting: Waiting::default(),
+            waiting: ShardWaiters::default(),
             lines,
             abandoned: Mutex::default(),
             databases: Default::default(),
@@ -185,7 +185,7 @@ pub(crate) struct Guard<'e> {
 
 impl<'e> Guard<'e> {
     #[inline]
-    fn new(shard: MutexGuard<'e, Shard>, waiting: &'e Waiting) -> Guard<'e> {
+    fn new(shard: MutexGuard<'e, Shard>, waiting: &'e ShardWaiters) -> Guard<'e> {
         Guard { shard, _freed: Freed(waiting) }
     }
 }

@@ -25,15 +25,15 @@ use super::shard::ShardCell;
 
 /// Who waits for a shard.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    first: Line,
-    long: Line,
+pub(crate) struct ShardWaiters {
+    first: RankWaiters,
+    long: RankWaiters,
     claims: AtomicU32,
 }
 
 /// Who waits with one rank.
 #[derive(Debug, Default)]
-struct Line {
+struct RankWaiters {
     /// Somebody is registered.
     any: AtomicBool,
     list: Mutex<List>,
@@ -46,7 +46,7 @@ struct List {
     wakers: BTreeMap<u64, Waker>,
 }
 
-impl Waiting {
+impl ShardWaiters {
     /// Whether somebody of the first rank is registered.
     #[inline]
     pub(super) fn anyone(&self) -> bool {
@@ -60,7 +60,7 @@ impl Waiting {
         self.anyone() || (self.long.any.load(Ordering::Relaxed) && !self.is_claimed())
     }
 
-    fn line(&self, rank: Rank) -> &Line {
+    fn line(&self, rank: Rank) -> &RankWaiters {
         match rank {
             Rank::First => &self.first,
             Rank::Long => &self.long,
@@ -82,7 +82,7 @@ impl Waiting {
     }
 }
 
-impl Line {
+impl RankWaiters {
     fn register(&self, waker: &Waker) -> u64 {
         let mut list = self.list.lock();
         list.newest += 1;
@@ -116,7 +116,7 @@ impl Line {
 }
 
 /// Wakes those who wait for a shard when dropped, which must be right after its lock was.
-pub(crate) struct Freed<'e>(pub(super) &'e Waiting);
+pub(crate) struct Freed<'e>(pub(super) &'e ShardWaiters);
 
 impl Drop for Freed<'_> {
     #[inline]
@@ -205,11 +205,11 @@ impl std::fmt::Debug for ShardFree<'_> {
     }
 }
 
-/// Counted in [`Waiting::claims`] until dropped; the last one wakes those who have none.
-struct Claim<'e>(&'e Waiting);
+/// Counted in [`ShardWaiters::claims`] until dropped; the last one wakes those who have none.
+struct Claim<'e>(&'e ShardWaiters);
 
 impl<'e> Claim<'e> {
-    fn new(waiting: &'e Waiting) -> Claim<'e> {
+    fn new(waiting: &'e ShardWaiters) -> Claim<'e> {
         // Relaxed, here and below: ordered by the fence that follows.
         waiting.claims.fetch_add(1, Ordering::Relaxed);
         Claim(waiting)

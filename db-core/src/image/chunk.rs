@@ -41,7 +41,7 @@ const _: () = assert!(HEAD_BYTES + HEADER_BODY_BYTES + 4 * (u16::MAX as usize) <
 
 /// What the header chunk says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct HeaderChunk {
     pub(super) meta: ImageMeta,
     /// Chunks of the image, the header included.
     pub(super) chunks: u32,
@@ -69,7 +69,7 @@ impl<'a> PagesChunk<'a> {
 /// A chunk that stood its checks.
 #[derive(Debug)]
 pub(super) enum Body<'a> {
-    Header(Header),
+    Header(HeaderChunk),
     Pages(PagesChunk<'a>),
 }
 
@@ -100,7 +100,7 @@ fn checksum(chunk: &[u8]) -> u32 {
 }
 
 /// Replaces `out` with the header chunk.
-pub(super) fn write_header(out: &mut Vec<u8>, header: &Header) {
+pub(super) fn write_header(out: &mut Vec<u8>, header: &HeaderChunk) {
     head(out, KIND_HEADER, 0, 0, 0, 0, header.meta.cut);
     out.extend_from_slice(&(PAGE_BYTES as u32).to_le_bytes());
     out.extend_from_slice(&(header.pages.len() as u16).to_le_bytes());
@@ -178,7 +178,7 @@ pub(super) fn read(chunk: &[u8], index: u32, cut: Option<Lsn>) -> Result<(Lsn, B
     Ok((own_cut, body))
 }
 
-fn read_header(body: &[u8], cut: Lsn) -> Result<Header, &'static str> {
+fn read_header(body: &[u8], cut: Lsn) -> Result<HeaderChunk, &'static str> {
     if body.len() < HEADER_BODY_BYTES || !(body.len() - HEADER_BODY_BYTES).is_multiple_of(4) {
         return Err("its header has a wrong length");
     }
@@ -194,7 +194,7 @@ fn read_header(body: &[u8], cut: Lsn) -> Result<Header, &'static str> {
         return Err("its reserved bytes are not zero");
     }
     let meta = ImageMeta { cut, epoch: Epoch(u64_at(body, 16)), hash_seed: u64_at(body, 8) };
-    Ok(Header { meta, chunks: u32_at(body, 24), pages })
+    Ok(HeaderChunk { meta, chunks: u32_at(body, 24), pages })
 }
 
 fn read_pages<'a>(chunk: &[u8], body: &'a [u8]) -> Result<PagesChunk<'a>, &'static str> {
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn header_bytes_are_golden() {
-        let header = Header { meta: meta(), chunks: 5, pages: vec![7, 9] };
+        let header = HeaderChunk { meta: meta(), chunks: 5, pages: vec![7, 9] };
         let mut out = Vec::new();
         write_header(&mut out, &header);
         #[rustfmt::skip]

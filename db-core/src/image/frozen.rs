@@ -6,7 +6,7 @@ use crate::arena::FrozenShard;
 use crate::ids::{Lsn, PageId, ShardId};
 
 use super::ImageMeta;
-use super::chunk::{self, Header, PAGES_MAX};
+use super::chunk::{self, HeaderChunk, PAGES_MAX};
 
 /// All shards at one cut.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl FrozenVersion {
     pub fn into_chunks(self) -> ImageWalk {
         let pages: Vec<u32> = self.shards.iter().map(FrozenShard::pages_used).collect();
         let chunks = 1 + pages.iter().map(|pages| pages.div_ceil(PAGES_MAX as u32)).sum::<u32>();
-        let header = Header { meta: self.meta, chunks, pages };
+        let header = HeaderChunk { meta: self.meta, chunks, pages };
         ImageWalk { header, next: 0, shards: self.shards.into_iter().map(Some).collect() }
     }
 }
@@ -59,7 +59,7 @@ impl FrozenVersion {
 /// then gives its memory back, while of those in their turn only the ones do that were written to since the freeze.
 #[derive(Debug)]
 pub struct ImageWalk {
-    header: Header,
+    header: HeaderChunk,
     next: u32,
     /// Those that are done are not there any more.
     shards: Vec<Option<FrozenShard>>,

@@ -9,7 +9,7 @@ use crate::ids::{Lsn, ShardId};
 use crate::keyspace::Keyspace;
 
 use super::ImageMeta;
-use super::chunk::{self, Body, Header, PagesChunk};
+use super::chunk::{self, Body, HeaderChunk, PagesChunk};
 
 /// Why bytes are not an image that can be loaded. Nothing of it is used then.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -59,7 +59,7 @@ pub struct RestoredImage {
 #[derive(Debug)]
 pub struct ImageRestore {
     pool: Arc<PagePool>,
-    header: Option<Header>,
+    header: Option<HeaderChunk>,
     cut: Option<Lsn>,
     shards: Vec<Arena>,
     next: u32,

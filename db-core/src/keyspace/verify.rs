@@ -8,7 +8,7 @@ use crate::structure::heap::{self, Heap};
 use crate::structure::table::{self, Inspector};
 use crate::structure::{expiry, root, slab};
 use crate::value::paged::Root;
-use crate::value::reclaim::{self, Waiting};
+use crate::value::reclaim::{self, PendingReclaim};
 use crate::value::record::{self, Form, Head};
 
 use super::KeyHasher;
@@ -31,7 +31,7 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
         return Err("its hash seed is not the image's");
     }
     let bound = pages.page_bound() as usize;
-    let claims = vec![Claim::Nobody; bound];
+    let claims = vec![PageOwner::Nobody; bound];
     let (slots, expiring) = (Vec::new(), Vec::new());
     let mut check = Check { pages, hasher, shard, shards, database: DatabaseId(0), claims, slots, expiring };
     check.claim(root::ROOT);
@@ -45,7 +45,7 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
 
 /// Whom a page belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Claim {
+enum PageOwner {
     Nobody,
     /// A structure that uses the page as a whole.
     Whole,
@@ -80,7 +80,7 @@ struct Check<'a> {
     shards: u16,
     /// The physical database that is being checked.
     database: DatabaseId,
-    claims: Vec<Claim>,
+    claims: Vec<PageOwner>,
     slots: Vec<Slots>,
     /// Its records with an expiry that have been found.
     expiring: Vec<(u64, Ref)>,
@@ -103,9 +103,9 @@ impl Inspector for Check<'_> {
 impl<'a> Check<'a> {
     /// Claims a page as a whole; false if it is not in use or somebody else's.
     fn claim(&mut self, id: PageId) -> bool {
-        let free = self.pages.is_used(id) && self.claims[id.0 as usize] == Claim::Nobody;
+        let free = self.pages.is_used(id) && self.claims[id.0 as usize] == PageOwner::Nobody;
         if free {
-            self.claims[id.0 as usize] = Claim::Whole;
+            self.claims[id.0 as usize] = PageOwner::Whole;
         }
         free
     }
@@ -117,11 +117,11 @@ impl<'a> Check<'a> {
         }
         let page = self.pages.page(id);
         match self.claims[id.0 as usize] {
-            Claim::Slab(number) => Ok((page, number as usize)),
-            Claim::Whole => Err("an address leads into a page that is no page of records"),
-            Claim::Nobody => {
-                slab::Header::read(page)?;
-                self.claims[id.0 as usize] = Claim::Slab(self.slots.len() as u32);
+            PageOwner::Slab(number) => Ok((page, number as usize)),
+            PageOwner::Whole => Err("an address leads into a page that is no page of records"),
+            PageOwner::Nobody => {
+                slab::SlabHeader::read(page)?;
+                self.claims[id.0 as usize] = PageOwner::Slab(self.slots.len() as u32);
                 self.slots.push(Slots { page: id, used: [0; 16], chained: false, heap: Heap::SHARED, given_up: false });
                 Ok((page, self.slots.len() - 1))
             }
@@ -240,14 +240,14 @@ impl<'a> Check<'a> {
             let page = self.claim_slot(item, |_| Ok(reclaim::ITEM_BYTES))?;
             let (next, waiting) = reclaim::read(page, item)?;
             count += match waiting {
-                Waiting::Value(root) => {
+                PendingReclaim::Value(root) => {
                     self.large_value(root)?;
                     if root.pages() <= reclaim::PAGES_AT_ONCE {
                         return Err("a small value waits to be reclaimed");
                     }
                     root.pages() as u64
                 }
-                Waiting::Heap(heap) => self.heap_that_waits(heap)?,
+                PendingReclaim::Heap(heap) => self.heap_that_waits(heap)?,
             };
             item = next;
         }
@@ -284,7 +284,7 @@ impl<'a> Check<'a> {
         let (mut next, mut previous, mut count) = (heap.first(self.pages), None, 0);
         while let Some(id) = next {
             let (page, number) = self.slab(id)?;
-            let header = slab::Header::read(page)?;
+            let header = slab::SlabHeader::read(page)?;
             let given_up = std::mem::replace(&mut self.slots[number].given_up, true);
             // Pages before the first are freed without writing to it.
             let follows = header.previous_owned == previous || (count == 0 && heap.is_draining(self.pages));
@@ -305,7 +305,7 @@ impl<'a> Check<'a> {
             let mut previous = None;
             while let Some(id) = next {
                 let (page, number) = self.slab(id)?;
-                let header = slab::Header::read(page)?;
+                let header = slab::SlabHeader::read(page)?;
                 let chained = std::mem::replace(&mut self.slots[number].chained, true);
                 if chained || header.class != class || header.previous != previous || header.is_full() {
                     return Err("a chain of pages with room leads astray");
@@ -320,7 +320,7 @@ impl<'a> Check<'a> {
         let mut slab_use = SlabUse::default();
         for slots in &mut self.slots {
             let page = self.pages.page(slots.page);
-            let header = slab::Header::read(page)?;
+            let header = slab::SlabHeader::read(page)?;
             if header.heap != slots.heap {
                 return Err("a page of records belongs to another heap");
             }
@@ -342,7 +342,8 @@ impl<'a> Check<'a> {
     }
 
     fn leftovers(&self) -> Verdict {
-        let left = |(id, claim): (usize, &Claim)| *claim == Claim::Nobody && self.pages.is_used(PageId(id as u32));
+        let left =
+            |(id, claim): (usize, &PageOwner)| *claim == PageOwner::Nobody && self.pages.is_used(PageId(id as u32));
         if self.claims.iter().enumerate().any(left) { Err("a page belongs to nobody") } else { Ok(()) }
     }
 }

@@ -10,7 +10,7 @@ use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
 use crate::value::paged::{self, RootAt};
 use crate::value::reclaim;
-use crate::value::record::{self, Form, Head, Shape};
+use crate::value::record::{self, Form, Head, RecordShape};
 
 use super::{Key, Keyspace, Located, MORE_PAGES, MUTATION_PAGES, Planned, RESERVED_PAGES_MAX};
 
@@ -60,7 +60,7 @@ impl Keyspace {
     /// Makes the key of `at` hold something else: its record has this shape, and its rest is whatever was there. What it held is given
     /// up.
     #[inline]
-    pub(crate) fn replace(&mut self, at: &mut Located<'_>, shape: Shape) -> (Ref, Head) {
+    pub(crate) fn replace(&mut self, at: &mut Located<'_>, shape: RecordShape) -> (Ref, Head) {
         if let Some(found) = self.found(at) {
             let old = Head::of(self.arena.page(found.at.page()), found.at);
             self.give_up_value(found.at, &old);
@@ -81,7 +81,7 @@ impl Keyspace {
 
     /// Changes the shape of the existing record at `at`; its first `keep` bytes stay, header and key apart.
     #[inline]
-    pub(crate) fn reshape(&mut self, at: &mut Located<'_>, shape: Shape, keep: usize) -> (Ref, Head) {
+    pub(crate) fn reshape(&mut self, at: &mut Located<'_>, shape: RecordShape, keep: usize) -> (Ref, Head) {
         let found = self.found(at).expect("a record that gets another shape exists");
         let old = Head::of(self.arena.page(found.at.page()), found.at);
         match self.reshape_in_place(found.at, &old, shape) {
@@ -92,7 +92,7 @@ impl Keyspace {
 
     /// Changes the shape of the record at `record`, if its slot and its key stay where they are.
     #[inline(always)]
-    fn reshape_in_place(&mut self, record: Ref, old: &Head, shape: Shape) -> Option<Head> {
+    fn reshape_in_place(&mut self, record: Ref, old: &Head, shape: RecordShape) -> Option<Head> {
         // A record's own length tells its slot's class: the page's header, elsewhere in memory, need not be looked at.
         let same_slot = slab::class_of(old.record_bytes()) == slab::class_of(shape.record_bytes(old.key_len));
         if !same_slot || old.expiry.is_some() != shape.expiry.is_some() {
@@ -110,7 +110,7 @@ impl Keyspace {
         at: &mut Located<'_>,
         mut found: Found,
         old: &Head,
-        shape: Shape,
+        shape: RecordShape,
         keep: usize,
     ) -> (Ref, Head) {
         let before = found.at;
@@ -125,7 +125,7 @@ impl Keyspace {
     }
 
     #[inline]
-    fn write_head(&mut self, key: &Key<'_>, record: Ref, shape: Shape) -> Head {
+    fn write_head(&mut self, key: &Key<'_>, record: Ref, shape: RecordShape) -> Head {
         record::write_head(self.arena.page_mut(record.page()), record, shape, key.database, key.bytes)
     }
 
@@ -141,7 +141,7 @@ impl Keyspace {
             }
             _ => {
                 let rest = head.rest(self.arena.page(record.page())).to_vec();
-                let (record, head) = self.reshape(at, Shape { kind: head.kind, form: head.form(), expiry }, 0);
+                let (record, head) = self.reshape(at, RecordShape { kind: head.kind, form: head.form(), expiry }, 0);
                 self.arena.page_mut(record.page()).bytes_mut(head.rest_at, rest.len()).copy_from_slice(&rest);
             }
         }
@@ -186,7 +186,7 @@ impl Keyspace {
         self.remove(&mut self.locate(to));
         let (record, head) = self.record(at).expect("a key that gets another name exists");
         let rest = head.rest(self.arena.page(record.page())).to_vec();
-        let shape = Shape { kind: head.kind, form: head.form(), expiry: head.expiry };
+        let shape = RecordShape { kind: head.kind, form: head.form(), expiry: head.expiry };
         self.remove_record(at);
         let (record, head) = self.replace(&mut self.locate(to), shape);
         self.arena.page_mut(record.page()).bytes_mut(head.rest_at, rest.len()).copy_from_slice(&rest);

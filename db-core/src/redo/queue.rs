@@ -17,7 +17,7 @@ use crate::limits::{REDO_QUEUE_BYTES_MAX, REDO_RUN_BYTES};
 
 /// Appended records in order, cut into runs that become batches without another copy.
 pub struct RedoQueue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Copy of `State::last`, for readers without the lock.
     last: AtomicU64,
     /// Copy of `State::bytes`, for readers without the lock.
@@ -26,7 +26,7 @@ pub struct RedoQueue {
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-struct State {
+struct QueueState {
     epoch: Epoch,
     last: Lsn,
     runs: VecDeque<RedoBatch>,
@@ -49,7 +49,7 @@ impl RedoQueue {
 
     pub(crate) fn with_bytes_max(epoch: Epoch, last: Lsn, bytes_max: u64) -> RedoQueue {
         RedoQueue {
-            state: Mutex::new(State { epoch, last, runs: VecDeque::new(), bytes: 0 }),
+            state: Mutex::new(QueueState { epoch, last, runs: VecDeque::new(), bytes: 0 }),
             last: AtomicU64::new(last.0),
             bytes: AtomicU64::new(0),
             bytes_max,
@@ -147,7 +147,7 @@ impl RedoQueue {
     }
 }
 
-impl State {
+impl QueueState {
     fn push(&mut self, record: &mut Vec<u8>) -> Lsn {
         self.last = self.last.next();
         self.bytes += record.len() as u64;

@@ -190,7 +190,7 @@ pub(crate) fn capacity(pages: &impl Pages, at: Ref) -> usize {
 
 /// Frees a page of a heap that is given up, whatever is in it; returns the one that follows it.
 pub(super) fn free_owned(arena: &mut Arena, id: PageId) -> Option<PageId> {
-    let header = Header::read(arena.page(id)).expect("an owner's page is one of slots");
+    let header = SlabHeader::read(arena.page(id)).expect("an owner's page is one of slots");
     release_page(arena, id, header.used_bytes());
     header.next_owned
 }
@@ -246,7 +246,7 @@ pub(crate) fn free_all(arena: &mut Arena, mut slots: Vec<Ref>) {
     slots.sort_unstable_by_key(|at| at.0);
     for here in slots.chunk_by(|a, b| a.page() == b.page()) {
         let id = here[0].page();
-        let header = Header::read(arena.page(id)).expect("a freed slot lies in a slab page");
+        let header = SlabHeader::read(arena.page(id)).expect("a freed slot lies in a slab page");
         if header.used != here.len() {
             here.iter().for_each(|at| free(arena, *at));
             continue;
@@ -279,7 +279,7 @@ fn unlink(arena: &mut Arena, heap: Heap, id: PageId, class: usize) {
 }
 
 /// Takes a page out of its class's chain without writing to it.
-fn detach(arena: &mut Arena, header: Header) {
+fn detach(arena: &mut Arena, header: SlabHeader) {
     bridge(arena, header.heap, header.next, header.previous, header.class);
 }
 
@@ -296,7 +296,7 @@ fn bridge(arena: &mut Arena, heap: Heap, next: Option<PageId>, previous: Option<
 
 /// A slab page's header, for the verification of an image.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Header {
+pub(crate) struct SlabHeader {
     pub(crate) class: usize,
     pub(crate) used: usize,
     pub(crate) next: Option<PageId>,
@@ -306,9 +306,9 @@ pub(crate) struct Header {
     pub(crate) previous_owned: Option<PageId>,
 }
 
-impl Header {
+impl SlabHeader {
     /// Reads and checks a header in itself.
-    pub(crate) fn read(page: &Page) -> Result<Header, &'static str> {
+    pub(crate) fn read(page: &Page) -> Result<SlabHeader, &'static str> {
         let class = page.u8_at(CLASS) as usize;
         if page.u8_at(TYPE) != PageType::Slab as u8 || class >= CLASSES {
             return Err("a page of records is not one");
@@ -318,7 +318,7 @@ impl Header {
             return Err("a page of records counts more slots than it has");
         }
         let other = |at| root::some_page(page.u32_at(at));
-        let header = Header {
+        let header = SlabHeader {
             class,
             used,
             next: other(NEXT),

@@ -98,7 +98,7 @@ fn slots_against_a_map() {
                 let bytes = 1 + random.below(longest) as usize;
                 let heap = heaps[random.below(3) as usize];
                 let (at, mark) = (slab::allocate_in(&mut arena, heap, bytes), random.next() as u8);
-                assert_eq!(slab::Header::read(arena.page(at.page())).unwrap().heap, heap, "a page has one owner");
+                assert_eq!(slab::SlabHeader::read(arena.page(at.page())).unwrap().heap, heap, "a page has one owner");
                 arena.page_mut(at.page()).bytes_mut(at.offset(), bytes).fill(mark);
                 assert!(slots.insert(at.0, (bytes, mark)).is_none(), "a slot is given out once");
             } else if let Some(at) = slots.keys().nth(random.below(slots.len().max(1) as u64) as usize).copied() {
@@ -111,7 +111,7 @@ fn slots_against_a_map() {
         }
         let owner = heaps[2];
         for at in slots.into_keys().map(Ref) {
-            if slab::Header::read(arena.page(at.page())).unwrap().heap != owner {
+            if slab::SlabHeader::read(arena.page(at.page())).unwrap().heap != owner {
                 slab::free(&mut arena, at);
             }
         }

@@ -34,7 +34,7 @@ pub(crate) const PAGES_AT_ONCE: usize = 64;
 
 /// What waits.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Waiting<'a> {
+pub(crate) enum PendingReclaim<'a> {
     /// A large value.
     Value(Root<'a>),
     /// All slots of an owner.
@@ -125,13 +125,13 @@ fn free_heap(arena: &mut Arena, heap: Heap, max: usize) -> (usize, bool) {
 }
 
 /// Reads an item that may be damaged: what is next, and what waits.
-pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, Waiting<'_>), &'static str> {
+pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, PendingReclaim<'_>), &'static str> {
     let next = Ref(page.u32_at(item.offset() + NEXT));
     let root = page.bytes(item.offset() + ROOT, ROOT_BYTES_MAX);
     let waiting = match page.u32_at(item.offset() + KIND).to_le_bytes() {
-        [VALUE, 0, 0, 0] => Waiting::Value(Root::new(root)),
+        [VALUE, 0, 0, 0] => PendingReclaim::Value(Root::new(root)),
         [HEAP, 0, 0, 0] if root[4..].iter().all(|byte| *byte == 0) => {
-            Waiting::Heap(Heap(Ref(page.u32_at(item.offset() + ROOT))))
+            PendingReclaim::Heap(Heap(Ref(page.u32_at(item.offset() + ROOT))))
         }
         _ => return Err("what waits to be reclaimed is malformed"),
     };

@@ -167,13 +167,13 @@ impl Form {
 
 /// What a record's header says beside key and database.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct RecordShape {
     pub(crate) kind: Kind,
     pub(crate) form: Form,
     pub(crate) expiry: Option<u64>,
 }
 
-impl Shape {
+impl RecordShape {
     /// Bytes of the whole record.
     #[inline]
     pub(crate) fn record_bytes(&self, key_len: usize) -> usize {
@@ -183,8 +183,8 @@ impl Shape {
 
 /// Changes the shape of a record with the header `old`, whose expiry it neither gets nor loses; returns its new header.
 #[inline]
-pub(crate) fn change_shape(page: &mut Page, at: Ref, old: &Head, shape: Shape) -> Head {
-    let Shape { kind, form, expiry } = shape;
+pub(crate) fn change_shape(page: &mut Page, at: Ref, old: &Head, shape: RecordShape) -> Head {
+    let RecordShape { kind, form, expiry } = shape;
     let offset = at.offset();
     page.put_u8(offset + KIND, first_byte(shape));
     page.put_u16(offset + REST_LEN, form.rest_len as u16);
@@ -194,15 +194,15 @@ pub(crate) fn change_shape(page: &mut Page, at: Ref, old: &Head, shape: Shape) -
     Head { kind, paged: form.paged, expiry, rest_len: form.rest_len, ..*old }
 }
 
-fn first_byte(shape: Shape) -> u8 {
+fn first_byte(shape: RecordShape) -> u8 {
     let has_expiry = if shape.expiry.is_some() { HAS_EXPIRY } else { 0 };
     shape.kind as u8 | has_expiry | if shape.form.paged { IS_PAGED } else { 0 }
 }
 
 /// Writes header and key; the rest is left as it is.
 #[inline]
-pub(crate) fn write_head(page: &mut Page, at: Ref, shape: Shape, database: DatabaseId, key: &[u8]) -> Head {
-    let Shape { kind, form, expiry } = shape;
+pub(crate) fn write_head(page: &mut Page, at: Ref, shape: RecordShape, database: DatabaseId, key: &[u8]) -> Head {
+    let RecordShape { kind, form, expiry } = shape;
     let offset = at.offset();
     let head: &mut [u8; HEADER_BYTES] = page.array_mut(offset);
     head.fill(0);

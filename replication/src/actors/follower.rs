@@ -72,7 +72,7 @@ impl Handler<Follow> for Follower {
     fn handle(&mut self, order: Follow, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
         let following = Following::begin(Arc::clone(&self.shared), order.epoch);
-        let task = Task { following, role_driver: self.role_driver.clone() };
+        let task = FollowTask { following, role_driver: self.role_driver.clone() };
         let generation = order.generation;
         let run = task.follow(order.client).into_actor(self).map(move |ended, actor, _| {
             actor.task = None;
@@ -101,12 +101,12 @@ impl Handler<super::Halt> for Follower {
 }
 
 /// One follow stream's life.
-struct Task {
+struct FollowTask {
     following: Following,
     role_driver: Addr<RoleDriver>,
 }
 
-impl Task {
+impl FollowTask {
     /// Follows until the stream ends.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use super::thread::{Life, on_thread};
 use super::transfer::{Carry, StopCarrying, Transfer};
 use super::upkeep::{AppendRecord, UpkeepActor};
 use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX};
-use crate::node::{Action, CallOutcome, Driver, DriverEvent, ImageReport, NodeOptions, Order, Shared, Timer};
+use crate::node::{Action, CallOutcome, Driver, DriverEvent, ImageReport, NodeOptions, Shared, SiblingOrder, Timer};
 use crate::role::{End, Event, SwitchoverReport};
 use crate::transport::link::Dialer;
 use crate::transport::rpc::{ControlClient, RpcError};
@@ -149,7 +149,7 @@ impl RoleDriver {
         let (dialer, hello) = (self.dialer.clone(), self.options.hello());
         let (tell, told) = mpsc::channel(NEWS_QUEUE_MAX);
         let news = stream::unfold(told, move |mut told| async move {
-            told.recv().await.map(|answer| (News { generation, answer }, told))
+            told.recv().await.map(|answer| (VaultNews { generation, answer }, told))
         });
         ctx.add_stream(news);
         let reach = async move {
@@ -187,36 +187,38 @@ impl RoleDriver {
     }
 
     /// Hands an order to the sibling that it concerns.
-    fn order(&mut self, order: Order, ctx: &mut Context<Self>) {
+    fn order(&mut self, order: SiblingOrder, ctx: &mut Context<Self>) {
         let Some(siblings) = &self.siblings else { return };
         let link = self.link.clone();
         let taken = match (order, link) {
-            (Order::Ship(epoch), Some((generation, client))) => {
+            (SiblingOrder::Ship(epoch), Some((generation, client))) => {
                 siblings.shipper.try_send(Ship { client, generation, epoch }).is_ok()
             }
-            (Order::Follow(epoch), Some((generation, client))) => {
+            (SiblingOrder::Follow(epoch), Some((generation, client))) => {
                 siblings.follower.try_send(Follow { client, generation, epoch }).is_ok()
             }
-            (Order::Carry(epoch), Some((_, client))) => siblings.transfer.try_send(Carry { client, epoch }).is_ok(),
-            (Order::Ship(_) | Order::Follow(_) | Order::Carry(_), None) => true,
-            (Order::StopShipping, _) => siblings.shipper.try_send(StopShipping).is_ok(),
-            (Order::StopFollowing, _) => siblings.follower.try_send(StopFollowing).is_ok(),
-            (Order::StopCarrying, _) => siblings.transfer.try_send(StopCarrying).is_ok(),
-            (Order::Append(append), _) => siblings.upkeep.try_send(AppendRecord(append)).is_ok(),
+            (SiblingOrder::Carry(epoch), Some((_, client))) => {
+                siblings.transfer.try_send(Carry { client, epoch }).is_ok()
+            }
+            (SiblingOrder::Ship(_) | SiblingOrder::Follow(_) | SiblingOrder::Carry(_), None) => true,
+            (SiblingOrder::StopShipping, _) => siblings.shipper.try_send(StopShipping).is_ok(),
+            (SiblingOrder::StopFollowing, _) => siblings.follower.try_send(StopFollowing).is_ok(),
+            (SiblingOrder::StopCarrying, _) => siblings.transfer.try_send(StopCarrying).is_ok(),
+            (SiblingOrder::Append(append), _) => siblings.upkeep.try_send(AppendRecord(append)).is_ok(),
         };
         if !taken {
             self.not_taken(order, ctx);
         }
     }
 
-    fn not_taken(&self, order: Order, ctx: &mut Context<Self>) {
+    fn not_taken(&self, order: SiblingOrder, ctx: &mut Context<Self>) {
         match order {
             // No connection repeats this order.
-            Order::Append(_) => {
+            SiblingOrder::Append(_) => {
                 let end = End::Failed("the thread for upkeep takes no orders".to_owned());
                 ctx.notify(Happened(Event::Broken(end)));
             }
-            Order::Carry(_) => ctx.notify(Carried(Err("the transfer takes no orders".to_owned()))),
+            SiblingOrder::Carry(_) => ctx.notify(Carried(Err("the transfer takes no orders".to_owned()))),
             _ => {
                 let generation = self.link.as_ref().map_or(0, |(generation, _)| *generation);
                 ctx.notify(StreamLost { generation, why: Some("an actor takes no orders".to_owned()) });
@@ -280,13 +282,13 @@ impl Actor for RoleDriver {
 }
 
 /// What the vault said unasked on the connection `generation`.
-struct News {
+struct VaultNews {
     generation: u64,
     answer: Answer,
 }
 
-impl StreamHandler<News> for RoleDriver {
-    fn handle(&mut self, News { generation, answer }: News, ctx: &mut Context<Self>) {
+impl StreamHandler<VaultNews> for RoleDriver {
+    fn handle(&mut self, VaultNews { generation, answer }: VaultNews, ctx: &mut Context<Self>) {
         self.on(DriverEvent::News { generation, answer }, ctx);
     }
 

@@ -33,7 +33,7 @@ use super::role_driver::{Happened, RoleDriver, StreamLost};
 use crate::limits::{REFUSED_PAUSE, SHIP_GATHER};
 use crate::node::{NodeOptions, Shared, Shipped, Shipper};
 use crate::role::Event;
-use crate::stream::{Step, Unsealed, sealed};
+use crate::stream::{ShipStep, Unsealed, sealed};
 use crate::transport::rpc::{Channel, ControlClient, Priority, RpcError};
 use crate::wire::frame::FrameReader;
 use crate::wire::message::{Answer, Reply};
@@ -89,7 +89,7 @@ impl Handler<Ship> for ShipperActor {
 
     fn handle(&mut self, order: Ship, ctx: &mut Context<Self>) {
         self.stop_task(ctx);
-        let task = Task {
+        let task = ShipTask {
             clock: Arc::clone(&self.clock),
             shipper: Rc::clone(&self.shipper),
             role_driver: self.role_driver.clone(),
@@ -123,14 +123,14 @@ impl Handler<super::Halt> for ShipperActor {
 }
 
 /// The append streams that one order leads to.
-struct Task {
+struct ShipTask {
     clock: Arc<dyn Clock>,
     shipper: Rc<RefCell<Shipper>>,
     role_driver: Addr<RoleDriver>,
     wake: Arc<Notify>,
 }
 
-impl Task {
+impl ShipTask {
     /// Runs until a stream ends for good; says why, or nothing if the role driver has been told otherwise.
     async fn run(self, order: Ship) -> Option<String> {
         loop {
@@ -165,10 +165,10 @@ impl Task {
             let step = self.shipper.borrow_mut().next(self.clock.monotonic());
             match step {
                 // The permit of a wake-up that comes before this waits for it.
-                Step::Wait => self.wake.notified().await,
-                Step::Gather => drop(tokio::time::timeout(SHIP_GATHER, self.wake.notified()).await),
-                Step::Aside(batch, unsealed) => self.seal_aside(batch, unsealed),
-                Step::Again(frame) | Step::Fresh(frame, _) => {
+                ShipStep::Wait => self.wake.notified().await,
+                ShipStep::Gather => drop(tokio::time::timeout(SHIP_GATHER, self.wake.notified()).await),
+                ShipStep::Aside(batch, unsealed) => self.seal_aside(batch, unsealed),
+                ShipStep::Again(frame) | ShipStep::Fresh(frame, _) => {
                     send.write_chunk(frame).await.map_err(|error| RpcError::Lost(error.to_string()))?;
                 }
             }

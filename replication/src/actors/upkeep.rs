@@ -16,12 +16,12 @@ use tanist_db_core::clock::Clock;
 use super::role_driver::{Happened, RoleDriver};
 use super::thread::Life;
 use crate::limits::{BEAT_EVERY, GIVE_BACK_EVERY};
-use crate::node::{Append, NodeOptions, Shared, Upkeep};
+use crate::node::{NodeOptions, OwnRecord, Shared, Upkeep};
 
 /// Append a record that no client has asked for.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct AppendRecord(pub(crate) Append);
+pub(crate) struct AppendRecord(pub(crate) OwnRecord);
 
 /// The actor.
 pub(crate) struct UpkeepActor {

@@ -146,7 +146,8 @@ pub fn serve(
     let health = Health::new(Arc::clone(&clock));
     let log = LogHandle::start(log, records, Arc::clone(&health)).map_err(VaultError::Thread)?;
     let (news, heard) = watch::channel(());
-    let shared = Arc::new(Shared { cluster, disk, images, log, health, clock, news: heard, often: Mutex::default() });
+    let shared =
+        Arc::new(VaultShared { cluster, disk, images, log, health, clock, news: heard, often: Mutex::default() });
     let server = VaultServer {
         // A number that tells two starts apart; nothing is decided by it.
         lease: LeaseServer::new(lease_authority, rand::random()),
@@ -163,7 +164,7 @@ pub fn serve(
 #[derive(Debug)]
 pub struct VaultHandle {
     server: Addr<VaultServer>,
-    shared: Arc<Shared>,
+    shared: Arc<VaultShared>,
     endpoint: Endpoint,
     /// Absent over storage that others have opened.
     lock: Option<Arc<Lock>>,
@@ -214,7 +215,7 @@ impl VaultHandle {
     pub async fn stop(self) {
         self.endpoint.close(VarInt::from_u32(0), b"the vault is stopping");
         self.shared.log.stop().await;
-        let _ = self.server.send(Stop).await;
+        let _ = self.server.send(StopVault).await;
         self.endpoint.wait_idle().await;
         // The tasks of the connections still hold the catalog for a moment.
         let released = async {
@@ -232,7 +233,7 @@ impl VaultHandle {
 
 /// What all tasks of a vault use.
 #[derive(Debug)]
-struct Shared {
+struct VaultShared {
     cluster: u128,
     disk: Arc<dyn Disk>,
     images: crate::vault::images::ImageStore,
@@ -262,7 +263,7 @@ impl Often {
     const COUNT: usize = Often::LogUnreadable as usize + 1;
 }
 
-impl Shared {
+impl VaultShared {
     /// It has happened; how often, if that is to be told now.
     fn often(&self, what: Often) -> Option<Times> {
         self.often.lock()[what as usize].happened(self.clock.monotonic(), "")
@@ -273,7 +274,7 @@ impl Shared {
 #[derive(Debug)]
 struct VaultServer {
     lease: LeaseServer<oneshot::Sender<Answer>>,
-    shared: Arc<Shared>,
+    shared: Arc<VaultShared>,
     news: watch::Sender<()>,
     connections: HashMap<ConnectionId, (Peer, quinn::Connection)>,
 }
@@ -380,15 +381,15 @@ impl Handler<CountNodes> for VaultServer {
 /// A call of a control stream.
 #[derive(Message)]
 #[rtype(result = "Option<Answer>")]
-struct Ask {
+struct AskAuthority {
     caller: Arc<Caller>,
     request: Request,
 }
 
-impl Handler<Ask> for VaultServer {
+impl Handler<AskAuthority> for VaultServer {
     type Result = ResponseFuture<Option<Answer>>;
 
-    fn handle(&mut self, ask: Ask, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, ask: AskAuthority, ctx: &mut Context<Self>) -> Self::Result {
         let (answer, wait) = oneshot::channel();
         if ask.request == Request::Status {
             drop(answer.send(Answer::Status(Box::new(self.status()))));
@@ -437,12 +438,12 @@ impl VaultServer {
 /// Ends the actor.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Stop;
+struct StopVault;
 
-impl Handler<Stop> for VaultServer {
+impl Handler<StopVault> for VaultServer {
     type Result = ();
 
-    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: StopVault, ctx: &mut Context<Self>) {
         actix::ActorContext::stop(ctx);
     }
 }

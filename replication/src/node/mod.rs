@@ -30,7 +30,7 @@ use crate::wire::message::{Hello, Peer};
 
 #[cfg(any(test, feature = "test-support"))]
 pub use driver::Note;
-pub use driver::{Action, Append, CallOutcome, Driver, DriverEvent, Order, Timer};
+pub use driver::{Action, CallOutcome, Driver, DriverEvent, OwnRecord, SiblingOrder, Timer};
 pub use following::{Following, Taken};
 pub use image::ImageLoad;
 pub use image_download::{DownloadError, ImageDownload};

@@ -9,7 +9,7 @@ use super::Shared;
 use crate::EVENT;
 use crate::repeats::Repeats;
 use crate::role::Event;
-use crate::stream::{Shipping, Step, Told};
+use crate::stream::{AppendNews, ShipStep, Shipping};
 use crate::wire::message::{Answer, Request};
 
 /// What follows from what the vault has said on the stream.
@@ -56,14 +56,14 @@ impl Shipper {
     }
 
     /// The next step. What it takes off the queue is accounted for.
-    pub fn next(&mut self, now: Monotonic) -> Step {
-        let Some((_, shipping)) = &mut self.term else { return Step::Wait };
+    pub fn next(&mut self, now: Monotonic) -> ShipStep {
+        let Some((_, shipping)) = &mut self.term else { return ShipStep::Wait };
         let (engine, serving) = (&self.shared.engine, &self.shared.serving);
         let step = shipping.next(engine.redo(), serving.is_awaited(), now);
         let taken = match &step {
-            Step::Fresh(_, bytes) => *bytes,
-            Step::Aside(batch, _) => batch.blob.len(),
-            Step::Again(_) | Step::Wait | Step::Gather => return step,
+            ShipStep::Fresh(_, bytes) => *bytes,
+            ShipStep::Aside(batch, _) => batch.blob.len(),
+            ShipStep::Again(_) | ShipStep::Wait | ShipStep::Gather => return step,
         };
         serving.room_freed();
         self.shared.note_log_bytes(taken);
@@ -76,15 +76,15 @@ impl Shipper {
         let mut newest: Option<Lsn> = None;
         for answer in answers {
             match shipping.told(answer) {
-                Told::Durable(lsn) => newest = newest.max(Some(lsn)),
-                Told::Ended(event) => return Shipped::Over(event),
-                Told::Refused(why) => {
+                AppendNews::Durable(lsn) => newest = newest.max(Some(lsn)),
+                AppendNews::Ended(event) => return Shipped::Over(event),
+                AppendNews::Refused(why) => {
                     if let Some(times) = self.refused.happened(now, "") {
                         tracing::warn!(target: EVENT, "the vault takes no records: {why}{times}");
                     }
                     return Shipped::Again;
                 }
-                Told::Lost(why) => return Shipped::Lost(format!("append stream: {why}")),
+                AppendNews::Lost(why) => return Shipped::Lost(format!("append stream: {why}")),
             }
         }
         Shipped::On(newest.map(|lsn| {
@@ -116,11 +116,11 @@ mod tests {
         let mut now = NOW;
         loop {
             match shipper.next(now) {
-                Step::Fresh(..) => frames += 1,
-                Step::Again(_) => (frames, again) = (frames + 1, again + 1),
-                Step::Gather => now = now.after(crate::limits::SHIP_GATHER),
-                Step::Wait => return (frames, again),
-                Step::Aside(..) => unreachable!("no record here is long"),
+                ShipStep::Fresh(..) => frames += 1,
+                ShipStep::Again(_) => (frames, again) = (frames + 1, again + 1),
+                ShipStep::Gather => now = now.after(crate::limits::SHIP_GATHER),
+                ShipStep::Wait => return (frames, again),
+                ShipStep::Aside(..) => unreachable!("no record here is long"),
             }
         }
     }
@@ -169,6 +169,6 @@ mod tests {
         assert!(matches!(shipper.told([Answer::ImageStored], NOW), Shipped::Lost(_)));
         shipper.stop();
         assert_eq!(shipper.told([Answer::Fenced { epoch: 4 }], NOW), Shipped::On(None), "it ships nothing");
-        assert!(matches!(shipper.next(NOW), Step::Wait));
+        assert!(matches!(shipper.next(NOW), ShipStep::Wait));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::planted::planted;
 
-use super::{Append, Shared};
+use super::{OwnRecord, Shared};
 use crate::EVENT;
 use crate::limits::EXPIRE_PAUSE;
 use crate::role::Event;
@@ -59,14 +59,14 @@ impl Upkeep {
 
     /// Appends a record; waits for shards that are held. Returns what the machine must hear.
     #[must_use]
-    pub fn append(&self, order: Append) -> Event {
+    pub fn append(&self, order: OwnRecord) -> Event {
         let engine = &self.shared.engine;
         match order {
-            Append::EpochStart(epoch) => {
+            OwnRecord::EpochStart(epoch) => {
                 engine.begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::Marked { lsn })
             }
             // A cut is a record like any other, and nobody needs this version.
-            Append::Mark => Event::Marked { lsn: engine.freeze().cut() },
+            OwnRecord::Mark => Event::Marked { lsn: engine.freeze().cut() },
         }
     }
 }
@@ -83,9 +83,9 @@ mod tests {
     fn records_are_appended_in_the_order_of_the_orders_and_an_epoch_that_is_overtaken_is_not() {
         let engine = Engine::new(EngineOptions { shards: 2, ..EngineOptions::default() });
         let upkeep = Upkeep::new(Shared::new(Arc::new(engine), Serving::new()));
-        assert_eq!(upkeep.append(Append::EpochStart(Epoch(2))), Event::Marked { lsn: Lsn(1) });
-        assert_eq!(upkeep.append(Append::Mark), Event::Marked { lsn: Lsn(2) });
-        assert_eq!(upkeep.append(Append::EpochStart(Epoch(1))), Event::Overtaken);
+        assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(2))), Event::Marked { lsn: Lsn(1) });
+        assert_eq!(upkeep.append(OwnRecord::Mark), Event::Marked { lsn: Lsn(2) });
+        assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(1))), Event::Overtaken);
         assert_eq!(upkeep.shared.engine.last(), Lsn(2));
     }
 

@@ -18,7 +18,7 @@ use crate::wire::message::LeaseView;
 
 /// What the node is, with what only that role needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum State {
+pub(super) enum RoleState {
     /// Reads the log until it has caught up with where it stood when the stream began.
     Joining {
         target: Option<Lsn>,
@@ -37,7 +37,7 @@ pub(super) enum State {
 pub struct Machine {
     pub(super) me: Identity,
     pub(super) times: LeaseTimes,
-    pub(super) state: State,
+    pub(super) state: RoleState,
     /// The newest word of the vault; `remaining_us` means nothing here.
     pub(super) view: LeaseView,
     pub(super) watcher: Watcher,
@@ -65,7 +65,7 @@ impl Machine {
         Machine {
             me,
             times,
-            state: State::Joining { target: None },
+            state: RoleState::Joining { target: None },
             view: LeaseView::default(),
             watcher: Watcher::default(),
             connected: false,
@@ -83,7 +83,7 @@ impl Machine {
 
     /// Takes in `event`, and appends to `effects` what is to be done, in this order.
     pub fn handle(&mut self, event: Event, now: Monotonic, effects: &mut Vec<Effect>) {
-        if matches!(self.state, State::Ended(_)) {
+        if matches!(self.state, RoleState::Ended(_)) {
             return;
         }
         self.take_in(event, now);
@@ -100,19 +100,19 @@ impl Machine {
     #[must_use]
     pub fn wake_at(&self) -> Option<Monotonic> {
         match &self.state {
-            State::Joining { .. } | State::Ended(_) => None,
-            State::Standby if !self.connected => None,
-            State::Standby => self.watcher.claim_at(),
-            State::Promoting(promoting) => self.renew_at(&promoting.lease),
-            State::Primary(term) => {
+            RoleState::Joining { .. } | RoleState::Ended(_) => None,
+            RoleState::Standby if !self.connected => None,
+            RoleState::Standby => self.watcher.claim_at(),
+            RoleState::Promoting(promoting) => self.renew_at(&promoting.lease),
+            RoleState::Primary(term) => {
                 let choosing = self.choosing.as_ref().map(|_| self.look_at);
                 choosing.into_iter().chain(self.renew_at(&term.lease)).min()
             }
-            State::HandingOver(term, handing) => {
+            RoleState::HandingOver(term, handing) => {
                 let look = handing.look_at(self.look_at);
                 look.into_iter().chain(self.renew_at(&term.lease)).min()
             }
-            State::Stopping(stopping) => {
+            RoleState::Stopping(stopping) => {
                 let look = if stopping.at.is_none() { self.look_at } else { stopping.deadline };
                 self.renew_at(&stopping.term.lease).into_iter().chain([look]).min()
             }
@@ -128,12 +128,12 @@ impl Machine {
     #[must_use]
     pub fn role(&self) -> Role {
         match &self.state {
-            State::Joining { .. } => Role::Joining,
-            State::Standby => Role::Standby,
-            State::Promoting(_) => Role::Promoting,
-            State::Primary(_) => Role::Primary,
-            State::HandingOver(..) | State::Stopping(_) => Role::HandingOver,
-            State::Ended(role) => *role,
+            RoleState::Joining { .. } => Role::Joining,
+            RoleState::Standby => Role::Standby,
+            RoleState::Promoting(_) => Role::Promoting,
+            RoleState::Primary(_) => Role::Primary,
+            RoleState::HandingOver(..) | RoleState::Stopping(_) => Role::HandingOver,
+            RoleState::Ended(role) => *role,
         }
     }
 
@@ -183,13 +183,13 @@ impl Machine {
     /// Whatever may go on without another event does.
     fn advance(&mut self, now: Monotonic) {
         match &self.state {
-            State::Joining { .. } => self.advance_joining(now),
-            State::Standby => self.advance_standby(now),
-            State::Promoting(_) => self.advance_promotion(now),
-            State::Primary(_) => self.advance_term(now),
-            State::HandingOver(..) => self.advance_hand_over(now),
-            State::Stopping(_) => self.advance_stopping(now),
-            State::Ended(_) => {}
+            RoleState::Joining { .. } => self.advance_joining(now),
+            RoleState::Standby => self.advance_standby(now),
+            RoleState::Promoting(_) => self.advance_promotion(now),
+            RoleState::Primary(_) => self.advance_term(now),
+            RoleState::HandingOver(..) => self.advance_hand_over(now),
+            RoleState::Stopping(_) => self.advance_stopping(now),
+            RoleState::Ended(_) => {}
         }
     }
 
@@ -213,13 +213,13 @@ impl Machine {
         }
         self.connected = true;
         self.watcher.answered();
-        let follows = matches!(self.state, State::Joining { .. } | State::Standby);
+        let follows = matches!(self.state, RoleState::Joining { .. } | RoleState::Standby);
         self.learn(view, now);
         match &mut self.state {
-            State::Joining { .. } | State::Standby if follows => self.effects.push(Effect::StartFollow),
+            RoleState::Joining { .. } | RoleState::Standby if follows => self.effects.push(Effect::StartFollow),
             // It has just become one, and that has started it.
-            State::Joining { .. } | State::Standby => {}
-            State::Promoting(promoting) => {
+            RoleState::Joining { .. } | RoleState::Standby => {}
+            RoleState::Promoting(promoting) => {
                 let (epoch, begun) = (promoting.epoch, promoting.begun.is_some());
                 promoting.lease.hurry(now);
                 if !begun {
@@ -227,12 +227,12 @@ impl Machine {
                 }
                 self.effects.push(Effect::OpenAppend(epoch));
             }
-            State::Primary(term) | State::HandingOver(term, _) | State::Stopping(Stopping { term, .. }) => {
+            RoleState::Primary(term) | RoleState::HandingOver(term, _) | RoleState::Stopping(Stopping { term, .. }) => {
                 term.lease.hurry(now);
                 let epoch = term.epoch;
                 self.effects.push(Effect::OpenAppend(epoch));
             }
-            State::Ended(_) => {}
+            RoleState::Ended(_) => {}
         }
         self.settle_unknown();
     }
@@ -242,7 +242,7 @@ impl Machine {
         self.watcher.answered();
         self.followers_asked = false;
         self.lose_hand_over_answer();
-        if matches!(&self.state, State::Stopping(stopping) if stopping.released) {
+        if matches!(&self.state, RoleState::Stopping(stopping) if stopping.released) {
             self.released();
         }
     }
@@ -267,20 +267,20 @@ impl Machine {
     /// The epoch that this node holds or had; `None` while it follows.
     fn term_epoch(&self) -> Option<Epoch> {
         match &self.state {
-            State::Promoting(promoting) => Some(promoting.epoch),
-            State::Primary(term) | State::HandingOver(term, _) => Some(term.epoch),
-            State::Stopping(stopping) => Some(stopping.term.epoch),
-            State::Joining { .. } | State::Standby | State::Ended(_) => None,
+            RoleState::Promoting(promoting) => Some(promoting.epoch),
+            RoleState::Primary(term) | RoleState::HandingOver(term, _) => Some(term.epoch),
+            RoleState::Stopping(stopping) => Some(stopping.term.epoch),
+            RoleState::Joining { .. } | RoleState::Standby | RoleState::Ended(_) => None,
         }
     }
 
     /// The lease of the own term, to renew it.
     pub(super) fn lease_mut(&mut self) -> Option<(Epoch, &mut Holder)> {
         match &mut self.state {
-            State::Promoting(promoting) => Some((promoting.epoch, &mut promoting.lease)),
-            State::Primary(term) | State::HandingOver(term, _) => Some((term.epoch, &mut term.lease)),
-            State::Stopping(stopping) => Some((stopping.term.epoch, &mut stopping.term.lease)),
-            State::Joining { .. } | State::Standby | State::Ended(_) => None,
+            RoleState::Promoting(promoting) => Some((promoting.epoch, &mut promoting.lease)),
+            RoleState::Primary(term) | RoleState::HandingOver(term, _) => Some((term.epoch, &mut term.lease)),
+            RoleState::Stopping(stopping) => Some((stopping.term.epoch, &mut stopping.term.lease)),
+            RoleState::Joining { .. } | RoleState::Standby | RoleState::Ended(_) => None,
         }
     }
 
@@ -288,21 +288,21 @@ impl Machine {
     /// depends on whether it can have records that are not in the sealed log.
     pub(super) fn superseded(&mut self, newest: Epoch, how: &str, now: Monotonic) {
         match &self.state {
-            State::Promoting(promoting) if promoting.begun.is_none() => self.step_back(),
-            State::HandingOver(..) if self.is_drained() => self.handed_over(now),
-            State::Stopping(_) => self.end(End::Stopped),
-            State::Promoting(_) | State::Primary(_) | State::HandingOver(..) => {
+            RoleState::Promoting(promoting) if promoting.begun.is_none() => self.step_back(),
+            RoleState::HandingOver(..) if self.is_drained() => self.handed_over(now),
+            RoleState::Stopping(_) => self.end(End::Stopped),
+            RoleState::Promoting(_) | RoleState::Primary(_) | RoleState::HandingOver(..) => {
                 let own = self.term_epoch().unwrap_or_default();
                 self.end_switchover(Err(format!("fenced by epoch {newest}")));
                 self.end(End::Rejoin(format!("fenced: epoch {own} of this node is over, {how} (epoch {newest})")));
             }
-            State::Joining { .. } | State::Standby | State::Ended(_) => {}
+            RoleState::Joining { .. } | RoleState::Standby | RoleState::Ended(_) => {}
         }
     }
 
     pub(super) fn end(&mut self, end: End) {
         self.end_switchover(Err("the process ends".to_owned()));
-        self.state = State::Ended(if end == End::Stopped { self.role() } else { Role::Fenced });
+        self.state = RoleState::Ended(if end == End::Stopped { self.role() } else { Role::Fenced });
         self.push(Effect::End(end));
     }
 
@@ -369,12 +369,12 @@ impl Machine {
 
     fn standing(&self) -> Standing {
         let (lease_until, execute_until) = match &self.state {
-            State::Primary(term) => {
+            RoleState::Primary(term) => {
                 let until = term.lease.until();
                 (until, if term.barrier.is_none() { until } else { Monotonic(0) })
             }
-            State::Promoting(promoting) => (promoting.lease.until(), Monotonic(0)),
-            State::HandingOver(term, _) => (term.lease.until(), Monotonic(0)),
+            RoleState::Promoting(promoting) => (promoting.lease.until(), Monotonic(0)),
+            RoleState::HandingOver(term, _) => (term.lease.until(), Monotonic(0)),
             _ => (Monotonic(0), Monotonic(0)),
         };
         let known = !self.view.holder.is_empty();

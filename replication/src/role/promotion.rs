@@ -6,7 +6,7 @@ use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
 
 use super::event::{Ask, Effect, End, Takeover};
-use super::machine::{Machine, State};
+use super::machine::{Machine, RoleState};
 use super::term::Term;
 use crate::lease::Holder;
 use crate::wire::message::LeaseView;
@@ -31,22 +31,22 @@ impl Machine {
     pub(super) fn following(&mut self, durable: Lsn) {
         // It may be late: who writes hears what is durable on its append stream, which nobody else's records are named on.
         let follows = match &self.state {
-            State::Joining { .. } | State::Standby => true,
-            State::Promoting(promoting) => promoting.begun.is_none(),
+            RoleState::Joining { .. } | RoleState::Standby => true,
+            RoleState::Promoting(promoting) => promoting.begun.is_none(),
             _ => false,
         };
         if !follows {
             return;
         }
         self.durable = self.durable.max(durable);
-        if let State::Joining { target } = &mut self.state {
+        if let RoleState::Joining { target } = &mut self.state {
             target.get_or_insert(durable);
         }
     }
 
     pub(super) fn advance_joining(&mut self, now: Monotonic) {
-        if matches!(self.state, State::Joining { target: Some(target) } if self.applied >= target) {
-            self.state = State::Standby;
+        if matches!(self.state, RoleState::Joining { target: Some(target) } if self.applied >= target) {
+            self.state = RoleState::Standby;
             self.advance_standby(now);
         }
     }
@@ -69,7 +69,7 @@ impl Machine {
 
     pub(super) fn claimed(&mut self, epoch: Epoch, sealed: Lsn, sent: Monotonic, now: Monotonic) {
         self.watcher.answered();
-        if !matches!(self.state, State::Standby) || epoch < self.epoch() {
+        if !matches!(self.state, RoleState::Standby) || epoch < self.epoch() {
             return;
         }
         if self.applied > sealed {
@@ -90,7 +90,7 @@ impl Machine {
             quic_address: self.me.quic_address.clone(),
             level: self.view.level,
         };
-        self.state = State::Promoting(Promoting {
+        self.state = RoleState::Promoting(Promoting {
             epoch,
             lease: Holder::granted(self.times, sent),
             sealed,
@@ -105,7 +105,7 @@ impl Machine {
 
     pub(super) fn advance_promotion(&mut self, now: Monotonic) {
         self.renew_if_due(now);
-        let State::Promoting(promoting) = &mut self.state else { return };
+        let RoleState::Promoting(promoting) = &mut self.state else { return };
         match promoting.begun {
             None if self.applied >= promoting.sealed => {
                 promoting.caught_up_at = now;
@@ -124,7 +124,7 @@ impl Machine {
                     catch_up: promoting.caught_up_at.since(promoting.granted_at),
                     begin: now.since(promoting.caught_up_at),
                 };
-                self.state = State::Primary(Term::new(promoting.epoch, promoting.lease.clone()));
+                self.state = RoleState::Primary(Term::new(promoting.epoch, promoting.lease.clone()));
                 self.push(Effect::TookOver(takeover));
             }
             _ => {}
@@ -133,15 +133,15 @@ impl Machine {
 
     pub(super) fn marked(&mut self, lsn: Lsn) {
         match &mut self.state {
-            State::Promoting(promoting) => promoting.begun = Some(lsn),
-            State::Primary(term) => term.barrier = Some(lsn),
+            RoleState::Promoting(promoting) => promoting.begun = Some(lsn),
+            RoleState::Primary(term) => term.barrier = Some(lsn),
             _ => {}
         }
     }
 
     /// The log has gone on under a newer epoch before this one was begun.
     pub(super) fn overtaken(&mut self) {
-        if matches!(self.state, State::Promoting(_)) {
+        if matches!(self.state, RoleState::Promoting(_)) {
             self.step_back();
             self.push(Effect::StartFollow);
         }
@@ -149,7 +149,7 @@ impl Machine {
 
     /// The epoch is over before it was begun: nothing of it exists, so follow on.
     pub(super) fn step_back(&mut self) {
-        self.state = State::Standby;
+        self.state = RoleState::Standby;
         self.push(Effect::CloseAppend);
     }
 }

@@ -5,7 +5,7 @@ use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;
 
 use super::event::{Ask, Effect, SwitchoverReport};
-use super::machine::{Machine, State};
+use super::machine::{Machine, RoleState};
 use crate::limits::{SWITCHOVER_ANSWER_WAIT, SWITCHOVER_CHOOSE_WAIT, SWITCHOVER_HOLD_MAX, SWITCHOVER_LAG_MAX};
 use crate::serving::Role;
 use crate::wire::message::FollowerView;
@@ -19,11 +19,11 @@ pub(super) struct HandingOver {
     deadline: Option<Monotonic>,
     /// Newest record that the successor has reported as applied.
     confirmed: Lsn,
-    step: Step,
+    step: HandOverStep,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Step {
+enum HandOverStep {
     /// Batches that began before the hold still execute.
     Quieting,
     /// Nothing executes; the log ends here. Until it is durable and the successor has it.
@@ -49,7 +49,7 @@ pub(super) struct Choosing {
 impl HandingOver {
     /// Nothing has been asked of the vault yet: the hold may be lifted.
     pub(super) fn is_early(&self) -> bool {
-        matches!(self.step, Step::Quieting | Step::Draining { .. })
+        matches!(self.step, HandOverStep::Quieting | HandOverStep::Draining { .. })
     }
 
     /// When to look again.
@@ -60,7 +60,7 @@ impl HandingOver {
 
 impl Machine {
     pub(super) fn switchover_asked(&mut self, to: Option<String>, now: Monotonic) {
-        if let (State::Primary(term), true) = (&self.state, to.as_deref() == Some(&self.me.node)) {
+        if let (RoleState::Primary(term), true) = (&self.state, to.as_deref() == Some(&self.me.node)) {
             // What was asked for is so.
             let report = SwitchoverReport { successor: self.me.node.clone(), epoch: term.epoch.0, hold_us: 0 };
             return self.push(Effect::SwitchoverEnded(Ok(report)));
@@ -77,11 +77,11 @@ impl Machine {
 
     fn may_switch_over(&self) -> Result<(), String> {
         match &self.state {
-            State::Primary(term) if self.choosing.is_some() || term.barrier.is_some() => {
+            RoleState::Primary(term) if self.choosing.is_some() || term.barrier.is_some() => {
                 Err("a switchover is under way already".to_owned())
             }
-            State::Primary(_) => Ok(()),
-            State::HandingOver(..) => Err("a switchover is under way already".to_owned()),
+            RoleState::Primary(_) => Ok(()),
+            RoleState::HandingOver(..) => Err("a switchover is under way already".to_owned()),
             _ if self.view.holder.is_empty() => Err("there is no primary yet".to_owned()),
             _ => Err(format!("this node is {}; ask the primary, {}", self.role().word(), self.view.holder)),
         }
@@ -97,7 +97,7 @@ impl Machine {
 
     pub(super) fn followers(&mut self, sent: Monotonic, nodes: &[FollowerView], now: Monotonic) {
         self.followers_asked = false;
-        if let State::HandingOver(_, handing) = &mut self.state
+        if let RoleState::HandingOver(_, handing) = &mut self.state
             && let Some(successor) = nodes.iter().find(|node| node.node == handing.successor)
         {
             handing.confirmed = Lsn(successor.progress.applied);
@@ -152,7 +152,7 @@ impl Machine {
 
     /// Step 2.
     fn hold(&mut self, successor: String, now: Monotonic) {
-        let State::Primary(term) = std::mem::replace(&mut self.state, State::Standby) else {
+        let RoleState::Primary(term) = std::mem::replace(&mut self.state, RoleState::Standby) else {
             unreachable!("only a primary chooses a successor");
         };
         self.choosing = None;
@@ -162,18 +162,18 @@ impl Machine {
             held_since: now,
             deadline: Some(now.after(SWITCHOVER_HOLD_MAX)),
             confirmed: Lsn::ZERO,
-            step: Step::Quieting,
+            step: HandOverStep::Quieting,
         };
-        self.state = State::HandingOver(term, handing);
+        self.state = RoleState::HandingOver(term, handing);
     }
 
     /// Steps 2 to 4, as far as they can go.
     pub(super) fn advance_hand_over(&mut self, now: Monotonic) {
         self.renew_if_due(now);
-        let State::HandingOver(term, handing) = &mut self.state else { return };
+        let RoleState::HandingOver(term, handing) = &mut self.state else { return };
         let quiet = self.sight.executing == 0 || planted("hold does not wait for what executes");
-        if matches!(handing.step, Step::Quieting) && quiet {
-            handing.step = Step::Draining { at: self.sight.last };
+        if matches!(handing.step, HandOverStep::Quieting) && quiet {
+            handing.step = HandOverStep::Draining { at: self.sight.last };
         }
         let late = handing.deadline.is_some_and(|deadline| now >= deadline);
         if late && !handing.is_early() {
@@ -188,7 +188,7 @@ impl Machine {
             let (successor, confirmed, durable) = (&handing.successor, handing.confirmed, self.durable);
             let held = SWITCHOVER_HOLD_MAX.as_millis();
             let why = match handing.step {
-                Step::Quieting => format!(
+                HandOverStep::Quieting => format!(
                     "given up after {held} ms of holding: a command that began before is still being executed; try again \
                      when it has ended (CLIENT LIST shows it)"
                 ),
@@ -200,9 +200,9 @@ impl Machine {
             };
             return self.resume(&why);
         }
-        let Step::Draining { at } = handing.step else { return };
+        let HandOverStep::Draining { at } = handing.step else { return };
         if self.durable >= at && handing.confirmed == at && self.connected {
-            handing.step = Step::Sent;
+            handing.step = HandOverStep::Sent;
             handing.deadline = Some(now.after(SWITCHOVER_ANSWER_WAIT));
             let (epoch, successor) = (term.epoch, handing.successor.clone());
             self.ask(Ask::HandOver { epoch, successor, at });
@@ -214,10 +214,10 @@ impl Machine {
     /// Everything this node has is in the log, and nothing executes.
     pub(super) fn is_drained(&self) -> bool {
         match &self.state {
-            State::HandingOver(_, HandingOver { step, .. }) => match step {
-                Step::Quieting => false,
-                Step::Draining { at } => self.durable >= *at,
-                Step::Sent | Step::Unknown => true,
+            RoleState::HandingOver(_, HandingOver { step, .. }) => match step {
+                HandOverStep::Quieting => false,
+                HandOverStep::Draining { at } => self.durable >= *at,
+                HandOverStep::Sent | HandOverStep::Unknown => true,
             },
             _ => false,
         }
@@ -225,14 +225,14 @@ impl Machine {
 
     /// The vault has refused an append of the drained term: a newer epoch is there or in the making. Its view will say.
     pub(super) fn await_word(&mut self) {
-        if let State::HandingOver(_, handing) = &mut self.state {
-            handing.step = Step::Unknown;
+        if let RoleState::HandingOver(_, handing) = &mut self.state {
+            handing.step = HandOverStep::Unknown;
         }
     }
 
     /// Step 5.
     pub(super) fn handed_over(&mut self, now: Monotonic) {
-        let State::HandingOver(_, handing) = std::mem::replace(&mut self.state, State::Standby) else {
+        let RoleState::HandingOver(_, handing) = std::mem::replace(&mut self.state, RoleState::Standby) else {
             unreachable!("only a term that is handed over ends so");
         };
         let holder = self.view.holder.clone();
@@ -250,7 +250,7 @@ impl Machine {
 
     /// Nothing has been handed over for certain.
     pub(super) fn hand_over_refused(&mut self, why: &str) {
-        if matches!(&self.state, State::HandingOver(_, HandingOver { step: Step::Sent, .. })) {
+        if matches!(&self.state, RoleState::HandingOver(_, HandingOver { step: HandOverStep::Sent, .. })) {
             self.resume(why);
         }
     }
@@ -260,20 +260,20 @@ impl Machine {
         if planted("two holders after a hand-over") {
             return self.hand_over_refused("the connection was lost");
         }
-        if let State::HandingOver(_, handing) = &mut self.state
-            && matches!(handing.step, Step::Sent)
+        if let RoleState::HandingOver(_, handing) = &mut self.state
+            && matches!(handing.step, HandOverStep::Sent)
         {
-            handing.step = Step::Unknown;
+            handing.step = HandOverStep::Unknown;
         }
     }
 
     /// A fresh connection shows that the lease has not moved; make sure that the old request can move it no more.
     pub(super) fn settle_unknown(&mut self) {
-        if !matches!(&self.state, State::HandingOver(_, HandingOver { step: Step::Unknown, .. })) {
+        if !matches!(&self.state, RoleState::HandingOver(_, HandingOver { step: HandOverStep::Unknown, .. })) {
             return;
         }
         self.resume("the connection to the vault was lost, and the lease has not moved");
-        if let State::Primary(term) = &mut self.state {
+        if let RoleState::Primary(term) = &mut self.state {
             term.barrier = Some(Lsn(u64::MAX));
             self.push(Effect::Mark);
         }
@@ -281,8 +281,8 @@ impl Machine {
 
     /// Back to primary: the hold ends.
     fn resume(&mut self, why: &str) {
-        match std::mem::replace(&mut self.state, State::Standby) {
-            State::HandingOver(term, _) => self.state = State::Primary(term),
+        match std::mem::replace(&mut self.state, RoleState::Standby) {
+            RoleState::HandingOver(term, _) => self.state = RoleState::Primary(term),
             other => self.state = other,
         }
         self.push(Effect::SwitchoverEnded(Err(why.to_owned())));
@@ -290,7 +290,7 @@ impl Machine {
 
     /// Whoever asked for a switchover that is under way is told how it ended.
     pub(super) fn end_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
-        if self.choosing.take().is_some() || matches!(self.state, State::HandingOver(..)) {
+        if self.choosing.take().is_some() || matches!(self.state, RoleState::HandingOver(..)) {
             self.push(Effect::SwitchoverEnded(outcome));
         }
     }

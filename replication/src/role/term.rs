@@ -4,7 +4,7 @@ use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
 
 use super::event::{Ask, End};
-use super::machine::{Machine, State};
+use super::machine::{Machine, RoleState};
 use crate::lease::Holder;
 use crate::limits::STOP_WAIT;
 
@@ -48,7 +48,7 @@ impl Machine {
 
     pub(super) fn advance_term(&mut self, now: Monotonic) {
         self.renew_if_due(now);
-        if let State::Primary(term) = &mut self.state
+        if let RoleState::Primary(term) = &mut self.state
             && term.barrier.is_some_and(|barrier| self.durable >= barrier)
         {
             term.barrier = None;
@@ -60,18 +60,18 @@ impl Machine {
         self.end_switchover(Err("the process was asked to stop".to_owned()));
         self.forget_sight(now);
         let stopping =
-            |term| State::Stopping(Stopping { term, at: None, released: false, deadline: now.after(STOP_WAIT) });
-        match std::mem::replace(&mut self.state, State::Standby) {
-            State::Primary(term) | State::HandingOver(term, _) => self.state = stopping(term),
-            State::Promoting(promoting) => self.state = stopping(Term::new(promoting.epoch, promoting.lease)),
-            State::Stopping(under_way) => self.state = State::Stopping(under_way),
-            State::Joining { .. } | State::Standby | State::Ended { .. } => self.end(End::Stopped),
+            |term| RoleState::Stopping(Stopping { term, at: None, released: false, deadline: now.after(STOP_WAIT) });
+        match std::mem::replace(&mut self.state, RoleState::Standby) {
+            RoleState::Primary(term) | RoleState::HandingOver(term, _) => self.state = stopping(term),
+            RoleState::Promoting(promoting) => self.state = stopping(Term::new(promoting.epoch, promoting.lease)),
+            RoleState::Stopping(under_way) => self.state = RoleState::Stopping(under_way),
+            RoleState::Joining { .. } | RoleState::Standby | RoleState::Ended { .. } => self.end(End::Stopped),
         }
     }
 
     pub(super) fn advance_stopping(&mut self, now: Monotonic) {
         self.renew_if_due(now);
-        let State::Stopping(stopping) = &mut self.state else { return };
+        let RoleState::Stopping(stopping) = &mut self.state else { return };
         if stopping.at.is_none() && self.sight.executing == 0 {
             stopping.at = Some(self.sight.last);
         }
@@ -88,7 +88,7 @@ impl Machine {
 
     /// The lease is given up, or will run out.
     pub(super) fn released(&mut self) {
-        if matches!(self.state, State::Stopping(_)) {
+        if matches!(self.state, RoleState::Stopping(_)) {
             self.end(End::Stopped);
         }
     }

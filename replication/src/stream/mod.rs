@@ -6,5 +6,5 @@ mod shipping;
 mod window;
 
 pub use carrying::{Carrying, Heard, Load};
-pub use shipping::{Shipping, Step, Told, sealed};
+pub use shipping::{AppendNews, ShipStep, Shipping, sealed};
 pub use window::Unsealed;

@@ -19,7 +19,7 @@ use crate::wire::message::Answer;
 
 /// What is to be done to ship on.
 #[derive(Debug)]
-pub enum Step {
+pub enum ShipStep {
     /// Send this, which an older stream of this term may have sent already.
     Again(Bytes),
     /// Send this, which was taken off the queue just now: so many bytes of records.
@@ -34,7 +34,7 @@ pub enum Step {
 
 /// What an answer on the append stream means.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum AppendNews {
     /// Everything up to here is in the vault; there may be room to ship again.
     Durable(Lsn),
     /// The stream is over, and this is why.
@@ -55,57 +55,57 @@ pub struct Shipping {
 
 impl Shipping {
     /// The next step at `now`; `awaited`: somebody waits for a record to become durable.
-    pub fn next(&mut self, redo: &RedoQueue, awaited: bool, now: Monotonic) -> Step {
+    pub fn next(&mut self, redo: &RedoQueue, awaited: bool, now: Monotonic) -> ShipStep {
         let step = self.step(redo, awaited, now);
-        if !matches!(step, Step::Gather) {
+        if !matches!(step, ShipStep::Gather) {
             self.gathered_since = None;
         }
         step
     }
 
-    fn step(&mut self, redo: &RedoQueue, awaited: bool, now: Monotonic) -> Step {
-        let Some(window) = &mut self.window else { return Step::Wait };
+    fn step(&mut self, redo: &RedoQueue, awaited: bool, now: Monotonic) -> ShipStep {
+        let Some(window) = &mut self.window else { return ShipStep::Wait };
         if let Some(frame) = window.take_unsent() {
-            return Step::Again(frame);
+            return ShipStep::Again(frame);
         }
         if window.has_unsent() {
-            return Step::Wait;
+            return ShipStep::Wait;
         }
         let queued = redo.queued_bytes();
         let gather = window.frames() >= SHIP_FRAMES_MAX && queued < SHIP_SMALL_BYTES as u64;
         if gather || !window.has_room() {
-            return Step::Wait;
+            return ShipStep::Wait;
         }
         if queued > 0
             && queued < SHIP_FRAME_BYTES as u64
             && !awaited
             && now.since(*self.gathered_since.get_or_insert(now)) < SHIP_GATHER
         {
-            return Step::Gather;
+            return ShipStep::Gather;
         }
-        let Some(batch) = redo.take(SHIP_FRAME_BYTES) else { return Step::Wait };
+        let Some(batch) = redo.take(SHIP_FRAME_BYTES) else { return ShipStep::Wait };
         let (first, last) = (Lsn(batch.first_lsn), Lsn(batch.first_lsn + batch.ends.len() as u64 - 1));
         let bytes = batch.blob.len();
         if bytes >= SHIP_ASIDE_BYTES {
             let unsealed = window.push_unsealed(first, last, bytes);
-            return Step::Aside(batch, unsealed);
+            return ShipStep::Aside(batch, unsealed);
         }
         window.push(first, last, sealed(&batch));
-        window.take_unsent().map_or(Step::Wait, |frame| Step::Fresh(frame, bytes))
+        window.take_unsent().map_or(ShipStep::Wait, |frame| ShipStep::Fresh(frame, bytes))
     }
 
     /// The vault has said this on the stream.
-    pub fn told(&mut self, answer: Answer) -> Told {
+    pub fn told(&mut self, answer: Answer) -> AppendNews {
         let (lsn, confirmed) = match answer {
             Answer::AppendReady { durable } => (durable, self.begin(Lsn(durable))),
             Answer::Durable { lsn } => (lsn, self.window.as_mut().map_or(Ok(()), |window| window.confirm(Lsn(lsn)))),
-            Answer::Fenced { epoch } => return Told::Ended(Event::Fenced { epoch: Epoch(epoch) }),
-            Answer::Refused { why } => return Told::Refused(why),
-            other => return Told::Lost(format!("{other:?} on an append stream")),
+            Answer::Fenced { epoch } => return AppendNews::Ended(Event::Fenced { epoch: Epoch(epoch) }),
+            Answer::Refused { why } => return AppendNews::Refused(why),
+            other => return AppendNews::Lost(format!("{other:?} on an append stream")),
         };
         match confirmed {
-            Ok(()) => Told::Durable(Lsn(lsn)),
-            Err(error) => Told::Ended(Event::Broken(End::Rejoin(error.to_string()))),
+            Ok(()) => AppendNews::Durable(Lsn(lsn)),
+            Err(error) => AppendNews::Ended(Event::Broken(End::Rejoin(error.to_string()))),
         }
     }
 

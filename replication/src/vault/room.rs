@@ -6,7 +6,7 @@ use crate::wire::message::HealthView;
 
 /// From the first refusal until both kinds of writing succeed again.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct DiskRoom {
     /// When it began.
     since: Option<UnixMillis>,
     /// Frames refused since then.
@@ -22,7 +22,7 @@ pub struct Room {
 const APPENDS: usize = 0;
 const IMAGES: usize = 1;
 
-impl Room {
+impl DiskRoom {
     /// `frames` were refused; `why` is the sentence for it.
     pub fn append_refused(&mut self, now: UnixMillis, frames: u64, why: &str) {
         self.refused(APPENDS, now, why);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn it_lasts_from_the_first_refusal_until_everything_is_stored_again() {
-        let mut room = Room::default();
+        let mut room = DiskRoom::default();
         assert_eq!((room.view(), room.appended()), (HealthView::default(), None));
         room.append_refused(UnixMillis(5), 2, "no room for the log");
         room.image_refused(UnixMillis(7), "no room for an image");

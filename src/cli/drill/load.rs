@@ -152,7 +152,7 @@ impl Load {
         Ok(seen)
     }
 
-    fn spawn(&mut self, kind: Kind, link: impl Link + 'static, prefix: String, pause: Duration) {
+    fn spawn(&mut self, kind: Kind, link: impl WriteLink + 'static, prefix: String, pause: Duration) {
         let writer = Writer {
             ledger: Ledger::new(prefix),
             witness: Rc::clone(&self.witnesses[kind as usize]),
@@ -175,7 +175,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write_until(mut self, stop: Shutdown, mut link: impl Link) -> Ledger {
+    async fn write_until(mut self, stop: Shutdown, mut link: impl WriteLink) -> Ledger {
         while !stop.is_asked() {
             let (write, words) = self.ledger.next();
             let outcome = link.send(&words).await;
@@ -229,11 +229,11 @@ impl Trouble {
 }
 
 /// One way to send a write and to get the number in its reply.
-trait Link {
+trait WriteLink {
     fn send(&mut self, words: &[String]) -> impl Future<Output = Result<u64, Trouble>>;
 }
 
-impl Link for Client {
+impl WriteLink for Client {
     async fn send(&mut self, words: &[String]) -> Result<u64, Trouble> {
         match self.command(words).await {
             Ok(redis::Value::Int(reply)) => Ok(u64::try_from(reply).unwrap_or(0)),
@@ -263,7 +263,7 @@ impl Plain {
     }
 }
 
-impl Link for Plain {
+impl WriteLink for Plain {
     async fn send(&mut self, words: &[String]) -> Result<u64, Trouble> {
         let mut command = redis::Cmd::new();
         command.arg(words);

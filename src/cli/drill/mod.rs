@@ -196,7 +196,7 @@ fn tell(
     plan: &Plan,
     cluster: String,
     rounds: &[Round],
-    drawing: Option<Drawing<'_>>,
+    drawing: Option<PictureFile<'_>>,
 ) -> Result<(), Failure> {
     let report = Report::new(args.fault, cluster, rounds);
     let worst = rounds.iter().max_by_key(|round| round.longest_gap());
@@ -213,18 +213,18 @@ fn tell(
 }
 
 /// The file for the drawing, opened before anything is done to the pair.
-struct Drawing<'a> {
+struct PictureFile<'a> {
     path: &'a Path,
     file: File,
 }
 
-fn open(path: &Path) -> Result<Drawing<'_>, Failure> {
+fn open(path: &Path) -> Result<PictureFile<'_>, Failure> {
     let file = File::create(path)
         .map_err(|e| Failure::Config(format!("cannot write {}: {e}; nothing was done", path.display())))?;
-    Ok(Drawing { path, file })
+    Ok(PictureFile { path, file })
 }
 
-impl Drawing<'_> {
+impl PictureFile<'_> {
     fn write(mut self, svg: &str) -> Result<(), Failure> {
         self.file
             .write_all(svg.as_bytes())

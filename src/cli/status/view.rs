@@ -77,7 +77,7 @@ pub(crate) struct NodeStatus {
 }
 
 /// What a process said, or why it said nothing.
-pub(super) type Said<T> = Result<T, String>;
+pub(super) type ProbeResult<T> = Result<T, String>;
 
 /// A node that was asked.
 #[derive(Clone, Debug)]
@@ -86,12 +86,17 @@ pub(super) struct Asked {
     pub(super) name: String,
     pub(super) resp: String,
     pub(super) quic: String,
-    pub(super) said: Said<NodeReport>,
+    pub(super) said: ProbeResult<NodeReport>,
 }
 
 impl ClusterStatus {
     /// Puts together what the vault and the nodes say. A node that is silent is shown as the vault last heard of it.
-    pub(super) fn merge(cluster: String, vault_address: String, vault: Said<StatusView>, nodes: Vec<Asked>) -> Self {
+    pub(super) fn merge(
+        cluster: String,
+        vault_address: String,
+        vault: ProbeResult<StatusView>,
+        nodes: Vec<Asked>,
+    ) -> Self {
         let connected = vault.as_ref().map(|vault| vault.nodes.clone()).unwrap_or_default();
         let reports = nodes.iter().filter_map(|asked| asked.said.as_ref().ok());
         let vault = VaultStatus::new(vault_address, vault, heard(reports));
@@ -138,7 +143,7 @@ impl ClusterStatus {
 }
 
 impl VaultStatus {
-    fn new(address: String, said: Said<StatusView>, heard: HealthView) -> VaultStatus {
+    fn new(address: String, said: ProbeResult<StatusView>, heard: HealthView) -> VaultStatus {
         let health = said.as_ref().map_or(heard, |view| view.health.clone());
         let status = VaultStatus {
             address,
@@ -245,7 +250,10 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in super::super) fn merge(vault: Said<StatusView>, node: impl Fn(&str) -> Said<NodeReport>) -> ClusterStatus {
+    pub(in super::super) fn merge(
+        vault: ProbeResult<StatusView>,
+        node: impl Fn(&str) -> ProbeResult<NodeReport>,
+    ) -> ClusterStatus {
         let nodes = [("a", "127.0.0.1:6379"), ("b", "127.0.0.1:6380")];
         let asked =
             |(name, at): (&str, &str)| Asked { name: name.into(), resp: at.into(), quic: at.into(), said: node(name) };

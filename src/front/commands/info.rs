@@ -12,20 +12,20 @@ use tanist_replication::serving::Role;
 use super::REDIS_VERSION;
 use super::replication::{host_and_port, is_linked, last};
 use crate::config::Durability;
-use crate::front::Signs;
+use crate::front::HealthSigns;
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
 
 /// The lines of one section.
-struct Lines(String);
+struct SectionText(String);
 
-impl Lines {
+impl SectionText {
     fn add(&mut self, key: &str, value: impl Display) {
         let _ = write!(self.0, "{key}:{value}\r\n");
     }
 }
 
-type Section = (&'static str, fn(&Caller, &mut Lines));
+type Section = (&'static str, fn(&Caller, &mut SectionText));
 
 const SECTIONS: [Section; 10] = [
     ("Server", server),
@@ -44,7 +44,7 @@ pub(super) fn run(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: 
     let wanted = &call.args()[1..];
     let all =
         wanted.is_empty() || wanted.iter().any(|name| ["all", "default", "everything"].iter().any(|w| is(name, w)));
-    let mut lines = Lines(String::with_capacity(4096));
+    let mut lines = SectionText(String::with_capacity(4096));
     for (name, write) in SECTIONS {
         if all || wanted.iter().any(|wanted| is(wanted, name)) {
             if !lines.0.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn run(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: 
     Ok(())
 }
 
-fn server(caller: &Caller, lines: &mut Lines) {
+fn server(caller: &Caller, lines: &mut SectionText) {
     let identity = &caller.context.identity;
     let now = caller.context.clock.unix();
     let uptime = now.0.saturating_sub(identity.started.0) / 1000;
@@ -78,13 +78,13 @@ fn server(caller: &Caller, lines: &mut Lines) {
     lines.add("tanist_node", &identity.node);
 }
 
-fn clients(caller: &Caller, lines: &mut Lines) {
+fn clients(caller: &Caller, lines: &mut SectionText) {
     lines.add("connected_clients", caller.context.registry.count());
     lines.add("maxclients", caller.context.settings.connections_max());
     lines.add("blocked_clients", caller.context.registry.blocked());
 }
 
-fn memory(caller: &Caller, lines: &mut Lines) {
+fn memory(caller: &Caller, lines: &mut SectionText) {
     let memory = caller.context.engine().map_or(Memory::default(), |engine| engine.memory());
     let used = memory.used;
     let resident = process::resident_bytes();
@@ -109,7 +109,7 @@ fn memory(caller: &Caller, lines: &mut Lines) {
     lines.add("tanist_returned_bytes", figure(|engine| engine.pool().bytes_returned()));
 }
 
-fn persistence(caller: &Caller, lines: &mut Lines) {
+fn persistence(caller: &Caller, lines: &mut SectionText) {
     let image_failed = caller.context.admin().is_some_and(|admin| admin.image_failed());
     let status = |well: bool| if well { "ok" } else { "err" };
     lines.add("loading", u8::from(caller.context.engine().is_none()));
@@ -121,12 +121,12 @@ fn persistence(caller: &Caller, lines: &mut Lines) {
     lines.add("rdb_last_bgsave_status", status(!image_failed));
     lines.add("aof_enabled", 1);
     lines.add("aof_rewrite_in_progress", 0);
-    lines.add("aof_last_write_status", status(Signs::of(&caller.context).confirms()));
+    lines.add("aof_last_write_status", status(HealthSigns::of(&caller.context).confirms()));
 }
 
 /// How far loading is. A client that asks tries again after so many seconds: 0 if the rest takes less than half of one, and Redis's
 /// guess of 1 while there is nothing to go by.
-fn loading(caller: &Caller, lines: &mut Lines) {
+fn loading(caller: &Caller, lines: &mut SectionText) {
     let context = &caller.context;
     let (total, loaded) = (context.loading.bytes_total(), context.loading.bytes_loaded());
     let left = context.loading.time_left(context.clock.monotonic());
@@ -139,7 +139,7 @@ fn loading(caller: &Caller, lines: &mut Lines) {
     lines.add("loading_eta_seconds", seconds);
 }
 
-fn stats(caller: &Caller, lines: &mut Lines) {
+fn stats(caller: &Caller, lines: &mut SectionText) {
     let stats = &caller.context.stats;
     lines.add("total_connections_received", caller.context.registry.accepted());
     lines.add("total_commands_processed", Stats::read(&stats.commands));
@@ -152,7 +152,7 @@ fn stats(caller: &Caller, lines: &mut Lines) {
     lines.add("tanist_protocol_errors", Stats::read(&stats.protocol_errors));
 }
 
-fn replication(caller: &Caller, lines: &mut Lines) {
+fn replication(caller: &Caller, lines: &mut SectionText) {
     let serving = &caller.context.serving;
     let last = last(caller);
     let role = serving.role();
@@ -175,7 +175,7 @@ fn replication(caller: &Caller, lines: &mut Lines) {
         lines.add("role", "slave");
         lines.add("master_host", host);
         lines.add("master_port", port);
-        let down = Signs::of(&caller.context).vault_silent();
+        let down = HealthSigns::of(&caller.context).vault_silent();
         lines.add("master_link_status", if is_linked(caller) { "up" } else { "down" });
         lines.add("master_sync_in_progress", u8::from(role == Role::Joining));
         if let Some(down) = down {
@@ -190,10 +190,10 @@ fn replication(caller: &Caller, lines: &mut Lines) {
 }
 
 /// What Redis has no words for: role, lease, vault and log.
-fn tanist(caller: &Caller, lines: &mut Lines) {
+fn tanist(caller: &Caller, lines: &mut SectionText) {
     let context = &caller.context;
     let serving = &context.serving;
-    let signs = Signs::of(context);
+    let signs = HealthSigns::of(context);
     let last = last(caller);
     let silent = signs.vault_silent();
     let known = signs.knows_vault();
@@ -219,17 +219,17 @@ fn tanist(caller: &Caller, lines: &mut Lines) {
     }
 }
 
-fn cpu(_: &Caller, lines: &mut Lines) {
+fn cpu(_: &Caller, lines: &mut SectionText) {
     let (system, user) = process::cpu_seconds();
     lines.add("used_cpu_sys", format_args!("{system:.6}"));
     lines.add("used_cpu_user", format_args!("{user:.6}"));
 }
 
-fn cluster(_: &Caller, lines: &mut Lines) {
+fn cluster(_: &Caller, lines: &mut SectionText) {
     lines.add("cluster_enabled", 0);
 }
 
-fn keyspace(caller: &Caller, lines: &mut Lines) {
+fn keyspace(caller: &Caller, lines: &mut SectionText) {
     let Some(engine) = caller.context.engine() else { return };
     for DatabaseCounts { logical, keys, expiring } in engine.databases() {
         lines.add(&format!("db{logical}"), format_args!("keys={keys},expires={expiring},avg_ttl=0"));

@@ -8,7 +8,7 @@ use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::Role;
 
 use super::number;
-use crate::front::Signs;
+use crate::front::HealthSigns;
 use crate::front::caller::Caller;
 
 /// Newest record appended or applied here.
@@ -25,7 +25,7 @@ pub(super) fn host_and_port(address: &str) -> (&str, &str) {
 /// Whether a standby follows: its primary is known, and what the vault has reaches it.
 pub(super) fn is_linked(caller: &Caller) -> bool {
     let serving = &caller.context.serving;
-    let silent = Signs::of(&caller.context).vault_silent().is_some();
+    let silent = HealthSigns::of(&caller.context).vault_silent().is_some();
     serving.role() == Role::Standby && serving.primary().is_some() && !silent
 }
 

@@ -25,7 +25,7 @@ const NAMES: [&str; 2] = ["a", "b"];
 struct Pair {
     folder: TempDir,
     engine: Arc<Engine>,
-    nodes: Vec<(Arc<NodeContext>, SocketAddr, Addr<Acceptor>)>,
+    nodes: Vec<(Arc<NodeContext>, SocketAddr, Addr<QuicAcceptor>)>,
     arbiters: Vec<Arbiter>,
     vault: Arc<AtomicBool>,
 }

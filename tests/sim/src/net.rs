@@ -102,7 +102,7 @@ struct Conn {
 }
 
 #[derive(Debug, Default)]
-struct Link {
+struct NetLink {
     cut: [Option<u64>; 2],
     /// Messages take up to so many times their usual time.
     slow: [u64; 2],
@@ -113,7 +113,7 @@ struct Link {
 #[derive(Debug, Default)]
 pub(crate) struct Net {
     conns: BTreeMap<ConnId, Conn>,
-    links: Vec<Link>,
+    links: Vec<NetLink>,
     /// Connections that are being made while the vault is down.
     knocking: Vec<(ConnId, Payload)>,
     newest: u64,
@@ -124,7 +124,7 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new(nodes: usize) -> Net {
-        Net { links: (0..nodes).map(|_| Link { slow: [1, 1], ..Link::default() }).collect(), ..Net::default() }
+        Net { links: (0..nodes).map(|_| NetLink { slow: [1, 1], ..NetLink::default() }).collect(), ..Net::default() }
     }
 
     /// The vault runs as its start `life`: attempts to connect that are under way are repeated until they reach it.

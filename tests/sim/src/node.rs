@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_replication::limits::{CONNECT_PAUSE, OBITUARY_WAIT};
-use tanist_replication::node::{ImageReport, Order, Timer};
+use tanist_replication::node::{ImageReport, SiblingOrder, Timer};
 use tanist_replication::role::{End, Event as RoleEvent};
 
 use crate::clock::{MachineClock, Time};
@@ -70,7 +70,7 @@ pub(crate) enum NodeEvent {
     /// A version is to be frozen, and could not be because a command held a shard.
     Freeze,
     /// An order of the role driver, which had that connection, reaches a sibling.
-    Order(Order, Option<ConnId>),
+    Order(SiblingOrder, Option<ConnId>),
     /// Another actor has something for the machine.
     Happened(RoleEvent),
     /// A stream has ended on the connection `conn`.
@@ -117,14 +117,14 @@ impl NodeEvent {
     fn thread(&self) -> Thread {
         match self {
             NodeEvent::Arrived { stream: Stream::Follow(_), .. } | NodeEvent::RunEnds => Thread::Follower,
-            NodeEvent::Order(Order::Follow(_) | Order::StopFollowing, _) => Thread::Follower,
+            NodeEvent::Order(SiblingOrder::Follow(_) | SiblingOrder::StopFollowing, _) => Thread::Follower,
             NodeEvent::Arrived { stream: Stream::Put(_), .. } | NodeEvent::NextChunk => Thread::Transfer,
             NodeEvent::Freeze => Thread::Transfer,
             NodeEvent::Expire | NodeEvent::ExpireMore if upkeep::role_driver_expires() => Thread::RoleDriver,
             NodeEvent::Expire | NodeEvent::ExpireMore => Thread::Upkeep,
-            NodeEvent::Order(Order::Append(_), _) => Thread::Upkeep,
+            NodeEvent::Order(SiblingOrder::Append(_), _) => Thread::Upkeep,
             NodeEvent::HoldEnds | NodeEvent::Apart(_) => Thread::Long,
-            NodeEvent::Order(Order::Carry(_) | Order::StopCarrying, _) => Thread::Transfer,
+            NodeEvent::Order(SiblingOrder::Carry(_) | SiblingOrder::StopCarrying, _) => Thread::Transfer,
             NodeEvent::Session(..) | NodeEvent::Poll(_) => Thread::Sessions,
             _ => Thread::RoleDriver,
         }
@@ -153,7 +153,7 @@ pub(crate) enum HostEvent {
 }
 
 #[derive(Debug)]
-enum State {
+enum NodeState {
     Down,
     Joining(Box<Joining>),
     Up(Box<Process>),
@@ -166,7 +166,7 @@ pub(crate) struct NodeHost {
     pub(crate) clock: Arc<MachineClock>,
     /// Which start of the process runs, or ran last.
     pub(crate) life: u64,
-    state: State,
+    state: NodeState,
     /// All threads stand still.
     pub(crate) paused_until: Time,
     /// One does.
@@ -186,7 +186,7 @@ impl NodeHost {
             node,
             clock,
             life: 0,
-            state: State::Down,
+            state: NodeState::Down,
             paused_until: Time(0),
             stalled: None,
             backlog: VecDeque::new(),
@@ -199,20 +199,20 @@ impl NodeHost {
     /// The process, if it takes part.
     pub(crate) fn process(&self) -> Option<&Process> {
         match &self.state {
-            State::Up(process) => Some(process),
-            State::Down | State::Joining(_) => None,
+            NodeState::Up(process) => Some(process),
+            NodeState::Down | NodeState::Joining(_) => None,
         }
     }
 
     pub(crate) fn process_mut(&mut self) -> Option<&mut Process> {
         match &mut self.state {
-            State::Up(process) => Some(process),
-            State::Down | State::Joining(_) => None,
+            NodeState::Up(process) => Some(process),
+            NodeState::Down | NodeState::Joining(_) => None,
         }
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        !matches!(self.state, State::Down)
+        !matches!(self.state, NodeState::Down)
     }
 
     pub(crate) fn on_host(&mut self, event: HostEvent, env: &mut Env) {
@@ -227,7 +227,7 @@ impl NodeHost {
             HostEvent::Start => {
                 self.life = env.incarnation();
                 env.say(format_args!("{}: process starts", env.scenario.name(self.node)));
-                self.state = State::Joining(Box::new(Joining::start(self.node, self.life, env)));
+                self.state = NodeState::Joining(Box::new(Joining::start(self.node, self.life, env)));
             }
             HostEvent::Exit { life } if life == self.life && self.is_running() => self.gone(true, env),
             HostEvent::Exit { .. } | HostEvent::Resume => {}
@@ -289,14 +289,14 @@ impl NodeHost {
 
     fn handle(&mut self, event: NodeEvent, env: &mut Env) {
         match &mut self.state {
-            State::Down => {}
-            State::Joining(joining) => {
+            NodeState::Down => {}
+            NodeState::Joining(joining) => {
                 if let Some(joined) = joining.on(event, env) {
                     let process = Process::start(self.node, self.life, Arc::clone(&self.clock), joined, env);
-                    self.state = State::Up(Box::new(process));
+                    self.state = NodeState::Up(Box::new(process));
                 }
             }
-            State::Up(process) => {
+            NodeState::Up(process) => {
                 process.on(event, env);
                 if let Some(end) = process.take_end() {
                     self.ended(&end, env);
@@ -353,7 +353,7 @@ impl NodeHost {
         for conn in env.net.of_node(node) {
             env.net.close(now, conn, crate::net::Way::Up, false, &mut env.random, &mut env.queue);
         }
-        if let State::Up(process) = std::mem::replace(&mut self.state, State::Down) {
+        if let NodeState::Up(process) = std::mem::replace(&mut self.state, NodeState::Down) {
             process.drop_sessions(env);
         }
         self.paused_until = Time(0);

@@ -3,8 +3,8 @@
 use crate::arena::{Arena, Pages, Ref};
 use crate::structure::slab;
 
-use super::handle::{self, Handle, TableAt, Top, form};
-use super::segment::{self, BUCKET_BYTES, BUCKETS, Run};
+use super::handle::{self, TableAt, TableHandle, Top, form};
+use super::segment::{self, BUCKET_BYTES, BUCKETS, SegmentSpan};
 use super::{Found, directory, locate};
 
 /// How many removals apart a segment in a page is compared with its neighbour, which is elsewhere in memory.
@@ -42,7 +42,7 @@ pub(crate) fn replace(arena: &mut Arena, found: &mut Found, at: Ref) {
 pub(crate) fn remove(arena: &mut Arena, table: TableAt, found: &Found) {
     let (run, ref_at) = (found.run, found.ref_at as usize);
     let page = arena.page_mut(run.page);
-    let tag = Run::tag_at(page, ref_at);
+    let tag = SegmentSpan::tag_at(page, ref_at);
     run.remove(page, ref_at);
     if run.has_page() {
         let count = segment::count(page) - 1;
@@ -72,7 +72,7 @@ const fn entries_to_shrink(form: u8) -> usize {
 /// Makes room where `tag` belongs; not always enough at once.
 #[cold]
 fn grow(arena: &mut Arena, table: TableAt, tag: u32) {
-    let mut handle = Handle::read(arena, table);
+    let mut handle = TableHandle::read(arena, table);
     match handle.top.form {
         form::DRAINING => panic!("nothing is added to a table that is drained"),
         form::DIRECTORY => split(arena, &mut handle, tag),
@@ -88,7 +88,7 @@ fn grow(arena: &mut Arena, table: TableAt, tag: u32) {
 }
 
 /// Splits the segment of `tag`.
-fn split(arena: &mut Arena, handle: &mut Handle, tag: u32) {
+fn split(arena: &mut Arena, handle: &mut TableHandle, tag: u32) {
     let low = directory::lookup(arena, handle.top, tag);
     if low.depth == handle.top.depth {
         directory::double(arena, handle);
@@ -110,7 +110,7 @@ fn shrink(arena: &mut Arena, table: TableAt, tag: u32) {
     if now < form::PAGE && handle::entries(arena, table) as usize > entries_to_shrink(now) {
         return;
     }
-    let before = Handle::read(arena, table);
+    let before = TableHandle::read(arena, table);
     let mut handle = before;
     if now == form::DIRECTORY {
         while merge(arena, &mut handle, tag) {}
@@ -136,7 +136,7 @@ fn shrink(arena: &mut Arena, table: TableAt, tag: u32) {
 
 /// Merges the segment of `tag` with its neighbour, if both are of one depth and have few entries. The directory follows. Returns
 /// whether it did: the merged segment may have a neighbour to merge with in turn.
-fn merge(arena: &mut Arena, handle: &mut Handle, tag: u32) -> bool {
+fn merge(arena: &mut Arena, handle: &mut TableHandle, tag: u32) -> bool {
     let run = directory::lookup(arena, handle.top, tag);
     if run.depth == 0 {
         return false;
@@ -164,7 +164,7 @@ fn merge(arena: &mut Arena, handle: &mut Handle, tag: u32) -> bool {
 }
 
 /// Moves a table without a directory to buckets of another form's number.
-fn resize(arena: &mut Arena, handle: &mut Handle, form: u8) {
+fn resize(arena: &mut Arena, handle: &mut TableHandle, form: u8) {
     let old = handle.top;
     handle.top = place(arena, form);
     handle.segments = u32::from(form != form::EMPTY);
@@ -187,7 +187,7 @@ fn resize(arena: &mut Arena, handle: &mut Handle, form: u8) {
 fn place(arena: &mut Arena, form: u8) -> Top {
     let first = match form {
         form::EMPTY => Ref::NULL,
-        form::PAGE => Run::of_page(segment::create(arena), 0).first(),
+        form::PAGE => SegmentSpan::of_page(segment::create(arena), 0).first(),
         _ => {
             let bytes = BUCKETS[form as usize] * BUCKET_BYTES;
             let at = slab::allocate(arena, bytes);
@@ -199,7 +199,7 @@ fn place(arena: &mut Arena, form: u8) -> Top {
 }
 
 /// Frees the memory of a segment.
-pub(super) fn give_up(arena: &mut Arena, run: Run) {
+pub(super) fn give_up(arena: &mut Arena, run: SegmentSpan) {
     if run.has_page() {
         arena.free(run.page);
     } else {

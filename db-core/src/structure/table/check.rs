@@ -5,8 +5,8 @@ use crate::arena::{Page, Pages, Ref};
 use crate::ids::PageId;
 
 use super::directory::{self, DEPTH_MAX, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
-use super::handle::{self, Handle, TableAt, form};
-use super::segment::{self, BUCKET_BYTES, PAGE_BUCKETS_AT, Run};
+use super::handle::{self, TableAt, TableHandle, form};
+use super::segment::{self, BUCKET_BYTES, PAGE_BUCKETS_AT, SegmentSpan};
 
 type Verdict = Result<(), &'static str>;
 
@@ -22,19 +22,19 @@ pub(crate) trait Inspector {
 
 /// Checks the table whose handle stands at `table`, within a page that is in use. Never panics, whatever is there.
 pub(crate) fn check(pages: &impl Pages, table: TableAt, inspector: &mut impl Inspector) -> Verdict {
-    let handle = Handle::read(pages, table);
+    let handle = TableHandle::read(pages, table);
     if !handle::is_clean(pages.page(table.page), table) {
         return Err("a table's handle is malformed");
     }
     match handle.top.form {
-        form::EMPTY if handle == Handle::EMPTY => Ok(()),
+        form::EMPTY if handle == TableHandle::EMPTY => Ok(()),
         1..=form::PAGE => check_single(pages, &handle, inspector),
         form::DIRECTORY | form::DRAINING => check_directory(pages, &handle, inspector),
         _ => Err("a table's handle is malformed"),
     }
 }
 
-fn check_single(pages: &impl Pages, handle: &Handle, inspector: &mut impl Inspector) -> Verdict {
+fn check_single(pages: &impl Pages, handle: &TableHandle, inspector: &mut impl Inspector) -> Verdict {
     if handle.segments != 1 || handle.deepest != 0 || handle.top.depth != 0 {
         return Err("a table's handle is malformed");
     }
@@ -50,7 +50,7 @@ fn check_single(pages: &impl Pages, handle: &Handle, inspector: &mut impl Inspec
     if found == handle.entries { Ok(()) } else { Err("a table counts its entries wrong") }
 }
 
-fn check_directory(pages: &impl Pages, handle: &Handle, inspector: &mut impl Inspector) -> Verdict {
+fn check_directory(pages: &impl Pages, handle: &TableHandle, inspector: &mut impl Inspector) -> Verdict {
     let (depth, draining) = (handle.top.depth, handle.top.form == form::DRAINING);
     if depth == 0 || depth > DEPTH_MAX {
         return Err("a directory is of no possible depth");
@@ -90,7 +90,12 @@ fn check_directory(pages: &impl Pages, handle: &Handle, inspector: &mut impl Ins
 }
 
 /// Checks a segment in itself, whose tags begin with `prefix`; returns the number of its entries.
-fn check_segment(page: &Page, run: Run, prefix: usize, inspector: &mut impl Inspector) -> Result<u64, &'static str> {
+fn check_segment(
+    page: &Page,
+    run: SegmentSpan,
+    prefix: usize,
+    inspector: &mut impl Inspector,
+) -> Result<u64, &'static str> {
     let entries: Vec<(u32, Ref)> = run.entries(page).collect();
     if run.has_page() && (!segment::is_segment(page) || segment::count(page) != entries.len()) {
         return Err("a segment of a table is malformed");

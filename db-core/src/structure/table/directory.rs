@@ -13,8 +13,8 @@
 use crate::arena::{Arena, PAGE_BYTES, Page, Pages};
 use crate::ids::PageId;
 
-use super::handle::{Handle, Top};
-use super::segment::Run;
+use super::handle::{TableHandle, Top};
+use super::segment::SegmentSpan;
 
 pub(super) const ENTRIES_PER_PAGE: usize = PAGE_BYTES / 4;
 
@@ -28,17 +28,17 @@ const DEPTH_BITS: u32 = 5;
 
 /// What the directory says of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry(pub(super) u32);
+pub(super) struct SegmentEntry(pub(super) u32);
 
-impl Entry {
+impl SegmentEntry {
     #[inline]
-    pub(super) const fn new(page: PageId, depth: u8) -> Entry {
-        Entry(page.0 << DEPTH_BITS | depth as u32)
+    pub(super) const fn new(page: PageId, depth: u8) -> SegmentEntry {
+        SegmentEntry(page.0 << DEPTH_BITS | depth as u32)
     }
 
     #[inline]
-    pub(super) const fn run(self) -> Run {
-        Run::of_page(PageId(self.0 >> DEPTH_BITS), (self.0 & ((1 << DEPTH_BITS) - 1)) as u8)
+    pub(super) const fn run(self) -> SegmentSpan {
+        SegmentSpan::of_page(PageId(self.0 >> DEPTH_BITS), (self.0 & ((1 << DEPTH_BITS) - 1)) as u8)
     }
 }
 
@@ -55,20 +55,20 @@ pub(super) const fn pages(depth: u8) -> usize {
 
 /// The segment of `tag`.
 #[inline]
-pub(super) fn lookup<P: Pages>(pages: &P, top: Top, tag: u32) -> Run {
+pub(super) fn lookup<P: Pages>(pages: &P, top: Top, tag: u32) -> SegmentSpan {
     entry(pages, top, index_of(tag, top.depth)).run()
 }
 
 /// The entry at `index`.
 #[inline]
-pub(super) fn entry<P: Pages>(pages: &P, top: Top, index: usize) -> Entry {
+pub(super) fn entry<P: Pages>(pages: &P, top: Top, index: usize) -> SegmentEntry {
     entry_in(pages.page(page_of(pages, top, index)), index)
 }
 
 /// The entry at `index`, in the page of the directory where it stands.
 #[inline]
-pub(super) fn entry_in(page: &Page, index: usize) -> Entry {
-    Entry(page.u32_at(4 * (index % ENTRIES_PER_PAGE)))
+pub(super) fn entry_in(page: &Page, index: usize) -> SegmentEntry {
+    SegmentEntry(page.u32_at(4 * (index % ENTRIES_PER_PAGE)))
 }
 
 /// The page in which the entry at `index` stands.
@@ -81,7 +81,7 @@ pub(super) fn page_of<P: Pages>(pages: &P, top: Top, index: usize) -> PageId {
     }
 }
 
-fn put(arena: &mut Arena, top: Top, index: usize, entry: Entry) {
+fn put(arena: &mut Arena, top: Top, index: usize, entry: SegmentEntry) {
     let page = page_of(arena, top, index);
     arena.page_mut(page).put_u32(4 * (index % ENTRIES_PER_PAGE), entry.0);
 }
@@ -89,7 +89,7 @@ fn put(arena: &mut Arena, top: Top, index: usize, entry: Entry) {
 /// A directory of depth 0 that leads to `segment` only; returns its page.
 pub(super) fn create(arena: &mut Arena, segment: PageId) -> PageId {
     let page = arena.allocate();
-    arena.page_mut(page).put_u32(0, Entry::new(segment, 0).0);
+    arena.page_mut(page).put_u32(0, SegmentEntry::new(segment, 0).0);
     page
 }
 
@@ -98,12 +98,12 @@ pub(super) fn point(arena: &mut Arena, top: Top, tag: u32, local: u8, segment: P
     let width = top.depth - local;
     let first = index_of(tag, local) << width;
     for index in first..first + (1 << width) {
-        put(arena, top, index, Entry::new(segment, local));
+        put(arena, top, index, SegmentEntry::new(segment, local));
     }
 }
 
 /// Doubles the directory: every entry becomes two. No segment is of its depth then.
-pub(super) fn double(arena: &mut Arena, handle: &mut Handle) {
+pub(super) fn double(arena: &mut Arena, handle: &mut TableHandle) {
     let old = handle.top;
     assert!(old.depth < DEPTH_MAX, "a table has used up its directory");
     let mut new = Top { depth: old.depth + 1, ..old };
@@ -123,7 +123,7 @@ pub(super) fn double(arena: &mut Arena, handle: &mut Handle) {
 }
 
 /// Halves the directory, none of whose segments is of its depth: every other entry goes.
-pub(super) fn halve(arena: &mut Arena, handle: &mut Handle) {
+pub(super) fn halve(arena: &mut Arena, handle: &mut TableHandle) {
     let old = handle.top;
     let mut new = Top { depth: old.depth - 1, ..old };
     handle.deepest = 0;

@@ -10,25 +10,25 @@ use crate::ids::PageId;
 
 use super::change::give_up;
 use super::directory::{self, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
-use super::handle::{Handle, TableAt, form};
+use super::handle::{TableAt, TableHandle, form};
 
 /// Frees all memory of a table, which is empty then, and hands each of its entries to `visit`.
 pub(crate) fn drain_all(arena: &mut Arena, table: TableAt, mut visit: impl FnMut(Ref)) {
-    let mut handle = Handle::read(arena, table);
+    let mut handle = TableHandle::read(arena, table);
     while handle.top.form != form::EMPTY {
         drain_segment(arena, &mut handle).into_iter().for_each(&mut visit);
     }
-    Handle::EMPTY.write(arena, table);
+    TableHandle::EMPTY.write(arena, table);
 }
 
 /// Whether a table has memory of its own, be there entries or not.
 pub(crate) fn has_memory(pages: &impl Pages, table: TableAt) -> bool {
-    Handle::read(pages, table).top.form != form::EMPTY
+    TableHandle::read(pages, table).top.form != form::EMPTY
 }
 
 /// Whether a table is half given up.
 pub(crate) fn is_draining(pages: &impl Pages, table: TableAt) -> bool {
-    Handle::read(pages, table).top.form == form::DRAINING
+    TableHandle::read(pages, table).top.form == form::DRAINING
 }
 
 /// Frees at most `segments` segments of a table and hands each of their entries to `visit`, which may change the arena but not the
@@ -40,7 +40,7 @@ pub(crate) fn drain(
     mut visit: impl FnMut(&mut Arena, Ref),
 ) -> bool {
     for _ in 0..segments {
-        let mut handle = Handle::read(arena, table);
+        let mut handle = TableHandle::read(arena, table);
         if handle.top.form == form::EMPTY {
             break;
         }
@@ -48,11 +48,11 @@ pub(crate) fn drain(
         handle.write(arena, table);
         all.into_iter().for_each(|at| visit(arena, at));
     }
-    Handle::read(arena, table).top.form == form::EMPTY
+    TableHandle::read(arena, table).top.form == form::EMPTY
 }
 
 /// Frees the first segment; returns its entries.
-fn drain_segment(arena: &mut Arena, handle: &mut Handle) -> Vec<Ref> {
+fn drain_segment(arena: &mut Arena, handle: &mut TableHandle) -> Vec<Ref> {
     if handle.top.form == form::DIRECTORY {
         (handle.top.form, handle.deepest) = (form::DRAINING, 0);
     }
@@ -69,13 +69,13 @@ fn drain_segment(arena: &mut Arena, handle: &mut Handle) -> Vec<Ref> {
         handle.deepest = passed as u32;
     }
     if handle.segments == 0 {
-        *handle = Handle::EMPTY;
+        *handle = TableHandle::EMPTY;
     }
     all
 }
 
 /// Gives up the directory's pages all of whose entries are among the first `passed`.
-fn free_directory(arena: &mut Arena, handle: &Handle, passed: usize) {
+fn free_directory(arena: &mut Arena, handle: &TableHandle, passed: usize) {
     if handle.top.depth > DEPTH_OF_PAGE {
         for index in handle.deepest as usize / ENTRIES_PER_PAGE..passed / ENTRIES_PER_PAGE {
             let id = directory::page_of(arena, handle.top, index * ENTRIES_PER_PAGE);

@@ -16,7 +16,7 @@ use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::PageId;
 
 use super::directory::DEPTH_OF_PAGE;
-use super::segment::{self, Run};
+use super::segment::{self, SegmentSpan};
 
 /// Length of a handle in bytes.
 pub(crate) const HANDLE_BYTES: usize = 24;
@@ -69,9 +69,9 @@ impl Top {
 
     /// The segment of a table that has one and no directory.
     #[inline]
-    pub(super) fn single(self) -> Run {
+    pub(super) fn single(self) -> SegmentSpan {
         let first = Ref(self.at);
-        Run::new(first.page(), first.offset(), segment::BUCKETS[self.form as usize])
+        SegmentSpan::new(first.page(), first.offset(), segment::BUCKETS[self.form as usize])
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) const fn short_directory(word: u64) -> Option<(PageId, u8)> {
 
 /// A whole handle, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Handle {
+pub(super) struct TableHandle {
     pub(super) entries: u64,
     pub(super) segments: u32,
     /// With a directory: segments of the directory's depth, at least two. Draining: entries of the directory that are void.
@@ -99,13 +99,13 @@ pub(super) struct Handle {
     pub(super) top: Top,
 }
 
-impl Handle {
-    pub(super) const EMPTY: Handle =
-        Handle { entries: 0, segments: 0, deepest: 0, top: Top { at: 0, form: form::EMPTY, depth: 0 } };
+impl TableHandle {
+    pub(super) const EMPTY: TableHandle =
+        TableHandle { entries: 0, segments: 0, deepest: 0, top: Top { at: 0, form: form::EMPTY, depth: 0 } };
 
-    pub(super) fn read(pages: &impl Pages, table: TableAt) -> Handle {
+    pub(super) fn read(pages: &impl Pages, table: TableAt) -> TableHandle {
         let page = pages.page(table.page);
-        Handle {
+        TableHandle {
             entries: page.u64_at(table.offset + ENTRIES),
             segments: page.u32_at(table.offset + SEGMENTS),
             deepest: page.u32_at(table.offset + DEEPEST),

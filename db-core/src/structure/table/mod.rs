@@ -38,7 +38,7 @@ pub(crate) mod tests;
 use crate::arena::{Arena, Pages, Ref};
 
 use handle::{Top, form};
-use segment::Run;
+use segment::SegmentSpan;
 
 pub(crate) use change::{insert, pages_to_double, remove, replace};
 pub(crate) use check::{Inspector, check};
@@ -53,7 +53,7 @@ pub(crate) const ENTRY_BYTES: usize = 8;
 /// An entry that was found, valid until the table changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
-    run: Run,
+    run: SegmentSpan,
     /// Byte offset of its address.
     ref_at: u32,
     /// What it leads to.
@@ -68,12 +68,12 @@ pub(crate) const fn tag_of(hash: u64) -> u32 {
 
 /// The segment in which `tag` is if it is there; `None` if the table has none or is being drained.
 #[inline]
-fn locate<P: Pages>(pages: &P, table: TableAt, tag: u32) -> Option<Run> {
+fn locate<P: Pages>(pages: &P, table: TableAt, tag: u32) -> Option<SegmentSpan> {
     locate_in(pages, Top::read(pages, table), tag)
 }
 
 #[inline(always)]
-fn locate_in<P: Pages>(pages: &P, top: Top, tag: u32) -> Option<Run> {
+fn locate_in<P: Pages>(pages: &P, top: Top, tag: u32) -> Option<SegmentSpan> {
     if top.form == form::DIRECTORY {
         Some(directory::lookup(pages, top, tag))
     } else if top.form.wrapping_sub(form::EMPTY + 1) < form::PAGE {
@@ -96,7 +96,7 @@ pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl Fn
 
 /// Inlined for each of the two, since one of them knows the number of buckets.
 #[inline(always)]
-fn find_in<P: Pages>(pages: &P, run: Run, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
+fn find_in<P: Pages>(pages: &P, run: SegmentSpan, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
     run.find(pages.page(run.page), tag, is_it).map(|(ref_at, at)| Found { run, ref_at: ref_at as u32, at })
 }
 

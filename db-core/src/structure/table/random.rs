@@ -12,7 +12,7 @@
 
 use crate::arena::{Pages, Ref};
 
-use super::handle::{Handle, TableAt, form};
+use super::handle::{TableAt, TableHandle, form};
 use super::{directory, segment};
 
 /// Draws until equal chances are given up for a bounded time. One that is refused by the directory takes some nanoseconds.
@@ -38,7 +38,7 @@ const fn share(fraction: u32, whole: usize) -> usize {
 
 /// An entry chosen by `random`; `None` if there is none. Any two are equally likely, but for what the module's essay says.
 pub(crate) fn random<P: Pages>(pages: &P, table: TableAt, random: u64) -> Option<Ref> {
-    let handle = Handle::read(pages, table);
+    let handle = TableHandle::read(pages, table);
     if handle.entries == 0 || handle.top.form == form::DRAINING {
         return None;
     }
@@ -64,7 +64,7 @@ pub(crate) fn random<P: Pages>(pages: &P, table: TableAt, random: u64) -> Option
 }
 
 /// One of the entries of the first segment that has any, from that of a random tag on.
-fn nearby<P: Pages>(pages: &P, handle: &Handle, draw: u64) -> Option<Ref> {
+fn nearby<P: Pages>(pages: &P, handle: &TableHandle, draw: u64) -> Option<Ref> {
     let (mut tag, fraction) = ((draw >> 32) as u32, draw as u32);
     for _ in 0..=handle.segments {
         let directory = handle.top.form == form::DIRECTORY;

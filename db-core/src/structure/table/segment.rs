@@ -47,11 +47,11 @@ pub(super) const ENTRIES_MERGED_MAX: usize = ENTRIES_MAX * 2 / 5;
 const TYPE: usize = 0;
 const COUNT: usize = 2;
 
-type Line = [u8; BUCKET_BYTES];
+type BucketLine = [u8; BUCKET_BYTES];
 
 /// Where a segment is and how large: 8 bytes, so that it travels in a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct SegmentSpan {
     pub(super) page: PageId,
     /// Byte offset of the first bucket.
     at: u16,
@@ -62,17 +62,17 @@ pub(super) struct Run {
 
 const _: () = assert!(PAGE_BUCKETS <= u8::MAX as usize && PAGE_BYTES <= u16::MAX as usize);
 
-impl Run {
+impl SegmentSpan {
     /// The only segment of a table.
     #[inline]
-    pub(super) const fn new(page: PageId, at: usize, buckets: usize) -> Run {
-        Run { page, at: at as u16, buckets: buckets as u8, depth: 0 }
+    pub(super) const fn new(page: PageId, at: usize, buckets: usize) -> SegmentSpan {
+        SegmentSpan { page, at: at as u16, buckets: buckets as u8, depth: 0 }
     }
 
     /// The segment in a page of its own.
     #[inline]
-    pub(super) const fn of_page(page: PageId, depth: u8) -> Run {
-        Run { page, at: PAGE_BUCKETS_AT as u16, buckets: PAGE_BUCKETS as u8, depth }
+    pub(super) const fn of_page(page: PageId, depth: u8) -> SegmentSpan {
+        SegmentSpan { page, at: PAGE_BUCKETS_AT as u16, buckets: PAGE_BUCKETS as u8, depth }
     }
 
     /// Whether it has a page of its own.
@@ -122,7 +122,7 @@ impl Run {
     }
 
     #[inline]
-    fn line(self, page: &Page, bucket: usize) -> &Line {
+    fn line(self, page: &Page, bucket: usize) -> &BucketLine {
         page.array(self.offset(bucket))
     }
 
@@ -269,13 +269,13 @@ impl Run {
 }
 
 #[inline]
-fn word(line: &Line, at: usize) -> u32 {
+fn word(line: &BucketLine, at: usize) -> u32 {
     u32::from_le_bytes(*line[at..].first_chunk().expect("within a bucket"))
 }
 
 /// Two bits for each of the 8 words from `at` on: whether it equals `value`. Two, since the compiler makes vectors of that only.
 #[inline]
-fn equal(line: &Line, at: usize, value: u32) -> u32 {
+fn equal(line: &BucketLine, at: usize, value: u32) -> u32 {
     (0..SLOTS_PER_BUCKET)
         .fold(0, |mask, slot| mask | if word(line, at + 4 * slot) == value { 3 << (2 * slot) } else { 0 })
 }
@@ -287,14 +287,14 @@ const fn first(same: u32) -> usize {
 }
 
 #[inline]
-fn free_slot(line: &Line) -> Option<usize> {
+fn free_slot(line: &BucketLine) -> Option<usize> {
     let free = equal(line, REFS_AT, 0);
     (free != 0).then(|| first(free))
 }
 
 /// The slot of the entry of `tag` for which `is_it` holds, and its address.
 #[inline(always)]
-fn in_line(line: &Line, tag: u32, is_it: &mut impl FnMut(Ref) -> bool) -> Option<(usize, Ref)> {
+fn in_line(line: &BucketLine, tag: u32, is_it: &mut impl FnMut(Ref) -> bool) -> Option<(usize, Ref)> {
     let mut same = equal(line, 0, tag);
     while same != 0 {
         let at = Ref(word(line, REFS_AT + 4 * first(same)));
@@ -306,7 +306,7 @@ fn in_line(line: &Line, tag: u32, is_it: &mut impl FnMut(Ref) -> bool) -> Option
     None
 }
 
-fn in_bucket(line: &Line) -> impl Iterator<Item = (u32, Ref)> + '_ {
+fn in_bucket(line: &BucketLine) -> impl Iterator<Item = (u32, Ref)> + '_ {
     (0..SLOTS_PER_BUCKET)
         .map(move |slot| (word(line, 4 * slot), Ref(word(line, REFS_AT + 4 * slot))))
         .filter(|(_, at)| !at.is_null())
@@ -347,7 +347,7 @@ pub(super) fn is_segment(page: &Page) -> bool {
     head[TYPE] == PageType::Segment as u8 && head[TYPE + 1] == 0 && head[COUNT + 2..].iter().all(|byte| *byte == 0)
 }
 
-fn fill(arena: &mut Arena, run: Run, all: impl Iterator<Item = (u32, Ref)>) {
+fn fill(arena: &mut Arena, run: SegmentSpan, all: impl Iterator<Item = (u32, Ref)>) {
     let page = arena.page_mut(run.page);
     let mut entries = 0;
     for (tag, at) in all {
@@ -359,10 +359,10 @@ fn fill(arena: &mut Arena, run: Run, all: impl Iterator<Item = (u32, Ref)>) {
 }
 
 /// Moves the entries whose next bit is 1 from `low` to a new segment, which is returned.
-pub(super) fn split(arena: &mut Arena, low: Run) -> PageId {
+pub(super) fn split(arena: &mut Arena, low: SegmentSpan) -> PageId {
     let all: Vec<(u32, Ref)> = low.entries(arena.page(low.page)).collect();
-    let high = Run { page: create(arena), depth: low.depth + 1, ..low };
-    let low = Run { depth: high.depth, ..low };
+    let high = SegmentSpan { page: create(arena), depth: low.depth + 1, ..low };
+    let low = SegmentSpan { depth: high.depth, ..low };
     reset(arena.page_mut(low.page));
     let is_high = |tag: u32| tag << (low.depth - 1) >> 31 == 1;
     fill(arena, low, all.iter().copied().filter(|(tag, _)| !is_high(*tag)));
@@ -371,9 +371,9 @@ pub(super) fn split(arena: &mut Arena, low: Run) -> PageId {
 }
 
 /// Moves the entries of `high` to `low`, its neighbour of the same depth, and gives `high` up.
-pub(super) fn merge(arena: &mut Arena, low: Run, high: Run) {
+pub(super) fn merge(arena: &mut Arena, low: SegmentSpan, high: SegmentSpan) {
     let all: Vec<(u32, Ref)> = [low, high].iter().flat_map(|run| run.entries(arena.page(run.page))).collect();
     reset(arena.page_mut(low.page));
-    fill(arena, Run { depth: low.depth - 1, ..low }, all.into_iter());
+    fill(arena, SegmentSpan { depth: low.depth - 1, ..low }, all.into_iter());
     arena.free(high.page);
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::directory::{DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
 use super::drain::drain;
-use super::handle::{Handle, Top};
+use super::handle::{TableHandle, Top};
 use super::segment::{BUCKET_BYTES, BUCKETS};
 use super::*;
 use crate::arena::{FrozenShard, PAGE_BYTES, PagePool};
@@ -20,7 +20,7 @@ type Model = BTreeMap<u32, u32>;
 
 /// Number of segments of a table.
 pub(crate) fn segments(pages: &impl Pages, table: TableAt) -> u32 {
-    Handle::read(pages, table).segments
+    TableHandle::read(pages, table).segments
 }
 
 struct Tables {
@@ -89,7 +89,7 @@ impl Tables {
         assert_eq!(self.arena.pages_used() as usize, used, "pages of nobody");
         for id in of_slots {
             let there = claims.slots.iter().filter(|at| at.page() == id).count();
-            assert_eq!(slab::Header::read(self.arena.page(id)).unwrap().used, there, "slots of nobody");
+            assert_eq!(slab::SlabHeader::read(self.arena.page(id)).unwrap().used, there, "slots of nobody");
         }
     }
 }
@@ -107,7 +107,7 @@ impl Inspector for Claims<'_> {
     }
 
     fn slot(&mut self, at: Ref, bytes: usize) -> Result<(), &'static str> {
-        let there = self.arena.is_used(at.page()) && slab::Header::read(self.arena.page(at.page())).is_ok();
+        let there = self.arena.is_used(at.page()) && slab::SlabHeader::read(self.arena.page(at.page())).is_ok();
         let fits = there && slab::capacity(self.arena, at) == slab::slot_bytes(slab::class_of(bytes));
         if fits && self.slots.insert(at) { Ok(()) } else { Err("no slot of its own") }
     }
@@ -209,7 +209,7 @@ fn run(seed: u64, steps: u64) -> Vec<u8> {
         while let Some(at) = tables.some(which, &mut random) {
             tables.remove(which, at);
         }
-        assert_eq!(Handle::read(&tables.arena, tables.at(which)), Handle::EMPTY);
+        assert_eq!(TableHandle::read(&tables.arena, tables.at(which)), TableHandle::EMPTY);
     }
     tables.check();
     let bytes = |id: u32| tables.arena.page(PageId(id)).all().to_vec();
@@ -287,7 +287,8 @@ fn a_scan_survives_every_change_of_form() {
 fn homes_are_in_the_order_of_tags_in_every_size() {
     let mut random = Random(7);
     for (buckets, depth) in BUCKETS[1..].iter().map(|buckets| (*buckets, 0)).chain((0..=22).map(|depth| (255, depth))) {
-        let run = if depth == 0 { Run::new(PageId(1), 64, buckets) } else { Run::of_page(PageId(1), depth) };
+        let run =
+            if depth == 0 { SegmentSpan::new(PageId(1), 64, buckets) } else { SegmentSpan::of_page(PageId(1), depth) };
         let inside = random.next() as u32;
         let mut previous = 0;
         for bucket in 0..=buckets {
@@ -335,7 +336,7 @@ fn directories_of_two_levels() {
             tables.check();
         }
     }
-    assert_eq!(Handle::read(&tables.arena, tables.at(0)), Handle::EMPTY);
+    assert_eq!(TableHandle::read(&tables.arena, tables.at(0)), TableHandle::EMPTY);
     assert_equals(&frozen, tables.at(0), &drained);
     drop(frozen);
     for (at, tag) in drained {

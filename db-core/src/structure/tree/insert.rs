@@ -3,9 +3,9 @@
 use crate::arena::{Arena, Page};
 use crate::ids::PageId;
 
-use super::node::{self, CAPACITY, INNER, ITEM_BYTES_MAX, LEAF, Shape};
+use super::node::{self, CAPACITY, INNER, ITEM_BYTES_MAX, LEAF, NodeLayout};
 use super::position::{Position, Step};
-use super::{HEIGHT_MAX, Handle, Order, Separator, Tree};
+use super::{HEIGHT_MAX, Order, Separator, Tree, TreeHandle};
 
 /// A node that has become two.
 struct Split {
@@ -41,7 +41,7 @@ impl<O: Order> Tree<O> {
         let Some(inner) = at.height().checked_sub(1) else {
             let leaf = LEAF.create(arena);
             LEAF.insert(arena.page_mut(leaf), 0, item);
-            self.put_handle(arena, Handle { root: Some(leaf), height: 1, items: 1 });
+            self.put_handle(arena, TreeHandle { root: Some(leaf), height: 1, items: 1 });
             return;
         };
         self.add(arena, at, inner, 1);
@@ -155,7 +155,7 @@ impl<O: Order> Tree<O> {
         node::put_child(page, 0, split.left);
         node::put_items(page, 0, items - split.right_items);
         put_entry(page, 1, split);
-        self.put_handle(arena, Handle { root: Some(top), height: height + 1, items });
+        self.put_handle(arena, TreeHandle { root: Some(top), height: height + 1, items });
     }
 }
 
@@ -170,7 +170,7 @@ fn put_child(page: &mut Page, index: usize, split: &Split) {
 }
 
 /// Cuts a node in halves of bytes, counting an additional entry at `index`.
-fn middle(shape: Shape, page: &Page, index: usize, len: usize) -> Cut {
+fn middle(shape: NodeLayout, page: &Page, index: usize, len: usize) -> Cut {
     let (entries, cell) = (node::count(page), shape.cell(len));
     let size =
         |left: usize| if left <= index { shape.used_by(page, left) } else { shape.used_by(page, left - 1) + cell };
@@ -179,7 +179,7 @@ fn middle(shape: Shape, page: &Page, index: usize, len: usize) -> Cut {
 }
 
 /// Makes two nodes of one and an additional entry, which is put at the step's index.
-fn split_page(arena: &mut Arena, shape: Shape, at: Step, cut: &Cut, bytes: &[u8]) -> (PageId, PageId) {
+fn split_page(arena: &mut Arena, shape: NodeLayout, at: Step, cut: &Cut, bytes: &[u8]) -> (PageId, PageId) {
     let entries = node::count(arena.page(at.page));
     let in_left = at.index < cut.left;
     let kept = if in_left { cut.left - 1 } else { cut.left };

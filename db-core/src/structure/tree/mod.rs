@@ -154,14 +154,14 @@ pub(crate) struct Tree<O> {
 
 /// What a handle says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Handle {
+struct TreeHandle {
     root: Option<PageId>,
     height: usize,
     items: u64,
 }
 
-impl Handle {
-    const EMPTY: Handle = Handle { root: None, height: 0, items: 0 };
+impl TreeHandle {
+    const EMPTY: TreeHandle = TreeHandle { root: None, height: 0, items: 0 };
 }
 
 impl<O: Order> Tree<O> {
@@ -193,16 +193,16 @@ impl<O: Order> Tree<O> {
     }
 
     #[inline]
-    fn handle(&self, pages: &impl Pages) -> Handle {
+    fn handle(&self, pages: &impl Pages) -> TreeHandle {
         let page = pages.page(self.page);
-        Handle {
+        TreeHandle {
             root: root::some_page(page.u32_at(self.offset + ROOT)),
             height: page.u32_at(self.offset + HEIGHT) as usize,
             items: page.u64_at(self.offset + ITEMS),
         }
     }
 
-    fn put_handle(&self, arena: &mut Arena, handle: Handle) {
+    fn put_handle(&self, arena: &mut Arena, handle: TreeHandle) {
         let page = arena.page_mut(self.page);
         page.put_u32(self.offset + ROOT, root::page_or_zero(handle.root));
         page.put_u32(self.offset + HEIGHT, handle.height as u32);

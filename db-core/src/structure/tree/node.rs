@@ -52,13 +52,13 @@ pub(crate) const ITEM_BYTES_MAX: usize = CAPACITY / 4 - LEAF_SLOT_BYTES;
 
 /// How the entries of one kind of node are laid out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(super) struct NodeLayout {
     slot_bytes: usize,
     page_type: PageType,
 }
 
-pub(super) const LEAF: Shape = Shape { slot_bytes: LEAF_SLOT_BYTES, page_type: PageType::TreeLeaf };
-pub(super) const INNER: Shape = Shape { slot_bytes: INNER_SLOT_BYTES, page_type: PageType::TreeInner };
+pub(super) const LEAF: NodeLayout = NodeLayout { slot_bytes: LEAF_SLOT_BYTES, page_type: PageType::TreeLeaf };
+pub(super) const INNER: NodeLayout = NodeLayout { slot_bytes: INNER_SLOT_BYTES, page_type: PageType::TreeInner };
 
 #[inline]
 pub(super) fn count(page: &Page) -> usize {
@@ -122,7 +122,7 @@ pub(super) fn put_items(page: &mut Page, index: usize, items: u64) {
     page.put_u64(INNER.slot(index) + ITEMS, items);
 }
 
-impl Shape {
+impl NodeLayout {
     /// Takes a page into use as a node without entries.
     pub(super) fn create(self, arena: &mut Arena) -> PageId {
         let id = arena.allocate();

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::arena::{Arena, Page, Pages};
 use crate::ids::PageId;
 
-use super::node::{self, INNER, LEAF, Shape};
+use super::node::{self, INNER, LEAF, NodeLayout};
 use super::{HEIGHT_MAX, ITEMS, Order, Tree};
 
 /// A node on a path, and the entry that the path takes in it.
@@ -39,7 +39,7 @@ impl Position {
     }
 
     /// The shape of the path's node at `depth`, the root's being 0.
-    pub(super) const fn shape(&self, depth: usize) -> Shape {
+    pub(super) const fn shape(&self, depth: usize) -> NodeLayout {
         if depth + 1 == self.height { LEAF } else { INNER }
     }
 
@@ -107,7 +107,7 @@ impl Position {
 
     /// Fills in the path below the node at `depth`, whose entry is chosen already.
     #[inline]
-    fn descend(&mut self, pages: &impl Pages, depth: usize, mut choose: impl FnMut(Shape, &Page) -> usize) {
+    fn descend(&mut self, pages: &impl Pages, depth: usize, mut choose: impl FnMut(NodeLayout, &Page) -> usize) {
         for depth in depth + 1..self.height {
             let above = self.steps[depth - 1];
             let id = node::child(pages.page(above.page), above.index);
@@ -118,14 +118,14 @@ impl Position {
 }
 
 /// The last child of an inner node, the end of a leaf.
-fn last(shape: Shape, page: &Page) -> usize {
+fn last(shape: NodeLayout, page: &Page) -> usize {
     if shape.is_leaf() { node::count(page) } else { node::count(page) - 1 }
 }
 
 impl<O: Order> Tree<O> {
     /// Fills in a path from the root on.
     #[inline]
-    fn walk<P: Pages>(&self, pages: &P, mut choose: impl FnMut(Shape, &Page, usize) -> usize) -> Position {
+    fn walk<P: Pages>(&self, pages: &P, mut choose: impl FnMut(NodeLayout, &Page, usize) -> usize) -> Position {
         let handle = self.handle(pages);
         let mut at = Position { steps: [Step::NONE; HEIGHT_MAX], height: handle.height };
         let Some(top) = handle.root else { return at };

@@ -4,9 +4,9 @@ use crate::arena::Arena;
 use crate::ids::PageId;
 
 use super::insert::take_first_separator;
-use super::node::{self, CAPACITY, INNER, LEAF, Shape};
+use super::node::{self, CAPACITY, INNER, LEAF, NodeLayout};
 use super::position::Position;
-use super::{HEIGHT_MAX, Handle, Order, Separator, Tree};
+use super::{HEIGHT_MAX, Order, Separator, Tree, TreeHandle};
 
 /// Bytes below which a node is small.
 const SMALL: usize = CAPACITY * 2 / 5;
@@ -80,7 +80,7 @@ impl<O: Order> Tree<O> {
         let handle = self.handle(arena);
         if let Some(top) = handle.root {
             free_subtree(arena, top, handle.height);
-            self.put_handle(arena, Handle::EMPTY);
+            self.put_handle(arena, TreeHandle::EMPTY);
         }
     }
 
@@ -100,7 +100,7 @@ impl<O: Order> Tree<O> {
             let items = node::count(arena.page(leaf.page)) as u64;
             at.steps()[inner.len() - alone..].iter().for_each(|step| arena.free(step.page));
             if alone == inner.len() {
-                self.put_handle(arena, Handle::EMPTY);
+                self.put_handle(arena, TreeHandle::EMPTY);
                 return true;
             }
             let depth = inner.len() - alone - 1;
@@ -134,9 +134,9 @@ impl<O: Order> Tree<O> {
         while let Some(top) = handle.root {
             let page = arena.page(top);
             handle = match node::count(page) {
-                0 => Handle::EMPTY,
+                0 => TreeHandle::EMPTY,
                 1 if handle.height > 1 => {
-                    Handle { root: Some(node::child(page, 0)), height: handle.height - 1, items: handle.items }
+                    TreeHandle { root: Some(node::child(page, 0)), height: handle.height - 1, items: handle.items }
                 }
                 _ => return,
             };
@@ -146,7 +146,7 @@ impl<O: Order> Tree<O> {
     }
 
     /// Merges the small child at `index` with the emptier one of its neighbours, or lets it take from that.
-    fn share(&self, arena: &mut Arena, parent: PageId, index: usize, shape: Shape, outermost: bool) {
+    fn share(&self, arena: &mut Arena, parent: PageId, index: usize, shape: NodeLayout, outermost: bool) {
         let page = arena.page(parent);
         let used = |index: usize| shape.used(arena.page(node::child(page, index)));
         let last = node::count(page) - 1;
@@ -168,7 +168,7 @@ impl<O: Order> Tree<O> {
         }
     }
 
-    fn take_from_right(&self, arena: &mut Arena, shape: Shape, pair: &Pair, target: usize) {
+    fn take_from_right(&self, arena: &mut Arena, shape: NodeLayout, pair: &Pair, target: usize) {
         let (there, wanted) = (node::count(arena.page(pair.low)), target - shape.used(arena.page(pair.low)));
         let moved = shape.closest(arena.page(pair.high), wanted).max(1);
         shape.transfer(arena, pair.high, 0..moved, pair.low, there);
@@ -183,7 +183,7 @@ impl<O: Order> Tree<O> {
         put_boundary(arena, shape, pair, &separator);
     }
 
-    fn take_from_left(&self, arena: &mut Arena, shape: Shape, pair: &Pair, target: usize) {
+    fn take_from_left(&self, arena: &mut Arena, shape: NodeLayout, pair: &Pair, target: usize) {
         let low = arena.page(pair.low);
         let entries = node::count(low);
         let kept = shape.closest(low, target).clamp(1, entries - 1);
@@ -208,7 +208,7 @@ fn separator_above(arena: &Arena, pair: &Pair) -> Separator {
 }
 
 /// Enters above what divides the two now, and how many items each has. A full node gets an empty separator.
-fn put_boundary(arena: &mut Arena, shape: Shape, pair: &Pair, separator: &Separator) {
+fn put_boundary(arena: &mut Arena, shape: NodeLayout, pair: &Pair, separator: &Separator) {
     let high = arena.page(pair.high);
     let entries = node::count(high);
     let right = if shape.is_leaf() { entries as u64 } else { node::items_of(high, 0..entries) };
@@ -220,7 +220,7 @@ fn put_boundary(arena: &mut Arena, shape: Shape, pair: &Pair, separator: &Separa
     INNER.replace(page, pair.index + 1, if fits { separator.as_slice() } else { &[] });
 }
 
-fn merge(arena: &mut Arena, shape: Shape, pair: &Pair) {
+fn merge(arena: &mut Arena, shape: NodeLayout, pair: &Pair) {
     if !shape.is_leaf() {
         let above = separator_above(arena, pair);
         INNER.replace(arena.page_mut(pair.high), 0, above.as_slice());

@@ -373,7 +373,7 @@ fn thin_trees_are_trees() {
             node::put_items(page, 0, 1);
             top = above;
         }
-        ordered(2).put_handle(&mut single.arena, Handle { root: Some(top), height, items: 1 });
+        ordered(2).put_handle(&mut single.arena, TreeHandle { root: Some(top), height, items: 1 });
         single.content[2].push(item);
         assert_trees(&single.arena, &single.content);
         for step in 0..500 {

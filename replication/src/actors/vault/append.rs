@@ -7,8 +7,8 @@ use actix::Addr;
 use tanist_db_core::ids::Epoch;
 use tokio::sync::Notify;
 
-use super::rulings::{Append, BeginAppend, MayWrite, OpenAppend};
-use super::{Shared, VaultServer};
+use super::rulings::{AppendFrame, BeginAppend, MayWrite, OpenAppend};
+use super::{VaultServer, VaultShared};
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::lease::authority::StreamId;
 use crate::vault::lease::roster::Caller;
@@ -22,7 +22,7 @@ use crate::wire::message::{Answer, Reply};
 pub(super) async fn serve(
     channel: &mut Channel,
     caller: &Arc<Caller>,
-    shared: &Arc<Shared>,
+    shared: &Arc<VaultShared>,
     server: &Addr<VaultServer>,
     epoch: u64,
 ) -> Result<(), RpcError> {
@@ -32,7 +32,7 @@ pub(super) async fn serve(
         Err(answer) => return channel.reply(answer).await,
     };
     channel.reply(Answer::AppendReady { durable: start.extent.durable.0 }).await?;
-    let appender = Appender {
+    let appender = AppendTask {
         caller,
         shared,
         server,
@@ -64,7 +64,7 @@ pub(super) async fn serve(
 /// Makes the stream the one that counts, and waits until nothing of older ones is on its way to the disk.
 async fn open(
     caller: &Arc<Caller>,
-    shared: &Shared,
+    shared: &VaultShared,
     server: &Addr<VaultServer>,
     epoch: Epoch,
 ) -> Result<(StreamId, LogState), Answer> {
@@ -76,9 +76,9 @@ async fn open(
     Ok((stream, start))
 }
 
-struct Appender<'a> {
+struct AppendTask<'a> {
     caller: &'a Arc<Caller>,
-    shared: &'a Shared,
+    shared: &'a VaultShared,
     server: &'a Addr<VaultServer>,
     stream: StreamId,
     epoch: Epoch,
@@ -89,7 +89,7 @@ struct Appender<'a> {
     moved: Notify,
 }
 
-impl Appender<'_> {
+impl AppendTask<'_> {
     /// Takes frames until the stream ends (`None`) or must be ended with an answer.
     async fn take<R: tokio::io::AsyncRead + Unpin>(
         &self,
@@ -102,7 +102,7 @@ impl Appender<'_> {
             };
             let last = frame.last;
             let Ok(room) = self.shared.log.room(frame.bytes().len()).await else { return Ok(Some(stopped())) };
-            let append = Append { caller: Arc::clone(self.caller), stream: self.stream, frame, room };
+            let append = AppendFrame { caller: Arc::clone(self.caller), stream: self.stream, frame, room };
             match self.server.send(append).await {
                 Ok(Ok(())) => {
                     self.acknowledger.borrow_mut().accepted(last);

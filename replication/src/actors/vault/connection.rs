@@ -9,7 +9,7 @@ use actix::Addr;
 use quinn::{Connection, Endpoint, Incoming, VarInt};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{Ask, AskLease, Enter, Leave, Often, Shared, VaultServer, append, follow, images};
+use super::{AskAuthority, AskLease, Enter, Leave, Often, VaultServer, VaultShared, append, follow, images};
 use tanist_db_core::level::Levels;
 
 use crate::limits;
@@ -21,7 +21,7 @@ use crate::wire::hello::Refusal;
 use crate::wire::message::{Answer, Call, HealthView, Hello, Peer, Reply, Request};
 
 /// Accepts connections until the endpoint is closed.
-pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>, server: Addr<VaultServer>) {
+pub(super) async fn accept(endpoint: Endpoint, shared: Arc<VaultShared>, server: Addr<VaultServer>) {
     let mut unadmitted = Unadmitted::default();
     let peers = Arc::new(Semaphore::new(limits::VAULT_CONNECTIONS_MAX));
     let mut number = 0;
@@ -68,7 +68,7 @@ async fn greet(
     incoming: Incoming,
     id: ConnectionId,
     place: oneshot::Receiver<Infallible>,
-    shared: &Shared,
+    shared: &VaultShared,
 ) -> Option<(Connection, Channel, Caller)> {
     let from = incoming.remote_address();
     tokio::select! {
@@ -82,7 +82,11 @@ async fn greet(
     }
 }
 
-async fn recognize(incoming: Incoming, id: ConnectionId, shared: &Shared) -> Option<(Connection, Channel, Caller)> {
+async fn recognize(
+    incoming: Incoming,
+    id: ConnectionId,
+    shared: &VaultShared,
+) -> Option<(Connection, Channel, Caller)> {
     let from = incoming.remote_address();
     let connection = match tokio::time::timeout(limits::CALL_WAIT, incoming).await {
         Ok(Ok(connection)) => connection,
@@ -127,7 +131,7 @@ async fn serve(
     mut control: Channel,
     caller: Caller,
     peers: &Semaphore,
-    shared: &Arc<Shared>,
+    shared: &Arc<VaultShared>,
     server: &Addr<VaultServer>,
 ) {
     let (caller, from) = (Arc::new(caller), connection.remote_address());
@@ -158,7 +162,7 @@ async fn serve(
 }
 
 /// Says why not, and waits until that has arrived.
-async fn turn_away(from: SocketAddr, mut control: Channel, why: String, shared: &Shared) {
+async fn turn_away(from: SocketAddr, mut control: Channel, why: String, shared: &VaultShared) {
     if let Some(times) = shared.often(Often::PeerRefused) {
         tracing::warn!(%from, why, "peer refused{times}");
     }
@@ -174,10 +178,10 @@ async fn converse(
     control: &mut Channel,
     welcome: Answer,
     caller: &Arc<Caller>,
-    shared: &Arc<Shared>,
+    shared: &Arc<VaultShared>,
     server: &Addr<VaultServer>,
 ) -> Result<(), RpcError> {
-    let mut news = News { lease: shared.news.clone(), health: shared.health.watch() };
+    let mut news = LeaseNews { lease: shared.news.clone(), health: shared.health.watch() };
     news.lease.mark_unchanged();
     if *news.health.borrow_and_update() != HealthView::default() {
         news.health.mark_changed();
@@ -201,7 +205,7 @@ async fn converse(
 }
 
 /// What a database is told unasked.
-struct News {
+struct LeaseNews {
     lease: watch::Receiver<()>,
     health: watch::Receiver<HealthView>,
 }
@@ -209,7 +213,7 @@ struct News {
 /// Answers calls and passes on news, one at a time, so that an asker hears its answer before the news of it.
 async fn talk(
     control: &mut Channel,
-    news: &mut News,
+    news: &mut LeaseNews,
     caller: &Arc<Caller>,
     server: &Addr<VaultServer>,
 ) -> Result<(), RpcError> {
@@ -221,7 +225,7 @@ async fn talk(
             call = control.receive.message::<Call>() => match call {
                 Ok(Call { seq: 0, .. }) => return Err(RpcError::Protocol("a call must have a number".to_owned())),
                 Ok(Call { seq, request }) => {
-                    let ask = Ask { caller: Arc::clone(caller), request };
+                    let ask = AskAuthority { caller: Arc::clone(caller), request };
                     let answer = server.send(ask).await.ok().flatten().ok_or_else(ended)?;
                     send_message(&mut control.send, &Reply { seq, answer }).await?;
                 }
@@ -247,7 +251,7 @@ async fn talk(
 }
 
 /// Serves a stream other than the control stream, by its first message.
-async fn serve_stream(mut channel: Channel, caller: Arc<Caller>, shared: Arc<Shared>, server: Addr<VaultServer>) {
+async fn serve_stream(mut channel: Channel, caller: Arc<Caller>, shared: Arc<VaultShared>, server: Addr<VaultServer>) {
     let first = tokio::time::timeout(limits::CALL_WAIT, channel.receive.message::<Call>()).await;
     let Ok(Ok(Call { request, .. })) = first else { return };
     let kind = format!("{request:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tanist_db_core::ids::Lsn;
 
-use super::{Often, Shared};
+use super::{Often, VaultShared};
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::StorageError;
@@ -17,7 +17,7 @@ use crate::vault::log::writer::LogState;
 use crate::wire::message::Answer;
 
 /// Serves the stream until the follower leaves, or has to be told that it cannot go on.
-pub(super) async fn serve(channel: &mut Channel, shared: &Arc<Shared>, after: u64) -> Result<(), RpcError> {
+pub(super) async fn serve(channel: &mut Channel, shared: &Arc<VaultShared>, after: u64) -> Result<(), RpcError> {
     let _ = channel.send.set_priority(Priority::Log as i32);
     let extent = shared.log.state().extent;
     let feed = match Feed::open(Arc::clone(&shared.disk), shared.cluster, Lsn(after), &extent) {
@@ -27,32 +27,32 @@ pub(super) async fn serve(channel: &mut Channel, shared: &Arc<Shared>, after: u6
         }
         Err(answer) => return channel.reply(answer).await,
     };
-    let mut follower = Follower { shared: Arc::clone(shared), feed };
+    let mut follower = FollowServer { shared: Arc::clone(shared), feed };
     match follower.push(channel).await {
-        Err(Stop::Lost(error)) => Err(error),
-        Err(Stop::Answer(answer)) => channel.reply(answer).await,
+        Err(FollowEnd::Lost(error)) => Err(error),
+        Err(FollowEnd::Answer(answer)) => channel.reply(answer).await,
         Ok(()) => Ok(()),
     }
 }
 
-struct Follower {
-    shared: Arc<Shared>,
+struct FollowServer {
+    shared: Arc<VaultShared>,
     feed: Feed,
 }
 
-enum Stop {
+enum FollowEnd {
     Lost(RpcError),
     Answer(Answer),
 }
 
-impl From<RpcError> for Stop {
+impl From<RpcError> for FollowEnd {
     fn from(error: RpcError) -> Self {
         Self::Lost(error)
     }
 }
 
-impl Follower {
-    async fn push(&mut self, channel: &mut Channel) -> Result<(), Stop> {
+impl FollowServer {
+    async fn push(&mut self, channel: &mut Channel) -> Result<(), FollowEnd> {
         let mut log = self.shared.log.watch();
         let left = channel.send.stopped();
         tokio::pin!(left);
@@ -66,17 +66,17 @@ impl Follower {
                 }
             }
             tokio::select! {
-                changed = log.changed() => if changed.is_err() { return Err(Stop::Answer(stopped())) },
+                changed = log.changed() => if changed.is_err() { return Err(FollowEnd::Answer(stopped())) },
                 _ = &mut left => return Ok(()),
             }
         }
     }
 
     /// Sends what is durable in `state`; returns what is to be said of it, if it was anything.
-    async fn catch_up(&mut self, state: &LogState, channel: &mut Channel) -> Result<Option<Answer>, Stop> {
+    async fn catch_up(&mut self, state: &LogState, channel: &mut Channel) -> Result<Option<Answer>, FollowEnd> {
         loop {
             let step = self.feed.step(state, &self.shared.log.recent().lock());
-            let frames = match step.map_err(Stop::Answer)? {
+            let frames = match step.map_err(FollowEnd::Answer)? {
                 FeedStep::Send(frames) => frames,
                 FeedStep::Read(reader) => self.read(reader).await?,
                 FeedStep::CaughtUp(answer) => return Ok(Some(answer)),
@@ -88,19 +88,19 @@ impl Follower {
         }
     }
 
-    async fn read(&mut self, mut reader: LogReader) -> Result<Vec<LogFrame>, Stop> {
+    async fn read(&mut self, mut reader: LogReader) -> Result<Vec<LogFrame>, FollowEnd> {
         let extent = self.shared.log.state().extent;
         let read = actix_rt::task::spawn_blocking(move || {
             let frames = reader.read(&extent, limits::LOG_READ_BYTES);
             (reader, frames)
         });
-        let (reader, frames) = read.await.map_err(|_| Stop::Answer(stopped()))?;
+        let (reader, frames) = read.await.map_err(|_| FollowEnd::Answer(stopped()))?;
         if let Err(error) = &frames
             && !matches!(error, StorageError::Trimmed { .. })
             && let Some(times) = self.shared.often(Often::LogUnreadable)
         {
             tracing::error!(%error, "the log cannot be read for a follower{times}");
         }
-        self.feed.from_files(reader, frames).map_err(Stop::Answer)
+        self.feed.from_files(reader, frames).map_err(FollowEnd::Answer)
     }
 }

@@ -10,21 +10,21 @@ use crate::EVENT;
 use crate::limits::HEALTH_NEWS_EVERY;
 use crate::repeats::Repeats;
 use crate::vault::StorageError;
-use crate::vault::room::Room;
+use crate::vault::room::DiskRoom;
 use crate::wire::message::HealthView;
 
 /// Shared by the log writer's thread and the tasks that store images.
 #[derive(Debug)]
 pub(super) struct Health {
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    state: Mutex<HealthState>,
     /// What databases are told.
     news: watch::Sender<HealthView>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    room: Room,
+struct HealthState {
+    room: DiskRoom,
     lines: Repeats,
     /// The next news leave no sooner, unless it is that nothing is wrong any more.
     next_news: Monotonic,
@@ -73,7 +73,7 @@ impl Health {
         }
     }
 
-    fn troubled(&self, state: &mut State, times: u64, why: &str) {
+    fn troubled(&self, state: &mut HealthState, times: u64, why: &str) {
         let now = self.clock.monotonic();
         // The words differ in the file that there is no room for, and that says nothing.
         if let Some(times) = state.lines.happened_times(now, "", times) {
@@ -85,7 +85,7 @@ impl Health {
         }
     }
 
-    fn recovered(&self, state: &mut State, over: Option<HealthView>) {
+    fn recovered(&self, state: &mut HealthState, over: Option<HealthView>) {
         let Some(over) = over else { return };
         let seconds = self.clock.unix().0.saturating_sub(over.no_room_since_unix_ms) / 1000;
         tracing::info!(
@@ -94,7 +94,7 @@ impl Health {
             over.refused_appends,
             over.refused_images
         );
-        *state = State::default();
+        *state = HealthState::default();
         self.news.send_replace(HealthView::default());
     }
 }

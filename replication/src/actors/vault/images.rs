@@ -6,7 +6,7 @@ use actix::Addr;
 use tanist_db_core::ids::{Epoch, Lsn};
 
 use super::rulings::MayWrite;
-use super::{Often, Shared, VaultServer};
+use super::{Often, VaultServer, VaultShared};
 use crate::EVENT;
 use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
@@ -18,42 +18,42 @@ use crate::wire::frame::{Frame, FrameKind};
 use crate::wire::message::{Answer, Call, Request};
 
 /// Why an upload or download does not go on.
-enum Stop {
+enum TransferEnd {
     Lost(RpcError),
     Answer(Answer),
     Storage(StorageError),
 }
 
-impl From<RpcError> for Stop {
+impl From<RpcError> for TransferEnd {
     fn from(error: RpcError) -> Self {
         Self::Lost(error)
     }
 }
 
-impl From<Answer> for Stop {
+impl From<Answer> for TransferEnd {
     fn from(answer: Answer) -> Self {
         Self::Answer(answer)
     }
 }
 
-impl From<StorageError> for Stop {
+impl From<StorageError> for TransferEnd {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
     }
 }
 
-async fn settle(channel: &mut Channel, end: Result<Answer, Stop>) -> Result<(), RpcError> {
+async fn settle(channel: &mut Channel, end: Result<Answer, TransferEnd>) -> Result<(), RpcError> {
     match end {
-        Ok(answer) | Err(Stop::Answer(answer)) => channel.reply(answer).await,
-        Err(Stop::Storage(error)) => channel.reply(Answer::Refused { why: error.to_string() }).await,
-        Err(Stop::Lost(error)) => Err(error),
+        Ok(answer) | Err(TransferEnd::Answer(answer)) => channel.reply(answer).await,
+        Err(TransferEnd::Storage(error)) => channel.reply(Answer::Refused { why: error.to_string() }).await,
+        Err(TransferEnd::Lost(error)) => Err(error),
     }
 }
 
 /// Runs `work` where it may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, Stop> {
+) -> Result<T, TransferEnd> {
     match actix_rt::task::spawn_blocking(work).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(stopped().into()),
@@ -64,7 +64,7 @@ async fn blocking<T: Send + 'static>(
 pub(super) async fn put(
     channel: &mut Channel,
     caller: &Arc<Caller>,
-    shared: &Arc<Shared>,
+    shared: &Arc<VaultShared>,
     server: &Addr<VaultServer>,
     epoch: u64,
     cut: u64,
@@ -73,26 +73,26 @@ pub(super) async fn put(
     let end = upload.run(channel).await;
     match &end {
         Ok(_) => shared.health.image(Ok(())),
-        Err(Stop::Storage(error)) => {
+        Err(TransferEnd::Storage(error)) => {
             shared.health.image(Err(error));
             upload.not_stored(error);
         }
-        Err(Stop::Answer(answer)) => upload.not_stored(format_args!("{answer:?}")),
-        Err(Stop::Lost(_)) => {}
+        Err(TransferEnd::Answer(answer)) => upload.not_stored(format_args!("{answer:?}")),
+        Err(TransferEnd::Lost(_)) => {}
     }
     settle(channel, end).await
 }
 
 struct Put<'a> {
     caller: &'a Arc<Caller>,
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<VaultShared>,
     server: &'a Addr<VaultServer>,
     epoch: Epoch,
     cut: Lsn,
 }
 
 impl Put<'_> {
-    async fn run(&self, channel: &mut Channel) -> Result<Answer, Stop> {
+    async fn run(&self, channel: &mut Channel) -> Result<Answer, TransferEnd> {
         self.may_write(None).await?;
         let (shared, cut, epoch) = (Arc::clone(self.shared), self.cut, self.epoch);
         let upload = blocking(move || shared.images.begin(cut, epoch)).await?;
@@ -116,13 +116,13 @@ impl Put<'_> {
         }
     }
 
-    async fn may_write(&self, cut: Option<Lsn>) -> Result<(), Stop> {
+    async fn may_write(&self, cut: Option<Lsn>) -> Result<(), TransferEnd> {
         let ask = MayWrite { caller: Arc::clone(self.caller), epoch: self.epoch, cut };
         Ok(self.server.send(ask).await.map_err(|_| stopped())??)
     }
 
     /// Takes chunks to the last; gives what the sender says of their number and length.
-    async fn take(&self, channel: &mut Channel, mut upload: Upload) -> Result<(Upload, u32, u64), Stop> {
+    async fn take(&self, channel: &mut Channel, mut upload: Upload) -> Result<(Upload, u32, u64), TransferEnd> {
         loop {
             let (chunks, end) = next_chunks(channel).await?;
             if !chunks.is_empty() {
@@ -144,7 +144,7 @@ impl Put<'_> {
 }
 
 /// The next chunks that are here, at least one unless the end is; and the end.
-async fn next_chunks(channel: &mut Channel) -> Result<(Vec<Frame>, Option<(u32, u64)>), Stop> {
+async fn next_chunks(channel: &mut Channel) -> Result<(Vec<Frame>, Option<(u32, u64)>), TransferEnd> {
     let mut chunks = Vec::new();
     let mut bytes = 0;
     let mut next = channel.receive.next().await.map_err(RpcError::from)?;
@@ -174,7 +174,7 @@ async fn next_chunks(channel: &mut Channel) -> Result<(Vec<Frame>, Option<(u32, 
 }
 
 /// Sends the newest image.
-pub(super) async fn get(channel: &mut Channel, shared: &Arc<Shared>) -> Result<(), RpcError> {
+pub(super) async fn get(channel: &mut Channel, shared: &Arc<VaultShared>) -> Result<(), RpcError> {
     let _ = channel.send.set_priority(Priority::Bulk as i32);
     match send(channel, shared).await {
         Ok(()) => Ok(()),
@@ -182,7 +182,7 @@ pub(super) async fn get(channel: &mut Channel, shared: &Arc<Shared>) -> Result<(
     }
 }
 
-async fn send(channel: &mut Channel, shared: &Arc<Shared>) -> Result<(), Stop> {
+async fn send(channel: &mut Channel, shared: &Arc<VaultShared>) -> Result<(), TransferEnd> {
     let opener = Arc::clone(shared);
     let Some(mut reader) = blocking(move || opener.images.open_newest()).await? else {
         return Err(Answer::NoImage.into());
@@ -206,8 +206,8 @@ async fn send(channel: &mut Channel, shared: &Arc<Shared>) -> Result<(), Stop> {
 }
 
 /// Damage needs a human.
-fn report(shared: &Shared, stop: &Stop) {
-    if let (Stop::Storage(why), Some(times)) = (stop, shared.often(Often::ImageUnreadable)) {
+fn report(shared: &VaultShared, stop: &TransferEnd) {
+    if let (TransferEnd::Storage(why), Some(times)) = (stop, shared.often(Often::ImageUnreadable)) {
         tracing::error!(%why, "an image cannot be read{times}");
     }
 }

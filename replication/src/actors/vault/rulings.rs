@@ -6,7 +6,7 @@ use actix::prelude::{Context, Handler, Message};
 use tanist_db_core::ids::{Epoch, Lsn};
 
 use super::VaultServer;
-use super::writer::Room;
+use super::writer::QueuePermit;
 use crate::vault::lease::authority::{AppendRuling, StreamId};
 use crate::vault::lease::roster::Caller;
 use crate::vault::log::acknowledge::stopped;
@@ -70,18 +70,18 @@ impl Handler<BeginAppend> for VaultServer {
 /// A frame of an append stream, with room for it in the log writer's queue. If it is to be written, it is queued.
 #[derive(Message)]
 #[rtype(result = "Result<(), Answer>")]
-pub(super) struct Append {
+pub(super) struct AppendFrame {
     pub(super) caller: Arc<Caller>,
     pub(super) stream: StreamId,
     pub(super) frame: LogFrame,
-    pub(super) room: Room,
+    pub(super) room: QueuePermit,
 }
 
-impl Handler<Append> for VaultServer {
+impl Handler<AppendFrame> for VaultServer {
     type Result = Result<(), Answer>;
 
-    fn handle(&mut self, append: Append, _: &mut Context<Self>) -> Self::Result {
-        let Append { caller, stream, frame, room } = append;
+    fn handle(&mut self, append: AppendFrame, _: &mut Context<Self>) -> Self::Result {
+        let AppendFrame { caller, stream, frame, room } = append;
         match self.lease.authority().append(&caller, stream, &frame) {
             AppendRuling::Known => Ok(()),
             AppendRuling::End(answer) => Err(answer),

@@ -22,7 +22,7 @@ use crate::vault::catalog::{LeaseRecord, Records};
 use crate::vault::log::Log;
 use crate::vault::log::recent::Recent;
 use crate::vault::log::segment::LogFrame;
-use crate::vault::log::turn::{Done, Order, Turn};
+use crate::vault::log::turn::{Done, LogOrder, Turn};
 use crate::vault::log::writer::{LogState, LogWriter};
 
 /// Silence after which the mark is made durable.
@@ -34,7 +34,7 @@ const ORDERS_MAX: usize = 2;
 
 /// Leave to put a frame into the queue.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct QueuePermit {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -43,13 +43,13 @@ pub(super) struct Room {
 pub(super) struct Gone;
 
 enum Item {
-    Frame(LogFrame, Room),
+    Frame(LogFrame, QueuePermit),
     /// An order, with its room if it is one that needs it.
-    Order(WriterOrder, Option<Room>),
+    Order(WriterOrder, Option<QueuePermit>),
     Stop(oneshot::Sender<()>),
 }
 
-type WriterOrder = Order<oneshot::Sender<LogState>, oneshot::Sender<Lsn>>;
+type WriterOrder = LogOrder<oneshot::Sender<LogState>, oneshot::Sender<Lsn>>;
 type WriterTurn = Turn<oneshot::Sender<LogState>, oneshot::Sender<Lsn>>;
 
 /// The way to the writer. Clones lead to the same one.
@@ -74,15 +74,15 @@ impl LogHandle {
     }
 
     /// Waits until the queue has room for a frame of `bytes`. A frame longer than the whole queue waits until it is empty.
-    pub(super) async fn room(&self, bytes: usize) -> Result<Room, Gone> {
+    pub(super) async fn room(&self, bytes: usize) -> Result<QueuePermit, Gone> {
         let units = bytes.div_ceil(ROOM_UNIT_BYTES).clamp(1, limits::LOG_QUEUE_FRAMES_MAX);
         let units = u32::try_from(units).expect("the queue's limit is small");
         let permit = Arc::clone(&self.room).acquire_many_owned(units).await;
-        permit.map(|permit| Room { _permit: permit }).map_err(|_| Gone)
+        permit.map(|permit| QueuePermit { _permit: permit }).map_err(|_| Gone)
     }
 
     /// Puts a frame into the queue: the lease authority has ruled that it follows the one before.
-    pub(super) fn write(&self, frame: LogFrame, room: Room) -> Result<(), Gone> {
+    pub(super) fn write(&self, frame: LogFrame, room: QueuePermit) -> Result<(), Gone> {
         self.put(Item::Frame(frame, room))
     }
 
@@ -90,21 +90,21 @@ impl LogHandle {
     pub(super) async fn barrier(&self) -> Result<LogState, Gone> {
         let (done, wait) = oneshot::channel();
         let room = self.room(1).await?;
-        self.put(Item::Order(Order::Barrier(done), Some(room)))?;
+        self.put(Item::Order(LogOrder::Barrier(done), Some(room)))?;
         wait.await.map_err(|_| Gone)
     }
 
     /// Remembers the lease, durably, behind everything put in before. Gives the log's end. One at a time.
     pub(super) fn put_lease(&self, record: LeaseRecord, seal: bool) -> Result<oneshot::Receiver<Lsn>, Gone> {
         let (done, wait) = oneshot::channel();
-        self.put(Item::Order(Order::Lease { record, seal, way: done }, None))?;
+        self.put(Item::Order(LogOrder::Lease { record, seal, way: done }, None))?;
         Ok(wait)
     }
 
     /// Removes segments that hold nothing newer than `through`, some time later.
     pub(super) async fn trim(&self, through: Lsn) -> Result<(), Gone> {
         let room = self.room(1).await?;
-        self.put(Item::Order(Order::Trim(through), Some(room)))
+        self.put(Item::Order(LogOrder::Trim(through), Some(room)))
     }
 
     /// Writes what is queued, makes everything durable, and ends the thread.
@@ -145,7 +145,7 @@ struct Writer {
     told: watch::Sender<LogState>,
     health: Arc<Health>,
     /// Room of what the turn is about, given back when its frames are durable.
-    rooms: Vec<Room>,
+    rooms: Vec<QueuePermit>,
 }
 
 impl Writer {

@@ -53,7 +53,7 @@ pub enum DriverEvent<W> {
     },
     /// A sibling has something for the machine, or the process is to end.
     Happened(Event),
-    /// What became of the image that [`Order::Carry`] asked for.
+    /// What became of the image that [`SiblingOrder::Carry`] asked for.
     Carried(Result<ImageReport, String>),
     /// Somebody asks for a switchover.
     SwitchoverAsked {
@@ -107,7 +107,7 @@ pub enum Action<W> {
         wait: Duration,
     },
     /// Hand this to the sibling that it concerns, behind all that was handed to it before.
-    Order(Order),
+    Order(SiblingOrder),
     /// Tell the timer at this moment.
     Later(Monotonic, Timer),
     /// The outcome of a switchover, for whoever asked.
@@ -120,7 +120,7 @@ pub enum Action<W> {
 
 /// What a sibling is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum SiblingOrder {
     /// Shipper: open the append stream of the epoch on the present connection, and go on after what the vault has.
     Ship(Epoch),
     /// Shipper: ship no more, and forget what was not confirmed.
@@ -135,12 +135,12 @@ pub enum Order {
     /// Transfer: give up the upload under way: it belongs to a term that is over.
     StopCarrying,
     /// Upkeep: append a record, and tell its position.
-    Append(Append),
+    Append(OwnRecord),
 }
 
 /// A record that no client has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Append {
+pub enum OwnRecord {
     /// The first of an epoch.
     EpochStart(Epoch),
     /// One that changes nothing.

@@ -3,7 +3,7 @@
 use tanist_db_core::clock::Monotonic;
 
 use super::connection::Called;
-use super::{Action, Driver, Note, Order, Timer};
+use super::{Action, Driver, Note, SiblingOrder, Timer};
 use crate::node::{ImageReport, ReportDue};
 use crate::serving::Permit;
 use crate::wire::message::Request;
@@ -38,7 +38,7 @@ impl<W> Driver<W> {
     fn freeze_if_due(&mut self, data_bytes: u64, now: Monotonic) {
         let (last, log_bytes) = (self.shared.engine.last(), self.shared.log_bytes_since_cut());
         if self.connected && self.plan.take_due(now, last, log_bytes, data_bytes) {
-            self.actions.push(Action::Order(Order::Carry(self.machine.epoch())));
+            self.actions.push(Action::Order(SiblingOrder::Carry(self.machine.epoch())));
         }
     }
 

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::level::Level;
 
-pub use action::{Action, Append, CallOutcome, DriverEvent, Order, Timer};
+pub use action::{Action, CallOutcome, DriverEvent, OwnRecord, SiblingOrder, Timer};
 pub use note::Note;
 
 use super::{ImagePlan, Reports, Shared};
@@ -149,12 +149,16 @@ impl<W> Driver<W> {
                 let request = ask.request(|| self.shared.progress());
                 self.call(request, Called::Machine(ask), now);
             }
-            Effect::OpenAppend(epoch) => self.order_if_connected(Order::Ship(epoch)),
-            Effect::CloseAppend => self.actions.extend([Order::StopShipping, Order::StopCarrying].map(Action::Order)),
-            Effect::StartFollow => self.order_if_connected(Order::Follow(self.machine.epoch())),
-            Effect::StopFollow => self.actions.push(Action::Order(Order::StopFollowing)),
-            Effect::BeginEpoch(epoch) => self.actions.push(Action::Order(Order::Append(Append::EpochStart(epoch)))),
-            Effect::Mark => self.actions.push(Action::Order(Order::Append(Append::Mark))),
+            Effect::OpenAppend(epoch) => self.order_if_connected(SiblingOrder::Ship(epoch)),
+            Effect::CloseAppend => {
+                self.actions.extend([SiblingOrder::StopShipping, SiblingOrder::StopCarrying].map(Action::Order))
+            }
+            Effect::StartFollow => self.order_if_connected(SiblingOrder::Follow(self.machine.epoch())),
+            Effect::StopFollow => self.actions.push(Action::Order(SiblingOrder::StopFollowing)),
+            Effect::BeginEpoch(epoch) => {
+                self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::EpochStart(epoch))))
+            }
+            Effect::Mark => self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::Mark))),
             Effect::SwitchoverUnsettled(why) => self.switchover_unsettled(why),
             Effect::SwitchoverEnded(outcome) => self.switchover_ended(outcome),
             Effect::TookOver(takeover) => {
@@ -175,7 +179,7 @@ impl<W> Driver<W> {
     }
 
     /// Without a connection there is nothing to be done on one: a fresh one makes the machine repeat what it wants.
-    fn order_if_connected(&mut self, order: Order) {
+    fn order_if_connected(&mut self, order: SiblingOrder) {
         if self.connected {
             self.actions.push(Action::Order(order));
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use stateright::{Model, Property};
 
 use super::vault::name;
-use super::world::{Down, Event, Lane, Up, World};
+use super::world::{Down, Event, StreamKind, Up, World};
 use super::{Budget, Planted};
 use crate::serving::Role;
 
@@ -22,15 +22,15 @@ pub(super) struct Cluster {
 
 /// One event. Numbers are those of nodes and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Step {
+pub(super) enum ModelStep {
     /// Half a lease passes.
     Tick,
     /// The machine's alarm rings.
     Look(usize),
     /// The oldest of what a node has sent arrives at the vault.
-    Up(usize, u64, Lane),
+    Up(usize, u64, StreamKind),
     /// The oldest of what the vault has sent arrives at a node.
-    Down(usize, Lane),
+    Down(usize, StreamKind),
     /// A session is allowed to execute.
     Enter(usize),
     /// It does.
@@ -63,45 +63,45 @@ impl Cluster {
         [Self::ONE_WRITER, Self::NOTHING_LOST, Self::FRESH, Self::ONE_HOLDER, Self::FOLLOWS];
 
     /// What a step makes of a state in which it is possible.
-    fn apply(&self, world: &mut World, step: Step) {
+    fn apply(&self, world: &mut World, step: ModelStep) {
         let planted = self.planted;
         match step {
-            Step::Tick => {
+            ModelStep::Tick => {
                 world.left.ticks -= 1;
                 world.tick();
             }
-            Step::Look(node) => {
+            ModelStep::Look(node) => {
                 world.left.looks -= 1;
                 world.look(node, planted);
             }
-            Step::Up(node, connection, lane) => world.arrive_at_vault(node, connection, lane, planted),
-            Step::Down(node, lane) => world.arrive_at_node(node, lane, planted),
-            Step::Enter(node) => {
+            ModelStep::Up(node, connection, lane) => world.arrive_at_vault(node, connection, lane, planted),
+            ModelStep::Down(node, lane) => world.arrive_at_node(node, lane, planted),
+            ModelStep::Enter(node) => {
                 world.left.pauses -= 1;
                 world.nodes[node].entered = true;
             }
-            Step::Execute(node) => {
+            ModelStep::Execute(node) => {
                 world.left.writes -= 1;
                 world.execute(node);
             }
-            Step::Persist => world.persist(),
-            Step::Cut(node) => {
+            ModelStep::Persist => world.persist(),
+            ModelStep::Cut(node) => {
                 world.left.cuts -= 1;
                 world.cut(node, planted);
             }
-            Step::Connect(node) => world.connect(node, planted),
-            Step::Kill(node) => {
+            ModelStep::Connect(node) => world.connect(node, planted),
+            ModelStep::Kill(node) => {
                 world.left.kills -= 1;
                 world.kill(node);
             }
-            Step::Obituary(node) => world.obituary(node),
-            Step::Restart(node) => world.restart(node),
-            Step::RestartVault => {
+            ModelStep::Obituary(node) => world.obituary(node),
+            ModelStep::Restart(node) => world.restart(node),
+            ModelStep::RestartVault => {
                 world.left.vault_kills -= 1;
                 world.restart_vault(planted);
             }
-            Step::Report(node) => world.report(node),
-            Step::AskSwitchover(node) => {
+            ModelStep::Report(node) => world.report(node),
+            ModelStep::AskSwitchover(node) => {
                 world.left.switchovers -= 1;
                 world.handle(node, Event::SwitchoverAsked { to: None }, planted);
             }
@@ -116,10 +116,10 @@ impl Cluster {
     fn established(&self) -> World {
         let mut world = World::new(Budget { looks: 1, writes: 1, ..Budget::default() });
         for node in 0..2 {
-            self.apply(&mut world, Step::Connect(node));
+            self.apply(&mut world, ModelStep::Connect(node));
             self.settle(&mut world);
         }
-        self.apply(&mut world, Step::Execute(0));
+        self.apply(&mut world, ModelStep::Execute(0));
         self.settle(&mut world);
         world.left = self.budget;
         world
@@ -131,9 +131,9 @@ impl Cluster {
             let mut steps = Vec::new();
             self.actions(world, &mut steps);
             let next = steps.into_iter().find(|step| match step {
-                Step::Up(..) | Step::Down(..) | Step::Persist => true,
+                ModelStep::Up(..) | ModelStep::Down(..) | ModelStep::Persist => true,
                 // The second node leaves the first claim to the first.
-                Step::Look(node) => *node == 0 && world.vault.log.is_empty(),
+                ModelStep::Look(node) => *node == 0 && world.vault.log.is_empty(),
                 _ => false,
             });
             let Some(step) = next else { return };
@@ -141,72 +141,72 @@ impl Cluster {
         }
     }
 
-    fn node_steps(&self, world: &World, node: usize, steps: &mut Vec<Step>) {
+    fn node_steps(&self, world: &World, node: usize, steps: &mut Vec<ModelStep>) {
         let (at, left) = (&world.nodes[node], &world.left);
         for ((connection, lane), queue) in &at.up {
             if queue.front().is_some_and(|up| world.vault.takes(up)) {
-                steps.push(Step::Up(node, *connection, *lane));
+                steps.push(ModelStep::Up(node, *connection, *lane));
             }
         }
         if !at.alive {
             if at.unburied && world.vault.change.is_none() {
-                steps.push(Step::Obituary(node));
+                steps.push(ModelStep::Obituary(node));
             }
-            steps.push(Step::Restart(node));
+            steps.push(ModelStep::Restart(node));
             return;
         }
-        steps.extend(at.down.keys().map(|lane| Step::Down(node, *lane)));
+        steps.extend(at.down.keys().map(|lane| ModelStep::Down(node, *lane)));
         if left.looks > 0 && at.machine.wake_at().is_some_and(|wake| wake <= world.local(node, self.planted)) {
-            steps.push(Step::Look(node));
+            steps.push(ModelStep::Look(node));
         }
         let may = world.may_execute(node, self.planted);
         if left.writes > 0 && (may || at.entered) {
-            steps.push(Step::Execute(node));
+            steps.push(ModelStep::Execute(node));
         }
         if left.pauses > 0 && may && !at.entered {
-            steps.push(Step::Enter(node));
+            steps.push(ModelStep::Enter(node));
         }
         match at.connection {
-            None => steps.push(Step::Connect(node)),
-            Some(_) if left.cuts > 0 => steps.push(Step::Cut(node)),
+            None => steps.push(ModelStep::Connect(node)),
+            Some(_) if left.cuts > 0 => steps.push(ModelStep::Cut(node)),
             Some(_) => {}
         }
         if left.kills > 0 {
-            steps.push(Step::Kill(node));
+            steps.push(ModelStep::Kill(node));
         }
         if self.budget.switchovers > 0 && at.connection.is_some() {
-            steps.push(Step::Report(node));
+            steps.push(ModelStep::Report(node));
         }
         if left.switchovers > 0 && may {
-            steps.push(Step::AskSwitchover(node));
+            steps.push(ModelStep::AskSwitchover(node));
         }
     }
 }
 
 impl Model for Cluster {
     type State = World;
-    type Action = Step;
+    type Action = ModelStep;
 
     fn init_states(&self) -> Vec<World> {
         vec![self.established()]
     }
 
-    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
+    fn actions(&self, world: &World, steps: &mut Vec<ModelStep>) {
         if world.vault.change.is_some() {
-            steps.push(Step::Persist);
+            steps.push(ModelStep::Persist);
         }
         for node in 0..world.nodes.len() {
             self.node_steps(world, node, steps);
         }
         if world.left.vault_kills > 0 {
-            steps.push(Step::RestartVault);
+            steps.push(ModelStep::RestartVault);
         }
         if world.left.ticks > 0 {
-            steps.push(Step::Tick);
+            steps.push(ModelStep::Tick);
         }
     }
 
-    fn next_state(&self, world: &World, step: Step) -> Option<World> {
+    fn next_state(&self, world: &World, step: ModelStep) -> Option<World> {
         let mut next = world.clone();
         self.apply(&mut next, step);
         Some(next)
@@ -250,33 +250,33 @@ impl Model for Cluster {
     }
 }
 
-impl Step {
+impl ModelStep {
     /// The step in a sentence, taken in `world`.
     pub(super) fn words(self, world: &World) -> String {
         let mut words = match self {
-            Step::Tick => "half a lease passes".to_owned(),
-            Step::Look(node) => format!("{} looks at its clock", name(node)),
-            Step::Up(node, connection, lane) => {
+            ModelStep::Tick => "half a lease passes".to_owned(),
+            ModelStep::Look(node) => format!("{} looks at its clock", name(node)),
+            ModelStep::Up(node, connection, lane) => {
                 let up = world.nodes[node].up.get(&(connection, lane)).and_then(|queue| queue.front());
                 format!("the vault gets from {}: {}", name(node), up.map_or_else(String::new, Up::words))
             }
-            Step::Down(node, lane) => {
+            ModelStep::Down(node, lane) => {
                 let down = world.nodes[node].down.get(&lane).and_then(|queue| queue.front());
                 format!("{} gets from the vault: {}", name(node), down.map_or_else(String::new, Down::words))
             }
-            Step::Enter(node) => format!("a session on {} is allowed to execute, and is paused", name(node)),
-            Step::Execute(node) => format!("{} executes a write", name(node)),
-            Step::Persist => "the vault has made the change of the lease durable".to_owned(),
-            Step::Cut(node) => format!("{} loses its connection", name(node)),
-            Step::Connect(node) => format!("{} connects", name(node)),
-            Step::Kill(node) => format!("{} dies", name(node)),
-            Step::Obituary(node) => format!("{}'s supervisor tells of its death", name(node)),
-            Step::Restart(node) => format!("{} starts again", name(node)),
-            Step::RestartVault => "the vault dies and starts again".to_owned(),
-            Step::Report(node) => format!("{} reports", name(node)),
-            Step::AskSwitchover(node) => format!("{} is asked for a switchover", name(node)),
+            ModelStep::Enter(node) => format!("a session on {} is allowed to execute, and is paused", name(node)),
+            ModelStep::Execute(node) => format!("{} executes a write", name(node)),
+            ModelStep::Persist => "the vault has made the change of the lease durable".to_owned(),
+            ModelStep::Cut(node) => format!("{} loses its connection", name(node)),
+            ModelStep::Connect(node) => format!("{} connects", name(node)),
+            ModelStep::Kill(node) => format!("{} dies", name(node)),
+            ModelStep::Obituary(node) => format!("{}'s supervisor tells of its death", name(node)),
+            ModelStep::Restart(node) => format!("{} starts again", name(node)),
+            ModelStep::RestartVault => "the vault dies and starts again".to_owned(),
+            ModelStep::Report(node) => format!("{} reports", name(node)),
+            ModelStep::AskSwitchover(node) => format!("{} is asked for a switchover", name(node)),
         };
-        if let Step::Tick = self {
+        if let ModelStep::Tick = self {
             let _ = write!(words, " ({} ms by the vault's clock)", world.now.0 / 1000 + 200);
         }
         words

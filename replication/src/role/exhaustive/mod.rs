@@ -8,9 +8,9 @@
 //! | here | in the product |
 //! |---|---|
 //! | an engine is a list of records | `Engine::execute`, `Engine::apply` |
-//! | [`Step::Enter`] and [`Step::Execute`], between which anything may happen | a session paused behind `Serving::enter` |
+//! | [`ModelStep::Enter`] and [`ModelStep::Execute`], between which anything may happen | a session paused behind `Serving::enter` |
 //! | accepted means durable | `vault::log`, whose own tests cut the power at every operation |
-//! | [`Step::Persist`], between a ruling and its being known | `actors::vault` around `Ruling::Persist` |
+//! | [`ModelStep::Persist`], between a ruling and its being known | `actors::vault` around `Ruling::Persist` |
 //! | streams of a connection are queues that may overtake each other | QUIC |
 //! | a request sent on a connection that was lost may still arrive, after those of the next one | the same |
 //! | a node ships all it has as soon as its stream is open | `actors::shipper`, `stream::window` |

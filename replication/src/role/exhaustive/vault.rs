@@ -18,7 +18,7 @@ use crate::wire::message::{Answer, Hello, Peer, Progress, Request};
 
 /// A change of the lease that is being made durable, and who waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Change {
+pub(super) struct PendingLease {
     record: LeaseRecord,
     seal: bool,
     asker: Option<(usize, u64, Ask, Monotonic)>,
@@ -33,7 +33,7 @@ pub(super) struct Vault {
     /// The lease as it survives a crash.
     lease: LeaseRecord,
     pub(super) log: Vec<Record>,
-    pub(super) change: Option<Change>,
+    pub(super) change: Option<PendingLease>,
     /// Where the log ended when each epoch was granted.
     pub(super) seals: BTreeMap<u64, u64>,
     /// Connections that follow, by node.
@@ -128,7 +128,7 @@ impl Vault {
         let request = Request::Obituary { node: name(node).to_owned(), incarnation };
         let supervisor = caller(node, incarnation, u64::MAX, Peer::Supervisor);
         if let Ruling::Persist { record, seal } = self.lease_authority.call(now, &supervisor, request, self.durable()) {
-            self.change = Some(Change { record, seal, asker: None });
+            self.change = Some(PendingLease { record, seal, asker: None });
         }
     }
 
@@ -149,7 +149,7 @@ impl Vault {
 
     /// The change of the lease is durable and becomes known.
     pub(super) fn persist(&mut self, now: Monotonic) -> Vec<Sent> {
-        let Some(Change { mut record, seal, asker }) = self.change.take() else { return Vec::new() };
+        let Some(PendingLease { mut record, seal, asker }) = self.change.take() else { return Vec::new() };
         if seal {
             record.sealed = self.durable().0;
             self.seals.insert(record.epoch, record.sealed);
@@ -180,7 +180,7 @@ impl Vault {
                 Some(request) => match self.lease_authority.call(now, caller, request, self.durable()) {
                     Ruling::Answer(answer) => back(Down::Answer(event(ask, sent, answer))),
                     Ruling::Persist { record, seal } => {
-                        self.change = Some(Change { record, seal, asker: Some((node, connection, ask, sent)) });
+                        self.change = Some(PendingLease { record, seal, asker: Some((node, connection, ask, sent)) });
                         Vec::new()
                     }
                     Ruling::Wait => panic!("calls are not taken while the lease changes"),

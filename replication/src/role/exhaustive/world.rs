@@ -49,13 +49,13 @@ pub(super) enum Down {
 
 /// Streams of a connection: what is sent on one arrives in order, and the two are independent of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Lane {
+pub(super) enum StreamKind {
     Control,
     Data,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Node {
+pub(super) struct ModelNode {
     pub(super) machine: Machine,
     pub(super) standing: Standing,
     /// Its state: what it has applied or executed.
@@ -73,8 +73,8 @@ pub(super) struct Node {
     pub(super) unburied: bool,
     pub(super) connection: Option<u64>,
     /// What it has sent, by connection: an old one may still deliver.
-    pub(super) up: BTreeMap<(u64, Lane), VecDeque<Up>>,
-    pub(super) down: BTreeMap<Lane, VecDeque<Down>>,
+    pub(super) up: BTreeMap<(u64, StreamKind), VecDeque<Up>>,
+    pub(super) down: BTreeMap<StreamKind, VecDeque<Down>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ pub(super) struct World {
     /// By the vault's clock.
     pub(super) now: Monotonic,
     pub(super) vault: Vault,
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<ModelNode>,
     /// What clients have been told to be done: position and record.
     pub(super) promised: Vec<(usize, Record)>,
     /// A node has given up for good: never expected.
@@ -93,15 +93,15 @@ pub(super) struct World {
     connections: Vec<u64>,
 }
 
-impl Node {
-    fn new(node: usize, incarnation: u64) -> Node {
+impl ModelNode {
+    fn new(node: usize, incarnation: u64) -> ModelNode {
         let me = Identity {
             node: name(node).to_owned(),
             incarnation,
             resp_address: String::new(),
             quic_address: String::new(),
         };
-        Node {
+        ModelNode {
             machine: Machine::new(me, LeaseTimes::of(LEASE), Lsn::ZERO),
             standing: Standing::joining(),
             applied: Vec::new(),
@@ -118,7 +118,7 @@ impl Node {
         }
     }
 
-    fn send(&mut self, lane: Lane, up: Up) {
+    fn send(&mut self, lane: StreamKind, up: Up) {
         if let Some(connection) = self.connection {
             self.up.entry((connection, lane)).or_default().push_back(up);
         }
@@ -131,7 +131,7 @@ impl Node {
             && sent < end
         {
             let records = self.applied[sent..].to_vec();
-            self.send(Lane::Data, Up::Append { stream, epoch, first: sent, records });
+            self.send(StreamKind::Data, Up::Append { stream, epoch, first: sent, records });
             self.stream = Some((stream, epoch, end));
         }
     }
@@ -150,7 +150,7 @@ impl World {
         World {
             now,
             vault: Vault::new(now),
-            nodes: vec![Node::new(0, 1), Node::new(1, 1)],
+            nodes: vec![ModelNode::new(0, 1), ModelNode::new(1, 1)],
             promised: Vec::new(),
             failed: false,
             left,
@@ -211,7 +211,7 @@ impl World {
     pub(super) fn restart(&mut self, node: usize) {
         let up = std::mem::take(&mut self.nodes[node].up);
         let incarnation = self.nodes[node].incarnation + 1;
-        self.nodes[node] = Node { up, ..Node::new(node, incarnation) };
+        self.nodes[node] = ModelNode { up, ..ModelNode::new(node, incarnation) };
     }
 
     pub(super) fn restart_vault(&mut self, planted: Planted) {
@@ -258,7 +258,7 @@ impl World {
         self.nodes[node].ship();
     }
 
-    pub(super) fn arrive_at_vault(&mut self, node: usize, connection: u64, lane: Lane, planted: Planted) {
+    pub(super) fn arrive_at_vault(&mut self, node: usize, connection: u64, lane: StreamKind, planted: Planted) {
         let incarnation = self.connections[connection as usize - 1];
         let Some(queue) = self.nodes[node].up.get_mut(&(connection, lane)) else { return };
         let Some(up) = queue.pop_front() else { return };
@@ -272,7 +272,7 @@ impl World {
 
     fn deliver_later(&mut self, sent: Vec<Sent>) {
         for (node, connection, down) in sent {
-            let lane = if matches!(down, Down::Answer(_)) { Lane::Control } else { Lane::Data };
+            let lane = if matches!(down, Down::Answer(_)) { StreamKind::Control } else { StreamKind::Data };
             let node = &mut self.nodes[node];
             if node.connection == Some(connection) {
                 node.down.entry(lane).or_default().push_back(down);
@@ -280,7 +280,7 @@ impl World {
         }
     }
 
-    pub(super) fn arrive_at_node(&mut self, node: usize, lane: Lane, planted: Planted) {
+    pub(super) fn arrive_at_node(&mut self, node: usize, lane: StreamKind, planted: Planted) {
         let Some(queue) = self.nodes[node].down.get_mut(&lane) else { return };
         let Some(down) = queue.pop_front() else { return };
         if queue.is_empty() {
@@ -343,13 +343,13 @@ impl World {
         let at = &mut self.nodes[node];
         match effect {
             Effect::Publish(standing) => at.standing = standing,
-            Effect::Ask(ask) => at.send(Lane::Control, Up::Ask { ask, sent }),
-            Effect::OpenAppend(epoch) => at.send(Lane::Data, Up::OpenAppend(epoch)),
+            Effect::Ask(ask) => at.send(StreamKind::Control, Up::Ask { ask, sent }),
+            Effect::OpenAppend(epoch) => at.send(StreamKind::Data, Up::OpenAppend(epoch)),
             Effect::CloseAppend => at.stream = None,
             Effect::StartFollow => {
                 at.following = true;
                 let after = at.applied.len();
-                at.send(Lane::Data, Up::Follow { after });
+                at.send(StreamKind::Data, Up::Follow { after });
             }
             Effect::StopFollow => at.following = false,
             Effect::BeginEpoch(epoch) => {

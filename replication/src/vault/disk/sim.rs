@@ -19,11 +19,11 @@ const SECTOR: usize = 512;
 /// The disk; clones are the same disk.
 #[derive(Clone, Debug)]
 pub struct DiskSim {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<DiskState>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct DiskState {
     files: HashMap<u64, FileState>,
     folders: HashMap<u64, FolderState>,
     next_id: u64,
@@ -44,48 +44,48 @@ struct State {
 struct FileState {
     durable: Vec<u8>,
     live: Vec<u8>,
-    pending: Vec<Change>,
+    pending: Vec<DiskChange>,
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+enum DiskChange {
     Write(u64, Vec<u8>),
     Truncate(u64),
 }
 
-impl Change {
+impl DiskChange {
     /// Where the file ends after it at least.
     fn end(&self) -> u64 {
         match self {
-            Change::Write(offset, bytes) => offset + bytes.len() as u64,
-            Change::Truncate(len) => *len,
+            DiskChange::Write(offset, bytes) => offset + bytes.len() as u64,
+            DiskChange::Truncate(len) => *len,
         }
     }
 }
 
 #[derive(Clone, Debug, Default)]
 struct FolderState {
-    durable: BTreeMap<String, Node>,
-    live: BTreeMap<String, Node>,
+    durable: BTreeMap<String, FileEntry>,
+    live: BTreeMap<String, FileEntry>,
     pending: Vec<NameChange>,
 }
 
 #[derive(Clone, Debug)]
 enum NameChange {
-    Add(String, Node),
+    Add(String, FileEntry),
     Remove(String),
     Rename(String, String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Node {
+enum FileEntry {
     File(u64),
     Folder(u64),
 }
 
 #[derive(Debug)]
 struct SimFile {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<DiskState>>,
     id: u64,
     life: u64,
 }
@@ -94,7 +94,7 @@ impl DiskSim {
     /// An empty disk whose accidents are drawn from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let state = State {
+        let state = DiskState {
             files: HashMap::new(),
             folders: HashMap::from([(0, FolderState::default())]),
             next_id: 1,
@@ -189,8 +189,8 @@ impl DiskSim {
         while let Some((prefix, id)) = folders.pop() {
             for (name, node) in &state.folders[&id].live {
                 match node {
-                    Node::File(_) => paths.push(format!("{prefix}{name}")),
-                    Node::Folder(id) => folders.push((format!("{prefix}{name}/"), *id)),
+                    FileEntry::File(_) => paths.push(format!("{prefix}{name}")),
+                    FileEntry::Folder(id) => folders.push((format!("{prefix}{name}/"), *id)),
                 }
             }
         }
@@ -231,7 +231,7 @@ impl DiskSim {
     #[must_use]
     pub fn fork(&self) -> Self {
         let state = self.state.lock();
-        let copy = State {
+        let copy = DiskState {
             files: state.files.clone(),
             folders: state.folders.clone(),
             next_id: state.next_id,
@@ -271,12 +271,12 @@ impl FileState {
             match (mode, change) {
                 (0, _) => {}
                 (1, change) => apply(&mut self.durable, &change),
-                (_, Change::Truncate(len)) => {
+                (_, DiskChange::Truncate(len)) => {
                     if draw(random).is_multiple_of(2) {
-                        apply(&mut self.durable, &Change::Truncate(len));
+                        apply(&mut self.durable, &DiskChange::Truncate(len));
                     }
                 }
-                (_, Change::Write(offset, bytes)) => self.forget_write(offset, &bytes, random),
+                (_, DiskChange::Write(offset, bytes)) => self.forget_write(offset, &bytes, random),
             }
         }
     }
@@ -288,7 +288,7 @@ impl FileState {
             let sector_end = (offset as usize + at) / SECTOR * SECTOR + SECTOR - offset as usize;
             let end = sector_end.min(bytes.len());
             if draw(random).is_multiple_of(2) {
-                apply(&mut self.durable, &Change::Write(offset + at as u64, bytes[at..end].to_vec()));
+                apply(&mut self.durable, &DiskChange::Write(offset + at as u64, bytes[at..end].to_vec()));
             }
             at = end;
         }
@@ -311,10 +311,10 @@ impl FolderState {
     }
 }
 
-fn apply(content: &mut Vec<u8>, change: &Change) {
+fn apply(content: &mut Vec<u8>, change: &DiskChange) {
     match change {
-        Change::Truncate(len) => content.resize(*len as usize, 0),
-        Change::Write(offset, bytes) => {
+        DiskChange::Truncate(len) => content.resize(*len as usize, 0),
+        DiskChange::Write(offset, bytes) => {
             let (start, end) = (*offset as usize, *offset as usize + bytes.len());
             if content.len() < end {
                 content.resize(end, 0);
@@ -324,7 +324,7 @@ fn apply(content: &mut Vec<u8>, change: &Change) {
     }
 }
 
-fn rename(names: &mut BTreeMap<String, Node>, change: NameChange) {
+fn rename(names: &mut BTreeMap<String, FileEntry>, change: NameChange) {
     match change {
         NameChange::Add(name, node) => drop(names.insert(name, node)),
         NameChange::Remove(name) => drop(names.remove(&name)),
@@ -344,7 +344,7 @@ fn power_cut() -> io::Error {
     io::Error::other("the power was cut")
 }
 
-impl State {
+impl DiskState {
     /// Counts an operation; gives whether it is the one in whose middle the power goes off.
     fn operate(&mut self) -> io::Result<bool> {
         if self.cut {
@@ -372,10 +372,10 @@ impl State {
         if self.cut { Err(power_cut()) } else { Ok(()) }
     }
 
-    fn node(&self, path: &str) -> io::Result<Node> {
-        let mut node = Node::Folder(0);
+    fn node(&self, path: &str) -> io::Result<FileEntry> {
+        let mut node = FileEntry::Folder(0);
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let Node::Folder(id) = node else { return Err(not_found()) };
+            let FileEntry::Folder(id) = node else { return Err(not_found()) };
             node = *self.folders[&id].live.get(name).ok_or_else(not_found)?;
         }
         Ok(node)
@@ -383,15 +383,15 @@ impl State {
 
     fn file(&self, path: &str) -> io::Result<u64> {
         match self.node(path)? {
-            Node::File(id) => Ok(id),
-            Node::Folder(_) => Err(io::ErrorKind::IsADirectory.into()),
+            FileEntry::File(id) => Ok(id),
+            FileEntry::Folder(_) => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
 
     fn folder(&self, path: &str) -> io::Result<u64> {
         match self.node(path)? {
-            Node::Folder(id) => Ok(id),
-            Node::File(_) => Err(io::ErrorKind::NotADirectory.into()),
+            FileEntry::Folder(id) => Ok(id),
+            FileEntry::File(_) => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
@@ -437,7 +437,7 @@ impl Disk for DiskSim {
         }
         let id = state.id();
         state.files.insert(id, FileState::default());
-        state.change_name(folder, NameChange::Add(name.to_owned(), Node::File(id)))?;
+        state.change_name(folder, NameChange::Add(name.to_owned(), FileEntry::File(id)))?;
         Ok(Box::new(SimFile { state: Arc::clone(&self.state), id, life: state.life }))
     }
 
@@ -456,7 +456,7 @@ impl Disk for DiskSim {
         }
         let id = state.id();
         state.folders.insert(id, FolderState::default());
-        state.change_name(parent, NameChange::Add(name.to_owned(), Node::Folder(id)))
+        state.change_name(parent, NameChange::Add(name.to_owned(), FileEntry::Folder(id)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -499,19 +499,19 @@ impl Disk for DiskSim {
 }
 
 impl SimFile {
-    fn state(&self) -> io::Result<parking_lot::MutexGuard<'_, State>> {
+    fn state(&self) -> io::Result<parking_lot::MutexGuard<'_, DiskState>> {
         let state = self.state.lock();
         state.powered()?;
         assert_eq!(state.life, self.life, "a file outlived its process");
         Ok(state)
     }
 
-    fn change(&mut self, change: Change) -> io::Result<()> {
+    fn change(&mut self, change: DiskChange) -> io::Result<()> {
         let mut state = self.state()?;
         let state = &mut *state;
         let file = state.files.entry(self.id).or_default();
         let growth = match &change {
-            Change::Write(_, bytes) if state.copies_on_write => bytes.len() as u64,
+            DiskChange::Write(_, bytes) if state.copies_on_write => bytes.len() as u64,
             change => change.end().saturating_sub(file.live.len() as u64),
         };
         if growth > state.room {
@@ -526,16 +526,16 @@ impl SimFile {
     }
 
     /// A full disk takes what fits.
-    fn run_full(&self, state: &mut State, change: Change) -> io::Result<()> {
-        if let Change::Write(offset, mut bytes) = change {
+    fn run_full(&self, state: &mut DiskState, change: DiskChange) -> io::Result<()> {
+        if let DiskChange::Write(offset, mut bytes) = change {
             state.operate()?;
             let file = state.files.entry(self.id).or_default();
             let over = if state.copies_on_write { 0 } else { (file.live.len() as u64).saturating_sub(offset) };
             let fits = over + state.room;
             bytes.truncate(fits as usize);
             state.room = 0;
-            apply(&mut file.live, &Change::Write(offset, bytes.clone()));
-            file.pending.push(Change::Write(offset, bytes));
+            apply(&mut file.live, &DiskChange::Write(offset, bytes.clone()));
+            file.pending.push(DiskChange::Write(offset, bytes));
         }
         Err(io::ErrorKind::StorageFull.into())
     }
@@ -556,15 +556,15 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.change(Change::Write(offset, bytes.to_vec()))
+        self.change(DiskChange::Write(offset, bytes.to_vec()))
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.change(Change::Truncate(len))
+        self.change(DiskChange::Truncate(len))
     }
 
     fn reserve(&mut self, len: u64) -> io::Result<()> {
-        self.change(Change::Truncate(len))
+        self.change(DiskChange::Truncate(len))
     }
 
     fn sync(&mut self) -> io::Result<()> {

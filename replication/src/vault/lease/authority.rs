@@ -51,7 +51,7 @@ pub enum Ruling {
 
 /// A change of the lease that is not durable yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Change {
+struct LeaseChange {
     record: LeaseRecord,
     why: Why,
 }
@@ -81,13 +81,13 @@ pub struct LeaseAuthority {
     expiry: Monotonic,
     /// Its running out has been told.
     expiry_told: bool,
-    change: Option<Change>,
+    change: Option<LeaseChange>,
     roster: Roster,
     /// When the vault last said that it runs.
     awake: Monotonic,
     /// Newest record accepted for writing, not before the newest durable one.
     accepted: Lsn,
-    appender: Option<append::Appender>,
+    appender: Option<append::AcceptedStream>,
     streams: u64,
 }
 
@@ -333,7 +333,7 @@ impl LeaseAuthority {
 
     fn begin(&mut self, record: LeaseRecord, why: Why) -> Ruling {
         assert!(self.change.is_none(), "one change of the lease at a time");
-        self.change = Some(Change { record: record.clone(), why });
+        self.change = Some(LeaseChange { record: record.clone(), why });
         Ruling::Persist { record, seal: matches!(why, Why::Claim | Why::HandOver) }
     }
 

@@ -13,7 +13,7 @@ use crate::vault::log::writer::{LogState, LogWriter};
 
 /// Something that is done behind all frames that came before it. `B` and `L` are the ways back to whoever waits for it.
 #[derive(Debug)]
-pub enum Order<B, L> {
+pub enum LogOrder<B, L> {
     /// Return the state.
     Barrier(B),
     /// Remember the lease, durably.
@@ -45,7 +45,7 @@ pub enum Done<B, L> {
 pub struct Turn<B, L> {
     frames: Vec<LogFrame>,
     bytes: usize,
-    order: Option<Order<B, L>>,
+    order: Option<LogOrder<B, L>>,
 }
 
 impl<B, L> Default for Turn<B, L> {
@@ -69,14 +69,14 @@ impl<B, L> Turn<B, L> {
     }
 
     /// Takes the next thing that waits, which ends the turn.
-    pub fn order(&mut self, order: Order<B, L>) {
+    pub fn order(&mut self, order: LogOrder<B, L>) {
         debug_assert!(self.order.is_none(), "an order is the last of its turn");
         self.order = Some(order);
     }
 
     /// Its frames, which are [committed](LogWriter::commit) first, and the order, which is [obeyed](LogWriter::obey) then.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<LogFrame>, Option<Order<B, L>>) {
+    pub fn into_parts(self) -> (Vec<LogFrame>, Option<LogOrder<B, L>>) {
         (self.frames, self.order)
     }
 }
@@ -86,11 +86,11 @@ impl LogWriter {
     ///
     /// # Errors
     /// If the disk or the catalog has failed.
-    pub fn obey<B, L>(&mut self, order: Order<B, L>) -> Result<Done<B, L>, StorageError> {
+    pub fn obey<B, L>(&mut self, order: LogOrder<B, L>) -> Result<Done<B, L>, StorageError> {
         Ok(match order {
-            Order::Barrier(way) => Done::Barrier(way, self.state().clone()),
-            Order::Lease { record, seal, way } => Done::Lease(way, self.put_lease(record, seal)?),
-            Order::Trim(through) => {
+            LogOrder::Barrier(way) => Done::Barrier(way, self.state().clone()),
+            LogOrder::Lease { record, seal, way } => Done::Lease(way, self.put_lease(record, seal)?),
+            LogOrder::Trim(through) => {
                 self.trim(through);
                 Done::Trimmed
             }
@@ -117,7 +117,7 @@ mod tests {
         turn.frame(frame(1, 1, 2));
         turn.frame(frame(1, 3, 2));
         assert!(!turn.is_full());
-        turn.order(Order::Barrier(7));
+        turn.order(LogOrder::Barrier(7));
         assert!(turn.is_full());
         let (frames, order) = turn.into_parts();
         writer.commit(frames).unwrap();
@@ -125,7 +125,7 @@ mod tests {
         let Done::Barrier(7, state) = done else { panic!("{done:?}") };
         assert_eq!(state.extent.durable, Lsn(4));
         let record = LeaseRecord { epoch: 2, ..LeaseRecord::default() };
-        let done = writer.obey(Order::<u8, u8>::Lease { record, seal: true, way: 8 }).unwrap();
+        let done = writer.obey(LogOrder::<u8, u8>::Lease { record, seal: true, way: 8 }).unwrap();
         assert!(matches!(done, Done::Lease(8, Lsn(4))), "{done:?}");
     }
 

@@ -9,13 +9,13 @@ use tanist_db_core::engine::Engine;
 use tanist_db_core::limits::REDO_QUEUE_BYTES_MAX;
 use tanist_replication::lease::LeaseTimes;
 use tanist_replication::limits::{BEAT_EVERY, SHIP_FRAME_BYTES, SHIP_WINDOW_BYTES};
-use tanist_replication::node::{Driver, DriverEvent, ImagePlan, Order, Shared, Upkeep};
+use tanist_replication::node::{Driver, DriverEvent, ImagePlan, Shared, SiblingOrder, Upkeep};
 use tanist_replication::role::{End, Identity, Machine};
 use tanist_replication::serving::Serving;
 
 use super::NodeEvent;
 use super::join::Joined;
-use super::role_driver::Link;
+use super::role_driver::VaultLink;
 use super::session::{self, Sessions};
 use super::streams::{Follow, Ship};
 use super::transfer::Carry;
@@ -36,7 +36,7 @@ pub(crate) struct Process {
     pub(super) context: Arc<NodeContext>,
     pub(super) shared: Arc<Shared>,
     pub(crate) driver: Driver<()>,
-    pub(super) link: Link,
+    pub(super) link: VaultLink,
     pub(super) ship: Ship,
     pub(super) upkeep: Upkeep,
     pub(super) follow: Option<Follow>,
@@ -73,7 +73,7 @@ impl Process {
             context,
             shared,
             driver,
-            link: Link::default(),
+            link: VaultLink::default(),
             ship,
             upkeep,
             follow: None,
@@ -174,16 +174,16 @@ impl Process {
     }
 
     /// A sibling takes an order of the role driver, given when it had the connection `conn`.
-    fn obey(&mut self, order: Order, conn: Option<ConnId>, env: &mut Env) {
+    fn obey(&mut self, order: SiblingOrder, conn: Option<ConnId>, env: &mut Env) {
         match (order, conn) {
-            (Order::Ship(epoch), Some(conn)) => self.begin_ship(conn, epoch, env),
-            (Order::Follow(epoch), Some(conn)) => self.begin_follow(conn, epoch, env),
-            (Order::Carry(epoch), Some(conn)) => self.begin_carry(conn, epoch, env),
-            (Order::Ship(_) | Order::Follow(_) | Order::Carry(_), None) => {}
-            (Order::StopShipping, _) => self.stop_ship(env),
-            (Order::StopFollowing, _) => self.stop_follow(env),
-            (Order::StopCarrying, _) => self.stop_carry(env),
-            (Order::Append(append), _) => self.append(append, env),
+            (SiblingOrder::Ship(epoch), Some(conn)) => self.begin_ship(conn, epoch, env),
+            (SiblingOrder::Follow(epoch), Some(conn)) => self.begin_follow(conn, epoch, env),
+            (SiblingOrder::Carry(epoch), Some(conn)) => self.begin_carry(conn, epoch, env),
+            (SiblingOrder::Ship(_) | SiblingOrder::Follow(_) | SiblingOrder::Carry(_), None) => {}
+            (SiblingOrder::StopShipping, _) => self.stop_ship(env),
+            (SiblingOrder::StopFollowing, _) => self.stop_follow(env),
+            (SiblingOrder::StopCarrying, _) => self.stop_carry(env),
+            (SiblingOrder::Append(append), _) => self.append(append, env),
         }
     }
 

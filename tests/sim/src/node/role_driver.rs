@@ -21,7 +21,7 @@ use crate::net::{ConnId, Payload, Stream, Way};
 
 /// The connection to the vault.
 #[derive(Debug, Default)]
-pub(super) struct Link {
+pub(super) struct VaultLink {
     /// Number of the newest connection, as the driver counts.
     generation: u64,
     /// It, once the vault has welcomed this process.

@@ -89,7 +89,7 @@ pub(super) fn context(
 }
 
 struct Conversation {
-    state: State,
+    state: ExecutionState,
     /// The client's end of the stream.
     wire: End,
     watch: Arc<Mutex<Watch>>,
@@ -103,7 +103,7 @@ struct Conversation {
     answers_at: Time,
 }
 
-enum State {
+enum ExecutionState {
     Waiting(Task),
     /// Its thread stands still until then.
     Parked(Parked, Time),
@@ -129,7 +129,7 @@ impl Conversation {
         let thread = SimThread::new(Arc::clone(&watch));
         let task = Box::pin(session::serve(Arc::clone(context), registration, stream, thread));
         Conversation {
-            state: State::Waiting(task),
+            state: ExecutionState::Waiting(task),
             wire,
             watch,
             // A task begins by being polled.
@@ -145,9 +145,9 @@ impl Conversation {
     fn run(&mut self, env: &mut Env) {
         self.waker.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(&self.waker));
-        let ran = match std::mem::replace(&mut self.state, State::Over) {
-            State::Waiting(task) => apart::poll(task, waker, &self.watch),
-            State::Parked(parked, until) if until <= env.now => parked.go_on(),
+        let ran = match std::mem::replace(&mut self.state, ExecutionState::Over) {
+            ExecutionState::Waiting(task) => apart::poll(task, waker, &self.watch),
+            ExecutionState::Parked(parked, until) if until <= env.now => parked.go_on(),
             state => {
                 self.state = state;
                 return;
@@ -156,10 +156,10 @@ impl Conversation {
         self.state = match ran {
             Apart::Ran(task, Poll::Pending) => {
                 self.watch.lock().parked = false;
-                State::Waiting(task)
+                ExecutionState::Waiting(task)
             }
-            Apart::Ran(_, Poll::Ready(())) => State::Over,
-            Apart::Parks(parked, lasts) => State::Parked(parked, env.now.after(lasts)),
+            Apart::Ran(_, Poll::Ready(())) => ExecutionState::Over,
+            Apart::Parks(parked, lasts) => ExecutionState::Parked(parked, env.now.after(lasts)),
         };
     }
 }
@@ -174,14 +174,14 @@ impl Sessions {
     /// The command that a session has sent apart and still waits for.
     pub(super) fn take_job(&mut self, id: SessionId) -> Option<Sent> {
         let session = self.all.get_mut(&id)?;
-        session.job.take().filter(|_| !matches!(session.state, State::Over))
+        session.job.take().filter(|_| !matches!(session.state, ExecutionState::Over))
     }
 
     /// Those that were woken and are not about to be polled.
     pub(super) fn woken(&mut self) -> Vec<SessionId> {
         let mut woken = Vec::new();
         for (id, session) in &mut self.all {
-            let runs = matches!(session.state, State::Waiting(_));
+            let runs = matches!(session.state, ExecutionState::Waiting(_));
             if runs && session.waker.0.load(Ordering::Relaxed) && !session.polling {
                 session.polling = true;
                 woken.push(*id);
@@ -217,8 +217,8 @@ impl Process {
                 drop(watch);
                 session.wire.send(&bytes);
             }
-            Request::Close if matches!(session.state, State::Waiting(_)) && env.random.percent(50) => {
-                session.state = State::Over;
+            Request::Close if matches!(session.state, ExecutionState::Waiting(_)) && env.random.percent(50) => {
+                session.state = ExecutionState::Over;
             }
             Request::Close => session.wire.close(),
         }
@@ -231,7 +231,7 @@ impl Process {
         if session.armed.is_some_and(|at| at <= env.now) {
             session.armed = None;
         }
-        let before = matches!(session.state, State::Over);
+        let before = matches!(session.state, ExecutionState::Over);
         session.run(env);
         let mut watch = session.watch.lock();
         for note in watch.notes.drain(..) {
@@ -255,9 +255,9 @@ impl Process {
             session.job = watch.job.take();
         }
         let alarm = match &session.state {
-            State::Waiting(_) => watch.alarm.take().map(|at| self.clock.when(at)),
-            State::Parked(_, until) => Some(*until),
-            State::Over => None,
+            ExecutionState::Waiting(_) => watch.alarm.take().map(|at| self.clock.when(at)),
+            ExecutionState::Parked(_, until) => Some(*until),
+            ExecutionState::Over => None,
         };
         drop(watch);
         if let Some(at) = alarm.filter(|at| session.armed.is_none_or(|armed| *at < armed)) {
@@ -268,7 +268,7 @@ impl Process {
         if !answer.is_empty() {
             session.tell(self.node, id.client, ClientEvent::Answered { number, bytes: answer }, env);
         }
-        if matches!(session.state, State::Over) && !before {
+        if matches!(session.state, ExecutionState::Over) && !before {
             session.tell(self.node, id.client, ClientEvent::Closed { number }, env);
         }
         if sent {
@@ -291,7 +291,7 @@ impl Process {
     /// The process is gone: its clients see their connections end.
     pub(super) fn drop_sessions(mut self, env: &mut Env) {
         for (id, mut session) in std::mem::take(&mut self.sessions.all) {
-            if !matches!(session.state, State::Over) {
+            if !matches!(session.state, ExecutionState::Over) {
                 session.tell(self.node, id.client, ClientEvent::Closed { number: id.number }, env);
             }
         }

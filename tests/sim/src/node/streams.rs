@@ -9,7 +9,7 @@ use tanist_db_core::redo::batch::RedoBatch;
 use tanist_replication::limits::{REFUSED_PAUSE, SHIP_GATHER};
 use tanist_replication::node::{Following, Taken};
 use tanist_replication::node::{Shared, Shipped, Shipper};
-use tanist_replication::stream::{Step, sealed};
+use tanist_replication::stream::{ShipStep, sealed};
 use tanist_replication::wire::frame::Frame;
 use tanist_replication::wire::message::Answer;
 
@@ -131,10 +131,12 @@ impl Process {
         let (Some((conn, _)), Some(stream)) = (self.ship.order, self.ship.stream) else { return };
         loop {
             match self.ship.shipper.next(self.clock.monotonic()) {
-                Step::Wait => return,
-                Step::Gather => return self.later(SHIP_GATHER, NodeEvent::Ship(self.ship.turn), env),
-                Step::Again(frame) | Step::Fresh(frame, _) => self.send(conn, stream, Payload::Frame(frame), env),
-                Step::Aside(batch, unsealed) => unsealed.fill(sealed(&batch)),
+                ShipStep::Wait => return,
+                ShipStep::Gather => return self.later(SHIP_GATHER, NodeEvent::Ship(self.ship.turn), env),
+                ShipStep::Again(frame) | ShipStep::Fresh(frame, _) => {
+                    self.send(conn, stream, Payload::Frame(frame), env)
+                }
+                ShipStep::Aside(batch, unsealed) => unsealed.fill(sealed(&batch)),
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tanist_db_core::clock::Clock;
 use tanist_db_core::planted::planted;
 use tanist_replication::limits::BEAT_EVERY;
-use tanist_replication::node::{Append, Order};
+use tanist_replication::node::{OwnRecord, SiblingOrder};
 use tanist_replication::serving::{ExecutingLong, Permit};
 
 use super::process::Process;
@@ -104,19 +104,19 @@ impl Process {
         }
     }
 
-    pub(super) fn append(&mut self, append: Append, env: &mut Env) {
+    pub(super) fn append(&mut self, append: OwnRecord, env: &mut Env) {
         if let Some(until) = self.hold.as_ref().map(|hold| hold.until) {
-            return self.put_off(until, Order::Append(append), env);
+            return self.put_off(until, SiblingOrder::Append(append), env);
         }
         let event = self.upkeep.append(append);
-        if append == Append::Mark {
+        if append == OwnRecord::Mark {
             env.oracle.digest(self.engine.epoch(), self.engine.content_hash_at(), "a mark");
         }
         self.mail(NodeEvent::Happened(event), env);
     }
 
     /// The thread waits for the shards.
-    fn put_off(&self, until: Time, order: Order, env: &mut Env) {
+    fn put_off(&self, until: Time, order: SiblingOrder, env: &mut Env) {
         let event = NodeEvent::Order(order, None);
         env.at(Time(until.0 + 1), Event::Node { node: self.node, life: self.life, event });
     }

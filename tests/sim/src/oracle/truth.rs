@@ -16,19 +16,19 @@ use crate::vault::CLUSTER;
 /// All records that were ever durable, in order from record 1.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
-    records: Vec<Known>,
+    records: Vec<RecordFacts>,
 }
 
 /// A record, as far as it must not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Known {
+struct RecordFacts {
     epoch: u64,
     hash: u64,
 }
 
-impl Known {
-    fn of(epoch: Epoch, record: &[u8]) -> Known {
-        Known { epoch: epoch.0, hash: xxh3_64(record) }
+impl RecordFacts {
+    fn of(epoch: Epoch, record: &[u8]) -> RecordFacts {
+        RecordFacts { epoch: epoch.0, hash: xxh3_64(record) }
     }
 }
 
@@ -45,7 +45,7 @@ impl Truth {
     /// Records that are durable: known ones must be the same, new ones follow.
     fn take(&mut self, batch: &BatchView<'_>) -> Result<(), String> {
         for (lsn, record) in batch.records() {
-            let this = Known::of(batch.epoch(), record);
+            let this = RecordFacts::of(batch.epoch(), record);
             match self.records.get(lsn.0 as usize - 1) {
                 Some(known) if *known != this => return Err(format!("record {lsn} was another one before")),
                 Some(_) => {}
@@ -59,7 +59,7 @@ impl Truth {
     pub(super) fn applied(&self, batch: &BatchView<'_>) -> Result<(), String> {
         let epoch = batch.epoch();
         for (lsn, record) in batch.records() {
-            if self.records.get(lsn.0 as usize - 1) != Some(&Known::of(epoch, record)) {
+            if self.records.get(lsn.0 as usize - 1) != Some(&RecordFacts::of(epoch, record)) {
                 return Err(format!(
                     "a follower was sent record {lsn} of epoch {epoch}, which the log does not hold so"
                 ));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tanist_db_core::ids::Lsn;
 use tanist_replication::vault::catalog::LeaseRecord;
 use tanist_replication::vault::log::segment::LogFrame;
-use tanist_replication::vault::log::turn::{Done, Order, Turn};
+use tanist_replication::vault::log::turn::{Done, LogOrder, Turn};
 use tanist_replication::vault::log::writer::{LogState, LogWriter};
 
 use super::{IDLE, Own, Vault};
@@ -17,11 +17,11 @@ use crate::net::{ConnId, Stream};
 #[derive(Debug)]
 enum Item {
     Frame(LogFrame),
-    Order(Order<Place, ()>),
+    Order(LogOrder<AppendStream, ()>),
 }
 
 /// An append stream.
-type Place = (ConnId, Stream);
+type AppendStream = (ConnId, Stream);
 
 /// The writer with what it has before it.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Writing {
     log: LogWriter,
     queue: VecDeque<Item>,
     /// What is being written.
-    turn: Option<Turn<Place, ()>>,
+    turn: Option<Turn<AppendStream, ()>>,
     turns: u64,
 }
 
@@ -59,15 +59,15 @@ impl Writing {
     }
 
     pub(super) fn barrier(&mut self, conn: ConnId, stream: Stream) {
-        self.queue.push_back(Item::Order(Order::Barrier((conn, stream))));
+        self.queue.push_back(Item::Order(LogOrder::Barrier((conn, stream))));
     }
 
     pub(super) fn put_lease(&mut self, record: LeaseRecord, seal: bool) {
-        self.queue.push_back(Item::Order(Order::Lease { record, seal, way: () }));
+        self.queue.push_back(Item::Order(LogOrder::Lease { record, seal, way: () }));
     }
 
     pub(super) fn trim(&mut self, through: Lsn) {
-        self.queue.push_back(Item::Order(Order::Trim(through)));
+        self.queue.push_back(Item::Order(LogOrder::Trim(through)));
     }
 
     pub(super) fn idle(&mut self, turn: u64) {
@@ -97,7 +97,7 @@ impl Writing {
     }
 
     /// Does what the turn is about.
-    fn end(&mut self) -> (Vec<LogFrame>, Option<Done<Place, ()>>) {
+    fn end(&mut self) -> (Vec<LogFrame>, Option<Done<AppendStream, ()>>) {
         let Some(turn) = self.turn.take() else { return (Vec::new(), None) };
         let (group, order) = turn.into_parts();
         if self.log.commit(group.clone()).is_err() {

@@ -16,16 +16,16 @@ const KEYS: u64 = 2;
 
 #[derive(Debug)]
 pub(super) struct Expiry {
-    asked: Rc<RefCell<Vec<Asked>>>,
+    asked: Rc<RefCell<Vec<ExpiryCall>>>,
     count: u64,
 }
 
 /// An operation as the client saw it.
 #[derive(Clone, Debug)]
-struct Asked {
+struct ExpiryCall {
     client: usize,
     key: String,
-    request: Request,
+    request: ExpiryRequest,
     /// Number of its command.
     command: u64,
     ended: Ended,
@@ -33,7 +33,7 @@ struct Asked {
 }
 
 #[derive(Clone, Debug)]
-enum Request {
+enum ExpiryRequest {
     Set { value: String, ttl_ms: u64 },
     Get,
 }
@@ -43,8 +43,8 @@ impl Expiry {
         Expiry { asked: Rc::default(), count: 0 }
     }
 
-    fn script(&self, client: usize, key: u64, request: Request) -> Box<dyn Script> {
-        Box::new(One { client, key: format!("expiry:{key}"), request, command: 0, asked: Rc::clone(&self.asked) })
+    fn script(&self, client: usize, key: u64, request: ExpiryRequest) -> Box<dyn Script> {
+        Box::new(ExpiryOp { client, key: format!("expiry:{key}"), request, command: 0, asked: Rc::clone(&self.asked) })
     }
 }
 
@@ -52,15 +52,15 @@ impl Workload for Expiry {
     fn begin(&mut self, client: usize, random: &mut Random) -> Box<dyn Script> {
         self.count += 1;
         let request = if random.percent(60) {
-            Request::Get
+            ExpiryRequest::Get
         } else {
-            Request::Set { value: self.count.to_string(), ttl_ms: random.between(20, 900) }
+            ExpiryRequest::Set { value: self.count.to_string(), ttl_ms: random.between(20, 900) }
         };
         self.script(client, random.below(KEYS), request)
     }
 
     fn last_words(&mut self) -> Vec<Box<dyn Script>> {
-        (0..KEYS).map(|key| self.script(0, key, Request::Get)).collect()
+        (0..KEYS).map(|key| self.script(0, key, ExpiryRequest::Get)).collect()
     }
 
     fn judge(&self, known: &Known) -> Judgement {
@@ -69,14 +69,14 @@ impl Workload for Expiry {
     }
 }
 
-impl Asked {
+impl ExpiryCall {
     /// What it is to the model, which must know when it was executed; nothing if it never was.
     fn operation(&self, known: &Known) -> Option<Operation<Expiring>> {
         let executed = known.executed.get(&self.command).copied()?;
         let latest = known.latest.range(..=self.ended.returned).next_back().map_or(executed, |(_, unix)| *unix);
         let input = match &self.request {
-            Request::Set { value, ttl_ms } => Input::Set(value.clone(), UnixMillis(executed.0 + ttl_ms)),
-            Request::Get => Input::Get { executed, latest: latest.max(executed) },
+            ExpiryRequest::Set { value, ttl_ms } => Input::Set(value.clone(), UnixMillis(executed.0 + ttl_ms)),
+            ExpiryRequest::Get => Input::Get { executed, latest: latest.max(executed) },
         };
         let outcome = match (self.ended.fate, &self.reply) {
             (Fate::Done, Some(Value::Bulk(value))) => Outcome::Confirmed(Output(value.clone())),
@@ -91,34 +91,34 @@ impl Asked {
 }
 
 #[derive(Debug)]
-struct One {
+struct ExpiryOp {
     client: usize,
     key: String,
-    request: Request,
+    request: ExpiryRequest,
     command: u64,
-    asked: Rc<RefCell<Vec<Asked>>>,
+    asked: Rc<RefCell<Vec<ExpiryCall>>>,
 }
 
-impl Script for One {
+impl Script for ExpiryOp {
     fn next(&mut self, number: u64, replies: &[Value]) -> Option<Command> {
         if !replies.is_empty() {
             return None;
         }
         self.command = number;
         Some(match &self.request {
-            Request::Set { value, ttl_ms } => command(&["SET", &self.key, value, "PX", &ttl_ms.to_string()]),
-            Request::Get => command(&["GET", &self.key]),
+            ExpiryRequest::Set { value, ttl_ms } => command(&["SET", &self.key, value, "PX", &ttl_ms.to_string()]),
+            ExpiryRequest::Get => command(&["GET", &self.key]),
         })
     }
 
     fn writes(&self) -> bool {
-        matches!(self.request, Request::Set { .. })
+        matches!(self.request, ExpiryRequest::Set { .. })
     }
 
     fn ended(&mut self, ended: Ended, replies: &[Value]) {
         let (client, key, request) = (self.client, self.key.clone(), self.request.clone());
         let (command, reply) = (self.command, replies.first().cloned());
-        self.asked.borrow_mut().push(Asked { client, key, request, command, ended, reply });
+        self.asked.borrow_mut().push(ExpiryCall { client, key, request, command, ended, reply });
     }
 }
 

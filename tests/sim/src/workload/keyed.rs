@@ -57,7 +57,7 @@ impl<D: DataType> Keyed<D> {
     }
 
     fn script(&self, client: usize, key: String, input: Input<D>) -> Box<dyn Script> {
-        Box::new(One::<D> { client, key, input, history: Rc::clone(&self.history), data_type: PhantomData })
+        Box::new(KeyedOp::<D> { client, key, input, history: Rc::clone(&self.history), data_type: PhantomData })
     }
 }
 
@@ -93,7 +93,7 @@ impl<D: DataType> Workload for Keyed<D> {
 }
 
 /// One operation on one key.
-struct One<D: DataType> {
+struct KeyedOp<D: DataType> {
     client: usize,
     key: String,
     input: Input<D>,
@@ -101,7 +101,7 @@ struct One<D: DataType> {
     data_type: PhantomData<D>,
 }
 
-impl<D: DataType> Script for One<D> {
+impl<D: DataType> Script for KeyedOp<D> {
     fn next(&mut self, _: u64, replies: &[Value]) -> Option<Command> {
         D::next(&self.key, &self.input, replies)
     }
@@ -140,7 +140,7 @@ impl<D: DataType> Debug for Keyed<D> {
     }
 }
 
-impl<D: DataType> Debug for One<D> {
+impl<D: DataType> Debug for KeyedOp<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.key, self.input)
     }

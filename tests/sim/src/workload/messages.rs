@@ -24,12 +24,12 @@ pub(super) struct Messages {
 struct Shared {
     /// The numbers of connections, as each client has learned its own last. It may have another by now.
     ids: BTreeMap<usize, i64>,
-    asked: Vec<Asked>,
+    asked: Vec<MessageCall>,
 }
 
 /// A write or read as its client saw it.
 #[derive(Debug)]
-struct Asked {
+struct MessageCall {
     client: usize,
     key: String,
     input: RegisterInput,
@@ -40,7 +40,7 @@ struct Asked {
 }
 
 #[derive(Clone, Debug)]
-enum Request {
+enum MessageRequest {
     /// The number of the client's own connection.
     Learn,
     /// Ends the wait of a connection.
@@ -54,9 +54,9 @@ enum Request {
 }
 
 impl Messages {
-    fn script(&self, client: usize, key: u64, request: Request) -> Box<dyn Script> {
+    fn script(&self, client: usize, key: u64, request: MessageRequest) -> Box<dyn Script> {
         let key = format!("message:{key}");
-        Box::new(One { client, key, request, command: 0, shared: Rc::clone(&self.shared) })
+        Box::new(MessageOp { client, key, request, command: 0, shared: Rc::clone(&self.shared) })
     }
 }
 
@@ -65,20 +65,20 @@ impl Workload for Messages {
         self.count += 1;
         let ids: Vec<i64> = self.shared.borrow().ids.values().copied().collect();
         let request = match random.below(10) {
-            0..2 => Request::Learn,
-            _ if ids.is_empty() => Request::Learn,
+            0..2 => MessageRequest::Learn,
+            _ if ids.is_empty() => MessageRequest::Learn,
             2 => {
                 let how = *random.pick(&["TIMEOUT", "ERROR"]);
-                Request::Unblock(command(&["CLIENT", "UNBLOCK", &random.pick(&ids).to_string(), how]))
+                MessageRequest::Unblock(command(&["CLIENT", "UNBLOCK", &random.pick(&ids).to_string(), how]))
             }
-            3..8 => Request::Tell { value: format!("{client}.{}", self.count), id: *random.pick(&ids) },
-            _ => Request::Read,
+            3..8 => MessageRequest::Tell { value: format!("{client}.{}", self.count), id: *random.pick(&ids) },
+            _ => MessageRequest::Read,
         };
         self.script(client, random.below(KEYS), request)
     }
 
     fn last_words(&mut self) -> Vec<Box<dyn Script>> {
-        (0..KEYS).map(|key| self.script(0, key, Request::Read)).collect()
+        (0..KEYS).map(|key| self.script(0, key, MessageRequest::Read)).collect()
     }
 
     fn judge(&self, known: &Known) -> Judgement {
@@ -87,7 +87,7 @@ impl Workload for Messages {
     }
 }
 
-impl Asked {
+impl MessageCall {
     fn operation(&self, known: &Known) -> Operation<Register> {
         let (mut returned, told) = (self.ended.returned, self.reply.as_ref());
         let outcome = match (self.ended.fate, told) {
@@ -116,46 +116,46 @@ impl Asked {
 }
 
 #[derive(Debug)]
-struct One {
+struct MessageOp {
     client: usize,
     key: String,
-    request: Request,
+    request: MessageRequest,
     /// Number of its first command.
     command: u64,
     shared: Rc<RefCell<Shared>>,
 }
 
-impl Script for One {
+impl Script for MessageOp {
     fn next(&mut self, number: u64, replies: &[Value]) -> Option<Command> {
         if replies.is_empty() {
             self.command = number;
         }
         match (&self.request, replies.len()) {
-            (Request::Learn, 0) => Some(command(&["CLIENT", "ID"])),
-            (Request::Unblock(words), 0) => Some(words.clone()),
-            (Request::Tell { value, .. }, 0) => Some(command(&["SET", &self.key, value])),
-            (Request::Tell { value, id }, 1) => Some(command(&["TANIST", "PUSH", &id.to_string(), value])),
-            (Request::Read, 0) => Some(command(&["GET", &self.key])),
+            (MessageRequest::Learn, 0) => Some(command(&["CLIENT", "ID"])),
+            (MessageRequest::Unblock(words), 0) => Some(words.clone()),
+            (MessageRequest::Tell { value, .. }, 0) => Some(command(&["SET", &self.key, value])),
+            (MessageRequest::Tell { value, id }, 1) => Some(command(&["TANIST", "PUSH", &id.to_string(), value])),
+            (MessageRequest::Read, 0) => Some(command(&["GET", &self.key])),
             _ => None,
         }
     }
 
     fn writes(&self) -> bool {
-        matches!(self.request, Request::Tell { .. })
+        matches!(self.request, MessageRequest::Tell { .. })
     }
 
     fn ended(&mut self, ended: Ended, replies: &[Value]) {
         let mut shared = self.shared.borrow_mut();
         let input = match (&self.request, replies) {
-            (Request::Learn, [Value::Int(id)]) => {
+            (MessageRequest::Learn, [Value::Int(id)]) => {
                 shared.ids.insert(self.client, *id);
                 return;
             }
-            (Request::Learn | Request::Unblock(_), _) => return,
-            (Request::Tell { value, .. }, _) => RegisterInput::Set(value.clone()),
-            (Request::Read, _) => RegisterInput::Get,
+            (MessageRequest::Learn | MessageRequest::Unblock(_), _) => return,
+            (MessageRequest::Tell { value, .. }, _) => RegisterInput::Set(value.clone()),
+            (MessageRequest::Read, _) => RegisterInput::Get,
         };
         let (client, key, command) = (self.client, self.key.clone(), self.command);
-        shared.asked.push(Asked { client, key, input, command, ended, reply: replies.first().cloned() });
+        shared.asked.push(MessageCall { client, key, input, command, ended, reply: replies.first().cloned() });
     }
 }

@@ -77,7 +77,7 @@ pub(crate) enum Control {
 }
 
 /// What runs a command, and under which locks.
-pub(crate) type Run = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
+pub(crate) type HandlerFn = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
 
 /// What runs a command that may wait for its keys.
 pub(crate) struct Blocking {
@@ -123,15 +123,15 @@ pub type FrontRun = fn(&mut dyn Front, &Call<'_>, &mut Session, &mut Reply) -> R
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// Needs the shards of its keys.
-    Keys(Run),
+    Keys(HandlerFn),
     /// Needs the whole keyspace.
-    Whole(Run),
+    Whole(HandlerFn),
     /// Needs the shard that its cursor names.
-    Cursor(Run),
+    Cursor(HandlerFn),
     /// Needs the shards of its keys, and may wait until one of them is there.
     Blocking(&'static Blocking),
     /// Needs no data.
-    Free(Run),
+    Free(HandlerFn),
     /// The caller of the engine runs it.
     Front(FrontRun),
     /// The session's transaction.

@@ -13,7 +13,7 @@ pub struct StreamId(pub u64);
 
 /// The one stream whose frames are accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Appender {
+pub(super) struct AcceptedStream {
     stream: StreamId,
     pub(super) connection: ConnectionId,
     epoch: Epoch,
@@ -64,7 +64,7 @@ impl LeaseAuthority {
         self.may_write(caller, epoch)?;
         self.streams += 1;
         let stream = StreamId(self.streams);
-        self.appender = Some(Appender { stream, connection: caller.connection, epoch, begun: false });
+        self.appender = Some(AcceptedStream { stream, connection: caller.connection, epoch, begun: false });
         Ok(stream)
     }
 
