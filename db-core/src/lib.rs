@@ -11,6 +11,7 @@ pub mod keyspace;
 pub mod level;
 pub mod limits;
 pub mod planted;
+pub(crate) mod random;
 pub mod redo;
 pub(crate) mod structure;
 pub mod types;

@@ -148,3 +148,18 @@ pub trait Pages {
     /// Whether the page is in use.
     fn is_used(&self, id: PageId) -> bool;
 }
+
+impl<P: Pages + ?Sized> Pages for &P {
+    #[inline]
+    fn page(&self, id: PageId) -> &Page {
+        (**self).page(id)
+    }
+
+    fn page_bound(&self) -> u32 {
+        (**self).page_bound()
+    }
+
+    fn is_used(&self, id: PageId) -> bool {
+        (**self).is_used(id)
+    }
+}

@@ -58,6 +58,11 @@ impl Extended {
         Some(Extended { negative, magnitude })
     }
 
+    /// Whether it is infinity.
+    pub(super) const fn is_infinite(self) -> bool {
+        matches!(self.magnitude, Magnitude::Infinite)
+    }
+
     /// The sum; `None` if there is none (infinities of different signs).
     pub(super) fn plus(self, other: Extended) -> Option<Extended> {
         match (self.magnitude, other.magnitude) {

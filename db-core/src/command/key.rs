@@ -5,8 +5,6 @@ use crate::engine::Data;
 use crate::engine::call::{Call, Failure, Outcome, Reply, database, is};
 use crate::keyspace::Key;
 
-use crate::value::Kind;
-
 /// DEL and UNLINK.
 pub(crate) fn del(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let mut deleted = 0;
@@ -31,15 +29,8 @@ pub(crate) fn exists(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     Ok(())
 }
 
-/// Name of a kind of value on the wire.
-pub(super) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::String => "string",
-    }
-}
-
 pub(crate) fn kind(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    reply.simple(data.find(&call.key(0)).map_or("none", |entry| kind_name(entry.kind())));
+    reply.simple(data.find(&call.key(0)).map_or("none", |entry| entry.kind().name()));
     Ok(())
 }
 

@@ -16,14 +16,17 @@ mod table;
 #[cfg(any(test, feature = "test-support"))]
 pub mod testing;
 
+mod collection;
 mod debug;
 mod expiry;
+mod hash;
 mod introspect;
 mod key;
 mod memory;
 mod object;
 mod scan;
 mod server;
+mod set;
 mod string;
 mod string_number;
 

@@ -15,7 +15,16 @@ pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
         reply.null();
         return Ok(());
     };
-    let Kind::String = entry.kind();
+    if entry.kind() != Kind::String {
+        let map = entry.map();
+        let name = match (map.is_of_integers(), map.is_large()) {
+            (true, _) => "intset",
+            (_, true) => "hashtable",
+            _ => "listpack",
+        };
+        reply.bulk(name.as_bytes());
+        return Ok(());
+    }
     let value = entry.value();
     let integer = value.len() <= INTEGER_TEXT_MAX as u64 && value.as_slice().is_some_and(|v| parse_i64(v).is_some());
     let name = match value.len() {

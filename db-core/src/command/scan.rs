@@ -5,7 +5,6 @@
 //! keys never move to another, so that Redis's guarantee holds over all of them.
 
 use super::glob::matches;
-use super::key::kind_name;
 use crate::engine::Data;
 use crate::engine::call::number::{parse_cursor, parse_i64};
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};
@@ -37,24 +36,29 @@ pub(crate) fn takes_long(args: &[&[u8]]) -> bool {
     counts.filter_map(|pair| parse_i64(pair[1])).any(|count| count > LONG_ARGUMENTS as i64)
 }
 
-struct ScanOptions<'a> {
+/// Options of SCAN and of those that scan a collection.
+pub(super) struct ScanOptions<'a> {
     pattern: Option<&'a [u8]>,
-    count: usize,
+    pub(super) count: usize,
     kind: Option<&'a [u8]>,
+    pub(super) no_values: bool,
 }
 
 impl<'a> ScanOptions<'a> {
-    fn parse(call: &Call<'a>) -> Result<ScanOptions<'a>, Failure> {
-        let mut scan = ScanOptions { pattern: None, count: COUNT_DEFAULT, kind: None };
-        let mut options = call.options(2);
+    /// Those from the argument `at` on; `word_of_its_own` is the one that only this command takes.
+    pub(super) fn parse(call: &Call<'a>, at: usize, word_of_its_own: &str) -> Result<ScanOptions<'a>, Failure> {
+        let mut scan = ScanOptions { pattern: None, count: COUNT_DEFAULT, kind: None, no_values: false };
+        let mut options = call.options(at);
         while let Some(word) = options.word() {
             if is(word, "MATCH") {
                 scan.pattern = Some(options.value()?);
             } else if is(word, "COUNT") {
                 let count = parse_i64(options.value()?).ok_or(Failure::NOT_AN_INTEGER)?;
                 scan.count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or(Failure::SYNTAX)?;
-            } else if is(word, "TYPE") {
+            } else if is(word, "TYPE") && word_of_its_own == "TYPE" {
                 scan.kind = Some(options.value()?);
+            } else if is(word, "NOVALUES") && word_of_its_own == "NOVALUES" {
+                scan.no_values = true;
             } else {
                 return Err(Failure::SYNTAX);
             }
@@ -62,15 +66,19 @@ impl<'a> ScanOptions<'a> {
         Ok(scan)
     }
 
+    /// Whether MATCH lets `name` through.
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| matches(pattern, name))
+    }
+
     fn shows(&self, entry: &Entry<'_>) -> bool {
-        self.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(kind_name(entry.kind()).as_bytes()))
-            && self.pattern.is_none_or(|pattern| matches(pattern, entry.key()))
+        self.kind.is_none_or(|kind| is(kind, entry.kind().name())) && self.matches(entry.key())
     }
 }
 
 pub(crate) fn scan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let cursor = parse_cursor(call.arg(1)).ok_or(Failure::fixed("ERR invalid cursor"))?;
-    let options = ScanOptions::parse(call)?;
+    let options = ScanOptions::parse(call, 2, "TYPE")?;
     let shards = u64::from(data.shard_count());
     let (mut shard, mut inner) = (cursor % shards, cursor / shards);
     let mut left = options.count;

@@ -267,11 +267,9 @@ fn range(start: i64, end: i64, len: u64) -> (u64, u64) {
 }
 
 fn write_value(found: Option<Entry<'_>>, reply: &mut Reply) {
-    let Some(entry) = found else { return reply.null() };
-    let value = entry.value();
-    match value.as_slice() {
-        Some(bytes) => reply.bulk(bytes),
-        None => reply.bulk_chunks(value.len(), value.chunks()),
+    match found {
+        Some(entry) => reply.value(&entry.value()),
+        None => reply.null(),
     }
 }
 

@@ -9,15 +9,20 @@
 mod codec;
 mod key;
 mod record;
+mod strings;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use codec::RecordError;
 pub(crate) use codec::{Reader, put_bytes, put_number, put_time};
 pub use key::KeyChange;
 pub(crate) use record::{Effects, RecordWriter};
+pub use strings::Strings;
 
 use crate::arena::OutOfMemory;
 use crate::ids::{DatabaseId, Epoch, ShardId};
 use crate::keyspace::{Key, Keyspace, Located};
+use crate::types::map::MapChange;
 use crate::types::string::StringChange;
 
 /// Something that a command did.
@@ -53,6 +58,7 @@ pub(crate) enum Change<'a> {
     /// Whatever it holds.
     Key(KeyChange),
     String(StringChange<'a>),
+    Map(MapChange<'a>),
 }
 
 impl From<KeyChange> for Change<'_> {
@@ -66,6 +72,13 @@ impl<'a> From<StringChange<'a>> for Change<'a> {
     #[inline]
     fn from(change: StringChange<'a>) -> Self {
         Change::String(change)
+    }
+}
+
+impl<'a> From<MapChange<'a>> for Change<'a> {
+    #[inline]
+    fn from(change: MapChange<'a>) -> Self {
+        Change::Map(change)
     }
 }
 
@@ -160,6 +173,7 @@ impl<'a> Change<'a> {
         let change = match byte >> 4 {
             <KeyChange as Family>::NUMBER => read::<KeyChange>(byte, from)?,
             <StringChange<'_> as Family>::NUMBER => read::<StringChange<'_>>(byte, from)?,
+            <MapChange<'_> as Family>::NUMBER => read::<MapChange<'_>>(byte, from)?,
             _ => None,
         };
         change.ok_or(RecordError::UnknownEffect(byte))
@@ -172,6 +186,7 @@ macro_rules! of_family {
         match $change {
             Change::Key($family) => $call,
             Change::String($family) => $call,
+            Change::Map($family) => $call,
         }
     };
 }

@@ -7,13 +7,15 @@ use super::shard::{Busy, Shard, Shards};
 use smallvec::SmallVec;
 
 use super::call::Failure;
+use crate::arena::Arena;
 use crate::clock::UnixMillis;
 use crate::effect::{ApplyError, Change, Effect, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Entry, Key, Located};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
-use crate::value::Kind;
+use crate::types::map::Small;
+use crate::value::{Kind, MapView};
 
 /// The data of one command, or of all commands of one EXEC.
 pub(crate) struct Data<'a> {
@@ -116,6 +118,34 @@ impl<'a> Data<'a> {
     #[inline]
     pub(crate) fn string(&mut self, at: &Located<'_>) -> Result<Option<Entry<'_>>, Failure> {
         of_kind(self.entry(at), Kind::String)
+    }
+
+    /// The set or hash at `at`, which must be one of `kind` if there is anything.
+    #[inline]
+    pub(crate) fn map(&mut self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
+        self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+        self.map_again(at, kind)
+    }
+
+    /// The same for one that was looked at before.
+    #[inline]
+    pub(crate) fn map_again(&self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
+        let keyspace = &self.shards.of(at.key().hash).keyspace;
+        match keyspace.record(at).filter(|(_, head)| head.expiry.is_none_or(|at| at > self.now.0)) {
+            Some((_, head)) if head.kind != kind => Err(Failure::WRONG_TYPE),
+            Some((record, head)) => Ok(Some(MapView::new(keyspace.arena(), record, &head))),
+            None => Ok(None),
+        }
+    }
+
+    /// Sizes up to which sets and hashes are held in one piece.
+    pub(crate) fn small(&self) -> Small {
+        Small::default()
+    }
+
+    /// The next number of a sequence that looks random.
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.scratch.roll()
     }
 
     /// Changes the key at `at` and notes it in the record.

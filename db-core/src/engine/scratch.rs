@@ -3,26 +3,23 @@
 use crate::effect::{Effect, KeyEffect, RecordWriter};
 use crate::keyspace::Key;
 use crate::limits::SCRATCH_BYTES_KEPT;
+use crate::random::SplitMix64;
 
 /// Buffers and dice of one session.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) log: Log,
-    dice: u64,
+    dice: SplitMix64,
 }
 
 impl Scratch {
     pub(super) fn new(seed: u64) -> Scratch {
-        Scratch { dice: seed, ..Scratch::default() }
+        Scratch { dice: SplitMix64(seed), ..Scratch::default() }
     }
 
-    /// The next number of a sequence that looks random (splitmix64); it decides nothing that is replayed.
+    /// The next number of a sequence that looks random ; it decides nothing that is replayed.
     pub(super) fn roll(&mut self) -> u64 {
-        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.dice;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.dice.next()
     }
 }
 

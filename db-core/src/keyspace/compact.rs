@@ -63,7 +63,7 @@ fn is_sparse(arena: &Arena, at: Ref) -> bool {
 /// Where the root of a large value stands in the record at `at`.
 fn root_of(arena: &Arena, at: Ref) -> Option<RootAt> {
     let head = Head::of(arena.page(at.page()), at);
-    head.paged.then_some(RootAt { page: at.page(), offset: head.rest_at })
+    head.is_paged().then_some(RootAt { page: at.page(), offset: head.rest_at })
 }
 
 fn move_tail(arena: &mut Arena, root: RootAt) {

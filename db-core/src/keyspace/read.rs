@@ -7,8 +7,9 @@ use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
+use crate::value::map::{self, MapView};
 use crate::value::paged::Root;
-use crate::value::record::{self, Head};
+use crate::value::record::{self, Encoding, Head};
 use crate::value::{Kind, ValueView};
 
 use super::Key;
@@ -18,6 +19,7 @@ use super::Key;
 pub struct Entry<'a> {
     pages: &'a dyn Pages,
     page: &'a Page,
+    at: Ref,
     head: Head,
 }
 
@@ -31,7 +33,7 @@ impl<'a> Entry<'a> {
     #[inline]
     pub(super) fn at<P: Pages>(pages: &'a P, at: Ref) -> Self {
         let page = pages.page(at.page());
-        Self { pages, page, head: Head::of(page, at) }
+        Self { pages, page, at, head: Head::of(page, at) }
     }
 
     /// Its record's header.
@@ -42,7 +44,11 @@ impl<'a> Entry<'a> {
     /// Bytes that it takes: of its slots and pages, and of its entries in the table and in the expiry index.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let large = if self.head.paged { Root::new(self.head.rest(self.page)).memory_bytes() } else { 0 };
+        let large = match self.head.encoding {
+            Encoding::PAGED => Root::new(self.head.rest(self.page)).memory_bytes(),
+            Encoding::TABLE => map::Large::at(self.at.page(), self.head.rest_at).memory_bytes(&self.pages),
+            _ => 0,
+        };
         let expiry = if self.head.expiry.is_some() { expiry::ITEM_BYTES } else { 0 };
         (slab::slot_bytes(slab::class_of(self.head.record_bytes())) + table::ENTRY_BYTES + expiry) as u64 + large
     }
@@ -59,11 +65,17 @@ impl<'a> Entry<'a> {
         self.head.expiry.map(UnixMillis)
     }
 
-    /// The value.
+    /// The set or hash.
+    #[must_use]
+    pub fn map(&self) -> MapView<'_, &'a dyn Pages> {
+        MapView::new(&self.pages, self.at, &self.head)
+    }
+
+    /// The string.
     #[must_use]
     pub fn value(&self) -> ValueView<'a> {
         let rest = self.head.rest(self.page);
-        if self.head.paged { ValueView::paged(Root::new(rest), self.pages) } else { ValueView::whole(rest) }
+        if self.head.is_paged() { ValueView::paged(Root::new(rest), self.pages) } else { ValueView::whole(rest) }
     }
 
     /// The key.

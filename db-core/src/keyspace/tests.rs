@@ -7,8 +7,6 @@ use super::*;
 use crate::effect::{ApplyError, KeyChange, KeyEffect};
 use crate::image::{FrozenVersion, ImageMeta, ImageRestore};
 use crate::limits::{DATABASE_NUMBERS, DATABASES};
-use crate::structure::heap::Heap;
-use crate::structure::slab;
 use crate::types::string::StringChange;
 use crate::{ids::Epoch, ids::Lsn};
 
@@ -75,7 +73,7 @@ impl Random {
         self.next() % bound
     }
 
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(len + 8);
         while out.len() < len {
             out.extend_from_slice(&self.next().to_le_bytes());
@@ -326,11 +324,11 @@ pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
     }
 }
 
-fn meta() -> ImageMeta {
+pub(crate) fn meta() -> ImageMeta {
     ImageMeta { cut: Lsn(1), epoch: Epoch(1), hash_seed: SEED }
 }
 
-fn image_of(version: FrozenVersion) -> Vec<Vec<u8>> {
+pub(crate) fn image_of(version: FrozenVersion) -> Vec<Vec<u8>> {
     let mut walk = version.into_chunks();
     let mut chunks = Vec::new();
     let mut out = Vec::new();
@@ -340,17 +338,17 @@ fn image_of(version: FrozenVersion) -> Vec<Vec<u8>> {
     chunks
 }
 
-fn restore(chunks: &[Vec<u8>]) -> Keyspace {
+pub(crate) fn restore(chunks: &[Vec<u8>]) -> Keyspace {
     let mut restore = ImageRestore::new(PagePool::new(0));
     chunks.iter().for_each(|chunk| restore.feed(chunk).unwrap());
     restore.finish().unwrap().shards.pop().unwrap()
 }
 
-fn hash(shard: &mut Keyspace) -> u128 {
+pub(crate) fn hash(shard: &mut Keyspace) -> u128 {
     FrozenVersion::new(meta(), vec![shard.freeze()]).content_hash()
 }
 
-fn new_shard() -> Keyspace {
+pub(crate) fn new_shard() -> Keyspace {
     Keyspace::new(&PagePool::new(0), SEED).unwrap()
 }
 
@@ -803,42 +801,6 @@ fn a_flushed_database_without_keys_has_no_memory() {
         shard.flush_database(fresh, old);
         shard.set(&hasher.key_in(old, b"key"), b"v", None).unwrap();
         shard.check(0, 1).unwrap();
-    }
-}
-
-/// All that is in the heap of one owner is freed by its pages, in steps, of which an image may be made at any moment.
-#[test]
-fn a_heap_that_is_given_up_is_reclaimed_by_steps() {
-    const SLOTS_A_PAGE: u64 = 146;
-    let mut shard = new_shard();
-    let hasher = shard.hasher();
-    shard.set(&hasher.key(b"key"), b"value", None).unwrap();
-    let before = shard.memory_bytes();
-    for (slots, steps) in [(500u64, 0), (20_000, 3)] {
-        let heap = Heap::create(&mut shard.arena);
-        (0..slots).for_each(|_| assert!(!slab::allocate_in(&mut shard.arena, heap, 100).is_null()));
-        reclaim::give_up_heap(&mut shard.arena, heap);
-        let pages = if steps == 0 { 0 } else { slots.div_ceil(SLOTS_A_PAGE) };
-        assert_eq!(shard.reclaimable_bytes(), pages * PAGE_BYTES as u64);
-        let mut done = 0;
-        while shard.reclaimable_bytes() > 0 {
-            let mut restored = restore(&image_of(FrozenVersion::new(meta(), vec![shard.freeze()])));
-            assert_eq!(hash(&mut restored), hash(&mut shard));
-            for at in heap.0.offset()..heap.0.offset() + 16 {
-                let byte = shard.arena.page(heap.0.page()).u8_at(at);
-                // Whether it has been begun cannot be told.
-                let draining = at == heap.0.offset() + 8;
-                for bit in (0..8).map(|bit| 1 << bit).filter(|bit| !draining || *bit != 1) {
-                    shard.arena.page_mut(heap.0.page()).put_u8(at, byte ^ bit);
-                    assert!(verify::check(&shard.arena, hasher, 0, 1).is_err(), "bit {bit} of byte {at}");
-                }
-                shard.arena.page_mut(heap.0.page()).put_u8(at, byte);
-            }
-            shard.reclaim(50);
-            shard.check(0, 1).unwrap();
-            done += 1;
-        }
-        assert_eq!((done, shard.memory_bytes()), (steps, before));
     }
 }
 

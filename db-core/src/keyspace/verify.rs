@@ -7,6 +7,8 @@ use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
 use crate::structure::heap::{self, Heap};
 use crate::structure::table::{self, Inspector};
 use crate::structure::{expiry, root, slab};
+use crate::value::Kind;
+use crate::value::map::{self, MapInspector};
 use crate::value::paged::Root;
 use crate::value::reclaim::{self, PendingReclaim};
 use crate::value::record::{self, Form, Head};
@@ -37,7 +39,7 @@ pub(super) fn check(pages: &Arena, hasher: KeyHasher, shard: u16, shards: u16) -
     check.claim(root::ROOT);
     root::database_numbers().try_for_each(|database| check.database(database))?;
     check.reclaimed()?;
-    check.chains()?;
+    check.chains(Heap::SHARED)?;
     let slab_use = check.slabs()?;
     check.leftovers()?;
     Ok(slab_use)
@@ -97,6 +99,24 @@ impl Inspector for Check<'_> {
 
     fn entries(&mut self, entries: Vec<(u32, Ref)>) -> Verdict {
         self.records(entries)
+    }
+}
+
+impl MapInspector for Check<'_> {
+    fn page(&mut self, id: PageId) -> bool {
+        self.claim(id)
+    }
+
+    fn slot(&mut self, at: Ref, bytes_of: &mut dyn FnMut(&Page) -> Result<usize, &'static str>) -> Verdict {
+        self.claim_slot(at, bytes_of).map(|_| ())
+    }
+
+    fn value(&mut self, root: Root<'_>) -> Verdict {
+        self.large_value(root)
+    }
+
+    fn heap(&mut self, heap: Heap, given_up: bool) -> Verdict {
+        self.owned_heap(heap, given_up)
     }
 }
 
@@ -208,17 +228,23 @@ impl<'a> Check<'a> {
             return Err("a record is not where its key belongs");
         }
         self.expiring.extend(head.expiry.map(|time| (time, at)));
-        self.value(page, &head)
+        self.value(page, at, &head)
     }
 
-    fn value(&mut self, page: &'a Page, head: &Head) -> Verdict {
-        if !head.paged {
+    fn value(&mut self, page: &'a Page, at: Ref, head: &Head) -> Verdict {
+        if !head.encoding.is_of(head.kind) {
+            return Err("a value is held in no way that its type knows");
+        }
+        if head.kind != Kind::String {
+            return map::check(self.pages, at, head, self);
+        }
+        if !head.is_paged() {
             let form = Form::of(head.key_len, head.rest_len as u64);
-            return if form.paged { Err("a value is too long for its record") } else { Ok(()) };
+            return if form.is_paged() { Err("a value is too long for its record") } else { Ok(()) };
         }
         let root = Root::new(head.rest(page));
         self.large_value(root)?;
-        if Form::of(head.key_len, root.len()).paged { Ok(()) } else { Err("a short value stands in pages") }
+        if Form::of(head.key_len, root.len()).is_paged() { Ok(()) } else { Err("a short value stands in pages") }
     }
 
     /// Claims the pages and the tail of a value.
@@ -247,7 +273,10 @@ impl<'a> Check<'a> {
                     }
                     root.pages() as u64
                 }
-                PendingReclaim::Heap(heap) => self.heap_that_waits(heap)?,
+                PendingReclaim::Map(kind, large) => {
+                    map::check_large(pages, large, kind, true, self)?;
+                    large.pages_to_free(pages)
+                }
             };
             item = next;
         }
@@ -272,36 +301,36 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Claims the pages of a heap that was given up, whatever is in them; returns how many there are.
-    fn heap_that_waits(&mut self, heap: Heap) -> Result<u64, &'static str> {
-        if heap.is_shared() {
-            return Err("what waits to be reclaimed is malformed");
-        }
+    /// Claims the pages of an owner's heap; `given_up`: nobody needs any more what is in them.
+    fn owned_heap(&mut self, heap: Heap, given_up: bool) -> Verdict {
         let page = self.claim_slot(heap.0, |_| Ok(heap::ROOT_BYTES))?;
-        if !heap.is_well_formed(page) {
+        let draining = heap.is_draining(self.pages);
+        if !heap.is_well_formed(page) || (draining && !given_up) {
             return Err("the root of a heap is malformed");
         }
         let (mut next, mut previous, mut count) = (heap.first(self.pages), None, 0);
         while let Some(id) = next {
             let (page, number) = self.slab(id)?;
             let header = slab::SlabHeader::read(page)?;
-            let given_up = std::mem::replace(&mut self.slots[number].given_up, true);
             // Pages before the first are freed without writing to it.
-            let follows = header.previous_owned == previous || (count == 0 && heap.is_draining(self.pages));
-            if given_up || header.heap != heap || !follows {
+            let follows = header.previous_owned == previous || (count == 0 && draining);
+            let owned = std::mem::replace(&mut self.slots[number].heap, heap) == heap;
+            if owned || header.heap != heap || !follows {
                 return Err("a chain of the pages of a heap leads astray");
             }
-            self.slots[number].heap = heap;
+            self.slots[number].given_up = given_up;
             (previous, next, count) = (Some(id), header.next_owned, count + 1);
         }
-        let counted = u64::from(heap.pages(self.pages)) == count && count > 0;
-        if counted { Ok(count) } else { Err("a heap counts its pages wrong") }
+        if heap.pages(self.pages) != count || (given_up && count == 0) {
+            return Err("a heap counts its pages wrong");
+        }
+        if given_up { Ok(()) } else { self.chains(heap) }
     }
 
-    /// Walks the chains of the shared heap's pages with room.
-    fn chains(&mut self) -> Verdict {
-        for class in 0..root::CLASSES_MAX {
-            let mut next = root::partial(self.pages, class);
+    /// Walks the chains of a heap's pages with room.
+    fn chains(&mut self, heap: Heap) -> Verdict {
+        for class in 0..slab::CLASSES {
+            let mut next = heap.partial(self.pages, class);
             let mut previous = None;
             while let Some(id) = next {
                 let (page, number) = self.slab(id)?;

@@ -8,9 +8,10 @@ use crate::ids::DatabaseId;
 use crate::limits::KEY_BYTES_MAX;
 use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
+use crate::value::Kind;
 use crate::value::paged::{self, RootAt};
 use crate::value::reclaim;
-use crate::value::record::{self, Form, Head, RecordShape};
+use crate::value::record::{self, Encoding, Form, Head, RecordShape};
 
 use super::{Key, Keyspace, Located, MORE_PAGES, MUTATION_PAGES, Planned, RESERVED_PAGES_MAX};
 
@@ -174,8 +175,11 @@ impl Keyspace {
     /// Whether the record at `at` keeps the form of its rest with a key of `to`'s length: what it leads to can then be left where it is.
     pub(crate) fn can_rename(&self, at: &Located<'_>, to: &Key<'_>) -> bool {
         self.entry(at).is_some_and(|entry| {
+            if entry.kind() != Kind::String {
+                return true;
+            }
             let (old, new) = (entry.head().form(), Form::of(to.bytes.len(), entry.value().len()));
-            old.paged == new.paged
+            old.is_paged() == new.is_paged()
         })
     }
 
@@ -215,8 +219,11 @@ impl Keyspace {
     /// Frees what the record at `at` leads to, or leaves it to be reclaimed.
     #[inline]
     pub(super) fn give_up_value(&mut self, at: Ref, head: &Head) {
-        if head.paged {
-            reclaim::give_up(&mut self.arena, RootAt { page: at.page(), offset: head.rest_at });
+        let root = RootAt { page: at.page(), offset: head.rest_at };
+        match head.encoding {
+            Encoding::PAGED => reclaim::give_up(&mut self.arena, root),
+            Encoding::TABLE => reclaim::give_up_map(&mut self.arena, head.kind, root),
+            _ => {}
         }
     }
 

@@ -11,7 +11,6 @@
 //!   9  reserved, zero
 //!  16  first page with a free slot, by size class: u32 each (0: none); void while draining
 //! ```
-#![cfg_attr(not(test), expect(dead_code, reason = "collections, which own pages, are to come"))]
 
 use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::PageId;

@@ -188,6 +188,11 @@ pub(crate) fn capacity(pages: &impl Pages, at: Ref) -> usize {
     slot_bytes(pages.page(at.page()).u8_at(CLASS) as usize)
 }
 
+/// Returns the heap that the slot at `at` is from.
+pub(crate) fn heap_of(pages: &impl Pages, at: Ref) -> Heap {
+    Heap(Ref(pages.page(at.page()).u32_at(HEAP)))
+}
+
 /// Frees a page of a heap that is given up, whatever is in it; returns the one that follows it.
 pub(super) fn free_owned(arena: &mut Arena, id: PageId) -> Option<PageId> {
     let header = SlabHeader::read(arena.page(id)).expect("an owner's page is one of slots");

@@ -1,3 +1,4 @@
 //! What keys hold: a folder for each type of value.
 
+pub mod map;
 pub mod string;

@@ -3,10 +3,13 @@
 //! A record has a header, the key, and the value: in line if both fit into a slot, else as the root of a page list
 //! (`paged`). Which one follows from the lengths alone, so the same content always has the same form.
 
+pub(crate) mod map;
+pub(crate) mod number;
 pub(crate) mod paged;
 pub(crate) mod reclaim;
 pub(crate) mod record;
 mod view;
 
+pub use map::MapView;
 pub use record::Kind;
 pub use view::ValueView;

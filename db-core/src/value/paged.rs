@@ -62,6 +62,13 @@ pub(crate) fn root_bytes(len: u64) -> usize {
     IDS + 4 * root_ids(pages_of(len))
 }
 
+/// Bytes of the pages of a value of `len` bytes, their lists and the tail's slot.
+pub(crate) fn memory_bytes(len: u64) -> u64 {
+    let (pages, tail) = (pages_of(len), tail_of(len));
+    let slot = if tail == 0 { 0 } else { slab::slot_bytes(slab::class_of(tail)) };
+    ((pages + lists_of(pages)) * PAGE_BYTES + slot) as u64
+}
+
 /// Pages that growing from `old` to `new` bytes may take, lists and tail included.
 pub(crate) fn pages_to_grow(old: u64, new: u64) -> usize {
     let (before, after) = (pages_of(old), pages_of(new).max(pages_of(old)));
@@ -90,9 +97,7 @@ impl<'a> Root<'a> {
 
     /// Bytes of its pages, their lists and the tail's slot.
     pub(crate) fn memory_bytes(self) -> u64 {
-        let (pages, tail) = (pages_of(self.len()), tail_of(self.len()));
-        let slot = if tail == 0 { 0 } else { slab::slot_bytes(slab::class_of(tail)) };
-        ((pages + lists_of(pages)) * PAGE_BYTES + slot) as u64
+        memory_bytes(self.len())
     }
 
     /// The number of pages, lists not counted.

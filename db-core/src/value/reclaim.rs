@@ -1,22 +1,24 @@
 //! What was given up and has many pages, which are freed a few at a time.
 //!
-//! To free the pages of half a gigabyte takes milliseconds, in which its shard would be locked. So a value or a heap above
-//! [`PAGES_AT_ONCE`] pages is unlinked at once and waits in a list; steps, each of them an effect of its own, free its pages.
+//! To free the pages of half a gigabyte takes milliseconds, in which its shard would be locked. So a value above [`PAGES_AT_ONCE`] pages, or a
+//! large set or hash, is unlinked at once and waits in a list; steps, each of them an effect of its own, free its pages.
 //!
 //! The list is state: it stands in slots, chained from the superblock, newest first, and travels in images. Only logged steps shorten
 //! it, so a replica frees the same pages at the same place of the log.
 //!
 //! ```text
 //!   0  next item u32 (0: none)
-//!   4  what it is u8: 0 a large value, 1 a heap
+//!   4  what it is u8: 0 a large value, 1 a set, 2 a hash
 //!   5  reserved, zero
-//!   8  root of a value (layout: `value/paged.rs`), of more than 64 pages; or address u32 of the root of a heap, then zero
+//!   8  root of a value (layout: `value/paged.rs`), of more than 64 pages; or that of a large set or hash
+//!      (`value/map/large.rs`), then zero
 //! ```
 
-use crate::arena::{Arena, Page, Pages, Ref};
-use crate::structure::heap::Heap;
+use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
 use crate::structure::{root, slab};
 
+use super::Kind;
+use super::map::{self, Large};
 use super::paged::{self, ROOT_BYTES_MAX, Root, RootAt};
 
 const NEXT: usize = 0;
@@ -24,7 +26,8 @@ const KIND: usize = 4;
 const ROOT: usize = 8;
 
 const VALUE: u8 = 0;
-const HEAP: u8 = 1;
+const SET: u8 = 1;
+const HASH: u8 = 2;
 
 /// Bytes of an item: roots of so many pages are all of one length.
 pub(crate) const ITEM_BYTES: usize = ROOT + ROOT_BYTES_MAX;
@@ -32,13 +35,18 @@ pub(crate) const ITEM_BYTES: usize = ROOT + ROOT_BYTES_MAX;
 /// Pages of what is freed at once: 1 MiB.
 pub(crate) const PAGES_AT_ONCE: usize = 64;
 
+/// Members of a large set or hash that is freed at once.
+const MEMBERS_AT_ONCE: u64 = 256;
+
+const _: () = assert!(map::large::ROOT_BYTES <= ROOT_BYTES_MAX);
+
 /// What waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PendingReclaim<'a> {
     /// A large value.
     Value(Root<'a>),
-    /// All slots of an owner.
-    Heap(Heap),
+    /// A large set or hash.
+    Map(Kind, Large),
 }
 
 fn root_at(item: Ref) -> RootAt {
@@ -55,17 +63,17 @@ pub(crate) fn give_up(arena: &mut Arena, value: RootAt) {
     push(arena, VALUE, &root, pages);
 }
 
-/// Frees an owner's heap with all that is in it: at once, or by later steps if it has many pages.
-#[cfg_attr(not(test), expect(dead_code, reason = "collections, which own pages, are to come"))]
-pub(crate) fn give_up_heap(arena: &mut Arena, heap: Heap) {
-    let pages = heap.pages(arena) as usize;
-    if pages <= PAGES_AT_ONCE {
-        heap.drain(arena, pages);
+/// Frees the large set or hash whose root stands at `map`: by later steps, unless it has few members.
+pub(crate) fn give_up_map(arena: &mut Arena, kind: Kind, map: RootAt) {
+    let large = Large::at(map.page, map.offset);
+    if large.len(arena) <= MEMBERS_AT_ONCE && large.entry_bytes(arena) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64 {
+        while !large.drain(arena, PAGES_AT_ONCE).1 {}
         return;
     }
     let mut root = [0; ROOT_BYTES_MAX];
-    root[..4].copy_from_slice(&heap.0.0.to_le_bytes());
-    push(arena, HEAP, &root, pages);
+    root[..map::large::ROOT_BYTES].copy_from_slice(arena.page(map.page).bytes(map.offset, map::large::ROOT_BYTES));
+    let pages = large.pages_to_free(arena) as usize;
+    push(arena, if kind == Kind::Set { SET } else { HASH }, &root, pages);
 }
 
 fn push(arena: &mut Arena, kind: u8, root: &[u8; ROOT_BYTES_MAX], pages: usize) {
@@ -78,7 +86,7 @@ fn push(arena: &mut Arena, kind: u8, root: &[u8; ROOT_BYTES_MAX], pages: usize) 
     root::put_reclaim(arena, item, waiting + pages as u64);
 }
 
-/// Frees `max` of the pages that wait, and at most [`PAGES_AT_ONCE`] more; fewer if there are not so many. Returns how many.
+/// Frees about `max` of the pages that wait; fewer if there are not so many. Returns how many.
 pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
     let mut done = 0;
     while done < max {
@@ -88,19 +96,32 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
         }
         let page = arena.page(item.page());
         let next = Ref(page.u32_at(item.offset() + NEXT));
-        let (freed, is_gone) = if page.u8_at(item.offset() + KIND) == HEAP {
-            free_heap(arena, Heap(Ref(page.u32_at(item.offset() + ROOT))), max - done)
-        } else {
+        // What is in an item may have to wait itself: so it is taken off, and put back if something is left.
+        let waiting = root::reclaim_pages(arena);
+        root::put_reclaim(arena, next, waiting);
+        let (freed, is_gone) = if page_kind(arena, item) == VALUE {
             free_value(arena, root_at(item), max - done)
+        } else {
+            Large::at(item.page(), item.offset() + ROOT).drain(arena, max - done)
         };
+        let waiting = root::reclaim_pages(arena) - freed as u64;
+        let first = root::reclaim_head(arena);
         if is_gone {
             slab::free(arena, item);
+            root::put_reclaim(arena, first, waiting);
+        } else {
+            if first != next {
+                arena.page_mut(item.page()).put_u32(item.offset() + NEXT, first.0);
+            }
+            root::put_reclaim(arena, item, waiting);
         }
-        let waiting = root::reclaim_pages(arena) - freed as u64;
-        root::put_reclaim(arena, if is_gone { next } else { item }, waiting);
-        done += freed;
+        done += freed.max(1);
     }
     done
+}
+
+fn page_kind(arena: &Arena, item: Ref) -> u8 {
+    arena.page(item.page()).u8_at(item.offset() + KIND)
 }
 
 /// Frees pages of a value; returns how many, and whether those were the last.
@@ -115,26 +136,21 @@ fn free_value(arena: &mut Arena, root: RootAt, max: usize) -> (usize, bool) {
     (before, true)
 }
 
-/// Frees pages of a heap; returns how many, and whether those were the last.
-fn free_heap(arena: &mut Arena, heap: Heap, max: usize) -> (usize, bool) {
-    let before = heap.pages(arena) as usize;
-    match heap.drain(arena, max) {
-        Some(freed) => (freed, false),
-        None => (before, true),
-    }
-}
-
 /// Reads an item that may be damaged: what is next, and what waits.
 pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, PendingReclaim<'_>), &'static str> {
     let next = Ref(page.u32_at(item.offset() + NEXT));
     let root = page.bytes(item.offset() + ROOT, ROOT_BYTES_MAX);
-    let waiting = match page.u32_at(item.offset() + KIND).to_le_bytes() {
-        [VALUE, 0, 0, 0] => PendingReclaim::Value(Root::new(root)),
-        [HEAP, 0, 0, 0] if root[4..].iter().all(|byte| *byte == 0) => {
-            PendingReclaim::Heap(Heap(Ref(page.u32_at(item.offset() + ROOT))))
-        }
-        _ => return Err("what waits to be reclaimed is malformed"),
+    let map = |kind| {
+        let clean = root[map::large::ROOT_BYTES..].iter().all(|byte| *byte == 0);
+        clean.then_some(PendingReclaim::Map(kind, Large::at(item.page(), item.offset() + ROOT)))
     };
+    let waiting = match page.u32_at(item.offset() + KIND).to_le_bytes() {
+        [VALUE, 0, 0, 0] => Some(PendingReclaim::Value(Root::new(root))),
+        [SET, 0, 0, 0] => map(Kind::Set),
+        [HASH, 0, 0, 0] => map(Kind::Hash),
+        _ => None,
+    };
+    let waiting = waiting.ok_or("what waits to be reclaimed is malformed")?;
     Ok((next, waiting))
 }
 

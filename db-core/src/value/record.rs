@@ -1,10 +1,10 @@
 //! The record: what the table of keys leads to.
 //!
 //! ```text
-//!   0  kind u8 (low 4 bits), flags (bit 4: has an expiry, bit 5: the value is paged)
-//!   1  encoding u8: 0, the only one so far: the bytes as they are
+//!   0  kind u8 (low 4 bits), flags (bit 4: has an expiry)
+//!   1  encoding u8: see [`Encoding`]
 //!   2  key length u16
-//!   4  length u16 of what follows the key: the value, or the root of its pages
+//!   4  length u16 of what follows the key: the value, or the root of what holds it
 //!   6  physical number of its database u8
 //!   7  reserved u8, zero
 //!   8  expiry u64 in Unix milliseconds, if flagged
@@ -32,11 +32,6 @@ const EXPIRY_BYTES: usize = 8;
 
 const KIND_MASK: u8 = 0x0f;
 const HAS_EXPIRY: u8 = 0x10;
-const IS_PAGED: u8 = 0x20;
-
-/// The value's bytes as they are, in the record or in pages.
-const RAW: u8 = 0;
-
 const _: () = assert!(HEADER_BYTES + EXPIRY_BYTES + KEY_BYTES_MAX + paged::ROOT_BYTES_MAX <= SLOT_BYTES_MAX);
 
 /// What a key holds.
@@ -45,11 +40,57 @@ const _: () = assert!(HEADER_BYTES + EXPIRY_BYTES + KEY_BYTES_MAX + paged::ROOT_
 pub enum Kind {
     /// A string of bytes.
     String = 1,
+    /// A set of strings.
+    Set = 2,
+    /// Fields, each with a value.
+    Hash = 3,
 }
 
 impl Kind {
+    #[inline]
     fn from_bits(bits: u8) -> Option<Kind> {
-        (bits == Kind::String as u8).then_some(Kind::String)
+        match bits {
+            1 => Some(Kind::String),
+            2 => Some(Kind::Set),
+            3 => Some(Kind::Hash),
+            _ => None,
+        }
+    }
+
+    /// Returns the name that clients know: that which TYPE replies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::Set => "set",
+            Kind::Hash => "hash",
+        }
+    }
+}
+
+/// How a record holds its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Encoding(pub(crate) u8);
+
+impl Encoding {
+    /// A string: its bytes as they are.
+    pub(crate) const RAW: Encoding = Encoding(0);
+    /// A string: the root of its pages (`value/paged.rs`).
+    pub(crate) const PAGED: Encoding = Encoding(1);
+    /// A collection: all of it in one piece (`value/map/packed.rs`).
+    pub(crate) const PACKED: Encoding = Encoding(2);
+    /// A set of integers in one piece (`value/map/integers.rs`).
+    pub(crate) const INTEGERS: Encoding = Encoding(3);
+    /// A set or hash: the root of a hash table (`value/map/root.rs`).
+    pub(crate) const TABLE: Encoding = Encoding(4);
+
+    /// Whether values of a kind have it.
+    pub(crate) const fn is_of(self, kind: Kind) -> bool {
+        match kind {
+            Kind::String => matches!(self, Encoding::RAW | Encoding::PAGED),
+            Kind::Set => matches!(self, Encoding::PACKED | Encoding::INTEGERS | Encoding::TABLE),
+            Kind::Hash => matches!(self, Encoding::PACKED | Encoding::TABLE),
+        }
     }
 }
 
@@ -58,7 +99,7 @@ impl Kind {
 pub(crate) struct Head {
     pub(crate) kind: Kind,
     pub(crate) database: DatabaseId,
-    pub(crate) paged: bool,
+    pub(crate) encoding: Encoding,
     pub(crate) expiry: Option<u64>,
     pub(crate) key_at: usize,
     pub(crate) key_len: usize,
@@ -78,7 +119,7 @@ impl Head {
         Ok(Head {
             kind,
             database: DatabaseId(page.u8_at(offset + DATABASE)),
-            paged: first & IS_PAGED != 0,
+            encoding: Encoding(page.u8_at(offset + ENCODING)),
             expiry: has_expiry.then(|| page.u64_at(offset + EXPIRY)),
             key_at,
             key_len,
@@ -99,10 +140,16 @@ impl Head {
         self.form().record_bytes(self.key_len, self.expiry.is_some())
     }
 
+    /// Whether it is a string in pages.
+    #[inline]
+    pub(crate) fn is_paged(&self) -> bool {
+        self.encoding == Encoding::PAGED
+    }
+
     /// The form of its rest.
     #[inline]
     pub(crate) fn form(&self) -> Form {
-        Form { paged: self.paged, rest_len: self.rest_len }
+        Form { encoding: self.encoding, rest_len: self.rest_len }
     }
 
     pub(crate) fn key<'a>(&self, page: &'a Page) -> &'a [u8] {
@@ -126,10 +173,11 @@ pub(crate) fn is_of(page: &Page, at: Ref, key: &[u8]) -> bool {
     page.bytes(key_at, key.len()) == key
 }
 
-/// Whether the header at `offset` is that of a record of `database` in an encoding that is known.
+/// Whether the header at `offset` is that of a record of `database`, with nothing in it that is unknown.
 pub(crate) fn is_in(page: &Page, offset: usize, database: DatabaseId) -> bool {
     let head: &[u8; HEADER_BYTES] = page.array(offset);
-    head[ENCODING] == RAW && head[DATABASE] == database.0 && head[RESERVED] == 0
+    let flags = head[KIND] & !(KIND_MASK | HAS_EXPIRY);
+    flags == 0 && head[DATABASE] == database.0 && head[RESERVED] == 0
 }
 
 /// Says that the record at `at` is of another database.
@@ -142,20 +190,29 @@ pub(crate) fn put_expiry(page: &mut Page, at: Ref, expiry: u64) {
     page.put_u64(at.offset() + EXPIRY, expiry);
 }
 
-/// The form that a value of a length takes beside a key of a length.
+/// How a value stands in its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
-    pub(crate) paged: bool,
+    pub(crate) encoding: Encoding,
     /// Bytes after the key.
     pub(crate) rest_len: usize,
 }
 
 impl Form {
+    /// The form that a string of a length takes beside a key of a length.
     #[inline]
     pub(crate) fn of(key_len: usize, value_len: u64) -> Form {
         // The expiry counts whether it is there or not: coming and going it never changes the form.
-        let paged = value_len > (SLOT_BYTES_MAX - HEADER_BYTES - EXPIRY_BYTES - key_len) as u64;
-        Form { paged, rest_len: if paged { paged::root_bytes(value_len) } else { value_len as usize } }
+        if value_len > (SLOT_BYTES_MAX - HEADER_BYTES - EXPIRY_BYTES - key_len) as u64 {
+            Form { encoding: Encoding::PAGED, rest_len: paged::root_bytes(value_len) }
+        } else {
+            Form { encoding: Encoding::RAW, rest_len: value_len as usize }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_paged(self) -> bool {
+        self.encoding == Encoding::PAGED
     }
 
     /// Bytes of the whole record.
@@ -187,16 +244,17 @@ pub(crate) fn change_shape(page: &mut Page, at: Ref, old: &Head, shape: RecordSh
     let RecordShape { kind, form, expiry } = shape;
     let offset = at.offset();
     page.put_u8(offset + KIND, first_byte(shape));
+    page.put_u8(offset + ENCODING, form.encoding.0);
     page.put_u16(offset + REST_LEN, form.rest_len as u16);
     if let Some(expiry) = expiry {
         page.put_u64(offset + EXPIRY, expiry);
     }
-    Head { kind, paged: form.paged, expiry, rest_len: form.rest_len, ..*old }
+    Head { kind, encoding: form.encoding, expiry, rest_len: form.rest_len, ..*old }
 }
 
 fn first_byte(shape: RecordShape) -> u8 {
     let has_expiry = if shape.expiry.is_some() { HAS_EXPIRY } else { 0 };
-    shape.kind as u8 | has_expiry | if shape.form.paged { IS_PAGED } else { 0 }
+    shape.kind as u8 | has_expiry
 }
 
 /// Writes header and key; the rest is left as it is.
@@ -207,7 +265,7 @@ pub(crate) fn write_head(page: &mut Page, at: Ref, shape: RecordShape, database:
     let head: &mut [u8; HEADER_BYTES] = page.array_mut(offset);
     head.fill(0);
     head[KIND] = first_byte(shape);
-    head[ENCODING] = RAW;
+    head[ENCODING] = form.encoding.0;
     head[DATABASE] = database.0;
     head[KEY_LEN..KEY_LEN + 2].copy_from_slice(&(key.len() as u16).to_le_bytes());
     head[REST_LEN..REST_LEN + 2].copy_from_slice(&(form.rest_len as u16).to_le_bytes());
@@ -220,7 +278,7 @@ pub(crate) fn write_head(page: &mut Page, at: Ref, shape: RecordShape, database:
     Head {
         kind,
         database,
-        paged: form.paged,
+        encoding: form.encoding,
         expiry,
         key_at,
         key_len: key.len(),

@@ -2,7 +2,9 @@
 
 mod connection;
 mod generic;
+mod hash;
 mod server;
+mod set;
 mod string;
 mod transactions;
 
@@ -10,8 +12,15 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 5] =
-    [string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, transactions::COMMANDS];
+static TABLES: [&[CommandSpec]; 7] = [
+    string::COMMANDS,
+    set::COMMANDS,
+    hash::COMMANDS,
+    generic::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    transactions::COMMANDS,
+];
 
 impl CommandTable {
     /// All commands here and those of `front`. For a `static`: it is made at compile time.

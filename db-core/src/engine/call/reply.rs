@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::number::INTEGER_TEXT_MAX;
+use crate::value::ValueView;
 
 /// Version of the protocol that a connection speaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -132,6 +133,15 @@ impl Reply {
         chunks.for_each(|chunk| self.out.extend_from_slice(chunk));
         assert_eq!((self.out.len() - start) as u64, len, "the pieces of a string add up to its length");
         self.end_line();
+    }
+
+    /// A string, in one piece or in several.
+    #[inline]
+    pub fn value(&mut self, value: &ValueView<'_>) {
+        match value.as_slice() {
+            Some(bytes) => self.bulk(bytes),
+            None => self.bulk_chunks(value.len(), value.chunks()),
+        }
     }
 
     /// No value.

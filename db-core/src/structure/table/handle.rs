@@ -12,10 +12,12 @@
 //!
 //! An empty table's handle is 24 zero bytes.
 
-use crate::arena::{Arena, Page, Pages, Ref};
+use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
 use crate::ids::PageId;
 
-use super::directory::DEPTH_OF_PAGE;
+use crate::structure::slab;
+
+use super::directory::{DEPTH_OF_PAGE, pages as pages_of};
 use super::segment::{self, SegmentSpan};
 
 /// Length of a handle in bytes.
@@ -141,4 +143,23 @@ pub(super) fn count(arena: &mut Arena, table: TableAt, change: i64) -> u64 {
 /// Whether the reserved bytes are zero.
 pub(super) fn is_clean(page: &Page, table: TableAt) -> bool {
     page.u16_at(table.offset + RESERVED) == 0
+}
+
+/// Number of segments.
+pub(crate) fn segments(pages: &impl Pages, table: TableAt) -> u32 {
+    pages.page(table.page).u32_at(table.offset + SEGMENTS)
+}
+
+/// Bytes of the slots and pages of a table, its directory's included.
+pub(crate) fn memory_bytes(pages: &impl Pages, table: TableAt) -> u64 {
+    let handle = TableHandle::read(pages, table);
+    match handle.top.form {
+        form::EMPTY => 0,
+        form::DIRECTORY | form::DRAINING => {
+            let directory = if handle.top.depth > DEPTH_OF_PAGE { 1 + pages_of(handle.top.depth) } else { 1 };
+            (u64::from(handle.segments) + directory as u64) * PAGE_BYTES as u64
+        }
+        form::PAGE => PAGE_BYTES as u64,
+        smaller => slab::slot_bytes(slab::class_of(segment::BUCKETS[smaller as usize] * segment::BUCKET_BYTES)) as u64,
+    }
 }

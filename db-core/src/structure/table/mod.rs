@@ -43,12 +43,15 @@ use segment::SegmentSpan;
 pub(crate) use change::{insert, pages_to_double, remove, replace};
 pub(crate) use check::{Inspector, check};
 pub(crate) use drain::{drain, drain_all, has_memory, is_draining};
-pub(crate) use handle::{HANDLE_BYTES, TableAt, entries};
+pub(crate) use handle::{HANDLE_BYTES, TableAt, entries, memory_bytes, segments};
 pub(crate) use random::random;
 pub(crate) use scan::scan;
 
 /// Bytes of an entry: a tag and an address.
 pub(crate) const ENTRY_BYTES: usize = 8;
+
+/// Entries that a segment of a table of several has on average at least, if it has only grown.
+pub(crate) const SEGMENT_ENTRIES_MIN: u64 = segment::ENTRIES_MAX as u64 / 3;
 
 /// An entry that was found, valid until the table changes.
 #[derive(Clone, Copy, Debug)]

@@ -11,25 +11,13 @@
 //! since all others merge; so this too looks at some tens of places, and not at thousands of empty buckets.
 
 use crate::arena::{Pages, Ref};
+use crate::random::SplitMix64;
 
 use super::handle::{TableAt, TableHandle, form};
 use super::{directory, segment};
 
 /// Draws until equal chances are given up for a bounded time. One that is refused by the directory takes some nanoseconds.
 const DRAWS_MAX: usize = 1024;
-
-/// A sequence of numbers out of one (SplitMix64).
-struct Draws(u64);
-
-impl Draws {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
 
 /// A part of `whole` by the 32 bits of `fraction`.
 const fn share(fraction: u32, whole: usize) -> usize {
@@ -42,7 +30,7 @@ pub(crate) fn random<P: Pages>(pages: &P, table: TableAt, random: u64) -> Option
     if handle.entries == 0 || handle.top.form == form::DRAINING {
         return None;
     }
-    let mut draws = Draws(random);
+    let mut draws = SplitMix64(random);
     for _ in 0..DRAWS_MAX {
         let draw = draws.next();
         let (tag, fraction) = ((draw >> 32) as u32, draw as u32);

@@ -154,7 +154,7 @@ fn len_of(keyspace: &Keyspace, at: &Located<'_>) -> Result<u64, &'static str> {
 
 /// Pages of large values that a new string of `len` bytes may take.
 pub(crate) fn pages_to_make(key_len: usize, len: u64) -> usize {
-    if Form::of(key_len, len).paged { paged::pages_to_grow(0, len) } else { 0 }
+    if Form::of(key_len, len).is_paged() { paged::pages_to_grow(0, len) } else { 0 }
 }
 
 /// Pages of large values that writing `bytes` bytes to a string of `len` may take or copy.
@@ -164,7 +164,7 @@ fn pages_to_write(key_len: usize, len: u64, offset: u64, bytes: usize) -> Result
         return Err("the string would be longer than the limit");
     }
     let new = len.max(end);
-    let paged = Form::of(key_len, new).paged;
+    let paged = Form::of(key_len, new).is_paged();
     Ok(if paged { paged::pages_to_grow(len, new) + paged::pages_to_write(bytes) } else { 0 })
 }
 
@@ -172,7 +172,7 @@ fn pages_to_write(key_len: usize, len: u64, offset: u64, bytes: usize) -> Result
 #[inline]
 fn set(keyspace: &mut Keyspace, at: &mut Located<'_>, value: &[u8], expire: Option<UnixMillis>) {
     let form = Form::of(at.key().bytes.len(), value.len() as u64);
-    if form.paged {
+    if form.is_paged() {
         make(keyspace, at, value.len() as u64, expire);
         write(keyspace, at, 0, value);
         return;
@@ -185,7 +185,7 @@ fn set(keyspace: &mut Keyspace, at: &mut Located<'_>, value: &[u8], expire: Opti
 pub(crate) fn make(keyspace: &mut Keyspace, at: &mut Located<'_>, len: u64, expire: Option<UnixMillis>) {
     let form = Form::of(at.key().bytes.len(), len);
     let (record, head) = keyspace.replace(at, RecordShape { kind: Kind::String, form, expiry: expire.map(|at| at.0) });
-    if form.paged {
+    if form.is_paged() {
         paged::create(keyspace.arena_mut(), RootAt { page: record.page(), offset: head.rest_at }, len);
     } else {
         keyspace.arena_mut().page_mut(record.page()).bytes_mut(head.rest_at, form.rest_len).fill(0);
@@ -199,10 +199,10 @@ pub(crate) fn write(keyspace: &mut Keyspace, at: &mut Located<'_>, offset: u64, 
     }
     let (record, head) = keyspace.record(at).expect("the caller has looked at the string");
     let page = keyspace.arena().page(record.page());
-    let old = if head.paged { paged::Root::new(head.rest(page)).len() } else { head.rest_len as u64 };
+    let old = if head.is_paged() { paged::Root::new(head.rest(page)).len() } else { head.rest_len as u64 };
     let new = old.max(offset + bytes.len() as u64);
     let form = Form::of(head.key_len, new);
-    if form.paged {
+    if form.is_paged() {
         write_paged(keyspace, at, (record, head), (form, new), offset, bytes);
     } else {
         write_inline(keyspace, at, (record, head), form, offset as usize, bytes);
@@ -235,12 +235,12 @@ fn write_paged(
     bytes: &[u8],
 ) {
     let page = keyspace.arena().page(record.page());
-    let inline = if old.paged { Vec::new() } else { old.rest(page).to_vec() };
-    let keep = if old.paged { old.rest_at + old.rest_len - record.offset() } else { 0 };
+    let inline = if old.is_paged() { Vec::new() } else { old.rest(page).to_vec() };
+    let keep = if old.is_paged() { old.rest_at + old.rest_len - record.offset() } else { 0 };
     let (record, head) = keyspace.reshape(at, RecordShape { kind: old.kind, form, expiry: old.expiry }, keep);
     let root = RootAt { page: record.page(), offset: head.rest_at };
     let arena = keyspace.arena_mut();
-    if old.paged {
+    if old.is_paged() {
         paged::grow(arena, root, len);
     } else {
         paged::create(arena, root, len);

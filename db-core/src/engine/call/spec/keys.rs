@@ -26,6 +26,8 @@ pub enum KeyUse {
     Insert,
     /// Shows its value and deletes it.
     Take,
+    /// Deletes part of its value, and it with the last one, without showing it.
+    Discard,
     /// Deletes it, whatever it holds.
     Remove,
     /// Makes it one of another database.
@@ -47,6 +49,7 @@ impl KeyUse {
             KeyUse::Overwrite => &["OW", "update"],
             KeyUse::Insert => &["OW", "insert"],
             KeyUse::Take => &["RW", "access", "delete"],
+            KeyUse::Discard => &["RW", "delete"],
             KeyUse::Remove => &["RM", "delete"],
             KeyUse::Set => &["RW", "access", "update", "variable_flags"],
         }

@@ -23,6 +23,10 @@ pub enum Group {
     Generic,
     /// Strings.
     String,
+    /// Sets.
+    Set,
+    /// Hashes.
+    Hash,
     /// The connection itself.
     Connection,
     /// The server as a whole.
@@ -40,6 +44,8 @@ impl Group {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
+            Group::Set => "set",
+            Group::Hash => "hash",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
@@ -56,6 +62,10 @@ pub enum Category {
     Keyspace,
     /// Strings.
     String,
+    /// Sets.
+    Set,
+    /// Hashes.
+    Hash,
     /// The connection.
     Connection,
     /// MULTI and its relatives.
@@ -328,6 +338,8 @@ impl CommandSpec {
             (flags.has(Flag::Readonly), "@read"),
             (flags.has(Flag::Write), "@write"),
             (own.contains(&Category::String), "@string"),
+            (own.contains(&Category::Set), "@set"),
+            (own.contains(&Category::Hash), "@hash"),
             (admin, "@admin"),
             (flags.has(Flag::Fast), "@fast"),
             (!flags.has(Flag::Fast), "@slow"),

@@ -1,0 +1,165 @@
+//! What commands of sets and of hashes have in common.
+
+use std::collections::HashSet;
+
+use super::scan::ScanOptions;
+use crate::arena::Pages;
+use crate::engine::Data;
+use crate::engine::call::number::parse_i64;
+use crate::engine::call::{Call, Failure, Outcome, Reply};
+use crate::keyspace::Located;
+use crate::limits::KEY_BYTES_MAX;
+use crate::random::SplitMix64;
+use crate::types::map::MapChange;
+use crate::value::{Kind, MapView, ValueView};
+
+/// Checks the length of a field or of a member.
+pub(super) fn check_name(name: &[u8]) -> Outcome {
+    if name.len() > KEY_BYTES_MAX {
+        return Err(Failure::fixed("ERR a field or member exceeds the maximum length of 8192 bytes"));
+    }
+    Ok(())
+}
+
+/// Whether there are at most `max` members with these.
+pub(super) fn count_with<'a>(
+    view: Option<&MapView<'_, impl Pages>>,
+    names: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    max: usize,
+) -> bool {
+    let there = view.map_or(0, MapView::len) as usize;
+    if there + names.len() <= max {
+        return true;
+    }
+    let new: HashSet<&[u8]> = names.filter(|name| view.is_none_or(|view| !view.contains(name))).collect();
+    there + new.len() <= max
+}
+
+/// Returns the number of keys that the argument at `at` says.
+pub(super) fn key_count(call: &Call<'_>, at: usize) -> Result<usize, Failure> {
+    let count = parse_i64(call.arg(at)).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
+    let count = count.ok_or(Failure::fixed("ERR numkeys should be greater than 0"))?;
+    if count > call.args().len() - at - 1 {
+        return Err(Failure::fixed("ERR Number of keys can't be greater than number of args"));
+    }
+    Ok(count)
+}
+
+/// Takes members out; returns how many there were.
+pub(super) fn remove(data: &mut Data<'_>, at: &mut Located<'_>, kind: Kind, names: &[&[u8]]) -> Result<u64, Failure> {
+    let Some(view) = data.map(at, kind)? else { return Ok(0) };
+    let before = view.len();
+    if !names.iter().any(|name| view.contains(name)) {
+        return Ok(0);
+    }
+    data.change(at, MapChange::Remove { names: names.into() })?;
+    Ok(before - data.map_again(at, kind)?.map_or(0, |view| view.len()))
+}
+
+/// Replies with a member chosen by chance.
+pub(super) fn random_one(data: &mut Data<'_>, at: &Located<'_>, kind: Kind, reply: &mut Reply) -> Outcome {
+    let dice = data.roll();
+    match data.map(at, kind)? {
+        Some(view) => view.random(dice, &mut |name, _| reply.bulk(name)),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// How many members are asked for by chance: at most so many different ones, or just so many of which some may be the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RandomCount {
+    Different(u64),
+    Any(u64),
+}
+
+pub(super) fn random_count(arg: &[u8]) -> Result<RandomCount, Failure> {
+    /// The reply is made in one piece.
+    const ANY_MAX: u64 = 1024 * 1024;
+    let count = parse_i64(arg).ok_or(Failure::NOT_AN_INTEGER)?;
+    match u64::try_from(count) {
+        Ok(count) => Ok(RandomCount::Different(count)),
+        Err(_) if count.unsigned_abs() <= ANY_MAX => Ok(RandomCount::Any(count.unsigned_abs())),
+        Err(_) => Err(Failure::fixed("ERR value is out of range")),
+    }
+}
+
+/// A member and its value.
+pub(super) type Member = (Vec<u8>, Vec<u8>);
+
+/// Chooses members by chance.
+pub(super) fn random_many(
+    data: &mut Data<'_>,
+    at: &Located<'_>,
+    kind: Kind,
+    count: RandomCount,
+) -> Result<Vec<Member>, Failure> {
+    /// Members above which a choice by chance is one by one: below it, all are shuffled.
+    const SPARSE: u64 = 3;
+    let dice = data.roll();
+    let Some(view) = data.map(at, kind)? else { return Ok(Vec::new()) };
+    let mut dice = SplitMix64(dice);
+    let len = view.len();
+    let mut picked: Vec<Member> = Vec::new();
+    let owned = |name: &[u8], value: ValueView<'_>| {
+        let mut bytes = Vec::new();
+        value.range(0, value.len(), &mut bytes);
+        (name.to_vec(), bytes)
+    };
+    match count {
+        RandomCount::Any(count) => {
+            for _ in 0..count {
+                view.random(dice.next(), &mut |name, value| picked.push(owned(name, value)));
+            }
+        }
+        RandomCount::Different(count) if count.saturating_mul(SPARSE) >= len => {
+            view.each(&mut |name, value| picked.push(owned(name, value)));
+            for place in 0..picked.len().min(count as usize) {
+                let left = (picked.len() - place) as u64;
+                picked.swap(place, place + dice.below(left) as usize);
+            }
+            picked.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        }
+        RandomCount::Different(count) => {
+            let mut seen = HashSet::new();
+            while (picked.len() as u64) < count {
+                view.random(dice.next(), &mut |name, value| {
+                    if seen.insert(name.to_vec()) {
+                        picked.push(owned(name, value));
+                    }
+                });
+            }
+        }
+    }
+    Ok(picked)
+}
+
+/// Replies with a cursor and some members, in a hash each with its value.
+pub(super) fn scan(
+    data: &mut Data<'_>,
+    at: &Located<'_>,
+    kind: Kind,
+    cursor: u64,
+    options: &ScanOptions<'_>,
+    reply: &mut Reply,
+) -> Outcome {
+    let mut found = Reply::new(reply.protocol());
+    let (mut count, mut next) = (0, 0);
+    if let Some(view) = data.map(at, kind)? {
+        next = view.scan(cursor, options.count, &mut |name, value| {
+            if options.matches(name) {
+                found.bulk(name);
+                count += 1;
+                if kind == Kind::Hash && !options.no_values {
+                    found.value(&value);
+                    count += 1;
+                }
+            }
+        });
+    }
+    reply.array(2);
+    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    reply.array(count);
+    reply.raw(found.as_bytes());
+    Ok(())
+}

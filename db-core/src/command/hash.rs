@@ -1,0 +1,224 @@
+//! Hashes.
+
+use super::collection::{self, check_name};
+use super::extended::Extended;
+use super::scan::ScanOptions;
+use crate::arena::Arena;
+use crate::effect::Strings;
+use crate::engine::Data;
+use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_cursor, parse_i64};
+use crate::engine::call::{Call, Failure, Outcome, Protocol, Reply, is};
+use crate::keyspace::Located;
+use crate::types::map::{MapChange, MapForm, Small};
+use crate::value::{Kind, MapView, ValueView};
+
+type View<'a> = Option<MapView<'a, Arena>>;
+
+/// The form of a hash that `pairs` are added to.
+fn form_with(view: &View<'_>, pairs: &[&[u8]], small: &Small) -> MapForm {
+    let items = Strings::from(pairs);
+    let fits = || {
+        pairs.iter().all(|string| string.len() <= small.hash_value)
+            && collection::count_with(view.as_ref(), pairs.iter().step_by(2).copied(), small.hash_entries)
+            && MapForm::PackedHash.has_room(view.as_ref(), &items)
+    };
+    if view.as_ref().is_some_and(MapView::is_large) || !fits() { MapForm::LargeHash } else { MapForm::PackedHash }
+}
+
+/// Sets fields; returns how many are new.
+fn put(data: &mut Data<'_>, at: &mut Located<'_>, pairs: &[&[u8]]) -> Result<u64, Failure> {
+    pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
+    let small = data.small();
+    let view = data.map(at, Kind::Hash)?;
+    let before = view.as_ref().map_or(0, MapView::len);
+    let form = form_with(&view, pairs, &small);
+    data.change(at, MapChange::Put { form, items: pairs.into() })?;
+    Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - before)
+}
+
+fn put_pairs(data: &mut Data<'_>, call: &Call<'_>) -> Result<u64, Failure> {
+    let pairs = &call.args()[2..];
+    if !pairs.len().is_multiple_of(2) {
+        return Err(Failure::arity(call.spec.name));
+    }
+    put(data, &mut data.locate(&call.key(0)), pairs)
+}
+
+pub(crate) fn hset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    reply.count(put_pairs(data, call)?);
+    Ok(())
+}
+
+pub(crate) fn hmset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    put_pairs(data, call)?;
+    reply.ok();
+    Ok(())
+}
+
+pub(crate) fn hsetnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let mut at = data.locate(&call.key(0));
+    let missing = data.map(&at, Kind::Hash)?.is_none_or(|view| !view.contains(call.arg(2)));
+    if missing {
+        put(data, &mut at, &call.args()[2..])?;
+    }
+    reply.int(missing.into());
+    Ok(())
+}
+
+pub(crate) fn hget(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let at = data.locate(&call.key(0));
+    let value = data.map(&at, Kind::Hash)?.and_then(|view| view.value(call.arg(2)));
+    write_value(value, reply);
+    Ok(())
+}
+
+pub(crate) fn hmget(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let at = data.locate(&call.key(0));
+    let view = data.map(&at, Kind::Hash)?;
+    reply.array(call.args().len() - 2);
+    for name in &call.args()[2..] {
+        write_value(view.as_ref().and_then(|view| view.value(name)), reply);
+    }
+    Ok(())
+}
+
+fn write_value(value: Option<ValueView<'_>>, reply: &mut Reply) {
+    match value {
+        Some(value) => reply.value(&value),
+        None => reply.null(),
+    }
+}
+
+pub(crate) fn hdel(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    reply.count(collection::remove(data, &mut data.locate(&call.key(0)), Kind::Hash, &call.args()[2..])?);
+    Ok(())
+}
+
+pub(crate) fn hlen(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let at = data.locate(&call.key(0));
+    reply.count(data.map(&at, Kind::Hash)?.map_or(0, |view| view.len()));
+    Ok(())
+}
+
+pub(crate) fn hstrlen(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let at = data.locate(&call.key(0));
+    let value = data.map(&at, Kind::Hash)?.and_then(|view| view.value(call.arg(2)));
+    reply.count(value.map_or(0, |value| value.len()));
+    Ok(())
+}
+
+pub(crate) fn hexists(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let at = data.locate(&call.key(0));
+    reply.int(data.map(&at, Kind::Hash)?.is_some_and(|view| view.contains(call.arg(2))).into());
+    Ok(())
+}
+
+pub(crate) fn hkeys(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    each(data, call, reply, |reply, len| reply.array(len), |reply, name, _| reply.bulk(name))
+}
+
+pub(crate) fn hvals(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    each(data, call, reply, |reply, len| reply.array(len), |reply, _, value| reply.value(&value))
+}
+
+pub(crate) fn hgetall(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    each(
+        data,
+        call,
+        reply,
+        |reply, len| reply.map(len),
+        |reply, name, value| {
+            reply.bulk(name);
+            reply.value(&value);
+        },
+    )
+}
+
+/// Replies with something of every field.
+fn each(
+    data: &mut Data<'_>,
+    call: &Call<'_>,
+    reply: &mut Reply,
+    start: fn(&mut Reply, usize),
+    write: fn(&mut Reply, &[u8], ValueView<'_>),
+) -> Outcome {
+    let at = data.locate(&call.key(0));
+    let view = data.map(&at, Kind::Hash)?;
+    start(reply, view.as_ref().map_or(0, MapView::len) as usize);
+    if let Some(view) = view {
+        view.each(&mut |name, value| write(reply, name, value));
+    }
+    Ok(())
+}
+
+pub(crate) fn hincrby(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (mut at, name, by) = (data.locate(&call.key(0)), call.arg(2), call.int(3)?);
+    let old = match data.map(&at, Kind::Hash)?.and_then(|view| view.value(name)) {
+        Some(value) => {
+            let text = text_of(&value, INTEGER_TEXT_MAX);
+            parse_i64(&text).ok_or(Failure::fixed("ERR hash value is not an integer"))?
+        }
+        None => 0,
+    };
+    let new = old.checked_add(by).ok_or(Failure::OVERFLOW)?;
+    put(data, &mut at, &[name, itoa::Buffer::new().format(new).as_bytes()])?;
+    reply.int(new);
+    Ok(())
+}
+
+pub(crate) fn hincrbyfloat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let (mut at, name) = (data.locate(&call.key(0)), call.arg(2));
+    let by = Extended::parse(call.arg(3)).ok_or(Failure::NOT_A_FLOAT)?;
+    if by.is_infinite() {
+        return Err(Failure::fixed("ERR value is NaN or Infinity"));
+    }
+    let text = data
+        .map(&at, Kind::Hash)?
+        .and_then(|view| view.value(name))
+        .map(|value| text_of(&value, super::extended::TEXT_MAX));
+    let text = text.as_deref().unwrap_or(b"0");
+    let old = Extended::parse(text).ok_or(Failure::fixed("ERR hash value is not a float"))?;
+    let new = old.plus(by).and_then(Extended::to_text).ok_or(Failure::NAN_OR_INFINITY)?;
+    put(data, &mut at, &[name, new.as_bytes()])?;
+    reply.bulk(new.as_bytes());
+    Ok(())
+}
+
+/// The value's bytes; of one that is longer than `max` no more than one byte beyond it, which is too many.
+fn text_of(value: &ValueView<'_>, max: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    value.range(0, max as u64 + 1, &mut text);
+    text
+}
+
+pub(crate) fn hrandfield(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let at = data.locate(&call.key(0));
+    if call.args().len() == 2 {
+        return collection::random_one(data, &at, Kind::Hash, reply);
+    }
+    let count = collection::random_count(call.arg(2))?;
+    let with_values = match &call.args()[3..] {
+        [] => false,
+        [word] if is(word, "WITHVALUES") => true,
+        _ => return Err(Failure::SYNTAX),
+    };
+    let picked = collection::random_many(data, &at, Kind::Hash, count)?;
+    let pairs = with_values && reply.protocol() == Protocol::Resp3;
+    reply.array(if with_values && !pairs { 2 * picked.len() } else { picked.len() });
+    for (name, value) in picked {
+        if pairs {
+            reply.array(2);
+        }
+        reply.bulk(&name);
+        if with_values {
+            reply.bulk(&value);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn hscan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let cursor = parse_cursor(call.arg(2)).ok_or(Failure::fixed("ERR invalid cursor"))?;
+    let options = ScanOptions::parse(call, 3, "NOVALUES")?;
+    collection::scan(data, &data.locate(&call.key(0)), Kind::Hash, cursor, &options, reply)
+}

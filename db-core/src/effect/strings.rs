@@ -1,0 +1,84 @@
+//! Strings of bytes that an effect carries.
+
+use super::codec::{Reader, RecordError, put_bytes, put_number};
+
+/// Several strings: as arguments of a command, or as they stand in a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Strings<'a>(Repr<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Repr<'a> {
+    Args(&'a [&'a [u8]]),
+    /// So many strings, each with its length before it, which have been read once.
+    Encoded(usize, &'a [u8]),
+}
+
+impl<'a> From<&'a [&'a [u8]]> for Strings<'a> {
+    fn from(args: &'a [&'a [u8]]) -> Self {
+        Strings(Repr::Args(args))
+    }
+}
+
+impl PartialEq for Strings<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Strings<'_> {}
+
+impl<'a> Strings<'a> {
+    /// Returns the number of strings.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self.0 {
+            Repr::Args(args) => args.len(),
+            Repr::Encoded(count, _) => count,
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the strings in order.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (args, count, encoded) = match self.0 {
+            Repr::Args(args) => (args, 0, &[][..]),
+            Repr::Encoded(count, bytes) => (&[][..], count, bytes),
+        };
+        let mut from = Reader(encoded);
+        let read = (0..count).map(move |_| from.value().expect("a record's strings were read before"));
+        args.iter().copied().chain(read)
+    }
+
+    /// No fewer bytes than they take in a record.
+    pub(crate) fn bytes_max(&self) -> usize {
+        const LENGTH: usize = 10;
+        match self.0 {
+            Repr::Args(args) => LENGTH + args.iter().map(|arg| LENGTH + arg.len()).sum::<usize>(),
+            Repr::Encoded(_, bytes) => LENGTH + bytes.len(),
+        }
+    }
+
+    /// Appends their number, and each with its length.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_number(out, self.len() as u64);
+        match self.0 {
+            Repr::Args(args) => args.iter().for_each(|arg| put_bytes(out, arg)),
+            Repr::Encoded(_, bytes) => out.extend_from_slice(bytes),
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) writes.
+    pub(crate) fn decode(from: &mut Reader<'a>) -> Result<Self, RecordError> {
+        let count = usize::try_from(from.number()?).map_err(|_| RecordError::TooLong)?;
+        let all = from.0;
+        for _ in 0..count {
+            from.value()?;
+        }
+        Ok(Strings(Repr::Encoded(count, &all[..all.len() - from.0.len()])))
+    }
+}

@@ -1,0 +1,196 @@
+//! An entry of a large set or hash: a slot of the allocator.
+//!
+//! ```text
+//!   flags u8: 1 the value is paged, 2 there is no value (a set), 4 the name's length is a u16, 8 the value's length is a u16
+//!   length of the name u8, or u16 little-endian
+//!   length of what follows the name, likewise; not in a set
+//!   the name, then the value or the root of its pages (`value/paged.rs`)
+//! ```
+
+use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
+use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::structure::slab::{self, SLOT_BYTES_MAX};
+use crate::value::ValueView;
+use crate::value::paged::{self, Root, RootAt};
+
+const PAGED: u8 = 1;
+const BARE: u8 = 2;
+const LONG_NAME: u8 = 4;
+const LONG_REST: u8 = 8;
+const FLAGS: u8 = PAGED | BARE | LONG_NAME | LONG_REST;
+
+/// Longest header.
+const HEADER_BYTES_MAX: usize = 5;
+
+const _: () = assert!(HEADER_BYTES_MAX + KEY_BYTES_MAX + paged::ROOT_BYTES_MAX <= SLOT_BYTES_MAX);
+
+/// An entry's parts, as byte offsets within its page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    start: usize,
+    flags: u8,
+    name_at: usize,
+    name_len: usize,
+    rest_len: usize,
+}
+
+impl Entry {
+    /// Reads the entry at `at`, whatever is there. Its parts may lie beyond the page.
+    #[inline]
+    pub(super) fn read(page: &Page, at: Ref) -> Entry {
+        let start = at.offset();
+        let flags = page.u8_at(start);
+        let mut next = start + 1;
+        let mut length = |long: bool| {
+            let len = if long { page.u16_at(next) as usize } else { page.u8_at(next) as usize };
+            next += 1 + usize::from(long);
+            len
+        };
+        let name_len = length(flags & LONG_NAME != 0);
+        let rest_len = if flags & BARE != 0 { 0 } else { length(flags & LONG_REST != 0) };
+        Entry { start, flags, name_at: next, name_len, rest_len }
+    }
+
+    /// Bytes of the whole entry.
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.name_at - self.start + self.name_len + self.rest_len
+    }
+
+    /// Bytes of its slot.
+    #[inline]
+    pub(super) fn slot_bytes(&self) -> usize {
+        slab::slot_bytes(slab::class_of(self.bytes()))
+    }
+
+    pub(super) fn is_paged(&self) -> bool {
+        self.flags & PAGED != 0
+    }
+
+    #[inline]
+    pub(super) fn name<'a>(&self, page: &'a Page) -> &'a [u8] {
+        page.bytes(self.name_at, self.name_len)
+    }
+
+    #[inline]
+    fn rest<'a>(&self, page: &'a Page) -> &'a [u8] {
+        page.bytes(self.name_at + self.name_len, self.rest_len)
+    }
+
+    /// The value; empty in a set.
+    pub(super) fn value<'a>(&self, pages: &'a dyn Pages, page: &'a Page) -> ValueView<'a> {
+        let rest = self.rest(page);
+        if self.is_paged() { ValueView::paged(Root::new(rest), pages) } else { ValueView::whole(rest) }
+    }
+
+    /// Where the root of a paged value stands.
+    pub(super) fn root(&self, at: Ref) -> RootAt {
+        RootAt { page: at.page(), offset: self.name_at + self.name_len }
+    }
+
+    /// Bytes of its slot, and of the pages of its value.
+    pub(super) fn memory_bytes(&self, page: &Page) -> u64 {
+        let paged = if self.is_paged() { Root::new(self.rest(page)).memory_bytes() } else { 0 };
+        self.slot_bytes() as u64 + paged
+    }
+
+    /// Checks the header of an entry that may be damaged, within a page; `bare`: it is one of a set.
+    pub(super) fn check(page: &Page, at: Ref, bare: bool) -> Result<Entry, &'static str> {
+        if at.offset() + HEADER_BYTES_MAX > PAGE_BYTES {
+            return Err("an entry is cut off");
+        }
+        let entry = Entry::read(page, at);
+        let lengths = (entry.flags & LONG_NAME != 0) == (entry.name_len > 0xff)
+            && (entry.flags & LONG_REST != 0) == (entry.rest_len > 0xff);
+        let kind = (entry.flags & BARE != 0) == bare && entry.flags & !FLAGS == 0 && !(bare && entry.is_paged());
+        if !lengths || !kind || entry.name_len > KEY_BYTES_MAX || entry.bytes() > SLOT_BYTES_MAX {
+            return Err("an entry is malformed");
+        }
+        Ok(entry)
+    }
+
+    /// The root of a paged value, to be checked.
+    pub(super) fn paged_root<'a>(&self, page: &'a Page) -> Option<Root<'a>> {
+        self.is_paged().then(|| Root::new(self.rest(page)))
+    }
+
+    /// Whether a value of its length is one to be paged.
+    pub(super) fn is_to_be_paged(&self, value_len: u64) -> bool {
+        EntryForm::of(self.name_len, Some(value_len)).paged
+    }
+}
+
+/// The form of an entry with a name and a value of some length.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryForm {
+    bare: bool,
+    pub(super) paged: bool,
+    name_len: usize,
+    rest_len: usize,
+}
+
+impl EntryForm {
+    /// `value_len`: none in a set.
+    #[inline]
+    pub(super) fn of(name_len: usize, value_len: Option<u64>) -> EntryForm {
+        let len = value_len.unwrap_or(0);
+        let paged = len > (SLOT_BYTES_MAX - HEADER_BYTES_MAX - name_len) as u64;
+        let rest_len = if paged { paged::root_bytes(len) } else { len as usize };
+        EntryForm { bare: value_len.is_none(), paged, name_len, rest_len }
+    }
+
+    #[inline]
+    pub(super) fn bytes(self) -> usize {
+        let length = |len: usize| 1 + usize::from(len > 0xff);
+        1 + length(self.name_len) + if self.bare { 0 } else { length(self.rest_len) } + self.name_len + self.rest_len
+    }
+
+    /// Bytes of its slot.
+    #[inline]
+    pub(super) fn slot_bytes(self) -> usize {
+        slab::slot_bytes(slab::class_of(self.bytes()))
+    }
+
+    /// Bytes of its slot, and of the pages of a value of `value_len` bytes.
+    #[inline]
+    pub(super) fn memory_bytes(self, value_len: u64) -> u64 {
+        self.slot_bytes() as u64 + if self.paged { paged::memory_bytes(value_len) } else { 0 }
+    }
+
+    /// Writes the entry into its slot, with the pages of a paged value.
+    pub(super) fn write(self, arena: &mut Arena, at: Ref, name: &[u8], value: &[u8]) {
+        let page = arena.page_mut(at.page());
+        let mut next = at.offset() + 1;
+        let mut flags = if self.paged { PAGED } else { 0 } | if self.bare { BARE } else { 0 };
+        let mut length = |len: usize, long: u8| {
+            if len > 0xff {
+                flags |= long;
+                page.put_u16(next, len as u16);
+                next += 2;
+            } else {
+                page.put_u8(next, len as u8);
+                next += 1;
+            }
+        };
+        length(self.name_len, LONG_NAME);
+        if !self.bare {
+            length(self.rest_len, LONG_REST);
+        }
+        page.put_u8(at.offset(), flags);
+        page.bytes_mut(next, name.len()).copy_from_slice(name);
+        next += name.len();
+        if self.paged {
+            let root = RootAt { page: at.page(), offset: next };
+            paged::create(arena, root, value.len() as u64);
+            paged::write(arena, root, 0, value);
+        } else {
+            page.bytes_mut(next, value.len()).copy_from_slice(value);
+        }
+    }
+}
+
+/// Pages that an entry with a value of `len` bytes may take for it alone.
+pub(crate) fn pages_of_value(name_len: usize, len: u64) -> usize {
+    debug_assert!(len <= VALUE_BYTES_MAX, "the length of a value was checked");
+    if EntryForm::of(name_len, Some(len)).paged { paged::pages_to_grow(0, len) } else { 0 }
+}

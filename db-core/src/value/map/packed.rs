@@ -1,0 +1,174 @@
+//! A small set or hash in one piece: its strings one behind the other, in the order in which they came.
+//!
+//! ```text
+//!   0  members of the set or fields of the hash u16
+//!   2  strings: length u8 below 128, or u16 big-endian with the highest bit set; then its bytes
+//!      in a set the members; in a hash each field, then its value
+//! ```
+//!
+//! A lookup reads it from the start, which is why it is small: [`BYTES_MAX`].
+
+use crate::arena::PAGE_BYTES;
+
+/// Bytes of the largest: a quarter of a page, and what 512 integers of 8 bytes take.
+pub(crate) const BYTES_MAX: usize = PAGE_BYTES / 4 + 16;
+
+const COUNT_BYTES: usize = 2;
+const LONG: u8 = 0x80;
+
+const _: () = assert!(BYTES_MAX < (LONG as usize) << 8);
+
+/// Strings that belong to one member: itself, or a field and its value.
+pub(crate) type Stride = usize;
+
+/// Bytes that a string of `len` bytes takes.
+pub(crate) const fn string_bytes(len: usize) -> usize {
+    len + if len < LONG as usize { 1 } else { 2 }
+}
+
+/// Returns the number of members.
+#[inline]
+pub(crate) fn len(blob: &[u8]) -> usize {
+    u16::from_le_bytes([blob[0], blob[1]]) as usize
+}
+
+/// Returns one without members.
+pub(crate) fn empty() -> Vec<u8> {
+    vec![0; COUNT_BYTES]
+}
+
+/// Reads the string at `at`; returns it and where the next one begins, or `None` if it does not end within the blob.
+#[inline]
+fn string_at(blob: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let first = *blob.get(at)?;
+    let (start, len) = if first & LONG == 0 {
+        (at + 1, first as usize)
+    } else {
+        (at + 2, usize::from(first & !LONG) << 8 | usize::from(*blob.get(at + 1)?))
+    };
+    Some((blob.get(start..start + len)?, start + len))
+}
+
+/// All strings in order; ends before one that is cut off.
+#[derive(Clone, Debug)]
+pub(crate) struct Strings<'a> {
+    blob: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (string, next) = string_at(self.blob, self.at)?;
+        self.at = next;
+        Some(string)
+    }
+}
+
+/// Returns all strings in order.
+pub(crate) fn strings(blob: &[u8]) -> Strings<'_> {
+    Strings { blob, at: COUNT_BYTES }
+}
+
+/// Returns where the member `name` begins, and its value (itself in a set).
+#[inline]
+fn find<'a>(blob: &'a [u8], stride: Stride, name: &[u8]) -> Option<(usize, Strings<'a>)> {
+    let mut all = strings(blob);
+    loop {
+        let at = all.at;
+        if all.next()? == name {
+            return Some((at, all));
+        }
+        for _ in 1..stride {
+            all.next();
+        }
+    }
+}
+
+/// Returns whether the member `name` is there.
+pub(crate) fn contains(blob: &[u8], stride: Stride, name: &[u8]) -> bool {
+    find(blob, stride, name).is_some()
+}
+
+/// Returns the value of the field `name`.
+#[inline]
+pub(crate) fn value<'a>(blob: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    find(blob, 2, name)?.1.next()
+}
+
+/// Adds a member, or replaces its value where it stands. The result may be too large to be kept.
+pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], value: Option<&[u8]>) {
+    let stride = 1 + usize::from(value.is_some());
+    match (find(blob, stride, name), value) {
+        (None, _) => {
+            append(blob, name);
+            value.into_iter().for_each(|value| append(blob, value));
+            let count = len(blob) + 1;
+            put_len(blob, count);
+        }
+        (Some(_), None) => {}
+        (Some((_, mut rest)), Some(value)) => {
+            let start = rest.at;
+            rest.next();
+            let mut bytes = Vec::with_capacity(string_bytes(value.len()));
+            append(&mut bytes, value);
+            let old = start..rest.at;
+            blob.splice(old, bytes);
+        }
+    }
+}
+
+/// Takes a member out; returns whether it was there.
+pub(crate) fn remove(blob: &mut Vec<u8>, stride: Stride, name: &[u8]) -> bool {
+    let Some((start, mut rest)) = find(blob, stride, name) else { return false };
+    for _ in 1..stride {
+        rest.next();
+    }
+    let old = start..rest.at;
+    blob.drain(old);
+    let count = len(blob) - 1;
+    put_len(blob, count);
+    true
+}
+
+/// Appends a string. Counts nothing.
+fn append(blob: &mut Vec<u8>, string: &[u8]) {
+    if string.len() < LONG as usize {
+        blob.push(string.len() as u8);
+    } else {
+        blob.extend_from_slice(&(string.len() as u16 | u16::from(LONG) << 8).to_be_bytes());
+    }
+    blob.extend_from_slice(string);
+}
+
+fn put_len(blob: &mut [u8], len: usize) {
+    blob[..COUNT_BYTES].copy_from_slice(&(len as u16).to_le_bytes());
+}
+
+/// Checks bytes that may be damaged: members that are unique, and nothing else.
+pub(crate) fn check(blob: &[u8], stride: Stride) -> Result<(), &'static str> {
+    if blob.len() < COUNT_BYTES || blob.len() > BYTES_MAX {
+        return Err("a packed collection has a wrong length");
+    }
+    let mut all = strings(blob);
+    let (mut names, mut count, mut start) = (Vec::new(), 0, all.at);
+    while let Some(string) = all.next() {
+        if all.at - start != string_bytes(string.len()) {
+            return Err("a packed collection has a length in a form that is never written");
+        }
+        if count % stride == 0 {
+            names.push(string);
+        }
+        (count, start) = (count + 1, all.at);
+    }
+    if all.at != blob.len() || count != len(blob) * stride || count == 0 {
+        return Err("a packed collection contradicts itself");
+    }
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("a member is there twice");
+    }
+    Ok(())
+}
