@@ -1,4 +1,4 @@
-//! Every bound of this crate with its unit and its reason. Relations between them are asserted below.
+//! All limits of this crate, each with its unit and the reason for its value. Relations between them are asserted below.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! Events that may come at any rate: the first is told at once, then a line an interval says how many there were. Without it a full
-//! disk writes its complaints to itself, and whoever sends packets to a port writes somebody else's log.
+//! Rate limit for repeated log events: the first is logged at once, then one line per interval says how many there were.
+//! Otherwise a full disk would fill itself with messages about being full, and anyone who sends packets to a port could flood the
+//! log.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The first phase of a node: from nothing to an engine with the newest image's content.
+//! The first phase of a node: loads the newest image into a new engine.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,9 +5,9 @@
 //!   start   role driver, shipper, follower, transfer and upkeep around that engine   -> NodeHandle
 //! ```
 //!
-//! Between the two the caller has the engine and nothing is served. After [`start`] sessions ask the `Serving` that it was given; the
-//! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-driver` (connection, role driver,
-//! shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
+//! Between the two the caller has the engine and nothing is served. After [`start`], sessions ask the given `Serving` whether
+//! they may execute. The caller waits for [`NodeHandle::ended`] and ends the process with the result. Threads: `tanist-driver`
+//! (connection, role driver, shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
 
 #[cfg(test)]
 mod tests;

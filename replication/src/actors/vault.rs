@@ -7,14 +7,14 @@
 //!        └───────────────► VaultServer (the lease authority's driver) ──► log writer thread ──► disk
 //! ```
 //!
-//! [`VaultServer`] **receives** what connection and stream tasks ask: admit a peer, rule on a call, a frame, an image. Its
-//! mailbox is bounded and everyone waits for the answer, so its backlog is at most one question for each task. It **ticks**
-//! every few milliseconds to notice that the lease has run out. It never waits for the disk: a change of the lease goes to
-//! the log writer behind all frames accepted so far, and calls that depend on it wait in a list of at most one for each
-//! connection. It **fails** only with the log writer: when the disk has failed, [`VaultHandle::failed`] says so, nothing is
-//! acknowledged any more, and the process must end. It **drains** on [`VaultHandle::stop`]: connections are closed, what was
-//! queued is written, everything is synced. It **cleans up** after a connection when that ends: the roster forgets it, its
-//! append stream counts no more, an unfinished upload removes its files.
+//! [`VaultServer`] **receives** requests of connection and stream tasks: admit a peer, decide on a call, a frame, an image. Its
+//! mailbox is bounded and each task waits for its answer, so the backlog is at most one request per task. It **ticks** every few
+//! milliseconds to notice that the lease has run out. It never waits for the disk: a change of the lease is queued at the log
+//! writer after all frames accepted so far, and calls that depend on it wait in a list, at most one per connection. It **fails**
+//! only with the log writer: when the disk has failed, [`VaultHandle::failed`] says so, nothing is acknowledged any more, and the
+//! process must end. It **drains** on [`VaultHandle::stop`]: connections are closed, what was queued is written, everything is
+//! synced. It **cleans up** when a connection ends: the peer leaves the roster, its append stream is void, an unfinished upload
+//! removes its files.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The transfer's order: freeze, carry the version to the vault, and say what became of it.
+//! The steps of an image upload: freeze a version (take a snapshot), send it to the vault, report the outcome.
 
 use std::sync::Arc;
 use std::time::Duration;

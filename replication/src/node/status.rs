@@ -1,4 +1,4 @@
-//! How a node stands, for people.
+//! A node's status, for operators.
 
 use serde::Serialize;
 

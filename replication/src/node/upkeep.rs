@@ -1,4 +1,5 @@
-//! The upkeep's order: records that no client has asked for, and keys that have expired.
+//! Background work on the shards: records that no client has asked for (such as the first of an epoch), and deletion of expired
+//! keys.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A connection: who it is, its calls, the news for it, and the streams it opens.
+//! A connection of a peer: its identity, its calls, the notifications for it, and the streams it opens.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -161,7 +161,7 @@ async fn serve(
     let _ = server.send(Leave(caller.connection)).await;
 }
 
-/// Says why not, and waits until that has arrived.
+/// Sends the reason for the refusal, and waits until it has arrived.
 async fn turn_away(from: SocketAddr, mut control: Channel, why: String, shared: &VaultShared) {
     if let Some(times) = shared.often(Often::PeerRefused) {
         tracing::warn!(%from, why, "peer refused{times}");
@@ -210,7 +210,8 @@ struct LeaseNews {
     health: watch::Receiver<HealthView>,
 }
 
-/// Answers calls and passes on news, one at a time, so that an asker hears its answer before the news of it.
+/// Replies to calls and forwards notifications, one at a time, so that a caller gets its answer before the notification of the
+/// same change.
 async fn talk(
     control: &mut Channel,
     news: &mut LeaseNews,

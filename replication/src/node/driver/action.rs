@@ -1,4 +1,4 @@
-//! What the driver is told, and what it wants done.
+//! Events that the role driver receives, and actions that it returns.
 
 use std::time::Duration;
 
