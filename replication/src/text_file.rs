@@ -1,4 +1,5 @@
-//! Reading a small text file of an operator: settings, addresses, certificates. What the path leads to may be anything.
+//! Reads a small text file of an operator: settings, addresses, certificates. The path may lead to anything, so size and file
+//! type are checked.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

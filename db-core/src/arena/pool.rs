@@ -1,4 +1,5 @@
-//! Physical pages: mapped in large regions, recycled, and given back to the machine when nobody needs them for a while.
+//! The pool of physical pages: mapped in large regions, recycled, and returned to the operating system when not needed for a
+//! while.
 
 #[cfg(any(test, feature = "test-support"))]
 mod testing;

@@ -1,4 +1,4 @@
-//! OBJECT: what is asked of Redis about its representation, as far as it means something here.
+//! OBJECT: questions about the internal representation of a value, as far as they make sense here.
 
 use crate::engine::Data;
 use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_i64};

@@ -1,4 +1,4 @@
-//! How numbers, times and strings stand in a record, and what may be wrong with one.
+//! Encoding of numbers, times and strings in a log record, and the decoding errors.
 //!
 //! Lengths and offsets are LEB128 (at most ten bytes, in their shortest form), times and epochs eight bytes little-endian.
 

@@ -1,10 +1,11 @@
-//! Effects: what commands do, decided, in a form that every replica repeats alike.
+//! Effects: deterministic redo operations. A command is decided on the primary; its effects have the same result on every
+//! replica.
 //!
-//! An effect asks neither clock nor chance. Most are a [`Change`] of one key; what they do depends on the type of value, and each
-//! type has its family of changes (`types/`). The others are of several keys, of all of them, or of the log itself.
+//! An effect uses neither clock nor randomness. Most are a [`Change`] of one key; each type of value has its family of changes
+//! (`types/`). The others concern several keys, all keys, or the log itself.
 //!
-//! A primary applies an effect and notes it in the command's record ([`RecordWriter`]); a replica reads it ([`Effects`]) and applies it by
-//! the same code (`engine/apply.rs`).
+//! A primary applies an effect and appends it to the command's log record ([`RecordWriter`]); a replica reads it ([`Effects`])
+//! and applies it by the same code (`engine/apply.rs`).
 
 mod codec;
 mod key;

@@ -1,4 +1,4 @@
-//! Effects on shards: the one place where data changes, on the primary and in replay alike.
+//! Applies effects to shards: the only code that changes data, on the primary and in replay alike.
 
 use super::flush::{NOT_OF_CLIENTS, flush_all, flush_database, swap_databases};
 use super::shard::{Shard, Shards};
@@ -9,7 +9,7 @@ use crate::types::string;
 /// Bytes of a large value that are copied from shard to shard at a time.
 const COPIED_AT_ONCE: usize = 256 * 1024;
 
-/// Applies `effect`, whose shards are held, and tells those who watch its keys. Asks neither clock nor chance.
+/// Applies `effect`, whose shards are locked, and notifies sessions that watch its keys. Uses neither clock nor randomness.
 ///
 /// # Errors
 /// If memory does not suffice or the effect presumes what is not so: nothing has changed.

@@ -1,4 +1,4 @@
-//! What a handler sees of the engine: locked shards, the time, and the record in the making.
+//! A command handler's view of the engine: locked shards, the time, and the log record under construction.
 
 use super::apply::{apply, change_key, change_planned};
 use super::flush::plan_flush;
@@ -291,7 +291,7 @@ impl<'a> Data<'a> {
         self.seen = self.seen.max(newest.unwrap_or_default());
     }
 
-    /// Takes in that the reply shows the work of the record at `lsn`.
+    /// Notes that the reply shows effects of the record at `lsn`.
     pub(super) fn saw(&mut self, lsn: Lsn) {
         self.seen = self.seen.max(lsn);
     }

@@ -1,4 +1,4 @@
-//! Databases as a whole: how one is emptied, and how two swap their contents, in all shards alike.
+//! FLUSHDB and SWAPDB: how a database is emptied, and how two are swapped, in all shards alike.
 
 use super::shard::{Shard, Shards};
 use crate::effect::{ApplyError, Effect};

@@ -1,11 +1,11 @@
-//! Shards behind their locks, and the sets of them that a command holds.
+//! Shards behind their locks, and the sets of locked shards of a command.
 //!
-//! A command takes the locks of its shards in index order and holds them until its effects are applied and its record
-//! has a position. Counts that others may ask for at any time are published beside the lock.
+//! A command takes the locks of its shards in index order and holds them until its effects are applied and its record has a
+//! position. Counters that are read at any time are published beside the lock.
 //!
-//! A command never blocks its thread on a shard that a long command holds: it gives back what it has and names the shard
-//! ([`Busy`]), and whoever runs it waits for that shard ([`super::ShardFree`]) while the thread serves others. Only threads
-//! that have nothing else to do wait for a lock: `Shards::one`, `of_keys` and `all`.
+//! A command never blocks its thread on a shard that a long command holds: it releases the locks that it has and returns the
+//! shard ([`Busy`]); the session waits for that shard ([`super::ShardFree`]) while the thread serves others. Only threads that
+//! have nothing else to do block on a lock: `Shards::one`, `of_keys` and `all`.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What tests do with an engine beside what a process does.
+//! Access to an engine's internals for tests.
 
 use super::Engine;
 use crate::engine::shard::Shards;

@@ -1,4 +1,4 @@
-//! What happens to an engine beside its commands: epochs, replay, expiry, freezes, figures.
+//! Operations on an engine other than commands: epochs, replay, expiry, freezes (snapshots), statistics.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -169,8 +169,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes keys that have expired at `now`, frees what was given up, and compacts sparse pages: a step of each. Returns whether there may be more to do.
-    /// Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room.
+    /// Deletes keys that have expired at `now`, frees what was given up, and compacts sparse pages: a step of each. Returns
+    /// whether there may be more to do. Skips shards that a command holds. Does nothing unless this engine writes and its queue
+    /// has room.
     pub fn clean_up(&self, now: UnixMillis) -> bool {
         let deleted = self.expire_due(now, CLEAN_UP_KEYS_MAX);
         let freed = self.reclaim_due(CLEAN_UP_STEPS_MAX);
@@ -178,8 +179,8 @@ impl Engine {
         deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_STEPS_MAX || compacts
     }
 
-    /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Passes over shards that a command holds.
-    /// Does nothing unless this engine writes and its queue has room.
+    /// Deletes keys that have expired at `now`, about `max` of them; returns how many. Skips shards that a command holds. Does
+    /// nothing unless this engine writes and its queue has room.
     pub fn expire_due(&self, now: UnixMillis, max: usize) -> usize {
         // Relaxed: no more than a turn-taking, so that a shard with many due keys does not keep the others waiting.
         let start = self.expire_first.fetch_add(1, Ordering::Relaxed);

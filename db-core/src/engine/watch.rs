@@ -1,9 +1,9 @@
-//! Keys that sessions watch (WATCH), kept beside the shard that owns them and exact to the key.
+//! Watched keys (WATCH), registered per key beside the shard that owns them.
 //!
-//! A watcher is told by a flag that it shares with its session. The registry is only looked at when somebody watches or
-//! is blocked (`blocking.rs`), so that writes pay one test for both. Time alone changes a key as well: a key that was alive when the watch
-//! began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is
-//! then deleted for that reason does not. A watch is of a logical database: when two swap their contents, keys that either has count
+//! A change sets a flag that the watcher shares with its session. The registry is only consulted when some session watches or is
+//! blocked (`blocking.rs`), so a write costs one test for both. Time alone changes a key as well: a key that was alive when the
+//! watch began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is then
+//! deleted for that reason does not. A watch belongs to a logical database: when two are swapped, keys that exist in either count
 //! as changed.
 
 use std::cell::Cell;

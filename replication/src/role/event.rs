@@ -1,4 +1,4 @@
-//! What the role machine is told, and what it wants done.
+//! Events that the role machine receives, and effects that it returns.
 
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ pub enum Event {
         /// Newest of them.
         lsn: Lsn,
     },
-    /// The record was appended that [`Effect::BeginEpoch`] or [`Effect::Mark`] asked for.
+    /// The record that [`Effect::BeginEpoch`] or [`Effect::Mark`] requested was appended.
     Marked {
         /// Its position.
         lsn: Lsn,
@@ -193,9 +193,9 @@ pub enum Effect {
     StartFollow,
     /// Stop following; nothing more will come.
     StopFollow,
-    /// Append an epoch-start record to the engine, and tell its position.
+    /// Append an epoch-start record to the engine, and report its position.
     BeginEpoch(Epoch),
-    /// Append any record to the engine, under the epoch that it has, and tell its position.
+    /// Append a barrier record (one without effect on the data) under the engine's epoch, and report its position.
     Mark,
     /// Nobody knows for now how the switchover that was asked for will end: whoever asked waits no longer.
     SwitchoverUnsettled(String),

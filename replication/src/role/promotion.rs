@@ -1,4 +1,4 @@
-//! From following to primary: steps 1 to 4 of a takeover.
+//! From standby to primary: steps 1 to 4 of a takeover.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Handing leadership to a successor, as planned: steps 1 to 5 of a switchover.
+//! Planned failover (switchover) to a successor: its steps 1 to 5.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
@@ -267,7 +267,7 @@ impl Machine {
         }
     }
 
-    /// A fresh connection shows that the lease has not moved; make sure that the old request can move it no more.
+    /// A fresh connection shows that the lease has not moved; make sure that the old request cannot move it any more.
     pub(super) fn settle_unknown(&mut self) {
         if !matches!(&self.state, RoleState::HandingOver(_, HandingOver { step: HandOverStep::Unknown, .. })) {
             return;
@@ -288,7 +288,7 @@ impl Machine {
         self.push(Effect::SwitchoverEnded(Err(why.to_owned())));
     }
 
-    /// Whoever asked for a switchover that is under way is told how it ended.
+    /// Reports the outcome to whoever requested the switchover that is under way.
     pub(super) fn end_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
         if self.choosing.take().is_some() || matches!(self.state, RoleState::HandingOver(..)) {
             self.push(Effect::SwitchoverEnded(outcome));

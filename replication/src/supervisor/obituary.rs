@@ -1,4 +1,4 @@
-//! Telling the vault of a death, within milliseconds and until it has heard.
+//! Reports the death of a process to the vault: within milliseconds, repeated until the vault has confirmed it.
 
 use std::sync::Arc;
 

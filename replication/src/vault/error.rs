@@ -1,4 +1,4 @@
-//! What can go wrong with what is stored, sorted by what the caller does next.
+//! Errors of the vault's storage, grouped by what the caller does next.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Numbers as the protocol writes them, parsed as strictly as Redis does.
+//! Parses numbers in arguments as strictly as Redis does.
 
 /// Longest decimal form of a 64-bit integer, sign included.
 pub(crate) const INTEGER_TEXT_MAX: usize = 20;

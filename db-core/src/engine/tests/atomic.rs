@@ -1,4 +1,4 @@
-//! A command that fails has changed nothing: whichever of its changes finds no memory.
+//! A command that fails has changed nothing, whichever of its changes runs out of memory.
 
 use super::*;
 use crate::arena::{Arena, PAGE_BYTES};

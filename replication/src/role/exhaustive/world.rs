@@ -1,4 +1,5 @@
-//! The nodes' side of the world: real machines around engines that are lists, and what is under way between them and the vault.
+//! The nodes in the model: real role machines around engines that are lists, and the messages in flight between them and the
+//! vault.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -463,7 +463,7 @@ impl Stage {
                 self.say(format!("{name} stops following"));
             }
             Effect::BeginEpoch(epoch) => self.mark(node, &format!("the start of epoch {epoch}")),
-            Effect::Mark => self.mark(node, "a mark"),
+            Effect::Mark => self.mark(node, "a barrier"),
             Effect::SwitchoverUnsettled(why) => self.say(format!("{name}: switchover: {why}")),
             Effect::SwitchoverEnded(Ok(report)) => {
                 self.say(format!("{name}: switched over, {} holds epoch {}", report.successor, report.epoch));

@@ -1,4 +1,4 @@
-//! Syncs that fail, and syncs that lie.
+//! Syncs that fail, and syncs that report success without syncing.
 
 use tanist_db_core::ids::Lsn;
 
@@ -44,7 +44,8 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
     assert!(failed > 400 && later > 100, "only {failed} syncs failed, only {later} groups came after one");
 }
 
-/// Goes on after an error with groups of records, as an actor must not after every one; gives those that were acknowledged.
+/// Continues with groups of records after an error, which an actor must not do after every error; returns those that were
+/// acknowledged.
 fn run_stubbornly(disk: &DiskSim, acts: &[Act]) -> (Told, Option<StorageError>, Vec<LogFrame>) {
     let (mut told, mut more) = (Told::default(), Vec::new());
     let mut storage = match open(disk) {

@@ -1,12 +1,13 @@
-//! How far the log is known to be durable, kept beside it: what tells rot from the torn tail of a crash.
+//! The durable mark (high-water mark): a small file beside the log that says how far the log is durable. It distinguishes bit rot
+//! from a torn write at the log's end.
 //!
-//! A segment's last bytes may be torn by a crash, and then they were never acknowledged: they are cut off. Bytes that were
-//! acknowledged must never be cut off, so the vault has to know on its own authority how far it had got. After each sync of
-//! the log, and before anything of it is acknowledged, the position goes into `log/durable`. That write is not synced at
-//! once (a process that dies takes nothing from the page cache), but before the next idle moment ends and before any change
-//! of the lease: after a power cut the mark may be a moment old, never too new.
+//! A crash may tear the last bytes of a segment. Those were never acknowledged and are truncated. Acknowledged bytes must never
+//! be truncated, so the vault has to record how far it has acknowledged. After each sync of the log, and before anything of it is
+//! acknowledged, the position is written to `log/durable`. That write is not synced at once (a process that dies loses nothing
+//! that is in the page cache), but in the next idle moment (under load: after a number of groups), and before any change of the
+//! lease. After a power failure the mark may be slightly old, never too new.
 //!
-//! The file has two slots of [`SLOT_BYTES`], in different sectors and written in turn, so one of them is always whole:
+//! The file has two slots of [`SLOT_BYTES`], in different sectors and written alternately, so one of them is always complete:
 //!
 //! | at | bytes | field | guards against |
 //! |---|---|---|---|
@@ -38,7 +39,7 @@ const FILE_BYTES_MAX: u64 = 2 * SLOT_STRIDE;
 const MAGIC: [u8; 4] = *b"TNSD";
 const VERSION: u8 = 1;
 
-/// What the mark says.
+/// Content of the durable mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MarkRecord {
     /// Newest record that is durable.

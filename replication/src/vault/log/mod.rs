@@ -1,6 +1,6 @@
-//! The log as a whole: finding its sound end at start, adding groups of frames durably, trimming its old end.
+//! The vault's log: recovery at start, durable appends of groups of frames, trimming of old segments.
 //!
-//! One thread owns it. What readers may rely on is told in an [`Extent`], which changes only after a sync.
+//! One thread owns it. What readers may rely on is published in an [`Extent`], which changes only after a sync.
 
 pub mod acknowledge;
 pub mod feed;
@@ -127,7 +127,7 @@ impl Log {
         Ok(())
     }
 
-    /// Makes the mark durable: for idle moments and a clean stop.
+    /// Syncs the durable mark: for idle moments and a clean stop.
     ///
     /// # Errors
     /// As the machine says; the log is then poisoned.
@@ -161,7 +161,7 @@ impl Log {
         }
     }
 
-    /// Removes the segments that hold nothing newer than `through`; never the newest. Gives their number.
+    /// Removes the segments that contain nothing newer than `through`; never the newest. Returns their number.
     ///
     /// # Errors
     /// As the machine says; some may be gone then, from the oldest on, which does no harm.
@@ -224,7 +224,7 @@ impl Log {
         self.zeroed = self.bytes;
     }
 
-    /// Writes the frames behind the durable end; gives their length.
+    /// Writes the frames after the durable end; returns their length.
     fn write(&mut self, frames: &[LogFrame]) -> io::Result<u64> {
         let mut at = self.bytes;
         self.buffer.clear();
@@ -249,7 +249,7 @@ impl Log {
         Ok(at - self.bytes)
     }
 
-    /// After a failed write: if only room is missing, gives back what was taken.
+    /// After a failed write: if only space is missing, frees the space that was taken.
     fn take_back(&mut self, path: &str, error: io::Error) -> StorageError {
         if !is_full(&error) {
             return self.poison(path, error);
@@ -261,8 +261,8 @@ impl Log {
         }
     }
 
-    /// The records are durable, and no mark says so: gives their room back as well, for good. Otherwise the next start would find
-    /// records in the log that this process has written over.
+    /// The records are durable, but the durable mark does not say so: frees their space as well, for good. Otherwise the next
+    /// start would find records in the log that this process has written over.
     fn take_back_synced(&mut self, error: io::Error) -> StorageError {
         let refusal = self.take_back(&Mark::path(), error);
         if let (StorageError::Full { .. }, Err(worse)) = (&refusal, self.file.sync()) {

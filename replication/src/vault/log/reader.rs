@@ -1,4 +1,4 @@
-//! Reading the log's files from a position on, for a follower that is further behind than `vault::log::recent` reaches.
+//! Reads the log's files from a position on, for a follower that is further behind than `vault::log::recent` reaches.
 
 use std::io;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
-//! Finding the log's sound end at start.
+//! Recovery: finds the valid end of the log at start.
 //!
-//! Everything is looked at before anything is changed. The mark (see `vault::log::mark`) says how far records were
-//! acknowledged. Up to there every byte must be sound, every segment must follow its predecessor, and epochs must not go
-//! back; anything else is rot, and the vault refuses to start. Behind it a frame that is not sound is the torn tail of a
-//! crash: it was never acknowledged and is cut off. Sound frames behind the mark are kept: they were decided, may have been
-//! synced, and promise nothing to anyone.
+//! Everything is read before anything is changed. The durable mark (see `vault::log::mark`) says how far records were
+//! acknowledged. Up to there every byte must be valid, every segment must follow its predecessor, and epochs must not go back;
+//! anything else is bit rot, and the vault refuses to start. After it an invalid frame is a torn write: it was never acknowledged
+//! and is truncated. Valid frames after the mark are kept: they were accepted and may have been synced, but nobody was promised
+//! anything about them.
 
 use std::io;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ fn list_segments(disk: &dyn Disk) -> Result<Vec<Lsn>, StorageError> {
     Ok(names.iter().filter_map(|name| segment_first(name)).collect())
 }
 
-/// The mark; `None` if this is a new log. The mark is made before the first segment, so a log without one has lost it.
+/// The durable mark; `None` if this is a new log. It is created before the first segment, so a log without one has lost it.
 fn read_mark(disk: &dyn Disk, cluster: u128, firsts: &[Lsn]) -> Result<Option<(u64, MarkRecord)>, StorageError> {
     let path = Mark::path();
     match Mark::read(disk, cluster) {

@@ -1,4 +1,4 @@
-//! The lease authority's judgement on records and images.
+//! The lease authority's decisions on records and images.
 
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
