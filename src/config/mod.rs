@@ -8,9 +8,10 @@
 //! default      2000
 //! ```
 //!
-//! The upper line wins. A key that does not exist, a value that does not parse and settings that contradict each other are
-//! refused with a sentence that says what to do; nothing starts on a guess. So is a variable of the environment that starts with
-//! `TANIST_` and names no setting, except those that orchestrators make from the name of a service ([`environment`]).
+//! A higher line overrides a lower one. An unknown key, a value that does not parse and settings that contradict each other are
+//! refused with an error that says what to do; nothing starts with a guess. The same is true of an environment variable that
+//! starts with `TANIST_` and names no setting, except those that orchestrators create from the name of a service
+//! ([`environment`]).
 
 mod check;
 pub(crate) mod environment;
@@ -64,7 +65,7 @@ pub struct Config {
 }
 
 impl Layer {
-    /// The layer that a TOML file holds.
+    /// The layer of settings from a TOML file.
     ///
     /// # Errors
     /// The file cannot be read, is no TOML, or has an unknown key or a wrong value; the sentence names file and line.
@@ -101,7 +102,7 @@ impl Layer {
     /// Fills in defaults and checks the relations between settings.
     ///
     /// # Errors
-    /// A sentence about the first relation that does not hold.
+    /// An error message about the first relation that is violated.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let config = self.filled();
         check::check(&config)?;

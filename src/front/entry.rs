@@ -1,4 +1,4 @@
-//! One connection as others see it.
+//! The registry entry of a connection: what other connections see of it (`CLIENT LIST`), and how they reach it.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

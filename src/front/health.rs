@@ -1,4 +1,5 @@
-//! Whether a node does what its role asks of it, and why not: one sentence for `TANIST HEALTH`, `TANIST STATUS` and `INFO`.
+//! A node's health: whether it does its role's work (serve, follow), and if not, why; one sentence for `TANIST HEALTH`, `TANIST
+//! STATUS` and `INFO`.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub(crate) struct HealthSigns {
     permit: Permit,
     /// `None` before the node takes part.
     vault: Option<VaultLink>,
-    /// A write has waited for the vault in vain, and the vault has confirmed nothing since.
+    /// A write has timed out waiting for the vault, and the vault has confirmed nothing since.
     unconfirmed: bool,
     now: Monotonic,
 }

@@ -1,8 +1,8 @@
-//! What level `relaxed` may lose: a bound in bytes and time, kept by holding writes back.
+//! Level `relaxed`: bounds the acknowledged writes that a takeover may lose, in bytes and time, by making further writes wait.
 //!
-//! Exact bookkeeping would need the size of every record until it is durable. Instead a *mark* is set at the log's end; once
-//! the mark is durable, everything counted before it was set is, and the next mark is set. So the amounts told are never
-//! too small, and at most one round to the vault too large.
+//! Exact accounting would need the size of every record until it is durable. Instead a *checkpoint* (in the code: `Mark`) is
+//! taken at the log's end; once it is durable, everything counted before it is durable too, and the next checkpoint is taken. So
+//! the reported amounts are never too small, and too large by at most one round trip to the vault.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
 
-/// Counts what has been written and not confirmed.
+/// Counts bytes that were written and are not yet confirmed.
 #[derive(Debug, Default)]
 pub struct Risk {
     /// Bytes of executed write requests, ever.
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(told, AtRisk { bytes: 100, time: Duration::from_millis(10), until: Lsn(7) });
         risk.wrote(50); // record 8
         assert_eq!(risk.at(Lsn(8), Lsn(6), ms(30)).bytes, 150);
-        // The mark at 7 is durable: its 100 bytes are safe, and the next mark is at 8.
+        // The checkpoint at 7 is durable: its 100 bytes are safe, and the next one is at 8.
         let told = risk.at(Lsn(8), Lsn(7), ms(40));
         assert_eq!(told, AtRisk { bytes: 50, time: Duration::from_millis(20), until: Lsn(8) });
         assert_eq!(risk.at(Lsn(8), Lsn(8), ms(50)).bytes, 0);

@@ -1,4 +1,4 @@
-//! Reading, of a live shard or a frozen one alike.
+//! Reads, from a live shard or from a frozen version.
 
 use std::fmt;
 

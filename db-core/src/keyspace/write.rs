@@ -1,6 +1,6 @@
-//! Changes of records, whatever they hold; of what they hold, the types themselves (`types/`).
+//! Changes of key records, independent of their type; the changes of values are in `types/`.
 //!
-//! Pages are [planned](Keyspace::plan) first. What is done then cannot fail.
+//! Pages are [planned](Keyspace::plan) first. After that a change cannot fail.
 
 use crate::arena::{Arena, OutOfMemory, Ref};
 use crate::clock::UnixMillis;

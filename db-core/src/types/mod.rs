@@ -1,3 +1,3 @@
-//! What keys hold: a folder for each type of value.
+//! Data types: a folder for each type of value.
 
 pub mod string;

@@ -1,6 +1,6 @@
-//! The process that a drill kills or pauses. A number alone is not enough to send a signal: it may be out of date, or belong to
-//! another machine or container. The process is fixed by a handle first, then it must hold this cluster's own lock, and the
-//! signal goes by the handle.
+//! The process that a drill kills or pauses. A process id alone is not enough to send a signal: it may be out of date, or belong
+//! to another machine or container. First the process is pinned by a handle (pidfd); then it must hold this cluster's own lock;
+//! the signal is sent through the handle.
 
 use std::fs;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! The table of `tanist status`: at most 100 columns, one line a process, then what else matters.
+//! The table of `tanist status`: at most 100 columns wide, one line per process, then other important facts.
 
 use std::fmt::Write;
 

@@ -1,6 +1,7 @@
 //! `INFO [section ...]`.
 //!
-//! Names and units are Redis's where the thing exists here, because tools parse them; what is Tanist's own starts with `tanist_`.
+//! Fields that exist in Redis have the same names and units, because tools parse them; fields that only Tanist has start with
+//! `tanist_`.
 
 use std::fmt::{Display, Write as _};
 

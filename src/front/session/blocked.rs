@@ -1,7 +1,8 @@
-//! A blocked command: executed, without a reply yet. What ends its wait is decided here; docs/protocols/waiting.md has the table.
+//! Blocked commands (BLPOP, WAIT): executed, without a reply yet. What ends the wait is decided here; the table is in
+//! docs/protocols/waiting.md.
 //!
-//! Its request stays at the front of the input, and everything behind it waits. So a command that is called is executed again like
-//! any other: with permission of that moment, refused if the node may not execute, once or not at all.
+//! The request stays at the front of the input, and everything after it waits. So a woken command is executed again like any
+//! other: its permission is checked again, it is refused if the node may not execute, and it is executed once or not at all.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::CommandSpec;
@@ -22,7 +23,7 @@ pub(super) struct Block {
     /// Of its request.
     bytes: usize,
     blocked: Blocked,
-    /// It has waited in vain then.
+    /// The wait times out then.
     pub(super) deadline: Option<Monotonic>,
 }
 
@@ -46,13 +47,13 @@ struct Signs {
 enum Verdict {
     /// It waits on.
     Wait,
-    /// It is executed again, for a last time if it has waited in vain.
+    /// It is executed again, for the last time if the wait has timed out.
     Execute,
     /// It would be, but the node may not execute at the moment.
     Hold,
     /// What it waited for has come.
     Fulfilled,
-    /// It has waited in vain.
+    /// The wait has timed out.
     InVain,
     /// Its reply is an error: another client has asked for that.
     Failed,
@@ -107,7 +108,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         self.wait_blocked(&block, batch)
     }
 
-    /// Looks at the blocked command, if there is one. Nothing if the command at the front of the input is to be executed.
+    /// Checks the blocked command, if there is one. Returns nothing if the command at the front of the input is to be executed.
     pub(super) fn go_on_blocked(&mut self, batch: &mut Batch<'a>) -> Option<Step> {
         let block = self.block?;
         let serving = &*self.context.serving;

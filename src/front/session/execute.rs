@@ -1,4 +1,4 @@
-//! One turn: executing the complete requests that are there, as far as may be.
+//! One turn (one pass of the event loop): executes the complete requests in the input, up to the budget.
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
@@ -29,7 +29,7 @@ pub(super) enum Turn {
     More,
     /// The next command may not execute until something changes.
     Held(Until),
-    /// The next command needs a shard that is held by somebody else.
+    /// The next command needs a shard that another command has locked.
     Busy(ShardId, Rank),
     /// The output is full.
     Full,
@@ -54,7 +54,7 @@ pub(super) struct Until {
 pub(super) struct Batch<'a> {
     pub(super) now: Monotonic,
     pub(super) unix: UnixMillis,
-    /// Taken before anything was looked at: a change since then ends a hold.
+    /// Read before anything was checked: a change since then ends a hold.
     pub(super) seen: Version,
     pub(super) durability: Durability,
     /// Kept from the first command that touches data to the turn's end.
@@ -155,7 +155,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         Turn::More
     }
 
-    /// Goes on with the command that has no reply yet, or with the next.
+    /// Continues with the command that has no reply yet, or with the next.
     fn next_step(&mut self, batch: &mut Batch<'a>) -> Step {
         if self.later.is_some() {
             return Step::End(Turn::Acting);
@@ -272,7 +272,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    /// The command at the front of the input was executed at `unix`, and its reply begins at `mark`.
+    /// The command at the front of the input was executed at `unix`, and its reply begins at offset `mark`.
     pub(super) fn executed(
         &mut self,
         spec: &'static CommandSpec,
@@ -292,7 +292,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         self.adopt_limits();
     }
 
-    /// The reply that began at `mark` is complete: who may see it, and when.
+    /// The reply that began at offset `mark` is complete: decides who may see it, and when.
     fn finish(&mut self, mark: usize, lsn: Lsn, unix: UnixMillis, batch: &Batch<'a>) {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
         self.runtime.replied(Some((lsn, unix)));
@@ -305,14 +305,14 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    /// The reply that began at `mark` is complete, and tells nothing about data.
+    /// The reply that began at offset `mark` is complete, and shows no data.
     pub(super) fn finish_at_once(&mut self, mark: usize) {
         self.runtime.replied(Some((Lsn::ZERO, self.context.clock.unix())));
         self.drop_unwanted(mark);
         self.output.finish_free(mark);
     }
 
-    /// Takes back the reply that began at `mark`, if the client does not want it.
+    /// Removes the reply that began at offset `mark`, if the client does not want it.
     fn drop_unwanted(&mut self, mark: usize) {
         if !self.caller.take_reply() {
             self.output.reply.truncate(mark);

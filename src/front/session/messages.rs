@@ -1,8 +1,9 @@
-//! Messages that others have sent, written between replies.
+//! Push messages from other sessions, written between replies.
 //!
-//! A message is written between two turns: never into a reply, and behind every reply that was there when it was sent. What a command
-//! has seen that is executed apart is not known before it is back, so messages wait for it. They pass the gate as replies do. As in
-//! Redis they are no replies: `CLIENT REPLY` neither silences them nor skips one instead of a reply.
+//! A message is written between two turns: never within a reply, and after every reply that was there when it was sent. While a
+//! command of the session runs on a worker thread, it is not known what data it has seen, so messages wait until it is back. They
+//! pass the reply gate like replies. As in Redis they are not replies: `CLIENT REPLY` neither silences them nor skips one instead
+//! of a reply.
 
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;

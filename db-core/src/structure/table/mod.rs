@@ -1,10 +1,10 @@
-//! The hash table: any number of them in a shard, each opened by a [handle](handle) that stands wherever its owner wants it.
+//! The hash table. A shard may have any number of them; each is accessed through a [handle](handle), which its owner stores.
 //!
-//! **Problem.** The key space of millions and a set of five are both looked up by hash. Growth must rehash nothing as a whole, a
-//! small table must cost little, and a scan must go on over growth, shrinking, restarts and takeovers.
+//! **Problem.** A key space of millions and a set of five are both looked up by hash. Growth must never rehash everything at
+//! once, a small table must be cheap, and a scan must continue across growth, shrinking, restarts and takeovers.
 //!
-//! **Idea.** An entry is a tag, 32 bits of a hash, and an address; what is there, the owner compares itself. A table grows
-//! through these forms and shrinks back the same way, later than it grew:
+//! **Idea.** An entry is a tag (32 bits of a hash) and an address; the owner compares the data at that address itself. A table
+//! grows through these forms and shrinks back the same way, with hysteresis:
 //!
 //! ```text
 //!   empty      nothing but the handle
@@ -20,8 +20,8 @@
 //! **Invariants.** A table knows nothing of who owns it, and nothing in it points back at the handle: the handle's bytes can be
 //! copied elsewhere and are the table then. All of it is in pages: same changes in the same order, same bytes.
 //!
-//! **Missing on purpose.** Nothing is compared here, so nothing is refused as a duplicate. More than 1836 entries of tags that
-//! agree in 22 bits have no place: hashes are seeded, so nobody outside can make them.
+//! **Not done here.** Keys are not compared here, so duplicates are not refused. More than 1836 entries whose tags agree in 22
+//! bits do not fit: hashes are seeded, so an attacker cannot produce them.
 
 mod change;
 mod check;

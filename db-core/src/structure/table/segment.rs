@@ -194,7 +194,8 @@ impl SegmentSpan {
         page.u32_at(ref_at - REFS_AT)
     }
 
-    /// Takes out the entry whose address stands at `ref_at` and moves later ones back, so that the invariant holds. Counts nothing.
+    /// Removes the entry whose address is at `ref_at` and moves later ones back, which keeps the invariant. Does not change the
+    /// count.
     #[inline]
     pub(super) fn remove(self, page: &mut Page, ref_at: usize) {
         let bucket = (ref_at - self.at as usize) / BUCKET_BYTES;
