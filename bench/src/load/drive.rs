@@ -197,7 +197,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Sends what is due at the open pace; answers how long to wait for the next event at most.
+    /// Sends what is due at the open pace; returns how long to wait for the next event at most.
     fn send_due(&mut self, now: u64) -> Fallible<Timespec> {
         let mut wait = 100_000;
         for group in 0..self.schedules.len() {

@@ -56,7 +56,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Lets each server have its turns; answers for each server the medians of each group.
+/// Runs the turns of each server; returns for each server the medians of each group.
 pub(crate) fn take_turns(arguments: &Arguments, servers: &[Server], load: &Prepared) -> Fallible<Vec<Vec<Figures>>> {
     let mut turns: Vec<Vec<Vec<Figures>>> = servers.iter().map(|_| Vec::new()).collect();
     for number in 0..arguments.turns {
@@ -102,7 +102,7 @@ pub(crate) fn turn_until(
     Ok(figures.collect())
 }
 
-/// Processor time between the marks: the serving process, the whole system, the generator.
+/// Processor time between begin and end of the measurement: the serving process, the entire system, the generator.
 #[derive(Default)]
 struct Account {
     begin: [u64; 3],

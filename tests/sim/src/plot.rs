@@ -1,4 +1,4 @@
-//! Faults that belong together: sequences that chance would rarely draw, each aimed at a promise.
+//! Scripted sequences of faults that random choice would rarely produce, each aimed at one guarantee.
 
 use std::time::Duration;
 

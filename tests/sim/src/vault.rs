@@ -1,4 +1,4 @@
-//! The vault's machine and process: stands where `actors::vault` stands, over the same plain values.
+//! The vault's machine and process: replaces `actors::vault` and drives the same state machines.
 
 mod appends;
 mod control;
@@ -33,7 +33,7 @@ use writer::Writing;
 
 /// How often the vault looks whether the lease has run out, as its actor does.
 const TICK: Duration = Duration::from_millis(10);
-/// Silence after which the mark is made durable, as its log writer does.
+/// Idle time after which the durable mark is synced, as in its log writer.
 const IDLE: Duration = Duration::from_millis(200);
 /// Whose files these are.
 pub(crate) const CLUSTER: u128 = 0x7a15;

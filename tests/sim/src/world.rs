@@ -1,4 +1,4 @@
-//! A run: everything that happens, one event after the other.
+//! The main loop of a run: processes one event after the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -538,7 +538,7 @@ impl World {
         self.ends(lasts, Fault::DiskFull(Duration::ZERO));
     }
 
-    /// Lets go of a world that a mistake has left in a state in which it cannot be taken down in good order.
+    /// Drops a world that a mistake has left in a state in which it cannot be shut down cleanly; panics meanwhile are ignored.
     fn abandon(self) {
         let World { vault, nodes, .. } = self;
         vault.disk.stop();

@@ -465,7 +465,7 @@ fn power_cut_at_every_operation() {
     }
 }
 
-/// Commits the groups until the power goes off; gives the newest acknowledged record and the newest stamped epoch.
+/// Commits the groups until the power fails; returns the newest acknowledged record and the newest stamped epoch.
 fn run(disk: &DiskSim, groups: &[Vec<LogFrame>]) -> (Lsn, Epoch) {
     let mut done = (Lsn::ZERO, Epoch::ZERO);
     let Ok(mut log) = open(disk, 300) else { return done };

@@ -1,4 +1,4 @@
-//! The upkeep's part, and commands that hold all shards for a long time.
+//! Simulates the upkeep actor, and commands that lock all shards for a long time.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
