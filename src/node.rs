@@ -98,7 +98,7 @@ pub async fn run(options: DatabaseOptions, shutdown: Shutdown) -> Result<(), Fai
     match end {
         End::Stopped => Ok(()),
         End::Rejoin(why) => {
-            tracing::info!(target: EVENT, kind = "rejoin", "starts again as a joining node: {why}");
+            tracing::info!(target: EVENT, kind = "rejoin", "restarts and joins again: {why}");
             Err(Failure::Rejoin(why))
         }
         End::Failed(why) => Err(Failure::Runtime(why)),
@@ -168,8 +168,8 @@ fn clients_max(asked: u32, threads: usize) -> Result<usize, Failure> {
     })?;
     if most < asked {
         tracing::warn!(
-            "maxclients is {asked}, but the system lets this process open files for {most} clients only: it takes so many; raise \
-             its limit (ulimit -n, LimitNOFILE)"
+            "maxclients is {asked}, but the system lets this process open files for {most} clients only: \
+             it accepts only that many; raise its limit (ulimit -n, LimitNOFILE)"
         );
     }
     Ok(most as usize)

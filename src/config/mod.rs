@@ -206,7 +206,7 @@ mod tests {
         layer.resolve_for_vault().expect_err("too short for anybody");
     }
 
-    /// Each was accepted, and the process died of it later or for ever: the engine has its own limit of shards, the system of
+    /// Each was accepted, and the process died of it later or forever: the engine has its own limit of shards, the system of
     /// threads, of paths and of what a child process can be told.
     #[test]
     fn what_no_process_could_start_with_is_refused() {

@@ -76,7 +76,7 @@ fn what_was_missing(context: &NodeContext) -> String {
     }
     let full = context.engine().is_some_and(|engine| engine.redo().has_room() && !engine.has_room());
     if full {
-        return "an image that is on its way keeps as much memory as it may (image_memory_percent)".to_owned();
+        return "an image upload uses all the memory that it may (image_memory_percent)".to_owned();
     }
     "the vault is out of reach or behind".to_owned()
 }

@@ -199,7 +199,7 @@ impl VaultHandle {
         why.map_or_else(|| "the log writer has ended".to_owned(), |why| why.to_string())
     }
 
-    /// Waits until no node's processes are connected any more, but not for ever.
+    /// Waits until no node's processes are connected any more, but not forever.
     pub async fn outlast_nodes(&self) {
         let gone = async {
             while self.server.send(CountNodes).await.is_ok_and(|connected| connected > 0) {
@@ -207,7 +207,7 @@ impl VaultHandle {
             }
         };
         if tokio::time::timeout(limits::OUTLAST_WAIT, gone).await.is_err() {
-            tracing::warn!("nodes are still connected; stopping all the same");
+            tracing::warn!("nodes are still connected; stopping anyway");
         }
     }
 

@@ -414,7 +414,7 @@ fn a_primary_that_was_replaced_ends_whatever_tells_it() {
     }
 }
 
-/// A machine that asks to be woken when nothing can be done is woken for ever.
+/// A machine that asks to be woken when nothing can be done is woken forever.
 #[test]
 fn it_wants_to_be_woken_for_the_next_renewal_or_claim_and_only_with_a_vault_to_ask() {
     let mut primary = Script::primary();

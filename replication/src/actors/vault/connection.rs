@@ -75,7 +75,7 @@ async fn greet(
         known = recognize(incoming, id, shared) => known,
         _ = place => {
             if let Some(times) = shared.often(Often::UnadmittedCrowdedOut) {
-                tracing::warn!(%from, "connection given up: too many have come that are not admitted yet{times}");
+                tracing::warn!(%from, "connection dropped: too many others are not admitted yet either{times}");
             }
             None
         }
@@ -98,7 +98,7 @@ async fn recognize(
         }
         Err(_) => {
             if let Some(times) = shared.often(Often::UnadmittedSilent) {
-                tracing::warn!(%from, "connection given up: it said nothing{times}");
+                tracing::warn!(%from, "connection dropped: it sent nothing{times}");
             }
             return None;
         }
@@ -107,7 +107,7 @@ async fn recognize(
         Ok(begun) => begun,
         Err(error) => {
             if let Some(times) = shared.often(Often::UnadmittedGone) {
-                tracing::warn!(%from, %error, "connection given up{times}");
+                tracing::warn!(%from, %error, "connection dropped{times}");
             }
             return None;
         }

@@ -8,9 +8,9 @@
 //! | the power goes off in any operation, and again in any operation of the start that follows | `power` | all that was acknowledged, and nothing that was not sent |
 //! | the process is killed behind any operation, and again in the start | `power` | the same |
 //! | a sync fails | `sync` | nothing of the log is acknowledged after one of its own; a start finds all that was |
-//! | a sync does nothing and reports success | `sync` | a start finds a prefix of what was written, or refuses with an error message |
+//! | a sync does nothing and reports success | `sync` | a start finds a prefix of what was written, or refuses with an error |
 //! | the disk is full | `full` | a temporary refusal; nothing acknowledged is lost |
-//! | bits flip, files are cut short, files are gone | `rot` | a start finds exactly what was acknowledged, or refuses with an error message |
+//! | bits flip, files are cut short, files are gone | `rot` | a start finds exactly what was acknowledged, or refuses with an error |
 //!
 //! `TANIST_FAULT_ROUNDS` makes all of it longer: more seeds of the simulated disk, and more samples.
 

@@ -67,7 +67,7 @@ fn read_mark(disk: &dyn Disk, cluster: u128, firsts: &[Lsn]) -> Result<Option<(u
     let path = Mark::path();
     match Mark::read(disk, cluster) {
         Err(StorageError::Damaged { .. }) if firsts.is_empty() => {
-            tracing::warn!(file = disk.name(&path), "a crash interrupted the making of the log; beginning it again");
+            tracing::warn!(file = disk.name(&path), "a crash interrupted the creation of the log; creating it again");
             disk.remove_file(&path).map_err(|e| StorageError::io(disk, &path, e))?;
             Ok(None)
         }
@@ -196,7 +196,7 @@ fn only_zeros(disk: &dyn Disk, path: &str, mut offset: u64) -> io::Result<bool> 
 fn repair(disk: &dyn Disk, survey: &Survey) -> Result<(), StorageError> {
     if let Some(first) = survey.stillborn {
         let path = segment_path(first);
-        tracing::warn!(file = disk.name(&path), "a crash interrupted the making of this segment; removing it");
+        tracing::warn!(file = disk.name(&path), "a crash interrupted the creation of this segment; removing it");
         let remove = || {
             disk.remove_file(&path)?;
             disk.sync_folder(LOG_FOLDER)
