@@ -218,7 +218,7 @@ struct Wired {
     /// Empty while the data is loaded.
     node: OnceLock<NodeHandle>,
     address: NodeAddress,
-    /// Weak, since the context holds this.
+    /// Weak, since the context owns this.
     context: Weak<NodeContext>,
 }
 

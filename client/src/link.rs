@@ -77,7 +77,7 @@ struct Flight {
 pub(crate) struct Link {
     pub(crate) address: NodeAddress,
     pub(crate) epoch: u64,
-    /// The node has refused a command: it is primary no longer.
+    /// The node has refused a command: it is no longer primary.
     pub(crate) deposed: bool,
     connection: Connection,
     pulse: Pulse,

@@ -121,7 +121,7 @@ pub struct Standing {
     pub role: Role,
     /// The newest epoch that the node knows; its own if it is primary.
     pub epoch: Epoch,
-    /// End of the node's own lease as it counts itself; [`Monotonic`] zero if it holds none.
+    /// End of the node's own lease as it counts itself; [`Monotonic`] zero if it has none.
     pub lease_until: Monotonic,
     /// Commands may execute before this moment; zero: not at all. Never later than `lease_until`.
     pub execute_until: Monotonic,
@@ -298,7 +298,7 @@ impl Serving {
         self.long_waits.load(Ordering::Relaxed)
     }
 
-    /// How many batches execute now. Once this has been 0 after a hold was published, nothing executes until it is lifted.
+    /// How many batches execute now. Once this has been 0 after a hold was published, nothing executes until the hold ends.
     #[must_use]
     pub fn executing(&self) -> u32 {
         // SeqCst: see `enter`. Reading 0 also acquires what the last guard's holder has appended.
@@ -317,7 +317,7 @@ impl Serving {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// End of the node's own lease by its own count; zero if it holds none.
+    /// End of the node's own lease by its own count; zero if it has none.
     #[must_use]
     pub fn lease_until(&self) -> Monotonic {
         Monotonic(self.lease_until.load(Ordering::Acquire))

@@ -97,7 +97,8 @@ mod tests {
         check([(name.into(), value.into())], &settings).err().map(|error| error.0)
     }
 
-    /// They were passed over, although the book says that unknown names are refused: `TANIST_LEASE_MSS=500` changed nothing.
+    /// They were passed over, although the documentation says that unknown names are refused: `TANIST_LEASE_MSS=500` changed
+    /// nothing.
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest_known_one() {
         for (name, hint) in [

@@ -21,7 +21,7 @@ pub struct ReplyParser {
     open: Vec<Aggregate>,
     /// A string whose length line has been read.
     string: Option<(StringKind, usize)>,
-    /// Bytes at the buffer's start that hold no end of a line.
+    /// Bytes at the buffer's start that contain no end of a line.
     searched: usize,
 }
 

@@ -6,8 +6,8 @@
 //! arguments: the locked data (`engine::data::Data`), the [`Call`] (arguments, hashes of the keys) and the [`Reply`]. A handler
 //! either writes one complete reply, or returns a `Failure` and has changed nothing.
 //!
-//! Everything that lists commands (`COMMAND`, key positions, categories, the compatibility table of the book) is derived from the
-//! tables in `table/`; every fact about a command is declared once.
+//! Everything that lists commands (`COMMAND`, key positions, categories, the compatibility table of the documentation) is derived
+//! from the tables in `table/`; every fact about a command is declared once.
 
 mod duration;
 mod extended;

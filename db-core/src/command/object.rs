@@ -9,7 +9,7 @@ use crate::value::Kind;
 const EMBEDDED_MAX: u64 = 44;
 
 /// The name that Redis gives to its representation of such a value. Strings that were made by APPEND or SETRANGE are
-/// `raw` in Redis whatever they hold; here the value alone decides.
+/// `raw` in Redis whatever they contain; here the value alone decides.
 pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let Some(entry) = data.find(&call.key(0)) else {
         reply.null();

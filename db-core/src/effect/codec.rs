@@ -11,7 +11,7 @@ use crate::limits::{DATABASE_NUMBERS, DATABASES, VALUE_BYTES_MAX};
 /// Why bytes are not a record. Every replica that reads the same bytes fails alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// It holds no effect.
+    /// It contains no effect.
     #[error("it is empty")]
     Empty,
     /// It ends within an effect.

@@ -110,7 +110,7 @@ fn rename(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), A
     Ok(())
 }
 
-/// Makes `to` hold what `from` holds: in the time of its pages.
+/// Makes `to` have the value of `from`: in the time of its pages.
 fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
     if from == to {
         return Err(ApplyError::Contradiction("it copies a key onto itself"));

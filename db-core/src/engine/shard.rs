@@ -28,7 +28,7 @@ use crate::structure::root;
 /// A shard that is not free after this long is held by a long command; a short one takes a microsecond.
 const BUSY_PATIENCE: Duration = Duration::from_micros(100);
 
-/// This shard is held by somebody else, and will be for longer than a short command takes.
+/// This shard is locked by another command, and will be for longer than a short command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Busy(pub(crate) ShardId);
 
@@ -45,7 +45,7 @@ pub(crate) struct ShardCell {
     pub(super) waiting: ShardWaiters,
     /// Who is blocked until a key of the shard is there. Locked while the shard is, or without it; never the other way round.
     pub(super) lines: Arc<Mutex<Lines>>,
-    /// Watches that ended while the shard was held by somebody else.
+    /// Watches that ended while the shard was locked by another command.
     pub(super) abandoned: Mutex<Vec<Abandoned>>,
     /// By logical number.
     databases: [Counts; DATABASES],
@@ -143,7 +143,8 @@ impl ShardCell {
         self.memory.read()
     }
 
-    /// Returns pages that were cleared to the pool, by steps between which others may have the shard; none while a long command has it.
+    /// Returns pages that were cleared to the pool, by steps between which others may have the shard; none while a long command
+    /// has it.
     pub(crate) fn recycle(&self) {
         while self.memory().cleared > 0 {
             let Some(mut shard) = self.try_lock() else { return };
@@ -398,7 +399,7 @@ impl<'e> Shards<'e> {
         }
     }
 
-    /// Notes that the record at `lsn` wrote every key; all shards are held.
+    /// Notes that the record at `lsn` wrote every key; all shards are locked.
     pub(crate) fn wrote_all(&mut self, lsn: Lsn) {
         let cells = self.cells;
         for (shard, cell) in self.iter_mut().zip(cells) {

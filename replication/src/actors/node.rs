@@ -75,7 +75,7 @@ impl NodeHandle {
         self.role_driver.send(SwitchOver { to }).await.unwrap_or_else(|_| Err("the node is ending".to_owned()))
     }
 
-    /// Ends in good order: a primary executes nothing more, drains, and gives its lease up. Returns when that is done or has
+    /// Ends cleanly: a primary executes nothing more, drains, and releases its lease. Returns when that is done or has
     /// taken too long; then replies that became durable have been released to their sessions.
     pub async fn shutdown(&self) {
         // An error means that the role driver has ended already.

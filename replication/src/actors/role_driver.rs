@@ -61,7 +61,7 @@ pub(crate) struct SwitchOver {
     pub(crate) to: Option<String>,
 }
 
-/// End in good order.
+/// End cleanly.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop;

@@ -92,7 +92,7 @@ pub enum VaultError {
 /// Runs as actor and tasks of the current arbiter, and one thread.
 ///
 /// # Errors
-/// If the folder is another vault's or another cluster's, holds nothing and may not begin so, or anything in it is damaged.
+/// If the folder is another vault's or another cluster's, contains nothing and may not begin so, or anything in it is damaged.
 /// Nothing is served then.
 pub async fn start(
     options: VaultOptions,
@@ -171,8 +171,8 @@ pub struct VaultHandle {
 }
 
 impl VaultHandle {
-    /// Waits until the disk has failed or gone; returns the sentence that says how. End the process with an error: nothing that is
-    /// acknowledged from then on can be relied on.
+    /// Waits until the disk has failed or gone; returns the sentence that says how. End the process with an error: nothing that
+    /// is acknowledged from then on can be relied on.
     pub async fn failed(&self) -> String {
         tokio::select! {
             why = self.log_failed() => why,

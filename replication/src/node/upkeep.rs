@@ -27,14 +27,14 @@ impl Upkeep {
         Upkeep { shared, expires_on: false }
     }
 
-    /// Some time has passed: [`BEAT_EVERY`](crate::limits::BEAT_EVERY). As [`Upkeep::expire`], unless that is due soon anyway; and the
-    /// state's feature level follows the cluster's.
+    /// Some time has passed: [`BEAT_EVERY`](crate::limits::BEAT_EVERY). As [`Upkeep::expire`], unless that is due soon anyway;
+    /// and the state's feature level follows the cluster's.
     pub fn beat(&mut self, now: Monotonic, unix: UnixMillis) -> Option<Duration> {
         self.raise_level(now);
         if self.expires_on { None } else { self.expire(now, unix) }
     }
 
-    /// Deletes keys that have expired, a bounded number; passes over shards that are held. Returns after what time to call again, if
+    /// Deletes keys that have expired, a bounded number; skips shards that are held. Returns after what time to call again, if
     /// there may be more.
     pub fn expire(&mut self, now: Monotonic, unix: UnixMillis) -> Option<Duration> {
         self.expires_on = false;

@@ -161,7 +161,7 @@ pub enum Event {
         /// Successor; `None`: the best follower.
         to: Option<String>,
     },
-    /// The process is to end in good order.
+    /// The process is to end cleanly.
     Shutdown,
     /// [`Machine::wake_at`](super::Machine::wake_at) is reached.
     Tick(Sight),
@@ -210,7 +210,7 @@ pub enum Effect {
 /// How a database process ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// As asked, in good order.
+    /// As asked, cleanly.
     Stopped,
     /// It must start again as a joining node; the sentence says why.
     Rejoin(String),

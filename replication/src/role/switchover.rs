@@ -15,7 +15,7 @@ use crate::wire::message::FollowerView;
 pub(super) struct HandingOver {
     successor: String,
     held_since: Monotonic,
-    /// When the hold is lifted; once the vault is asked, when whoever wanted the switchover waits no longer, if it still does.
+    /// When the hold ends; once the vault is asked, when whoever wanted the switchover waits no longer, if it still does.
     deadline: Option<Monotonic>,
     /// Newest record that the successor has reported as applied.
     confirmed: Lsn,
@@ -47,7 +47,7 @@ pub(super) struct Choosing {
 }
 
 impl HandingOver {
-    /// Nothing has been asked of the vault yet: the hold may be lifted.
+    /// Nothing has been asked of the vault yet: the hold may still be ended.
     pub(super) fn is_early(&self) -> bool {
         matches!(self.step, HandOverStep::Quieting | HandOverStep::Draining { .. })
     }

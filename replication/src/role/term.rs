@@ -24,7 +24,7 @@ impl Term {
     }
 }
 
-/// A primary that leaves: hold, drain, give the lease up.
+/// A primary that leaves: hold, drain, release the lease.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stopping {
     pub(super) term: Term,

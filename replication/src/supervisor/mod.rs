@@ -53,7 +53,7 @@ pub struct SupervisorOptions {
     pub vault: HostPort,
     /// The process's clock.
     pub clock: Arc<dyn Clock>,
-    /// Incarnation of a database process of an earlier supervisor that is dead for certain: the vault is told of it first, so that
+    /// Incarnation of a database process of an earlier supervisor that is certainly dead: the vault is told of it first, so that
     /// its lease need not run out.
     pub predecessor: Option<u64>,
 }

@@ -312,7 +312,7 @@ impl Channel {
     /// The next frame, which must be an answer. Loses nothing if dropped while it waits.
     ///
     /// # Errors
-    /// If the stream ends or holds something else here, or the peer refuses in a sentence.
+    /// If the stream ends or contains something else here, or the peer refuses in a sentence.
     pub(crate) async fn answer(&mut self) -> Result<Answer, RpcError> {
         let frame = self.receive.next().await?.ok_or(FrameError::Ended(FrameKind::Reply))?;
         if frame.kind() == FrameKind::Refusal {
@@ -327,7 +327,7 @@ impl Channel {
     /// The next frame, which must be of `kind`; `None` at the end of the stream.
     ///
     /// # Errors
-    /// If the stream fails or holds something else here, or the peer breaks off with a sentence.
+    /// If the stream fails or contains something else here, or the peer breaks off with a sentence.
     pub(crate) async fn frame(&mut self, kind: FrameKind) -> Result<Option<Bytes>, RpcError> {
         let frame = self.receive.next().await?;
         if let Some(frame) = frame.as_ref().filter(|_| kind != FrameKind::Reply)

@@ -62,7 +62,7 @@ pub enum TlsError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A file does not hold what it should.
+    /// A file does not contain what it should.
     #[error("{} is damaged ({why}): {}", file.display(), remedy(file))]
     Malformed {
         /// The file.

@@ -363,7 +363,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// The next frame, which must be a message of type `M`.
     ///
     /// # Errors
-    /// As [`FrameReader::next`], and if the stream has ended or holds anything else here.
+    /// As [`FrameReader::next`], and if the stream has ended or contains anything else here.
     pub async fn message<M: Message>(&mut self) -> Result<M, FrameError> {
         self.next().await?.ok_or(FrameError::Ended(M::KIND))?.message()
     }

@@ -64,7 +64,7 @@ impl Target {
     /// The kernel's letter for what the process does; `None` if it has gone.
     fn state(&self) -> Option<char> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero())).ok()?;
-        // The name before it stands in brackets and may hold anything.
+        // The name before it stands in brackets and may contain anything.
         stat.rsplit(") ").next()?.chars().next()
     }
 

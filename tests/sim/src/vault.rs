@@ -107,7 +107,7 @@ pub(crate) struct VaultHost {
     pub(crate) paused_until: Time,
     /// What has come while it stood still.
     backlog: VecDeque<VaultEvent>,
-    /// The next start is interrupted by a power cut so many disk operations after it has begun.
+    /// The next start is interrupted by a power failure so many disk operations after it has begun.
     pub(crate) cut_recovery_after: Option<u64>,
     /// Damage to what is stored, taken back once the vault has refused it.
     pub(crate) rot: Option<Rot>,
@@ -179,7 +179,7 @@ impl VaultHost {
         self.look_at_disk(env);
     }
 
-    /// A power cut in the middle of an operation takes the machine down, a failed write or sync the process.
+    /// A power failure in the middle of an operation takes the machine down, a failed write or sync the process.
     fn look_at_disk(&mut self, env: &mut Env) {
         let Some(vault) = &self.process else { return };
         if self.disk.is_cut() {

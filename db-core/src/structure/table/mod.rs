@@ -13,9 +13,9 @@
 //!   directory  segments, each of which splits in two when it is full: extendible hashing
 //! ```
 //!
-//! A tag, read from its highest bit on, is a fraction of 1. Its first bits choose the segment and what follows, times the number of
-//! buckets, the home bucket: see [`segment`]. **So the order of homes is the order of tags, whatever the table's form is**, and a
-//! scan's cursor is a tag: see [`scan`]. A random pick is a tag and a slot: see [`random`].
+//! A tag, read from its highest bit on, is a fraction of 1. Its first bits choose the segment and what follows, times the number
+//! of buckets, the home bucket: see [`segment`]. **So the order of homes is the order of tags, whatever the table's form is**,
+//! and a scan's cursor is a tag: see [`scan`]. A random pick is a tag and a slot: see [`random`].
 //!
 //! **Invariants.** A table knows nothing of who owns it, and nothing in it points back at the handle: the handle's bytes can be
 //! copied elsewhere and are the table then. All of it is in pages: same changes in the same order, same bytes.
@@ -83,7 +83,7 @@ fn locate_in<P: Pages>(pages: &P, top: Top, tag: u32) -> Option<SegmentSpan> {
     }
 }
 
-/// The entry of `tag` for which `is_it` holds.
+/// The entry of `tag` for which `is_it` is true.
 #[inline(always)]
 pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
     let word = handle::word(pages, table);

@@ -101,7 +101,7 @@ impl LogHandle {
         Ok(wait)
     }
 
-    /// Removes segments that hold nothing newer than `through`, some time later.
+    /// Removes segments that contain nothing newer than `through`, some time later.
     pub(super) async fn trim(&self, through: Lsn) -> Result<(), Gone> {
         let room = self.room(1).await?;
         self.put(Item::Order(LogOrder::Trim(through), Some(room)))

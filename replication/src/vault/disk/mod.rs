@@ -10,7 +10,7 @@ pub mod sim;
 
 use std::{fmt, io};
 
-/// A folder that holds files by name.
+/// A folder that contains files by name.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// The path as a person would look for it, for sentences.
     fn name(&self, path: &str) -> String;

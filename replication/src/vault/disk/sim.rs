@@ -148,7 +148,7 @@ impl DiskSim {
         state.life += 1;
     }
 
-    /// The process stops in the middle of what it does, or the power goes off: everything fails from now on. Whether what was
+    /// The process stops in the middle of what it does, or the power fails: everything fails from now on. Whether what was
     /// written stays is decided at the restart.
     pub fn stop(&self) {
         self.state.lock().cut = true;
@@ -395,7 +395,7 @@ impl DiskState {
         }
     }
 
-    /// The folder that holds `path`, and the name in it.
+    /// The folder that contains `path`, and the name in it.
     fn place<'a>(&self, path: &'a str) -> io::Result<(u64, &'a str)> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         Ok((self.folder(folder)?, name))

@@ -5,7 +5,7 @@
 //!
 //! | fault | file | expected |
 //! |---|---|---|
-//! | the power goes off in any operation, and again in any operation of the start that follows | `power` | all that was acknowledged, and nothing that was not sent |
+//! | the power fails in any operation, and again in any operation of the start that follows | `power` | all that was acknowledged, and nothing that was not sent |
 //! | the process is killed behind any operation, and again in the start | `power` | the same |
 //! | a sync fails | `sync` | nothing of the log is acknowledged after one of its own; a start finds all that was |
 //! | a sync does nothing and reports success | `sync` | a start finds a prefix of what was written, or refuses with an error |

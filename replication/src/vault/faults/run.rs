@@ -196,7 +196,7 @@ fn read_image(storage: &Storage, what: &str) -> Result<u64, StorageError> {
 }
 
 impl Found {
-    /// Everything that was told is there, it goes on from here, and all that it then says is there after a power cut.
+    /// Everything that was told is there, it goes on from here, and all that it then says is there after a power failure.
     pub(super) fn check_has(mut self, told: Told, disk: &DiskSim, frames: &[LogFrame], what: &str) {
         let found = self.told;
         assert!(found.has(told), "{what}: told {told:?}, found {found:?}");

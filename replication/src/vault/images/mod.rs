@@ -30,7 +30,7 @@ pub use upload::{Finished, Upload};
 const TEMPORARY: &str = "tmp-";
 const MANIFEST: &str = "manifest";
 
-/// What an image's folder holds.
+/// Content of an image's folder.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 struct Manifest {
     cluster: u128,

@@ -29,7 +29,7 @@ use crate::vault::log::segment::{LOG_FOLDER, LogFrame, SEGMENT_HEADER_BYTES, sea
 pub struct Extent {
     /// Newest durable record.
     pub durable: Lsn,
-    /// Oldest record still there; one more than `durable` if the log holds none.
+    /// Oldest record still there; one more than `durable` if the log has none.
     pub oldest: Lsn,
     /// Bytes of all segments.
     pub bytes: u64,
@@ -55,7 +55,7 @@ pub struct Log {
     pub(super) first: Lsn,
     pub(super) file: Box<dyn DiskFile>,
     pub(super) bytes: u64,
-    /// Length of its file: what it holds, then zeros.
+    /// Length of its file: content, then zeros.
     pub(super) reserved: u64,
     /// Up to here the disk has been written, with records or with zeros.
     pub(super) zeroed: u64,
@@ -69,8 +69,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log in `disk`, or begins one, with segments of about `segment_bytes_max`. A torn tail, which was never acknowledged, is
-    /// cut off.
+    /// Opens the log in `disk`, or begins one, with segments of about `segment_bytes_max`. A torn tail, which was never
+    /// acknowledged, is cut off.
     ///
     /// # Errors
     /// If anything that was acknowledged is missing or damaged, or the log is another cluster's. Nothing is changed then.

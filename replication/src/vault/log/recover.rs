@@ -31,7 +31,7 @@ struct Survey {
     torn_at: Option<(u64, Option<String>)>,
     /// Where in the newest segment begins what nobody was told of; its header is part of that if all frames are.
     untold_at: u64,
-    /// A newest segment whose making a crash interrupted: it holds nothing.
+    /// A newest segment whose making a crash interrupted: it contains nothing.
     stillborn: Option<Lsn>,
 }
 
@@ -109,7 +109,7 @@ fn survey(disk: &dyn Disk, cluster: u128, firsts: &[Lsn], durable: Lsn) -> Resul
 }
 
 /// Whether a crash interrupted the making of this newest segment. Its header is durable before any frame is written, so a
-/// file that holds more than a header is not excused.
+/// file that contains more than a header is not excused.
 fn is_stillborn(disk: &dyn Disk, cluster: u128, first: Lsn) -> Result<bool, StorageError> {
     let path = segment_path(first);
     let look = || {
@@ -176,7 +176,7 @@ fn survey_segment(
     Ok(())
 }
 
-/// Whether the file holds nothing but zeros from `offset` on: room that was taken for frames to come.
+/// Whether the file contains nothing but zeros from `offset` on: room that was taken for frames to come.
 fn only_zeros(disk: &dyn Disk, path: &str, mut offset: u64) -> io::Result<bool> {
     let file = disk.open(path)?;
     let mut bytes = vec![0; limits::WRITE_BYTES];

@@ -25,7 +25,7 @@ pub enum LogOrder<B, L> {
         /// Who waits.
         way: L,
     },
-    /// Remove segments that hold nothing newer.
+    /// Remove segments that contain nothing newer.
     Trim(Lsn),
 }
 

@@ -53,7 +53,7 @@ impl Process {
         let (resume, resumed) = sync_channel::<()>(0);
         let thread = spawn(move || {
             engine.while_held(|| {
-                // Whoever listens goes on once all shards are held, and ends the wait by going away.
+                // Whoever listens goes on once all shards are locked, and ends the wait by going away.
                 let _ = hold.send(());
                 let _ = resumed.recv();
             });
