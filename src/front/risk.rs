@@ -1,6 +1,6 @@
 //! Level `relaxed`: bounds the acknowledged writes that a takeover may lose, in bytes and time, by making further writes wait.
 //!
-//! Exact accounting would need the size of every record until it is durable. Instead a *checkpoint* (in the code: `Mark`) is
+//! Exact accounting would need the size of every record until it is durable. Instead a *checkpoint* is
 //! taken at the log's end; once it is durable, everything counted before it is durable too, and the next checkpoint is taken. So
 //! the reported amounts are never too small, and too large by at most one round trip to the vault.
 
@@ -16,22 +16,22 @@ use tanist_db_core::ids::Lsn;
 pub struct Risk {
     /// Bytes of executed write requests, ever.
     written: AtomicU64,
-    marks: Mutex<Marks>,
+    checkpoints: Mutex<Checkpoints>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Mark {
+struct Checkpoint {
     lsn: Lsn,
     written: u64,
     at: Monotonic,
 }
 
 #[derive(Debug, Default)]
-struct Marks {
+struct Checkpoints {
     /// All that was counted when it was set is durable.
-    safe: Mark,
+    safe: Checkpoint,
     /// Not known to be durable.
-    next: Option<Mark>,
+    next: Option<Checkpoint>,
 }
 
 /// What would be lost if the node died now, at most.
@@ -55,23 +55,23 @@ impl Risk {
     #[must_use]
     pub fn at(&self, last: Lsn, durable: Lsn, now: Monotonic) -> AtRisk {
         let written = self.written.load(Ordering::Relaxed);
-        let here = Mark { lsn: last, written, at: now };
-        let mut marks = self.marks.lock();
+        let here = Checkpoint { lsn: last, written, at: now };
+        let mut checkpoints = self.checkpoints.lock();
         if durable >= last {
-            *marks = Marks { safe: here, next: None };
+            *checkpoints = Checkpoints { safe: here, next: None };
             return AtRisk { bytes: 0, time: Duration::ZERO, until: last };
         }
-        let next = match marks.next {
+        let next = match checkpoints.next {
             Some(next) if durable < next.lsn => next,
             reached => {
                 if let Some(reached) = reached {
-                    marks.safe = reached;
+                    checkpoints.safe = reached;
                 }
-                marks.next = Some(here);
+                checkpoints.next = Some(here);
                 here
             }
         };
-        let safe = marks.safe;
+        let safe = checkpoints.safe;
         AtRisk { bytes: written.saturating_sub(safe.written), time: now.since(safe.at), until: next.lsn }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::load::{Mark, Outcome, Prepared, Timing};
+use crate::load::{Moment, Outcome, Prepared, Timing};
 use crate::system::Server;
 use crate::{Arguments, Fallible};
 
@@ -84,13 +84,13 @@ pub(crate) fn turn_until(
     mut last: impl FnMut(),
 ) -> Fallible<Vec<Figures>> {
     let mut account = Account::default();
-    let mut mark = |mark| {
-        account.note(server, mark);
-        if mark == Mark::End {
+    let mut moment = |moment| {
+        account.note(server, moment);
+        if moment == Moment::End {
             last();
         }
     };
-    let outcomes = load.run(server.port, timing, &mut mark).map_err(|error| format!("{}: {error}", server.name()))?;
+    let outcomes = load.run(server.port, timing, &mut moment).map_err(|error| format!("{}: {error}", server.name()))?;
     let millions = outcomes.iter().map(|outcome| outcome.all.commands).sum::<u64>() as f64 / 1e6;
     let cpu = account.seconds().map(|seconds| seconds / millions);
     let figures = outcomes.iter().map(|outcome| Figures {
@@ -110,11 +110,11 @@ struct Account {
 }
 
 impl Account {
-    fn note(&mut self, server: &Server, mark: Mark) {
+    fn note(&mut self, server: &Server, moment: Moment) {
         let now = [server.cpu_nanos(), server.cpu_nanos_of_all(), crate::system::cpu_nanos(std::process::id())];
-        match mark {
-            Mark::Begin => self.begin = now,
-            Mark::End => self.end = now,
+        match moment {
+            Moment::Begin => self.begin = now,
+            Moment::End => self.end = now,
         }
     }
 

@@ -144,7 +144,7 @@ impl Engine {
         let place = session.place.take();
         let mut data = Data::new(shards, now, session.database, &mut session.scratch);
         let call = Call::new(spec, args, &session.keys, data.database());
-        let mark = reply.len();
+        let reply_start = reply.len();
         match self.serve_or_seat(blocking, &mut data, &call, place, reply) {
             Ok(None) => {}
             Ok(Some((place, Block { timeout, otherwise }))) => {
@@ -153,7 +153,7 @@ impl Engine {
                 return Executed::Blocked(Box::new(Blocked { until: Until::Keys, timeout, otherwise, lsn }));
             }
             Err(failure) => {
-                reply.truncate(mark);
+                reply.truncate(reply_start);
                 reply.failure(&failure);
             }
         }

@@ -260,10 +260,10 @@ impl Engine {
             return Executed::Refused(Refused::NotWriting);
         }
         let mut data = Data::new(shards, now, session.database, &mut session.scratch);
-        let mark = reply.len();
+        let reply_start = reply.len();
         let call = Call::new(spec, args, &session.keys, data.database());
         if let Err(failure) = run(&mut data, &call, reply) {
-            reply.truncate(mark);
+            reply.truncate(reply_start);
             if let Some(busy) = data.busy() {
                 return busy.into();
             }
@@ -386,14 +386,14 @@ pub fn front_command(
     session: &mut Session,
     reply: &mut Reply,
 ) -> Executed {
-    let mark = reply.len();
+    let reply_start = reply.len();
     let executed = run(front, call, session, reply).unwrap_or_else(|failure| {
-        reply.truncate(mark);
+        reply.truncate(reply_start);
         reply.failure(&failure);
         Executed::AT_ONCE
     });
     if executed.replied().is_none() {
-        reply.truncate(mark);
+        reply.truncate(reply_start);
     }
     executed
 }

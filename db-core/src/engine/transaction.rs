@@ -244,16 +244,16 @@ fn run_all(
         let call = Call::new(queued.spec, &args, keys, data.database());
         match queued.spec.handler {
             Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => {
-                let mark = reply.len();
+                let reply_start = reply.len();
                 if let Err(failure) = run(data, &call, reply) {
-                    reply.truncate(mark);
+                    reply.truncate(reply_start);
                     reply.failure(&failure);
                 }
             }
             Handler::Blocking(blocking) => {
-                let mark = reply.len();
+                let reply_start = reply.len();
                 if let Err(failure) = blocking.run_at_once(data, &call, reply) {
-                    reply.truncate(mark);
+                    reply.truncate(reply_start);
                     reply.failure(&failure);
                 }
             }

@@ -64,10 +64,10 @@ impl Upkeep {
         let engine = &self.shared.engine;
         match order {
             OwnRecord::EpochStart(epoch) => {
-                engine.begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::Marked { lsn })
+                engine.begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::OwnRecordAppended { lsn })
             }
             // A cut is a record like any other, and nobody needs this version.
-            OwnRecord::Mark => Event::Marked { lsn: engine.freeze().cut() },
+            OwnRecord::Barrier => Event::OwnRecordAppended { lsn: engine.freeze().cut() },
         }
     }
 }
@@ -84,8 +84,8 @@ mod tests {
     fn records_are_appended_in_the_order_of_the_orders_and_an_epoch_that_is_overtaken_is_not() {
         let engine = Engine::new(EngineOptions { shards: 2, ..EngineOptions::default() });
         let upkeep = Upkeep::new(Shared::new(Arc::new(engine), Serving::new()));
-        assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(2))), Event::Marked { lsn: Lsn(1) });
-        assert_eq!(upkeep.append(OwnRecord::Mark), Event::Marked { lsn: Lsn(2) });
+        assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(2))), Event::OwnRecordAppended { lsn: Lsn(1) });
+        assert_eq!(upkeep.append(OwnRecord::Barrier), Event::OwnRecordAppended { lsn: Lsn(2) });
         assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(1))), Event::Overtaken);
         assert_eq!(upkeep.shared.engine.last(), Lsn(2));
     }

@@ -141,8 +141,8 @@ pub enum Event {
         /// Newest of them.
         lsn: Lsn,
     },
-    /// The record that [`Effect::BeginEpoch`] or [`Effect::Mark`] requested was appended.
-    Marked {
+    /// The record that [`Effect::BeginEpoch`] or [`Effect::Barrier`] requested was appended.
+    OwnRecordAppended {
         /// Its position.
         lsn: Lsn,
     },
@@ -196,7 +196,7 @@ pub enum Effect {
     /// Append an epoch-start record to the engine, and report its position.
     BeginEpoch(Epoch),
     /// Append a barrier record (one without effect on the data) under the engine's epoch, and report its position.
-    Mark,
+    Barrier,
     /// Nobody knows for now how the switchover that was asked for will end: whoever asked waits no longer.
     SwitchoverUnsettled(String),
     /// The switchover that was asked for has ended.

@@ -166,7 +166,7 @@ impl Machine {
                 self.durable = self.durable.max(last);
             }
             Event::Durable { lsn } => self.durable = self.durable.max(lsn),
-            Event::Marked { lsn } => self.marked(lsn),
+            Event::OwnRecordAppended { lsn } => self.own_record_appended(lsn),
             Event::Overtaken => self.overtaken(),
             Event::Fenced { .. } if self.is_drained() => self.await_word(),
             Event::Fenced { epoch } => self.superseded(epoch, "the vault refuses its records", now),

@@ -275,7 +275,7 @@ impl Machine {
         self.resume("the connection to the vault was lost, and the lease has not moved");
         if let RoleState::Primary(term) = &mut self.state {
             term.barrier = Some(Lsn(u64::MAX));
-            self.push(Effect::Mark);
+            self.push(Effect::Barrier);
         }
     }
 

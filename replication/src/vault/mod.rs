@@ -4,7 +4,7 @@
 //!
 //! - [`lease::authority`] manages the lease and decides on every append, image and lease call. All fencing is there.
 //! - [`log`] stores the redo log: [segment](log::segment) files of frames exactly as they came over the wire, and a [durable
-//!   mark](log::mark) that says how far they were acknowledged. A group of frames is written, synced once, and acknowledged
+//!   mark](log::durable_mark) that says how far they were acknowledged. A group of frames is written, synced once, and acknowledged
 //!   together.
 //! - [`images`] stores images as files of frames exactly as they came, published by one rename.
 //! - [`catalog`] stores the lease and the list of images. It is small, and its data on epochs and images can be rebuilt from log

@@ -147,8 +147,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 if executed.refused().is_none() {
                     self.hold = None;
                 }
-                let mark = if executed.replied().is_some() { self.output.append(reply) } else { 0 };
-                self.dispose(Tried { spec, bytes, mark, unix, rank, held }, executed, batch)
+                let reply_start = if executed.replied().is_some() { self.output.append(reply) } else { 0 };
+                self.dispose(Tried { spec, bytes, reply_start, unix, rank, held }, executed, batch)
             }
             Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch.now),
         })

@@ -54,7 +54,7 @@ enum Verdict {
     /// What it waited for has come.
     Fulfilled,
     /// The wait has timed out.
-    InVain,
+    TimedOut,
     /// Its reply is an error: another client has asked for that.
     Failed,
     /// This node is not primary any more.
@@ -67,7 +67,7 @@ enum Verdict {
 
 /// The rules for every kind of waiting, strongest first.
 fn verdict(until: &Ends, deadline: Option<Monotonic>, signs: &Signs) -> Verdict {
-    let over = deadline.is_some_and(|deadline| deadline <= signs.now) || signs.unblocked == Some(Unblocked::InVain);
+    let over = deadline.is_some_and(|deadline| deadline <= signs.now) || signs.unblocked == Some(Unblocked::TimedOut);
     match (until, signs.permit) {
         (_, Permit::Stopped) => Verdict::Stopped,
         // True whoever is primary: what was ever durable stays.
@@ -75,7 +75,7 @@ fn verdict(until: &Ends, deadline: Option<Monotonic>, signs: &Signs) -> Verdict 
         (_, Permit::NotPrimary) => Verdict::Deposed,
         _ if signs.gone => Verdict::Abandoned,
         _ if signs.unblocked == Some(Unblocked::Failed) => Verdict::Failed,
-        (Ends::Durable(..), _) if over => Verdict::InVain,
+        (Ends::Durable(..), _) if over => Verdict::TimedOut,
         (Ends::Keys, Permit::Yes) if over || signs.called => Verdict::Execute,
         (Ends::Keys, Permit::Hold) if over || signs.called => Verdict::Hold,
         _ => Verdict::Wait,
@@ -102,7 +102,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let block = Block { spec, bytes, blocked, deadline };
         self.block = Some(block);
         let late = deadline.is_some_and(|deadline| deadline <= batch.now);
-        if late || self.caller.entry().unblocked() == Some(Unblocked::InVain) {
+        if late || self.caller.entry().unblocked() == Some(Unblocked::TimedOut) {
             return self.reply_blocked(&block, blocked.otherwise, blocked.lsn, batch);
         }
         self.wait_blocked(&block, batch)
@@ -131,7 +131,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 let Ends::Durable(lsn, write) = block.blocked.until else { return None };
                 self.reply_blocked(&block, write, lsn, batch)
             }
-            Verdict::InVain => self.reply_blocked(&block, block.blocked.otherwise, block.blocked.lsn, batch),
+            Verdict::TimedOut => self.reply_blocked(&block, block.blocked.otherwise, block.blocked.lsn, batch),
             Verdict::Failed => {
                 self.say(redirect::UNBLOCKED_BY_CLIENT);
                 Step::Done(block.bytes)
@@ -169,11 +169,11 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 
     fn reply_blocked(&mut self, block: &Block, write: WriteReply, lsn: Lsn, batch: &mut Batch<'a>) -> Step {
-        let mark = self.output.reply.len();
+        let reply_start = self.output.reply.len();
         self.output.reply.set_protocol(self.session.protocol());
         write(&mut self.output.reply);
         let replied = Replied { lsn, wrote: false, wakes: false };
-        self.executed(block.spec, block.bytes, mark, replied, batch.unix, batch);
+        self.executed(block.spec, block.bytes, reply_start, replied, batch.unix, batch);
         Step::Done(block.bytes)
     }
 }
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(verdict(&KEYS, LATE, &Signs { called: true, ..calm }), Verdict::Execute);
         assert_eq!(verdict(&KEYS, LATE, &Signs { now: Monotonic(100), ..calm }), Verdict::Execute);
         assert_eq!(verdict(&KEYS, None, &Signs { now: Monotonic(u64::MAX), ..calm }), Verdict::Wait);
-        assert_eq!(verdict(&KEYS, None, &Signs { unblocked: Some(Unblocked::InVain), ..calm }), Verdict::Execute);
+        assert_eq!(verdict(&KEYS, None, &Signs { unblocked: Some(Unblocked::TimedOut), ..calm }), Verdict::Execute);
         let held = signs(Permit::Hold);
         assert_eq!(verdict(&KEYS, LATE, &held), Verdict::Wait, "a switchover may yet be given up");
         assert_eq!(verdict(&KEYS, LATE, &Signs { called: true, ..held }), Verdict::Hold);
@@ -209,10 +209,10 @@ mod tests {
         for permit in [Permit::Yes, Permit::Hold] {
             let signs = signs(permit);
             assert_eq!(verdict(&POSITION, LATE, &signs), Verdict::Wait);
-            assert_eq!(verdict(&POSITION, LATE, &Signs { now: Monotonic(100), ..signs }), Verdict::InVain);
+            assert_eq!(verdict(&POSITION, LATE, &Signs { now: Monotonic(100), ..signs }), Verdict::TimedOut);
             assert_eq!(
-                verdict(&POSITION, None, &Signs { unblocked: Some(Unblocked::InVain), ..signs }),
-                Verdict::InVain
+                verdict(&POSITION, None, &Signs { unblocked: Some(Unblocked::TimedOut), ..signs }),
+                Verdict::TimedOut
             );
             assert_eq!(verdict(&POSITION, LATE, &Signs { durable: Lsn(5), ..signs }), Verdict::Fulfilled);
         }

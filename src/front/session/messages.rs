@@ -23,20 +23,20 @@ impl<W: Runtime> Conversation<'_, W> {
     pub(super) fn take_messages(&mut self) {
         while self.may_take_messages() {
             let Some(message) = self.caller.entry().take_message() else { return };
-            let mark = self.output.reply.len();
+            let reply_start = self.output.reply.len();
             self.output.reply.raw(message.bytes(self.session.protocol()));
             self.runtime.messaged(message.lsn);
-            self.gate_message(mark, message.lsn);
+            self.gate_message(reply_start, message.lsn);
         }
     }
 
-    fn gate_message(&mut self, mark: usize, lsn: Lsn) {
+    fn gate_message(&mut self, reply_start: usize, lsn: Lsn) {
         let serving = &*self.context.serving;
         if self.context.durability() == Durability::Relaxed || planted("a message passes the gate") {
-            self.output.finish_free(mark);
+            self.output.finish_free(reply_start);
         } else {
             let deadline = self.context.clock.monotonic().after(self.context.settings.durable_wait());
-            self.output.finish(mark, lsn, serving.durable(), deadline, Instead::End);
+            self.output.finish(reply_start, lsn, serving.durable(), deadline, Instead::End);
         }
     }
 

@@ -308,9 +308,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let Some(later) = &mut self.later else { return Poll::Pending };
         let bytes = ready!(later.reply.as_mut().poll(cx));
         self.later = None;
-        let mark = self.output.reply.len();
+        let reply_start = self.output.reply.len();
         self.output.reply.raw(&bytes);
-        self.finish_at_once(mark);
+        self.finish_at_once(reply_start);
         Poll::Ready(())
     }
 

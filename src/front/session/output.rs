@@ -26,22 +26,22 @@ impl Output {
             self.reply = written;
             return 0;
         }
-        let mark = self.reply.len();
+        let reply_start = self.reply.len();
         self.reply.raw(written.as_bytes());
-        mark
+        reply_start
     }
 
-    /// Ends the reply that began at offset `mark` and may be sent once `lsn` is durable.
-    pub(super) fn finish(&mut self, mark: usize, lsn: Lsn, durable: Lsn, deadline: Monotonic, instead: Instead) {
-        let bytes = self.reply.len() - mark;
+    /// Ends the reply that began at offset `reply_start` and may be sent once `lsn` is durable.
+    pub(super) fn finish(&mut self, reply_start: usize, lsn: Lsn, durable: Lsn, deadline: Monotonic, instead: Instead) {
+        let bytes = self.reply.len() - reply_start;
         if bytes > 0 {
             self.free += self.gate.push(bytes, lsn, durable, deadline, instead);
         }
     }
 
     /// Ends a reply that tells nothing about data: it waits for its turn only.
-    pub(super) fn finish_free(&mut self, mark: usize) {
-        self.finish(mark, Lsn::ZERO, Lsn::ZERO, Monotonic(u64::MAX), Instead::NotDurable);
+    pub(super) fn finish_free(&mut self, reply_start: usize) {
+        self.finish(reply_start, Lsn::ZERO, Lsn::ZERO, Monotonic(u64::MAX), Instead::NotDurable);
     }
 
     /// Releases replies that are durable.

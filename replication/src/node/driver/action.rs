@@ -144,5 +144,5 @@ pub enum OwnRecord {
     /// The first of an epoch.
     EpochStart(Epoch),
     /// A barrier: one that changes nothing, so that the log's end moves.
-    Mark,
+    Barrier,
 }

@@ -159,7 +159,7 @@ impl<W> Driver<W> {
             Effect::BeginEpoch(epoch) => {
                 self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::EpochStart(epoch))))
             }
-            Effect::Mark => self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::Mark))),
+            Effect::Barrier => self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::Barrier))),
             Effect::SwitchoverUnsettled(why) => self.switchover_unsettled(why),
             Effect::SwitchoverEnded(outcome) => self.switchover_ended(outcome),
             Effect::TookOver(takeover) => {

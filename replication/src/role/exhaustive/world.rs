@@ -355,12 +355,12 @@ impl World {
             Effect::StopFollow => at.following = false,
             Effect::BeginEpoch(epoch) => {
                 self.append(node, epoch.0);
-                self.mark(node, planted);
+                self.append_own(node, planted);
             }
-            Effect::Mark => {
+            Effect::Barrier => {
                 let epoch = at.standing.epoch.0;
                 self.append(node, epoch);
-                self.mark(node, planted);
+                self.append_own(node, planted);
             }
             Effect::TookOver(_) | Effect::SwitchoverUnsettled(_) | Effect::SwitchoverEnded(_) => {}
             Effect::End(end) => {
@@ -370,8 +370,8 @@ impl World {
         }
     }
 
-    fn mark(&mut self, node: usize, planted: Planted) {
+    fn append_own(&mut self, node: usize, planted: Planted) {
         let lsn = Lsn(self.nodes[node].applied.len() as u64);
-        self.handle(node, Event::Marked { lsn }, planted);
+        self.handle(node, Event::OwnRecordAppended { lsn }, planted);
     }
 }

@@ -3,8 +3,8 @@
 //! One thread owns it. What readers may rely on is published in an [`Extent`], which changes only after a sync.
 
 pub mod acknowledge;
+pub mod durable_mark;
 pub mod feed;
-pub mod mark;
 pub mod reader;
 pub mod recent;
 mod recover;
@@ -21,7 +21,7 @@ use tanist_db_core::planted::planted;
 use crate::limits;
 use crate::vault::disk::{Disk, DiskFile, is_full};
 use crate::vault::error::StorageError;
-use crate::vault::log::mark::{Mark, MarkRecord};
+use crate::vault::log::durable_mark::{DurableMark, DurablePosition};
 use crate::vault::log::segment::{LOG_FOLDER, LogFrame, SEGMENT_HEADER_BYTES, seal_header, segment_path};
 
 /// What is durable, and where it stands.
@@ -62,7 +62,7 @@ pub struct Log {
     pub(super) durable: Lsn,
     /// Newest epoch in any frame.
     pub(super) epoch: Epoch,
-    pub(super) mark: Mark,
+    pub(super) mark: DurableMark,
     pub(super) poisoned: Option<String>,
     pub(super) segment_bytes_max: u64,
     pub(super) buffer: Vec<u8>,
@@ -116,10 +116,14 @@ impl Log {
         if !planted("sync skipped") {
             self.file.sync().map_err(|e| self.poison(&path, e))?;
         }
-        let record = MarkRecord { durable: newest.last, epoch: self.mark.record().epoch };
+        let record = DurablePosition { durable: newest.last, epoch: self.mark.record().epoch };
         if let Err(error) = self.mark.write(record) {
             // Nobody was told: without room for the mark there is none for the records.
-            return Err(if is_full(&error) { self.take_back_synced(error) } else { self.poison(&Mark::path(), error) });
+            return Err(if is_full(&error) {
+                self.take_back_synced(error)
+            } else {
+                self.poison(&DurableMark::path(), error)
+            });
         }
         self.bytes += written;
         self.durable = newest.last;
@@ -133,7 +137,7 @@ impl Log {
     /// As the machine says; the log is then poisoned.
     pub fn settle(&mut self) -> Result<(), StorageError> {
         self.unless_poisoned()?;
-        self.mark.sync().map_err(|e| self.poison(&Mark::path(), e))
+        self.mark.sync().map_err(|e| self.poison(&DurableMark::path(), e))
     }
 
     /// Makes everything durable and gives the room behind the newest segment's end back: for a clean stop.
@@ -154,10 +158,10 @@ impl Log {
     /// [`StorageError::Full`]: it is not noted, and a later call may succeed. Otherwise as [`Log::settle`].
     pub fn stamp(&mut self, epoch: Epoch) -> Result<(), StorageError> {
         self.unless_poisoned()?;
-        let record = MarkRecord { durable: self.durable, epoch: epoch.max(self.mark.record().epoch) };
+        let record = DurablePosition { durable: self.durable, epoch: epoch.max(self.mark.record().epoch) };
         match self.mark.write(record) {
-            Err(error) if is_full(&error) => Err(StorageError::io(&*self.disk, &Mark::path(), error)),
-            written => written.and_then(|()| self.mark.sync()).map_err(|e| self.poison(&Mark::path(), e)),
+            Err(error) if is_full(&error) => Err(StorageError::io(&*self.disk, &DurableMark::path(), error)),
+            written => written.and_then(|()| self.mark.sync()).map_err(|e| self.poison(&DurableMark::path(), e)),
         }
     }
 
@@ -264,7 +268,7 @@ impl Log {
     /// The records are durable, but the durable mark does not say so: frees their space as well, for good. Otherwise the next
     /// start would find records in the log that this process has written over.
     fn take_back_synced(&mut self, error: io::Error) -> StorageError {
-        let refusal = self.take_back(&Mark::path(), error);
+        let refusal = self.take_back(&DurableMark::path(), error);
         if let (StorageError::Full { .. }, Err(worse)) = (&refusal, self.file.sync()) {
             return self.poison(&segment_path(self.first), worse);
         }

@@ -109,8 +109,8 @@ impl Process {
             return self.put_off(until, SiblingOrder::Append(append), env);
         }
         let event = self.upkeep.append(append);
-        if append == OwnRecord::Mark {
-            env.oracle.digest(self.engine.epoch(), self.engine.content_hash_at(), "a mark");
+        if append == OwnRecord::Barrier {
+            env.oracle.digest(self.engine.epoch(), self.engine.content_hash_at(), "a barrier");
         }
         self.mail(NodeEvent::Happened(event), env);
     }
