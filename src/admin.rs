@@ -1,4 +1,4 @@
-//! What a node tells of itself: the answer to `TANIST STATUS`, written by the node and read by `tanist status`.
+//! A node's status: the reply to `TANIST STATUS`, written by the node and read by `tanist status`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub struct NodeReport {
     pub cluster: String,
     /// The node's name.
     pub name: String,
-    /// Its role in one word, as in the glossary.
+    /// Its role, in one word of `docs/glossary.md`.
     pub role: String,
     /// Id of the database process.
     pub pid: u32,
@@ -24,7 +24,7 @@ pub struct NodeReport {
     pub applied_lsn: u64,
     /// Newest record that this node knows to be in the vault.
     pub durable_lsn: u64,
-    /// Time left of its own lease by its own count, in milliseconds; 0 if it holds none.
+    /// Time left of its own lease by its own count, in milliseconds; 0 if it has none.
     pub lease_left_ms: u64,
     /// What keeps it from what its role asks of it, in words; empty if nothing does.
     pub trouble: String,

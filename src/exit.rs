@@ -1,4 +1,4 @@
-//! How a process of Tanist ends: its exit codes, and the failures that lead to them.
+//! Exit codes of Tanist's processes, and the failures that lead to them.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The system's limit on open files of a process, beside what `maxclients` asks for.
+//! The system's limit on open files (`RLIMIT_NOFILE`), compared with what `maxclients` needs.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

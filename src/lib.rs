@@ -1,7 +1,7 @@
 //! Tanist: an in-memory database that speaks the Redis protocol, with a hot standby that loses no acknowledged write.
 //!
-//! This package wires the engine (`tanist-db-core`) to the machinery of roles and durability (`tanist-replication`) and puts
-//! the protocol fronts and the command line before them; it holds no algorithm of its own. `docs/ARCHITECTURE.md` has the map.
+//! This package connects the engine (`tanist-db-core`) with replication (`tanist-replication`), and adds the protocol fronts and
+//! the command line; it has no algorithm of its own. `docs/ARCHITECTURE.md` has the map.
 
 pub mod admin;
 pub mod cli;

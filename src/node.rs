@@ -8,8 +8,8 @@
 //!              Serving ◄──────── role driver: role, lease, durable position
 //! ```
 //!
-//! In order: bind the addresses (a port in use is found before anything else happens), load image and state from the vault
-//! while clients are told `-LOADING`, take part, serve until asked to stop or until the role machine says that it is over.
+//! In order: bind the addresses (so a port in use is detected first), load image and state from the vault while clients get
+//! `-LOADING`, take part in the cluster, serve until asked to stop or until the role machine ends the process.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -57,7 +57,7 @@ pub struct DatabaseOptions {
 /// How long replies that became durable during the drain may take to leave their sockets before the process ends.
 const LAST_REPLIES: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown` is asked for, then drains, gives the lease up and returns.
+/// Serves until `shutdown` is requested, then drains, releases the lease and returns.
 ///
 /// # Errors
 /// The node cannot start, or was fenced and must start again ([`Failure::Rejoin`]).
@@ -98,7 +98,7 @@ pub async fn run(options: DatabaseOptions, shutdown: Shutdown) -> Result<(), Fai
     match end {
         End::Stopped => Ok(()),
         End::Rejoin(why) => {
-            tracing::info!(target: EVENT, kind = "rejoin", "starts again as a joining node: {why}");
+            tracing::info!(target: EVENT, kind = "rejoin", "restarts and joins again: {why}");
             Err(Failure::Rejoin(why))
         }
         End::Failed(why) => Err(Failure::Runtime(why)),
@@ -168,8 +168,8 @@ fn clients_max(asked: u32, threads: usize) -> Result<usize, Failure> {
     })?;
     if most < asked {
         tracing::warn!(
-            "maxclients is {asked}, but the system lets this process open files for {most} clients only: it takes so many; raise \
-             its limit (ulimit -n, LimitNOFILE)"
+            "maxclients is {asked}, but the system lets this process open files for {most} clients only: \
+             it accepts only that many; raise its limit (ulimit -n, LimitNOFILE)"
         );
     }
     Ok(most as usize)
@@ -213,12 +213,12 @@ fn replica_options(
     }
 }
 
-/// Answers `TANIST ...` for the front.
+/// Executes `TANIST ...` for the front.
 struct Wired {
     /// Empty while the data is loaded.
     node: OnceLock<NodeHandle>,
     address: NodeAddress,
-    /// Weak, since the context holds this.
+    /// Weak, since the context owns this.
     context: Weak<NodeContext>,
 }
 

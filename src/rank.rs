@@ -1,4 +1,4 @@
-//! Percentiles of measured times: values that occurred, none between two of them.
+//! Percentiles of measured times by nearest rank: values that occurred, no interpolation.
 
 /// The smallest of `sorted` that at least this share of all does not exceed: the nearest rank.
 #[must_use]

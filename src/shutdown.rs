@@ -1,4 +1,4 @@
-//! The one way in which a process is asked to stop: SIGTERM; SIGINT; or, when its parent holds the other end, the end of stdin.
+//! Shutdown requests of a process: SIGTERM, SIGINT, or end of file on stdin if its parent has the other end of the pipe.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Asks everyone who waits to stop.
+    /// Notifies all waiters of the shutdown.
     pub fn ask(&self) {
         self.ask.send_replace(true);
     }
@@ -83,7 +83,7 @@ impl Shutdown {
         *self.asked.borrow()
     }
 
-    /// True if the parent has gone without a word: it has stopped nobody before this process, as it would have in good order.
+    /// True if the parent has died without a clean shutdown, in which it would have stopped its other children in order.
     #[must_use]
     pub fn is_orphaned(&self) -> bool {
         self.orphaned.load(Ordering::Relaxed)

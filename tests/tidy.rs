@@ -1,5 +1,6 @@
-//! The tree's own rules, checked: which way knowledge flows, where unsafe code may stand, how long a file may be, that every
-//! file is compiled and that what the book names exists. Each rule says why it is one; an exception is listed with its reason.
+//! Checks rules of this source tree: dependencies between packages and layers, where unsafe code is allowed, how long a file may
+//! be, that every file is compiled, and that what the documentation names exists. Each rule states its reason; exceptions are
+//! listed with theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -29,7 +29,7 @@ pub(crate) fn has_room_for(bytes: u64) -> bool {
     bytes < rustix::system::sysinfo().totalram as u64 / 10 * 7
 }
 
-/// The same as a line of the book.
+/// The same as a line of the documentation.
 pub(crate) fn sentence(machine: &serde_json::Value) -> String {
     let text = |name: &str| machine[name].as_str().unwrap_or_default().to_owned();
     let versions: Vec<&str> = machine["versions"].as_array().into_iter().flatten().filter_map(|v| v.as_str()).collect();

@@ -10,7 +10,7 @@
 //! main -> run/*     what is asked of which servers, and the rows that answer it
 //!          |- load     the generator: requests made ahead, one epoll, latency in histograms
 //!          |- system   servers as processes, and the kernel's account of them
-//!          '- report   table, JSON, the book's part;  plot: SVG by hand
+//!          '- report   table, JSON, the documentation's part;  plot: SVG by hand
 //! ```
 
 mod load;

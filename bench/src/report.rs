@@ -1,4 +1,4 @@
-//! What a run leaves: a table on the terminal, figures as JSON, and, if asked, its part of the book.
+//! What a run leaves: a table on the terminal, figures as JSON, and, if asked, its part of the documentation.
 //!
 //! The book's page is prose by hand around parts that runs replace, each between `<!-- NAME -->` and `<!-- /NAME -->`.
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::table::Table;
 use crate::{Arguments, Fallible, machine};
 
-/// The page below the book's folder.
+/// The page below the documentation's folder.
 const PAGE: &str = "benchmarks.md";
 
 /// The outcome of one subcommand.
@@ -30,7 +30,7 @@ impl Report {
         Self { name, table: Table::new(heading), results: Vec::new(), plots: Vec::new(), notes: Vec::new() }
     }
 
-    /// Prints, stores, and writes into the book if the arguments say so.
+    /// Prints, stores, and writes into the documentation if the arguments say so.
     #[expect(clippy::print_stdout, reason = "a benchmark prints what it found")]
     pub(crate) fn publish(&self, arguments: &Arguments) -> Fallible<()> {
         print!("{}", self.table.markdown());

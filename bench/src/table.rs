@@ -1,4 +1,4 @@
-//! Figures as a Markdown table with aligned columns, readable in a terminal and in the book.
+//! Figures as a Markdown table with aligned columns, readable in a terminal and in the documentation.
 
 /// Rows of text under a heading.
 #[derive(Clone, Debug, Default)]

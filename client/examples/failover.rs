@@ -1,4 +1,5 @@
-//! Writes numbered keys as fast as the cluster takes them, shows what changes of primary do to it, and verifies at the end.
+//! Writes numbered keys as fast as the cluster accepts them, shows the effect of each failover, and verifies all writes at the
+//! end.
 //!
 //!     cargo run --release -- up --data data            # in one terminal
 //!     cargo run --release -p tanist-client --example failover -- data/tls 127.0.0.1:6379 127.0.0.1:6380
@@ -135,7 +136,7 @@ async fn report_primary(client: Client, run: Arc<Run>) {
     }
 }
 
-/// Prints pauses worth seeing; gives the longest.
+/// Prints noticeable pauses; returns the longest.
 async fn report_gaps(run: Arc<Run>) -> Duration {
     let (mut count, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
     while Instant::now() < run.end {

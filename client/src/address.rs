@@ -1,4 +1,4 @@
-//! Where a node is dialled.
+//! The address of a node.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The handle that callers hold.
+//! The client handle, which callers use and clone.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Connections to nodes, and what keeps one from coming about.
+//! Connects to nodes, and reports why a connection could not be made.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

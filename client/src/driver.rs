@@ -1,4 +1,4 @@
-//! The task behind a client: brings requests to whoever is primary.
+//! The background task of a client: routes requests to the current primary.
 //!
 //! ```text
 //!   callers --jobs--> waiting --> link to the primary --replies--> callers
@@ -100,7 +100,7 @@ impl Driver {
         }
     }
 
-    /// Takes a job and all others that are there already, so that they travel together.
+    /// Takes a job and all others that are queued already, so that they are sent together.
     fn admit(&mut self, job: Job) {
         self.wait(job);
         while let Ok(job) = self.jobs.try_recv() {
@@ -184,7 +184,7 @@ impl Driver {
         }
     }
 
-    /// Looks for signs of life and for deadlines.
+    /// Checks for signs of life and for deadlines.
     fn look(&mut self) {
         let silent = self.link.as_mut().map_or(0, Link::silent_pulses);
         if silent >= limits::SILENT_PULSES_LOST {

@@ -1,4 +1,4 @@
-//! What can go wrong, sorted by what a caller does next.
+//! Errors, grouped by what a caller does next.
 
 use std::path::PathBuf;
 use std::time::Duration;

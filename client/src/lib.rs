@@ -13,21 +13,22 @@
 //! ```
 //!
 //! What a caller may rely on:
-//! - A command that a node refused because it is not primary, or that was never sent, is brought to the primary, until
-//!   the deadline. During a planned switchover no operation fails.
-//! - When a connection breaks while a command is under way, reads are repeated; a write fails with [`Error::Unknown`],
-//!   because it may have been executed or not.
+//! - A command that a node refused because it is not primary, or that was never sent, is retried on the primary until the
+//!   deadline. During a switchover (planned failover) no operation fails.
+//! - When a connection breaks while a command is in flight, reads are retried; a write fails with [`Error::Unknown`], because it
+//!   may have been executed or not.
 //! - Commands of one task, each awaited before the next, are executed in that order. Commands of one pipeline are executed
 //!   in order, and an atomic pipeline is one transaction.
 //!
 //! [`redis`] is the crate `redis` of crates.io, version 1. A program that wants more of its features (`json`, `streams`,
 //! `num-bigint`, ...) depends on it as well and names them: cargo makes one crate of both, and this library works with any set of them.
 //!
-//! Through the traits of that crate an error is a [`redis::RedisError`]; [`outcome`] tells what became of the command. An error of this
-//! library has the code [`OUTCOME_UNKNOWN`], [`NOT_EXECUTED`] or [`PARTLY_EXECUTED`], and asks for no retry.
+//! Through the traits of that crate an error is a [`redis::RedisError`]; [`outcome`] returns whether the command was executed. An
+//! error of this library has the code [`OUTCOME_UNKNOWN`], [`NOT_EXECUTED`] or [`PARTLY_EXECUTED`], and does not request a retry.
 //!
-//! Where things are: `wire` what crosses the stream; `scout` a task per node that waits for it to be primary; `link` one
-//! stream and what is under way on it; `driver` the task that brings the one to the other; `retry` what may be repeated.
+//! Modules: `wire` is the protocol on the stream; `scout` is a task per node that waits until the node is primary; `link` is one
+//! stream with its requests in flight; `driver` is the task that connects requests and links; `retry` decides what may be
+//! repeated.
 
 mod address;
 mod client;

@@ -1,4 +1,4 @@
-//! Every bound of the client library with its unit and its reason.
+//! All limits of the client library, each with its unit and the reason for its value.
 
 use std::time::Duration;
 
@@ -48,16 +48,16 @@ pub const IDLE_MAX: Duration = Duration::from_secs(10);
 /// looks that are counted, not time.
 pub const PULSE: Duration = Duration::from_millis(50);
 
-/// Looks in vain after which a connection on which no command depends is made anew: 300 ms, three signs of life.
+/// Checks without a sign of life after which a connection on which no command depends is replaced: 300 ms, three signs of life.
 pub const SILENT_PULSES_SUSPECT: u32 = 6;
 
-/// Looks in vain after which no more replies are expected of a node that is primary no longer: 200 ms, the first of them perhaps
-/// short, so longer than two signs of life are apart. What it has not answered by then nobody knows; to wait longer would only add
-/// to the takeover.
+/// Checks without a sign of life after which no more replies are expected of a node that is no longer primary: 200 ms, the first
+/// of them perhaps short, so longer than two signs of life are apart. What it has not answered by then nobody knows; to wait
+/// longer would only add to the takeover.
 pub const SILENT_PULSES_REPLACED: u32 = 4;
 
-/// Looks in vain after which the connection to a primary without a known successor is given up: 2 s. Before that it may
-/// only be busy, and giving up makes the outcome of what is under way unknown.
+/// Checks without a sign of life after which the connection to a primary without a known successor is given up: 2 s. Before that
+/// it may only be busy, and giving up makes the outcome of what is under way unknown.
 pub const SILENT_PULSES_LOST: u32 = 40;
 
 /// Round trip assumed before the first is measured: without it, a connect to a dead port takes seconds.

@@ -1,4 +1,4 @@
-//! One stream to a primary, and the requests that are under way on it.
+//! One stream to a primary, and the requests in flight on it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -77,7 +77,7 @@ struct Flight {
 pub(crate) struct Link {
     pub(crate) address: NodeAddress,
     pub(crate) epoch: u64,
-    /// The node has refused a command: it is primary no longer.
+    /// The node has refused a command: it is no longer primary.
     pub(crate) deposed: bool,
     connection: Connection,
     pulse: Pulse,
@@ -131,7 +131,7 @@ impl Link {
         self.flights.push_back(Flight { job, starts, expected, replies: Vec::with_capacity(expected) });
     }
 
-    /// One step of reading or writing; gives the jobs that must be sent again. Loses nothing if dropped while it waits.
+    /// One step of reading or writing; returns the jobs that must be sent again. Cancel-safe.
     ///
     /// # Errors
     /// Why the stream is of no further use; then take the rest by [`Link::lose`].
@@ -191,7 +191,7 @@ impl Link {
         }
     }
 
-    /// The connection is lost: judges all that is under way; gives the jobs that must be sent again.
+    /// The connection is lost: decides the outcome of all requests in flight; returns the jobs that must be sent again.
     pub(crate) fn lose(self, why: &str) -> Vec<Job> {
         let written = self.written;
         let judge = |Flight { mut job, starts, replies, .. }: Flight| {
@@ -201,7 +201,7 @@ impl Link {
         self.flights.into_iter().filter_map(judge).collect()
     }
 
-    /// Takes back what no byte has been sent of.
+    /// Takes back the requests of which no byte has been sent.
     pub(crate) fn take_unsent(&mut self) -> Vec<Job> {
         let written = self.written;
         let unsent = self.flights.partition_point(|flight| flight.starts < written);
@@ -217,7 +217,7 @@ impl Link {
         self.flights.drain(unsent..).map(|flight| flight.job).collect()
     }
 
-    /// Hears the last replies of a node that is primary no longer, and gives back through `again` what it refused.
+    /// Reads the last replies of a node that is no longer primary, and returns what it refused through `again`.
     pub(crate) async fn drain(mut self, again: mpsc::Sender<Job>) {
         // It may become primary again; a fresh stream will tell.
         self.held.clear();

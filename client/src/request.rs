@@ -1,4 +1,4 @@
-//! What a caller asks, encoded, with what the library must know of it.
+//! A caller's request: the encoded commands, and what the library must know about them.
 
 use bytes::Bytes;
 use redis::{Arg, Cmd, Pipeline};

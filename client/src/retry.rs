@@ -1,4 +1,4 @@
-//! What becomes of a request when replies come, or come no more: plain decisions, apart from connections and tasks.
+//! Decides what to do with a request when replies arrive, or when the connection breaks. No I/O.
 //!
 //! | what happened | then |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | sent, connection broken, only reads unanswered | the same: reading twice harms nobody |
 //! | sent, connection broken, a write unanswered | [`Error::Unknown`]: it may have been executed |
 //!
-//! The last row is the one that exactly-once will change: with a session and a number on each command, a node can tell a
-//! repetition from a first attempt and give the stored reply, so [`Attempt::after_loss`] may answer [`Next::Again`] there
-//! too. Nothing else in the library has to know.
+//! Exactly-once semantics would change the last row: with a session id and a number on each command, a node can recognize a retry
+//! and return the stored reply, so [`Attempt::after_loss`] may return [`Next::Again`] there too. Nothing else in the library
+//! would change.
 
 use redis::Value;
 

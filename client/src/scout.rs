@@ -1,7 +1,7 @@
-//! A task per node that keeps in touch with it until it is primary, and hands over the stream when it is.
+//! A task per node that keeps a connection to it, and hands the stream over when the node becomes primary.
 //!
-//! That every node of the cluster is greeted, and not only the primary, is what makes a change of role quick: the successor
-//! says so itself on a connection that is already there.
+//! The client connects to every node of the cluster, not only to the primary. That makes a failover fast: the new primary
+//! announces itself on a connection that already exists.
 
 use std::sync::Arc;
 

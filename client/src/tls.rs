@@ -1,7 +1,7 @@
-//! The client's certificate, and whom it takes for a node.
+//! The client's certificate, and how it authenticates nodes.
 //!
-//! A client is given addresses, not names: whoever answers there must show a certificate of the client's own cluster that
-//! names a node of it, `node-<name>.<cluster>.tanist`. Which node it is does not matter.
+//! A client is configured with addresses, not node names: the server at an address must present a certificate of the client's own
+//! cluster for one of its nodes, `node-<name>.<cluster>.tanist`. Which node it is does not matter.
 
 use std::fs::File;
 use std::io::Read;
@@ -169,7 +169,7 @@ fn load_certificate(file: &Path) -> Result<CertificateDer<'static>, Error> {
 
 fn read(file: &Path) -> Result<String, Error> {
     let cannot = |error| trouble(file, format!("it cannot be read: {error}"));
-    // A device or a pipe may have no end, or keep this waiting for ever.
+    // A device or a pipe may have no end, or block forever.
     if !std::fs::metadata(file).map_err(cannot)?.is_file() {
         return Err(trouble(file, "it is no file"));
     }

@@ -313,7 +313,7 @@ async fn a_primary_that_was_not_named_is_found_by_what_a_standby_says() {
     assert_eq!(client.command(&["INCR", "n"]).await.unwrap(), Value::Int(1));
 }
 
-/// One node under two names: the second prober used to come back to it for ever.
+/// One node under two names: the second prober used to come back to it forever.
 #[tokio::test]
 async fn a_node_is_reached_by_its_name_and_under_several() {
     let cluster = Cluster::new();

@@ -1,4 +1,4 @@
-//! The seam through which time enters. Decisions take a `now`; only drivers hold a [`Clock`].
+//! The clock abstraction, through which all time enters. Code that decides takes a `now` argument; only drivers have a [`Clock`].
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,9 +1,10 @@
-//! Feature levels: which records, messages and formats a program knows, and which of them it may write.
+//! Feature levels (protocol versions): which records, messages and formats a program supports, and which of them it may write.
 //!
-//! Every release that adds to what is written has a level of its own, one more than the release before; it reads and writes what that
-//! one did as well ([`Levels::OWN`]). A cluster has a level too, the newest that all of its processes know, and nothing newer than that is
-//! written or sent: an old standby would die of the first record that it does not know. The vault decides the cluster's level, and a
-//! record makes it part of the state (`Engine::raise_level`), so the log and every image say which level they need.
+//! Every release that adds something to what is written has a new level, one more than the release before; it can also read and
+//! write what that one did ([`Levels::OWN`]). A cluster has a level too, the newest that all of its processes support, and
+//! nothing newer than that is written or sent: an older standby would fail at the first record that it does not know. The vault
+//! decides the cluster's level, and a log record makes it part of the state (`Engine::raise_level`), so the log and every image
+//! say which level they need.
 //!
 //! ```text
 //!   a build's levels:    oldest ........ newest

@@ -1,4 +1,4 @@
-//! Tanist's engine: knows no network, role or other node.
+//! Tanist's database engine: keyspace, commands, redo records, snapshots. It does not know about networks, roles or other nodes.
 
 pub mod arena;
 pub mod clock;

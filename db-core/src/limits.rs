@@ -95,5 +95,5 @@ pub const DATABASE_NUMBERS: usize = 2 * DATABASES;
 /// Keys of a database in a shard that FLUSHDB frees at once: some microseconds. More are reclaimed by steps, which takes a physical number.
 pub const FLUSHED_AT_ONCE_KEYS_MAX: u64 = 64;
 
-/// A blocking command waits no longer, unless for ever: a thousand years, so that no deadline overflows.
+/// A blocking command waits no longer, unless forever: a thousand years, so that no deadline overflows.
 pub const BLOCK_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(1_000 * 365 * 24 * 3_600);

@@ -1,7 +1,7 @@
-//! Planted bugs: mistakes at the places that matter, so that a simulator can show that it would find them.
+//! Planted bugs (mutations): deliberate mistakes at critical places, so that the simulator can prove that it finds them.
 //!
-//! Without the feature `planted-bugs` no bug is ever active, and nothing of this is compiled into what calls it. With it one thread
-//! may make the mistakes of one bug, which is named by a few words.
+//! Without the feature `planted-bugs` no bug is ever active, and nothing of this is compiled into its callers. With it, one
+//! thread may activate one bug by its name.
 
 /// Whether the bug `name` is active on this thread.
 #[cfg(not(feature = "planted-bugs"))]

@@ -1,5 +1,5 @@
-//! After FLUSHALL a process kept 876 MB for 768 KB of data, for ever: memory that nobody needs goes back to the machine, and what is
-//! written afterwards is as it was before.
+//! After FLUSHALL a process kept 876 MB for 768 KB of data, forever: memory that nobody needs is returned to the operating
+//! system, and what is written afterwards is as it was before.
 //!
 //! A program of its own, since it looks at the memory of its process.
 

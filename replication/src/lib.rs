@@ -1,8 +1,10 @@
-//! Tanist's vault, lease, roles, shipping, takeover and switchover: never looks into a value.
+//! Tanist's replication: vault (log and lease service), roles, log shipping, takeover (failover) and switchover (planned
+//! failover). It moves bytes and log positions and never parses a command or a value.
 //!
-//! A database process begins with [`join_node`], which loads its state, and takes part from [`start_node`] on; its supervisor watches it
-//! ([`supervisor`]). A vault process is [`start_vault`]. Sessions ask [`serving`]. Everything else is internal; with the feature
-//! `test-support` the simulator and tests reach it.
+//! A database process calls [`join_node`], which loads its state, then [`start_node`], which makes it take part in the cluster; a
+//! supervisor process watches it ([`supervisor`]). A vault process calls [`start_vault`]. Client sessions ask [`serving`] whether
+//! they may execute and what is durable. Everything else is internal; the feature `test-support` opens it to the simulator and to
+//! tests.
 #![cfg_attr(
     not(feature = "test-support"),
     allow(unreachable_pub, reason = "what is public in internal modules is so for the simulator and for tests")

@@ -1,4 +1,4 @@
-//! Every bound of this crate with its unit and its reason. Relations between them are asserted below.
+//! All limits of this crate, each with its unit and the reason for its value. Relations between them are asserted below.
 
 use std::time::Duration;
 
@@ -91,8 +91,8 @@ pub const CONNECT_WAIT: Duration = Duration::from_secs(1);
 /// Longest host name in bytes: what the domain name system allows.
 pub const HOST_BYTES_MAX: usize = 253;
 
-/// Longest wait for a host name to be resolved: a resolver's own first timeout. The lookup goes on behind it, so that a shorter wait
-/// would only pile up threads.
+/// Longest wait for a host name to be resolved: a resolver's own first timeout. The lookup goes on behind it, so that a shorter
+/// wait would only pile up threads.
 pub const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
 /// As [`RESOLVE_WAIT`], where addresses are known from before: then those are dialled. Half of the shortest lease.
@@ -101,8 +101,8 @@ pub const RESOLVE_WAIT_KNOWN: Duration = Duration::from_millis(100);
 /// Addresses of one host name that are tried. A process has one for each family and network of its machine.
 pub const DIAL_ADDRESSES_MAX: usize = 8;
 
-/// Time from an attempt at one address to that at the next: many times a handshake within a site, so that the second address costs
-/// nothing where the first one answers.
+/// Time from an attempt at one address to that at the next: many times a handshake within a site, so that the second address
+/// costs nothing where the first one answers.
 pub const DIAL_STAGGER: Duration = Duration::from_millis(25);
 
 /// Handshakes under way at one endpoint before further ones are turned away.
@@ -120,8 +120,8 @@ pub const CALLS_MAX: usize = 64;
 /// times the 10,000 connections that a node is built for; 100 bytes each.
 pub const SERVING_WAITERS_MAX: usize = 100_000;
 
-/// Counters over which executing batches spread. Enough that the arbiters of a large machine rarely share one; the role driver adds
-/// them up only while it hands over.
+/// Counters over which executing batches spread. Enough that the arbiters of a large machine rarely share one; the role driver
+/// adds them up only while it hands over.
 pub const EXECUTION_LANES: usize = 32;
 
 // --- Memory
@@ -152,7 +152,7 @@ pub const SWITCHOVER_ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// A successor that is further behind, in records, is not chosen: it would have to catch up while clients wait.
 pub const SWITCHOVER_LAG_MAX: u64 = 50_000;
 
-/// A primary that is asked to stop drains and gives its lease up within this; a parent kills it later than that.
+/// A primary that is asked to stop drains and releases its lease within this; a parent kills it later than that.
 pub const STOP_WAIT: Duration = Duration::from_secs(5);
 const _: () = assert!(STREAMS_MAX as u64 * STREAM_WINDOW_BYTES as u64 <= CONNECTION_WINDOW_BYTES as u64);
 const _: () = assert!(KEEP_ALIVE.as_millis() * 3 <= IDLE_MAX.as_millis());
@@ -160,8 +160,8 @@ const _: () = assert!(IDLE_MAX.as_millis() < CONNECT_WAIT.as_millis());
 
 // --- A node's actors
 
-/// News of the vault that wait for the role driver. The lease changes a few times a second at worst; a node that is further behind
-/// takes a fresh connection, whose welcome says all of it.
+/// News of the vault that wait for the role driver. The lease changes a few times a second at worst; a node that is further
+/// behind takes a fresh connection, whose welcome says all of it.
 pub const NEWS_QUEUE_MAX: usize = 64;
 
 /// Messages that wait for an actor: a handful of orders for each change of role.
@@ -267,7 +267,8 @@ pub const CHILD_STOP_WAIT: Duration = Duration::from_secs(10);
 /// primary may take to stop.
 pub const OUTLAST_WAIT: Duration = STOP_WAIT;
 
-/// How long the end of a connection may take to be sent when its process ends: longer than a packet, shorter than anybody notices.
+/// How long the end of a connection may take to be sent when its process ends: longer than a packet, shorter than anybody
+/// notices.
 pub const LAST_PACKET_WAIT: Duration = Duration::from_millis(50);
 
 /// Deaths that the vault has not heard of yet. While it is away no start of the process can get a lease, so only the first
@@ -290,13 +291,13 @@ pub const FOLDER_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// that a day's log is a list that fits a screen. A single longer frame makes a longer segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
-/// The newest segment's file is longer than what it holds by up to this, in bytes: room in one piece, and lengths that change
+/// The newest segment's file is longer than its content by up to this, in bytes: room in one piece, and lengths that change
 /// seldom.
 pub const SEGMENT_RESERVE_BYTES: u64 = 8 << 20;
 
-/// Zeros are written up to so many bytes ahead of groups of up to a quarter of this: a sync of 4 KiB over bytes that have been written
-/// before takes 78 us, over bytes that were only reserved 130, in a file that grows 150 (ext4; the median of 2,000). Long groups
-/// would be written twice for it.
+/// Zeros are written up to so many bytes ahead of groups of up to a quarter of this: a sync of 4 KiB over bytes that have been
+/// written before takes 78 us, over bytes that were only reserved 130, in a file that grows 150 (ext4; the median of 2,000). Long
+/// groups would be written twice for it.
 pub const SEGMENT_ZERO_BYTES: u64 = 256 << 10;
 
 /// Bytes that one group commit writes before it syncs: some milliseconds of a disk's time, so that the first of the group

@@ -1,5 +1,6 @@
-//! Events that may come at any rate: the first is told at once, then a line an interval says how many there were. Without it a full
-//! disk writes its complaints to itself, and whoever sends packets to a port writes somebody else's log.
+//! Rate limit for repeated log events: the first is logged at once, then one line per interval says how many there were.
+//! Otherwise a full disk would fill itself with messages about being full, and anyone who sends packets to a port could flood the
+//! log.
 
 use std::fmt;
 
@@ -51,7 +52,7 @@ impl Repeats {
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.same > 1 {
-            write!(f, " ({} times since it was last told)", self.same)?;
+            write!(f, " ({} times since it was last logged)", self.same)?;
         }
         if self.other > 0 {
             write!(f, " (the one before came {} times more)", self.other)?;
@@ -76,14 +77,14 @@ mod tests {
             .step_by(10)
             .filter_map(|ms| repeats.happened(at(ms), "no room").map(|times| (ms, times.to_string())))
             .collect();
-        let again = " (1000 times since it was last told)".to_owned();
+        let again = " (1000 times since it was last logged)".to_owned();
         assert_eq!(told, [(0, String::new()), (10_000, again.clone()), (20_000, again)]);
     }
 
     #[test]
     fn another_event_is_told_at_once_and_says_what_was_left_untold() {
         let mut repeats = Repeats::default();
-        assert_eq!(repeats.happened_times(at(0), "a", 3).unwrap().to_string(), " (3 times since it was last told)");
+        assert_eq!(repeats.happened_times(at(0), "a", 3).unwrap().to_string(), " (3 times since it was last logged)");
         assert_eq!(repeats.happened(at(1), "a"), None);
         let other = repeats.happened(at(2), "b").unwrap();
         assert_eq!(

@@ -1,23 +1,23 @@
-//! What sessions must know of the node's role, and nothing else: may a command execute, has its effect become durable.
+//! What client sessions need to know of the node's role: may a command execute, and is its effect durable?
 //!
 //! The role driver writes ([`Serving::publish`]), the shipper and the follower raise the durable position
-//! ([`Serving::advance_durable`]), sessions read. A session's life around one batch of commands:
+//! ([`Serving::advance_durable`]), sessions read. The steps of a session around one batch of commands:
 //!
-//! 1. read the clock *after* the commands have arrived, then [`Serving::enter`]: the guard says that the node is primary and
-//!    its lease has not ended. The moment of entering lies between a command's arrival and its reply, so a read that executes
-//!    under the guard is linearizable even if the process is paused right after the check: whatever another primary has
-//!    done since came after that moment.
-//! 2. execute, drop the guard. A hold counts as complete only when no guard is left ([`Serving::executing`] is 0): that is
-//!    what makes "hold, then drain" of a switchover exact.
-//! 3. keep the reply until [`Serving::wait`] says that its position is durable.
+//! 1. read the clock *after* the commands have arrived, then call [`Serving::enter`]: the guard proves that the node is primary
+//!    and its lease has not ended. The check happens between a command's arrival and its reply, so a read that executes under the
+//!    guard is linearizable even if the process is paused right after the check: anything that another primary does comes after
+//!    that moment.
+//! 2. execute, drop the guard. A hold is complete only when no guard is left ([`Serving::executing`] is 0): that makes the "hold,
+//!    then drain" of a switchover exact.
+//! 3. delay the reply until [`Serving::wait`] says that its position is durable.
 //!
 //! # Why no wake-up is lost
 //!
-//! A change first stores the new value (position or version), then takes the waiters' lock and collects whom it concerns. A
-//! waiter takes the lock, looks at the value, and registers only if it still has to wait. The two locked sections have an
-//! order: if the waiter's comes first, the change finds it registered; if it comes second, the lock makes the new value
-//! visible to its look. For the same reason a waiter that has seen its condition fulfilled need not deregister: the change that
-//! fulfilled it is yet to take the lock, or has already taken the registration out.
+//! A change first stores the new value (position or version), then takes the waiters' lock and collects the waiters to wake. A
+//! waiter takes the lock, checks the value, and registers only if it still has to wait. The two locked sections have an order: if
+//! the waiter's comes first, the change finds it registered; if it comes second, the lock makes the new value visible to it. For
+//! the same reason a waiter that has seen its condition fulfilled need not deregister: the change that fulfilled it will take the
+//! lock later, or has already removed the registration.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -121,7 +121,7 @@ pub struct Standing {
     pub role: Role,
     /// The newest epoch that the node knows; its own if it is primary.
     pub epoch: Epoch,
-    /// End of the node's own lease as it counts itself; [`Monotonic`] zero if it holds none.
+    /// End of the node's own lease as it counts itself; [`Monotonic`] zero if it has none.
     pub lease_until: Monotonic,
     /// Commands may execute before this moment; zero: not at all. Never later than `lease_until`.
     pub execute_until: Monotonic,
@@ -182,7 +182,7 @@ struct Waiters {
     by_position: BTreeMap<(Lsn, u64), Waker>,
 }
 
-/// Stands for no position: such a waiter is woken by changes only.
+/// No position: such a waiter is woken by changes of the role only.
 const NO_POSITION: Lsn = Lsn(u64::MAX);
 
 impl Waiters {
@@ -241,8 +241,8 @@ impl Serving {
         }
     }
 
-    /// Asks to execute commands that had all arrived at `now`; keep the guard exactly while they execute, never over an
-    /// `await`.
+    /// Asks for permission to execute commands that had all arrived at `now`; keep the guard exactly while they execute, never
+    /// over an `await`.
     ///
     /// # Errors
     /// With the permit that is not [`Permit::Yes`].
@@ -298,7 +298,7 @@ impl Serving {
         self.long_waits.load(Ordering::Relaxed)
     }
 
-    /// How many batches execute now. Once this has been 0 after a hold was published, nothing executes until it is lifted.
+    /// How many batches execute now. Once this has been 0 after a hold was published, nothing executes until the hold ends.
     #[must_use]
     pub fn executing(&self) -> u32 {
         // SeqCst: see `enter`. Reading 0 also acquires what the last guard's holder has appended.
@@ -317,7 +317,7 @@ impl Serving {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// End of the node's own lease by its own count; zero if it holds none.
+    /// End of the node's own lease by its own count; zero if it has none.
     #[must_use]
     pub fn lease_until(&self) -> Monotonic {
         Monotonic(self.lease_until.load(Ordering::Acquire))

@@ -1,4 +1,4 @@
-//! What tests and the simulator look at in a node and a vault beside what a process does with them.
+//! Access to the internals of a node and a vault for tests and the simulator.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Reading a small text file of an operator: settings, addresses, certificates. What the path leads to may be anything.
+//! Reads a small text file of an operator: settings, addresses, certificates. The path may lead to anything, so size and file
+//! type are checked.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,7 +8,7 @@ use std::path::Path;
 /// The text of the file at `path`, which has at most `bytes_max` bytes. The error says in its own words what stands there instead.
 ///
 /// # Errors
-/// It cannot be read; it is no ordinary file (a device or a pipe may have no end, or keep a reader waiting for ever); it is longer
+/// It cannot be read; it is no ordinary file (a device or a pipe may have no end, or keep a reader waiting forever); it is longer
 /// (`FileTooLarge`); it is not UTF-8 (`InvalidData`).
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<String> {
     let kind = fs::metadata(path)?.file_type();

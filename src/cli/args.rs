@@ -1,4 +1,4 @@
-//! Flags that several commands share, and what they make of them.
+//! Flags that several commands share, and their evaluation.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A question to one node, by the protocol that every node speaks whatever its role.
+//! Sends one command to one node over the Redis protocol, which every node speaks in every role.
 
 use std::time::Duration;
 

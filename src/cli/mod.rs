@@ -8,8 +8,8 @@
 //!  `- tanist node --name b
 //! ```
 //!
-//! A child holds the read end of a pipe from its parent as stdin: when the parent stops, or dies, the child reads the end of
-//! the pipe and stops cleanly. So nothing is left behind, whoever is killed.
+//! A child holds the read end of a pipe from its parent as stdin: when the parent stops, or dies, the child reads the end of the
+//! pipe and stops cleanly. So no process is left behind, whichever of them is killed.
 
 mod args;
 mod ask;
@@ -53,9 +53,10 @@ enum Command {
     Up(up::UpArgs),
     /// Show every process of a cluster: role, process id, address, epoch, positions, lag, images, last takeover
     Status(status::StatusArgs),
-    /// Let the standby become the primary as planned; nothing is lost, clients wait for a moment
+    /// Make the standby the primary (planned failover); nothing is lost, clients wait for a moment
     Switchover(switchover::SwitchoverArgs),
-    /// Exercise a failover: kill, pause or switch over the primary while clients write, and tell what they saw and what is lost
+    /// Exercise a failover: kill, pause or switch over the primary while clients write, and report what they saw and what was
+    /// lost
     Drill(drill::DrillArgs),
     /// Run the vault of a cluster
     Vault(vault::VaultArgs),
@@ -69,7 +70,7 @@ enum Command {
     Database(database::DatabaseArgs),
 }
 
-/// Parses the process's arguments, does what they say, and tells how it went.
+/// Parses the process's arguments, runs the command, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match parse(std::env::args_os(), std::env::vars_os()) {
@@ -103,7 +104,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The command, or the exit of a process that has said why not (or has shown help).
+/// Returns the command, or the exit code of a process that has printed an error or help.
 fn parse(
     args: impl Iterator<Item = OsString>,
     variables: impl Iterator<Item = (OsString, OsString)>,
@@ -134,7 +135,7 @@ fn variables_of_settings() -> Vec<String> {
     args.filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect()
 }
 
-/// What clap spreads over several lines, in one.
+/// Joins clap's message of several lines into one.
 fn sentence(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let said = text.split("\nUsage:").next().unwrap_or(&text);
@@ -146,7 +147,7 @@ fn sentence(error: &clap::Error) -> String {
     format!("{} (`tanist help` lists what there is)", words.join("; "))
 }
 
-/// Writes what a command was asked for to stdout.
+/// Writes a command's output to stdout.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -54,7 +54,7 @@ pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
         let said = match (said, now.primary()) {
             (Ok(said), _) => said,
             (Err(_), Some(now)) if Some(&now.name) == to.as_ref() => {
-                format!("node {} is primary with epoch {}; somebody else has asked for it too", now.name, now.epoch)
+                format!("node {} is primary with epoch {}; another request asked for it too", now.name, now.epoch)
             }
             (Err(why), _) => {
                 return Err(Failure::Runtime(format!("node {}, asked to hand over, says: {why}", primary.name)));

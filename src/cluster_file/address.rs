@@ -1,4 +1,4 @@
-//! Addresses in `cluster.toml`: what a process listens on, and what others dial.
+//! Addresses in `cluster.toml`: the listen address of a process, and its advertised address, which others dial.
 //!
 //! ```toml
 //! [nodes.a]

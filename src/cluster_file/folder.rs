@@ -161,10 +161,10 @@ impl DataFolder {
         }
     }
 
-    /// True if a new cluster may be made here: the folder holds nothing but what an interrupted first run leaves behind.
+    /// True if a new cluster may be made here: the folder contains nothing but what an interrupted first run leaves behind.
     ///
     /// # Errors
-    /// It holds something else, which will not be touched; or it cannot be read.
+    /// It contains something else, which will not be touched; or it cannot be read.
     pub fn is_unborn(&self) -> Result<bool, Failure> {
         if self.cluster_toml().exists() {
             return Ok(false);
@@ -195,9 +195,9 @@ impl DataFolder {
         holder.split_whitespace().next()?.parse().ok()
     }
 
-    /// Incarnation of the process that was the last to hold the lock `name` by [`lock_as`](Self::lock_as), if it is dead for certain:
-    /// the kernel has taken its lock back. What was written by another machine, by an earlier life of this one, or into another
-    /// copy of the file, says nothing.
+    /// Incarnation of the process that was the last to hold the lock `name` by [`lock_as`](Self::lock_as), if it is certainly
+    /// dead: the kernel has taken its lock back. What was written by another machine, by an earlier life of this one, or into
+    /// another copy of the file, says nothing.
     #[must_use]
     pub fn dead_holder(&self, name: &str) -> Option<u64> {
         let mut file = File::open(self.root.join(name)).ok()?;

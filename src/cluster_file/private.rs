@@ -1,5 +1,5 @@
-//! What a data folder holds is its owner's alone: users' data, keys, and the seed of the hash. The folder itself may be one that
-//! somebody else has made with a wider mode, so everything in it is closed on its own.
+//! File permissions of a data folder: only the owner may read users' data, keys and the hash seed. The folder itself may have
+//! been created by somebody else with wider permissions, so everything in it is restricted individually.
 
 use std::fs::{self, Permissions};
 use std::io;

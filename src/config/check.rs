@@ -1,4 +1,4 @@
-//! Bounds of settings and relations between them. Each refusal says which settings clash, why, and what to do.
+//! Validation of settings: their limits and relations. Each error says which settings conflict, why, and what to do.
 
 use tanist_db_core::limits::SHARDS_MAX;
 use tracing_subscriber::filter::EnvFilter;
@@ -71,7 +71,7 @@ pub(crate) fn check_password(password: &str) -> Result<(), String> {
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(format!("argument must be at most {PASSWORD_BYTES_MAX} bytes"));
     }
-    // The environment, by which a child process gets it, holds none.
+    // The environment, by which a child process gets it, cannot contain any.
     if password.contains('\0') { Err("argument must not contain NUL".into()) } else { Ok(()) }
 }
 

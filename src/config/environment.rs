@@ -1,9 +1,9 @@
-//! Variables of the environment that begin with `TANIST_`: each is a setting, or was set by somebody else for a reason that is known,
-//! or is refused. A misspelled one would otherwise leave its setting at the default in silence.
+//! Environment variables that begin with `TANIST_`: each is a setting, or comes from a known other source, or is refused.
+//! Otherwise a misspelled variable would silently leave its setting at the default.
 //!
 //! Docker (links) and Kubernetes (service links) make variables from the names of services. A service named `tanist`, or
-//! `tanist-client`, puts `TANIST_SERVICE_HOST`, `TANIST_PORT_6379_TCP_ADDR`, `TANIST_CLIENT_PORT` and their like into every container
-//! beside it. Those are passed over, except the one that bears the name of a setting: `TANIST_PORT=tcp://10.0.0.1:6379`.
+//! `tanist-client`, puts `TANIST_SERVICE_HOST`, `TANIST_PORT_6379_TCP_ADDR`, `TANIST_CLIENT_PORT` and their like into every
+//! container beside it. Those are ignored, except one that has the name of a setting: `TANIST_PORT=tcp://10.0.0.1:6379`.
 
 use std::ffi::OsString;
 
@@ -97,7 +97,8 @@ mod tests {
         check([(name.into(), value.into())], &settings).err().map(|error| error.0)
     }
 
-    /// They were passed over, although the book says that unknown names are refused: `TANIST_LEASE_MSS=500` changed nothing.
+    /// They were passed over, although the documentation says that unknown names are refused: `TANIST_LEASE_MSS=500` changed
+    /// nothing.
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest_known_one() {
         for (name, hint) in [

@@ -1,4 +1,4 @@
-//! Bounds of settings, each with its unit and its reason. Whoever takes a value at run time (`CONFIG SET`) uses the same.
+//! Limits of settings, each with its unit and its reason. `CONFIG SET` uses the same limits.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub const MS_MAX: u64 = 24 * 60 * 60 * 1000;
 pub const LEASE_MS_MAX: u64 = MS_MAX / 2;
 /// Renewals that must fit into a lease, so that a lost packet or a slow disk costs no takeover.
 pub const RENEWALS_PER_LEASE_MIN: u64 = 4;
-/// Less than this, in bytes, at level relaxed would hold every other write.
+/// Less than this, in bytes, at level relaxed would make every other write wait.
 pub const RELAXED_BYTES_MIN: u64 = 1 << 20;
 /// Bytes of log between images; below it the node would do little else than take them.
 pub const IMAGE_LOG_BYTES_MIN: u64 = 1 << 20;

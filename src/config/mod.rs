@@ -8,9 +8,10 @@
 //! default      2000
 //! ```
 //!
-//! The upper line wins. A key that does not exist, a value that does not parse and settings that contradict each other are
-//! refused with a sentence that says what to do; nothing starts on a guess. So is a variable of the environment that starts with
-//! `TANIST_` and names no setting, except those that orchestrators make from the name of a service ([`environment`]).
+//! A higher line overrides a lower one. An unknown key, a value that does not parse and settings that contradict each other are
+//! refused with an error that says what to do; nothing starts with a guess. The same is true of an environment variable that
+//! starts with `TANIST_` and names no setting, except those that orchestrators create from the name of a service
+//! ([`environment`]).
 
 mod check;
 pub(crate) mod environment;
@@ -64,7 +65,7 @@ pub struct Config {
 }
 
 impl Layer {
-    /// The layer that a TOML file holds.
+    /// The layer of settings from a TOML file.
     ///
     /// # Errors
     /// The file cannot be read, is no TOML, or has an unknown key or a wrong value; the sentence names file and line.
@@ -101,7 +102,7 @@ impl Layer {
     /// Fills in defaults and checks the relations between settings.
     ///
     /// # Errors
-    /// A sentence about the first relation that does not hold.
+    /// An error message about the first relation that is violated.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let config = self.filled();
         check::check(&config)?;
@@ -205,7 +206,7 @@ mod tests {
         layer.resolve_for_vault().expect_err("too short for anybody");
     }
 
-    /// Each was accepted, and the process died of it later or for ever: the engine has its own limit of shards, the system of
+    /// Each was accepted, and the process died of it later or forever: the engine has its own limit of shards, the system of
     /// threads, of paths and of what a child process can be told.
     #[test]
     fn what_no_process_could_start_with_is_refused() {

@@ -1,8 +1,8 @@
 //! The declaration of every setting: name, type, default, environment variable, unit and meaning, each once.
 //!
-//! The macro makes of each section (a table of the file, a heading of `--help`)
+//! The macro generates for each section (a table of the file, a heading of `--help`)
 //! - a *layer*, in which every setting may be absent: what clap reads from flags and environment, what serde reads from a file;
-//! - the *section*, in which every setting has its value: what the program works with.
+//! - the *section*, in which every setting has its value, as the program uses it.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -51,13 +51,13 @@ macro_rules! settings {
         }
 
         impl $layer {
-            /// This layer's word where it has one, else that of the layer below.
+            /// Returns each setting from this layer if it is set here, else from the layer below.
             #[must_use]
             pub fn over(self, below: Self) -> Self {
                 Self { $($name: self.$name.or(below.$name),)+ }
             }
 
-            /// Every setting with its value: the layer's or the default.
+            /// Returns every setting with its value: the layer's or the default.
             #[must_use]
             pub fn resolve(self) -> $section {
                 $section {

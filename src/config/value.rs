@@ -1,4 +1,4 @@
-//! Types of settings: each is read from the same words in a flag, in the environment and in a file.
+//! Types of settings: each has the same syntax in a flag, in the environment and in a file.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! One client as the connection commands see it: who it is, what it has asked to be told, whether it is leaving.
+//! The state of a client that connection commands change: its identity, its reply mode, whether it is disconnecting.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub(super) enum Replies {
     SkipNext,
 }
 
-/// A client's state beside its transaction, which the engine's session holds. It goes with a command that is executed on
-/// another thread.
+/// A client's state except its transaction, which is in the engine's session. It goes with a command that is executed on another
+/// thread.
 pub(super) struct Caller {
     pub(super) context: Arc<NodeContext>,
     registration: Arc<Registration>,
@@ -49,7 +49,7 @@ impl Caller {
         Self { authenticated, ..Self::at(Arc::clone(context), Arc::new(registration)) }
     }
 
-    /// Stands for this one while it is away with a command: then nothing else is executed for the client.
+    /// A placeholder while the state is on another thread with a command: then nothing else is executed for the client.
     pub(super) fn stand_in(&self) -> Self {
         let (context, registration) = (Arc::clone(&self.context), Arc::clone(&self.registration));
         Self { authenticated: self.authenticated, replies: self.replies, ..Self::at(context, registration) }
@@ -161,7 +161,7 @@ impl Caller {
         }
     }
 
-    /// Tells others of the turn, in which `command` was the last.
+    /// Publishes the state after a turn (`CLIENT LIST`), in which `command` was the last.
     pub(super) fn note(&self, command: Option<&'static str>, session: &Session) {
         self.entry().note(self.now, command, session.in_multi());
     }

@@ -1,4 +1,4 @@
-//! What all sessions of a node share.
+//! State shared by all sessions of a node.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub trait Admin: Send + Sync {
     /// A sentence that says why nothing changed.
     fn switchover(&self, to: Option<String>) -> BoxFuture<'static, Result<String, String>>;
 
-    /// Position and hash of everything that the node holds (`TANIST DIGEST`): equal on two nodes that hold the same.
+    /// Position and hash of all the node's data (`TANIST DIGEST`): equal on two nodes with the same data.
     fn digest(&self) -> BoxFuture<'static, Result<String, String>>;
 
     /// What is wrong with the vault by its own word, for people; empty if nothing is.

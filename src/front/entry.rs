@@ -1,4 +1,4 @@
-//! One connection as others see it.
+//! The registry entry of a connection: what other connections see of it (`CLIENT LIST`), and how they reach it.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ pub(super) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unblocked {
     /// As if its time were over.
-    InVain,
+    TimedOut,
     /// With an error.
     Failed,
 }
@@ -69,7 +69,7 @@ pub(super) enum Unblocked {
 enum Wait {
     None = 0,
     Blocked = 1,
-    InVain = 2,
+    TimedOut = 2,
     Failed = 3,
 }
 
@@ -233,7 +233,7 @@ impl Entry {
     /// Whether another client has ended the wait of its blocked command, and how.
     pub(super) fn unblocked(&self) -> Option<Unblocked> {
         match self.wait.load(Ordering::Acquire) {
-            wait if wait == Wait::InVain as u8 => Some(Unblocked::InVain),
+            wait if wait == Wait::TimedOut as u8 => Some(Unblocked::TimedOut),
             wait if wait == Wait::Failed as u8 => Some(Unblocked::Failed),
             _ => None,
         }
@@ -242,7 +242,7 @@ impl Entry {
     /// Ends the wait of its blocked command. False if it is not blocked, or somebody else was first.
     pub(super) fn unblock(&self, how: Unblocked) -> bool {
         let wait = match how {
-            Unblocked::InVain => Wait::InVain,
+            Unblocked::TimedOut => Wait::TimedOut,
             Unblocked::Failed => Wait::Failed,
         };
         // Only the session itself leaves the other states, when its command has its reply.

@@ -1,4 +1,5 @@
-//! Whether a node does what its role asks of it, and why not: one sentence for `TANIST HEALTH`, `TANIST STATUS` and `INFO`.
+//! A node's health: whether it does its role's work (serve, follow), and if not, why; one sentence for `TANIST HEALTH`, `TANIST
+//! STATUS` and `INFO`.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub(crate) struct HealthSigns {
     permit: Permit,
     /// `None` before the node takes part.
     vault: Option<VaultLink>,
-    /// A write has waited for the vault in vain, and the vault has confirmed nothing since.
+    /// A write has timed out waiting for the vault, and the vault has confirmed nothing since.
     unconfirmed: bool,
     now: Monotonic,
 }
@@ -54,7 +55,8 @@ impl HealthSigns {
 
     /// What keeps the node from what its role asks of it; `None` if nothing does.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let silent = self.vault_silent().map(|time| format!("no word of the vault for {:.1} s", time.as_secs_f64()));
+        let silent =
+            self.vault_silent().map(|time| format!("no answer from the vault for {:.1} s", time.as_secs_f64()));
         match self.role {
             Role::Joining => silent.map(|silent| format!("cannot load: {silent}")),
             Role::Standby => silent.map(|silent| format!("does not follow: {silent}")),
@@ -63,7 +65,7 @@ impl HealthSigns {
                 Some(format!("cannot serve: {}", silent.unwrap_or_else(|| "its lease has run out".into())))
             }
             Role::Primary if self.unconfirmed => {
-                Some("cannot write: the vault has confirmed nothing since a write waited for it in vain".into())
+                Some("cannot write: a write timed out, and the vault has confirmed nothing since".into())
             }
             Role::Primary => None,
             Role::HandingOver => Some("cannot serve: it hands over, for a switchover or because it stops".into()),
@@ -104,10 +106,10 @@ mod tests {
         for (signs, trouble) in [
             (signs(Role::Primary, Yes, true), None),
             (signs(Role::Primary, Yes, false), None),
-            (signs(Role::Primary, Hold, false), Some("cannot serve: no word of the vault for 3.2 s")),
+            (signs(Role::Primary, Hold, false), Some("cannot serve: no answer from the vault for 3.2 s")),
             (signs(Role::Primary, Hold, true), Some("cannot serve: its lease has run out")),
             (signs(Role::Standby, NotPrimary, true), None),
-            (signs(Role::Standby, NotPrimary, false), Some("does not follow: no word of the vault for 3.2 s")),
+            (signs(Role::Standby, NotPrimary, false), Some("does not follow: no answer from the vault for 3.2 s")),
             (
                 signs(Role::HandingOver, Hold, true),
                 Some("cannot serve: it hands over, for a switchover or because it stops"),
@@ -118,7 +120,7 @@ mod tests {
             ),
             (
                 HealthSigns { unconfirmed: true, ..signs(Role::Primary, Yes, true) },
-                Some("cannot write: the vault has confirmed nothing since a write waited for it in vain"),
+                Some("cannot write: a write timed out, and the vault has confirmed nothing since"),
             ),
         ] {
             assert_eq!(signs.trouble().as_deref(), trouble, "{signs:?}");

@@ -1,4 +1,4 @@
-//! What others send a session: messages that reply to no command. Whoever sends never waits for whoever reads.
+//! A session's inbox: push messages from other sessions, which reply to no command. The sender never waits for the receiver.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Bounds of the front: name, unit, reason.
+//! Limits of the front, each with its unit and its reason.
 
 use std::time::Duration;
 
@@ -21,13 +21,14 @@ pub const LONG_COMMANDS_MAX: usize = 4;
 pub const REQUESTS_AHEAD: usize = 32;
 /// Replies of one connection that wait for the vault: what a pipeline may have in flight. 40 bytes each.
 pub const HELD_REPLIES_MAX: usize = 16 * 1024;
-/// Bytes of one connection's output, held or not yet taken by a slow reader, beyond which it executes nothing. One reply
-/// may overshoot.
+/// Bytes of one connection's output, delayed by the reply gate or not yet read by a slow client, beyond which it executes
+/// nothing. One reply may overshoot.
 pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of messages that one connection may leave untaken, what each takes beside its text included; beyond it, it is cut off. Enough
 /// for tens of thousands of short ones, which a client that reads at all takes in a moment.
 pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Sent bytes that may stay in front of held ones before they are cut off: bounds waste without copying each time.
+/// Sent bytes that may stay in the buffer in front of delayed ones before they are removed: bounds waste without copying each
+/// time.
 pub const SENT_BYTES_KEPT: usize = 64 * 1024;
 /// A connection that is to close has so long, after its last reply may leave, to take what is left.
 pub const CLOSING_TIME: Duration = Duration::from_secs(5);

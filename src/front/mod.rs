@@ -1,4 +1,4 @@
-//! The front: what clients meet.
+//! The front: accepts client connections and speaks their protocols.
 //!
 //! ```text
 //!   TCP acceptor ──┐                       ┌── Serving: may I? is it durable?   (replication)
@@ -8,18 +8,20 @@
 //!   (client library)                       └── commands: HELLO, CONFIG, INFO, … (here)
 //! ```
 //!
-//! Everything that sessions share is in one [`NodeContext`]; everything that one client may cost is bounded in [`limits`].
+//! Everything that sessions share is in one [`NodeContext`]; [`limits`] bounds what one client may use.
 //!
 //! What the front promises:
 //!
-//! 1. **A reply tells nothing that could be undone.** At level `durable` a write's reply, and the reply of a read of something that
-//!    is not yet durable, leave when the vault has it ([`reply_gate`]). A node without its lease reads nothing, one that is
-//!    fenced says nothing.
-//! 2. **One reply a command, in order**, whatever happens meanwhile: a wait that takes too long becomes an error in the
+//! 1. **A reply shows nothing that could be undone.** At level `durable` a write's reply, and the reply of a read of data that is
+//!    not yet durable, is sent when the vault has the data ([`reply_gate`]). A node without its lease serves no reads, and one
+//!    that is fenced sends nothing.
+//! 2. **One reply per command, in order**, whatever happens meanwhile: a wait that takes too long ends with an error in the
 //!    reply's place.
-//! 3. **A command is executed once or not at all.** What may not execute now waits unexecuted, and the error that ends such
-//!    a wait says `(not executed)`; that of a write which was executed and not confirmed says that it may survive.
-//! 4. **No peer costs more than its share**: input, output, held replies, arguments and turns are bounded.
+//! 3. **A command is executed once or not at all.** A command that may not execute now waits unexecuted (hold), and the error
+//!    that ends such a wait says `(not executed)`. The error for a write that was executed and not confirmed says that it may
+//!    survive.
+//! 4. **No client uses more than its share**: input, output, delayed replies, arguments and turns (work per event-loop iteration)
+//!    are bounded.
 
 mod caller;
 mod commands;

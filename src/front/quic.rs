@@ -1,11 +1,11 @@
-//! The client library's way in: sessions over QUIC streams.
+//! Connections of the client library: sessions over QUIC streams.
 //!
-//! One socket a node, so one arbiter drives the endpoint and takes the handshakes' first packets; each connection is then
-//! handed to one of the arbiters that execute commands, which drives it from there on. A client is whom its certificate names,
-//! so no password is asked.
+//! A node has one UDP socket, so one arbiter (event-loop thread) drives the endpoint and receives the first packets of
+//! handshakes; each connection is then handed to one of the arbiters that execute commands. A client is authenticated by its
+//! certificate, so no password is needed.
 //!
-//! A connection has one stream (see `tanist_client::wire`). Until this node is primary it only gets notices, at every change
-//! of role: that is how a client hears of a takeover from the node that has taken over. Then the stream is a session's.
+//! A connection has one stream (see `tanist_client::wire`). Until this node is primary the client only gets notices, one at every
+//! change of role: so it learns of a takeover from the new primary itself. Then the stream becomes a session.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -43,8 +43,8 @@ struct Node {
     credentials: Arc<Credentials>,
 }
 
-/// Starts to accept at `address`, driven by the first of `arbiters`; connections live on all of them. Gives the address
-/// that the system chose if the port was 0.
+/// Starts to accept at `address`, driven by the first of `arbiters`; connections live on all of them. Returns the address that
+/// the system chose if the port was 0.
 ///
 /// # Errors
 /// If the address cannot be had.
@@ -189,7 +189,7 @@ async fn greeting(connection: &Connection) -> Result<Option<(SendStream, RecvStr
     }
 }
 
-/// Tells the client how things stand whenever that changes, until this node is primary (`true`) or there is nobody to tell.
+/// Sends the client a notice whenever the role changes, until this node is primary (`true`) or the client is gone.
 async fn attend(
     node: &Node,
     connection: &Connection,
@@ -222,8 +222,7 @@ async fn attend(
     }
 }
 
-/// How things stand for a client. A node that hands over says that it is not primary: it would hold commands and then
-/// refuse them.
+/// The notice for a client. A node that hands over says that it is not primary: it would hold commands and then refuse them.
 fn notice(serving: &Serving, own: &str) -> Notice {
     let epoch = serving.epoch().0;
     if serving.role() == Role::Primary {

@@ -1,4 +1,4 @@
-//! What a node says when it must not execute a command.
+//! The errors and redirections of a node that may not execute a command.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub(super) fn not_executed(context: &NodeContext, waited: Duration) -> String {
     format!("NOTDURABLE {why} and did not let this command execute within {} ms {NOT_EXECUTED}", waited.as_millis())
 }
 
-/// The error for a command that has waited too long for data which a long command holds.
+/// The error for a command that has waited too long for shards which a long command has locked.
 pub(super) fn busy(waited: Duration) -> String {
     format!(
         "BUSY a command that takes long (see CLIENT LIST) holds the data and did not let this one execute within {} ms \
@@ -76,7 +76,7 @@ fn what_was_missing(context: &NodeContext) -> String {
     }
     let full = context.engine().is_some_and(|engine| engine.redo().has_room() && !engine.has_room());
     if full {
-        return "an image that is on its way keeps as much memory as it may (image_memory_percent)".to_owned();
+        return "an image upload uses all the memory that it may (image_memory_percent)".to_owned();
     }
     "the vault is out of reach or behind".to_owned()
 }

@@ -1,4 +1,4 @@
-//! Who is connected: for `CLIENT LIST`, `CLIENT KILL`, messages, the bound on connections and the cut of idle ones.
+//! The registry of connections: for `CLIENT LIST`, `CLIENT KILL`, messages, `maxclients` and the timeout of idle connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,8 +59,8 @@ impl Drop for Registration {
 }
 
 impl Registry {
-    /// Takes a place for a client that comes at `now`; `None` when `connections_max` are taken, and, over the Redis protocol, the places
-    /// for operators too.
+    /// Reserves a place for a client that connects at `now`; `None` when `connections_max` are taken, and, over the Redis
+    /// protocol, the places for operators too.
     #[must_use]
     pub fn register(self: &Arc<Self>, peer: Peer, now: Monotonic, connections_max: usize) -> Option<Registration> {
         let mut entries = self.entries.lock();
@@ -79,7 +79,7 @@ impl Registry {
         Some(Registration { registry: Arc::clone(self), entry })
     }
 
-    /// Gives `entry`, which is beyond `connections_max`, a client's place, if one has become free.
+    /// Moves `entry`, which is beyond `connections_max`, to a regular place, if one has become free.
     pub(super) fn settle(&self, entry: &Entry, connections_max: usize) -> bool {
         let mut entries = self.entries.lock();
         let free = entries.clients() < connections_max;

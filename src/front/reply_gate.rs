@@ -1,17 +1,17 @@
-//! Holds replies, and messages between them, until what they tell has become durable.
+//! The reply gate: delays replies, and messages between them, until the data that they show is durable.
 //!
-//! Replies leave in the order of their commands. A reply whose position in the log is not yet durable waits, and so does
-//! every later one. The gate knows lengths and positions only; the bytes lie in the connection's output buffer, right
-//! behind what may already leave:
+//! Replies are sent in the order of their commands. A reply whose log position is not yet durable waits, and so does every later
+//! one. The gate knows lengths and positions only; the bytes are in the connection's output buffer, right after what may already
+//! be sent:
 //!
 //! ```text
 //!   | sent | may leave | held 1 | held 2 | held 3 |
 //!                      ^ the gate begins here
 //! ```
 //!
-//! A reply that has waited too long is replaced by an error of its own, so that the peer still gets one reply for each
-//! command. Its command *was* executed and may yet become durable: the error says so. Nothing can stand for a message: its client would
-//! believe that it has all of them. So the connection ends.
+//! A reply that has waited too long is replaced by an error, so the client still gets one reply for each command. Its command
+//! *was* executed and may still become durable: the error says so. A message cannot be replaced: its client would believe that it
+//! has received all of them. So the connection is closed.
 
 use std::collections::VecDeque;
 
@@ -58,7 +58,7 @@ pub struct Pending {
 /// What [`ReplyGate::replace`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// Bytes of held replies that are now dealt with.
+    /// Bytes of delayed replies that are now dealt with.
     pub taken: usize,
     /// How many replies became the error.
     pub not_durable: u64,
@@ -67,8 +67,8 @@ pub struct Replaced {
 }
 
 impl ReplyGate {
-    /// A reply of `bytes` that may leave once `lsn` is durable. Gives the number of bytes that may leave at once: all or
-    /// none.
+    /// Adds a reply of `bytes` that may be sent once `lsn` is durable. Returns the number of bytes that may be sent at once: all
+    /// or none.
     pub fn push(&mut self, bytes: usize, lsn: Lsn, durable: Lsn, deadline: Monotonic, instead: Instead) -> usize {
         let lsn = if lsn <= durable { Lsn::ZERO } else { lsn };
         match self.held.back_mut() {
@@ -80,7 +80,7 @@ impl ReplyGate {
         0
     }
 
-    /// Lets go of what is durable. Gives the number of bytes, from the gate's begin, that may leave.
+    /// Releases the replies that are durable. Returns the number of bytes, from the gate's start, that may be sent.
     pub fn release(&mut self, durable: Lsn) -> usize {
         let mut bytes = 0;
         while let Some(first) = self.held.front()
@@ -98,7 +98,8 @@ impl ReplyGate {
         self.held.front().is_some_and(|first| first.deadline <= now)
     }
 
-    /// Lets go of what is durable or has waited too long: appends to `out` what leaves instead of the first bytes of `held`.
+    /// Releases replies that are durable or have waited too long: appends to `out` what is sent instead of the first bytes of
+    /// `held`.
     pub fn replace(
         &mut self,
         now: Monotonic,
@@ -126,7 +127,7 @@ impl ReplyGate {
         replaced
     }
 
-    /// What the oldest reply waits for; nothing if none is held.
+    /// What the oldest reply waits for; nothing if none is delayed.
     #[must_use]
     pub fn pending(&self) -> Option<Pending> {
         self.held.front().map(|first| Pending { lsn: first.lsn, deadline: first.deadline })
@@ -138,7 +139,7 @@ impl ReplyGate {
         self.held.len()
     }
 
-    /// Whether nothing is held.
+    /// Whether no reply is delayed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()

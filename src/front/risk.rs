@@ -1,8 +1,8 @@
-//! What level `relaxed` may lose: a bound in bytes and time, kept by holding writes back.
+//! Level `relaxed`: bounds the acknowledged writes that a takeover may lose, in bytes and time, by making further writes wait.
 //!
-//! Exact bookkeeping would need the size of every record until it is durable. Instead a *mark* is set at the log's end; once
-//! the mark is durable, everything counted before it was set is, and the next mark is set. So the amounts told are never
-//! too small, and at most one round to the vault too large.
+//! Exact accounting would need the size of every record until it is durable. Instead a *checkpoint* is
+//! taken at the log's end; once it is durable, everything counted before it is durable too, and the next checkpoint is taken. So
+//! the reported amounts are never too small, and too large by at most one round trip to the vault.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,27 +11,27 @@ use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
 
-/// Counts what has been written and not confirmed.
+/// Counts bytes that were written and are not yet confirmed.
 #[derive(Debug, Default)]
 pub struct Risk {
     /// Bytes of executed write requests, ever.
     written: AtomicU64,
-    marks: Mutex<Marks>,
+    checkpoints: Mutex<Checkpoints>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Mark {
+struct Checkpoint {
     lsn: Lsn,
     written: u64,
     at: Monotonic,
 }
 
 #[derive(Debug, Default)]
-struct Marks {
+struct Checkpoints {
     /// All that was counted when it was set is durable.
-    safe: Mark,
+    safe: Checkpoint,
     /// Not known to be durable.
-    next: Option<Mark>,
+    next: Option<Checkpoint>,
 }
 
 /// What would be lost if the node died now, at most.
@@ -55,23 +55,23 @@ impl Risk {
     #[must_use]
     pub fn at(&self, last: Lsn, durable: Lsn, now: Monotonic) -> AtRisk {
         let written = self.written.load(Ordering::Relaxed);
-        let here = Mark { lsn: last, written, at: now };
-        let mut marks = self.marks.lock();
+        let here = Checkpoint { lsn: last, written, at: now };
+        let mut checkpoints = self.checkpoints.lock();
         if durable >= last {
-            *marks = Marks { safe: here, next: None };
+            *checkpoints = Checkpoints { safe: here, next: None };
             return AtRisk { bytes: 0, time: Duration::ZERO, until: last };
         }
-        let next = match marks.next {
+        let next = match checkpoints.next {
             Some(next) if durable < next.lsn => next,
             reached => {
                 if let Some(reached) = reached {
-                    marks.safe = reached;
+                    checkpoints.safe = reached;
                 }
-                marks.next = Some(here);
+                checkpoints.next = Some(here);
                 here
             }
         };
-        let safe = marks.safe;
+        let safe = checkpoints.safe;
         AtRisk { bytes: written.saturating_sub(safe.written), time: now.since(safe.at), until: next.lsn }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(told, AtRisk { bytes: 100, time: Duration::from_millis(10), until: Lsn(7) });
         risk.wrote(50); // record 8
         assert_eq!(risk.at(Lsn(8), Lsn(6), ms(30)).bytes, 150);
-        // The mark at 7 is durable: its 100 bytes are safe, and the next mark is at 8.
+        // The checkpoint at 7 is durable: its 100 bytes are safe, and the next one is at 8.
         let told = risk.at(Lsn(8), Lsn(7), ms(40));
         assert_eq!(told, AtRisk { bytes: 50, time: Duration::from_millis(20), until: Lsn(8) });
         assert_eq!(risk.at(Lsn(8), Lsn(8), ms(50)).bytes, 0);

@@ -1,6 +1,7 @@
-//! The settings that sessions read: they begin as the configuration says and may change while the node runs (`CONFIG SET`).
+//! The settings that sessions read: initialized from the configuration, changed at run time by `CONFIG SET`.
 //!
-//! Some are the cluster's as soon as somebody has set them: then the engine has them, as state, and they win over the node's own.
+//! Some become settings of the cluster once they are set: then the engine has them as replicated state, and they override the
+//! node's own.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -1,8 +1,8 @@
-//! The Redis protocol over TCP: one acceptor an arbiter.
+//! The Redis protocol over TCP: one acceptor per arbiter (event-loop thread).
 //!
 //! Every arbiter has a listening socket of its own on the one port (`SO_REUSEPORT`), so the system spreads connections over the
-//! threads and a connection stays on the thread that accepted it. Because that option would also let a second process
-//! share the port in silence, [`bind`] looks first whether the port is free.
+//! threads and a connection stays on the thread that accepted it. Because that option would also let a second process share the
+//! port unnoticed, [`bind`] first checks whether the port is free.
 
 use std::fmt;
 use std::io;
@@ -195,8 +195,9 @@ fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr, far
     actix_rt::spawn(session::serve(Arc::clone(context), registration, stream, runtime));
 }
 
-/// Tells a client that there is no place for it, as the reply to its first request if that comes at once: many clients drop what comes
-/// unasked. Then its end is waited for, since closing a connection with unread bytes resets it, and takes the reply away.
+/// Sends a client the error that `maxclients` is reached, as the reply to its first request if that comes at once: many clients
+/// drop what comes unasked. Then its end is waited for, since closing a connection with unread bytes resets it, and takes the
+/// reply away.
 async fn turn_away(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
     let mut unread = [0; 4096];
     let _first_request = timeout(FAREWELL_REQUEST_WAIT, stream.read(&mut unread)).await;

@@ -1,4 +1,4 @@
-//! Plain lines: words split at blanks, with the quotes and escapes that `redis-cli` and shells use.
+//! Inline commands: words separated by blanks, with the quotes and escapes of `redis-cli`.
 
 /// A quote that is not closed, or that is followed by something else than a blank.
 #[derive(Debug)]

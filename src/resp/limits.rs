@@ -1,4 +1,4 @@
-//! What one request may cost.
+//! Limits of one request.
 
 /// Bounds of a single request. Reaching one is a [`ProtocolError`](super::ProtocolError).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

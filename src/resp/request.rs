@@ -146,7 +146,7 @@ impl RequestParser {
         Self { limits, position: 0, missing: 0, bulk: None, spans: Vec::new(), begun: 0, unquoted: Vec::new() }
     }
 
-    /// From the next length on, these bounds hold.
+    /// From the next length on, these bounds apply.
     pub fn set_limits(&mut self, limits: RequestLimits) {
         self.limits = limits;
     }

@@ -1,5 +1,5 @@
-//! Lines on their way to stderr or stdout, written by a thread of their own: a disk that hangs, or a reader that has stopped,
-//! holds up nobody who has something to say. What does not fit meanwhile is counted, and said later.
+//! Asynchronous output of lines to stderr or stdout by a thread of its own: a disk that hangs, or a reader that has stopped,
+//! never blocks a thread that logs. Lines that do not fit into the buffer are dropped and counted, and the count is logged later.
 
 use std::io::{self, Write};
 use std::sync::Arc;

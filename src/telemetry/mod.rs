@@ -1,11 +1,11 @@
-//! What a process says: log lines on stderr, and events on stdout.
+//! Output of a process: log lines on stderr, and events on stdout.
 //!
-//! A *log line* is for whoever looks for a cause; level and modules are chosen by `log_level`. An *event* is one of the few
-//! lines that a person watching the cluster wants to see: ready, took over, died, image stored. Any crate makes an event with
-//! `tracing::info!(target: "event", "took over under epoch 3")`; fields given beside the sentence travel with it. Under
-//! `tanist up` events are JSON objects, one a line, which `up` shows; otherwise they are written for people.
+//! A *log line* is for diagnosis; `log_level` selects level and modules. An *event* is one of the few lines that an operator of
+//! the cluster wants to see: ready, took over, died, image stored. Any crate makes an event with `tracing::info!(target: "event",
+//! "took over under epoch 3")`; fields given beside the sentence travel with it. Under `tanist up` events are JSON objects, one a
+//! line, which `up` shows; otherwise they are written for people.
 //!
-//! Whoever says something does not wait until it is written: threads of their own write ([`lines`]).
+//! Logging never waits for the write: separate threads write ([`lines`]).
 
 mod lines;
 
@@ -93,7 +93,7 @@ pub fn start(log: &Log, who: &str, events: Events) -> io::Result<()> {
     Ok(())
 }
 
-/// Says why the process ends, and waits a moment until its last lines are written.
+/// Logs why the process ends, and waits a moment until its last lines are written.
 pub(crate) fn last_words(sentence: Option<&str>) {
     let line = sentence.map(|sentence| format!("tanist: {sentence}\n"));
     match SAID.get() {

@@ -65,7 +65,7 @@ fn cut_each(what: &str, cuts: &[Cut]) {
     assert!(times.iter().all(|back| *back <= BACK_MAX), "a heal that was not noticed: {times:.0?}");
 }
 
-/// Gives the moment at which the first link was healed; it takes some milliseconds until all are.
+/// Returns the moment at which the first link was healed; it takes some milliseconds until all are.
 fn cut_and_heal(cluster: &Cluster, load: &Load, (time, cut): &Cut) -> Instant {
     let primary = cluster.wait_for_primary();
     let cut: Vec<_> = cut.iter().map(|(from, to)| (from.host(primary), to.host(primary))).collect();

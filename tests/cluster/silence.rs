@@ -43,7 +43,7 @@ fn ten_times_the_lease() {
     stop_each(LEASE, LEASE * 10);
 }
 
-/// Gives the epochs before and after each silence.
+/// Returns the epochs before and after each silence.
 fn stop_each(lease: Duration, time: Duration) -> Vec<(u64, u64)> {
     let seed = seed();
     let cluster = Cluster::start(lease, &[]);

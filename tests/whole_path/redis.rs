@@ -97,8 +97,8 @@ impl Raw {
         String::from_utf8_lossy(&replies).into_owned()
     }
 
-    /// Sends `lines` at once, each as a request of its own. Gives all that comes back before the end of an answer to `ECHO end`, which
-    /// follows, or before the connection ends.
+    /// Sends `lines` at once, each as a request of its own. Returns all that comes back before the end of an answer to `ECHO
+    /// end`, which follows, or before the connection ends.
     pub(crate) fn talk(&mut self, lines: &[&str]) -> String {
         const END: &str = "$3\r\nend\r\n";
         let text = lines.iter().chain(&["CLIENT REPLY ON", "ECHO end"]).map(|line| format!("{line}\r\n"));

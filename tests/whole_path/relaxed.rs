@@ -1,4 +1,4 @@
-//! Level `relaxed`: replies do not wait for the vault, but what they may promise in vain is bounded.
+//! Level `relaxed`: replies do not wait for the vault, but the number of acknowledged writes that may be lost is bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,7 +81,7 @@ fn after_safe_writes(primary: &Node) -> Connection {
     connection
 }
 
-/// Writes until a write is refused. Gives the number of those acknowledged.
+/// Writes until a write is refused. Returns the number of acknowledged writes.
 fn write_until_refused(connection: &mut Connection, bytes: usize, acknowledged: &AtomicUsize) -> usize {
     for nth in 0.. {
         let Err(refused) = write(connection, "risk", nth, bytes) else {

@@ -75,7 +75,7 @@ fn the_lease_is_given_up_when_up_is_killed() {
     assert_eq!(found, 1);
 }
 
-/// Nobody is left to give the lease up or to say that its holder is dead, but the holder's lock is free.
+/// Nobody is left to release the lease or to say that its holder is dead, but the holder's lock is free.
 #[test]
 fn a_lease_of_a_process_that_was_killed_with_its_supervisor_need_not_run_out() {
     let mut cluster = Cluster::with_options(&["--lease-ms", "120000", "--durable-wait-ms", "121000"]);

@@ -33,10 +33,10 @@ fn a_stopped_vault_stops_acknowledgements_and_loses_nothing() {
     let status = cluster.status().expect("the nodes answer");
     for node in status["nodes"].as_array().expect("nodes") {
         let trouble = node["trouble"].as_str().expect("words");
-        assert!(node["serves"] == false && trouble.contains("no word of the vault for"), "{node}");
+        assert!(node["serves"] == false && trouble.contains("no answer from the vault for"), "{node}");
     }
     let health = redis::cmd("TANIST").arg("HEALTH").exec(&mut connection).expect_err("it does not serve");
-    assert!(health.to_string().contains("primary, cannot serve: no word of the vault for"), "{health}");
+    assert!(health.to_string().contains("primary, cannot serve: no answer from the vault for"), "{health}");
     let info: String = redis::cmd("INFO").query(&mut connection).expect("it can be asked");
     for line in ["aof_last_write_status:err", "tanist_executing:no", "tanist_vault_link:down", "connected_slaves:0"] {
         assert!(info.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {info}");

@@ -29,7 +29,7 @@ pub(crate) struct Timing {
 
 /// The measurement begins or ends now: the moment to read the processor's accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum Moment {
     Begin,
     End,
 }
@@ -49,8 +49,8 @@ impl Prepared {
     }
 
     /// Runs the load and answers an outcome for each group.
-    pub(crate) fn run(&self, port: u16, timing: Timing, mark: &mut dyn FnMut(Mark)) -> Fallible<Vec<Outcome>> {
-        Driver::connect(self, port, timing)?.run(mark)
+    pub(crate) fn run(&self, port: u16, timing: Timing, moment: &mut dyn FnMut(Moment)) -> Fallible<Vec<Outcome>> {
+        Driver::connect(self, port, timing)?.run(moment)
     }
 }
 
@@ -148,7 +148,7 @@ impl<'a> Driver<'a> {
         })
     }
 
-    fn run(mut self, mark: &mut dyn FnMut(Mark)) -> Fallible<Vec<Outcome>> {
+    fn run(mut self, moment: &mut dyn FnMut(Moment)) -> Fallible<Vec<Outcome>> {
         for c in 0..self.connections.len() {
             if self.schedules[self.connections[c].group].is_none() {
                 self.send_next(c, 0)?;
@@ -160,7 +160,7 @@ impl<'a> Driver<'a> {
             let now = self.clock.micros();
             if !begun && now >= self.measured_from {
                 begun = true;
-                mark(Mark::Begin);
+                moment(Moment::Begin);
                 self.measured_from = self.clock.micros();
                 self.until += self.measured_from - now;
             }
@@ -178,7 +178,7 @@ impl<'a> Driver<'a> {
             }
             self.complain_of_silence(!events.is_empty())?;
         }
-        mark(Mark::End);
+        moment(Moment::End);
         self.charge_unanswered();
         let seconds = (self.clock.micros() - self.measured_from) as f64 / 1e6;
         self.outcomes.iter_mut().for_each(|outcome| outcome.seconds = seconds);
@@ -197,7 +197,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Sends what is due at the open pace; answers how long to wait for the next event at most.
+    /// Sends what is due at the open pace; returns how long to wait for the next event at most.
     fn send_due(&mut self, now: u64) -> Fallible<Timespec> {
         let mut wait = 100_000;
         for group in 0..self.schedules.len() {

@@ -18,7 +18,7 @@ mod outcome;
 mod requests;
 
 pub(crate) use clock::{Clock, pause};
-pub(crate) use drive::{Mark, Prepared, Timing};
+pub(crate) use drive::{Moment, Prepared, Timing};
 pub(crate) use fill::{fill, send_all};
 pub(crate) use outcome::{Outcome, SLICE_MICROS, Tally};
 pub(crate) use requests::{Kind, key, push_command};

@@ -4,7 +4,7 @@ use serde_json::json;
 use tanist_plot::{Axis, Lines, Panel};
 
 use super::watch::{Sight, Watch};
-use crate::load::{Group, Kind, Mark, Outcome, Pace, Prepared, SLICE_MICROS, Tally, Timing, fill, pause};
+use crate::load::{Group, Kind, Moment, Outcome, Pace, Prepared, SLICE_MICROS, Tally, Timing, fill, pause};
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;
@@ -156,8 +156,8 @@ fn one(server: &Server, group: &Group, timing: Timing, every: f64, rest: Rest) -
     let watch = Watch::start(server, every)?;
     let clock = watch.clock;
     let mut begin = 0;
-    let outcome = load.run(server.port, timing, &mut |mark| {
-        if mark == Mark::Begin {
+    let outcome = load.run(server.port, timing, &mut |moment| {
+        if moment == Moment::Begin {
             begin = clock.micros();
         }
     });

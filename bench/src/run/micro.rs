@@ -1,4 +1,4 @@
-//! The engine's own measuring program, in the book's form.
+//! The engine's own measuring program, in the documentation's form.
 
 use std::process::Command;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::load::{Mark, Outcome, Prepared, Timing};
+use crate::load::{Moment, Outcome, Prepared, Timing};
 use crate::system::Server;
 use crate::{Arguments, Fallible};
 
@@ -56,7 +56,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Lets each server have its turns; answers for each server the medians of each group.
+/// Runs the turns of each server; returns for each server the medians of each group.
 pub(crate) fn take_turns(arguments: &Arguments, servers: &[Server], load: &Prepared) -> Fallible<Vec<Vec<Figures>>> {
     let mut turns: Vec<Vec<Vec<Figures>>> = servers.iter().map(|_| Vec::new()).collect();
     for number in 0..arguments.turns {
@@ -84,13 +84,13 @@ pub(crate) fn turn_until(
     mut last: impl FnMut(),
 ) -> Fallible<Vec<Figures>> {
     let mut account = Account::default();
-    let mut mark = |mark| {
-        account.note(server, mark);
-        if mark == Mark::End {
+    let mut moment = |moment| {
+        account.note(server, moment);
+        if moment == Moment::End {
             last();
         }
     };
-    let outcomes = load.run(server.port, timing, &mut mark).map_err(|error| format!("{}: {error}", server.name()))?;
+    let outcomes = load.run(server.port, timing, &mut moment).map_err(|error| format!("{}: {error}", server.name()))?;
     let millions = outcomes.iter().map(|outcome| outcome.all.commands).sum::<u64>() as f64 / 1e6;
     let cpu = account.seconds().map(|seconds| seconds / millions);
     let figures = outcomes.iter().map(|outcome| Figures {
@@ -102,7 +102,7 @@ pub(crate) fn turn_until(
     Ok(figures.collect())
 }
 
-/// Processor time between the marks: the serving process, the whole system, the generator.
+/// Processor time between begin and end of the measurement: the serving process, the entire system, the generator.
 #[derive(Default)]
 struct Account {
     begin: [u64; 3],
@@ -110,11 +110,11 @@ struct Account {
 }
 
 impl Account {
-    fn note(&mut self, server: &Server, mark: Mark) {
+    fn note(&mut self, server: &Server, moment: Moment) {
         let now = [server.cpu_nanos(), server.cpu_nanos_of_all(), crate::system::cpu_nanos(std::process::id())];
-        match mark {
-            Mark::Begin => self.begin = now,
-            Mark::End => self.end = now,
+        match moment {
+            Moment::Begin => self.begin = now,
+            Moment::End => self.end = now,
         }
     }
 

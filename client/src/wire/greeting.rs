@@ -1,4 +1,4 @@
-//! The greeting and the notices, byte by byte.
+//! Byte layout of the client's greeting and of the node's notices.
 //!
 //! | greeting at | bytes | field |
 //! |---|---|---|
@@ -123,7 +123,7 @@ impl Notice {
     /// Reads the next notice. Must not be dropped half way.
     ///
     /// # Errors
-    /// If the stream ends or holds something else.
+    /// If the stream ends or contains something else.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Notice, GreetingError> {
         let mut header = [0; NOTICE_BYTES];
         stream.read_exact(&mut header).await?;

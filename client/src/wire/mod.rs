@@ -1,8 +1,8 @@
-//! What crosses the stream between a client and a node.
+//! The protocol between the client library and a node.
 //!
-//! A client opens one bidirectional stream of its QUIC connection (ALPN [`ALPN`]) and greets. The node answers with a
-//! notice that tells whether it is primary, and with another one each time this changes, until it is primary; from then on
-//! the stream carries ordinary RESP3, commands one way, replies the other, in order, with push messages between replies.
+//! A client opens one bidirectional stream of its QUIC connection (ALPN [`ALPN`]) and sends a greeting. The node answers with a
+//! notice that says whether it is primary, and with another one each time this changes, until it is primary. From then on the
+//! stream carries ordinary RESP3: commands one way, replies the other, in order, with push messages between replies.
 //!
 //! ```text
 //!   client                                    node
@@ -18,13 +18,13 @@
 //!     |<----------------------------------------|
 //! ```
 //!
-//! So a client that has greeted every node hears of a takeover from the new primary itself, the moment it happens, and its
-//! next command is half a round trip away from being executed.
+//! So a client that is connected to every node learns of a takeover from the new primary itself, immediately, and its next
+//! command is executed after half a round trip.
 //!
-//! A node that is no longer primary answers a command with the error `NOTPRIMARY <address or ?> ...` and has not executed
-//! it. After the first such answer it gives the same one to every later command on this stream that touches data, even if
-//! it becomes primary again, so commands sent in order are never executed out of order; the client reads the remaining
-//! replies and greets anew.
+//! A node that is no longer primary answers a command with the error `NOTPRIMARY <address or ?> ...` and has not executed it.
+//! After the first such answer it refuses every later command on this stream that touches data in the same way, even if it
+//! becomes primary again, so commands sent in order are never executed out of order. The client reads the remaining replies and
+//! opens a new stream.
 
 pub mod greeting;
 pub mod reply;

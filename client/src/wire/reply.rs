@@ -1,7 +1,7 @@
-//! Replies off a stream: RESP3, and RESP2 where it differs.
+//! Incremental parser of replies: RESP3, and RESP2 where it differs.
 //!
-//! The parser keeps the half-built reply, so each byte is looked at once however a long reply is cut into packets, and
-//! memory grows with what has arrived, never with a length that was only announced.
+//! The parser keeps the partial reply, so each byte is read once however a long reply is split into packets, and memory grows
+//! with what has arrived, never with a length that was only declared.
 
 use bytes::{Buf, BytesMut};
 use redis::{PushKind, Value, VerbatimFormat};
@@ -14,14 +14,14 @@ use crate::limits;
 #[error("the node's reply is malformed: {0}")]
 pub struct ReplyError(&'static str);
 
-/// Takes replies off a buffer that fills from a stream.
+/// Parses replies from a buffer that is filled from a stream.
 #[derive(Debug, Default)]
 pub struct ReplyParser {
     /// Aggregates that wait for elements, the outermost first.
     open: Vec<Aggregate>,
     /// A string whose length line has been read.
     string: Option<(StringKind, usize)>,
-    /// Bytes at the buffer's start that hold no end of a line.
+    /// Bytes at the buffer's start that contain no end of a line.
     searched: usize,
 }
 
@@ -112,7 +112,7 @@ impl ReplyParser {
         Ok(Some(line))
     }
 
-    /// Begins an aggregate; gives it at once if it has no elements.
+    /// Begins an aggregate; returns it at once if it has no elements.
     fn open(&mut self, kind: AggregateKind, missing: usize) -> Result<Option<Value>, ReplyError> {
         if self.open.len() >= limits::REPLY_DEPTH_MAX {
             return Err(ReplyError("it is nested too deeply"));
@@ -132,7 +132,7 @@ impl ReplyParser {
         }
     }
 
-    /// Puts a value where it belongs; gives the reply if that completes it.
+    /// Puts a value where it belongs; returns the reply if that completes it.
     fn place(&mut self, mut value: Value) -> Option<Value> {
         loop {
             let Some(inner) = self.open.last_mut() else { return Some(value) };

@@ -1,6 +1,7 @@
-//! The pages of tables that were cleared: nobody can reach them any more, and they go back a few at a time.
+//! Pages of cleared page tables: unreachable, and returned to the pool a few at a time.
 //!
-//! Not state: a cleared arena takes page numbers from 0 on at once, whatever still waits here. Its next pages come from here first.
+//! Not part of the replicated state: a cleared arena uses page numbers from 0 on at once, whatever still waits here. Its next
+//! pages come from here first.
 
 use std::collections::VecDeque;
 

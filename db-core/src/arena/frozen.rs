@@ -1,4 +1,4 @@
-//! A shard at the moment of a freeze.
+//! A frozen version (snapshot) of one shard.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl FrozenShard {
         self.used
     }
 
-    /// Gives back the page `last` and all before it: the live shard may write them in place again.
+    /// Releases the page `last` and all before it: the live shard may write them in place again.
     pub fn release_through(&mut self, last: PageId) {
         if last.0 < self.passed {
             return;
@@ -57,7 +57,7 @@ impl FrozenShard {
         self.pins.pass(self.version, self.passed, false);
     }
 
-    /// Gives back these pages before their turn.
+    /// Releases these pages out of order.
     pub fn release_early(&mut self, ids: &[PageId]) {
         ids.iter().for_each(|id| self.early.insert(*id));
         self.pins.pass_early(self.version, ids);

@@ -1,7 +1,7 @@
-//! Which free pages nobody has needed for a while, and how many of them go back to the machine: plain arithmetic.
+//! Decides how many free pages to return to the operating system: those that have not been needed for a while.
 //!
-//! Free pages are a stack: the last to come is the first to go, so those at its bottom have been free for the longest. If the stack
-//! was never lower than `n` pages for some time, nobody needed the lowest `n` in that time.
+//! Free pages are a stack (last in, first out), so those at its bottom have been free for the longest. If the stack never had
+//! fewer than `n` pages for some time, the lowest `n` were not needed in that time.
 
 use std::time::Duration;
 

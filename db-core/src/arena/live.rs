@@ -1,4 +1,4 @@
-//! A live shard's pages.
+//! The live pages of a shard: reads, copy-on-write and freezes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -132,7 +132,7 @@ impl Arena {
         self.holes = (0..self.bound).filter(unused).map(Reverse).collect();
     }
 
-    /// Gives a page up. Its id is the next to be used again if it is the lowest.
+    /// Frees a page. Its id is reused next if it is the lowest.
     ///
     /// # Panics
     /// If the page is not in use.
@@ -146,7 +146,7 @@ impl Arena {
         self.discard(id, slot);
     }
 
-    /// Gives spare pages beyond what a mutation needs back to the pool: the end of a mutation.
+    /// Returns spare pages beyond what a mutation needs to the pool: the end of a mutation.
     #[inline]
     pub fn settle(&mut self) {
         if self.spares.len() > SPARES_MAX {
@@ -208,7 +208,7 @@ impl Arena {
         self.newest_frozen
     }
 
-    /// The first write to a page since the newest freeze: copies it if a frozen version still needs it, and marks it so
+    /// The first write to a page since the newest freeze: copies it if a frozen version still needs it, and sets its `born` so
     /// that the next write goes in place.
     #[cold]
     #[inline(never)]

@@ -1,4 +1,4 @@
-//! The page: the unit of copy, of shipping and of address.
+//! The page: the unit of copying, of shipping and of addressing.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Physical pages: mapped in large regions, recycled, and given back to the machine when nobody needs them for a while.
+//! The pool of physical pages: mapped in large regions, recycled, and returned to the operating system when not needed for a
+//! while.
 
 #[cfg(any(test, feature = "test-support"))]
 mod testing;
@@ -17,8 +18,8 @@ use crate::clock::Monotonic;
 /// Pages of a region: 64 MiB of address space; memory is taken by the machine as pages are touched.
 const REGION_PAGES: usize = 64 * 1024 * 1024 / PAGE_BYTES;
 
-/// Pages of a block, the unit in which memory goes back: 2 MiB, a huge page where the machine has such. A part of one would not be
-/// free before the machine is short of memory, and the machine would fill it up again at the next occasion.
+/// Pages of a block, the unit in which memory goes back: 2 MiB, a huge page where the machine has such. A part of one would not
+/// be free before the machine is short of memory, and the machine would fill it up again at the next occasion.
 const BLOCK_PAGES: usize = 2 * 1024 * 1024 / PAGE_BYTES;
 
 /// The pool's bound does not allow the pages that a mutation might need; nothing was changed.
@@ -29,7 +30,7 @@ pub struct OutOfMemory;
 /// Physical memory for pages, shared by the shards of one engine.
 ///
 /// A page that comes back is kept for the next taker, since it is already faulted in: copying into it costs a third of
-/// copying into memory that is touched for the first time. What nobody needs for seconds goes back to the machine
+/// copying into memory that is touched for the first time. What nobody needs for seconds is returned to the operating system
 /// ([`give_back`](Self::give_back)), but for a reserve.
 #[derive(Debug)]
 pub struct PagePool {
@@ -112,8 +113,8 @@ impl PagePool {
         self.state.lock().returned.len() as u64 * PAGE_BYTES as u64
     }
 
-    /// Returns memory that nobody has needed for a while to the machine, at most a step of it; returns its bytes. Call it about once
-    /// a second from a thread that has the time: it takes some milliseconds, for most of which the pool is not locked.
+    /// Returns memory that nobody has needed for a while to the machine, at most a step of it; returns its bytes. Call it about
+    /// once a second from a thread that has the time: it takes some milliseconds, for most of which the pool is not locked.
     pub fn give_back(&self, now: Monotonic) -> u64 {
         let (pages, step) = {
             let mut state = self.state.lock();

@@ -1,10 +1,10 @@
 //! The only unsafe code of the engine: mapped memory, and the pages of it that a live table and its frozen versions share.
 //!
-//! **Ownership.** Every physical page has one owner at any time: the pool or an arena's spares (as an [`OwnedPage`], which
-//! is to a page what `Box` is to a value), a slot of a live table or of one that was cleared, or a retired list. `OwnedPage::into_shared` and
-//! `SharedPage::reclaim` are the only ways between the first kind and the others.
+//! **Ownership.** Every physical page has one owner at any time: the pool or an arena's spares (as an [`OwnedPage`], which is to
+//! a page what `Box` is to a value), a slot of a live table or of one that was cleared, or a retired list.
+//! `OwnedPage::into_shared` and `SharedPage::reclaim` are the only ways between the first kind and the others.
 //!
-//! **Sharing.** A frozen version holds a copy of the table, so the same page may be read through a live slot and through
+//! **Sharing.** A frozen version has a copy of the table, so the same page may be read through a live slot and through
 //! frozen slots, by different threads. It is never written or reclaimed while a frozen version may read it. Two facts
 //! carry this; both are kept in `live.rs` and `pins.rs`, and every path to them runs under the pins' mutex:
 //!
@@ -13,7 +13,7 @@
 //! 2. A slot with an older `born` gets the current number only after `Pins::is_pinned` has said no: every frozen version
 //!    from `born` on has released that page or was dropped. `FrozenShard` refuses to read a page that it has released, and
 //!    releasing takes `&mut FrozenShard`, so no borrow of that page is left in it. Otherwise the page is copied, and the old
-//!    one is retired until the same condition holds.
+//!    one is retired until the same condition is true.
 //!
 //! The mutex makes the frozen reader's last read happen before the write or the reuse that follows the check.
 //!
@@ -186,9 +186,9 @@ impl SharedPage {
 /// `Pins::is_pinned` of that slot.
 pub(super) fn reclaim_unpinned(page: SharedPage, pinned: bool) -> OwnedPage {
     assert!(!pinned, "a page that a frozen version needs is not reclaimed");
-    // SAFETY: the caller (`Arena::free`, `Cleared::step`) has emptied the slot, or will never look at it again, under `&mut Arena`, so
-    // no borrow through it exists; no frozen version can read it (facts 1 and 2; none that was frozen after a table was cleared has a
-    // slot of it).
+    // SAFETY: the caller (`Arena::free`, `Cleared::step`) has emptied the slot, or will never look at it again, under `&mut
+    // Arena`, so no borrow through it exists; no frozen version can read it (facts 1 and 2; none that was frozen after a table
+    // was cleared has a slot of it).
     unsafe { page.reclaim() }
 }
 

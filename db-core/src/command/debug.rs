@@ -52,7 +52,7 @@ pub(crate) static BGETDEL: Blocking = Blocking {
     },
 };
 
-/// The time that a blocking command waits, in seconds; 0: for ever.
+/// The time that a blocking command waits, in seconds; 0: forever.
 fn timeout(arg: &[u8]) -> Result<Option<Duration>, Failure> {
     let seconds = float(arg).ok_or(Failure::fixed("ERR timeout is not a float or out of range"))?;
     if seconds < 0.0 {

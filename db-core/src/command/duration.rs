@@ -1,8 +1,9 @@
-//! Which calls may take long, before they are executed.
+//! Predicts which calls may take long, before they are executed.
 //!
-//! A thread that executes commands serves many clients, so what is known to keep it for longer than they should wait is executed
-//! elsewhere. Cheap to ask, since it is asked for every call: only the shape of the call counts, not the data. So a short call on
-//! a value of hundreds of megabytes (GET, COPY, a far SETRANGE) is not found here, and keeps its thread as long as it takes to copy it.
+//! A thread that executes commands serves many clients, so a command that would keep them waiting for too long is executed on
+//! another thread. The prediction is made for every call and must be cheap: it considers only the form of the call, not the data.
+//! So a short call on a value of hundreds of megabytes (GET, COPY, a far SETRANGE) is not recognized, and occupies its thread as
+//! long as the copy takes.
 
 use super::scan;
 use crate::engine::Session;

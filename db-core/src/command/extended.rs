@@ -145,7 +145,7 @@ struct Digits {
 }
 
 impl Digits {
-    fn parse(text: &[u8], radix: u32, mark: u8) -> Option<Digits> {
+    fn parse(text: &[u8], radix: u32, exponent_letter: u8) -> Option<Digits> {
         let (mut digits, mut count, mut decimals, mut seen, mut point) = (Natural::default(), 0, 0, false, false);
         // Digits are gathered until the next might not fit, for what they are added to may be long.
         let (mut gathered, mut scale) = (0u32, 1u32);
@@ -171,7 +171,7 @@ impl Digits {
         let power = if radix == 16 { 4 } else { 1 };
         let exponent = match rest {
             [] => 0,
-            [byte, power @ ..] if byte.eq_ignore_ascii_case(&mark) => parse_exponent(power)?,
+            [byte, power @ ..] if byte.eq_ignore_ascii_case(&exponent_letter) => parse_exponent(power)?,
             _ => return None,
         };
         seen.then_some(Digits { digits, count, exponent: exponent - decimals * power })

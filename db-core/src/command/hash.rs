@@ -31,8 +31,8 @@ fn put(data: &mut Data<'_>, at: &mut Located<'_>, pairs: &[&[u8]]) -> Result<u64
     let small = data.small();
     let view = data.map(at, Kind::Hash)?;
     let before = view.as_ref().map_or(0, MapView::len);
-    let form = form_with(&view, pairs, &small);
-    data.change(at, MapChange::Put { form, items: pairs.into() })?;
+    let change = MapChange::add(view.is_some(), form_with(&view, pairs, &small), pairs.into());
+    data.change(at, change)?;
     Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - before)
 }
 

@@ -1,4 +1,4 @@
-//! COMMAND: the table, told to clients.
+//! COMMAND: shows the command table to clients.
 
 use super::glob::matches;
 use crate::engine::call::lookup::subcommand;

@@ -1,4 +1,4 @@
-//! Keys whatever they hold.
+//! Commands on keys of any type.
 
 use crate::effect::{Effect, KeyChange};
 use crate::engine::Data;

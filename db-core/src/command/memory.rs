@@ -1,4 +1,4 @@
-//! MEMORY: what keys take.
+//! MEMORY: memory use of keys.
 
 use crate::engine::Data;
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};

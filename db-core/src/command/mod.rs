@@ -1,12 +1,13 @@
-//! Commands: one declarative record each, their arguments, their replies and what they do to a keyspace.
+//! The commands on data: for each a declarative spec, and a handler that parses arguments, changes the keyspace and writes the
+//! reply.
 //!
 //! A command comes in as a list of byte strings. [`CommandTable::resolve`] finds its [`CommandSpec`] and checks the number of
-//! arguments; the engine then locks what the record says the command touches and calls its handler with three things:
-//! the locked data (`engine::data::Data`), the [`Call`] (arguments, hashes of the keys) and the [`Reply`].
-//! A handler either writes one whole reply or returns a `Failure` and has changed nothing.
+//! arguments; the engine then locks the shards that the command touches according to its spec, and calls its handler with three
+//! arguments: the locked data (`engine::data::Data`), the [`Call`] (arguments, hashes of the keys) and the [`Reply`]. A handler
+//! either writes one complete reply, or returns a `Failure` and has changed nothing.
 //!
-//! Everything that lists commands (`COMMAND`, key positions, categories, the compatibility table of the book) is
-//! derived from the tables in `table/`; nothing about a command is said twice.
+//! Everything that lists commands (`COMMAND`, key positions, categories, the compatibility table of the documentation) is derived
+//! from the tables in `table/`; every fact about a command is declared once.
 
 mod duration;
 mod extended;

@@ -1,4 +1,4 @@
-//! Natural numbers of any size: as little as exact conversion between decimal and binary needs.
+//! Unsigned big integers: only what the exact conversion between decimal and binary needs.
 
 use std::cmp::Ordering;
 
@@ -54,7 +54,7 @@ impl Natural {
         self.trim();
     }
 
-    /// Takes `other`, which is not larger, away.
+    /// Subtracts `other`, which is not larger.
     fn subtract(&mut self, other: &Natural) {
         let mut borrow = false;
         for (i, digit) in self.0.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! OBJECT: what is asked of Redis about its representation, as far as it means something here.
+//! OBJECT: questions about the internal representation of a value, as far as they make sense here.
 
 use crate::engine::Data;
 use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_i64};
@@ -9,7 +9,7 @@ use crate::value::Kind;
 const EMBEDDED_MAX: u64 = 44;
 
 /// The name that Redis gives to its representation of such a value. Strings that were made by APPEND or SETRANGE are
-/// `raw` in Redis whatever they hold; here the value alone decides.
+/// `raw` in Redis whatever they contain; here the value alone decides.
 pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let Some(entry) = data.find(&call.key(0)) else {
         reply.null();

@@ -1,8 +1,8 @@
 //! KEYS and SCAN.
 //!
-//! A SCAN cursor is `inner * shards + shard`: the shards are walked one after another, each by its own cursor, under its
-//! own lock and for one step at a time. What is in a shard during the whole walk is shown at least once, and a shard's
-//! keys never move to another, so that Redis's guarantee holds over all of them.
+//! A SCAN cursor is `inner * shards + shard`: the shards are scanned one after another, each by its own cursor, under its own
+//! lock and one step at a time. A key that is in a shard during the entire scan is returned at least once, and keys never move
+//! between shards, so Redis's guarantee is true for the entire keyspace.
 
 use super::glob::matches;
 use crate::engine::Data;

@@ -45,8 +45,8 @@ pub(crate) fn sadd(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
         reply.int(0);
         return Ok(());
     }
-    let form = form_with(&view, members, &small);
-    data.change(&mut at, MapChange::Put { form, items: members.into() })?;
+    let change = MapChange::add(view.is_some(), form_with(&view, members, &small), members.into());
+    data.change(&mut at, change)?;
     reply.count(data.map_again(&at, Kind::Set)?.map_or(0, |view| view.len()) - before);
     Ok(())
 }
@@ -138,11 +138,9 @@ pub(crate) fn smove(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
     let target = data.map(&data.locate(&to), Kind::Set)?;
     if there && from != to {
         let names = [member];
-        let form = form_with(&target, &names, &small);
-        let changes: [(Key<'_>, Change<'_>); 2] = [
-            (from, MapChange::Remove { names: names.as_slice().into() }.into()),
-            (to, MapChange::Put { form, items: names.as_slice().into() }.into()),
-        ];
+        let add = MapChange::add(target.is_some(), form_with(&target, &names, &small), names.as_slice().into());
+        let changes: [(Key<'_>, Change<'_>); 2] =
+            [(from, MapChange::Remove { names: names.as_slice().into() }.into()), (to, add.into())];
         data.change_all(changes.into_iter())?;
     }
     reply.int(there.into());
@@ -172,15 +170,16 @@ fn combine<'k>(
     let mut found = Vec::new();
     match operation {
         Operation::Union => {
+            // In the order in which they come, so that the same sets make the same set.
             let mut all = HashSet::new();
             views.iter().flatten().for_each(|view| {
                 view.each(&mut |member, _| {
                     if !all.contains(member) {
                         all.insert(member.to_vec());
+                        found.push(member.to_vec());
                     }
                 });
             });
-            found.extend(all);
         }
         Operation::Inter => {
             // The fewest members are looked up in the others.

@@ -1,4 +1,4 @@
-//! Strings as strings of bytes.
+//! String commands that treat the value as bytes.
 
 use super::expiry::{self, Lifetime};
 use crate::effect::KeyChange;

@@ -1,4 +1,4 @@
-//! Strings as numbers.
+//! String commands that treat the value as a number (INCR and the like).
 
 use super::extended::{Extended, TEXT_MAX};
 use crate::clock::UnixMillis;

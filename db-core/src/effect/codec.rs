@@ -1,4 +1,4 @@
-//! How numbers, times and strings stand in a record, and what may be wrong with one.
+//! Encoding of numbers, times and strings in a log record, and the decoding errors.
 //!
 //! Lengths and offsets are LEB128 (at most ten bytes, in their shortest form), times and epochs eight bytes little-endian.
 
@@ -11,7 +11,7 @@ use crate::limits::{DATABASE_NUMBERS, DATABASES, VALUE_BYTES_MAX};
 /// Why bytes are not a record. Every replica that reads the same bytes fails alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// It holds no effect.
+    /// It contains no effect.
     #[error("it is empty")]
     Empty,
     /// It ends within an effect.

@@ -1,4 +1,4 @@
-//! Changes of a key whatever it holds.
+//! Changes of a key of any type.
 
 use super::{Family, KeyEffect, Reader, RecordError, put_time};
 use crate::clock::UnixMillis;

@@ -1,10 +1,11 @@
-//! Effects: what commands do, decided, in a form that every replica repeats alike.
+//! Effects: deterministic redo operations. A command is decided on the primary; its effects have the same result on every
+//! replica.
 //!
-//! An effect asks neither clock nor chance. Most are a [`Change`] of one key; what they do depends on the type of value, and each
-//! type has its family of changes (`types/`). The others are of several keys, of all of them, or of the log itself.
+//! An effect uses neither clock nor randomness. Most are a [`Change`] of one key; each type of value has its family of changes
+//! (`types/`). The others concern several keys, all keys, or the log itself.
 //!
-//! A primary applies an effect and notes it in the command's record ([`RecordWriter`]); a replica reads it ([`Effects`]) and applies it by
-//! the same code (`engine/apply.rs`).
+//! A primary applies an effect and appends it to the command's log record ([`RecordWriter`]); a replica reads it ([`Effects`])
+//! and applies it by the same code (`engine/apply.rs`).
 
 mod codec;
 mod key;
@@ -30,9 +31,9 @@ use crate::types::string::StringChange;
 pub(crate) enum Effect<'a> {
     /// The key is changed.
     Key(Key<'a>, Change<'a>),
-    /// `to` holds what the existing `from` holds, expiry included.
+    /// `to` gets the value of the existing `from`, expiry included.
     Copy { from: Key<'a>, to: Key<'a> },
-    /// `to` holds what the existing `from` held, expiry included, and `from` is gone.
+    /// `to` gets the value of the existing `from`, expiry included, and `from` is gone.
     Rename { from: Key<'a>, to: Key<'a> },
     /// No key is left.
     FlushAll,
@@ -55,7 +56,7 @@ pub(crate) enum Effect<'a> {
 /// What becomes of one key, by the type of value that it presumes or makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change<'a> {
-    /// Whatever it holds.
+    /// A key of any type.
     Key(KeyChange),
     String(StringChange<'a>),
     Map(MapChange<'a>),
@@ -101,9 +102,9 @@ impl From<OutOfMemory> for ApplyError {
 
 /// What can become of one key: all that there is to a kind of change, beside its place in [`Change`].
 pub trait KeyEffect {
-    /// The byte with which it stands in a record: the number of its family in the high half, below 8, and that of the operation in
-    /// the low one. It is never given a second meaning: another layout of the same change gets a number of its own, so a log outlives
-    /// the program that wrote it.
+    /// The byte with which it stands in a record: the number of its family in the high half, below 8, and that of the operation
+    /// in the low one. It is never given a second meaning: another layout of the same change gets a number of its own, so a log
+    /// outlives the program that wrote it.
     fn operation(&self) -> u8;
 
     /// Bytes of what [`encode`](Self::encode) appends, at most.

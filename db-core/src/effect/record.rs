@@ -1,8 +1,8 @@
-//! The bytes of a redo record: its one home.
+//! The byte layout of a redo record.
 //!
-//! A record is one or more effects, back to back, executed as one. An effect starts with a byte that says what it is: a family in its
-//! high half and an operation of the family in its low one. Behind it stands the key, if it has one, and then what the
-//! family says (`key.rs`, `types/`). With the highest bit set, the key is that of the effect before and is left out.
+//! A record is one or more effects, back to back, applied atomically. An effect starts with a byte: a family in its high half and
+//! an operation of the family in its low half. After it comes the key, if it has one, and then the fields of the operation
+//! (`key.rs`, `types/`). If the highest bit is set, the key is that of the previous effect and is left out.
 //!
 //! ```text
 //!   0x01  epoch start: epoch u64          0x07  swap databases: logical u8, logical u8

@@ -1,4 +1,4 @@
-//! Effects on shards: the one place where data changes, on the primary and in replay alike.
+//! Applies effects to shards: the only code that changes data, on the primary and in replay alike.
 
 use super::flush::{NOT_OF_CLIENTS, flush_all, flush_database, swap_databases};
 use super::shard::{Shard, Shards};
@@ -10,7 +10,7 @@ use crate::value::Kind;
 /// Bytes of a large value that are copied from shard to shard at a time.
 const COPIED_AT_ONCE: usize = 256 * 1024;
 
-/// Applies `effect`, whose shards are held, and tells those who watch its keys. Asks neither clock nor chance.
+/// Applies `effect`, whose shards are locked, and notifies sessions that watch its keys. Uses neither clock nor randomness.
 ///
 /// # Errors
 /// If memory does not suffice or the effect presumes what is not so: nothing has changed.
@@ -111,7 +111,7 @@ fn rename(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), A
     Ok(())
 }
 
-/// Makes `to` hold what `from` holds: in the time of its pages.
+/// Makes `to` have the value of `from`: in the time of its pages.
 fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
     if from == to {
         return Err(ApplyError::Contradiction("it copies a key onto itself"));

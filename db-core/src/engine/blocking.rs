@@ -1,14 +1,15 @@
-//! Commands that wait until one of their keys is there.
+//! Blocking commands (like BLPOP): they wait until one of their keys exists.
 //!
-//! A command that finds nothing takes a seat in the line of each of its keys, under the locks of their shards: no change of a key can
-//! come between its look and its seat. Whoever changes a key calls the first of its line. The session then executes the same
-//! arguments again, like any other command: its effect is in a record of its own, under its own permission, and it keeps its seat if
-//! it finds nothing again. A blocking command that comes while somebody is called lines up behind, whatever is there.
+//! A command that finds nothing joins the wait queue (*line*) of each of its keys, under the locks of their shards, so no change
+//! of a key can come between its lookup and its entry (*seat*) in the queue. A command that changes a key wakes (*calls*) the
+//! first waiter of its line. The woken session then executes the same arguments again, like any other command: with its own log
+//! record and its own permission check. It keeps its seat if it finds nothing again. A blocking command that comes while a waiter
+//! is being woken queues behind it, even if the key exists.
 //!
-//! Lines are beside the shards, not in them: a session leaves them whenever its client hangs up, without waiting for a long command.
-//! They are no state: a standby has none, and an image neither.
+//! Lines are kept beside the shards, not in them, so a session can leave them without waiting for a long command when its client
+//! disconnects. They are not part of the replicated state: standbys and images do not have them.
 //!
-//! **What is not promised**: a command that never blocks may take what was meant for somebody who has been called and not tried yet.
+//! **Not guaranteed**: a command that never blocks may take a value before a waiter that was woken but has not tried yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -143,7 +144,7 @@ impl Engine {
         let place = session.place.take();
         let mut data = Data::new(shards, now, session.database, &mut session.scratch);
         let call = Call::new(spec, args, &session.keys, data.database());
-        let mark = reply.len();
+        let reply_start = reply.len();
         match self.serve_or_seat(blocking, &mut data, &call, place, reply) {
             Ok(None) => {}
             Ok(Some((place, Block { timeout, otherwise }))) => {
@@ -152,7 +153,7 @@ impl Engine {
                 return Executed::Blocked(Box::new(Blocked { until: Until::Keys, timeout, otherwise, lsn }));
             }
             Err(failure) => {
-                reply.truncate(mark);
+                reply.truncate(reply_start);
                 reply.failure(&failure);
             }
         }
@@ -190,7 +191,7 @@ impl Engine {
         call.keys().any(|key| cell_of(&self.cells, key.hash).lines.lock().is_called(data.logical(), key.bytes))
     }
 
-    /// Takes a seat for each key of the call, whose shards are held.
+    /// Joins the line of each key of the call, whose shards are locked.
     fn take_seats(&self, data: &mut Data<'_>, call: &Call<'_>, lines_up: bool) -> Result<Place, Failure> {
         let bytes: usize = call.keys().map(|key| key.bytes.len() + size_of::<Seated>()).sum();
         if bytes > WATCHED_BYTES_MAX {

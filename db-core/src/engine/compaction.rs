@@ -1,4 +1,5 @@
-//! When shards are compacted: the primary moves records out of pages that are at most half full, where there are many of those.
+//! Compaction (Redis: active defragmentation): when many pages are at most half full, the primary moves their key records
+//! together.
 
 use parking_lot::Mutex;
 
@@ -53,8 +54,8 @@ impl Progress {
 
 impl Engine {
     /// Moves records out of pages that are at most half full, in shards where more than half of all slots is free; looks at about
-    /// `keys` keys at most, and returns whether there may be more to do. Passes over shards that a command holds. Does nothing unless this
-    /// engine writes and its queue has room, nor if a frozen version takes half of what it may.
+    /// `keys` keys at most, and returns whether there may be more to do. Skips shards that a command holds. Does nothing unless
+    /// this engine writes and its queue has room, nor if a frozen version takes half of what it may.
     pub fn compact_due(&self, keys: usize) -> bool {
         let mut shards = self.compaction.0.lock();
         let mut left = keys;

@@ -1,4 +1,4 @@
-//! What a handler sees of the engine: locked shards, the time, and the record in the making.
+//! A command handler's view of the engine: locked shards, the time, and the log record under construction.
 
 use super::apply::{apply, change_key, change_planned};
 use super::flush::plan_flush;
@@ -26,7 +26,7 @@ pub(crate) struct Data<'a> {
     scratch: &'a mut Scratch,
     /// Newest record that wrote anything that was looked at.
     seen: Lsn,
-    /// A shard that was to be looked at and is held by somebody else.
+    /// A shard that was to be looked at and is locked by another command.
     busy: Option<Busy>,
 }
 
@@ -57,13 +57,13 @@ impl<'a> Data<'a> {
         self.logical
     }
 
-    /// The database that is selected; of no use if no shard is held.
+    /// The database that is selected; of no use if no shard is locked.
     #[inline]
     pub(crate) fn database(&self) -> DatabaseId {
         self.shards.database(self.logical)
     }
 
-    /// The database of that logical number; of no use if no shard is held.
+    /// The database of that logical number; of no use if no shard is locked.
     pub(crate) fn database_of(&self, logical: u8) -> DatabaseId {
         self.shards.database(logical)
     }
@@ -81,7 +81,7 @@ impl<'a> Data<'a> {
         shard.keyspace.get(key).filter(|entry| is_alive(entry, self.now))
     }
 
-    /// The entry of `key`, which must hold a string if there is one.
+    /// The entry of `key`, which must be a string if there is one.
     #[inline]
     pub(crate) fn find_string(&mut self, key: &Key<'_>) -> Result<Option<Entry<'_>>, Failure> {
         of_kind(self.find(key), Kind::String)
@@ -114,7 +114,7 @@ impl<'a> Data<'a> {
         shard.keyspace.record(at).is_some_and(|(_, head)| head.expiry.is_none_or(|at| at > self.now.0))
     }
 
-    /// The entry at `at`, which must hold a string if there is one.
+    /// The entry at `at`, which must be a string if there is one.
     #[inline]
     pub(crate) fn string(&mut self, at: &Located<'_>) -> Result<Option<Entry<'_>>, Failure> {
         of_kind(self.entry(at), Kind::String)
@@ -225,26 +225,26 @@ impl<'a> Data<'a> {
         self.shards.count()
     }
 
-    /// Returns the number of keys of the selected database, those included that have expired and are not yet deleted. All shards are
-    /// held.
+    /// Returns the number of keys of the selected database, those included that have expired and are not yet deleted. All shards
+    /// are held.
     pub(crate) fn key_count(&mut self) -> u64 {
         self.look_at_all();
         let database = self.database();
         self.shards.iter().map(|shard| shard.keyspace.len_of(database)).sum()
     }
 
-    /// Shows every key of the database that is selected, unless it has expired. All shards are held.
+    /// Shows every key of the database that is selected, unless it has expired. All shards are locked.
     pub(crate) fn each(&mut self, visit: &mut dyn FnMut(Entry<'_>)) {
         self.look_at_all();
         let database = self.database();
         self.shards.iter().for_each(|shard| each_alive(shard, database, self.now, visit));
     }
 
-    /// Shows about `count` keys of the selected database in one shard from `cursor` on; expired ones are passed over. Returns the cursor
-    /// to go on with (0: the shard is done) and the number of keys passed.
+    /// Shows about `count` keys of the selected database in one shard from `cursor` on; expired ones are passed over. Returns the
+    /// cursor to go on with (0: the shard is done) and the number of keys passed.
     ///
     /// # Errors
-    /// If somebody else holds the shard: the command has to be tried again.
+    /// If another command has locked the shard: the command has to be tried again.
     pub(crate) fn scan(
         &mut self,
         shard: ShardId,
@@ -276,8 +276,8 @@ impl<'a> Data<'a> {
         self.busy
     }
 
-    /// Shows a key of the selected database, chosen by chance, close to uniformly, that has not expired; false when there is none. All shards are
-    /// held.
+    /// Shows a key of the selected database, chosen by chance, close to uniformly, that has not expired; false when there is
+    /// none. All shards are held.
     pub(crate) fn random(&mut self, visit: &mut dyn FnMut(Entry<'_>)) -> bool {
         const TRIES: u32 = 100;
         let total = self.key_count();
@@ -311,7 +311,7 @@ impl<'a> Data<'a> {
         None
     }
 
-    /// Returns the effect that empties the database that is selected. All shards are held.
+    /// Returns the effect that empties the database that is selected. All shards are locked.
     pub(crate) fn flush(&self) -> Effect<'static> {
         plan_flush(&self.shards, self.database())
     }
@@ -321,7 +321,7 @@ impl<'a> Data<'a> {
         self.seen = self.seen.max(newest.unwrap_or_default());
     }
 
-    /// Takes in that the reply shows the work of the record at `lsn`.
+    /// Notes that the reply shows effects of the record at `lsn`.
     pub(super) fn saw(&mut self, lsn: Lsn) {
         self.seen = self.seen.max(lsn);
     }

@@ -1,8 +1,9 @@
-//! Which records wrote the keys that a reply may have looked at: the reply gate's question.
+//! Finds the log position that a read depends on: which record last wrote the keys that a reply may show. The reply gate waits
+//! for it.
 //!
-//! A shard keeps, for each of a fixed number of slots, the newest record that wrote a key of that slot. A reader's
-//! reply may leave when that record is durable. Two keys of one slot make a reader wait for a write that it did not
-//! see: a delay, never a mistake.
+//! A shard keeps, for each of a fixed number of slots, the newest record that wrote a key of that slot. A reader's reply may be
+//! sent when that record is durable. If two keys share a slot, a reader may wait for a write that it did not see: a delay, never
+//! an error.
 
 use crate::ids::Lsn;
 use crate::limits::DIRTY_SLOTS;

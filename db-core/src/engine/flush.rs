@@ -1,4 +1,4 @@
-//! Databases as a whole: how one is emptied, and how two swap their contents, in all shards alike.
+//! FLUSHDB and SWAPDB: how a database is emptied, and how two are swapped, in all shards alike.
 
 use super::shard::{Shard, Shards};
 use crate::effect::{ApplyError, Effect};
@@ -6,8 +6,8 @@ use crate::ids::DatabaseId;
 use crate::limits::FLUSHED_AT_ONCE_KEYS_MAX;
 use crate::structure::root;
 
-/// Decides how a database of clients is emptied; all shards are held. In constant time whatever it holds, unless all physical numbers are
-/// taken by databases that were flushed before.
+/// Decides how a database of clients is emptied; all shards are locked. In constant time whatever it contains, unless all
+/// physical numbers are taken by databases that were flushed before.
 pub(super) fn plan_flush(shards: &Shards<'_>, database: DatabaseId) -> Effect<'static> {
     let all = |is_so: &dyn Fn(&Shard) -> bool| shards.iter().all(is_so);
     if all(&|shard| shard.keyspace.len() == shard.keyspace.len_of(database)) {

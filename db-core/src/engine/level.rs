@@ -1,5 +1,5 @@
-//! The cluster's feature level, as far as it is part of the state: a setting, which the primary raises by a record. What is newer is
-//! appended behind that record only, so whoever reads the log or an image knows from it what comes.
+//! The cluster's feature level (protocol version) as part of the state: a setting, which the primary raises by a log record.
+//! Features of that level are used only after that record, so a reader of the log or an image knows in advance what to expect.
 
 use super::Engine;
 use super::settings::{LEVEL, SettingId};

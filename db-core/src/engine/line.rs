@@ -1,8 +1,8 @@
-//! Who waits for a key, in the order of waiting: plain values, changed under a lock of their own.
+//! The wait queue (line) of a key, first come first served; protected by a lock of its own.
 //!
-//! A *call* tells one of those who wait that the key is there. It goes down the line: whoever is called tries, and passes the call on to
-//! the next if the key is still there afterwards, be it that it has found what it needs, or that it needs something else of the
-//! key. So of a thousand who wait for one item one is woken, and of those who only look each is woken once.
+//! A *call* wakes one waiter because the key exists. It passes down the line: the woken waiter tries, and if the key still exists
+//! afterwards, whether the waiter was served or needs something else, the next one is called. So of a thousand waiters for one
+//! item only one is woken, and of waiters that only read each is woken once.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -45,7 +45,7 @@ impl Lines {
         self.databases.is_empty()
     }
 
-    /// Takes a seat at the end of a line.
+    /// Joins the end of a line.
     pub(super) fn join(&mut self, logical: u8, key: &[u8], ticket: Ticket, waiter: &Arc<Waiter>) {
         let line = self.databases.entry(logical).or_default().entry(key.into()).or_default();
         line.seats.insert(ticket, Seat { waiter: Arc::clone(waiter), called: false });
@@ -76,7 +76,7 @@ impl Lines {
         }
     }
 
-    /// The holder of `ticket` has tried in vain and keeps its seat. A call goes on if the key is `there`.
+    /// The waiter with `ticket` has tried without success and keeps its seat. The call passes on if the key is `there`.
     pub(super) fn tried(&mut self, logical: u8, key: &[u8], ticket: Ticket, there: bool) {
         let Some(line) = self.line_mut(logical, key) else { return };
         let called = line.seats.get_mut(&ticket).is_some_and(|seat| std::mem::take(&mut seat.called));

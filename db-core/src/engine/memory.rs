@@ -1,4 +1,4 @@
-//! How much memory the shards take, published beside their locks.
+//! Memory use of the shards, published so that it can be read without their locks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ pub(super) struct MemoryCounts {
     cleared: AtomicU64,
 }
 
-/// How much memory holds data, in bytes.
+/// Memory in use, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
     /// In use: slots that are in use, and pages of other structures.
@@ -24,7 +24,7 @@ pub struct Memory {
     pub pages: u64,
     /// Of pages that are cut into slots, whether those are in use or not.
     pub slabs: u64,
-    /// Of pages that hold nothing but what was given up and waits to be freed.
+    /// Pages that contain only data that was deleted and waits to be freed.
     pub reclaimable: u64,
     /// Keys of databases that were flushed and wait to be freed; no bytes.
     pub reclaimable_keys: u64,

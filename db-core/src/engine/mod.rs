@@ -1,23 +1,23 @@
-//! The engine: shards behind locks, and everything that happens to them.
+//! The database engine: shards behind locks, execution of commands, replay of the log, and snapshots.
 //!
-//! A session executes its commands on its own thread. [`Engine::execute`] finds the command's record, takes the locks of
-//! the shards that it touches (in index order), runs its handler, which applies effects and notes them, appends them as
-//! one record to the [`RedoQueue`] while the locks are held, and releases. So the log's order is an order in which the
-//! commands could have been executed one by one, and a record is atomic for everyone: other sessions, frozen versions,
-//! followers, recovery.
+//! A session executes its commands on its own thread. [`Engine::execute`] looks up the command's spec, takes the locks of the
+//! shards that it touches (in index order), and runs its handler, which applies effects and notes them. It appends them as one
+//! record to the [`RedoQueue`] while the locks are held, and releases the locks. So the order of the log is a serial order of the
+//! commands, and a record is atomic for everyone: other sessions, frozen versions (snapshots), followers, recovery.
 //!
-//! A follower's engine does not execute writes: [`Engine::apply`] takes batches and applies their records by the same
-//! code. One process has one engine for its life: [`Engine::begin_epoch`] makes it the one that writes, and
-//! [`Engine::end_epoch`], in a switchover, one that follows. A write that comes in between is refused without a trace
-//! ([`Executed::Refused`]), so that its session may hold it.
+//! A follower's engine does not execute writes: [`Engine::apply`] takes batches and applies their records by the same code. A
+//! process has one engine for its entire life: [`Engine::begin_epoch`] makes it a writer, and [`Engine::end_epoch`], in a
+//! switchover, a follower. A write that comes in between is refused without any effect ([`Executed::Refused`]), so its session
+//! may hold it (let it wait) and try again.
 //!
-//! A command that needs a shard which a long command holds is refused without a trace too ([`Refused::Busy`]): its session
-//! waits for the shard ([`Engine::shard_free`]) while its thread serves others.
+//! A command that needs a shard which a long command has locked is also refused without any effect ([`Refused::Busy`]): its
+//! session waits for the shard ([`Engine::shard_free`]) while its thread serves others.
 //!
-//! A command that waits for its keys has a seat in their lines (`blocking.rs`); its session executes it again when it is called.
+//! A blocking command waits in the wait queues (lines) of its keys (`blocking.rs`); its session executes it again when it is
+//! woken.
 //!
-//! What is missing on purpose: no time (it comes with each call), no decision about who may write, and no thread that waits within
-//! a command.
+//! Not done here: the engine reads no clock (the time comes with each call), does not decide who may write, and never blocks a
+//! thread within a command.
 
 mod apply;
 mod blocking;
@@ -260,10 +260,10 @@ impl Engine {
             return Executed::Refused(Refused::NotWriting);
         }
         let mut data = Data::new(shards, now, session.database, &mut session.scratch);
-        let mark = reply.len();
+        let reply_start = reply.len();
         let call = Call::new(spec, args, &session.keys, data.database());
         if let Err(failure) = run(&mut data, &call, reply) {
-            reply.truncate(mark);
+            reply.truncate(reply_start);
             if let Some(busy) = data.busy() {
                 return busy.into();
             }
@@ -386,14 +386,14 @@ pub fn front_command(
     session: &mut Session,
     reply: &mut Reply,
 ) -> Executed {
-    let mark = reply.len();
+    let reply_start = reply.len();
     let executed = run(front, call, session, reply).unwrap_or_else(|failure| {
-        reply.truncate(mark);
+        reply.truncate(reply_start);
         reply.failure(&failure);
         Executed::AT_ONCE
     });
     if executed.replied().is_none() {
-        reply.truncate(mark);
+        reply.truncate(reply_start);
     }
     executed
 }

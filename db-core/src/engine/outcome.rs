@@ -1,7 +1,6 @@
-//! What becomes of a command: it has its reply, or its session waits for something, in one of these ways.
+//! The outcome of executing a command: it has its reply, or its session waits for something.
 //!
-//! Commands on data, commands of the front and whoever runs either have this one vocabulary. What a session does while it waits is
-//! decided by the front.
+//! Commands on data and commands of the front use the same outcomes. The front decides what a session does while it waits.
 
 use std::fmt;
 use std::future::Future;
@@ -52,9 +51,9 @@ pub enum Refused {
 pub struct Blocked {
     /// What ends the wait.
     pub until: Until,
-    /// For so long at most, from its first execution on; `None`: for ever.
+    /// Timeout, counted from its first execution; `None`: no timeout.
     pub timeout: Option<Duration>,
-    /// Writes the reply of a command that has waited in vain, or may not wait at all.
+    /// Writes the reply of a command whose wait has timed out, or that may not wait at all.
     pub otherwise: WriteReply,
     /// What that reply depends on.
     pub lsn: Lsn,

@@ -1,4 +1,4 @@
-//! What a session keeps from command to command so that a command needs no allocation.
+//! Buffers that a session reuses from command to command, so that a command needs no allocation.
 
 use crate::effect::{Effect, KeyEffect, RecordWriter};
 use crate::keyspace::Key;

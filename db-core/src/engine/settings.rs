@@ -1,6 +1,6 @@
-//! Settings that all nodes of a cluster have in common: numbers that are part of the state, so that a standby, an image and the log
-//! have them. They are kept in shard 0's superblock, changed by a record like anything else, and published beside it for whoever
-//! asks at any time.
+//! Settings that all nodes of a cluster share (`CONFIG SET` of cluster scope): numbers that are part of the replicated state, so
+//! that standbys, images and the log have them. They are stored in shard 0's superblock, changed by log records, and published
+//! beside it for reads at any time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

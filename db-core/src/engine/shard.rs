@@ -1,11 +1,11 @@
-//! Shards behind their locks, and the sets of them that a command holds.
+//! Shards behind their locks, and the sets of locked shards of a command.
 //!
-//! A command takes the locks of its shards in index order and holds them until its effects are applied and its record
-//! has a position. Counts that others may ask for at any time are published beside the lock.
+//! A command takes the locks of its shards in index order and holds them until its effects are applied and its record has a
+//! position. Counters that are read at any time are published beside the lock.
 //!
-//! A command never blocks its thread on a shard that a long command holds: it gives back what it has and names the shard
-//! ([`Busy`]), and whoever runs it waits for that shard ([`super::ShardFree`]) while the thread serves others. Only threads
-//! that have nothing else to do wait for a lock: `Shards::one`, `of_keys` and `all`.
+//! A command never blocks its thread on a shard that a long command holds: it releases the locks that it has and returns the
+//! shard ([`Busy`]); the session waits for that shard ([`super::ShardFree`]) while the thread serves others. Only threads that
+//! have nothing else to do block on a lock: `Shards::one`, `of_keys` and `all`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::structure::root;
 /// A shard that is not free after this long is held by a long command; a short one takes a microsecond.
 const BUSY_PATIENCE: Duration = Duration::from_micros(100);
 
-/// This shard is held by somebody else, and will be for longer than a short command takes.
+/// This shard is locked by another command, and will be for longer than a short command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Busy(pub(crate) ShardId);
 
@@ -45,7 +45,7 @@ pub(crate) struct ShardCell {
     pub(super) waiting: ShardWaiters,
     /// Who is blocked until a key of the shard is there. Locked while the shard is, or without it; never the other way round.
     pub(super) lines: Arc<Mutex<Lines>>,
-    /// Watches that ended while the shard was held by somebody else.
+    /// Watches that ended while the shard was locked by another command.
     pub(super) abandoned: Mutex<Vec<Abandoned>>,
     /// By logical number.
     databases: [Counts; DATABASES],
@@ -143,7 +143,8 @@ impl ShardCell {
         self.memory.read()
     }
 
-    /// Returns pages that were cleared to the pool, by steps between which others may have the shard; none while a long command has it.
+    /// Returns pages that were cleared to the pool, by steps between which others may have the shard; none while a long command
+    /// has it.
     pub(crate) fn recycle(&self) {
         while self.memory().cleared > 0 {
             let Some(mut shard) = self.try_lock() else { return };
@@ -398,7 +399,7 @@ impl<'e> Shards<'e> {
         }
     }
 
-    /// Notes that the record at `lsn` wrote every key; all shards are held.
+    /// Notes that the record at `lsn` wrote every key; all shards are locked.
     pub(crate) fn wrote_all(&mut self, lsn: Lsn) {
         let cells = self.cells;
         for (shard, cell) in self.iter_mut().zip(cells) {

@@ -1,4 +1,4 @@
-//! What tests do with an engine beside what a process does.
+//! Access to an engine's internals for tests.
 
 use super::Engine;
 use crate::engine::shard::Shards;
@@ -7,7 +7,7 @@ use crate::redo::batch::BatchView;
 use crate::redo::{Applied, ReplayError};
 
 impl Engine {
-    /// Runs `act` while all shards are held, as by a command that takes as long.
+    /// Runs `act` while all shards are locked, as by a command that takes as long.
     pub fn while_held<T>(&self, act: impl FnOnce() -> T) -> T {
         let _shards = Shards::all(&self.cells);
         act()

@@ -1,10 +1,10 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 //!
-//! Between MULTI and EXEC commands are checked as far as that is possible without data and kept. EXEC takes the locks of
-//! all their shards and of the watched keys', looks whether a watched key changed, runs the commands one after another
-//! and appends one record: other commands, frozen versions, replicas and recovery see all of it or nothing. A command
-//! that fails at this point does not undo the others; one that was refused while queueing spoils the whole. One that would block
-//! replies as when it has waited in vain.
+//! Between MULTI and EXEC commands are checked as far as that is possible without data, and queued. EXEC takes the locks of all
+//! their shards and of those of the watched keys, checks whether a watched key has changed, runs the commands one after another
+//! and appends one record: other commands, frozen versions, replicas and recovery see all of it or nothing. A command that fails
+//! during EXEC does not undo the others; one that was refused while queueing aborts the transaction. A blocking command does not
+//! block here: it replies as after a timeout.
 
 use super::call::{Call, CommandSpec, Control, Failure, Flag, Handler, KeyArg, Reply};
 use super::data::Data;
@@ -244,16 +244,16 @@ fn run_all(
         let call = Call::new(queued.spec, &args, keys, data.database());
         match queued.spec.handler {
             Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => {
-                let mark = reply.len();
+                let reply_start = reply.len();
                 if let Err(failure) = run(data, &call, reply) {
-                    reply.truncate(mark);
+                    reply.truncate(reply_start);
                     reply.failure(&failure);
                 }
             }
             Handler::Blocking(blocking) => {
-                let mark = reply.len();
+                let reply_start = reply.len();
                 if let Err(failure) = blocking.run_at_once(data, &call, reply) {
-                    reply.truncate(mark);
+                    reply.truncate(reply_start);
                     reply.failure(&failure);
                 }
             }

@@ -1,4 +1,4 @@
-//! What happens to an engine beside its commands: epochs, replay, expiry, freezes, figures.
+//! Operations on an engine other than commands: epochs, replay, expiry, freezes (snapshots), statistics.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -51,9 +51,10 @@ impl Engine {
         Ok(appended.lsn)
     }
 
-    /// Ends this engine's time of writing, in a switchover, if the epoch under which it writes is older than `newest`: whoever ends it
-    /// may come late, after a newer one was begun here. Commands that write are refused from now on. Returns the newest record; once
-    /// the queue is taken and all of it is durable, the engine may follow. Waits for all shards, unless the engine does not write anyway.
+    /// Ends this engine's time of writing, in a switchover, if the epoch under which it writes is older than `newest`: whoever
+    /// ends it may come late, after a newer one was begun here. Commands that write are refused from now on. Returns the newest
+    /// record; once the queue is taken and all of it is durable, the engine may follow. Waits for all shards, unless the engine
+    /// does not write anyway.
     pub fn end_epoch(&self, newest: Epoch) -> Lsn {
         // Relaxed: only a hint that spares the locks; an epoch that is begun meanwhile is none that the caller has heard of.
         if !self.writing.load(Ordering::Relaxed) {
@@ -68,9 +69,9 @@ impl Engine {
         self.redo.last()
     }
 
-    /// Applies the records of `batch` that are not applied yet, up to the first cut record among them, so that the caller may freeze
-    /// exactly there: it calls again with the same batch until [`Applied::last`] has reached its end. Known records are skipped, so a
-    /// batch may come again.
+    /// Applies the records of `batch` that are not applied yet, up to the first cut record among them, so that the caller may
+    /// freeze exactly there: it calls again with the same batch until [`Applied::last`] has reached its end. Known records are
+    /// skipped, so a batch may come again.
     ///
     /// # Errors
     /// If records are missing before the batch, or a record cannot be applied. Those before it are applied, and after any
@@ -169,8 +170,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes keys that have expired at `now`, frees what was given up, and compacts sparse pages: a step of each. Returns whether there may be more to do.
-    /// Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room.
+    /// Deletes keys that have expired at `now`, frees what was given up, and compacts sparse pages: a step of each. Returns
+    /// whether there may be more to do. Skips shards that a command holds. Does nothing unless this engine writes and its queue
+    /// has room.
     pub fn clean_up(&self, now: UnixMillis) -> bool {
         let deleted = self.expire_due(now, CLEAN_UP_KEYS_MAX);
         let freed = self.reclaim_due(CLEAN_UP_STEPS_MAX);
@@ -178,8 +180,8 @@ impl Engine {
         deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_STEPS_MAX || compacts
     }
 
-    /// Deletes keys that have expired at `now`, about `max` of them; answers how many. Passes over shards that a command holds.
-    /// Does nothing unless this engine writes and its queue has room.
+    /// Deletes keys that have expired at `now`, about `max` of them; returns how many. Skips shards that a command holds. Does
+    /// nothing unless this engine writes and its queue has room.
     pub fn expire_due(&self, now: UnixMillis, max: usize) -> usize {
         // Relaxed: no more than a turn-taking, so that a shard with many due keys does not keep the others waiting.
         let start = self.expire_first.fetch_add(1, Ordering::Relaxed);
@@ -237,14 +239,15 @@ impl Engine {
         deleted.len()
     }
 
-    /// Frees what was given up: at most about `steps` pages of large values, or keys of databases that were flushed; returns how many it
-    /// has taken on. Passes over shards that a command holds. Does nothing unless this engine writes and its queue has room, nor if a
-    /// frozen version takes half of what it may: what is freed may be copied for it.
+    /// Frees what was given up: at most about `steps` pages of large values, or keys of databases that were flushed; returns how
+    /// many it has taken on. Skips shards that a command holds. Does nothing unless this engine writes and its queue has room,
+    /// nor if a frozen version takes half of what it may: what is freed may be copied for it.
     pub fn reclaim_due(&self, steps: usize) -> usize {
         self.reclaim_while(steps, || self.may_copy())
     }
 
-    /// Whether frozen versions take less than half of what they may, so that others than clients may make pages be copied for them.
+    /// Whether frozen versions take less than half of what they may, so that others than clients may make pages be copied for
+    /// them.
     pub(super) fn may_copy(&self) -> bool {
         self.frozen_bytes() <= self.frozen_bytes_max() / 2
     }
@@ -309,8 +312,8 @@ impl Engine {
         FrozenVersion::new(meta, frozen)
     }
 
-    /// Hash of all pages as they are now, equal on engines of equal history, and the position of the newest record in it. Freezes for
-    /// the time of hashing, without a cut record.
+    /// Hash of all pages as they are now, equal on engines of equal history, and the position of the newest record in it. Freezes
+    /// for the time of hashing, without a cut record.
     #[must_use]
     pub fn content_hash_at(&self) -> (Lsn, u128) {
         let mut shards = Shards::all(&self.cells);
@@ -349,7 +352,7 @@ impl Engine {
         (0..DATABASES as u8).map(|logical| DatabaseCounts::of(&self.cells, logical)).filter(|counts| counts.keys > 0)
     }
 
-    /// How much memory holds data; pages that only a frozen version needs are not among it.
+    /// How much memory is used for data; pages that only a frozen version needs are not among it.
     #[must_use]
     pub fn memory(&self) -> Memory {
         self.cells.iter().map(ShardCell::memory).sum()
@@ -403,9 +406,9 @@ impl Engine {
         self.frozen_max.store(bytes, Ordering::Relaxed);
     }
 
-    /// Returns memory of free pages that nobody has needed for ten seconds to the machine, a step of it at most, and keeps a reserve;
-    /// returns its bytes. Call it about once a second from a thread that has the time: a step takes some milliseconds. Commands go
-    /// on meanwhile.
+    /// Returns memory of free pages that nobody has needed for ten seconds to the machine, a step of it at most, and keeps a
+    /// reserve; returns its bytes. Call it about once a second from a thread that has the time: a step takes some milliseconds.
+    /// Commands go on meanwhile.
     pub fn give_back(&self, now: Monotonic) -> u64 {
         self.cells.iter().for_each(ShardCell::recycle);
         self.pool.give_back(now)

@@ -1,17 +1,17 @@
-//! Waiting for a shard without blocking a thread.
+//! Waiting for a locked shard without blocking a thread.
 //!
 //! # Why no wake-up is lost
 //!
-//! Whoever waits registers, and then looks whether the lock is held; whoever frees the lock looks afterwards whether anybody
-//! is registered. Between the two steps of either side stands a sequentially consistent fence, so at least one of them sees
-//! the other: the waiter finds the lock free, or the holder finds the waiter.
+//! A waiter registers, and then checks whether the lock is held; a holder releases the lock, and then checks for registered
+//! waiters. Between the two steps of either side there is a sequentially consistent fence, so at least one of them sees the
+//! other: the waiter finds the lock free, or the holder finds the waiter.
 //!
 //! # Who comes first
 //!
-//! Commands that take long would starve all others, for whom a shard is free for a moment at a time. So whoever waits for a
-//! shard has a *claim* on it, from its registration until it has tried, and long commands begin only where nobody has one
-//! ([`Engine::claimed`](super::Engine::claimed)). A shard may be claimed all the time (by commands on values of hundreds of
-//! megabytes, say), so a long command gives way for a bounded time only: after that it waits as the others do ([`Rank`]).
+//! Long commands would starve all others, which find a shard free only for a moment at a time. So each waiter has a *claim* on
+//! its shard, from its registration until it has tried, and a long command begins only where there is no claim
+//! ([`Engine::claimed`](super::Engine::claimed)). A shard may be claimed all the time (for example by commands on values of
+//! hundreds of megabytes), so a long command yields for a bounded time only: after that it waits like the others ([`Rank`]).
 
 use std::collections::BTreeMap;
 use std::future::Future;

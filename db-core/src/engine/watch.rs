@@ -1,9 +1,9 @@
-//! Keys that sessions watch (WATCH), kept beside the shard that owns them and exact to the key.
+//! Watched keys (WATCH), registered per key beside the shard that owns them.
 //!
-//! A watcher is told by a flag that it shares with its session. The registry is only looked at when somebody watches or
-//! is blocked (`blocking.rs`), so that writes pay one test for both. Time alone changes a key as well: a key that was alive when the watch
-//! began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is
-//! then deleted for that reason does not. A watch is of a logical database: when two swap their contents, keys that either has count
+//! A change sets a flag that the watcher shares with its session. The registry is only consulted when some session watches or is
+//! blocked (`blocking.rs`), so a write costs one test for both. Time alone changes a key as well: a key that was alive when the
+//! watch began and has expired since counts as changed, and EXEC asks for that itself; a key that had already expired and is then
+//! deleted for that reason does not. A watch belongs to a logical database: when two are swapped, keys that exist in either count
 //! as changed.
 
 use std::cell::Cell;
@@ -63,7 +63,7 @@ impl Watched {
     #[cold]
     fn changed(&self, keyspace: &Keyspace, key: &Key<'_>) {
         let Some(logical) = keyspace.logical(key.database) else { return };
-        self.mark(logical, key.bytes, |_| true);
+        self.flag(logical, key.bytes, |_| true);
         let mut lines = self.lines.lock();
         lines.changed(logical, key.bytes, || keyspace.get(key).is_some());
         self.any.set(!self.databases.is_empty() || !lines.is_empty());
@@ -74,7 +74,7 @@ impl Watched {
         if self.any.get()
             && let Some(logical) = keyspace.logical(key.database)
         {
-            self.mark(logical, key.bytes, |watcher| !watcher.expired);
+            self.flag(logical, key.bytes, |watcher| !watcher.expired);
         }
     }
 
@@ -82,7 +82,7 @@ impl Watched {
     pub(crate) fn touch_present(&self, keyspace: &Keyspace, which: impl Fn(u8) -> bool) {
         for (logical, bytes) in self.names().filter(|(logical, _)| which(*logical)) {
             if holds(keyspace, logical, bytes) {
-                self.mark(logical, bytes, |watcher| !watcher.expired);
+                self.flag(logical, bytes, |watcher| !watcher.expired);
             }
         }
     }
@@ -92,7 +92,7 @@ impl Watched {
         for (logical, bytes) in self.names().filter(|(logical, _)| [one, other].contains(logical)) {
             let incoming = holds(keyspace, if logical == one { other } else { one }, bytes);
             if incoming || holds(keyspace, logical, bytes) {
-                self.mark(logical, bytes, |watcher| incoming || !watcher.expired);
+                self.flag(logical, bytes, |watcher| incoming || !watcher.expired);
             }
         }
         let incoming = |logical, bytes: &[u8]| holds(keyspace, if logical == one { other } else { one }, bytes);
@@ -103,7 +103,7 @@ impl Watched {
         self.databases.iter().flat_map(|(logical, keys)| keys.keys().map(|bytes| (*logical, &**bytes)))
     }
 
-    fn mark(&self, logical: u8, bytes: &[u8], which: impl Fn(&Watcher) -> bool) {
+    fn flag(&self, logical: u8, bytes: &[u8], which: impl Fn(&Watcher) -> bool) {
         let watchers = self.databases.get(&logical).and_then(|keys| keys.get(bytes));
         for watcher in watchers.into_iter().flatten().filter(|watcher| which(watcher)) {
             // Relaxed: written and read under the shard's lock.

@@ -1,4 +1,4 @@
-//! A frozen version of all shards, and the walk that turns it into chunks.
+//! A frozen version (snapshot) of all shards, and the walk that encodes it as chunks.
 
 use xxhash_rust::xxh3::Xxh3;
 

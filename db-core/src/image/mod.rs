@@ -1,17 +1,17 @@
-//! Images: a frozen version as an ordered list of chunks, and back.
+//! Images (Redis: RDB files): a frozen version as an ordered list of chunks, and the way back.
 //!
 //! ```text
 //!   FrozenVersion --into_chunks--> ImageWalk --next_chunk--> header, pages, pages, ...   (each at most 1 MiB)
 //!   chunks in order --feed--> ImageRestore --finish--> verified shards
 //! ```
 //!
-//! An image is pages: nothing is encoded on the way out, parsed or rebuilt on the way in; pages that are not in use are not
-//! in it. Everybody between the two ends may treat chunks as opaque bytes that have an order. The walk gives pages back as it
+//! An image consists of memory pages: nothing is encoded when it is written, or parsed and rebuilt when it is loaded; unused
+//! pages are left out. Everything between the two ends treats chunks as opaque, ordered bytes. The walk releases pages as it
 //! passes them, so the live shards copy less and less for it.
 //!
 //! **What is verified**, before anything of an image is used: each chunk's checksum, that it belongs to this image and is the
-//! next one, that none is missing, and then the structure as a whole: every address, every count, every chain, every key's
-//! hash (`keyspace::verify`). A bad image is an error with a sentence, never a crash, never a part of the data.
+//! next one, that none is missing, and then the structure as a whole: every address, every count, every chain, every key's hash
+//! (`keyspace::verify`). A bad image is an error with a message, never a crash, and never loaded in part.
 
 mod chunk;
 mod frozen;

@@ -1,4 +1,4 @@
-//! Back from chunks to shards.
+//! Restores shards from the chunks of an image.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub enum ImageError {
     Refused,
 }
 
-/// What a verified image holds.
+/// The content of a verified image.
 #[derive(Debug)]
 pub struct RestoredImage {
     /// What the image says of itself.
@@ -55,7 +55,7 @@ pub struct RestoredImage {
     pub shards: Vec<Keyspace>,
 }
 
-/// Takes an image chunk by chunk and verifies all of it before any of it may be used.
+/// Receives an image chunk by chunk and verifies all of it before any of it may be used.
 #[derive(Debug)]
 pub struct ImageRestore {
     pool: Arc<PagePool>,

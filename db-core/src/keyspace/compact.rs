@@ -1,7 +1,8 @@
-//! Compaction (Redis: active defragmentation): records move out of pages that are at most half full, so that those come free.
+//! Compaction (Redis: active defragmentation): moves key records out of pages that are at most half full, so that those pages
+//! become free.
 //!
-//! Keys that are deleted at random leave pages of which a few slots are in use. A step looks at some keys in the order of a scan and moves
-//! those that lie in such pages to the page from which the allocator takes the next slot, which is never one of them.
+//! Random deletions leave pages with only a few used slots. A step visits some keys in scan order and moves those in such pages
+//! to the page from which the allocator takes the next slot, which is never one of them.
 
 use crate::arena::{Arena, Ref};
 use crate::ids::DatabaseId;

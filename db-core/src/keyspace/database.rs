@@ -1,7 +1,7 @@
-//! Databases as a whole: their numbers, and how they are emptied.
+//! Databases: their logical and physical numbers, and how they are emptied.
 //!
-//! FLUSHALL sets all pages aside at once; FLUSHDB beside other databases gives the logical database another physical one, which is
-//! empty, and what was there is reclaimed by steps: first its expiry index, from the end, then its table, a segment at a time.
+//! FLUSHALL sets all pages aside at once. FLUSHDB, when other databases have keys, assigns an empty physical database to the
+//! logical one, and reclaims the old one in steps: first its expiry index, from the end, then its table, one segment at a time.
 
 use crate::arena::Ref;
 use crate::ids::DatabaseId;

@@ -1,4 +1,4 @@
-//! Keys that were looked up.
+//! The results of key lookups.
 
 use crate::arena::Ref;
 use crate::structure::table::Found;

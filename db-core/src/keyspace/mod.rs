@@ -1,7 +1,8 @@
 //! One shard's data: keys with values and expiries, every byte of it in pages of its arena.
 //!
-//! A change of it is an *effect*: already decided, no clock, no randomness; the same effects in the same order give the same
-//! bytes. The pages that it could need at worst are planned first, so that it fails before it changes anything or not at all.
+//! It is changed by *effects*, which are deterministic: no clock, no randomness; the same effects in the same order give the same
+//! bytes. The pages that an effect needs in the worst case are planned first, so it fails before it changes anything, or not at
+//! all.
 
 mod compact;
 mod database;
@@ -198,7 +199,7 @@ impl Keyspace {
         self.page_bytes() - self.arena.slab_use.free_bytes
     }
 
-    /// Returns whether what memory holds may have changed since the last call.
+    /// Returns whether the memory in use may have changed since the last call.
     #[inline]
     pub(crate) fn take_use_changed(&mut self) -> bool {
         std::mem::take(&mut self.arena.use_changed)
@@ -217,7 +218,7 @@ impl Keyspace {
         u64::from(self.arena.slab_use.pages) * PAGE_BYTES as u64
     }
 
-    /// Bytes of pages that hold nothing but what was given up and waits to be freed.
+    /// Bytes of pages that contain only data that was deleted and waits to be freed.
     #[must_use]
     pub fn reclaimable_bytes(&self) -> u64 {
         reclaim::waiting(&self.arena) * PAGE_BYTES as u64

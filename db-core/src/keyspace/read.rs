@@ -1,4 +1,4 @@
-//! Reading, of a live shard or a frozen one alike.
+//! Reads, from a live shard or from a frozen version.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::value::{Kind, ValueView};
 
 use super::Key;
 
-/// A key with what it holds, borrowed from the pages.
+/// A key with its value, borrowed from the pages.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     pages: &'a dyn Pages,
@@ -53,7 +53,7 @@ impl<'a> Entry<'a> {
         (slab::slot_bytes(slab::class_of(self.head.record_bytes())) + table::ENTRY_BYTES + expiry) as u64 + large
     }
 
-    /// What the key holds.
+    /// The value of the key.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.head.kind
@@ -109,8 +109,8 @@ pub trait Read {
     fn expiring_of(&self, database: DatabaseId) -> u64;
     /// The physical number of the logical database `logical`, below [`DATABASES`](crate::limits::DATABASES).
     fn database(&self, logical: u8) -> DatabaseId;
-    /// Visits about `count` keys of a database from `cursor` on (0: from the start) and answers the cursor to go on with (0: done; below
-    /// 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
+    /// Visits about `count` keys of a database from `cursor` on (0: from the start) and returns the cursor to continue with (0:
+    /// done; below 2^32). A key that is there during the whole iteration is visited once, whatever else changes.
     fn scan(&self, database: DatabaseId, cursor: u64, count: usize, visit: &mut dyn FnMut(Entry<'_>)) -> u64;
     /// A key of a database chosen by `random`, close to uniformly.
     fn random(&self, database: DatabaseId, random: u64) -> Option<Entry<'_>>;

@@ -83,7 +83,7 @@ impl Random {
     }
 }
 
-/// What a keyspace should hold.
+/// The expected content of a keyspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model(pub(crate) BTreeMap<Name, (Vec<u8>, Option<u64>)>);
 
@@ -742,8 +742,8 @@ fn a_database_that_is_cleared_under_a_frozen_version_is_not_copied() {
     shard.check(0, 1).unwrap();
 }
 
-/// A database that is flushed beside others is gone at once, is reclaimed by steps that are checked in an image each, and its number
-/// is free again afterwards.
+/// A database that is flushed beside others is gone at once, is reclaimed by steps that are checked in an image each, and its
+/// number is free again afterwards.
 #[test]
 fn a_flushed_database_is_reclaimed_by_steps() {
     let (mut shard, large) = (new_shard(), vec![7; 100 * PAGE_BYTES]);

@@ -1,4 +1,4 @@
-//! The proof that pages which came from outside are a keyspace: every address leads to what is expected there, nothing is
+//! Verifies that pages from outside (an image) are a valid keyspace: every address leads to what is expected there, nothing is
 //! used twice, nothing is left over, all counts agree.
 
 use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref, SlabUse};
@@ -66,7 +66,7 @@ struct Slots {
 }
 
 impl Slots {
-    /// Marks a slot; false if it was marked.
+    /// Marks a slot as used; returns false if it was marked before.
     fn mark(&mut self, index: usize) -> bool {
         let (word, bit) = (index / 64, 1 << (index % 64));
         let fresh = self.used[word] & bit == 0;

@@ -1,6 +1,6 @@
-//! Changes of records, whatever they hold; of what they hold, the types themselves (`types/`).
+//! Changes of key records, independent of their type; the changes of values are in `types/`.
 //!
-//! Pages are [planned](Keyspace::plan) first. What is done then cannot fail.
+//! Pages are [planned](Keyspace::plan) first. After that a change cannot fail.
 
 use crate::arena::{Arena, OutOfMemory, Ref};
 use crate::clock::UnixMillis;
@@ -16,8 +16,8 @@ use crate::value::record::{self, Encoding, Form, Head, RecordShape};
 use super::{Key, Keyspace, Located, MORE_PAGES, MUTATION_PAGES, Planned, RESERVED_PAGES_MAX};
 
 impl Keyspace {
-    /// Makes sure that a change which takes or copies at most `pages` pages beside those of any change cannot fail, and those that
-    /// were planned since the last [`settle`](Self::settle) neither. `grows` is the database that may get another key.
+    /// Makes sure that a change which takes or copies at most `pages` pages beside those of any change cannot fail, and those
+    /// that were planned since the last [`settle`](Self::settle) neither. `grows` is the database that may get another key.
     ///
     /// # Errors
     /// If the pool's bound does not allow it.
@@ -58,8 +58,8 @@ impl Keyspace {
         &mut self.arena
     }
 
-    /// Makes the key of `at` hold something else: its record has this shape, and its rest is whatever was there. What it held is given
-    /// up.
+    /// Makes the key of `at` hold something else: its record has this shape, and its rest is whatever was there. What it held is
+    /// given up.
     #[inline]
     pub(crate) fn replace(&mut self, at: &mut Located<'_>, shape: RecordShape) -> (Ref, Head) {
         if let Some(found) = self.found(at) {
@@ -153,8 +153,8 @@ impl Keyspace {
         MUTATION_PAGES + table::pages_to_double(&self.arena, root::table_of(key.database))
     }
 
-    /// Makes the existing key at `at` one of the database `to`, another one: in the time of one entry, whatever it holds. A key of that
-    /// name there is removed.
+    /// Makes the existing key at `at` one of the database `to`, another one: in the time of one entry, whatever it contains. A
+    /// key of that name there is removed.
     pub(crate) fn move_to(&mut self, at: &mut Located<'_>, to: DatabaseId) {
         let key = *at.key();
         self.remove(&mut self.locate(&key.of(to)));
@@ -172,7 +172,8 @@ impl Keyspace {
         self.change_expiry(to, (None, record), (expiry, record));
     }
 
-    /// Whether the record at `at` keeps the form of its rest with a key of `to`'s length: what it leads to can then be left where it is.
+    /// Whether the record at `at` keeps the form of its rest with a key of `to`'s length: what it leads to can then be left where
+    /// it is.
     pub(crate) fn can_rename(&self, at: &Located<'_>, to: &Key<'_>) -> bool {
         self.entry(at).is_some_and(|entry| {
             if entry.kind() != Kind::String {
@@ -183,9 +184,8 @@ impl Keyspace {
         })
     }
 
-    /// Renames the existing key at `at` to `to`, in its database: in the time of one entry, whatever it holds. A key of that name is
-    /// removed.
-    /// [`can_rename`](Self::can_rename) says whether that is possible.
+    /// Renames the existing key at `at` to `to`, in its database: in the time of one entry, whatever it contains. A key of that
+    /// name is removed. [`can_rename`](Self::can_rename) says whether that is possible.
     pub(crate) fn rename(&mut self, at: &mut Located<'_>, to: &Key<'_>) {
         self.remove(&mut self.locate(to));
         let (record, head) = self.record(at).expect("a key that gets another name exists");

@@ -1,4 +1,4 @@
-//! The archived layout of a run of redo records: what travels to the vault, stands in its segments and reaches a follower.
+//! The layout of a batch of consecutive redo records, as sent to the vault, stored in its segments and sent to followers.
 //!
 //! One blob and the end of each record within it, so that archiving is two copies and access is a check of bounds. The
 //! envelope around it (magic, length, checksum) is the transport's and the segment's; a batch is only ever read through
@@ -59,7 +59,7 @@ impl RedoBatch {
     /// Checks `bytes` and gives access without copying.
     ///
     /// # Errors
-    /// If the archive is malformed, holds no record, or an end lies outside the blob or before its predecessor.
+    /// If the archive is malformed, contains no record, or an end lies outside the blob or before its predecessor.
     pub fn open(bytes: &[u8]) -> Result<BatchView<'_>, BatchError> {
         let inner = rkyv::access::<ArchivedRedoBatch, rancor::Error>(bytes).map_err(|_| BatchError::Archive)?;
         if inner.ends.is_empty() {

@@ -1,8 +1,7 @@
-//! Records that were appended here and that the shipper has not yet taken.
+//! The redo queue: records that were appended on this node and that the shipper has not taken yet.
 //!
-//! Its short lock is the place where the one global order is made: a position is given to a record while the locks of
-//! all shards that it touches are held, so the order of the log is an order in which the records could have been
-//! executed one by one.
+//! Its short lock defines the one global order of the log: a record gets its position while the locks of all shards that it
+//! touches are held, so the order of the log is a serial order of the commands.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -106,8 +105,8 @@ impl RedoQueue {
         self.state.lock().epoch
     }
 
-    /// Gives `record` the next position. The caller holds the locks of all shards that it touches. A large record is
-    /// taken over without a copy and leaves `record` empty.
+    /// Assigns the next position to `record`. The caller holds the locks of all shards that it touches. A large record is taken
+    /// over without a copy and leaves `record` empty.
     pub(crate) fn append(&self, record: &mut Vec<u8>) -> Appended {
         let mut state = self.state.lock();
         let first = state.runs.is_empty();
@@ -117,7 +116,7 @@ impl RedoQueue {
         Appended { lsn, first }
     }
 
-    /// Tells the consumer that there is something. No lock may be held.
+    /// Wakes the consumer. The caller must not hold any lock.
     pub fn wake(&self) {
         if let Some(wake) = self.wake.get() {
             wake();

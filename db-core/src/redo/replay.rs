@@ -1,4 +1,4 @@
-//! Which records of a batch a follower applies, and what it may find wrong with them.
+//! Replay: which records of a batch a follower applies, and the errors that it may find in them.
 
 use thiserror::Error;
 

@@ -66,7 +66,7 @@ pub(crate) fn insert(arena: &mut Arena, database: DatabaseId, item: Item) {
     tree.insert(arena, &at, &bytes);
 }
 
-/// Takes an item out, which must be there.
+/// Removes an item, which must be there.
 pub(crate) fn remove(arena: &mut Arena, database: DatabaseId, item: Item) {
     let (tree, bytes) = (expiry_of(database), encode(item));
     let at = tree.find(arena, |there| order(there, item, &bytes));

@@ -1,8 +1,8 @@
-//! Heaps: who the allocator's pages belong to.
+//! Heaps: which owner the allocator's pages belong to.
 //!
-//! Records, and what is small, share one heap, whose chains stand in the superblock. A large collection has a heap of its own: all slots
-//! in a page of it are its entries', so that giving the collection up frees pages, not entries, and writes to none of them. Its root
-//! stands in a slot of the shared heap:
+//! Key records and small data share one heap, whose chains are in the superblock. A large collection has a heap of its own: all
+//! slots in its pages contain entries of this collection. So deleting the collection frees entire pages instead of single
+//! entries, and writes to none of them. Its root is in a slot of the shared heap:
 //!
 //! ```text
 //!   0  pages u32

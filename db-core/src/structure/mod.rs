@@ -1,7 +1,7 @@
-//! What stands in pages: the superblock, the record allocator, hash tables and trees, of one shard.
+//! The data structures within a shard's pages: the superblock, the record allocator, hash tables and trees.
 //!
-//! **Everything that is state is here**, so an image is pages, and a restored shard continues with the same choices as the
-//! one it was taken from: same effects, same bytes. Each layout has its offsets in one file:
+//! **All state is here**, so an image is simply a set of pages, and a restored shard makes the same choices (of pages, slots) as
+//! the original: same effects, same bytes. The offsets of each layout are in one file:
 //!
 //! | file | pages | finds |
 //! |---|---|---|
@@ -12,9 +12,9 @@
 //! | `tree` | counted B+trees, any number of them | an item by its order or by its rank |
 //! | `expiry` | those of one tree a database | the record that expires first |
 //!
-//! Functions take `&impl Pages` to read, so that the live shard and a frozen version share them, and `&mut Arena` to write.
-//! A page's first byte says what it is ([`PageType`]), except for pages that are one array from end to end: those of the
-//! directory, of large values, and of the lists of the latter. They are known by who points at them.
+//! Functions take `&impl Pages` to read, so that the live shard and a frozen version share them, and `&mut Arena` to write. A
+//! page's first byte is its type ([`PageType`]), except for pages that are one array from end to end: those of the directory, of
+//! large values, and of the page lists of large values. Their type follows from where the pointer to them is.
 
 pub(crate) mod expiry;
 pub(crate) mod heap;

@@ -15,9 +15,9 @@
 //!      24  handle of its expiry index, 16 bytes: a tree's
 //! ```
 //!
-//! A database has two numbers. Clients name the *logical* one; records, effects and tables have the *physical* one, which stays
-//! what it is when databases swap their contents. There are more of the latter: a database that is flushed keeps its number until all of
-//! it is reclaimed, and clients get another one, empty, in its place.
+//! A database has two numbers. Clients use the *logical* one; key records, effects and tables use the *physical* one, which stays
+//! the same when `SWAPDB` exchanges two databases. There are more physical numbers: a flushed database keeps its number until all
+//! of it is reclaimed, and the logical database gets another, empty one.
 
 use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::{DatabaseId, PageId};

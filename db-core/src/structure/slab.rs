@@ -10,10 +10,10 @@
 //!  32  slots; a free slot's first two bytes are the granule of the next free one
 //! ```
 //!
-//! Allocation takes the first page of the class with room, its newest free slot first, then its first never used one. A page
-//! that gets empty is given back unless it is the only one of its class with room, which would swing at a border; what has
-//! [another size](release) from now on does not swing.
-//! Sizes up to 256 B are exact in granules, larger ones are what divides a page well: at most 1/8 is lost up to 2 KiB.
+//! Allocation takes the first page of the class with room, its newest free slot first, then its first never used one. An empty
+//! page is freed unless it is the only one of its class with room, since otherwise it would be freed and allocated again and
+//! again at the boundary; no page is kept for a slot that is [released](release) by an owner which will not need this size again
+//! soon. Sizes up to 256 B are exact in granules, larger ones are what divides a page well: at most 1/8 is lost up to 2 KiB.
 
 use crate::arena::{Arena, GRANULE_BYTES, GRANULES_PER_PAGE, PAGE_BYTES, Page, Pages, Ref};
 use crate::ids::PageId;

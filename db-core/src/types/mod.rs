@@ -1,4 +1,4 @@
-//! What keys hold: a folder for each type of value.
+//! Data types: a folder for each type of value.
 
 pub mod map;
 pub mod string;

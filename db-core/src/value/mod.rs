@@ -1,7 +1,7 @@
-//! Records and values: what a slot of the allocator holds.
+//! Key records and values: the content of an allocator slot.
 //!
-//! A record has a header, the key, and the value: in line if both fit into a slot, else as the root of a page list
-//! (`paged`). Which one follows from the lengths alone, so the same content always has the same form.
+//! A record has a header, the key, and the value: in line if both fit into a slot, else as the root of a page list (`paged`).
+//! Which of the two depends on the lengths alone, so the same content always has the same layout.
 
 pub(crate) mod map;
 pub(crate) mod number;

@@ -1,4 +1,4 @@
-//! Values that do not fit into a slot: full pages, and a slot for what is left over.
+//! Large values, which do not fit into a slot: full pages, and a slot for the remainder.
 //!
 //! The root stands in the record, after the key:
 //!
@@ -331,7 +331,7 @@ pub(crate) fn shrink(arena: &mut Arena, root: RootAt, keep: usize) {
     arena.page_mut(root.page).put_u64(root.offset + LEN, (keep * PAGE_BYTES) as u64);
 }
 
-/// Gives all pages and the tail up; the root is void afterwards.
+/// Frees all pages and the tail; the root is void afterwards.
 #[inline(never)]
 pub(crate) fn free(arena: &mut Arena, root: RootAt) {
     let len = root.len(arena);

@@ -1,10 +1,11 @@
-//! What was given up and has many pages, which are freed a few at a time.
+//! Lazy free: deleted data with many pages, which are freed a few at a time.
 //!
-//! To free the pages of half a gigabyte takes milliseconds, in which its shard would be locked. So a value above [`PAGES_AT_ONCE`] pages, or a
-//! large set or hash, is unlinked at once and waits in a list; steps, each of them an effect of its own, free its pages.
+//! Freeing the pages of half a gigabyte takes milliseconds, in which the shard would be locked. So a value above
+//! [`PAGES_AT_ONCE`] pages, or a large set or hash, is unlinked at once and put on a list; later steps, each an effect of its own,
+//! free its pages.
 //!
-//! The list is state: it stands in slots, chained from the superblock, newest first, and travels in images. Only logged steps shorten
-//! it, so a replica frees the same pages at the same place of the log.
+//! The list is part of the replicated state: it is stored in slots, chained from the superblock, newest first, and is contained
+//! in images. Only logged steps shorten it, so a replica frees the same pages at the same position of the log.
 //!
 //! ```text
 //!   0  next item u32 (0: none)

@@ -1,4 +1,4 @@
-//! The record: what the table of keys leads to.
+//! The key record: key, value and metadata, to which an entry of the key table points.
 //!
 //! ```text
 //!   0  kind u8 (low 4 bits), flags (bit 4: has an expiry)
@@ -180,7 +180,7 @@ pub(crate) fn is_in(page: &Page, offset: usize, database: DatabaseId) -> bool {
     flags == 0 && head[DATABASE] == database.0 && head[RESERVED] == 0
 }
 
-/// Says that the record at `at` is of another database.
+/// Changes the database of the record at `at`.
 pub(crate) fn put_database(page: &mut Page, at: Ref, database: DatabaseId) {
     page.put_u8(at.offset() + DATABASE, database.0);
 }

@@ -2,11 +2,11 @@
 //!
 //! - *Receives* from the role driver: [`Follow`] (a fresh connection, or a role that follows: open the follow stream after what is
 //!   applied) and [`StopFollowing`].
-//! - *Ticks*: never; it waits for the stream. It tells the role driver how far it is after each run of frames that were there
-//!   together, and waits until that has been taken in, so that telling cannot pile up.
-//! - *Fails* by telling the role driver: the stream has failed (a fresh connection), the log no longer reaches back so far (the process
-//!   starts again and loads an image), a record cannot be applied (likewise, with the sentence that says which).
-//! - *Drains* nothing: what was not applied is asked for again.
+//! - *Ticks*: never; it waits for the stream. After each run of frames that were available together it reports its position to
+//!   the role driver, and waits until the report was processed, so reports cannot pile up.
+//! - *Fails* by telling the role driver: the stream has failed (reconnect); the log was trimmed beyond this position (the process
+//!   restarts and loads an image); a record cannot be applied (the same, with an error that names the record).
+//! - *Drains* nothing: what was not applied is requested again.
 //! - *Cleans up*: a stopped task drops its stream between two frames, never within one.
 
 use std::sync::Arc;

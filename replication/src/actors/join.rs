@@ -1,4 +1,4 @@
-//! The first phase of a node: from nothing to an engine with the newest image's content.
+//! The first phase of a node: loads the newest image into a new engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub async fn join(options: &NodeOptions, progress: &LoadProgress) -> Result<Join
             Ok(engine) => return Ok(Joined { engine: Arc::new(engine), lease: welcome.lease }),
             Err(Failure::Lost(why)) => {
                 if let Some(times) = lost.happened(options.clock.monotonic(), &why) {
-                    tracing::warn!("loading the image: {why}; beginning again{times}");
+                    tracing::warn!("loading the image: {why}; starting over{times}");
                 }
             }
             // The vault may have taken an old image away that was still being read: then there is a newer one. One that

@@ -1,4 +1,4 @@
-//! The drivers: actors that carry events to the plain state machines and their effects to the world.
+//! The drivers: actors that feed events to the state machines and perform the effects that these return.
 
 pub(crate) mod follower;
 pub mod join;

@@ -5,9 +5,9 @@
 //!   start   role driver, shipper, follower, transfer and upkeep around that engine   -> NodeHandle
 //! ```
 //!
-//! Between the two the caller has the engine and nothing is served. After [`start`] sessions ask the `Serving` that it was given; the
-//! caller waits for [`NodeHandle::ended`] and ends the process as it says. Threads: `tanist-driver` (connection, role driver,
-//! shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
+//! Between the two the caller has the engine and nothing is served. After [`start`], sessions ask the given `Serving` whether
+//! they may execute. The caller waits for [`NodeHandle::ended`] and ends the process with the result. Threads: `tanist-driver`
+//! (connection, role driver, shipper), `tanist-follower`, `tanist-transfer`, `tanist-upkeep`.
 
 #[cfg(test)]
 mod tests;
@@ -75,7 +75,7 @@ impl NodeHandle {
         self.role_driver.send(SwitchOver { to }).await.unwrap_or_else(|_| Err("the node is ending".to_owned()))
     }
 
-    /// Ends in good order: a primary executes nothing more, drains, and gives its lease up. Returns when that is done or has
+    /// Ends cleanly: a primary executes nothing more, drains, and releases its lease. Returns when that is done or has
     /// taken too long; then replies that became durable have been released to their sessions.
     pub async fn shutdown(&self) {
         // An error means that the role driver has ended already.

@@ -1,15 +1,17 @@
-//! Watches over a node's role: carries events to the [`Driver`] and its actions to the world. What follows from what is decided there.
+//! The actor that manages a node's role: feeds events to the [`Driver`] and performs the actions that it returns. All decisions
+//! are made there.
 //!
-//! **It waits for no shard**, however long a command holds one: a lease that is not renewed meanwhile would be a takeover
-//! without need. What needs shards is ordered from its siblings, who have threads of their own, and comes back as an event.
+//! **It never waits for a shard lock**, however long a command holds one: the lease would not be renewed in that time, and the
+//! standby would take over without need. Work that needs shards is sent to sibling actors with threads of their own; the result
+//! comes back as an event.
 //!
-//! - *Receives* what its sibling actors have to tell ([`Happened`], [`StreamLost`], [`Carried`]), what the vault says (answers to
-//!   its own calls, news), and what people ask: [`SwitchOver`], [`Stop`].
-//! - *Ticks*: the driver's own timers (renewals, claims, looks during a hold, reports), and a beat.
-//! - *Fails* never by itself. An order that a sibling cannot take means that it hangs: a fresh connection repeats all orders but an
-//!   append, without which the process must end.
-//! - *Drains* as the machine says: hold, wait for the log's end to be durable, release.
-//! - *Cleans up* at the end: says why, halts its siblings, closes the connection. The process ends soon after.
+//! - *Receives* events from its sibling actors ([`Happened`], [`StreamLost`], [`Carried`]), from the vault (answers to its own
+//!   calls, notifications), and from operators: [`SwitchOver`], [`Stop`].
+//! - *Ticks*: the driver's own timers (renewals, claims, polls during a hold, reports), and a periodic tick.
+//! - *Fails* never by itself. If a sibling does not accept an order, it hangs. A fresh connection repeats all orders except an
+//!   append; without that one the process must end.
+//! - *Drains* when the role machine says so: stop executing, wait until the log's end is durable, release the lease.
+//! - *Cleans up* at the end: logs the reason, stops its siblings, closes the connection. The process ends soon after.
 
 use std::sync::Arc;
 
@@ -59,7 +61,7 @@ pub(crate) struct SwitchOver {
     pub(crate) to: Option<String>,
 }
 
-/// End in good order.
+/// End cleanly.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop;

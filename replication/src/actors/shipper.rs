@@ -1,20 +1,20 @@
 //! Ships the engine's records to the vault while this node is primary.
 //!
-//! A long record's frame is sealed by a thread of its own, and keeps its turn in the window meanwhile: this arbiter also renews
-//! the lease.
-//! What leaves when, and what the vault's answers mean, is decided in [`Shipper`].
+//! The frame of a long record is checksummed on another thread and keeps its place in the send window meanwhile, since this
+//! arbiter (event-loop thread) also renews the lease. What to send when, and what the vault's answers mean, is decided in
+//! [`Shipper`].
 //!
-//! - *Receives* from the role driver: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what the
-//!   vault has) and [`StopShipping`]. From engine and sessions: a wake-up when a record is appended to an empty queue, or
-//!   when somebody begins to wait for one.
-//! - *Ticks*: never; it waits for records, for room in the stream, and for the vault's confirmations. After records were refused (the
-//!   vault's disk is full) it opens the stream again, a little later.
-//! - *Fails* by telling the role driver: fenced, or the stream has failed (the role driver then takes a fresh connection), or the vault
+//! - *Receives* from the role driver: [`Ship`] (a fresh connection, or a new epoch: open the append stream and go on after what
+//!   the vault has) and [`StopShipping`]. From engine and sessions: a wake-up when a record is appended to an empty queue, or
+//!   when a session begins to wait for a record.
+//! - *Ticks*: never; it waits for records, for room in the stream, and for the vault's confirmations. After records were refused
+//!   (the vault's disk is full) it reopens the stream a little later.
+//! - *Fails* by telling the role driver: fenced, or the stream has failed (the role driver then reconnects), or the vault
 //!   contradicts itself (the process ends).
-//! - *Drains*: a hold fills the queue no further, and what is in it is shipped like any other; the machine compares the
+//! - *Drains*: during a hold nothing is added to the queue, and its content is shipped as usual; the role machine compares the
 //!   durable position with the log's end.
-//! - *Cleans up*: a stopped task drops its stream. Its state survives it, since that holds what the vault has not confirmed; it
-//!   is dropped when another epoch begins.
+//! - *Cleans up*: a stopped task drops its stream. Its state outlives the task, since it contains what the vault has not
+//!   confirmed; it is dropped when another epoch begins.
 
 use std::cell::RefCell;
 use std::rc::Rc;

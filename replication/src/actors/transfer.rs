@@ -1,10 +1,13 @@
-//! Freezes versions and carries them to the vault: the transfer processor, apart from everything that executes commands.
+//! Takes snapshots (freezes versions) and uploads them to the vault. It runs on a thread of its own, separate from everything
+//! that executes commands.
 //!
-//! - *Receives* from the role driver, which decides when: [`Carry`], one at a time, and [`StopCarrying`] when the term ends under which it was frozen.
+//! - *Receives* from the role driver, which decides when: [`Carry`] (upload), one at a time, and [`StopCarrying`] when the term
+//!   ends in which the snapshot was taken.
 //! - *Ticks*: it pauses between chunks as [`ImageUpload`] says, and goes as fast as the stream takes them when pages pile up.
-//! - *Fails* by telling the role driver why; the next image is a new one. Nothing of a failed upload is ever visible in the vault.
-//! - *Drains* nothing: a node that ends gives the upload up.
-//! - *Cleans up*: pages go back as the walk passes them, the rest with the walk.
+//! - *Fails* by telling the role driver why; the next attempt starts with a new snapshot. A failed upload is never visible in the
+//!   vault.
+//! - *Drains* nothing: a node that ends aborts the upload.
+//! - *Cleans up*: pages are released as the walk passes them, the rest when the walk is dropped.
 
 use std::sync::Arc;
 

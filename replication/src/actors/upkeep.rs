@@ -1,10 +1,10 @@
-//! Does for the role driver what needs the shards, which a long command may hold for any time.
+//! Does the role driver's work that needs shard locks, which a long command may hold for any time.
 //!
 //! - *Receives* from the role driver: [`AppendRecord`], whose position goes back to it as an event.
-//! - *Ticks*: deletes keys that have expired, a bounded number at a time, and passes over shards that are held; gives memory of
-//!   pages that have long been free back to the machine.
-//! - *Fails* never; an epoch that is overtaken before it is begun is told to the role driver.
-//! - *Drains* nothing: what has not been deleted is found by the next beat, or by the next primary.
+//! - *Ticks*: deletes expired keys, a bounded number at a time, and skips shards that are locked; returns memory of pages that
+//!   have long been free to the operating system.
+//! - *Fails* never; if a newer epoch appears before this one has begun, it reports that to the role driver.
+//! - *Drains* nothing: what has not been deleted is found at the next tick, or by the next primary.
 //! - *Cleans up* nothing.
 
 use std::sync::Arc;

@@ -7,14 +7,14 @@
 //!        └───────────────► VaultServer (the lease authority's driver) ──► log writer thread ──► disk
 //! ```
 //!
-//! [`VaultServer`] **receives** what connection and stream tasks ask: admit a peer, rule on a call, a frame, an image. Its
-//! mailbox is bounded and everyone waits for the answer, so its backlog is at most one question for each task. It **ticks**
-//! every few milliseconds to notice that the lease has run out. It never waits for the disk: a change of the lease goes to
-//! the log writer behind all frames accepted so far, and calls that depend on it wait in a list of at most one for each
-//! connection. It **fails** only with the log writer: when the disk has failed, [`VaultHandle::failed`] says so, nothing is
-//! acknowledged any more, and the process must end. It **drains** on [`VaultHandle::stop`]: connections are closed, what was
-//! queued is written, everything is synced. It **cleans up** after a connection when that ends: the roster forgets it, its
-//! append stream counts no more, an unfinished upload removes its files.
+//! [`VaultServer`] **receives** requests of connection and stream tasks: admit a peer, decide on a call, a frame, an image. Its
+//! mailbox is bounded and each task waits for its answer, so the backlog is at most one request per task. It **ticks** every few
+//! milliseconds to notice that the lease has run out. It never waits for the disk: a change of the lease is queued at the log
+//! writer after all frames accepted so far, and calls that depend on it wait in a list, at most one per connection. It **fails**
+//! only with the log writer: when the disk has failed, [`VaultHandle::failed`] says so, nothing is acknowledged any more, and the
+//! process must end. It **drains** on [`VaultHandle::stop`]: connections are closed, what was queued is written, everything is
+//! synced. It **cleans up** when a connection ends: the peer leaves the roster, its append stream is void, an unfinished upload
+//! removes its files.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ pub enum VaultError {
 /// Runs as actor and tasks of the current arbiter, and one thread.
 ///
 /// # Errors
-/// If the folder is another vault's or another cluster's, holds nothing and may not begin so, or anything in it is damaged.
+/// If the folder is another vault's or another cluster's, contains nothing and may not begin so, or anything in it is damaged.
 /// Nothing is served then.
 pub async fn start(
     options: VaultOptions,
@@ -171,8 +171,8 @@ pub struct VaultHandle {
 }
 
 impl VaultHandle {
-    /// Waits until the disk has failed or gone; returns the sentence that says how. End the process with an error: nothing that is
-    /// acknowledged from then on can be relied on.
+    /// Waits until the disk has failed or gone; returns the sentence that says how. End the process with an error: nothing that
+    /// is acknowledged from then on can be relied on.
     pub async fn failed(&self) -> String {
         tokio::select! {
             why = self.log_failed() => why,
@@ -199,7 +199,7 @@ impl VaultHandle {
         why.map_or_else(|| "the log writer has ended".to_owned(), |why| why.to_string())
     }
 
-    /// Waits until no node's processes are connected any more, but not for ever.
+    /// Waits until no node's processes are connected any more, but not forever.
     pub async fn outlast_nodes(&self) {
         let gone = async {
             while self.server.send(CountNodes).await.is_ok_and(|connected| connected > 0) {
@@ -207,7 +207,7 @@ impl VaultHandle {
             }
         };
         if tokio::time::timeout(limits::OUTLAST_WAIT, gone).await.is_err() {
-            tracing::warn!("nodes are still connected; stopping all the same");
+            tracing::warn!("nodes are still connected; stopping anyway");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The holder's own count of its lease.
+//! How long the primary may still serve: the holder's own, cautious count of its lease.
 
 use tanist_db_core::clock::Monotonic;
 

@@ -1,8 +1,8 @@
-//! When may a node act as primary, and when may another try to become it.
+//! The lease: when a node may act as primary, and when another node may try to become primary.
 //!
-//! The vault grants a lease, times it by its own clock, and never extends or ends it but by one of: a renewal by its holder,
-//! its length running out, its holder's giving it up or handing it over, or the obituary of its holder's process. Two plain
-//! values count along, each on its own side and each erring to the safe one:
+//! The vault grants a lease and times it by its own clock. A lease is extended only by a renewal of its holder. It ends when its
+//! time is over, when its holder releases it or hands it over, or when the supervisor reports the death of the holder's process
+//! (obituary). Two values track the remaining time, one on each node, and each errs on the safe side:
 //!
 //! ```text
 //!             sent            received                                     the vault's end
@@ -11,14 +11,14 @@
 //!   watcher                                                  told "remaining"   | asks to claim here
 //! ```
 //!
-//! The [`Holder`] counts from the moment it *sent* what was granted, which is before the vault began to count, and stops a
-//! margin earlier: it has stopped before anyone else can be granted the lease, even if its clock is a little slow. The
-//! [`Watcher`] counts from the moment the news *arrived*, which is later than the vault's count. It may be wrong in both
-//! directions without harm: it only decides when to ask, and the vault decides who gets it.
+//! The [`Holder`] (on the primary) counts from the moment it *sent* the request, which is before the vault began to count, and
+//! stops a margin earlier. So it has stopped before anyone else can be granted the lease, even if its clock is a little slow. The
+//! [`Watcher`] (on the standby) counts from the moment the notification *arrived*, which is later than the vault's count. It may
+//! be wrong in both directions without harm: it only decides when to ask; the vault decides who gets the lease.
 //!
-//! A lease says *when* a node may serve. *Whether* its records are accepted is the epoch's matter, checked by the vault with each
-//! append: a holder that does not notice the time passing (a paused process, a wild clock) can answer no write after it was
-//! replaced, because no write becomes durable.
+//! A lease says *when* a node may serve. *Whether* its records are accepted depends on the epoch, which the vault checks with
+//! each append. A holder that does not notice that time passes (a paused process, a wrong clock) cannot confirm a write after it
+//! was replaced, because none becomes durable.
 
 mod holder;
 mod watcher;

@@ -1,4 +1,4 @@
-//! A standby's count of somebody else's lease.
+//! When a standby may claim: its own count of the primary's lease.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Applying the durable log: what each thing on a follow stream means for this node's engine.
+//! Applies the durable log on a standby: what each message of the follow stream means for this node's engine.
 //!
-//! Frames that are here together form a run, of which [`Following::end_run`] tells once.
+//! Frames that are available together form a run; [`Following::end_run`] reports once per run.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl Following {
         Request::Follow { after: self.applied.0 }
     }
 
-    /// Takes in a message: the first is the answer to what opened the stream.
+    /// Handles a message: the first is the answer to the request that opened the stream.
     pub fn message(&mut self, answer: Answer) -> Taken {
         match (std::mem::replace(&mut self.open, true), answer) {
             (false, Answer::Following { durable }) => Taken::Begun(Event::Following { durable: Lsn(durable) }),

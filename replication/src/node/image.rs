@@ -1,4 +1,4 @@
-//! An engine out of an image's chunks.
+//! Builds an engine from the chunks of an image.
 
 use std::sync::Arc;
 

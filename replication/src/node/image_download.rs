@@ -1,4 +1,4 @@
-//! The order of joining: ask for the newest image, take its chunks, make the engine.
+//! The steps of joining: request the newest image, receive its chunks, build the engine.
 
 use tanist_db_core::engine::{Engine, EngineOptions};
 

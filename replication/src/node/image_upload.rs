@@ -1,4 +1,4 @@
-//! The transfer's order: freeze, carry the version to the vault, and say what became of it.
+//! The steps of an image upload: freeze a version (take a snapshot), send it to the vault, report the outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl ImageUpload {
 
     /// What becomes of an upload that is stopped: it belongs to a term that is over.
     pub fn stopped() -> Result<ImageReport, String> {
-        Err("given up with the term that froze it".to_owned())
+        Err("the term in which it was frozen is over".to_owned())
     }
 
     /// Fixes a version, which may keep `memory_percent` of the memory in use a second time, and notes how long commands waited for

@@ -1,7 +1,8 @@
-//! What a node does, in which order: plain values that the actors of a process drive, and the simulator.
+//! What a node does, and in which order: state machines without I/O, driven by the actors of a process or by the simulator.
 //!
-//! [`Driver`] does what the role machine wants, and gives orders to the others: [`Shipper`], [`Following`], [`ImageUpload`] and
-//! [`Upkeep`]. [`ImageDownload`] comes before all of them. What they share, and others read at once, is in [`Shared`].
+//! [`Driver`] carries out what the role machine decides, and gives orders to the others: [`Shipper`], [`Following`],
+//! [`ImageUpload`] and [`Upkeep`]. [`ImageDownload`] runs before all of them. State that they share, and that other threads read
+//! directly, is in [`Shared`].
 
 mod driver;
 mod following;

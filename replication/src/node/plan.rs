@@ -1,7 +1,7 @@
-//! When to freeze.
+//! When to take an image.
 //!
-//! An image writes all data once more, so it pays when the log has grown as long as they are: then images cost at most as much as
-//! the log itself, and what has to be replayed at a start is at most as much as what is loaded.
+//! An image writes all data once more, so it pays off when the log has grown as large as the data. Then images cost at most as
+//! much as the log itself, and a start replays at most as much as it loads.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How far the loading of the newest image has come, for those who wait for it.
+//! Progress of loading the newest image, for clients that wait for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! When a node tells the vault how it stands: one report at a time, no two close together, and the newest state always in the end.
+//! When a node reports its state to the vault: one report at a time, rate-limited, and the newest state is always sent in the
+//! end.
 
 use tanist_db_core::clock::Monotonic;
 

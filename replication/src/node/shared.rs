@@ -1,4 +1,4 @@
-//! What the parts of a node share, each of which may run on a thread of its own.
+//! State shared by the parts of a node, each of which may run on a thread of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};

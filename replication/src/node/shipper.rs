@@ -1,4 +1,4 @@
-//! The shipper's order: one term after another, in each of them one append stream after another.
+//! Ships records to the vault: one term after another, and within each term one append stream after another.
 
 use std::sync::Arc;
 

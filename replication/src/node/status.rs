@@ -1,4 +1,4 @@
-//! How a node stands, for people.
+//! A node's status, for operators.
 
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub struct NodeStatus {
     pub level: u16,
     /// Newest feature level that it knows.
     pub newest_level: u16,
-    /// Time left of its own lease by its own count; 0 if it holds none.
+    /// Time left of its own lease by its own count; 0 if it has none.
     pub lease_left_us: u64,
     /// Newest record appended or applied.
     pub last: u64,
@@ -36,7 +36,7 @@ pub struct NodeStatus {
     pub keys: u64,
     /// Keys with an expiry.
     pub expiring: u64,
-    /// Bytes of pages that hold data.
+    /// Bytes of pages that contain data.
     pub memory_bytes: u64,
     /// Its last takeover or switchover in words; empty if there was none.
     pub last_takeover: String,

@@ -1,4 +1,5 @@
-//! The upkeep's order: records that no client has asked for, and keys that have expired.
+//! Background work on the shards: records that no client has asked for (such as the first of an epoch), and deletion of expired
+//! keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,14 +27,14 @@ impl Upkeep {
         Upkeep { shared, expires_on: false }
     }
 
-    /// Some time has passed: [`BEAT_EVERY`](crate::limits::BEAT_EVERY). As [`Upkeep::expire`], unless that is due soon anyway; and the
-    /// state's feature level follows the cluster's.
+    /// Some time has passed: [`BEAT_EVERY`](crate::limits::BEAT_EVERY). As [`Upkeep::expire`], unless that is due soon anyway;
+    /// and the state's feature level follows the cluster's.
     pub fn beat(&mut self, now: Monotonic, unix: UnixMillis) -> Option<Duration> {
         self.raise_level(now);
         if self.expires_on { None } else { self.expire(now, unix) }
     }
 
-    /// Deletes keys that have expired, a bounded number; passes over shards that are held. Returns after what time to call again, if
+    /// Deletes keys that have expired, a bounded number; skips shards that are held. Returns after what time to call again, if
     /// there may be more.
     pub fn expire(&mut self, now: Monotonic, unix: UnixMillis) -> Option<Duration> {
         self.expires_on = false;
@@ -63,10 +64,10 @@ impl Upkeep {
         let engine = &self.shared.engine;
         match order {
             OwnRecord::EpochStart(epoch) => {
-                engine.begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::Marked { lsn })
+                engine.begin_epoch(epoch).map_or(Event::Overtaken, |lsn| Event::OwnRecordAppended { lsn })
             }
             // A cut is a record like any other, and nobody needs this version.
-            OwnRecord::Mark => Event::Marked { lsn: engine.freeze().cut() },
+            OwnRecord::Barrier => Event::OwnRecordAppended { lsn: engine.freeze().cut() },
         }
     }
 }
@@ -83,8 +84,8 @@ mod tests {
     fn records_are_appended_in_the_order_of_the_orders_and_an_epoch_that_is_overtaken_is_not() {
         let engine = Engine::new(EngineOptions { shards: 2, ..EngineOptions::default() });
         let upkeep = Upkeep::new(Shared::new(Arc::new(engine), Serving::new()));
-        assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(2))), Event::Marked { lsn: Lsn(1) });
-        assert_eq!(upkeep.append(OwnRecord::Mark), Event::Marked { lsn: Lsn(2) });
+        assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(2))), Event::OwnRecordAppended { lsn: Lsn(1) });
+        assert_eq!(upkeep.append(OwnRecord::Barrier), Event::OwnRecordAppended { lsn: Lsn(2) });
         assert_eq!(upkeep.append(OwnRecord::EpochStart(Epoch(1))), Event::Overtaken);
         assert_eq!(upkeep.shared.engine.last(), Lsn(2));
     }

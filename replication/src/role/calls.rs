@@ -1,4 +1,4 @@
-//! The machine's calls as the vault understands them, and the vault's answers as the machine does.
+//! Translates between the role machine and the wire protocol: its calls into requests, the vault's answers into events.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};

@@ -1,4 +1,4 @@
-//! What the role machine is told, and what it wants done.
+//! Events that the role machine receives, and effects that it returns.
 
 use std::time::Duration;
 
@@ -141,8 +141,8 @@ pub enum Event {
         /// Newest of them.
         lsn: Lsn,
     },
-    /// The record was appended that [`Effect::BeginEpoch`] or [`Effect::Mark`] asked for.
-    Marked {
+    /// The record that [`Effect::BeginEpoch`] or [`Effect::Barrier`] requested was appended.
+    OwnRecordAppended {
         /// Its position.
         lsn: Lsn,
     },
@@ -161,7 +161,7 @@ pub enum Event {
         /// Successor; `None`: the best follower.
         to: Option<String>,
     },
-    /// The process is to end in good order.
+    /// The process is to end cleanly.
     Shutdown,
     /// [`Machine::wake_at`](super::Machine::wake_at) is reached.
     Tick(Sight),
@@ -193,10 +193,10 @@ pub enum Effect {
     StartFollow,
     /// Stop following; nothing more will come.
     StopFollow,
-    /// Append an epoch-start record to the engine, and tell its position.
+    /// Append an epoch-start record to the engine, and report its position.
     BeginEpoch(Epoch),
-    /// Append any record to the engine, under the epoch that it has, and tell its position.
-    Mark,
+    /// Append a barrier record (one without effect on the data) under the engine's epoch, and report its position.
+    Barrier,
     /// Nobody knows for now how the switchover that was asked for will end: whoever asked waits no longer.
     SwitchoverUnsettled(String),
     /// The switchover that was asked for has ended.
@@ -210,7 +210,7 @@ pub enum Effect {
 /// How a database process ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// As asked, in good order.
+    /// As asked, cleanly.
     Stopped,
     /// It must start again as a joining node; the sentence says why.
     Rejoin(String),

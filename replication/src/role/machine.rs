@@ -1,4 +1,4 @@
-//! The machine's frame: its states, what it publishes, when it wants to be woken, and which part handles what.
+//! The role machine: its states, what it publishes, its next timer, and the dispatch of events to the parts that handle them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl Machine {
         }
     }
 
-    /// Takes in `event`, and appends to `effects` what is to be done, in this order.
+    /// Handles `event`, and appends to `effects` what to do, in this order.
     pub fn handle(&mut self, event: Event, now: Monotonic, effects: &mut Vec<Effect>) {
         if matches!(self.state, RoleState::Ended(_)) {
             return;
@@ -166,7 +166,7 @@ impl Machine {
                 self.durable = self.durable.max(last);
             }
             Event::Durable { lsn } => self.durable = self.durable.max(lsn),
-            Event::Marked { lsn } => self.marked(lsn),
+            Event::OwnRecordAppended { lsn } => self.own_record_appended(lsn),
             Event::Overtaken => self.overtaken(),
             Event::Fenced { .. } if self.is_drained() => self.await_word(),
             Event::Fenced { epoch } => self.superseded(epoch, "the vault refuses its records", now),

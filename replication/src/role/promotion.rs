@@ -1,4 +1,4 @@
-//! From following to primary: steps 1 to 4 of a takeover.
+//! From standby to primary: steps 1 to 4 of a takeover.
 
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn marked(&mut self, lsn: Lsn) {
+    pub(super) fn own_record_appended(&mut self, lsn: Lsn) {
         match &mut self.state {
             RoleState::Promoting(promoting) => promoting.begun = Some(lsn),
             RoleState::Primary(term) => term.barrier = Some(lsn),

@@ -1,6 +1,6 @@
-//! Golden scripts: two role machines and the vault's lease authority, the real ones, with a script in place of the network. A script lists
-//! what happens, one event a line, and below each event, indented, everything that comes of it. The test plays the events and
-//! compares all lines. `docs/protocols/` quotes the scripts, so what the book shows is what the code does.
+//! Golden scripts: two role machines and the vault's lease authority, the real ones, with a script in place of the network. A
+//! script lists events, one per line, and below each event, indented, everything that it causes. The test replays the events and
+//! compares all lines. `docs/protocols/` quotes the scripts, so the documentation shows what the code does.
 //!
 //! | event | means |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | `a reports` | a tells the vault how far it has applied |
 //! | `a is asked to switch over` | somebody typed `tanist switchover` |
 //! | `a is cut off`, `a connects` | the connection to the vault |
-//! | `a dies` | nothing of it happens any more |
+//! | `a dies` | none of its events happen any more |
 //!
 //! Lines that begin with `#` and empty lines are for the reader.
 

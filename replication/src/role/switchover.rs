@@ -1,4 +1,4 @@
-//! Handing leadership to a successor, as planned: steps 1 to 5 of a switchover.
+//! Planned failover (switchover) to a successor: its steps 1 to 5.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::Lsn;
@@ -15,7 +15,7 @@ use crate::wire::message::FollowerView;
 pub(super) struct HandingOver {
     successor: String,
     held_since: Monotonic,
-    /// When the hold is lifted; once the vault is asked, when whoever wanted the switchover waits no longer, if it still does.
+    /// When the hold ends; once the vault is asked, when whoever wanted the switchover waits no longer, if it still does.
     deadline: Option<Monotonic>,
     /// Newest record that the successor has reported as applied.
     confirmed: Lsn,
@@ -47,7 +47,7 @@ pub(super) struct Choosing {
 }
 
 impl HandingOver {
-    /// Nothing has been asked of the vault yet: the hold may be lifted.
+    /// Nothing has been asked of the vault yet: the hold may still be ended.
     pub(super) fn is_early(&self) -> bool {
         matches!(self.step, HandOverStep::Quieting | HandOverStep::Draining { .. })
     }
@@ -267,7 +267,7 @@ impl Machine {
         }
     }
 
-    /// A fresh connection shows that the lease has not moved; make sure that the old request can move it no more.
+    /// A fresh connection shows that the lease has not moved; make sure that the old request cannot move it any more.
     pub(super) fn settle_unknown(&mut self) {
         if !matches!(&self.state, RoleState::HandingOver(_, HandingOver { step: HandOverStep::Unknown, .. })) {
             return;
@@ -275,7 +275,7 @@ impl Machine {
         self.resume("the connection to the vault was lost, and the lease has not moved");
         if let RoleState::Primary(term) = &mut self.state {
             term.barrier = Some(Lsn(u64::MAX));
-            self.push(Effect::Mark);
+            self.push(Effect::Barrier);
         }
     }
 
@@ -288,7 +288,7 @@ impl Machine {
         self.push(Effect::SwitchoverEnded(Err(why.to_owned())));
     }
 
-    /// Whoever asked for a switchover that is under way is told how it ended.
+    /// Reports the outcome to whoever requested the switchover that is under way.
     pub(super) fn end_switchover(&mut self, outcome: Result<SwitchoverReport, String>) {
         if self.choosing.take().is_some() || matches!(self.state, RoleState::HandingOver(..)) {
             self.push(Effect::SwitchoverEnded(outcome));

@@ -1,4 +1,4 @@
-//! Being primary: renewing the lease, and leaving in good order when the process is asked to stop.
+//! A term as primary: renewing the lease, and a clean shutdown when the process is asked to stop.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::ids::{Epoch, Lsn};
@@ -24,7 +24,7 @@ impl Term {
     }
 }
 
-/// A primary that leaves: hold, drain, give the lease up.
+/// A primary that leaves: hold, drain, release the lease.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stopping {
     pub(super) term: Term,

@@ -93,7 +93,7 @@ impl Script {
         script.on(Event::News(view(4, "b", 3, 0)));
         let sent = script.now;
         script.on(Event::Claimed { epoch: Epoch(5), sealed: Lsn(100), sent });
-        script.on(Event::Marked { lsn: Lsn(101) });
+        script.on(Event::OwnRecordAppended { lsn: Lsn(101) });
         script.on(Event::Durable { lsn: Lsn(101) });
         assert_eq!(script.standing.role, Role::Primary);
         script
@@ -172,7 +172,7 @@ fn records_of_a_newer_epoch_are_not_taken_for_the_own_beginning() {
                 [Effect::StopFollow, Effect::BeginEpoch(Epoch(5))]
             );
         }
-        assert_eq!(script.on(Event::Marked { lsn: Lsn(sealed + 1) }), []);
+        assert_eq!(script.on(Event::OwnRecordAppended { lsn: Lsn(sealed + 1) }), []);
         if let Some(durable) = told_after {
             assert_eq!(script.on(Event::Following { durable: Lsn(durable) }), []);
         }
@@ -220,7 +220,7 @@ fn a_takeover_waits_for_the_sealed_end_and_serves_when_its_epoch_start_is_durabl
     script.pass(Duration::from_millis(5));
     let effects = script.on(Event::Applied { last: Lsn(104) });
     assert_eq!(effects, [Effect::StopFollow, Effect::BeginEpoch(Epoch(5))]);
-    assert_eq!(script.on(Event::Marked { lsn: Lsn(105) }), []);
+    assert_eq!(script.on(Event::OwnRecordAppended { lsn: Lsn(105) }), []);
     assert_eq!(script.on(Event::Durable { lsn: Lsn(104) }), []);
     assert!(!script.executes(), "reads wait too: what they would see may not be sealed yet");
     script.pass(Duration::from_millis(2));
@@ -312,7 +312,7 @@ fn a_connection_lost_while_promoting_is_resumed() {
     let renew = Effect::Ask(Ask::Renew { epoch: Epoch(5) });
     assert_eq!(effects, [Effect::StartFollow, Effect::OpenAppend(Epoch(5)), renew.clone()]);
     script.on(Event::Applied { last: Lsn(104) });
-    script.on(Event::Marked { lsn: Lsn(105) });
+    script.on(Event::OwnRecordAppended { lsn: Lsn(105) });
     script.on(Event::Disconnected);
     let effects = script.on(Event::Connected { view: view(5, "a", 7, 1_000), length: LEASE });
     assert_eq!(effects, [Effect::OpenAppend(Epoch(5)), renew], "what is begun is not begun again, only shipped");
@@ -414,7 +414,7 @@ fn a_primary_that_was_replaced_ends_whatever_tells_it() {
     }
 }
 
-/// A machine that asks to be woken when nothing can be done is woken for ever.
+/// A machine that asks to be woken when nothing can be done is woken forever.
 #[test]
 fn it_wants_to_be_woken_for_the_next_renewal_or_claim_and_only_with_a_vault_to_ask() {
     let mut primary = Script::primary();
@@ -473,7 +473,7 @@ fn a_takeover_names_the_holder_before_whatever_is_said_twice() {
     script.on(Event::News(view(4, "b", 3, 0)));
     let sent = script.now;
     script.on(Event::Claimed { epoch: Epoch(5), sealed: Lsn(100), sent });
-    script.on(Event::Marked { lsn: Lsn(101) });
+    script.on(Event::OwnRecordAppended { lsn: Lsn(101) });
     for _ in 0..2 {
         script.on(Event::News(view(5, "a", 7, 1_600)));
     }

@@ -1,4 +1,4 @@
-//! How a session waits for a position, or for a change of the node's role.
+//! Futures that wait for a log position to become durable, or for a change of the node's role.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! An image on its way to the vault: what of it leaves next, and what the vault's answers mean.
+//! An image upload to the vault: what to send next, and what the vault's answers mean.
 
 use std::time::Duration;
 

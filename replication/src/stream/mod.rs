@@ -1,4 +1,4 @@
-//! What is on its way from a node to the vault: records ([`Shipping`] and its [`Window`](window::Window)) and images ([`Carrying`]).
+//! Streams from a node to the vault: records ([`Shipping`] and its send [`Window`](window::Window)) and images ([`Carrying`]).
 
 mod carrying;
 mod pace;

@@ -1,7 +1,8 @@
-//! How fast an image is shipped.
+//! Rate control of image uploads.
 //!
-//! Shipping costs processor time that queries could use, and it costs memory as long as it lasts: a page that is written to
-//! meanwhile is kept twice until the walk has passed it. So it goes slowly as long as little is kept, and hurries as that grows.
+//! An upload costs processor time that commands could use, and it costs memory as long as it lasts: a page that is written to
+//! meanwhile is kept twice until the walk has passed it. So the upload is slow while few pages are kept twice, and gets faster as
+//! their number grows.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ impl Pace {
         Pace { rate: IMAGE_PACE.max(bytes / IMAGE_TIME_MAX.as_secs()), due: now }
     }
 
-    /// `bytes` more are on their way; `held` of `held_max` bytes are kept for the image. Gives the pause to make now, if any.
+    /// `bytes` more are on their way; `held` of `held_max` bytes are kept for the image. Returns the pause to make now, if any.
     pub(super) fn sent(&mut self, bytes: u64, now: Monotonic, held: u64, held_max: u64) -> Option<Duration> {
         let percent = held.saturating_mul(100) / held_max.max(1);
         let calm = FROZEN_PERCENT_FULL.saturating_sub(percent.max(FROZEN_PERCENT_CALM));

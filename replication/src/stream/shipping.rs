@@ -1,7 +1,8 @@
-//! What leaves for the vault next, and what its answers mean: one term's append streams, one after another.
+//! Log shipping: which records to send to the vault next, and what its answers mean. Covers one term's append streams, one after
+//! another.
 //!
-//! Records leave as soon as somebody waits for one of them to become durable; those that nobody waits for (level `relaxed`) may
-//! gather for a moment. While a frame is under way the next one forms, so frames are as full as the load makes them.
+//! Records are sent as soon as a client waits for one of them to become durable; those that nobody waits for (level `relaxed`)
+//! may be batched for a moment. While a frame is in flight the next one fills, so frames grow with the load.
 
 use bytes::Bytes;
 use tanist_db_core::clock::Monotonic;

@@ -1,4 +1,4 @@
-//! Frames on their way to the vault.
+//! The send window: frames that are in flight to the vault.
 //!
 //! ```text
 //!        durable                                 sent             last
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A frame is kept until the vault has confirmed it. After a reconnect everything that the vault does not have is sent again, in
-//! order, beginning right after what it has: the vault never sees a gap, and what it sees twice it knows by position.
+//! order, starting right after what it has. So the vault never sees a gap, and it recognizes duplicates by their position.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -103,7 +103,7 @@ impl Window {
         self.frames.len()
     }
 
-    /// Takes in a sealed frame of the records `first` to `last`.
+    /// Adds a sealed frame of the records `first` to `last`.
     ///
     /// # Panics
     /// If they do not follow what was pushed before.
@@ -112,7 +112,7 @@ impl Window {
         self.push_unsealed(first, last, bytes).fill(frame);
     }
 
-    /// Takes in the records `first` to `last`, of about `bytes`, whose frame is yet to be sealed.
+    /// Adds the records `first` to `last`, of about `bytes`, whose frame is yet to be sealed.
     ///
     /// # Panics
     /// As [`Window::push`].

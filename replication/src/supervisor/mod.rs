@@ -1,12 +1,12 @@
-//! The process that watches a node's database process: starts it, reaps it, tells the vault that it is dead, starts it again.
+//! The supervisor of a node's database process: starts it, waits for its exit, reports the death to the vault, and restarts it.
 //!
-//! A supervisor knows one thing that nobody else can know: a process that it has reaped is dead for certain. Its obituary ends
-//! that process's lease at once, so that the standby need not wait for it to run out. Nothing less certain (a lost
-//! connection, a silent process) is ever reported. A supervisor that was killed leaves its database process to its successor, which
-//! learns from the lock that the process held, and that the kernel took back, that it is dead.
+//! A supervisor knows one thing that nobody else can know: a child process whose exit it has collected (`waitpid`) is certainly
+//! dead. Its obituary (death notice) ends that process's lease at once, so the standby need not wait for it to run out. Nothing
+//! less certain (a lost connection, a silent process) is ever reported. If the supervisor itself was killed, its successor checks
+//! the lock file of the database process: once the kernel has released that lock, the process is dead.
 //!
-//! The database process holds the reading end of a pipe from its supervisor as its standard input. Its end tells it that the
-//! supervisor is gone, or wants it to stop: it then drains and gives its lease up.
+//! The standard input of the database process is the read end of a pipe from its supervisor. End of file means that the
+//! supervisor is gone, or wants it to stop: it then drains and releases its lease.
 //!
 //! | the process | then |
 //! |---|---|
@@ -53,7 +53,7 @@ pub struct SupervisorOptions {
     pub vault: HostPort,
     /// The process's clock.
     pub clock: Arc<dyn Clock>,
-    /// Incarnation of a database process of an earlier supervisor that is dead for certain: the vault is told of it first, so that
+    /// Incarnation of a database process of an earlier supervisor that is certainly dead: the vault is told of it first, so that
     /// its lease need not run out.
     pub predecessor: Option<u64>,
 }
@@ -80,7 +80,7 @@ enum Ended {
     ByItself(ExitStatus),
 }
 
-/// Keeps a database process running until `stop` is ready, then ends it in good order. `command` makes the command that starts
+/// Keeps a database process running until `stop` is ready, then shuts it down cleanly. `command` makes the command that starts
 /// it, given its incarnation; its standard input is replaced by the pipe.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Telling the vault of a death, within milliseconds and until it has heard.
+//! Reports the death of a process to the vault: within milliseconds, repeated until the vault has confirmed it.
 
 use std::sync::Arc;
 
@@ -38,11 +38,11 @@ impl Obituaries {
             self.told.set(self.told.get() + 1);
         } else {
             // So many deaths while the vault is away: none of the later ones can have held a lease.
-            tracing::debug!("the vault is away; an obituary is left out");
+            tracing::debug!("the vault is unreachable; an obituary is skipped");
         }
     }
 
-    /// Waits, but not for ever, until the vault has heard all, and leaves it.
+    /// Waits, but not forever, until the vault has heard all, and leaves it.
     pub(super) async fn finish(self) {
         let Obituaries { dead, teller, mut heard, told } = self;
         let _ = tokio::time::timeout(CALL_WAIT, heard.wait_for(|heard| *heard >= told.get())).await;

@@ -1,10 +1,10 @@
-//! How long to wait before a process is started again.
+//! Backoff before a process is restarted.
 
 use std::time::Duration;
 
 use crate::limits::{RESTART_PAUSE_MAX, RESTART_PAUSE_MIN, RESTART_STEADY};
 
-/// Counts starts in a row that did not last, of any process that is kept running.
+/// Counts consecutive starts that ended early, of any process that is kept running.
 #[derive(Debug, Default)]
 pub struct Restarts {
     short_lives: u32,

@@ -1,4 +1,4 @@
-//! Real child processes; the vault of most of these tests is away, which no supervisor may mind.
+//! Real child processes. In most of these tests the vault is unreachable, which must not disturb a supervisor.
 
 use std::net::SocketAddr;
 use std::path::Path;

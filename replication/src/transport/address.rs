@@ -1,5 +1,5 @@
-//! Where others dial a process: a host and a port. What a process listens on is an address of its own machine, and another
-//! matter: behind a wildcard, a container's port or a name, the two differ.
+//! The advertised address of a process, which others dial: a host and a port. The listen address, which is one of its own
+//! machine, can differ: with a wildcard, a container's port mapping, or a host name.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

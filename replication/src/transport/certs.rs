@@ -1,8 +1,8 @@
-//! The cluster's own certificate authority: made with the cluster, renewed by one command, never asked by a running process.
+//! The cluster's own certificate authority (CA): made with the cluster, certificates renewed by one command, not used by running
+//! processes.
 //!
-//! `tls/ca.key` signs and may be taken off the machine; everything else in the folder is what processes load. The folder
-//! appears whole or not at all, and renewing replaces one file by another in a single step, so that a crash at any moment
-//! leaves a folder that works.
+//! `tls/ca.key` signs and may be moved off the machine; processes load everything else in the folder. The folder is created
+//! atomically, and a renewal replaces each file atomically, so a crash at any moment leaves a folder that works.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;

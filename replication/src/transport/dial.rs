@@ -1,5 +1,5 @@
-//! Dialling by name. A name is resolved each time: behind it may be another machine by now. All of its addresses are tried, each
-//! a moment after the one before it, and the first that answers is taken (RFC 8305 does the same for web pages).
+//! Dialling by host name. The name is resolved each time, since it may lead to another machine by now. All of its addresses are
+//! tried, each a moment after the one before it, and the first that answers is used (as Happy Eyeballs does, RFC 8305).
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! Reaching the vault: one attempt, or attempts until it answers.
+//! Connecting to the vault: one attempt, or attempts until it answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

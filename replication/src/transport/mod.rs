@@ -11,8 +11,8 @@
 //!   rpc         control streams: a call and its answer, news; further streams of a connection
 //! ```
 //!
-//! A connection is driven on the arbiter whose code calls `accept` or `connect`: make endpoints on one that never blocks.
-//! Losing a connection proves nothing about a peer (see `lease`): these timeouts decide only when to try a fresh one.
+//! A connection is driven on the arbiter (event-loop thread) whose code calls `accept` or `connect`: create endpoints on one that
+//! never blocks. A lost connection proves nothing about a peer (see `lease`): these timeouts only decide when to reconnect.
 
 pub mod address;
 pub mod certs;

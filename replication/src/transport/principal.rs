@@ -1,4 +1,4 @@
-//! Who a certificate speaks for.
+//! The identity (principal) that a certificate proves.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Endpoints, their settings, and connecting.
 //!
-//! The settings come from measurements on loopback (MiB/s of one stream): QUIC's defaults 533, sparser acknowledgements and
-//! larger windows 615, packets of up to 6500 bytes besides 1,047. Packets of 8,900 bytes collapse, so discovery stops at
+//! The settings come from measurements on loopback (MiB/s of one stream): QUIC's defaults 533; with sparser acknowledgements and
+//! larger windows 615; with packets of up to 6500 bytes in addition 1,047. Packets of 8,900 bytes collapse, so discovery stops at
 //! 6500. Without `initial_rtt` a connect to a dead port takes three seconds.
 
 use std::io;

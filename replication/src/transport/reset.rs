@@ -1,8 +1,8 @@
-//! How a process that takes another one's place ends the connections of its predecessor: by stateless resets (RFC 9000, 10.3).
+//! How a restarted process ends the connections of its predecessor: by stateless resets (RFC 9000, 10.3).
 //!
-//! A killed process says goodbye to nobody, and its peers would wait for signs of life until they give up. But the next thing that
-//! they send reaches its successor on the same port. That one knows the secret from which each connection's reset token is made,
-//! since it comes from the certificate's key, and so can prove that the connection is gone. Nobody else can.
+//! A killed process closes no connection, so its peers would wait until their idle timeout. But their next packet reaches its
+//! successor on the same port. The successor can compute each connection's reset token, since the secret for it is derived from
+//! the certificate's key, and so proves that the connection is gone. Nobody else can.
 
 use std::sync::Arc;
 
@@ -28,13 +28,14 @@ impl ResetKey {
         ResetKey(hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref()))
     }
 
-    /// Lets an endpoint answer packets of connections that it does not know.
+    /// Makes an endpoint answer packets of connections that it does not know.
     pub(super) fn apply(self, config: &mut EndpointConfig) {
         config.reset_key(Arc::new(self.0)).min_reset_interval(limits::RESET_PAUSE).cid_generator(|| Box::new(Names));
     }
 }
 
-/// Names of connections. Those of quinn's own generator carry a mark of the process, and a packet with another mark gets no answer.
+/// Connection ids. Those of quinn's own generator contain a hash that is specific to the process, and a packet of another process
+/// gets no answer.
 #[derive(Debug)]
 struct Names;
 

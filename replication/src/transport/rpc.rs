@@ -1,7 +1,7 @@
 //! Streams that carry messages: the control stream of a connection, and the others.
 //!
-//! A control stream holds one conversation: calls with increasing numbers out, answers and news back. One task writes and
-//! one reads, so a caller that gives up leaves no half of a frame behind. Every other stream is a [`Channel`].
+//! A control stream carries calls with increasing numbers in one direction, answers and notifications (news) in the other. One
+//! task writes and one reads, so a caller that gives up leaves no half-written frame. Every other stream is a [`Channel`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -126,7 +126,7 @@ impl ControlClient {
         Self { inner: Arc::new(Inner { connection, out, waiting, next_seq: AtomicU64::new(1), tasks }) }
     }
 
-    /// Asks, and waits for the answer. Many calls may be under way at once.
+    /// Makes a call and waits for the answer. Many calls may be in flight at once.
     ///
     /// # Errors
     /// [`RpcError::Busy`]: not sent. [`RpcError::Late`], [`RpcError::Lost`]: the peer may have acted on it, or may yet.
@@ -312,7 +312,7 @@ impl Channel {
     /// The next frame, which must be an answer. Loses nothing if dropped while it waits.
     ///
     /// # Errors
-    /// If the stream ends or holds something else here, or the peer refuses in a sentence.
+    /// If the stream ends or contains something else here, or the peer refuses in a sentence.
     pub(crate) async fn answer(&mut self) -> Result<Answer, RpcError> {
         let frame = self.receive.next().await?.ok_or(FrameError::Ended(FrameKind::Reply))?;
         if frame.kind() == FrameKind::Refusal {
@@ -327,7 +327,7 @@ impl Channel {
     /// The next frame, which must be of `kind`; `None` at the end of the stream.
     ///
     /// # Errors
-    /// If the stream fails or holds something else here, or the peer breaks off with a sentence.
+    /// If the stream fails or contains something else here, or the peer breaks off with a sentence.
     pub(crate) async fn frame(&mut self, kind: FrameKind) -> Result<Option<Bytes>, RpcError> {
         let frame = self.receive.next().await?;
         if let Some(frame) = frame.as_ref().filter(|_| kind != FrameKind::Reply)

@@ -1,8 +1,8 @@
-//! Loading a party's certificate and key, and what of them goes into a connection.
+//! Loads a process's certificate and key, and makes the TLS configuration of its connections.
 //!
-//! Everybody in a cluster has a certificate of the cluster's own authority, and shows it: TLS 1.3 alone, mutual, no public
-//! authority. A file that is missing, damaged, out of date or foreign is found here, at the start of a process, and told in
-//! a sentence that names the file and what to do; not later as a handshake that fails.
+//! Mutual TLS: every process has a certificate of the cluster's own authority and presents it. Only TLS 1.3, no public authority.
+//! A file that is missing, damaged, expired or of another cluster is found here, when the process starts, and the error names the
+//! file and what to do; it does not show only later as a failed handshake.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ pub enum TlsError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A file does not hold what it should.
+    /// A file does not contain what it should.
     #[error("{} is damaged ({why}): {}", file.display(), remedy(file))]
     Malformed {
         /// The file.
@@ -370,7 +370,7 @@ fn roots(file: &Path, ca: CertificateDer<'static>) -> Result<RootCertStore, TlsE
     Ok(roots)
 }
 
-/// Checks signature and purpose with the very code that a peer will use, and the name; gives the cluster.
+/// Checks signature and purpose with the same code that a peer will use, and the name; returns the cluster.
 fn check_issuer(
     file: &Path,
     ca_file: &Path,

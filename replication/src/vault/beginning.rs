@@ -1,8 +1,8 @@
-//! Whether a vault may begin with nothing.
+//! Whether a vault may start with an empty folder.
 //!
-//! An empty folder looks the same whether the cluster is new or the disk is not mounted. So a start with nothing needs a permit:
-//! a file outside the vault's folder, made with the cluster and removed, durably, before the vault serves for the first time. From
-//! then on a folder that holds no log is refused, until a person gives another permit.
+//! An empty folder looks the same whether the cluster is new or the disk is not mounted. So a start without a log needs a permit:
+//! a file outside the vault's folder, created with the cluster and durably removed before the vault serves for the first time.
+//! From then on a folder without a log is refused, until an operator creates another permit.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,10 +10,10 @@ use std::path::Path;
 
 use super::disk::Disk;
 use super::error::StorageError;
-use super::log::mark::Mark;
+use super::log::durable_mark::DurableMark;
 use super::log::segment::{LOG_FOLDER, segment_first};
 
-/// Whether there is a log, sound or not. The mark is the first file of a log and is never removed.
+/// Whether there is a log, valid or not. The durable mark is the first file of a log and is never removed.
 ///
 /// # Errors
 /// As the machine says, or if the log is another cluster's.
@@ -24,7 +24,7 @@ pub fn has_log(disk: &dyn Disk, cluster: u128) -> Result<bool, StorageError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(StorageError::io(disk, LOG_FOLDER, error)),
     }
-    match Mark::read(disk, cluster) {
+    match DurableMark::read(disk, cluster) {
         Ok(mark) => Ok(mark.is_some()),
         // Without a segment it is what a crash in the middle of a first start leaves behind.
         Err(StorageError::Damaged { .. }) => Ok(false),
@@ -102,7 +102,7 @@ mod tests {
         let disk = DiskSim::new(1);
         disk.make_folder(LOG_FOLDER).unwrap();
         assert!(!has_log(&disk, CLUSTER).unwrap());
-        disk.create(&Mark::path()).unwrap();
+        disk.create(&DurableMark::path()).unwrap();
         assert!(!has_log(&disk, CLUSTER).unwrap());
         disk.create("log/00000000000000000001.seg").unwrap();
         assert!(has_log(&disk, CLUSTER).unwrap());

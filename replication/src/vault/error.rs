@@ -1,4 +1,4 @@
-//! What can go wrong with what is stored, sorted by what the caller does next.
+//! Errors of the vault's storage, grouped by what the caller does next.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use super::layout::IMAGES_FOLDER;
 pub(crate) const RESTORE_LOG: &str =
     "restore the vault's folder from a copy, and find out what has changed it before trusting the disk again";
 
-/// For a damaged image: the older one and the log after it hold the same records.
+/// For a damaged image: the older one and the log after it contain the same records.
 pub(crate) const REMOVE_IMAGE: &str =
     "restore the image's folder from a copy, or remove it if there is an older image: the log after that one is kept";
 

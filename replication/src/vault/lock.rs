@@ -1,4 +1,4 @@
-//! One vault a folder: two would each believe that what they have synced is all there is.
+//! The lock file that allows one vault per folder: each of two would believe that it has written everything that is there.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::ErrorKind;

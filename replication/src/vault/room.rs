@@ -1,4 +1,4 @@
-//! Whether the vault's disk has room, as far as what was refused and what was stored since tells: for people.
+//! Whether the vault's disk has space, for operators: derived from refused and successful writes.
 
 use tanist_db_core::clock::UnixMillis;
 

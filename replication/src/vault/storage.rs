@@ -1,4 +1,4 @@
-//! All that a vault keeps, opened together and checked against each other.
+//! Opens everything that a vault stores (log, images, catalog) and checks the parts against each other.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Small makers for the vault's own tests.
+//! Helpers for the vault's own tests.
 
 use bytes::Bytes;
 use tanist_db_core::redo::batch::RedoBatch;

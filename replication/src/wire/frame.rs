@@ -1,7 +1,7 @@
-//! The envelope of everything that crosses a wire or stands in a segment or image file.
+//! The frame: the checksummed envelope of everything on the wire and in segment and image files.
 //!
-//! A frame is a header of [`HEADER_BYTES`] bytes and a body. The very bytes that a primary sends are what the vault writes
-//! and what a follower receives, so one layout and one check serve the wire and the disk:
+//! A frame is a header of [`HEADER_BYTES`] bytes and a body. The vault writes exactly the bytes that the primary sent, and a
+//! follower receives the same bytes, so one layout and one check serve wire and disk:
 //!
 //! | at | bytes | field | guards against |
 //! |---|---|---|---|
@@ -14,8 +14,8 @@
 //! | 16 | 4 | CRC-32C of the body | damage to the body |
 //! | 20 | 4 | reserved, 0 | as above |
 //!
-//! Integers are little-endian. A reader's memory grows with the bytes that have arrived and never with a length that a peer
-//! has merely declared. The checksums find accidents; who may speak at all is decided by TLS.
+//! Integers are little-endian. A reader's memory grows with the bytes that have arrived and never with a length that a peer has
+//! merely declared. The checksums detect accidental damage; TLS decides who may connect.
 
 use bytes::{Buf, Bytes, BytesMut};
 use rkyv::rancor;
@@ -363,7 +363,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// The next frame, which must be a message of type `M`.
     ///
     /// # Errors
-    /// As [`FrameReader::next`], and if the stream has ended or holds anything else here.
+    /// As [`FrameReader::next`], and if the stream has ended or contains anything else here.
     pub async fn message<M: Message>(&mut self) -> Result<M, FrameError> {
         self.next().await?.ok_or(FrameError::Ended(M::KIND))?.message()
     }

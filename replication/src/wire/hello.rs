@@ -1,7 +1,7 @@
-//! The first message and its refusal: what any two releases understand of each other, for ever.
+//! Version negotiation: the first message of a connection and its refusal, which all releases understand.
 //!
-//! A [`Hello`] and a [`Refusal`] always stand in frames of format version 1. Ahead of a hello's archive stands what lets two releases find out
-//! whether they can go on at all:
+//! A [`Hello`] and a [`Refusal`] are always in frames of format version 1. A hello begins with the feature levels that the sender
+//! supports, so that two releases can find out whether they can talk to each other:
 //!
 //! | at | bytes | field |
 //! |---|---|---|
@@ -9,8 +9,8 @@
 //! | 2 | 2 | newest feature level that the sender knows |
 //! | 4 | | archived [`Hello`]: read only if there is a level in common, which says how it is laid out |
 //!
-//! A refusal's body is a sentence in UTF-8. Integers are little-endian. Every other message is of the connection's level, the newest that
-//! both ends know.
+//! A refusal's body is a sentence in UTF-8. Integers are little-endian. Every other message uses the connection's level, the
+//! newest that both ends support.
 
 use rkyv::rancor;
 use tanist_db_core::level::{Level, Levels};

@@ -1,12 +1,12 @@
 //! All messages between nodes, supervisors, tools and the vault.
 //!
-//! One QUIC connection a process. Its first bidirectional stream is the *control* stream and starts with [`Hello`]; every
-//! other stream starts with the [`Request`] that names its purpose. Every message stands in a frame (`wire::frame`).
-//! Redo batches and image chunks travel as raw frames between messages of their stream and are never parsed here.
+//! One QUIC connection per process. Its first bidirectional stream is the *control* stream and starts with [`Hello`]; every other
+//! stream starts with the [`Request`] that names its purpose. Every message is in a frame (`wire::frame`). Redo batches and image
+//! chunks travel as raw frames between messages of their stream and are never parsed here.
 //!
-//! **What is here never changes.** A message of a later release is a new variant behind the last one of [`Request`] or [`Answer`], in a box, so
-//! that those before it keep their bytes; it is sent only on connections whose level is that of its line in
-//! `tanist_db_core::level::since`. `wire/message/tests.rs` knows the bytes of each.
+//! **Existing messages never change.** A message of a later release is a new variant after the last one of [`Request`] or
+//! [`Answer`], in a box, so that those before it keep their bytes. It is sent only on connections with at least the level of its
+//! line in `tanist_db_core::level::since`. `wire/message/tests.rs` checks the bytes of each.
 
 #![expect(missing_docs, reason = "rkyv derives fields of its own for enum variants")]
 
@@ -69,7 +69,7 @@ pub struct LeaseView {
 /// What a node tells of itself, for status and for the vault's choice of a successor.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Progress {
-    /// Role in one word, as in the glossary.
+    /// Role, in one word of `docs/glossary.md`.
     pub role: String,
     /// Newest record applied to this node's state.
     pub applied: u64,
@@ -109,7 +109,7 @@ pub enum Request {
         /// The asker's epoch.
         epoch: u64,
     },
-    /// The process is dead for certain: the supervisor has reaped it, or found the lock free that it held. Answer: `Lease`.
+    /// The process is certainly dead: the supervisor has collected its exit, or has found its lock file free. Answer: `Lease`.
     Obituary {
         /// Node whose database process died; must be the sender's own.
         node: String,
@@ -153,7 +153,8 @@ pub enum Request {
     ImageGet,
 }
 
-/// Answers and news from the vault. On the control stream `seq` 0 marks news that nobody asked for (`Lease`, `Health`).
+/// Answers and notifications (news) from the vault. On the control stream `seq` 0 means a notification, which answers no request
+/// (`Lease`, `Health`).
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Reply to [`Hello`].

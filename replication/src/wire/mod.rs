@@ -1,4 +1,4 @@
-//! Messages between the processes of a cluster and the frames they stand in.
+//! The wire protocol: messages between the processes of a cluster, and the frames that contain them.
 
 #[cfg(not(feature = "test-support"))]
 pub(crate) mod frame;

@@ -1,11 +1,11 @@
-//! What one client wrote and what it was told, and the comparison with what is there afterwards.
+//! The ledger: records one client's writes and the replies that it got, and compares them with the data afterwards.
 //!
-//! A client sends one write at a time and alternates between two kinds, because they show different mistakes:
+//! A client sends one write at a time and alternates between two kinds, because they reveal different errors:
 //!
-//! - `APPEND` of a token that is used once. Each write can be told from all others, so each is judged by itself: a confirmed one
+//! - `APPEND` of a unique token. Each write can be distinguished from all others, so each is checked by itself: a confirmed one
 //!   must be there once, an unknown one at most once, a refused one not at all.
-//! - `INCR` of one counter, the write that users fear for. Its reply says how many came before, so a mistake shows in the next
-//!   reply already. Where outcomes are unknown only bounds can be checked.
+//! - `INCR` of one counter, the write where users fear loss most. Its reply shows how many came before, so an error shows in the
+//!   very next reply. While outcomes are unknown only bounds can be checked.
 
 use std::collections::HashMap;
 

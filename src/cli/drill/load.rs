@@ -1,5 +1,5 @@
-//! The drill's own clients: some use the client library, some a plain Redis connection. Each writes one command at a time and
-//! notes what it is told.
+//! The drill's own clients: some use the client library, some a plain Redis connection. Each sends one command at a time and
+//! records the reply.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -134,7 +134,7 @@ impl Load {
         witnesses.filter(|(_, witness)| witness.borrow().confirmed == 0).map(|(kind, _)| kind)
     }
 
-    /// Lets each client end what it has begun.
+    /// Waits until each client has finished its current command.
     pub(super) async fn finish(self) -> Result<[Seen; 2], Failure> {
         self.stop.ask();
         for witness in &self.witnesses {

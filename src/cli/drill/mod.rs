@@ -1,17 +1,17 @@
-//! `tanist drill`: a failover exercise on a running pair. The primary is killed, paused or asked to hand over while clients write;
-//! afterwards each of them tells what it was told, and that is compared with what is there.
+//! `tanist drill`: a failover exercise on a running pair. The primary is killed, paused or asked to hand over while clients
+//! write; afterwards the replies that each client got are compared with the data.
 //!
 //! | file | knows |
 //! |---|---|
-//! | `round` | the course of one round |
+//! | `round` | the steps of one round |
 //! | `pair` | whether a pair is healthy, who has taken over |
-//! | `target` | how a process is found for certain, and signalled |
+//! | `target` | how a process is identified reliably, and signalled |
 //! | `load` | the clients |
-//! | `ledger` | what a client wrote and was told: lost, doubled |
+//! | `ledger` | a client's writes and their replies: lost, doubled |
 //! | `witness` | when writes were confirmed, when errors came, the longest gap |
 //! | `report`, `timeline`, `picture` | how it is shown |
 //!
-//! Without `--load` two clients write a little, so that the drill observes a pair under its user's own load without adding to it.
+//! Without `--load` two clients write a little, so the drill observes a pair under its user's own load without adding much to it.
 
 mod ledger;
 mod load;

@@ -1,5 +1,5 @@
-//! The picture of a round as an SVG file: confirmed writes of each kind of client over time, errors, the moments of the course,
-//! and below them which node did what.
+//! The picture of a round as an SVG file: confirmed writes of each kind of client over time, errors, the events of the round, and
+//! below them which node did what.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a drill found, for people and for programs.
+//! The report of a drill, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

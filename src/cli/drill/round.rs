@@ -1,5 +1,5 @@
-//! One round: clients write, the primary is taken away, somebody takes over, the pair becomes whole, and what clients were told
-//! is compared with what is there.
+//! One round: clients write, the primary is taken away, another node takes over, the pair becomes healthy again, and the replies
+//! that clients got are compared with the data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +170,8 @@ impl Plan {
         Ok((course, successor))
     }
 
-    /// Does it, and waits for the successor. Gives the moment of the fault, and what keeps a paused process paused.
+    /// Injects the fault, and waits for the successor. Returns the moment of the fault, and the guard that keeps a paused process
+    /// paused.
     async fn strike(
         &self,
         pair: &Pair,
@@ -216,7 +217,7 @@ impl Plan {
         })
     }
 
-    /// Waits for a healthy pair; gives it, and since when there is one.
+    /// Waits for a healthy pair; returns it, and since when it is healthy.
     async fn whole(&self) -> Result<(Pair, Monotonic), Failure> {
         match pair::healthy(&self.asker, &*self.clock, WHOLE_WAIT).await {
             Ok(pair) => Ok((pair, self.clock.monotonic())),

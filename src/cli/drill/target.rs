@@ -1,6 +1,6 @@
-//! The process that a drill kills or pauses. A number alone is not enough to send a signal: it may be out of date, or belong to
-//! another machine or container. The process is fixed by a handle first, then it must hold this cluster's own lock, and the
-//! signal goes by the handle.
+//! The process that a drill kills or pauses. A process id alone is not enough to send a signal: it may be out of date, or belong
+//! to another machine or container. First the process is pinned by a handle (pidfd); then it must hold this cluster's own lock;
+//! the signal is sent through the handle.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -64,7 +64,7 @@ impl Target {
     /// The kernel's letter for what the process does; `None` if it has gone.
     fn state(&self) -> Option<char> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero())).ok()?;
-        // The name before it stands in brackets and may hold anything.
+        // The name before it stands in brackets and may contain anything.
         stat.rsplit(") ").next()?.chars().next()
     }
 

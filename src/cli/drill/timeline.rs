@@ -1,4 +1,4 @@
-//! The part of a round that is worth a picture, cut into columns of a round length; and the picture for the terminal.
+//! The interesting part of a round, divided into columns of a round number of milliseconds; and the plot for the terminal.
 
 use std::time::Duration;
 

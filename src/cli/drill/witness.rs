@@ -1,4 +1,4 @@
-//! What the clients of one kind saw, over the time of one round.
+//! What the clients of one kind observed during one round: confirmations, errors, the longest gap.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `tanist status`: asks the vault and every node, each on its own, and shows what they say, and who says nothing.
+//! `tanist status`: asks the vault and every node separately, and shows their answers, and which of them do not answer.
 
 mod table;
 mod view;
@@ -57,7 +57,7 @@ pub(super) fn run(args: StatusArgs) -> Result<(), Failure> {
     })
 }
 
-/// Asks the processes of one cluster how they are.
+/// Asks the processes of one cluster for their status.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
     whom: Whom,

@@ -1,4 +1,4 @@
-//! The table of `tanist status`: at most 100 columns, one line a process, then what else matters.
+//! The table of `tanist status`: at most 100 columns wide, one line per process, then other important facts.
 
 use std::fmt::Write;
 
@@ -158,10 +158,10 @@ mod tests {
     /// A primary that had heard nothing of the vault for a minute, and answered nobody, looked like any other.
     #[test]
     fn a_primary_that_cannot_serve_says_so_and_why() {
-        let trouble = "cannot serve: no word of the vault for 3.2 s".to_owned();
+        let trouble = "cannot serve: no answer from the vault for 3.2 s".to_owned();
         let status = merge(Err("nobody".into()), |_| Ok(NodeReport { trouble: trouble.clone(), ..primary() }));
         let text = table(&status, UnixMillis(0));
-        assert!(text.contains("node a: primary, cannot serve: no word of the vault for 3.2 s"), "{text}");
+        assert!(text.contains("node a: primary, cannot serve: no answer from the vault for 3.2 s"), "{text}");
         assert!(status.nodes.iter().all(|node| !node.serves));
     }
 

@@ -1,4 +1,4 @@
-//! The cluster as `tanist status` shows it, and how it is put together from what the processes say.
+//! The cluster as `tanist status` shows it, combined from the answers of the processes.
 
 use serde::Serialize;
 use tanist_replication::wire::message::{FollowerView, HealthView, StatusView};

@@ -1,4 +1,4 @@
-//! A child process that is kept running: started, listened to, started again with a growing pause when it dies, and stopped.
+//! A child process that is kept running: started, its output read, restarted with growing backoff when it dies, and stopped.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -69,7 +69,7 @@ impl Child {
         Child { who, state, stop, task }
     }
 
-    /// Ends when the child has died without being asked; gives what is known of it then.
+    /// Completes when the child has died without being asked; returns what is known of it then.
     pub(super) async fn died(&mut self) -> ChildState {
         match self.state.wait_for(|state| state.deaths > 0).await {
             Ok(state) => state.clone(),

@@ -1,8 +1,8 @@
-//! `tanist up`: a cluster on this machine. Starts the vault and, when it answers, the nodes; keeps all of them running, tells
-//! what happens, and stops them in order: standby, primary, vault. So a clean stop leaves nothing to take over or to repair.
+//! `tanist up`: a cluster on this machine. Starts the vault and, when it answers, the nodes; keeps all of them running, prints
+//! events, and stops them in order: standby, primary, vault. So a clean stop needs no takeover and no recovery.
 //!
-//! Until the cluster has been ready once, a child that ends is a reason to give up: what stands in its way (a damaged file, a
-//! port) is for a person to see. After that it is started again, however often it takes.
+//! Until the cluster has been ready once, `up` gives up when a child ends: an operator must see the cause (a damaged file, a port
+//! in use). After that a child that ends is always restarted.
 
 mod child;
 mod narrator;

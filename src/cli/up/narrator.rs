@@ -1,4 +1,4 @@
-//! The event log on the terminal: one line an event, when, who, what.
+//! The event log on the terminal: one line per event with time, process and text.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::telemetry::time_of_day;
 /// Lines that wait for a terminal that does not take them (it was stopped with Ctrl-S). More are dropped: the logs have them.
 const LINES_WAITING_MAX: usize = 1024;
 
-/// Looks whether the last lines are out, and the pause between them: a second together.
+/// Number of checks whether the last lines are written, and the pause between them: a second together.
 const FINISH_LOOKS: u32 = 200;
 const FINISH_PAUSE: Duration = Duration::from_millis(5);
 

@@ -1,4 +1,4 @@
-//! What must be true before anything is started: settings that agree, a folder that is ours, ports that are free.
+//! Checks before anything is started: consistent settings, a data folder of this cluster, free ports.
 
 use std::ffi::OsString;
 use std::io;
@@ -115,7 +115,7 @@ fn move_addresses(cluster: &mut ClusterFile, asked: &ClusterLayer) -> Result<(),
     cluster.move_to(bind, new_ports.get(), advertise)
 }
 
-/// Waits for processes of this folder that have outlived their `up`: they hold its ports, and stop by themselves.
+/// Waits for processes of this folder that have outlived their `up`: they still use its ports, and stop by themselves.
 fn leftovers_have_gone(folder: &DataFolder, cluster: &ClusterFile, say: impl Fn(&str)) -> Result<(), Failure> {
     let mut left = leftovers(folder, cluster);
     if left.is_empty() {

@@ -163,8 +163,8 @@ pub(super) fn kill(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply:
 
 pub(super) fn unblock(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     let how = match call.args().get(3..).unwrap_or_default() {
-        [] => Unblocked::InVain,
-        [how] if is(how, "timeout") => Unblocked::InVain,
+        [] => Unblocked::TimedOut,
+        [how] if is(how, "timeout") => Unblocked::TimedOut,
         [how] if is(how, "error") => Unblocked::Failed,
         [_] => return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into()),
         _ => return Err(Failure::SYNTAX),

@@ -1,6 +1,7 @@
 //! `INFO [section ...]`.
 //!
-//! Names and units are Redis's where the thing exists here, because tools parse them; what is Tanist's own starts with `tanist_`.
+//! Fields that exist in Redis have the same names and units, because tools parse them; fields that only Tanist has start with
+//! `tanist_`.
 
 use std::fmt::{Display, Write as _};
 
@@ -124,8 +125,8 @@ fn persistence(caller: &Caller, lines: &mut SectionText) {
     lines.add("aof_last_write_status", status(HealthSigns::of(&caller.context).confirms()));
 }
 
-/// How far loading is. A client that asks tries again after so many seconds: 0 if the rest takes less than half of one, and Redis's
-/// guess of 1 while there is nothing to go by.
+/// How far loading is. A client that asks tries again after so many seconds: 0 if the rest takes less than half of one, and
+/// Redis's guess of 1 while there is nothing to go by.
 fn loading(caller: &Caller, lines: &mut SectionText) {
     let context = &caller.context;
     let (total, loaded) = (context.loading.bytes_total(), context.loading.bytes_loaded());
@@ -262,7 +263,7 @@ mod process {
     /// Processor time in the system and in the program.
     pub(super) fn cpu_seconds() -> (f64, f64) {
         let stat = read_to_string("/proc/self/stat").unwrap_or_default();
-        // The program's name, in parentheses, may hold blanks. Then comes field 3; 14 is user time, 15 system time, in ticks.
+        // The program's name, in parentheses, may contain blanks. Then comes field 3; 14 is user time, 15 system time, in ticks.
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
         let mut times = fields
             .split_ascii_whitespace()

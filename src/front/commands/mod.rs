@@ -1,7 +1,8 @@
-//! Commands that concern the connection, the node or its settings: they stand in `table`, and the engine hands them back to the front.
+//! Commands on the connection, the node or its settings: they are declared in `table`, and the engine passes them back to the
+//! front.
 //!
-//! Each writes exactly one reply. Inside EXEC the engine holds shard locks while they run, so they look at counters only.
-//! What a client may say at which point (authentication, role) has been decided before.
+//! Each writes exactly one reply. Inside EXEC the engine holds shard locks while they run, so they read counters only. Whether
+//! the client may run the command (authentication, role) has been checked before.
 
 mod admin;
 mod client;

@@ -1,7 +1,7 @@
 //! The parameters of `CONFIG GET` and `CONFIG SET`: one declaration each.
 //!
-//! Those that Redis's tools ask for and that have only one possible value here are constants: they answer truthfully and cannot be
-//! set. Everything else stands in the configuration too, under the same name with `_` for `-`.
+//! Parameters that Redis's tools read and that have only one possible value here are constants: they show the true value and
+//! cannot be set. All others are also settings of the configuration, under the same name with `_` for `-`.
 
 use tanist_db_core::engine::{MEMORY_MAX, SettingId};
 use tanist_db_core::limits::DATABASES;

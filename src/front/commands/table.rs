@@ -1,4 +1,4 @@
-//! The commands that the front runs: one row each, in the engine's table beside its own.
+//! Specs of the commands that the front runs, in the same table as the engine's commands.
 
 use Flag::*;
 use tanist_db_core::command::{Argument, Category, CommandSpec, CommandTable, Flag, Group, front_command};

@@ -1,7 +1,7 @@
-//! Requests that are parsed before their turn.
+//! Prefetching: requests are parsed ahead of their execution.
 //!
 //! A pipeline brings many requests at once. Parsing some of them before the first is executed shows which keys they touch, and
-//! the engine asks the processor for the memory of all of them together: one wait instead of one for each.
+//! the engine prefetches the memory of all of them into the processor's cache: one wait instead of one for each.
 
 use std::collections::VecDeque;
 

@@ -1,14 +1,15 @@
-//! Commands that take long are executed on a thread of their own, so that their session's thread serves its other sessions
+//! Long commands are executed on a worker thread (*apart*), so that the session's own thread can serve its other sessions
 //! meanwhile.
 //!
-//! What the command needs of its session goes with it and comes back with the reply: the transaction, the client's state, the
-//! input in which its request stands. The session reads on, but executes nothing until then, so replies keep their order. A
-//! client that leaves takes its command along if it has not begun; one that has begun goes on, and nobody sees its reply.
+//! The parts of the session that the command needs are moved to that thread and come back with the reply: the transaction, the
+//! client's state, the input buffer with its request. The session keeps reading, but executes nothing until then, so replies keep
+//! their order. If the client disconnects, a command that has not begun is cancelled; one that has begun continues, and nobody
+//! sees its reply.
 //!
-//! Permission is asked for where the command is executed, right before it is. If it may not execute, or a shard is held by
-//! somebody else, it comes back as it went and waits like any other command. It does not begin where others wait for a shard:
-//! they come first, or many long commands would leave them none; for half of the time that it may wait, so that it comes to
-//! its turn itself where a shard is always wanted.
+//! Permission is checked on the worker thread, right before execution. If the command may not execute, or another command has
+//! locked a shard, it comes back unexecuted and waits like any other command. It does not begin while others wait for one of its
+//! shards: they come first, since otherwise many long commands would starve them. It yields for at most half of the time that it
+//! may wait, so it is not starved itself where a shard is always wanted.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -131,7 +132,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    /// Takes in a command that is back, and deals with it like with one that was executed here. Nothing if there is none.
+    /// Handles a command that has come back, like one that was executed here. Nothing if there is none.
     pub(super) fn welcome_back(&mut self, batch: &mut Batch<'a>) -> Option<Step> {
         let Returned { luggage, reply, outcome, unix, rank } = self.away.as_ref()?.returned.lock().take()?;
         let Away { spec, bytes, seen, .. } = self.away.take()?;
@@ -146,8 +147,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 if executed.refused().is_none() {
                     self.hold = None;
                 }
-                let mark = if executed.replied().is_some() { self.output.append(reply) } else { 0 };
-                self.dispose(Tried { spec, bytes, mark, unix, rank, held }, executed, batch)
+                let reply_start = if executed.replied().is_some() { self.output.append(reply) } else { 0 };
+                self.dispose(Tried { spec, bytes, reply_start, unix, rank, held }, executed, batch)
             }
             Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch.now),
         })

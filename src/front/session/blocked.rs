@@ -1,7 +1,8 @@
-//! A blocked command: executed, without a reply yet. What ends its wait is decided here; docs/protocols/waiting.md has the table.
+//! Blocked commands (BLPOP, WAIT): executed, without a reply yet. What ends the wait is decided here; the table is in
+//! docs/protocols/waiting.md.
 //!
-//! Its request stays at the front of the input, and everything behind it waits. So a command that is called is executed again like
-//! any other: with permission of that moment, refused if the node may not execute, once or not at all.
+//! The request stays at the front of the input, and everything after it waits. So a woken command is executed again like any
+//! other: its permission is checked again, it is refused if the node may not execute, and it is executed once or not at all.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::CommandSpec;
@@ -22,7 +23,7 @@ pub(super) struct Block {
     /// Of its request.
     bytes: usize,
     blocked: Blocked,
-    /// It has waited in vain then.
+    /// The wait times out then.
     pub(super) deadline: Option<Monotonic>,
 }
 
@@ -46,14 +47,14 @@ struct Signs {
 enum Verdict {
     /// It waits on.
     Wait,
-    /// It is executed again, for a last time if it has waited in vain.
+    /// It is executed again, for the last time if the wait has timed out.
     Execute,
     /// It would be, but the node may not execute at the moment.
     Hold,
     /// What it waited for has come.
     Fulfilled,
-    /// It has waited in vain.
-    InVain,
+    /// The wait has timed out.
+    TimedOut,
     /// Its reply is an error: another client has asked for that.
     Failed,
     /// This node is not primary any more.
@@ -66,7 +67,7 @@ enum Verdict {
 
 /// The rules for every kind of waiting, strongest first.
 fn verdict(until: &Ends, deadline: Option<Monotonic>, signs: &Signs) -> Verdict {
-    let over = deadline.is_some_and(|deadline| deadline <= signs.now) || signs.unblocked == Some(Unblocked::InVain);
+    let over = deadline.is_some_and(|deadline| deadline <= signs.now) || signs.unblocked == Some(Unblocked::TimedOut);
     match (until, signs.permit) {
         (_, Permit::Stopped) => Verdict::Stopped,
         // True whoever is primary: what was ever durable stays.
@@ -74,7 +75,7 @@ fn verdict(until: &Ends, deadline: Option<Monotonic>, signs: &Signs) -> Verdict 
         (_, Permit::NotPrimary) => Verdict::Deposed,
         _ if signs.gone => Verdict::Abandoned,
         _ if signs.unblocked == Some(Unblocked::Failed) => Verdict::Failed,
-        (Ends::Durable(..), _) if over => Verdict::InVain,
+        (Ends::Durable(..), _) if over => Verdict::TimedOut,
         (Ends::Keys, Permit::Yes) if over || signs.called => Verdict::Execute,
         (Ends::Keys, Permit::Hold) if over || signs.called => Verdict::Hold,
         _ => Verdict::Wait,
@@ -101,13 +102,13 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let block = Block { spec, bytes, blocked, deadline };
         self.block = Some(block);
         let late = deadline.is_some_and(|deadline| deadline <= batch.now);
-        if late || self.caller.entry().unblocked() == Some(Unblocked::InVain) {
+        if late || self.caller.entry().unblocked() == Some(Unblocked::TimedOut) {
             return self.reply_blocked(&block, blocked.otherwise, blocked.lsn, batch);
         }
         self.wait_blocked(&block, batch)
     }
 
-    /// Looks at the blocked command, if there is one. Nothing if the command at the front of the input is to be executed.
+    /// Checks the blocked command, if there is one. Returns nothing if the command at the front of the input is to be executed.
     pub(super) fn go_on_blocked(&mut self, batch: &mut Batch<'a>) -> Option<Step> {
         let block = self.block?;
         let serving = &*self.context.serving;
@@ -130,7 +131,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 let Ends::Durable(lsn, write) = block.blocked.until else { return None };
                 self.reply_blocked(&block, write, lsn, batch)
             }
-            Verdict::InVain => self.reply_blocked(&block, block.blocked.otherwise, block.blocked.lsn, batch),
+            Verdict::TimedOut => self.reply_blocked(&block, block.blocked.otherwise, block.blocked.lsn, batch),
             Verdict::Failed => {
                 self.say(redirect::UNBLOCKED_BY_CLIENT);
                 Step::Done(block.bytes)
@@ -168,11 +169,11 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 
     fn reply_blocked(&mut self, block: &Block, write: WriteReply, lsn: Lsn, batch: &mut Batch<'a>) -> Step {
-        let mark = self.output.reply.len();
+        let reply_start = self.output.reply.len();
         self.output.reply.set_protocol(self.session.protocol());
         write(&mut self.output.reply);
         let replied = Replied { lsn, wrote: false, wakes: false };
-        self.executed(block.spec, block.bytes, mark, replied, batch.unix, batch);
+        self.executed(block.spec, block.bytes, reply_start, replied, batch.unix, batch);
         Step::Done(block.bytes)
     }
 }
@@ -196,7 +197,7 @@ mod tests {
         assert_eq!(verdict(&KEYS, LATE, &Signs { called: true, ..calm }), Verdict::Execute);
         assert_eq!(verdict(&KEYS, LATE, &Signs { now: Monotonic(100), ..calm }), Verdict::Execute);
         assert_eq!(verdict(&KEYS, None, &Signs { now: Monotonic(u64::MAX), ..calm }), Verdict::Wait);
-        assert_eq!(verdict(&KEYS, None, &Signs { unblocked: Some(Unblocked::InVain), ..calm }), Verdict::Execute);
+        assert_eq!(verdict(&KEYS, None, &Signs { unblocked: Some(Unblocked::TimedOut), ..calm }), Verdict::Execute);
         let held = signs(Permit::Hold);
         assert_eq!(verdict(&KEYS, LATE, &held), Verdict::Wait, "a switchover may yet be given up");
         assert_eq!(verdict(&KEYS, LATE, &Signs { called: true, ..held }), Verdict::Hold);
@@ -208,10 +209,10 @@ mod tests {
         for permit in [Permit::Yes, Permit::Hold] {
             let signs = signs(permit);
             assert_eq!(verdict(&POSITION, LATE, &signs), Verdict::Wait);
-            assert_eq!(verdict(&POSITION, LATE, &Signs { now: Monotonic(100), ..signs }), Verdict::InVain);
+            assert_eq!(verdict(&POSITION, LATE, &Signs { now: Monotonic(100), ..signs }), Verdict::TimedOut);
             assert_eq!(
-                verdict(&POSITION, None, &Signs { unblocked: Some(Unblocked::InVain), ..signs }),
-                Verdict::InVain
+                verdict(&POSITION, None, &Signs { unblocked: Some(Unblocked::TimedOut), ..signs }),
+                Verdict::TimedOut
             );
             assert_eq!(verdict(&POSITION, LATE, &Signs { durable: Lsn(5), ..signs }), Verdict::Fulfilled);
         }

@@ -1,4 +1,4 @@
-//! One turn: executing the complete requests that are there, as far as may be.
+//! One turn (one pass of the event loop): executes the complete requests in the input, up to the budget.
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
@@ -29,7 +29,7 @@ pub(super) enum Turn {
     More,
     /// The next command may not execute until something changes.
     Held(Until),
-    /// The next command needs a shard that is held by somebody else.
+    /// The next command needs a shard that another command has locked.
     Busy(ShardId, Rank),
     /// The output is full.
     Full,
@@ -54,7 +54,7 @@ pub(super) struct Until {
 pub(super) struct Batch<'a> {
     pub(super) now: Monotonic,
     pub(super) unix: UnixMillis,
-    /// Taken before anything was looked at: a change since then ends a hold.
+    /// Read before anything was checked: a change since then ends a hold.
     pub(super) seen: Version,
     pub(super) durability: Durability,
     /// Kept from the first command that touches data to the turn's end.
@@ -81,7 +81,7 @@ pub(super) struct Tried {
     /// Of its request.
     pub(super) bytes: usize,
     /// Where its reply begins, if it has one.
-    pub(super) mark: usize,
+    pub(super) reply_start: usize,
     /// When it was executed.
     pub(super) unix: UnixMillis,
     /// With which it waits for a busy shard.
@@ -155,7 +155,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         Turn::More
     }
 
-    /// Goes on with the command that has no reply yet, or with the next.
+    /// Continues with the command that has no reply yet, or with the next.
     fn next_step(&mut self, batch: &mut Batch<'a>) -> Step {
         if self.later.is_some() {
             return Step::End(Turn::Acting);
@@ -237,7 +237,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 return Step::End(Turn::Acting);
             }
         }
-        let mark = self.output.reply.len();
+        let reply_start = self.output.reply.len();
         self.caller.begin(spec, &self.session);
         let (session, caller, reply) = (&mut self.session, &mut self.caller, &mut self.output.reply);
         let executed = execute(self.context, session, caller, reply, spec, &args, batch.unix);
@@ -246,19 +246,19 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             self.hold = None;
         }
         let held = Refusal::Hold(Until { lsn: NEVER, seen: batch.seen });
-        self.dispose(Tried { spec, bytes, mark, unix: batch.unix, rank: Rank::First, held }, executed, batch)
+        self.dispose(Tried { spec, bytes, reply_start, unix: batch.unix, rank: Rank::First, held }, executed, batch)
     }
 
     /// Deals with what has become of the command at the front of the input.
     pub(super) fn dispose(&mut self, tried: Tried, executed: Executed, batch: &mut Batch<'a>) -> Step {
-        let Tried { spec, bytes, mark, unix, rank, held } = tried;
+        let Tried { spec, bytes, reply_start, unix, rank, held } = tried;
         match executed {
             Executed::Replied(replied) => {
                 if replied.wrote && spec.front().is_some() {
                     // What it changes may be the level itself.
                     batch.durability = Durability::Durable;
                 }
-                self.executed(spec, bytes, mark, replied, unix, batch);
+                self.executed(spec, bytes, reply_start, replied, unix, batch);
                 Step::Done(bytes)
             }
             Executed::Refused(Refused::Busy(shard)) => self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch.now),
@@ -272,12 +272,12 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    /// The command at the front of the input was executed at `unix`, and its reply begins at `mark`.
+    /// The command at the front of the input was executed at `unix`, and its reply begins at offset `reply_start`.
     pub(super) fn executed(
         &mut self,
         spec: &'static CommandSpec,
         bytes: usize,
-        mark: usize,
+        reply_start: usize,
         replied: Replied,
         unix: UnixMillis,
         batch: &mut Batch<'a>,
@@ -288,44 +288,44 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             batch.wakes |= replied.wakes;
         }
         batch.count(spec);
-        self.finish(mark, replied.lsn, unix, batch);
+        self.finish(reply_start, replied.lsn, unix, batch);
         self.adopt_limits();
     }
 
-    /// The reply that began at `mark` is complete: who may see it, and when.
-    fn finish(&mut self, mark: usize, lsn: Lsn, unix: UnixMillis, batch: &Batch<'a>) {
+    /// The reply that began at offset `reply_start` is complete: decides who may see it, and when.
+    fn finish(&mut self, reply_start: usize, lsn: Lsn, unix: UnixMillis, batch: &Batch<'a>) {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
         self.runtime.replied(Some((lsn, unix)));
-        self.drop_unwanted(mark);
+        self.drop_unwanted(reply_start);
         if batch.durability == Durability::Relaxed {
-            self.output.finish_free(mark);
+            self.output.finish_free(reply_start);
         } else {
             let deadline = batch.now.after(self.context.settings.durable_wait());
-            self.output.finish(mark, lsn, durable, deadline, Instead::NotDurable);
+            self.output.finish(reply_start, lsn, durable, deadline, Instead::NotDurable);
         }
     }
 
-    /// The reply that began at `mark` is complete, and tells nothing about data.
-    pub(super) fn finish_at_once(&mut self, mark: usize) {
+    /// The reply that began at offset `reply_start` is complete, and shows no data.
+    pub(super) fn finish_at_once(&mut self, reply_start: usize) {
         self.runtime.replied(Some((Lsn::ZERO, self.context.clock.unix())));
-        self.drop_unwanted(mark);
-        self.output.finish_free(mark);
+        self.drop_unwanted(reply_start);
+        self.output.finish_free(reply_start);
     }
 
-    /// Takes back the reply that began at `mark`, if the client does not want it.
-    fn drop_unwanted(&mut self, mark: usize) {
+    /// Removes the reply that began at offset `reply_start`, if the client does not want it.
+    fn drop_unwanted(&mut self, reply_start: usize) {
         if !self.caller.take_reply() {
-            self.output.reply.truncate(mark);
+            self.output.reply.truncate(reply_start);
         }
     }
 
     /// An error of our own.
     pub(super) fn say(&mut self, sentence: &str) {
-        let mark = self.output.reply.len();
+        let reply_start = self.output.reply.len();
         self.output.reply.error(sentence);
         self.caller.before_reply();
-        self.drop_unwanted(mark);
-        self.output.finish_free(mark);
+        self.drop_unwanted(reply_start);
+        self.output.finish_free(reply_start);
         self.runtime.replied(None);
     }
 

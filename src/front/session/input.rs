@@ -1,4 +1,4 @@
-//! A connection's requests on their way in.
+//! The input buffer of a connection, and its parsed requests.
 
 use std::cell::RefCell;
 use std::io;
@@ -60,7 +60,7 @@ impl Input {
         }
     }
 
-    /// Reads once. Gives the number of bytes; 0 is the stream's end.
+    /// Reads once. Returns the number of bytes; 0 is the stream's end.
     pub(super) fn poll_fill(
         &mut self,
         stream: Pin<&mut (impl AsyncRead + ?Sized)>,

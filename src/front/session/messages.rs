@@ -1,8 +1,9 @@
-//! Messages that others have sent, written between replies.
+//! Push messages from other sessions, written between replies.
 //!
-//! A message is written between two turns: never into a reply, and behind every reply that was there when it was sent. What a command
-//! has seen that is executed apart is not known before it is back, so messages wait for it. They pass the gate as replies do. As in
-//! Redis they are no replies: `CLIENT REPLY` neither silences them nor skips one instead of a reply.
+//! A message is written between two turns: never within a reply, and after every reply that was there when it was sent. While a
+//! command of the session runs on a worker thread, it is not known what data it has seen, so messages wait until it is back. They
+//! pass the reply gate like replies. As in Redis they are not replies: `CLIENT REPLY` neither silences them nor skips one instead
+//! of a reply.
 
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;
@@ -22,20 +23,20 @@ impl<W: Runtime> Conversation<'_, W> {
     pub(super) fn take_messages(&mut self) {
         while self.may_take_messages() {
             let Some(message) = self.caller.entry().take_message() else { return };
-            let mark = self.output.reply.len();
+            let reply_start = self.output.reply.len();
             self.output.reply.raw(message.bytes(self.session.protocol()));
             self.runtime.messaged(message.lsn);
-            self.gate_message(mark, message.lsn);
+            self.gate_message(reply_start, message.lsn);
         }
     }
 
-    fn gate_message(&mut self, mark: usize, lsn: Lsn) {
+    fn gate_message(&mut self, reply_start: usize, lsn: Lsn) {
         let serving = &*self.context.serving;
         if self.context.durability() == Durability::Relaxed || planted("a message passes the gate") {
-            self.output.finish_free(mark);
+            self.output.finish_free(reply_start);
         } else {
             let deadline = self.context.clock.monotonic().after(self.context.settings.durable_wait());
-            self.output.finish(mark, lsn, serving.durable(), deadline, Instead::End);
+            self.output.finish(reply_start, lsn, serving.durable(), deadline, Instead::End);
         }
     }
 

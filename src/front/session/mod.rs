@@ -12,27 +12,29 @@
 //! ```
 //!
 //! * `input`, `output`: the two buffers, each with its bounds.
-//! * `ahead`: requests that are parsed before their turn, so that the memory they need is asked for in time.
-//! * `permission`: whether a command may execute, and what becomes of it if not.
-//! * `execute`: one *turn*: every complete request, up to a budget, so that neighbours on the thread get theirs.
-//! * `apart`: commands that take long, on threads of their own.
+//! * `ahead`: requests that are parsed ahead of execution, to prefetch the memory that they need.
+//! * `permission`: whether a command may execute, and what happens to it if not.
+//! * `execute`: one *turn* (event-loop pass): executes every complete request, up to a budget, so that other sessions on the
+//!   thread are served too.
+//! * `apart`: long commands, on worker threads.
 //! * `blocked`: commands that wait for keys or a position, and what ends their wait.
-//! * `messages`: what others send, between replies.
-//! * `runtime`: where it runs, which a simulator can be.
+//! * `messages`: push messages of other sessions, between replies.
+//! * `runtime`: the timers and threads that it uses: tokio's, or the simulator's.
 //! * here: waiting, reading and writing.
 //!
-//! **Later commands do not wait for earlier replies.** While the gate holds a write's reply until the vault has the write, the
-//! session goes on reading and executing what the client has pipelined; only bytes and number of held replies bound
-//! that. Replies leave in order.
+//! **Later commands do not wait for earlier replies.** While the reply gate delays a write's reply until the vault has the write,
+//! the session continues to read and execute pipelined commands; only the bytes and number of delayed replies bound that. Replies
+//! are sent in order.
 //!
-//! **A command that may not execute waits in the input**, parsed but untouched, and everything behind it: so it is executed once
-//! or not at all, whatever becomes of the node's role meanwhile. After the same time as for a write it fails with an error that
-//! says it was not executed. So does a command whose data a long command holds: its thread serves others meanwhile.
+//! **A command that may not execute waits in the input** (hold), parsed but not executed, and everything after it waits too. So
+//! it is executed once or not at all, however the node's role changes meanwhile. After `durable_wait_ms` it fails with an error
+//! that says it was not executed. The same happens to a command whose shards are locked by a long command: the thread serves
+//! others meanwhile.
 //!
-//! **A command that has no reply yet** holds up those behind it: it is executed apart, on a thread of its own; or its reply is made by
-//! somebody else; or it is blocked. While it is blocked, its client hears what others send it.
+//! **A command that has no reply yet** delays those after it: it runs on a worker thread (apart); or another part of the node
+//! will make its reply; or it is blocked. While it is blocked, its client still receives push messages.
 //!
-//! **A fenced node says nothing more**: what is held is dropped with the connection.
+//! **A fenced node sends nothing more**: delayed replies are dropped with the connection.
 
 mod ahead;
 mod apart;
@@ -182,7 +184,7 @@ struct Interest {
     /// Over once everything has been written.
     leave: bool,
     until: Option<Until>,
-    /// A shard that is held by somebody else.
+    /// A shard that another command has locked.
     busy: Option<(ShardId, Rank)>,
     deadline: Option<Monotonic>,
 }
@@ -225,15 +227,15 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
     }
 
-    /// Looks for requests in what has just come, and asks for the memory that they need. True if it may be worth while to
-    /// wait a moment for it.
+    /// Parses requests in the input that has just arrived, and prefetches the memory that they need. True if it may be worth
+    /// while to wait a moment for it.
     fn plan(&mut self) -> bool {
         let data = self.context.engine().map(|engine| (&**engine, self.session.database()));
         std::mem::take(&mut self.fresh)
             && self.ahead.plan(&mut self.parser, &mut self.input, data, self.caller.authenticated)
     }
 
-    /// Lets go of what has become durable or late, and takes a turn.
+    /// Releases replies that have become durable or late, and runs a turn.
     fn go_on(&mut self, received_all: bool) -> Turn {
         let serving = &*self.context.serving;
         self.gone = received_all;
@@ -306,9 +308,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let Some(later) = &mut self.later else { return Poll::Pending };
         let bytes = ready!(later.reply.as_mut().poll(cx));
         self.later = None;
-        let mark = self.output.reply.len();
+        let reply_start = self.output.reply.len();
         self.output.reply.raw(&bytes);
-        self.finish_at_once(mark);
+        self.finish_at_once(reply_start);
         Poll::Ready(())
     }
 

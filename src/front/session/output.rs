@@ -1,4 +1,4 @@
-//! A connection's replies, and messages between them, on their way out.
+//! The output buffer of a connection: replies, and messages between them.
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::Reply;
@@ -7,7 +7,7 @@ use tanist_db_core::ids::Lsn;
 use crate::front::limits::{BUFFER_KEPT_BYTES, HELD_REPLIES_MAX, OUTPUT_BYTES_MAX, SENT_BYTES_KEPT};
 use crate::front::reply_gate::{Instead, Pending, ReplyGate};
 
-/// One buffer in three parts: what the peer has, what it may have, what the gate holds.
+/// One buffer in three parts: bytes already sent, bytes that may be sent, bytes that the gate delays.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     /// Replies are encoded at its end.
@@ -26,25 +26,25 @@ impl Output {
             self.reply = written;
             return 0;
         }
-        let mark = self.reply.len();
+        let reply_start = self.reply.len();
         self.reply.raw(written.as_bytes());
-        mark
+        reply_start
     }
 
-    /// Ends the reply that began at `mark` and may leave once `lsn` is durable.
-    pub(super) fn finish(&mut self, mark: usize, lsn: Lsn, durable: Lsn, deadline: Monotonic, instead: Instead) {
-        let bytes = self.reply.len() - mark;
+    /// Ends the reply that began at offset `reply_start` and may be sent once `lsn` is durable.
+    pub(super) fn finish(&mut self, reply_start: usize, lsn: Lsn, durable: Lsn, deadline: Monotonic, instead: Instead) {
+        let bytes = self.reply.len() - reply_start;
         if bytes > 0 {
             self.free += self.gate.push(bytes, lsn, durable, deadline, instead);
         }
     }
 
     /// Ends a reply that tells nothing about data: it waits for its turn only.
-    pub(super) fn finish_free(&mut self, mark: usize) {
-        self.finish(mark, Lsn::ZERO, Lsn::ZERO, Monotonic(u64::MAX), Instead::NotDurable);
+    pub(super) fn finish_free(&mut self, reply_start: usize) {
+        self.finish(reply_start, Lsn::ZERO, Lsn::ZERO, Monotonic(u64::MAX), Instead::NotDurable);
     }
 
-    /// Lets go of what is durable.
+    /// Releases replies that are durable.
     pub(super) fn release(&mut self, durable: Lsn) {
         self.free += self.gate.release(durable);
     }
@@ -70,7 +70,7 @@ impl Output {
         (!replaced.ends).then_some(replaced.not_durable)
     }
 
-    /// What the oldest held reply waits for.
+    /// What the oldest delayed reply waits for.
     pub(super) fn pending(&self) -> Option<Pending> {
         self.gate.pending()
     }

@@ -1,5 +1,5 @@
-//! May a command execute now? And what becomes of it if it may not: it waits in the input, untouched, or fails with an error that says
-//! that it was not executed.
+//! Decides whether a command may execute now. If not, it waits in the input, or fails with an error that says that it was not
+//! executed.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What a session needs of where it runs, beside its stream: to be woken in time, and another thread for what takes long. A
-//! simulator also sees through it what is executed when, and can stop a thread where the system might.
+//! What a session needs of its environment beside its stream: timers, and a worker thread for long commands. Through it a
+//! simulator also sees what is executed when, and can pause a thread where the operating system might.
 
 use std::pin::Pin;
 use std::sync::Arc;

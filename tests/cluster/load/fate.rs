@@ -19,13 +19,13 @@ pub(super) trait Asker {
     /// Waits until there is a connection to ask on; `false` if there is none for the moment.
     fn ready(&mut self) -> bool;
 
-    /// Asks one command, given in words.
+    /// Sends one command, given as words.
     fn ask(&mut self, words: &[&str]) -> Fate;
 
     /// Whether this client can do the following.
     fn transacts(&self) -> bool;
 
-    /// Asks several commands as one transaction. Told: the array of their replies, or nil if a watched key has changed.
+    /// Sends several commands as one transaction. Reply: the array of their replies, or nil if a watched key has changed.
     fn transaction(&mut self, commands: &[&[&str]]) -> Fate;
 }
 

@@ -95,7 +95,7 @@ impl Load {
         load
     }
 
-    /// Waits until every client has again had some writes confirmed; gives the time that the last of them took.
+    /// Waits until every client has again had some writes confirmed; returns the time that the last of them took.
     pub(crate) fn wait_until_served(&self) -> Duration {
         let start = Instant::now();
         let before: Vec<u32> = self.confirmed().collect();

@@ -187,7 +187,7 @@ impl Record {
         asker.ready().then(|| self.note(key, input, writes, || asker.ask(words), answer))
     }
 
-    /// Asks, and gives the operation as the client has seen it.
+    /// Sends a command, and returns the operation as the client has seen it.
     fn note<M: Model>(
         &mut self,
         key: String,

@@ -1,4 +1,4 @@
-//! The page of the book: what was measured, kept as numbers beside the build, and as a table and a picture in `docs/`.
+//! The page of the documentation: what was measured, kept as numbers beside the build, and as a table and a picture in `docs/`.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Clients: one operation after the other, or several at once, on the node that they believe to be primary, and on another when that
-//! refuses or is silent.
+//! Simulated clients: they send one operation after the other, or several at once, to the node that they believe to be primary,
+//! and try another one when that refuses or does not answer.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The true time of a run, and the clocks of its machines, which are wrong.
+//! The true time of a run, and the inaccurate clocks of its machines.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What every part of the run shares: time, dice, the network, the oracles.
+//! The environment that all parts of a run share: time, random numbers, the network, the oracles.
 
 use std::fmt;
 use std::time::Duration;

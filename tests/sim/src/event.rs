@@ -1,4 +1,4 @@
-//! Everything that may happen next, in the order of true time.
+//! The event queue, in the order of true time.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The faults that can be injected.
 
 use std::time::Duration;
 
@@ -36,11 +36,11 @@ pub(crate) enum Fault {
     Stall(Target, Thread, Duration),
     /// A command holds all shards for so long.
     LongCommand(Target, Duration),
-    /// The process is asked to stop in good order.
+    /// The process is asked to stop cleanly.
     Stop(Target),
     /// A switchover is asked for.
     SwitchOver,
-    /// Messages to and from the vault do not pass, one way or both, for so long or for ever.
+    /// A network partition: messages to and from the vault do not pass, one way or both, for so long or forever.
     Cut(Target, Vec<Way>, Option<Duration>),
     /// No client reaches the node.
     CutClients(Target, Duration),
@@ -131,7 +131,7 @@ pub(crate) struct Rot {
 const FOLDERS: [&str; 2] = ["log", "images"];
 
 impl Rot {
-    /// Flips the bit, once; gives whether it is flipped.
+    /// Flips the bit, once; returns whether it is flipped.
     pub(crate) fn strike(&mut self, disk: &DiskSim, catalog: &CatalogMemory) -> bool {
         if self.was.is_some() {
             return true;
@@ -142,7 +142,7 @@ impl Rot {
         true
     }
 
-    /// Flips it back, if what holds it is still there as it was left.
+    /// Flips it back, if the file that contains it is still there unchanged.
     pub(crate) fn undo(&self, disk: &DiskSim, catalog: &CatalogMemory) {
         let Some((place, was)) = &self.was else { return };
         if read(disk, catalog, place).is_some_and(|content| content == self.flipped(was)) {

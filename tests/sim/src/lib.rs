@@ -1,8 +1,8 @@
-//! Whole clusters under seeded faults, in one thread and in simulated time.
+//! Deterministic simulation of entire clusters under seeded faults, in one thread and in simulated time.
 //!
-//! The cluster's own decisions run here, the very code: vault, machine, serving, shipping, engine. What is simulated is what
-//! surrounds them: time, network, disk, clocks, processes, clients. Each driver here stands where an actor stands in a real
-//! process, and is as thin. See docs/testing.md for the why and the how.
+//! The production code of all decisions runs here: vault, role machine, serving, shipping, engine. Only their environment is
+//! simulated: time, network, disk, clocks, processes, clients. Each driver here replaces an actor of a real process, and is as
+//! thin. docs/testing.md explains why and how.
 //!
 //! ```text
 //!   seed -> Scenario -> World: events by time -> vault | nodes | clients | network | faults

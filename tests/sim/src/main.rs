@@ -1,4 +1,4 @@
-//! Runs seeds, and says which of them break a promise.
+//! Runs seeds, and reports which of them violate a guarantee.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};

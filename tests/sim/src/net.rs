@@ -1,9 +1,9 @@
 //! The network between nodes and vault: connections of ordered streams, as QUIC gives them.
 //!
-//! What is sent on one stream arrives in order, once or never; streams of one connection overtake each other. A cut holds back
-//! what is sent in its direction; if it lasts, each end in turn gives the connection up without a word, and what was on its way
-//! may still arrive at an end that has not: so a process may be reached by frames of a connection that its sender has long
-//! replaced.
+//! Data sent on one stream arrives in order, once or never; streams of one connection may overtake each other. A cut (network
+//! partition) delays what is sent in its direction. If it lasts, each end gives the connection up silently, at its own time, and
+//! data in flight may still arrive at an end that has not. So a process may receive frames of a connection that its sender has
+//! long replaced.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(crate) enum Way {
 /// A stream of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stream {
-    /// Calls, answers and news.
+    /// Calls, answers and notifications.
     Control,
     /// Records up.
     Append(u64),
@@ -252,7 +252,7 @@ impl Net {
         }
     }
 
-    /// Nothing passes in this direction any more; gives the number of the cut.
+    /// Nothing passes in this direction any more; returns the number of the cut.
     pub(crate) fn cut(&mut self, now: Time, node: usize, way: Way, queue: &mut Queue) -> u64 {
         self.cuts += 1;
         self.links[node].cut[way as usize] = Some(self.cuts);
@@ -299,7 +299,7 @@ impl Net {
         self.close(now, id, end, false, random, queue);
     }
 
-    /// Messages that a cut holds back.
+    /// Messages that a cut delays.
     pub(crate) fn held(&self) -> usize {
         self.links.iter().flat_map(|link| &link.held).map(Vec::len).sum()
     }

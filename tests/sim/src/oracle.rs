@@ -1,4 +1,4 @@
-//! What must be true at every moment, whoever is to blame. Oracles see everything and change nothing.
+//! The oracles: invariants that must be true at every moment. Oracles see everything and change nothing.
 
 mod truth;
 

@@ -1,4 +1,4 @@
-//! Faults that belong together: sequences that chance would rarely draw, each aimed at a promise.
+//! Scripted sequences of faults that random choice would rarely produce, each aimed at one guarantee.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn shorter_lease(scenario: &mut Scenario, random: &mut Random, at: Time) {
     scenario.faults.push((at.after(random.millis(0, 30)), Fault::KillVault));
 }
 
-/// Syncs fail, the vault starts again with what the machine's memory holds, and then the power is cut.
+/// Syncs fail, the vault starts again with what the machine's memory holds, and then the power fails.
 fn failing_disk(scenario: &mut Scenario, random: &mut Random, at: Time) {
     for time in 0..3 {
         let at = at.after(Duration::from_millis(500 * time));

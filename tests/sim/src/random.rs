@@ -1,4 +1,4 @@
-//! The dice of a run: SplitMix64, so that a seed alone decides everything.
+//! The random number generator of a run: SplitMix64, so the seed alone decides everything.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Which release each machine runs. There are two, of which the second knows a feature level more; a person replaces one by the other
-//! at any time, forth and back, and where the cluster's level refuses the older one, by the newer again.
+//! Which release each machine runs. There are two; the second supports one more feature level. A machine is upgraded or
+//! downgraded at any time; where the cluster's level refuses the older release, the newer one is installed again.
 
 use tanist_db_core::level::{Level, Levels};
 

@@ -1,4 +1,4 @@
-//! What a seed decides before the run begins: the cluster, and what will go wrong.
+//! What a seed decides before the run begins: the cluster, and the faults.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub(crate) struct Scenario {
     pub slow_percent: u64,
     /// For how long at most.
     pub slow: Duration,
-    /// Share of the commands that take long which hold all shards for a long time.
+    /// Share of the long commands that lock all shards for a long time.
     pub long_percent: u64,
     /// For how long at most.
     pub long: Duration,

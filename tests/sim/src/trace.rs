@@ -1,4 +1,4 @@
-//! What has happened, as one number to compare runs by, and as lines for a person.
+//! The trace of a run: as a hash, to compare runs, and as readable lines.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl Trace {
         Trace { hash: Xxh3::new(), print, last: std::collections::VecDeque::new() }
     }
 
-    /// Takes a step of the run into the hash.
+    /// Adds a step of the run to the hash.
     pub(crate) fn step(&mut self, now: Time, what: &[u64]) {
         self.hash.update(&now.0.to_le_bytes());
         for number in what {

@@ -1,4 +1,4 @@
-//! The vault's machine and process: stands where `actors::vault` stands, over the same plain values.
+//! The vault's machine and process: replaces `actors::vault` and drives the same state machines.
 
 mod appends;
 mod control;
@@ -33,7 +33,7 @@ use writer::Writing;
 
 /// How often the vault looks whether the lease has run out, as its actor does.
 const TICK: Duration = Duration::from_millis(10);
-/// Silence after which the mark is made durable, as its log writer does.
+/// Idle time after which the durable mark is synced, as in its log writer.
 const IDLE: Duration = Duration::from_millis(200);
 /// Whose files these are.
 pub(crate) const CLUSTER: u128 = 0x7a15;
@@ -107,7 +107,7 @@ pub(crate) struct VaultHost {
     pub(crate) paused_until: Time,
     /// What has come while it stood still.
     backlog: VecDeque<VaultEvent>,
-    /// The next start is interrupted by a power cut so many disk operations after it has begun.
+    /// The next start is interrupted by a power failure so many disk operations after it has begun.
     pub(crate) cut_recovery_after: Option<u64>,
     /// Damage to what is stored, taken back once the vault has refused it.
     pub(crate) rot: Option<Rot>,
@@ -179,7 +179,7 @@ impl VaultHost {
         self.look_at_disk(env);
     }
 
-    /// A power cut in the middle of an operation takes the machine down, a failed write or sync the process.
+    /// A power failure in the middle of an operation takes the machine down, a failed write or sync the process.
     fn look_at_disk(&mut self, env: &mut Env) {
         let Some(vault) = &self.process else { return };
         if self.disk.is_cut() {

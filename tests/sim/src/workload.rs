@@ -1,8 +1,8 @@
-//! What clients do, and whether what they were told can be true.
+//! Workloads: what clients do, and whether the replies that they got are consistent.
 //!
-//! A data type takes part with a few lines: a [`DataType`] that draws requests, puts them into commands and reads the replies, over
-//! a model of `tanist_history` that says what is right. What spans several keys, or needs more than the replies to be judged, is a
-//! [`Workload`] of its own.
+//! A data type needs a few lines: a [`DataType`] that generates requests, encodes them as commands and decodes the replies, and a
+//! model in `tanist_history` that defines correct behaviour. A workload over several keys, or one that needs more than the
+//! replies for its check, implements [`Workload`] itself.
 
 mod append;
 mod compare;

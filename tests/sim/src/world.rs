@@ -1,4 +1,4 @@
-//! A run: everything that happens, one event after the other.
+//! The main loop of a run: processes one event after the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -21,8 +21,8 @@ use crate::trace::Trace;
 use crate::vault::{VaultEvent, VaultHost};
 use crate::workload::{self, Judgement, Workload};
 
-/// Once faults are over, every client must have written after at most two leases and this: one lease until the last word of a dead
-/// holder has run out, and time for processes to start again and clients to find out.
+/// Once faults are over, every client must have written after at most two leases and this: one lease until the last word of a
+/// dead holder has run out, and time for processes to start again and clients to find out.
 const SERVICE_WITHIN: Duration = Duration::from_millis(1_000);
 /// So long service goes on, without a change of roles, before the last words.
 const STEADY: Duration = Duration::from_millis(700);
@@ -471,7 +471,7 @@ impl World {
             }
             Fault::Install(target, release) => self.with(target, |node, env| node.install(release, env)),
             Fault::InstallVault(release) => self.vault.install(release, &mut self.env),
-            // Not together with a power cut: what was synced and not yet marked is then as good as torn.
+            // Not together with a power failure: what was synced and is beyond the durable mark is then as good as torn.
             Fault::Rot(rot) => {
                 if self.vault.process.is_some() {
                     self.kill_vault(false);
@@ -538,7 +538,7 @@ impl World {
         self.ends(lasts, Fault::DiskFull(Duration::ZERO));
     }
 
-    /// Lets go of a world that a mistake has left in a state in which it cannot be taken down in good order.
+    /// Drops a world that a mistake has left in a state in which it cannot be shut down cleanly; panics meanwhile are ignored.
     fn abandon(self) {
         let World { vault, nodes, .. } = self;
         vault.disk.stop();

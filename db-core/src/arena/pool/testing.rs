@@ -1,4 +1,4 @@
-//! What tests look at beside what a process does with a pool.
+//! Access to a pool's internals for tests.
 
 use super::PagePool;
 use crate::arena::page::PAGE_BYTES;

@@ -1,4 +1,4 @@
-//! The connection.
+//! Specs of commands on the connection.
 
 use Flag::*;
 use Handler::Free;

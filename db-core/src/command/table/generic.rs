@@ -1,4 +1,4 @@
-//! Keys whatever they hold.
+//! Specs of commands on keys of any type.
 
 use Flag::*;
 use Handler::{Cursor, Free, Keys, Whole};

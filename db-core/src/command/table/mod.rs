@@ -1,4 +1,4 @@
-//! The tables: one record a command, by group.
+//! The command tables: one spec per command, by group.
 
 mod connection;
 mod generic;

@@ -1,4 +1,4 @@
-//! The server as a whole.
+//! Specs of commands on the server as a whole.
 
 use Flag::*;
 use Handler::{Free, Keys, Whole};

@@ -1,4 +1,4 @@
-//! Strings.
+//! Specs of string commands.
 
 use Flag::*;
 use Handler::Keys;

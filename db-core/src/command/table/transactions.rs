@@ -1,4 +1,4 @@
-//! Transactions.
+//! Specs of transaction commands.
 
 use crate::engine::call::Control as C;
 use Flag::*;

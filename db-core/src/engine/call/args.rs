@@ -1,4 +1,4 @@
-//! The arguments of a call, read in Redis's way and refused in Redis's words.
+//! Parses the arguments of a call as Redis does, with Redis's error messages.
 
 use super::failure::Failure;
 use super::number::parse_i64;

@@ -1,4 +1,4 @@
-//! Why a command failed, in the words that clients know.
+//! The errors of commands, with Redis's error messages.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! From a name in any case to its record, without an allocation.
+//! Looks up a command's spec by its name, in any case, without an allocation.
 //!
 //! The index is an open-addressed table made at compile time. Its hash is of the first and the last eight bytes of the
 //! name, letters made small, and of its length.

@@ -1,5 +1,5 @@
-//! What a command is to the engine: a record with a handler ([`CommandSpec`]), found by its name ([`CommandTable`]); a [`Call`] of it,
-//! and a [`Reply`] or a [`Failure`]. The commands themselves, and what they do, are in `command`: the engine knows none of them.
+//! The engine's interface to commands: a spec with a handler ([`CommandSpec`]), looked up by name ([`CommandTable`]); a [`Call`]
+//! with its arguments; and a [`Reply`] or a [`Failure`]. The commands themselves are in `command`: the engine knows none of them.
 
 pub(crate) mod args;
 pub(crate) mod failure;

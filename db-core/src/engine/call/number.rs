@@ -1,4 +1,4 @@
-//! Numbers as the protocol writes them, parsed as strictly as Redis does.
+//! Parses numbers in arguments as strictly as Redis does.
 
 pub(crate) use crate::value::number::{INTEGER_TEXT_MAX, parse_i64};
 

@@ -84,7 +84,7 @@ impl Reply {
         self.out.extend_from_slice(b"+OK\r\n");
     }
 
-    /// A short status; must hold no line break.
+    /// A short status; must not contain a line break.
     pub fn simple(&mut self, text: &str) {
         debug_assert!(!text.contains(['\r', '\n']), "a status is one line");
         self.out.push(b'+');

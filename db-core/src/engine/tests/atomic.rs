@@ -1,4 +1,4 @@
-//! A command that fails has changed nothing: whichever of its changes finds no memory.
+//! A command that fails has changed nothing, whichever of its changes runs out of memory.
 
 use super::*;
 use crate::arena::{Arena, PAGE_BYTES};
@@ -14,23 +14,37 @@ const CALLS: &[&str] = &[
     "append long <100000>",
     "copy long copied",
     "copy text copied db 1 replace",
+    "copy hash large replace",
+    "copy large copied",
     "debug sleep 0",
     "decr number",
     "decrby number 5",
     "del text long expiring number",
     "expire text 100",
     "expire long 100",
+    "expire large 100",
     "expireat text 9999999999",
     "flushall",
     "flushdb",
     "getdel long",
     "getex text ex 100",
     "getset long v",
+    "hdel hash a b",
+    "hdel large f7 f8",
+    "hincrby hash n 5",
+    "hincrbyfloat large n 0.5",
+    "hmset new a 1 b <9000> c <20000>",
+    "hset hash a 1 b <100> c 3",
+    "hset hash a <17000>",
+    "hset large f1 1 f2 <20000> new <40000>",
+    "hset gone a 1",
+    "hsetnx large new <3000>",
     "incr number",
     "incrby number 5",
     "incrbyfloat number 0.5",
     "move long 1",
     "move gone 1",
+    "move large 1",
     "mset text 1 long 2 {a} 3 {b} <9000> {c} 5 {d} 6 {e} <20000>",
     "msetnx {a} 3 {b} 4 {c} <70000> {d} 6 {e} 7 {f} 8",
     "persist expiring",
@@ -40,7 +54,14 @@ const CALLS: &[&str] = &[
     "rename text long",
     "rename long renamed",
     "rename long text",
+    "rename large renamed",
+    "rename integers large",
     "renamenx long renamed",
+    "sadd integers 7 8 70000",
+    "sadd integers x <100>",
+    "sadd set 7 8 <8000>",
+    "sdiffstore text set integers",
+    "sinterstore large set set",
     "set text <100000>",
     "set new <8000> ex 5",
     "setex long 5 v",
@@ -49,8 +70,13 @@ const CALLS: &[&str] = &[
     "setrange long 5000000 v",
     "setrange new 200000 v",
     "setrange gone 200000 v",
+    "smove set integers b",
+    "smove set new b",
+    "spop set",
+    "srem integers 1 2 3",
+    "sunionstore integers set integers",
     "swapdb 0 1",
-    "unlink text long",
+    "unlink text long large",
 ];
 
 /// The words of a call; `<n>` stands for that many bytes.
@@ -67,7 +93,13 @@ fn call(client: &mut Client, call: &str) -> String {
     client.call(&args.iter().map(Vec::as_slice).collect::<Vec<_>>()).0
 }
 
-/// An image with strings in one piece and in many pages, in two databases, one of them expired at `now`.
+/// A call that makes a hash of many fields.
+fn large() -> String {
+    let fields: Vec<String> = (0..300).map(|field| format!("f{field} value{field}")).collect();
+    format!("hset large n 5 {}", fields.join(" "))
+}
+
+/// An image with strings, sets and hashes in one piece and in many pages, in two databases, one of them expired at `now`.
 fn filled() -> Vec<Vec<u8>> {
     let mut client = Client::alone();
     for words in [
@@ -76,6 +108,10 @@ fn filled() -> Vec<Vec<u8>> {
         "set long <70000> ex 1000",
         "set expiring v ex 1000",
         "set gone <3000> px 1",
+        "sadd integers 1 2 3",
+        "sadd set a b c",
+        "hset hash a 1 b 2 n 10",
+        &large(),
         "select 1",
     ] {
         if words == "select 1" {
@@ -127,7 +163,7 @@ fn fails(image: &[Vec<u8>], words: &str, spare: u64, expected: (&str, u128)) -> 
     let (mut client, _others) = restored(image, spare);
     let mut watcher = Client::new(&client.engine);
     watcher.now = client.now;
-    watcher.run("watch text long number new {a} {b} {c}");
+    watcher.run("watch text long number new {a} {b} {c} hash large set integers");
     let before = (client.engine.content_hash(), client.engine.last());
     let reply = call(&mut client, words);
     let after = (client.engine.content_hash(), client.engine.last());

@@ -1,4 +1,4 @@
-//! Commands that wait for their keys: who is called, in which order, and that no call is lost.
+//! Blocking commands: who is woken, in which order, and that no wake-up is lost.
 
 use super::*;
 use crate::limits::WATCHED_BYTES_MAX;

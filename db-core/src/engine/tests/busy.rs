@@ -1,4 +1,4 @@
-//! Shards that are held by somebody else: nobody blocks, nothing is lost.
+//! Shards that are locked by another command: no thread blocks, and no wake-up is lost.
 
 use std::future::Future;
 use std::pin::pin;

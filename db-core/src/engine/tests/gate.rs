@@ -1,4 +1,4 @@
-//! What replies wait for, and who may write.
+//! Which log position a reply waits for, and who may write.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Same image and same log, same bytes.
+//! Replay is deterministic: the same image and the same log give the same bytes.
 
 use super::*;
 use crate::arena::PagePool;

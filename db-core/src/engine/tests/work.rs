@@ -1,4 +1,5 @@
-//! How many pages a command writes, takes and frees while it holds its shards, whatever was there before: counted, printed and bounded.
+//! How many pages a command writes, allocates and frees while it has its shards locked, whatever the data: counted, printed and
+//! bounded.
 
 use super::*;
 use crate::arena::PAGE_BYTES;

@@ -1,4 +1,4 @@
-//! Changes: entries come and go, and the table's form follows.
+//! Insertion and removal of entries; the table grows and shrinks with them.
 
 use crate::arena::{Arena, Pages, Ref};
 use crate::structure::slab;
@@ -38,7 +38,7 @@ pub(crate) fn replace(arena: &mut Arena, found: &mut Found, at: Ref) {
     arena.page_mut(found.run.page).put_u32(found.ref_at as usize, at.0);
 }
 
-/// Takes an entry out.
+/// Removes an entry.
 pub(crate) fn remove(arena: &mut Arena, table: TableAt, found: &Found) {
     let (run, ref_at) = (found.run, found.ref_at as usize);
     let page = arena.page_mut(run.page);

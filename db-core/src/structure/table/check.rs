@@ -1,5 +1,5 @@
-//! The proof that bytes which may be damaged are a table: every page and slot is one and its own, every entry is where a search
-//! finds it, all counts agree.
+//! Verifies that possibly damaged bytes are a valid table: every page and slot is used once, every entry is where a search finds
+//! it, all counts agree.
 
 use crate::arena::{Page, Pages, Ref};
 use crate::ids::PageId;

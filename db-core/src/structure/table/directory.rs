@@ -1,4 +1,4 @@
-//! The directory: which segment holds the tags that begin with given bits.
+//! The directory (of extendible hashing): which segment contains the tags that begin with given bits.
 //!
 //! ```text
 //!      up to 2^12 entries: one page
@@ -7,8 +7,8 @@
 //!      an entry u32: the segment's page number in the upper 27 bits, its local depth in the lower 5
 //! ```
 //!
-//! It has 2^depth entries; a segment of local depth `d` fills 2^(depth - d) neighbouring ones. The local depth stands in the entry
-//! since a search needs it before it looks into the segment.
+//! It has 2^depth entries; a segment of local depth `d` has 2^(depth - d) neighbouring entries. The local depth is stored in the
+//! entry since a search needs it before it reads the segment.
 
 use crate::arena::{Arena, PAGE_BYTES, Page, Pages};
 use crate::ids::PageId;

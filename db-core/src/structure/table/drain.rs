@@ -1,9 +1,9 @@
-//! Giving a table up, at once or by steps.
+//! Freeing a table, at once or in steps (draining).
 //!
-//! A table that is given up by steps is one to be drained only: its owner has let go of it, nothing is found in it, and what is
-//! left of it is given up from its first segment on. Neither the directory's entries nor the segments that are left are written for that, so
-//! a frozen version makes it copy nothing but the handle's page. Between steps it is state, and checked
-//! in an image: a database that was flushed may be in it.
+//! A table that is being drained has no other use: its owner no longer refers to it, lookups find nothing in it, and its segments
+//! are freed from the first on. This writes neither to the directory's entries nor to the remaining segments, so if there is a
+//! frozen version, only the handle's page is copied. Between steps the table is part of the state, and is verified in an image:
+//! it may be that of a flushed database.
 
 use crate::arena::{Arena, Pages, Ref};
 use crate::ids::PageId;
@@ -74,7 +74,7 @@ fn drain_segment(arena: &mut Arena, handle: &mut TableHandle) -> Vec<Ref> {
     all
 }
 
-/// Gives up the directory's pages all of whose entries are among the first `passed`.
+/// Frees the directory's pages all of whose entries are among the first `passed`.
 fn free_directory(arena: &mut Arena, handle: &TableHandle, passed: usize) {
     if handle.top.depth > DEPTH_OF_PAGE {
         for index in handle.deepest as usize / ENTRIES_PER_PAGE..passed / ENTRIES_PER_PAGE {

@@ -1,4 +1,5 @@
-//! The handle: all that is known of a table outside its own memory. It may stand anywhere in a page and be copied elsewhere.
+//! The handle (root pointer) of a table: all that is stored of it outside its own memory. It may be anywhere in a page and may be
+//! copied elsewhere.
 //!
 //! ```text
 //!   0  entries u64

@@ -1,10 +1,10 @@
-//! The hash table: any number of them in a shard, each opened by a [handle](handle) that stands wherever its owner wants it.
+//! The hash table. A shard may have any number of them; each is accessed through a [handle](handle), which its owner stores.
 //!
-//! **Problem.** The key space of millions and a set of five are both looked up by hash. Growth must rehash nothing as a whole, a
-//! small table must cost little, and a scan must go on over growth, shrinking, restarts and takeovers.
+//! **Problem.** A key space of millions and a set of five are both looked up by hash. Growth must never rehash everything at
+//! once, a small table must be cheap, and a scan must continue across growth, shrinking, restarts and takeovers.
 //!
-//! **Idea.** An entry is a tag, 32 bits of a hash, and an address; what is there, the owner compares itself. A table grows
-//! through these forms and shrinks back the same way, later than it grew:
+//! **Idea.** An entry is a tag (32 bits of a hash) and an address; the owner compares the data at that address itself. A table
+//! grows through these forms and shrinks back the same way, with hysteresis:
 //!
 //! ```text
 //!   empty      nothing but the handle
@@ -13,15 +13,15 @@
 //!   directory  segments, each of which splits in two when it is full: extendible hashing
 //! ```
 //!
-//! A tag, read from its highest bit on, is a fraction of 1. Its first bits choose the segment and what follows, times the number of
-//! buckets, the home bucket: see [`segment`]. **So the order of homes is the order of tags, whatever the table's form is**, and a
-//! scan's cursor is a tag: see [`scan`]. A random pick is a tag and a slot: see [`random`].
+//! A tag, read from its highest bit on, is a fraction of 1. Its first bits choose the segment and what follows, times the number
+//! of buckets, the home bucket: see [`segment`]. **So the order of homes is the order of tags, whatever the table's form is**,
+//! and a scan's cursor is a tag: see [`scan`]. A random pick is a tag and a slot: see [`random`].
 //!
 //! **Invariants.** A table knows nothing of who owns it, and nothing in it points back at the handle: the handle's bytes can be
 //! copied elsewhere and are the table then. All of it is in pages: same changes in the same order, same bytes.
 //!
-//! **Missing on purpose.** Nothing is compared here, so nothing is refused as a duplicate. More than 1836 entries of tags that
-//! agree in 22 bits have no place: hashes are seeded, so nobody outside can make them.
+//! **Not done here.** Keys are not compared here, so duplicates are not refused. More than 1836 entries whose tags agree in 22
+//! bits do not fit: hashes are seeded, so an attacker cannot produce them.
 
 mod change;
 mod check;
@@ -86,7 +86,7 @@ fn locate_in<P: Pages>(pages: &P, top: Top, tag: u32) -> Option<SegmentSpan> {
     }
 }
 
-/// The entry of `tag` for which `is_it` holds.
+/// The entry of `tag` for which `is_it` is true.
 #[inline(always)]
 pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
     let word = handle::word(pages, table);

@@ -1,14 +1,14 @@
-//! Random picks.
+//! Random selection of an entry (RANDOMKEY).
 //!
-//! A tag is drawn, and one of the slots of its segment; if there is an entry, it is the pick, if not, all is drawn again. A
-//! segment of a lower depth than the directory's is drawn more often than one slot of it deserves, so it is refused as often
-//! as makes up for that, which looks at the directory only. So **all entries are equally likely**, and the number of draws is
-//! the number of slots over that of entries, were all segments of the directory's depth: two to four in a table that has only grown.
+//! Draw a random tag and one of the slots of its segment. If the slot has an entry, return it; if not, draw again (rejection
+//! sampling). A segment of a lower depth than the directory's is drawn too often, so it is rejected with a probability that makes
+//! up for that, which needs the directory only. So **all entries are equally likely**, and the number of draws is the number of
+//! slots over that of entries, were all segments of the directory's depth: two to four in a table that has only grown.
 //!
-//! A thin table refuses more. How thin it gets is bounded by merging, which goes on until neighbours of one depth have enough
-//! together; what remains is a directory made deep by a few full corners. After [`DRAWS_MAX`] draws the first segment with entries from
-//! a random one on gives one of its own. Of segments without entries at most two a bit of the directory's depth are neighbours,
-//! since all others merge; so this too looks at some tens of places, and not at thousands of empty buckets.
+//! A sparse table rejects more. Merging bounds how sparse it gets, since it continues until neighbours of one depth have enough
+//! entries together; what remains is a directory made deep by a few full regions. After [`DRAWS_MAX`] draws the first segment
+//! with entries from a random one on gives one of its own. Of segments without entries at most two a bit of the directory's depth
+//! are neighbours, since all others merge; so this too looks at some tens of places, and not at thousands of empty buckets.
 
 use crate::arena::{Pages, Ref};
 use crate::random::SplitMix64;

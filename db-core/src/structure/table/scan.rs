@@ -1,11 +1,11 @@
-//! Scans.
+//! Scans (the cursor of SCAN).
 //!
-//! **A cursor is a tag: everything below it was visited.** A step visits what is there now of the tags from the cursor to the next
-//! one, for whatever form the table has at the time: the homes are in the order of tags, so the entries of some buckets' homes
-//! are those of an interval of tags, and of the first bucket those below the cursor are left out. The steps of a scan together
-//! cover all tags once. So an entry that is there during the whole scan, its tag being what it is, is visited exactly once,
-//! and none is visited twice that was not taken out and added again, however the table grows, shrinks, splits and merges in
-//! between. The argument looks at no form and no size, so nothing of them is in the cursor.
+//! **A cursor is a tag: everything below it was visited.** A step visits the entries whose tags are between the cursor and the
+//! next cursor, whatever form the table has at the time: home buckets are in the order of tags, so the entries of neighbouring
+//! home buckets are those of an interval of tags; in the first bucket those below the cursor are skipped. The steps of a scan
+//! together cover all tags once. An entry's tag never changes. So an entry that is there during the entire scan is visited
+//! exactly once, and no entry is visited twice unless it was removed and added again, however the table grows, shrinks, splits
+//! and merges in between. This does not depend on the table's form or size, so the cursor contains neither.
 
 use crate::arena::{Pages, Ref};
 

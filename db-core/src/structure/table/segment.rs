@@ -104,8 +104,8 @@ impl SegmentSpan {
         self.at as usize + bucket * BUCKET_BYTES
     }
 
-    /// The lowest tag whose home is `bucket` or a later one; of one bucket too many, the first tag beyond the segment. `inside` is
-    /// any tag of the segment.
+    /// The lowest tag whose home is `bucket` or a later one; of one bucket too many, the first tag beyond the segment. `inside`
+    /// is any tag of the segment.
     pub(super) const fn first_tag(self, inside: u32, bucket: usize) -> u64 {
         let start = inside & !(u32::MAX >> self.depth);
         start as u64 + ((bucket as u64) << (32 - self.depth)).div_ceil(self.buckets as u64)
@@ -130,8 +130,8 @@ impl SegmentSpan {
         free_slot(self.line(page, bucket)).is_some()
     }
 
-    /// The entry of `tag` for which `is_it` holds: the byte offset of its address, and the address. Most searches end at home, so
-    /// that part is inlined and the other is not.
+    /// The entry of `tag` for which `is_it` is true: the byte offset of its address, and the address. Most searches end at home,
+    /// so that part is inlined and the other is not.
     #[inline(always)]
     pub(super) fn find(self, page: &Page, tag: u32, mut is_it: impl FnMut(Ref) -> bool) -> Option<(usize, Ref)> {
         let home = self.home(tag);
@@ -194,7 +194,8 @@ impl SegmentSpan {
         page.u32_at(ref_at - REFS_AT)
     }
 
-    /// Takes out the entry whose address stands at `ref_at` and moves later ones back, so that the invariant holds. Counts nothing.
+    /// Removes the entry whose address is at `ref_at` and moves later ones back, which keeps the invariant. Does not change the
+    /// count.
     #[inline]
     pub(super) fn remove(self, page: &mut Page, ref_at: usize) {
         let bucket = (ref_at - self.at as usize) / BUCKET_BYTES;
@@ -202,8 +203,8 @@ impl SegmentSpan {
         put(page, ref_at, 0, Ref::NULL);
     }
 
-    /// Moves entries that would have stood in or before the full bucket `bucket` back into the hole at `ref_at`, and so on; returns the
-    /// last hole.
+    /// Moves entries that would have stood in or before the full bucket `bucket` back into the hole at `ref_at`, and so on;
+    /// returns the last hole.
     #[inline(never)]
     fn move_back(self, page: &mut Page, ref_at: usize, mut bucket: usize) -> usize {
         let mut hole = (ref_at, bucket);
@@ -292,7 +293,7 @@ fn free_slot(line: &BucketLine) -> Option<usize> {
     (free != 0).then(|| first(free))
 }
 
-/// The slot of the entry of `tag` for which `is_it` holds, and its address.
+/// The slot of the entry of `tag` for which `is_it` is true, and its address.
 #[inline(always)]
 fn in_line(line: &BucketLine, tag: u32, is_it: &mut impl FnMut(Ref) -> bool) -> Option<(usize, Ref)> {
     let mut same = equal(line, 0, tag);

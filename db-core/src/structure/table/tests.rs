@@ -15,7 +15,7 @@ use crate::structure::{root, slab};
 /// Handles stand in a page of their own, at odd places as they do in records.
 const PLACES: [usize; 4] = [3, 41, 1000, 16_360];
 
-/// What a table should hold: by address, the tag. An address stands for itself; nothing is there.
+/// The expected content of a table: by address, the tag. An address stands for itself; nothing is there.
 type Model = BTreeMap<u32, u32>;
 
 /// Number of segments of a table.
@@ -118,7 +118,7 @@ impl Inspector for Claims<'_> {
     }
 }
 
-/// All that a table holds, by a scan.
+/// All entries of a table, by a scan.
 fn scanned<P: Pages>(pages: &P, table: TableAt, count: usize) -> Vec<u32> {
     let (mut seen, mut cursor) = (Vec::new(), 0);
     loop {

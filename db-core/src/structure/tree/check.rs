@@ -1,4 +1,4 @@
-//! The proof that a tree of unknown origin is one.
+//! Verifies that a tree from an untrusted source is valid.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! The counted B+tree: items in an order, each found by what it is or by its rank.
+//! The counted B+tree (order-statistic tree): ordered items, each found by a search or by its rank.
 //!
 //! **Problem.** Lists are read by position, sorted sets by score and by rank, streams by id, deadlines by time. Each
 //! wants all of it in O(log n), in pages, with the same bytes on every node.
@@ -11,9 +11,9 @@
 //!   page, height, items  ->    | 700 |  sep 512 | sep 488 |   ->  | item | item | item |
 //! ```
 //!
-//! **Handle.** A tree is known by 16 bytes that stand in somebody else's page: the superblock, a record. Whoever owns
-//! them may move them; a [`Tree`] is no more than the place where they are now, with an order. 16 zero bytes are an
-//! empty tree, which has no page. A small one is one leaf.
+//! **Handle.** A tree's root pointer is 16 bytes in a page of its owner: the superblock, a key record. The owner may move them; a
+//! [`Tree`] is only their current address together with an order. 16 zero bytes are an empty tree, which has no page. A small
+//! tree is one leaf.
 //!
 //! ```text
 //!   0  root page u32 (0: none)
@@ -21,9 +21,9 @@
 //!   8  items u64
 //! ```
 //!
-//! **Order.** The tree never compares items to put them anywhere: who inserts says where, by a [`Position`] that a
-//! search has found, or by rank. A search is told by a closure how an item stands to what is sought, and returns the
-//! first item that is not Less. In a list nothing is compared at all.
+//! **Order.** The tree never compares items on insertion: the caller says where, by a [`Position`] that a search has found, or by
+//! rank. A search uses a closure that compares an item with the target, and returns the first item that is not Less. In a list
+//! nothing is compared at all.
 //!
 //! **Separators.** Between two neighbouring children stands what [`Order::separator`] keeps of the right one's first
 //! item: for [`ByBytes`] a short prefix that is greater than the item before it. For the items to the left of a
@@ -38,8 +38,8 @@
 //! outermost leaves may run empty: a queue copies nothing. Nodes in between are a quarter full at least, always, which
 //! bounds the height.
 //!
-//! **Missing on purpose.** Equal items are the caller's business. Nothing here reserves pages: [`PAGES_MAX`] says how
-//! many a change may take.
+//! **Not done here.** Equal items are up to the caller. Nothing here reserves pages: [`PAGES_MAX`] says how many a change may
+//! need.
 
 mod check;
 mod insert;

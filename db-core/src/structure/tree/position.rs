@@ -1,4 +1,4 @@
-//! Places between items: how they are found, and how a cursor goes from one to the next.
+//! Positions between items: searches, and cursors that move from one to the next.
 
 use std::cmp::Ordering;
 
@@ -80,7 +80,7 @@ impl Position {
         at
     }
 
-    /// Goes to the start of the next leaf; false and no change if this is the last one.
+    /// Moves to the start of the next leaf; returns false without a change if this is the last one.
     fn enter_next_leaf(&mut self, pages: &impl Pages) -> bool {
         for depth in (0..self.height.saturating_sub(1)).rev() {
             let step = self.steps[depth];
@@ -93,7 +93,7 @@ impl Position {
         false
     }
 
-    /// Goes to the end of the leaf before; false and no change if this is the first one.
+    /// Moves to the end of the previous leaf; returns false without a change if this is the first one.
     fn enter_previous_leaf(&mut self, pages: &impl Pages) -> bool {
         for depth in (0..self.height.saturating_sub(1)).rev() {
             if self.steps[depth].index > 0 {

@@ -1,4 +1,4 @@
-//! Removal: nodes that get small are merged with a neighbour, or take from it.
+//! Removal: nodes that become too small are merged with a neighbour, or take entries from it.
 
 use crate::arena::Arena;
 use crate::ids::PageId;
@@ -23,7 +23,7 @@ struct Pair {
 }
 
 impl<O: Order> Tree<O> {
-    /// Takes out the item behind `at`.
+    /// Removes the item after `at`.
     ///
     /// # Panics
     /// If no item is there.
@@ -75,7 +75,7 @@ impl<O: Order> Tree<O> {
         gone
     }
 
-    /// Gives up all pages; the tree is empty then.
+    /// Frees all pages; the tree is empty then.
     pub(crate) fn free(&self, arena: &mut Arena) {
         let handle = self.handle(arena);
         if let Some(top) = handle.root {
@@ -84,8 +84,8 @@ impl<O: Order> Tree<O> {
         }
     }
 
-    /// Gives up at most `pages` pages (of which at least [`HEIGHT_MAX`] are allowed for), from the end on; returns
-    /// whether the tree is empty now. What is left is a tree still.
+    /// Frees at most `pages` pages (of which at least [`HEIGHT_MAX`] are allowed for), from the end on; returns whether the tree
+    /// is empty now. What is left is a tree still.
     pub(crate) fn free_some(&self, arena: &mut Arena, pages: usize) -> bool {
         let mut left = pages.max(HEIGHT_MAX);
         loop {
@@ -128,7 +128,7 @@ impl<O: Order> Tree<O> {
         self.shrink(arena);
     }
 
-    /// Takes levels away that have become useless.
+    /// Removes levels that have become useless.
     fn shrink(&self, arena: &mut Arena) {
         let mut handle = self.handle(arena);
         while let Some(top) = handle.root {
@@ -234,7 +234,7 @@ fn merge(arena: &mut Arena, shape: NodeLayout, pair: &Pair) {
     unlink(arena, pair.parent, pair.index + 1);
 }
 
-/// Takes the entry of a child out of an inner node.
+/// Removes the entry of a child from an inner node.
 fn unlink(arena: &mut Arena, parent: PageId, index: usize) {
     let page = arena.page_mut(parent);
     INNER.remove(page, index..index + 1);

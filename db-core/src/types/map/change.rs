@@ -33,6 +33,14 @@ pub enum MapChange<'a> {
     },
 }
 
+impl<'a> MapChange<'a> {
+    /// Adds `items` to what the key holds; `exists`: what it holds, if anything, has not expired.
+    #[must_use]
+    pub const fn add(exists: bool, form: MapForm, items: Strings<'a>) -> MapChange<'a> {
+        if exists { MapChange::Put { form, items } } else { MapChange::Store { form, items } }
+    }
+}
+
 /// What a key holds and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]

@@ -1,4 +1,4 @@
-//! What becomes of a key that holds a string.
+//! Changes (redo operations) of a key of type string.
 
 use crate::arena::Ref;
 use crate::clock::UnixMillis;

@@ -1,4 +1,4 @@
-//! Strings of bytes.
+//! The string type.
 
 mod change;
 

@@ -1,5 +1,5 @@
-//! Nodes against the real vault, each on its own threads, in one process. A crash is the sudden end of all a node's actors; a
-//! cut is a relay between node and vault that passes nothing.
+//! Nodes against the real vault, each on its own threads, in one process. A crash ends all actors of a node at once. A cut
+//! (network partition) is a relay between node and vault that drops everything.
 
 mod scene;
 

@@ -115,7 +115,7 @@ impl AppendTask<'_> {
         Ok(None)
     }
 
-    /// Tells what is durable as it becomes so, until nothing more is taken (`None`) or the stream must be ended with an
+    /// Sends the durable position whenever it rises, until nothing more is taken (`None`) or the stream must be ended with an
     /// answer.
     async fn acknowledge(&self, send: &mut quinn::SendStream) -> Result<Option<Answer>, RpcError> {
         let mut log = self.shared.log.watch();

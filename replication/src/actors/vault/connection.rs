@@ -1,4 +1,4 @@
-//! A connection: who it is, its calls, the news for it, and the streams it opens.
+//! A connection of a peer: its identity, its calls, the notifications for it, and the streams it opens.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -75,7 +75,7 @@ async fn greet(
         known = recognize(incoming, id, shared) => known,
         _ = place => {
             if let Some(times) = shared.often(Often::UnadmittedCrowdedOut) {
-                tracing::warn!(%from, "connection given up: too many have come that are not admitted yet{times}");
+                tracing::warn!(%from, "connection dropped: too many others are not admitted yet either{times}");
             }
             None
         }
@@ -98,7 +98,7 @@ async fn recognize(
         }
         Err(_) => {
             if let Some(times) = shared.often(Often::UnadmittedSilent) {
-                tracing::warn!(%from, "connection given up: it said nothing{times}");
+                tracing::warn!(%from, "connection dropped: it sent nothing{times}");
             }
             return None;
         }
@@ -107,7 +107,7 @@ async fn recognize(
         Ok(begun) => begun,
         Err(error) => {
             if let Some(times) = shared.often(Often::UnadmittedGone) {
-                tracing::warn!(%from, %error, "connection given up{times}");
+                tracing::warn!(%from, %error, "connection dropped{times}");
             }
             return None;
         }
@@ -161,7 +161,7 @@ async fn serve(
     let _ = server.send(Leave(caller.connection)).await;
 }
 
-/// Says why not, and waits until that has arrived.
+/// Sends the reason for the refusal, and waits until it has arrived.
 async fn turn_away(from: SocketAddr, mut control: Channel, why: String, shared: &VaultShared) {
     if let Some(times) = shared.often(Often::PeerRefused) {
         tracing::warn!(%from, why, "peer refused{times}");
@@ -210,7 +210,8 @@ struct LeaseNews {
     health: watch::Receiver<HealthView>,
 }
 
-/// Answers calls and passes on news, one at a time, so that an asker hears its answer before the news of it.
+/// Replies to calls and forwards notifications, one at a time, so that a caller gets its answer before the notification of the
+/// same change.
 async fn talk(
     control: &mut Channel,
     news: &mut LeaseNews,

@@ -1,5 +1,5 @@
-//! A follow stream: everything after a position, from files or memory, then as it becomes durable.
-//! What is sent next is decided in [`Feed`].
+//! A follow stream: sends a follower all records after a position, from files or memory, then new ones as they become durable.
+//! [`Feed`] decides what is sent next.
 
 use std::sync::Arc;
 

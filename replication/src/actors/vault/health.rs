@@ -1,4 +1,4 @@
-//! How the vault is, for those who ask, those who are told, and the log.
+//! The vault's health: answered on request, pushed to subscribers, and logged.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Images up and down. The disk's part runs on the runtime's threads for blocking work.
+//! Upload and download of images. Disk I/O runs on the runtime's threads for blocking work.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Takes an image and publishes it.
+/// Receives an image and publishes it.
 pub(super) async fn put(
     channel: &mut Channel,
     caller: &Arc<Caller>,
@@ -121,7 +121,7 @@ impl Put<'_> {
         Ok(self.server.send(ask).await.map_err(|_| stopped())??)
     }
 
-    /// Takes chunks to the last; gives what the sender says of their number and length.
+    /// Receives chunks up to the last; returns their number and length as the sender states them.
     async fn take(&self, channel: &mut Channel, mut upload: Upload) -> Result<(Upload, u32, u64), TransferEnd> {
         loop {
             let (chunks, end) = next_chunks(channel).await?;

@@ -1,4 +1,4 @@
-//! What streams ask of the lease authority: whether something may be written.
+//! Requests of streams to the lease authority: may this be written?
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Handler<OpenAppend> for VaultServer {
     }
 }
 
-/// Lets an append stream begin after `durable`.
+/// Permits an append stream to begin after `durable`.
 #[derive(Message)]
 #[rtype(result = "Result<(), Answer>")]
 pub(super) struct BeginAppend {

@@ -246,7 +246,7 @@ async fn what_is_appended_is_acknowledged_and_reaches_followers() {
 }
 
 /// Lost once: the log writer was done with a frame before the stream knew that it had been accepted, nothing woke the
-/// acknowledging side again, and the sender of a lone frame waited for ever.
+/// acknowledging side again, and the sender of a lone frame waited forever.
 #[actix_rt::test]
 async fn every_lone_frame_is_acknowledged() {
     let scene = Scene::new();

@@ -1,10 +1,10 @@
-//! The log writer: one named thread that owns the log and makes groups of frames durable.
+//! The log writer: one named thread that owns the log and makes groups of frames durable (group commit).
 //!
-//! Whatever waits when a sync ends forms the next group, so a lone frame waits for nothing and many share one sync. What the
-//! writer has achieved stands in a [`LogState`] that anyone may watch; nothing is sent back for a frame. Barriers, leases
-//! and trims take their turn in the same queue: whatever was accepted before them is on disk, or refused, when they are done.
+//! All frames that wait when a sync ends form the next group, so a single frame does not wait and many share one sync. The
+//! durable position is published in a [`LogState`] that anyone may watch; nothing is sent back for a frame. Barriers, leases and
+//! trims go through the same queue: when one is done, everything accepted before it is on disk or refused.
 //!
-//! What it does with each of them is [`LogWriter`]'s matter. It ends when that has failed.
+//! [`LogWriter`] decides what to do with each of them. The thread ends when that has failed.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -25,7 +25,7 @@ use crate::vault::log::segment::LogFrame;
 use crate::vault::log::turn::{Done, LogOrder, Turn};
 use crate::vault::log::writer::{LogState, LogWriter};
 
-/// Silence after which the mark is made durable.
+/// Idle time after which the durable mark is synced.
 const IDLE: Duration = Duration::from_millis(200);
 /// The unit in which waiting frames are counted: the smallest frame takes one.
 const ROOM_UNIT_BYTES: usize = limits::LOG_QUEUE_BYTES_MAX / limits::LOG_QUEUE_FRAMES_MAX;
@@ -94,14 +94,14 @@ impl LogHandle {
         wait.await.map_err(|_| Gone)
     }
 
-    /// Remembers the lease, durably, behind everything put in before. Gives the log's end. One at a time.
+    /// Stores the lease durably, after everything queued before. Returns the log's end. One at a time.
     pub(super) fn put_lease(&self, record: LeaseRecord, seal: bool) -> Result<oneshot::Receiver<Lsn>, Gone> {
         let (done, wait) = oneshot::channel();
         self.put(Item::Order(LogOrder::Lease { record, seal, way: done }, None))?;
         Ok(wait)
     }
 
-    /// Removes segments that hold nothing newer than `through`, some time later.
+    /// Removes segments that contain nothing newer than `through`, some time later.
     pub(super) async fn trim(&self, through: Lsn) -> Result<(), Gone> {
         let room = self.room(1).await?;
         self.put(Item::Order(LogOrder::Trim(through), Some(room)))

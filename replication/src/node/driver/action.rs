@@ -1,4 +1,4 @@
-//! What the driver is told, and what it wants done.
+//! Events that the role driver receives, and actions that it returns.
 
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ pub enum SiblingOrder {
     Carry(Epoch),
     /// Transfer: give up the upload under way: it belongs to a term that is over.
     StopCarrying,
-    /// Upkeep: append a record, and tell its position.
+    /// Upkeep: append a record, and report its position.
     Append(OwnRecord),
 }
 
@@ -143,6 +143,6 @@ pub enum SiblingOrder {
 pub enum OwnRecord {
     /// The first of an epoch.
     EpochStart(Epoch),
-    /// One that changes nothing.
-    Mark,
+    /// A barrier: one that changes nothing, so that the log's end moves.
+    Barrier,
 }

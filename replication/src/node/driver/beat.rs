@@ -1,4 +1,4 @@
-//! What happens from time to time: reports, and images.
+//! Periodic work: reports to the vault, and images.
 
 use tanist_db_core::clock::Monotonic;
 

@@ -1,8 +1,8 @@
-//! What the role driver does, in order: the machine's effects, the connection to the vault, calls and their silence, reports, the beat,
-//! images, and who asked for a switchover.
+//! The role driver: carries out the effects of the role machine, in order. It manages the connection to the vault, calls and
+//! their timeouts, reports, the periodic tick, images, and the requests for a switchover.
 //!
-//! A plain value that two drive: the actor of a node (`actors::role_driver`) and the simulator. Both tell it what has happened
-//! ([`DriverEvent`]) and perform what it returns ([`Action`]) in that order.
+//! A state machine without I/O. The actor of a node (`actors::role_driver`) and the simulator drive it: both feed it events
+//! ([`DriverEvent`]) and perform the actions that it returns ([`Action`]), in that order.
 //!
 //! ```text
 //!   dialer, control stream ──┐                                  ┌──> dialer, control stream, timers
@@ -11,11 +11,12 @@
 //!                                             Machine
 //! ```
 //!
-//! - **Connections** are numbered; a silent or lost one is replaced by a fresh one, since after a cut QUIC keeps an old one silent
-//!   beyond the heal. What an old one still brings is dropped by its number, and calls made on it are forgotten.
-//! - **It waits for nothing**: whatever takes time is an action whose end comes back as an event.
-//! - **What others read at once** (the role state of [`Serving`](crate::serving::Serving), figures) it writes itself, before anything else
-//!   of the same event leaves.
+//! - **Connections** are numbered. A silent or lost one is replaced by a fresh one, since after a network partition QUIC keeps an
+//!   old one silent even when packets pass again. What still arrives on an old connection is dropped by its number, and calls
+//!   made on it are forgotten.
+//! - **It never blocks**: whatever takes time is an action whose completion comes back as an event.
+//! - **State that other threads read directly** (the role state in [`Serving`](crate::serving::Serving), figures) is written by
+//!   the driver itself, before it returns any action of the same event.
 
 mod action;
 mod beat;
@@ -91,7 +92,7 @@ impl<W> Driver<W> {
         }
     }
 
-    /// Takes in what has happened and returns what is to be done now, in this order.
+    /// Handles an event and returns the actions to perform now, in this order.
     pub fn handle(&mut self, event: DriverEvent<W>, now: Monotonic) -> Vec<Action<W>> {
         if !self.ended {
             self.take_in(event, now);
@@ -158,7 +159,7 @@ impl<W> Driver<W> {
             Effect::BeginEpoch(epoch) => {
                 self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::EpochStart(epoch))))
             }
-            Effect::Mark => self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::Mark))),
+            Effect::Barrier => self.actions.push(Action::Order(SiblingOrder::Append(OwnRecord::Barrier))),
             Effect::SwitchoverUnsettled(why) => self.switchover_unsettled(why),
             Effect::SwitchoverEnded(outcome) => self.switchover_ended(outcome),
             Effect::TookOver(takeover) => {

@@ -1,4 +1,4 @@
-//! What the driver does that people may want to know.
+//! Events of the driver that are logged for operators.
 
 use crate::EVENT;
 use crate::node::ImageReport;

@@ -1,4 +1,4 @@
-//! Who asked for a switchover, and hears how it ended.
+//! Pending requests for a switchover, each of which gets the outcome.
 
 use tanist_db_core::clock::Monotonic;
 

@@ -1,4 +1,4 @@
-//! What tests and the simulator look at in a driver.
+//! Access to a driver's state for tests and the simulator.
 
 use super::Driver;
 use crate::role::Machine;

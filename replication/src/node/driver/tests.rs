@@ -127,7 +127,7 @@ impl Scene {
         let begun = scene.answer(2, Answer::Claimed { epoch: 1, sealed: 0 });
         assert!(begun.contains(&"Append(EpochStart(Epoch(1)))".to_owned()), "{begun:?}");
         let lsn = scene.shared.engine.begin_epoch(Epoch(1)).unwrap();
-        scene.happened(Event::Marked { lsn });
+        scene.happened(Event::OwnRecordAppended { lsn });
         let took = scene.happened(Event::Durable { lsn });
         assert!(took.contains(&"took over".to_owned()), "{took:?}");
         assert_eq!(scene.shared.serving.role(), Role::Primary);

@@ -1,4 +1,4 @@
-//! What may happen next, and what must hold in every state.
+//! The model's transitions, and the properties that must be true in every state.
 
 use std::fmt::Write;
 

@@ -1,9 +1,9 @@
-//! Every order of events of a small cluster, explored: the real [`Machine`](super::Machine) of two nodes and the real
-//! [`LeaseAuthority`](crate::vault::LeaseAuthority) of a vault, in all interleavings of messages, clock ticks, pauses, cuts and crashes up to
-//! the bounds of a [`Budget`].
+//! Model checking: explores every order of events of a small cluster: the real [`Machine`](super::Machine) of two nodes and the
+//! real [`LeaseAuthority`](crate::vault::LeaseAuthority) of a vault, in all interleavings of messages, clock ticks, pauses, cuts
+//! and crashes up to the bounds of a [`Budget`].
 //!
-//! The simulator (`tests/sim`) walks far and at random; this looks at everything, nearby. What is explored is the code that runs, not a
-//! description of it. The rest of a cluster is as small as it can be:
+//! The simulator (`tests/sim`) makes long random runs; this visits every state of short ones. It explores the production code,
+//! not a specification. The rest of the cluster is modelled as small as possible:
 //!
 //! | here | in the product |
 //! |---|---|
@@ -15,12 +15,13 @@
 //! | a request sent on a connection that was lost may still arrive, after those of the next one | the same |
 //! | a node ships all it has as soon as its stream is open | `actors::shipper`, `stream::window` |
 //!
-//! The clock goes in halves of a lease. A message may take any time, and a node may look at the clock as late as it likes.
+//! The clock advances in halves of a lease. A message may take any time, and a node may read the clock arbitrarily late.
 //!
-//! Five claims are checked in every state (see [`Cluster::properties`](stateright::Model::properties)). That the states are those
-//! that matter is checked too: in some of them a hand-over has been done, or a write under a newer epoch. That claims can fail is
-//! shown by planting bugs: a vault that does not look at epochs, and a holder that counts from the answer or whose clock is slower
-//! than the margin allows. For each the checker must find the shortest story that ends in the harm, and prints it.
+//! Five properties are checked in every state (see [`Cluster::properties`](stateright::Model::properties)). It is also checked
+//! that the interesting states are reached: some in which a hand-over has been done, some with a write under a newer epoch.
+//! Planted bugs show that the properties can fail: a vault that ignores epochs, a holder that counts its lease from the answer, a
+//! holder whose clock is slower than the margin allows. For each of them the checker must find the shortest trace to the
+//! violation, and prints it.
 
 mod cluster;
 mod vault;

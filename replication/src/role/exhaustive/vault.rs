@@ -1,4 +1,4 @@
-//! The vault's side of the world: the real lease authority around a log that is a list.
+//! The vault in the model: the real lease authority around a log that is a list.
 
 use std::collections::BTreeMap;
 
@@ -138,7 +138,7 @@ impl Vault {
         self.lease_authority.call(now, caller, Request::Report(progress), self.durable());
     }
 
-    /// Time has passed; gives the news if there is any.
+    /// Time has passed; returns the notification if there is one.
     pub(super) fn tick(&mut self, now: Monotonic) -> Vec<Sent> {
         // It says so every few milliseconds: half a lease between two times would count as a pause of its own.
         for earlier_ms in [100, 0] {

@@ -1,4 +1,5 @@
-//! The nodes' side of the world: real machines around engines that are lists, and what is under way between them and the vault.
+//! The nodes in the model: real role machines around engines that are lists, and the messages in flight between them and the
+//! vault.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -354,12 +355,12 @@ impl World {
             Effect::StopFollow => at.following = false,
             Effect::BeginEpoch(epoch) => {
                 self.append(node, epoch.0);
-                self.mark(node, planted);
+                self.append_own(node, planted);
             }
-            Effect::Mark => {
+            Effect::Barrier => {
                 let epoch = at.standing.epoch.0;
                 self.append(node, epoch);
-                self.mark(node, planted);
+                self.append_own(node, planted);
             }
             Effect::TookOver(_) | Effect::SwitchoverUnsettled(_) | Effect::SwitchoverEnded(_) => {}
             Effect::End(end) => {
@@ -369,8 +370,8 @@ impl World {
         }
     }
 
-    fn mark(&mut self, node: usize, planted: Planted) {
+    fn append_own(&mut self, node: usize, planted: Planted) {
         let lsn = Lsn(self.nodes[node].applied.len() as u64);
-        self.handle(node, Event::Marked { lsn }, planted);
+        self.handle(node, Event::OwnRecordAppended { lsn }, planted);
     }
 }

@@ -462,8 +462,8 @@ impl Stage {
                 self.nodes[node].following = false;
                 self.say(format!("{name} stops following"));
             }
-            Effect::BeginEpoch(epoch) => self.mark(node, &format!("the start of epoch {epoch}")),
-            Effect::Mark => self.mark(node, "a mark"),
+            Effect::BeginEpoch(epoch) => self.append_own(node, &format!("the start of epoch {epoch}")),
+            Effect::Barrier => self.append_own(node, "a barrier"),
             Effect::SwitchoverUnsettled(why) => self.say(format!("{name}: switchover: {why}")),
             Effect::SwitchoverEnded(Ok(report)) => {
                 self.say(format!("{name}: switched over, {} holds epoch {}", report.successor, report.epoch));
@@ -476,11 +476,11 @@ impl Stage {
     }
 
     /// Appends a record of the machine's own and tells it the position.
-    fn mark(&mut self, node: usize, what: &str) {
+    fn append_own(&mut self, node: usize, what: &str) {
         let lsn = self.nodes[node].last.next();
         self.say(format!("{} appends {what} as record {lsn}", self.nodes[node].name));
         self.append(node);
-        self.handle(node, Event::Marked { lsn });
+        self.handle(node, Event::OwnRecordAppended { lsn });
     }
 
     fn publish(&mut self, node: usize, standing: &Standing) {

@@ -25,7 +25,7 @@ fn the_successor_claims_what_it_was_given_and_learns_the_sealed_end() {
     let sent = script.now;
     let effects = script.on(Event::Claimed { epoch: Epoch(5), sealed: Lsn(100), sent });
     assert_eq!(effects, [Effect::OpenAppend(Epoch(5)), Effect::StopFollow, Effect::BeginEpoch(Epoch(5))]);
-    script.on(Event::Marked { lsn: Lsn(101) });
+    script.on(Event::OwnRecordAppended { lsn: Lsn(101) });
     let effects = script.on(Event::Durable { lsn: Lsn(101) });
     assert!(matches!(&effects[..], [Effect::TookOver(takeover)] if takeover.from == "b"), "{effects:?}");
 }
@@ -192,9 +192,9 @@ fn an_unknown_answer_with_an_unmoved_lease_resumes_behind_a_barrier() {
     let mut script = Script::handed();
     script.on(Event::Disconnected);
     let effects = script.on(Event::Connected { view: view(5, "a", 7, 1_600), length: LEASE });
-    assert!(effects.contains(&Effect::Mark), "{effects:?}");
+    assert!(effects.contains(&Effect::Barrier), "{effects:?}");
     assert!(!script.executes());
-    script.on(Event::Marked { lsn: Lsn(121) });
+    script.on(Event::OwnRecordAppended { lsn: Lsn(121) });
     script.on(Event::Durable { lsn: Lsn(120) });
     assert!(!script.executes());
     let mut late = Script::handed();

@@ -1,8 +1,8 @@
-//! What the vault must remember besides log and images: whose folder this is, who holds the lease, which images there are.
+//! The vault's metadata beside log and images: which cluster the folder belongs to, who holds the lease, which images exist.
 //!
-//! A catalog is a small durable map behind a trait, since sled has threads and files of its own and cannot run on a
-//! simulated disk. [`Records`] gives the map its meaning. Each value stands in an envelope of its own, so that what the
-//! catalog gives back is what was put in, or an error that names the place.
+//! A catalog is a small durable key-value map behind a trait, since sled has threads and files of its own and cannot run on a
+//! simulated disk. [`Records`] defines the keys and values. Each value has a checksummed envelope of its own, so a read returns
+//! what was written, or an error that names the place.
 
 #[cfg(any(test, feature = "test-support"))]
 mod memory;

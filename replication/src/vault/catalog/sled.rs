@@ -1,8 +1,8 @@
 //! The catalog in sled.
 //!
-//! sled's `flush` asks the machine to write, but not to make the file durable: after each one this catalog syncs `db` by a
-//! handle of its own. And sled takes a damaged entry of its file for the torn end of a crash: it opens with what stood before,
-//! and says nothing. So nothing here is believed that log and images contradict (`vault::storage`).
+//! sled's `flush` writes to the operating system, but does not make the file durable: after each flush this catalog syncs `db`
+//! through a file handle of its own. And sled takes a damaged entry of its file for a torn write at the end: it opens with the
+//! entries before it, and reports no error. So nothing here is trusted if log and images contradict it (`vault::storage`).
 
 use std::fs::{DirBuilder, File};
 use std::io;

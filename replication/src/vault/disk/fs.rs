@@ -1,4 +1,4 @@
-//! The machine's own file system below one folder. What is made here only its owner may read: it holds the users' data.
+//! The real file system below one folder. Only the owner may read the files created here: they contain users' data.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;

@@ -1,8 +1,8 @@
-//! The seam between the vault and what survives a power cut.
+//! The abstraction of the vault's disk: what survives a power failure.
 //!
-//! Paths are relative to the vault's folder and use `/`. An implementation promises exactly this and no more: what
-//! [`DiskFile::sync`] covered is there after a power cut, and a name is there once its folder was synced by
-//! [`Disk::sync_folder`] after it was made, renamed or removed. Everything else may be lost, or be there in part.
+//! Paths are relative to the vault's folder and use `/`. An implementation promises exactly this and no more: data that
+//! [`DiskFile::sync`] covered is there after a power failure, and a file name is there once [`Disk::sync_folder`] has synced its
+//! folder after the file was created, renamed or removed. Everything else may be lost, or be there in part.
 
 pub mod fs;
 #[cfg(any(test, feature = "test-support"))]
@@ -10,7 +10,7 @@ pub mod sim;
 
 use std::{fmt, io};
 
-/// A folder that holds files by name.
+/// A folder that contains files by name.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// The path as a person would look for it, for sentences.
     fn name(&self, path: &str) -> String;
@@ -39,7 +39,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As the machine says.
     fn make_folder(&self, path: &str) -> io::Result<()>;
 
-    /// Gives a file or folder another name within the same folder, at once or not at all.
+    /// Renames a file or folder within its folder, atomically.
     ///
     /// # Errors
     /// As the machine says.
@@ -76,7 +76,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// As the machine says.
     fn len(&self) -> io::Result<u64>;
 
-    /// Reads until `into` is full or the file ends; gives the number of bytes read.
+    /// Reads until `into` is full or the file ends; returns the number of bytes read.
     ///
     /// # Errors
     /// As the machine says.

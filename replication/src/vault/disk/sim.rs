@@ -1,10 +1,10 @@
-//! A disk in memory that keeps no more than [`Disk`] promises: for tests and the simulator.
+//! A disk in memory that keeps only what [`Disk`] promises: for tests and the simulator.
 //!
-//! Each write and each change of a name first stands in a list of its file or folder. A sync empties the list into the
-//! durable state. At a power cut a seeded choice decides how much of each list had reached the disk anyway: nothing, all, or
-//! any part, down to single sectors of a write. Errors can be planted: the cut itself at a numbered operation, a full disk,
-//! a sync that fails. What a failed sync of a file had before it is forgotten, as by Linux: it can be read until the power is cut, and no
-//! later sync brings it to the disk.
+//! Each write and each change of a name first goes into a pending list of its file or folder. A sync applies the list to the
+//! durable state. At a power failure a seeded random choice decides how much of each list had reached the disk anyway: nothing,
+//! all, or any part, down to single sectors of a write. Errors can be injected: the power failure at a numbered operation, a full
+//! disk, a sync that fails. Writes before a failed sync of a file are lost as on Linux: they can be read until the power fails,
+//! and no later sync writes them to the disk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -148,7 +148,7 @@ impl DiskSim {
         state.life += 1;
     }
 
-    /// The process stops in the middle of what it does, or the power goes off: everything fails from now on. Whether what was
+    /// The process stops in the middle of what it does, or the power fails: everything fails from now on. Whether what was
     /// written stays is decided at the restart.
     pub fn stop(&self) {
         self.state.lock().cut = true;
@@ -345,7 +345,7 @@ fn power_cut() -> io::Error {
 }
 
 impl DiskState {
-    /// Counts an operation; gives whether it is the one in whose middle the power goes off.
+    /// Counts an operation; returns whether it is the one in whose middle the power fails.
     fn operate(&mut self) -> io::Result<bool> {
         if self.cut {
             return Err(power_cut());
@@ -356,7 +356,7 @@ impl DiskState {
         Ok(self.cut)
     }
 
-    /// Counts a sync; gives whether it does what it says.
+    /// Counts a sync; returns whether it really syncs.
     fn operate_sync(&mut self) -> io::Result<bool> {
         let now = self.operations;
         if self.operate()? {
@@ -395,7 +395,7 @@ impl DiskState {
         }
     }
 
-    /// The folder that holds `path`, and the name in it.
+    /// The folder that contains `path`, and the name in it.
     fn place<'a>(&self, path: &'a str) -> io::Result<(u64, &'a str)> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         Ok((self.folder(folder)?, name))

@@ -1,5 +1,5 @@
-//! A catalog on the simulated disk: an entry a file, replaced by a rename. It keeps what sled is relied on for and no more, and
-//! is cut, fills up and rots with everything else.
+//! A catalog on the simulated disk: one file per entry, replaced by a rename. It guarantees only what is expected of sled, and
+//! suffers power failures, full disks and bit rot like everything else.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Bits flip, files lose their ends, files go away.
+//! Bit rot: bits flip, files are truncated, files disappear.
 
 use std::collections::BTreeMap;
 

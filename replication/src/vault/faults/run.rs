@@ -1,4 +1,4 @@
-//! The run, what of it was acknowledged, and the comparison of a start with it.
+//! The run, what was acknowledged in it, and the comparison with what a start finds.
 
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ pub(super) fn run(disk: &DiskSim, acts: &[Act]) -> (Told, Option<StorageError>) 
     (told, None)
 }
 
-/// The whole run on a disk that works, stopped in good order.
+/// The whole run on a disk that works, with a clean stop.
 pub(super) fn finished(acts: &[Act]) -> (DiskSim, Told) {
     let disk = DiskSim::new(1);
     let (told, error) = run(&disk, acts);
@@ -179,7 +179,7 @@ pub(super) fn start(disk: &DiskSim, frames: &[LogFrame], what: &str) -> Result<F
     Ok(Found { storage, told })
 }
 
-/// Reads the newest image whole; gives its cut.
+/// Reads the newest image completely; returns its cut (log position).
 fn read_image(storage: &Storage, what: &str) -> Result<u64, StorageError> {
     let Some(mut reader) = storage.images.open_newest()? else { return Ok(0) };
     let (cut, mut read) = (reader.view().cut, Vec::new());
@@ -196,7 +196,7 @@ fn read_image(storage: &Storage, what: &str) -> Result<u64, StorageError> {
 }
 
 impl Found {
-    /// Everything that was told is there, it goes on from here, and all that it then says is there after a power cut.
+    /// Everything that was told is there, it goes on from here, and all that it then says is there after a power failure.
     pub(super) fn check_has(mut self, told: Told, disk: &DiskSim, frames: &[LogFrame], what: &str) {
         let found = self.told;
         assert!(found.has(told), "{what}: told {told:?}, found {found:?}");

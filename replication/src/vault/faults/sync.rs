@@ -1,4 +1,4 @@
-//! Syncs that fail, and syncs that lie.
+//! Syncs that fail, and syncs that report success without syncing.
 
 use tanist_db_core::ids::Lsn;
 
@@ -9,7 +9,7 @@ use crate::vault::error::StorageError;
 use crate::vault::log::segment::LogFrame;
 use crate::vault::testing::frame;
 
-/// Whatever sync fails: nothing is acknowledged that a power cut behind it could take away.
+/// Whatever sync fails: nothing is acknowledged that a power failure behind it could take away.
 #[test]
 fn nothing_is_acknowledged_after_a_failed_sync() {
     let acts = acts();
@@ -30,7 +30,7 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
             let instead = more.first().map_or(Lsn(u64::MAX), |frame| frame.first);
             let before = frames.iter().filter(|frame| frame.last < instead);
             let frames: Vec<_> = before.chain(&more).cloned().collect();
-            // The process starts again on a machine that goes on, or the power is cut.
+            // The process starts again on a machine that goes on, or the power fails.
             let on = disk.fork();
             on.restart_process();
             disk.restart();
@@ -44,7 +44,8 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
     assert!(failed > 400 && later > 100, "only {failed} syncs failed, only {later} groups came after one");
 }
 
-/// Goes on after an error with groups of records, as an actor must not after every one; gives those that were acknowledged.
+/// Continues with groups of records after an error, which an actor must not do after every error; returns those that were
+/// acknowledged.
 fn run_stubbornly(disk: &DiskSim, acts: &[Act]) -> (Told, Option<StorageError>, Vec<LogFrame>) {
     let (mut told, mut more) = (Told::default(), Vec::new());
     let mut storage = match open(disk) {

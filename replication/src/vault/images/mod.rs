@@ -1,8 +1,8 @@
-//! Images: uploaded beside the others, published by one rename, verified again when read.
+//! Storage of images (snapshots): uploaded to a temporary folder, published by one rename, verified again when read.
 //!
-//! An image is a folder `images/<cut, 20 digits>-<epoch>` with files of whole frames exactly as they came, and a `manifest`
-//! that says how many files there are, how long each is, and the checksum of each. Nothing of a folder is looked at before it
-//! has its name, and it gets its name only when all of it is durable.
+//! An image is a folder `images/<cut, 20 digits>-<epoch>` with files of whole frames exactly as they came, and a `manifest` that
+//! says how many files there are, how long each is, and the checksum of each. A folder is not read before it has its final name,
+//! and it gets that name only when all of it is durable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,7 @@ pub use upload::{Finished, Upload};
 const TEMPORARY: &str = "tmp-";
 const MANIFEST: &str = "manifest";
 
-/// What an image's folder holds.
+/// Content of an image's folder.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 struct Manifest {
     cluster: u128,
@@ -142,8 +142,9 @@ impl ImageStore {
         format!("{IMAGES_FOLDER}/{TEMPORARY}{}", self.folders.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Gives a finished upload its name, and removes the images that are no longer kept. An image of the same cut and epoch
-    /// that is there already stays, since it is the same. Gives the oldest cut that is left: the log is needed only after it.
+    /// Publishes a finished upload under its name, and removes the images that are no longer kept. An image of the same cut and
+    /// epoch that is there already stays, since it is the same. Returns the oldest cut that is left: the log is needed only after
+    /// it.
     ///
     /// # Errors
     /// If a newer image is there, or disk or catalog fails.

@@ -1,4 +1,4 @@
-//! An image on its way out.
+//! Reads an image for download.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::vault::error::StorageError;
 use crate::wire::frame::{FrameHeader, FrameKind, HEADER_BYTES};
 use crate::wire::message::ImageView;
 
-/// A place in an image. Verifies every frame, every file and their number before or while it gives them away; a receiver
-/// that has not been told of the end in good order has not got the image.
+/// A place in an image. Verifies every frame, every file and their number before or while it gives them away; a receiver that has
+/// not received the regular end does not have the image.
 #[derive(Debug)]
 pub struct ImageReader {
     disk: Arc<dyn Disk>,

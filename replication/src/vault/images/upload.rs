@@ -1,4 +1,4 @@
-//! An image on its way in.
+//! Writes an image that is being uploaded.
 
 use std::io;
 use std::sync::Arc;
@@ -156,7 +156,7 @@ impl Finished {
         self.image
     }
 
-    /// Gives the folder its name; durable once the images' folder is synced.
+    /// Renames the folder to its final name; durable once the images' folder is synced.
     pub(super) fn rename(mut self, path: &str) -> Result<(), StorageError> {
         let Place { disk, folder, .. } = &self.place;
         debug_assert!(path.starts_with(IMAGES_FOLDER));

@@ -1,17 +1,17 @@
-//! The vault's judgement: who holds the lease, and whose records and images are accepted.
+//! The lease authority: decides who holds the lease, and whose records and images the vault accepts.
 //!
-//! Everything that fences is decided here and nowhere else. The lease authority is a plain value: it is told what was asked and what
-//! time it is, and says what to answer. It does no I/O: a change of the lease comes out as [`Ruling::Persist`], and only
-//! [`LeaseAuthority::persisted`], called when the change is durable and every record accepted before it is on disk, makes it known.
-//! In between the old epoch is already fenced, the new one not yet told to anyone, and other calls that depend on the lease
-//! wait. A crash in between leaves either the old lease or the new one, and nobody has heard of the new one.
+//! All fencing is decided here and nowhere else. The lease authority is a state machine without I/O: it receives a request and
+//! the time, and returns the answer. A change of the lease is returned as [`Ruling::Persist`]. The caller makes it durable, and
+//! every record accepted before it; then it calls [`LeaseAuthority::persisted`], and only that publishes the change. In between
+//! the old epoch is already fenced, the new one is not yet known to anyone, and other calls that depend on the lease wait. A
+//! crash in between leaves either the old lease or the new one, and no node has learned of the new one.
 //!
 //! The invariants:
 //!
 //! - An epoch is granted once, and each is one more than the last. At most one is accepted at any time.
 //! - An epoch is granted only when the one before has run out, was given up or handed over by its holder, or ended by the
 //!   supervisor that reaped the holder's process.
-//! - A record is accepted only under the newest epoch, from its holder, right behind the newest accepted one.
+//! - A record is accepted only under the newest epoch, from its holder, and directly after the newest accepted one.
 //! - A lease that has run out may be renewed as long as nobody has claimed: the time says *when* to claim, the epoch says
 //!   who may write.
 
@@ -120,7 +120,7 @@ impl LeaseAuthority {
         self.length
     }
 
-    /// A peer was admitted. Gives the connection that it replaces.
+    /// A peer was admitted. Returns the connection that it replaces.
     pub fn enter(&mut self, now: Monotonic, caller: &Caller) -> Option<ConnectionId> {
         if caller.hello.peer == Peer::Database { self.roster.enter(now, caller) } else { None }
     }
@@ -171,7 +171,7 @@ impl LeaseAuthority {
         self.awake = now;
     }
 
-    /// Notices that the lease has run out; true if that is news for everyone.
+    /// Checks whether the lease has run out; returns true if that is new, so that everyone must be notified.
     pub fn tick(&mut self, now: Monotonic) -> bool {
         let news = self.next_expiry().is_some_and(|expiry| now >= expiry) && self.change.is_none();
         self.expiry_told |= news;
@@ -204,8 +204,8 @@ impl LeaseAuthority {
         }
     }
 
-    /// The change that [`Ruling::Persist`] asked for is durable, with the log's end at `sealed`. Gives the answer to the call
-    /// that caused it. The lease is news for everyone.
+    /// The change that [`Ruling::Persist`] asked for is durable, with the log's end at `sealed`. Returns the answer to the call
+    /// that caused it. Everyone must be notified of the lease.
     ///
     /// # Panics
     /// If no change was asked for.

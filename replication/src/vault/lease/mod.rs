@@ -1,4 +1,5 @@
-//! Who may write: the [`authority`] that judges, the [`server`] with the calls that wait for it, and the [`roster`] of who is connected.
+//! Who may write: the [`authority`] that decides, the [`server`] with the calls that wait for it, and the [`roster`] (list) of
+//! connected peers.
 
 pub mod authority;
 pub mod roster;

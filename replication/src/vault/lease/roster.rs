@@ -1,4 +1,4 @@
-//! Who is connected, what it may ask, and how it last said it stood.
+//! The connected peers, their permissions, and the newest status report of each.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// A database process has come. Gives the connection that it replaces: an older one of the same node.
+    /// A database process has connected. Returns the connection that it replaces: an older one of the same node.
     pub fn enter(&mut self, now: Monotonic, caller: &Caller) -> Option<ConnectionId> {
         let member = Member { caller: caller.clone(), progress: Progress::default(), reported_at: now };
         let replaced = self.members.insert(caller.hello.node.clone(), member);

@@ -1,8 +1,8 @@
-//! The lease authority with the calls that wait for it, and the ways back to their askers, `W`.
+//! The lease authority with the calls that wait for it, and the reply channels of their callers, `W`.
 //!
-//! A change of the lease takes the time of a disk. Meanwhile other calls that depend on the lease wait, at most one a connection, and so do
-//! nodes that come with feature levels to be remembered; then whoever caused the change is answered, everyone hears the news, and those
-//! that waited are ruled on in their order.
+//! A change of the lease takes a disk write. Meanwhile other calls that depend on the lease wait, at most one per connection, and
+//! so do nodes whose feature levels must be stored. Then the caller that caused the change gets its answer, everyone is notified,
+//! and the waiting calls are decided in their order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl<W> LeaseServer<W> {
             .take_if(|pending| matches!(pending, Pending::Enter(..)) && pending.caller().connection == connection);
     }
 
-    /// To be called every few milliseconds. Returns the lease if it has run out, which is news for everyone.
+    /// To be called every few milliseconds. Returns the lease if it has just run out, so that everyone is notified.
     pub fn tick(&mut self, now: Monotonic) -> Option<LeaseView> {
         self.authority.awake(now);
         self.authority.tick(now).then(|| self.authority.view(now))

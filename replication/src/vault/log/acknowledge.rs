@@ -1,4 +1,4 @@
-//! What the sender of an append stream is told of its records.
+//! Acknowledgements on an append stream.
 
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;

@@ -1,4 +1,4 @@
-//! What a follower is sent: everything after a position, from memory as far as that reaches back, else from the files.
+//! What to send to a follower: all records after a position, from memory as far as that reaches back, otherwise from the files.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! The log as a whole: finding its sound end at start, adding groups of frames durably, trimming its old end.
+//! The vault's log: recovery at start, durable appends of groups of frames, trimming of old segments.
 //!
-//! One thread owns it. What readers may rely on is told in an [`Extent`], which changes only after a sync.
+//! One thread owns it. What readers may rely on is published in an [`Extent`], which changes only after a sync.
 
 pub mod acknowledge;
+pub mod durable_mark;
 pub mod feed;
-pub mod mark;
 pub mod reader;
 pub mod recent;
 mod recover;
@@ -21,7 +21,7 @@ use tanist_db_core::planted::planted;
 use crate::limits;
 use crate::vault::disk::{Disk, DiskFile, is_full};
 use crate::vault::error::StorageError;
-use crate::vault::log::mark::{Mark, MarkRecord};
+use crate::vault::log::durable_mark::{DurableMark, DurablePosition};
 use crate::vault::log::segment::{LOG_FOLDER, LogFrame, SEGMENT_HEADER_BYTES, seal_header, segment_path};
 
 /// What is durable, and where it stands.
@@ -29,7 +29,7 @@ use crate::vault::log::segment::{LOG_FOLDER, LogFrame, SEGMENT_HEADER_BYTES, sea
 pub struct Extent {
     /// Newest durable record.
     pub durable: Lsn,
-    /// Oldest record still there; one more than `durable` if the log holds none.
+    /// Oldest record still there; one more than `durable` if the log has none.
     pub oldest: Lsn,
     /// Bytes of all segments.
     pub bytes: u64,
@@ -55,22 +55,22 @@ pub struct Log {
     pub(super) first: Lsn,
     pub(super) file: Box<dyn DiskFile>,
     pub(super) bytes: u64,
-    /// Length of its file: what it holds, then zeros.
+    /// Length of its file: content, then zeros.
     pub(super) reserved: u64,
     /// Up to here the disk has been written, with records or with zeros.
     pub(super) zeroed: u64,
     pub(super) durable: Lsn,
     /// Newest epoch in any frame.
     pub(super) epoch: Epoch,
-    pub(super) mark: Mark,
+    pub(super) mark: DurableMark,
     pub(super) poisoned: Option<String>,
     pub(super) segment_bytes_max: u64,
     pub(super) buffer: Vec<u8>,
 }
 
 impl Log {
-    /// Opens the log in `disk`, or begins one, with segments of about `segment_bytes_max`. A torn tail, which was never acknowledged, is
-    /// cut off.
+    /// Opens the log in `disk`, or begins one, with segments of about `segment_bytes_max`. A torn tail, which was never
+    /// acknowledged, is cut off.
     ///
     /// # Errors
     /// If anything that was acknowledged is missing or damaged, or the log is another cluster's. Nothing is changed then.
@@ -116,10 +116,14 @@ impl Log {
         if !planted("sync skipped") {
             self.file.sync().map_err(|e| self.poison(&path, e))?;
         }
-        let record = MarkRecord { durable: newest.last, epoch: self.mark.record().epoch };
+        let record = DurablePosition { durable: newest.last, epoch: self.mark.record().epoch };
         if let Err(error) = self.mark.write(record) {
             // Nobody was told: without room for the mark there is none for the records.
-            return Err(if is_full(&error) { self.take_back_synced(error) } else { self.poison(&Mark::path(), error) });
+            return Err(if is_full(&error) {
+                self.take_back_synced(error)
+            } else {
+                self.poison(&DurableMark::path(), error)
+            });
         }
         self.bytes += written;
         self.durable = newest.last;
@@ -127,13 +131,13 @@ impl Log {
         Ok(())
     }
 
-    /// Makes the mark durable: for idle moments and a clean stop.
+    /// Syncs the durable mark: for idle moments and a clean stop.
     ///
     /// # Errors
     /// As the machine says; the log is then poisoned.
     pub fn settle(&mut self) -> Result<(), StorageError> {
         self.unless_poisoned()?;
-        self.mark.sync().map_err(|e| self.poison(&Mark::path(), e))
+        self.mark.sync().map_err(|e| self.poison(&DurableMark::path(), e))
     }
 
     /// Makes everything durable and gives the room behind the newest segment's end back: for a clean stop.
@@ -154,14 +158,14 @@ impl Log {
     /// [`StorageError::Full`]: it is not noted, and a later call may succeed. Otherwise as [`Log::settle`].
     pub fn stamp(&mut self, epoch: Epoch) -> Result<(), StorageError> {
         self.unless_poisoned()?;
-        let record = MarkRecord { durable: self.durable, epoch: epoch.max(self.mark.record().epoch) };
+        let record = DurablePosition { durable: self.durable, epoch: epoch.max(self.mark.record().epoch) };
         match self.mark.write(record) {
-            Err(error) if is_full(&error) => Err(StorageError::io(&*self.disk, &Mark::path(), error)),
-            written => written.and_then(|()| self.mark.sync()).map_err(|e| self.poison(&Mark::path(), e)),
+            Err(error) if is_full(&error) => Err(StorageError::io(&*self.disk, &DurableMark::path(), error)),
+            written => written.and_then(|()| self.mark.sync()).map_err(|e| self.poison(&DurableMark::path(), e)),
         }
     }
 
-    /// Removes the segments that hold nothing newer than `through`; never the newest. Gives their number.
+    /// Removes the segments that contain nothing newer than `through`; never the newest. Returns their number.
     ///
     /// # Errors
     /// As the machine says; some may be gone then, from the oldest on, which does no harm.
@@ -224,7 +228,7 @@ impl Log {
         self.zeroed = self.bytes;
     }
 
-    /// Writes the frames behind the durable end; gives their length.
+    /// Writes the frames after the durable end; returns their length.
     fn write(&mut self, frames: &[LogFrame]) -> io::Result<u64> {
         let mut at = self.bytes;
         self.buffer.clear();
@@ -249,7 +253,7 @@ impl Log {
         Ok(at - self.bytes)
     }
 
-    /// After a failed write: if only room is missing, gives back what was taken.
+    /// After a failed write: if only space is missing, frees the space that was taken.
     fn take_back(&mut self, path: &str, error: io::Error) -> StorageError {
         if !is_full(&error) {
             return self.poison(path, error);
@@ -261,10 +265,10 @@ impl Log {
         }
     }
 
-    /// The records are durable, and no mark says so: gives their room back as well, for good. Otherwise the next start would find
-    /// records in the log that this process has written over.
+    /// The records are durable, but the durable mark does not say so: frees their space as well, for good. Otherwise the next
+    /// start would find records in the log that this process has written over.
     fn take_back_synced(&mut self, error: io::Error) -> StorageError {
-        let refusal = self.take_back(&Mark::path(), error);
+        let refusal = self.take_back(&DurableMark::path(), error);
         if let (StorageError::Full { .. }, Err(worse)) = (&refusal, self.file.sync()) {
             return self.poison(&segment_path(self.first), worse);
         }

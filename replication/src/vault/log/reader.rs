@@ -1,4 +1,4 @@
-//! Reading the log's files from a position on, for a follower that is further behind than `vault::log::recent` reaches.
+//! Reads the log's files from a position on, for a follower that is further behind than `vault::log::recent` reaches.
 
 use std::io;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl LogReader {
         }
     }
 
-    /// Opens the segment that holds the next record.
+    /// Opens the segment that contains the next record.
     fn open(&self, extent: &Extent) -> Result<(Lsn, SegmentReader), StorageError> {
         let trimmed = || StorageError::Trimmed { oldest: extent.oldest.0 };
         let names = self.disk.list(LOG_FOLDER).map_err(|e| StorageError::io(&*self.disk, LOG_FOLDER, e))?;
@@ -96,7 +96,7 @@ impl LogReader {
     }
 }
 
-/// Only the newest segment may hold bytes that are not durable yet.
+/// Only the newest segment may contain bytes that are not durable yet.
 fn bound(extent: &Extent, first: Lsn) -> u64 {
     if first == extent.segment { extent.segment_bytes } else { u64::MAX }
 }

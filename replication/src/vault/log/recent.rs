@@ -34,8 +34,8 @@ impl Recent {
         }
     }
 
-    /// Frames that hold the records after `after`, about `bytes_max` bytes of them and at least one; `None` if the run does
-    /// not reach back so far or holds nothing newer.
+    /// Frames that contain the records after `after`, about `bytes_max` bytes of them and at least one; `None` if the run does
+    /// not reach back so far or contains nothing newer.
     #[must_use]
     pub fn after(&self, after: Lsn, bytes_max: usize) -> Option<Vec<LogFrame>> {
         let oldest = self.frames.front()?;

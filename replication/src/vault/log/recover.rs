@@ -1,10 +1,10 @@
-//! Finding the log's sound end at start.
+//! Recovery: finds the valid end of the log at start.
 //!
-//! Everything is looked at before anything is changed. The mark (see `vault::log::mark`) says how far records were
-//! acknowledged. Up to there every byte must be sound, every segment must follow its predecessor, and epochs must not go
-//! back; anything else is rot, and the vault refuses to start. Behind it a frame that is not sound is the torn tail of a
-//! crash: it was never acknowledged and is cut off. Sound frames behind the mark are kept: they were decided, may have been
-//! synced, and promise nothing to anyone.
+//! Everything is read before anything is changed. The durable mark (see `vault::log::durable_mark`) says how far records were
+//! acknowledged. Up to there every byte must be valid, every segment must follow its predecessor, and epochs must not go back;
+//! anything else is bit rot, and the vault refuses to start. After it an invalid frame is a torn write: it was never acknowledged
+//! and is truncated. Valid frames after the mark are kept: they were accepted and may have been synced, but nobody was promised
+//! anything about them.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tanist_db_core::planted::planted;
 use crate::limits;
 use crate::vault::disk::{Disk, DiskFile};
 use crate::vault::error::StorageError;
-use crate::vault::log::mark::{Mark, MarkRecord};
+use crate::vault::log::durable_mark::{DurableMark, DurablePosition};
 use crate::vault::log::segment::{
     LOG_FOLDER, Piece, SEGMENT_HEADER_BYTES, SegmentReader, open_header, segment_first, segment_path,
 };
@@ -31,20 +31,20 @@ struct Survey {
     torn_at: Option<(u64, Option<String>)>,
     /// Where in the newest segment begins what nobody was told of; its header is part of that if all frames are.
     untold_at: u64,
-    /// A newest segment whose making a crash interrupted: it holds nothing.
+    /// A newest segment whose making a crash interrupted: it contains nothing.
     stillborn: Option<Lsn>,
 }
 
 pub(in crate::vault) fn open(disk: Arc<dyn Disk>, cluster: u128, segment_bytes_max: u64) -> Result<Log, StorageError> {
     make_log_folder(&*disk)?;
     let firsts = list_segments(&*disk)?;
-    let mark = read_mark(&*disk, cluster, &firsts)?;
-    let record = mark.map_or(MarkRecord::default(), |(_, record)| record);
+    let mark = read_durable_mark(&*disk, cluster, &firsts)?;
+    let record = mark.map_or(DurablePosition::default(), |(_, record)| record);
     let survey = survey(&*disk, cluster, &firsts, record.durable)?;
     repair(&*disk, &survey)?;
     let mark = match mark {
-        Some((sequence, record)) => Mark::open(&*disk, cluster, sequence, record)?,
-        None => Mark::create(&*disk, cluster, record)?,
+        Some((sequence, record)) => DurableMark::open(&*disk, cluster, sequence, record)?,
+        None => DurableMark::create(&*disk, cluster, record)?,
     };
     resume(disk, cluster, survey, mark, segment_bytes_max)
 }
@@ -62,12 +62,16 @@ fn list_segments(disk: &dyn Disk) -> Result<Vec<Lsn>, StorageError> {
     Ok(names.iter().filter_map(|name| segment_first(name)).collect())
 }
 
-/// The mark; `None` if this is a new log. The mark is made before the first segment, so a log without one has lost it.
-fn read_mark(disk: &dyn Disk, cluster: u128, firsts: &[Lsn]) -> Result<Option<(u64, MarkRecord)>, StorageError> {
-    let path = Mark::path();
-    match Mark::read(disk, cluster) {
+/// The durable mark; `None` if this is a new log. It is created before the first segment, so a log without one has lost it.
+fn read_durable_mark(
+    disk: &dyn Disk,
+    cluster: u128,
+    firsts: &[Lsn],
+) -> Result<Option<(u64, DurablePosition)>, StorageError> {
+    let path = DurableMark::path();
+    match DurableMark::read(disk, cluster) {
         Err(StorageError::Damaged { .. }) if firsts.is_empty() => {
-            tracing::warn!(file = disk.name(&path), "a crash interrupted the making of the log; beginning it again");
+            tracing::warn!(file = disk.name(&path), "a crash interrupted the creation of the log; creating it again");
             disk.remove_file(&path).map_err(|e| StorageError::io(disk, &path, e))?;
             Ok(None)
         }
@@ -109,7 +113,7 @@ fn survey(disk: &dyn Disk, cluster: u128, firsts: &[Lsn], durable: Lsn) -> Resul
 }
 
 /// Whether a crash interrupted the making of this newest segment. Its header is durable before any frame is written, so a
-/// file that holds more than a header is not excused.
+/// file that contains more than a header is not excused.
 fn is_stillborn(disk: &dyn Disk, cluster: u128, first: Lsn) -> Result<bool, StorageError> {
     let path = segment_path(first);
     let look = || {
@@ -176,7 +180,7 @@ fn survey_segment(
     Ok(())
 }
 
-/// Whether the file holds nothing but zeros from `offset` on: room that was taken for frames to come.
+/// Whether the file contains nothing but zeros from `offset` on: room that was taken for frames to come.
 fn only_zeros(disk: &dyn Disk, path: &str, mut offset: u64) -> io::Result<bool> {
     let file = disk.open(path)?;
     let mut bytes = vec![0; limits::WRITE_BYTES];
@@ -196,7 +200,7 @@ fn only_zeros(disk: &dyn Disk, path: &str, mut offset: u64) -> io::Result<bool> 
 fn repair(disk: &dyn Disk, survey: &Survey) -> Result<(), StorageError> {
     if let Some(first) = survey.stillborn {
         let path = segment_path(first);
-        tracing::warn!(file = disk.name(&path), "a crash interrupted the making of this segment; removing it");
+        tracing::warn!(file = disk.name(&path), "a crash interrupted the creation of this segment; removing it");
         let remove = || {
             disk.remove_file(&path)?;
             disk.sync_folder(LOG_FOLDER)
@@ -239,7 +243,7 @@ fn resume(
     disk: Arc<dyn Disk>,
     cluster: u128,
     survey: Survey,
-    mut mark: Mark,
+    mut mark: DurableMark,
     segment_bytes_max: u64,
 ) -> Result<Log, StorageError> {
     let mut older = survey.segments;
@@ -261,8 +265,8 @@ fn resume(
     };
     // A crash may have come between the making of a file and the sync of its name.
     disk.sync_folder(LOG_FOLDER).map_err(|e| StorageError::io(&*disk, LOG_FOLDER, e))?;
-    let record = MarkRecord { durable: survey.end, epoch: mark.record().epoch };
-    mark.write(record).and_then(|()| mark.sync()).map_err(|e| StorageError::io(&*disk, &Mark::path(), e))?;
+    let record = DurablePosition { durable: survey.end, epoch: mark.record().epoch };
+    mark.write(record).and_then(|()| mark.sync()).map_err(|e| StorageError::io(&*disk, &DurableMark::path(), e))?;
     Ok(Log {
         disk,
         cluster,

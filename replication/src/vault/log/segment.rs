@@ -143,7 +143,7 @@ impl LogFrame {
     }
 }
 
-/// What a segment holds at a reader's place.
+/// What a segment contains at a reader's position.
 #[derive(Debug)]
 pub enum Piece {
     /// A sound frame; the reader stands behind it.
@@ -242,7 +242,7 @@ impl SegmentReader {
     }
 
     /// Reads on until `need` bytes are at hand, or the bound is reached. A frame's length is believed only after its own
-    /// checksum, and memory grows by what the file really holds.
+    /// checksum, and memory grows by what the file really contains.
     fn fill(&mut self, need: usize) -> io::Result<()> {
         if self.ahead.len() >= need {
             return Ok(());

@@ -184,8 +184,8 @@ fn swapped_and_foreign_files_are_refused() {
 fn a_log_without_a_sound_mark_or_without_its_segments_is_refused() {
     let disk = filled(&groups(6), 300);
     let unmarked = disk.fork();
-    let mark = unmarked.content(&Mark::path());
-    unmarked.tamper(&Mark::path(), &vec![0; mark.len()]);
+    let mark = unmarked.content(&DurableMark::path());
+    unmarked.tamper(&DurableMark::path(), &vec![0; mark.len()]);
     assert!(matches!(open(&unmarked, 300), Err(StorageError::Damaged { .. })));
 
     let empty = disk.fork();
@@ -376,7 +376,7 @@ fn a_disk_without_room_for_the_mark_refuses_and_resumes() {
         if let Err(error) = outcome {
             assert!(matches!(error, StorageError::Full { .. }), "room for {room}: {error}");
             assert_eq!(log.extent(), before);
-            refused_late += u64::from(error.to_string().contains(&Mark::path()));
+            refused_late += u64::from(error.to_string().contains(&DurableMark::path()));
             log.commit(&[frame(6, before.durable.0 + 1, 2)]).unwrap();
             log.stamp(Epoch(7)).unwrap();
         }
@@ -465,7 +465,7 @@ fn power_cut_at_every_operation() {
     }
 }
 
-/// Commits the groups until the power goes off; gives the newest acknowledged record and the newest stamped epoch.
+/// Commits the groups until the power fails; returns the newest acknowledged record and the newest stamped epoch.
 fn run(disk: &DiskSim, groups: &[Vec<LogFrame>]) -> (Lsn, Epoch) {
     let mut done = (Lsn::ZERO, Epoch::ZERO);
     let Ok(mut log) = open(disk, 300) else { return done };

@@ -1,7 +1,7 @@
-//! A turn of the log writer: a group of frames, and at most one order behind it.
+//! A turn of the log writer (group commit): a group of frames, and at most one order after it.
 //!
-//! Whatever waits when a turn ends forms the next one, so a lone frame waits for nothing and many share one sync. Orders take their
-//! turn in the same queue: whatever was accepted before one is on disk, or refused, when it is done.
+//! Whatever waits when a turn ends forms the next one, so a single frame does not wait and many share one sync. Orders go through
+//! the same queue: when one is done, everything accepted before it is on disk or refused.
 
 use tanist_db_core::ids::Lsn;
 
@@ -25,7 +25,7 @@ pub enum LogOrder<B, L> {
         /// Who waits.
         way: L,
     },
-    /// Remove segments that hold nothing newer.
+    /// Remove segments that contain nothing newer.
     Trim(Lsn),
 }
 

@@ -1,7 +1,7 @@
-//! What makes groups of frames durable, in the order in which it was asked: the log, the lease's record, trims.
+//! Makes groups of frames durable, in the order of the requests; also writes the lease and trims the log.
 //!
-//! A failure other than a full disk is final: what is on disk is then unknown, [`LogState::failed`] says so, and nothing is
-//! written any more. A full disk only refuses the group, and with it every frame that was to follow.
+//! A failure other than a full disk is final: the content of the disk is then unknown, [`LogState::failed`] says so, and nothing
+//! more is written. A full disk only refuses the group, and every frame that was queued after it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::vault::log::recent::Recent;
 use crate::vault::log::segment::LogFrame;
 use crate::vault::log::{Extent, Log};
 
-/// Groups after which the mark is made durable although there is no silence: some tenths of a second under full load.
+/// Groups after which the durable mark is synced although there is no idle moment: some tenths of a second under full load.
 const GROUPS_PER_SETTLE: u32 = 1024;
 
 /// What the log writer has achieved.
@@ -97,7 +97,7 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Makes the mark durable, if it is not: for idle moments.
+    /// Syncs the durable mark if necessary: for idle moments.
     ///
     /// # Errors
     /// If the disk has failed.
@@ -109,7 +109,7 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Remembers the lease, durably; `seal` writes the log's end into it first. Gives the log's end.
+    /// Stores the lease durably; `seal` writes the log's end into it first. Returns the log's end.
     ///
     /// # Errors
     /// If the disk or the catalog has failed.
@@ -126,7 +126,8 @@ impl LogWriter {
         Ok(end)
     }
 
-    /// Removes segments that hold nothing newer than `through`. Those that stay only take room: the next trim tries again.
+    /// Removes segments that contain nothing newer than `through`. If a removal fails, the segment only takes space: the next
+    /// trim tries again.
     pub fn trim(&mut self, through: Lsn) {
         if let Err(error) = self.log.trim(through) {
             tracing::warn!(%error, "could not remove an old log segment");

@@ -16,7 +16,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Gives its bytes in pieces of a fixed length; then ends, or waits for ever.
+/// Returns its bytes in pieces of a fixed length; then ends, or waits forever.
 #[derive(Debug)]
 struct Pieces {
     bytes: Vec<u8>,

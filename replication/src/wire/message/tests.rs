@@ -1,4 +1,4 @@
-//! The bytes of every message, which no release may change: another one would not understand them.
+//! The bytes of every message. No release may change them, since other releases could not read them.
 
 use super::*;
 use crate::wire::frame::Message;

@@ -71,11 +71,7 @@ fn writes_wait_while_an_image_keeps_too_many_pages_and_reads_do_not() {
         client.expect_silence(millis(1000)).await;
         // The vault was blamed for it.
         client.expect_silence(millis(1500)).await;
-        client
-            .expect(
-                "-NOTDURABLE an image that is on its way keeps as much memory as it may (image_memory_percent) and ",
-            )
-            .await;
+        client.expect("-NOTDURABLE an image upload uses all the memory that it may (image_memory_percent) and ").await;
         client.expect("did not let this command execute within 3000 ms (not executed)\r\n").await;
         client.send("SET a 3\r\n").await;
         client.expect_silence(millis(1000)).await;

@@ -4,7 +4,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::*;
 
-/// All shards of a node, held by a thread of their own until dropped.
+/// All shards of a node, locked by a thread of their own until dropped.
 pub(super) struct Held {
     resume: Option<SyncSender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,

@@ -1,4 +1,4 @@
-//! What is held, and for how long.
+//! Which replies are delayed, and for how long.
 
 use super::*;
 

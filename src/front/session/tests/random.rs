@@ -1,4 +1,4 @@
-//! Random pipelines in random packets, held at random moments: every reply whole, right and in its place.
+//! Random pipelines in random packets, with holds at random moments: every reply is complete, correct and in its place.
 
 use super::*;
 

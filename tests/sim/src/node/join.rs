@@ -1,4 +1,4 @@
-//! The first phase of a process: reach the vault, load the newest image.
+//! The first phase of a process: connects to the vault and loads the newest image.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Joining {
         env.after(wait, Event::Node { node: self.node, life: self.life, event });
     }
 
-    /// Gives the connection up and begins again.
+    /// Drops the connection and starts again.
     fn again(&mut self, env: &mut Env) {
         self.attempt += 1;
         self.download = ImageDownload::new(options(self.node, env));

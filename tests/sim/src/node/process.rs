@@ -1,4 +1,4 @@
-//! A database process that takes part: its actors over what they share.
+//! A database process after joining: its drivers and their shared state.
 
 use std::sync::Arc;
 use std::time::Duration;

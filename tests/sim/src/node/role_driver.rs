@@ -1,4 +1,5 @@
-//! The role driver's part: carries events to the driver, and its actions to the network, the clock and the siblings.
+//! Simulates the role driver's actor: feeds events to the driver, and performs its actions on the network, the clock and the
+//! siblings.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -141,7 +141,7 @@ impl Conversation {
         }
     }
 
-    /// Lets the session run until it waits, or its thread stands still.
+    /// Runs the session until it waits, or its thread is paused.
     fn run(&mut self, env: &mut Env) {
         self.waker.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(&self.waker));

@@ -1,4 +1,4 @@
-//! The shipper's and the follower's part: carries what they take in and give out to the network.
+//! Simulates the actors of shipper and follower: connects their inputs and outputs to the network.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

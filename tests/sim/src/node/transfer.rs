@@ -1,4 +1,4 @@
-//! The transfer's part: carries the steps of an upload to the network and the clock.
+//! Simulates the transfer actor: performs the steps of an image upload on the network and the clock.
 
 use std::sync::Arc;
 use std::time::Duration;

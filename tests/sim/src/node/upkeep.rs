@@ -1,4 +1,4 @@
-//! The upkeep's part, and commands that hold all shards for a long time.
+//! Simulates the upkeep actor, and commands that lock all shards for a long time.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -53,7 +53,7 @@ impl Process {
         let (resume, resumed) = sync_channel::<()>(0);
         let thread = spawn(move || {
             engine.while_held(|| {
-                // Whoever listens goes on once all shards are held, and ends the wait by going away.
+                // Whoever listens goes on once all shards are locked, and ends the wait by going away.
                 let _ = hold.send(());
                 let _ = resumed.recv();
             });
@@ -109,8 +109,8 @@ impl Process {
             return self.put_off(until, SiblingOrder::Append(append), env);
         }
         let event = self.upkeep.append(append);
-        if append == OwnRecord::Mark {
-            env.oracle.digest(self.engine.epoch(), self.engine.content_hash_at(), "a mark");
+        if append == OwnRecord::Barrier {
+            env.oracle.digest(self.engine.epoch(), self.engine.content_hash_at(), "a barrier");
         }
         self.mail(NodeEvent::Happened(event), env);
     }

@@ -1,4 +1,4 @@
-//! The log as it was once durable: nothing of it may ever change or go.
+//! A copy of the durable log: no record in it may ever change or disappear.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Connections: who it is, its calls one at a time, and the news for it.
+//! Connections of peers: identity, calls one at a time, and notifications.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ impl Vault {
         self.talk(conn, env);
     }
 
-    /// Answers calls and passes on news, one at a time, so that an asker hears its answer before the news of it.
+    /// Replies to calls and forwards notifications, one at a time, so that a caller gets its answer before the notification of
+    /// the same change.
     fn talk(&mut self, conn: ConnId, env: &mut Env) {
         loop {
             let Some(member) = self.members.get_mut(&conn).filter(|member| !member.busy) else { return };

@@ -1,4 +1,4 @@
-//! Images up and down.
+//! Upload and download of images.
 
 use std::sync::Arc;
 

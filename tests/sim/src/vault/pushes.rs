@@ -1,4 +1,4 @@
-//! Follow streams: everything after a position, a little at a time.
+//! Follow streams: send all records after a position, a little at a time.
 
 use std::sync::Arc;
 

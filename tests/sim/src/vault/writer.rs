@@ -1,4 +1,4 @@
-//! The log writer's queue: each of its turns takes the time of a disk, in which the next one forms.
+//! The log writer's queue: each turn (group commit) takes a disk's time, while the next one forms.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! INCRBY: what happens twice or never shows in every later answer.
+//! INCRBY: an increment that is lost or applied twice shows in every later reply.
 
 use tanist_history::models::{Counter, CounterInput, CounterOutput};
 

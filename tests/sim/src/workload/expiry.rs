@@ -1,4 +1,4 @@
-//! Values that expire, on nodes whose wall clocks jump: before its time a value is there, after it it is not.
+//! Values that expire, on nodes whose wall clocks jump: a value exists before its deadline and not after it.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A data type under a few keys, judged key by key.
+//! A data type on a few keys, checked key by key.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug};

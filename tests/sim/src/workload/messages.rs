@@ -1,5 +1,5 @@
-//! Messages that tell of writes: a write that a client has heard of is never lost, whatever its writer was told. And clients that end
-//! each other's waits.
+//! Push messages that report writes: a write that a client has learned of through a message is never lost, whatever reply its
+//! writer got. And clients that unblock each other.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

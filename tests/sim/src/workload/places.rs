@@ -1,5 +1,5 @@
-//! A key that is in one of three databases, and moves between them: MOVE is a compare-and-set of the place. Beside it two databases
-//! swap what they have, and are emptied; one of them has more keys than are freed at once.
+//! A key that is in one of three databases, and moves between them: MOVE is a compare-and-set of the place. Meanwhile two
+//! databases are swapped and flushed; one of them has more keys than are freed at once.
 
 use tanist_history::models::{Register, RegisterInput, RegisterOutput};
 

@@ -1,4 +1,5 @@
-//! Settings of the cluster: state that no key holds. What is compared is the bytes of the nodes, at every cut and at the end.
+//! Settings of the cluster: state that is not in any key. The bytes of the nodes are compared at every cut (snapshot position)
+//! and at the end.
 
 use super::{Command, Ended, Fate, Judgement, Known, Script, Workload, command};
 use crate::random::Random;

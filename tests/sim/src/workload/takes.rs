@@ -1,4 +1,4 @@
-//! A value that is put and taken by whoever waits for it: each is taken once, by clients that block until one is there.
+//! Values that are put, and taken by blocking clients: each value is taken exactly once.
 
 use std::fmt;
 
@@ -80,7 +80,7 @@ impl Model for Place {
     fn step(state: &Self::State, input: &Input, output: Option<&Output>) -> Option<Self::State> {
         let fits = match (input, output) {
             (Input::Put(_), _) | (_, None) => true,
-            // Whoever has waited in vain has seen at some moment that nothing was there.
+            // A client whose wait timed out has seen at some moment that nothing was there.
             (_, Some(Output::Value(told))) => told == state,
             (_, Some(Output::Done)) => false,
         };

@@ -1,4 +1,4 @@
-//! Transfers between accounts in MULTI: half of one, a lost one or one that happens twice shows in the amounts.
+//! Transfers between accounts in MULTI: a partial, lost or doubled transfer shows in the balances.
 
 use tanist_history::models::{ACCOUNTS, Accounts, AccountsInput, AccountsOutput};
 

@@ -1,4 +1,4 @@
-//! The arguments of a command, as `COMMAND DOCS` shows them: what clients complete and check commands by.
+//! The arguments of a command, as `COMMAND DOCS` shows them; clients use them to complete and check commands.
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

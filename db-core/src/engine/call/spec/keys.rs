@@ -1,7 +1,7 @@
-//! Where the keys of a command stand among its arguments.
+//! Key specifications: which arguments of a command are keys.
 //!
-//! Everything that needs to know keys asks here: locking, `COMMAND GETKEYS`, `COMMAND INFO`, transactions. A [`KeySpec`] is a
-//! key specification as the protocol has them: where a search begins, how keys are found from there, and what is done with them.
+//! Used by everything that needs keys: locking, `COMMAND GETKEYS`, `COMMAND INFO`, transactions. A [`KeySpec`] is a key
+//! specification as in Redis 7: where the search begins, how keys are found from there, and how they are accessed.
 
 use crate::engine::call::args::is;
 use crate::engine::call::failure::Failure;
@@ -10,7 +10,7 @@ use crate::engine::call::number::parse_i64;
 /// What a command does with a key and its value; the words are those of a key specification in `COMMAND INFO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyUse {
-    /// Looks whether it is there, or at what is known of it beside its value.
+    /// Checks whether it exists, or reads metadata other than its value.
     Exist,
     /// Shows its value, or something computed from it.
     Read,
@@ -20,7 +20,7 @@ pub enum KeyUse {
     Alter,
     /// Adds to its value.
     Extend,
-    /// Replaces it, whatever it held.
+    /// Replaces it, whatever its type.
     Overwrite,
     /// Makes it if it is not there.
     Insert,
@@ -28,7 +28,7 @@ pub enum KeyUse {
     Take,
     /// Deletes part of its value, and it with the last one, without showing it.
     Discard,
-    /// Deletes it, whatever it holds.
+    /// Deletes it, whatever its type.
     Remove,
     /// Makes it one of another database.
     Move,

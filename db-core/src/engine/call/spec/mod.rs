@@ -1,4 +1,4 @@
-//! The shape of a command's record.
+//! The type of a command's spec.
 
 mod argument;
 mod flags;
@@ -99,9 +99,9 @@ pub(crate) struct Blocking {
 
 /// How a command waits.
 pub(crate) struct Block {
-    /// For so long at most; `None`: for ever.
+    /// Timeout of the wait; `None`: no timeout.
     pub(crate) timeout: Option<Duration>,
-    /// Writes the reply of one that has waited in vain.
+    /// Writes the reply of a command whose wait has timed out.
     pub(crate) otherwise: WriteReply,
 }
 

@@ -185,7 +185,7 @@ impl Scene {
         Relay::start(self.vault).await
     }
 
-    /// Ends everything in good order.
+    /// Ends everything cleanly.
     pub(super) async fn stop(mut self, nodes: &[&Node]) {
         for node in nodes {
             node.handle.shutdown().await;

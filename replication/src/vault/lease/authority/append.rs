@@ -1,4 +1,4 @@
-//! The lease authority's judgement on records and images.
+//! The lease authority's decisions on records and images.
 
 use tanist_db_core::ids::{Epoch, Lsn};
 use tanist_db_core::planted::planted;
@@ -90,7 +90,7 @@ impl LeaseAuthority {
         }
     }
 
-    /// Whether an image of the log up to `cut` may be published: it must hold nothing that could still be lost.
+    /// Whether an image of the log up to `cut` may be published: it must contain nothing that could still be lost.
     ///
     /// # Errors
     /// The answer that says why not.

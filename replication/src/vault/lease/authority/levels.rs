@@ -1,11 +1,13 @@
-//! The cluster's feature level: what may be written, so that every process of the cluster can read it.
+//! The cluster's feature level (protocol version): what may be written, so that every process of the cluster can read it.
 //!
-//! It is the newest that the vault and all nodes know that have ever come, one that is away by what it said last. It only rises, and a
-//! node that does not know it is refused; so a node that is admitted knows whatever it will be sent. What a node says is durable before
-//! the node is admitted, and the level before anyone hears of it: a vault that forgot either could let a level rise beyond a node that
-//! is about to follow.
+//! It is the newest level that the vault and all nodes support. Every node counts that has ever connected; a node that is away
+//! counts with the levels that it last reported. The level only rises, and a node that does not support it is refused; so an
+//! admitted node understands whatever it will be sent. A node's levels are durable before the node is admitted, and the cluster's
+//! level is durable before anyone learns of it: a vault that forgot either could raise the level beyond a node that is about to
+//! follow.
 //!
-//! A node that has never come does not count. It has nothing to lose: it is refused, and the sentence says which release it takes.
+//! A node that has never connected does not count. It has nothing to lose: it is refused, and the error says which release it
+//! needs.
 
 use tanist_db_core::level::{Level, LevelError, Levels};
 use tanist_db_core::planted::planted;
@@ -23,7 +25,7 @@ impl LeaseRecord {
         Level(self.level).max(levels.oldest)
     }
 
-    /// The nodes that are not among `names` are none of the cluster any more, and hold its level down no longer.
+    /// Nodes that are not among `names` no longer belong to the cluster, and no longer limit its level.
     pub fn forget_others(&mut self, names: &[String]) {
         self.nodes.retain(|known| names.contains(&known.node));
     }

@@ -1,8 +1,8 @@
-//! Threads that stand still in the middle of a step, as the system may make any of them.
+//! Threads that are paused in the middle of a step, as the operating system may do to any thread.
 //!
-//! A session's step is plain code from permission to execution, so nothing can happen in between on one thread. A step that is to be
-//! stopped there runs on a thread of its own, and the run waits until it stands still or is done: still only one of all runs at
-//! a time, and a seed decides everything.
+//! On one thread nothing can happen between permission and execution, since a session's step does not yield in between. A step
+//! that is to be paused there runs on a thread of its own, and the simulation waits until it is paused or done. So only one
+//! thread runs at a time, and the run stays deterministic.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -44,7 +44,7 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Stands still until somebody goes on with the step, or gives it up: what it does then is seen by nobody.
+    /// Blocks until the step is continued or given up; in the latter case nobody sees what it does then.
     pub(super) fn stand(self, lasts: Duration) {
         if self.signals.send(Signal::Parks(lasts)).is_ok() {
             let _ = self.resumed.recv();

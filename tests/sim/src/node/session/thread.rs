@@ -1,4 +1,4 @@
-//! Where a session runs: what it asks to be woken for, what the oracles learn of it, and where its thread may be made to stand still.
+//! The simulated runtime of a session: its wake-ups, the hooks of the oracles, and the points where its thread may be paused.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A client's stream of bytes, both ends in one process. What the session writes is taken whole by whoever drives it.
+//! A client's byte stream with both ends in one process. The driver takes everything that the session writes at once.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,12 +1,13 @@
-//! How far the log is known to be durable, kept beside it: what tells rot from the torn tail of a crash.
+//! The durable mark (high-water mark): a small file beside the log that says how far the log is durable. It distinguishes bit rot
+//! from a torn write at the log's end.
 //!
-//! A segment's last bytes may be torn by a crash, and then they were never acknowledged: they are cut off. Bytes that were
-//! acknowledged must never be cut off, so the vault has to know on its own authority how far it had got. After each sync of
-//! the log, and before anything of it is acknowledged, the position goes into `log/durable`. That write is not synced at
-//! once (a process that dies takes nothing from the page cache), but before the next idle moment ends and before any change
-//! of the lease: after a power cut the mark may be a moment old, never too new.
+//! A crash may tear the last bytes of a segment. Those were never acknowledged and are truncated. Acknowledged bytes must never
+//! be truncated, so the vault has to record how far it has acknowledged. After each sync of the log, and before anything of it is
+//! acknowledged, the position is written to `log/durable`. That write is not synced at once (a process that dies loses nothing
+//! that is in the page cache), but in the next idle moment (under load: after a number of groups), and before any change of the
+//! lease. After a power failure the mark may be slightly old, never too new.
 //!
-//! The file has two slots of [`SLOT_BYTES`], in different sectors and written in turn, so one of them is always whole:
+//! The file has two slots of [`SLOT_BYTES`], in different sectors and written alternately, so one of them is always complete:
 //!
 //! | at | bytes | field | guards against |
 //! |---|---|---|---|
@@ -38,9 +39,9 @@ const FILE_BYTES_MAX: u64 = 2 * SLOT_STRIDE;
 const MAGIC: [u8; 4] = *b"TNSD";
 const VERSION: u8 = 1;
 
-/// What the mark says.
+/// Content of the durable mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MarkRecord {
+pub struct DurablePosition {
     /// Newest record that is durable.
     pub durable: Lsn,
     /// Newest epoch ever granted.
@@ -49,15 +50,15 @@ pub struct MarkRecord {
 
 /// The open file.
 #[derive(Debug)]
-pub struct Mark {
+pub struct DurableMark {
     file: Box<dyn DiskFile>,
     cluster: u128,
     sequence: u64,
-    record: MarkRecord,
+    record: DurablePosition,
     synced: bool,
 }
 
-impl Mark {
+impl DurableMark {
     /// Path of the file within the vault's folder.
     #[must_use]
     pub fn path() -> String {
@@ -68,7 +69,7 @@ impl Mark {
     ///
     /// # Errors
     /// If it cannot be read, no slot is whole, or it is another cluster's.
-    pub fn read(disk: &dyn Disk, cluster: u128) -> Result<Option<(u64, MarkRecord)>, StorageError> {
+    pub fn read(disk: &dyn Disk, cluster: u128) -> Result<Option<(u64, DurablePosition)>, StorageError> {
         let path = Self::path();
         let bytes = match disk::read_whole(disk, &path, FILE_BYTES_MAX) {
             Ok(bytes) => bytes,
@@ -90,7 +91,7 @@ impl Mark {
     ///
     /// # Errors
     /// As the machine says.
-    pub fn create(disk: &dyn Disk, cluster: u128, record: MarkRecord) -> Result<Self, StorageError> {
+    pub fn create(disk: &dyn Disk, cluster: u128, record: DurablePosition) -> Result<Self, StorageError> {
         let path = Self::path();
         let make = || {
             let mut mark = Self { file: disk.create(&path)?, cluster, sequence: 0, record, synced: false };
@@ -103,18 +104,18 @@ impl Mark {
         make().map_err(|e| StorageError::io(disk, &path, e))
     }
 
-    /// Opens the file that [`Mark::read`] has read.
+    /// Opens the file that [`DurableMark::read`] has read.
     ///
     /// # Errors
     /// As the machine says.
-    pub fn open(disk: &dyn Disk, cluster: u128, sequence: u64, record: MarkRecord) -> Result<Self, StorageError> {
+    pub fn open(disk: &dyn Disk, cluster: u128, sequence: u64, record: DurablePosition) -> Result<Self, StorageError> {
         let file = disk.open(&Self::path()).map_err(|e| StorageError::io(disk, &Self::path(), e))?;
         Ok(Self { file, cluster, sequence, record, synced: false })
     }
 
     /// What was written last.
     #[must_use]
-    pub const fn record(&self) -> MarkRecord {
+    pub const fn record(&self) -> DurablePosition {
         self.record
     }
 
@@ -122,7 +123,7 @@ impl Mark {
     ///
     /// # Errors
     /// As the machine says; what was written before still counts.
-    pub fn write(&mut self, record: MarkRecord) -> io::Result<()> {
+    pub fn write(&mut self, record: DurablePosition) -> io::Result<()> {
         let sequence = self.sequence + 1;
         let slot = seal_slot(self.cluster, sequence, record);
         // After a failure this slot may be torn and the other one is all there is: the next attempt writes this one again.
@@ -146,7 +147,7 @@ impl Mark {
     }
 }
 
-fn seal_slot(cluster: u128, sequence: u64, record: MarkRecord) -> [u8; SLOT_BYTES] {
+fn seal_slot(cluster: u128, sequence: u64, record: DurablePosition) -> [u8; SLOT_BYTES] {
     let mut slot = [0; SLOT_BYTES];
     slot[..4].copy_from_slice(&MAGIC);
     slot[4] = VERSION;
@@ -159,14 +160,14 @@ fn seal_slot(cluster: u128, sequence: u64, record: MarkRecord) -> [u8; SLOT_BYTE
     slot
 }
 
-fn open_slot(slot: Option<&[u8]>) -> Option<(u128, u64, MarkRecord)> {
+fn open_slot(slot: Option<&[u8]>) -> Option<(u128, u64, DurablePosition)> {
     let slot = slot?;
     let sound = slot[..4] == MAGIC
         && slot[4] == VERSION
         && slot[5..8] == [0; 3]
         && slot[48..52] == [0; 4]
         && u32_at(slot, 52) == crc32c::crc32c(&slot[..52]);
-    let record = MarkRecord { durable: Lsn(u64_at(slot, 32)), epoch: Epoch(u64_at(slot, 40)) };
+    let record = DurablePosition { durable: Lsn(u64_at(slot, 32)), epoch: Epoch(u64_at(slot, 40)) };
     sound.then(|| (u128_at(slot, 8), u64_at(slot, 24), record))
 }
 
@@ -177,48 +178,51 @@ mod tests {
 
     #[test]
     fn golden_slot() {
-        let slot = seal_slot(0x0102_0304, 5, MarkRecord { durable: Lsn(7), epoch: Epoch(2) });
+        let slot = seal_slot(0x0102_0304, 5, DurablePosition { durable: Lsn(7), epoch: Epoch(2) });
         let mut wanted = [0u8; SLOT_BYTES];
         wanted[..5].copy_from_slice(b"TNSD\x01");
         wanted[8..12].copy_from_slice(&[4, 3, 2, 1]);
         (wanted[24], wanted[32], wanted[40]) = (5, 7, 2);
         assert_eq!(slot[..52], wanted[..52]);
         assert_eq!(slot[52..], GOLDEN_CRC);
-        assert_eq!(open_slot(Some(&slot)), Some((0x0102_0304, 5, MarkRecord { durable: Lsn(7), epoch: Epoch(2) })));
+        assert_eq!(
+            open_slot(Some(&slot)),
+            Some((0x0102_0304, 5, DurablePosition { durable: Lsn(7), epoch: Epoch(2) }))
+        );
     }
 
     const GOLDEN_CRC: [u8; 4] = [225, 255, 50, 36];
 
-    const RECORDS: [MarkRecord; 3] = [
-        MarkRecord { durable: Lsn(1), epoch: Epoch(1) },
-        MarkRecord { durable: Lsn(9), epoch: Epoch(2) },
-        MarkRecord { durable: Lsn(5), epoch: Epoch(3) },
+    const RECORDS: [DurablePosition; 3] = [
+        DurablePosition { durable: Lsn(1), epoch: Epoch(1) },
+        DurablePosition { durable: Lsn(9), epoch: Epoch(2) },
+        DurablePosition { durable: Lsn(5), epoch: Epoch(3) },
     ];
 
-    fn created(disk: &DiskSim) -> Mark {
+    fn created(disk: &DiskSim) -> DurableMark {
         disk.make_folder(LOG_FOLDER).unwrap();
-        assert!(Mark::read(disk, 9).unwrap().is_none());
-        Mark::create(disk, 9, RECORDS[0]).unwrap()
+        assert!(DurableMark::read(disk, 9).unwrap().is_none());
+        DurableMark::create(disk, 9, RECORDS[0]).unwrap()
     }
 
     #[test]
     fn the_newest_slot_counts_and_the_other_one_if_that_is_torn() {
         let disk = DiskSim::new(1);
         let mut mark = created(&disk);
-        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])));
+        assert_eq!(DurableMark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])));
         mark.write(RECORDS[1]).unwrap();
-        assert_eq!((mark.record(), Mark::read(&disk, 9).unwrap()), (RECORDS[1], Some((3, RECORDS[1]))));
+        assert_eq!((mark.record(), DurableMark::read(&disk, 9).unwrap()), (RECORDS[1], Some((3, RECORDS[1]))));
         // Reopened, it goes on: the newest is never written over.
-        let mut mark = Mark::open(&disk, 9, 3, RECORDS[1]).unwrap();
+        let mut mark = DurableMark::open(&disk, 9, 3, RECORDS[1]).unwrap();
         mark.write(RECORDS[2]).unwrap();
-        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((4, RECORDS[2])), "by its number, not by what it says");
-        let mut content = disk.content(&Mark::path());
+        assert_eq!(DurableMark::read(&disk, 9).unwrap(), Some((4, RECORDS[2])), "by its number, not by what it says");
+        let mut content = disk.content(&DurableMark::path());
         content[32] ^= 1;
-        disk.tamper(&Mark::path(), &content);
-        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((3, RECORDS[1])));
+        disk.tamper(&DurableMark::path(), &content);
+        assert_eq!(DurableMark::read(&disk, 9).unwrap(), Some((3, RECORDS[1])));
         content[SLOT_STRIDE as usize + 32] ^= 1;
-        disk.tamper(&Mark::path(), &content);
-        assert!(matches!(Mark::read(&disk, 9), Err(StorageError::Damaged { .. })));
+        disk.tamper(&DurableMark::path(), &content);
+        assert!(matches!(DurableMark::read(&disk, 9), Err(StorageError::Damaged { .. })));
     }
 
     #[test]
@@ -230,20 +234,20 @@ mod tests {
             drop(created(&disk));
             disk.sync_folder("").unwrap();
             disk.restart();
-            assert_eq!(Mark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])), "seed {seed}");
+            assert_eq!(DurableMark::read(&disk, 9).unwrap(), Some((2, RECORDS[0])), "seed {seed}");
         }
-        assert!(matches!(Mark::read(&disk, 8), Err(StorageError::OtherCluster { found: 9, wanted: 8, .. })));
-        let mut content = disk.content(&Mark::path());
+        assert!(matches!(DurableMark::read(&disk, 8), Err(StorageError::OtherCluster { found: 9, wanted: 8, .. })));
+        let mut content = disk.content(&DurableMark::path());
         content[32] ^= 1;
-        disk.tamper(&Mark::path(), &content);
-        assert_eq!(Mark::read(&disk, 9).unwrap(), Some((1, RECORDS[0])));
+        disk.tamper(&DurableMark::path(), &content);
+        assert_eq!(DurableMark::read(&disk, 9).unwrap(), Some((1, RECORDS[0])));
     }
 
     #[test]
     fn a_sync_is_asked_of_the_disk_only_if_there_is_something_to_sync() {
         let disk = DiskSim::new(1);
         let mut mark = created(&disk);
-        let syncs = |mark: &mut Mark| {
+        let syncs = |mark: &mut DurableMark| {
             let before = disk.operations();
             mark.sync().unwrap();
             disk.operations() - before
@@ -252,7 +256,7 @@ mod tests {
         mark.write(RECORDS[1]).unwrap();
         assert_eq!([syncs(&mut mark), syncs(&mut mark)], [1, 0]);
         // What a process has left in the page cache its successor must sync.
-        let mut mark = Mark::open(&disk, 9, 3, RECORDS[1]).unwrap();
+        let mut mark = DurableMark::open(&disk, 9, 3, RECORDS[1]).unwrap();
         assert_eq!([syncs(&mut mark), syncs(&mut mark)], [1, 0]);
     }
 
@@ -270,7 +274,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_slot_is_noticed() {
-        let slot = seal_slot(9, 5, MarkRecord { durable: Lsn(7), epoch: Epoch(2) });
+        let slot = seal_slot(9, 5, DurablePosition { durable: Lsn(7), epoch: Epoch(2) });
         for bit in 0..SLOT_BYTES * 8 {
             let mut flipped = slot;
             flipped[bit / 8] ^= 1 << (bit % 8);
