@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::scan::ScanOptions;
 use crate::arena::Pages;
 use crate::engine::Data;
-use crate::engine::call::number::parse_i64;
+use crate::engine::call::number::{parse_cursor, parse_i64};
 use crate::engine::call::{Call, Failure, Outcome, Reply};
 use crate::keyspace::Located;
 use crate::limits::KEY_BYTES_MAX;
@@ -77,10 +77,14 @@ pub(super) fn random_count(arg: &[u8]) -> Result<RandomCount, Failure> {
     /// The reply is made in one piece.
     const ANY_MAX: u64 = 1024 * 1024;
     let count = parse_i64(arg).ok_or(Failure::NOT_AN_INTEGER)?;
+    if count == i64::MIN {
+        let text = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+        return Err(Failure::fixed(text));
+    }
     match u64::try_from(count) {
         Ok(count) => Ok(RandomCount::Different(count)),
         Err(_) if count.unsigned_abs() <= ANY_MAX => Ok(RandomCount::Any(count.unsigned_abs())),
-        Err(_) => Err(Failure::fixed("ERR value is out of range")),
+        Err(_) => Err(Failure::fixed("ERR value is out of range, at most 1048576 members are returned with repeats")),
     }
 }
 
@@ -134,18 +138,15 @@ pub(super) fn random_many(
     Ok(picked)
 }
 
-/// Replies with a cursor and some members, in a hash each with its value.
-pub(super) fn scan(
-    data: &mut Data<'_>,
-    at: &Located<'_>,
-    kind: Kind,
-    cursor: u64,
-    options: &ScanOptions<'_>,
-    reply: &mut Reply,
-) -> Outcome {
+/// Replies with a cursor and some members, in a hash each with its value. Options are read only where there is something to scan, as
+/// Redis does it.
+pub(super) fn scan(data: &mut Data<'_>, call: &Call<'_>, kind: Kind, own_word: &str, reply: &mut Reply) -> Outcome {
+    let cursor = parse_cursor(call.arg(2)).ok_or(Failure::fixed("ERR invalid cursor"))?;
+    let at = data.locate(&call.key(0));
     let mut found = Reply::new(reply.protocol());
     let (mut count, mut next) = (0, 0);
-    if let Some(view) = data.map(at, kind)? {
+    if let Some(view) = data.map(&at, kind)? {
+        let options = ScanOptions::parse(call, 3, own_word)?;
         next = view.scan(cursor, options.count, &mut |name, value| {
             if options.matches(name) {
                 found.bulk(name);

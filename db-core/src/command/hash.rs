@@ -2,11 +2,10 @@
 
 use super::collection::{self, check_name};
 use super::extended::Extended;
-use super::scan::ScanOptions;
 use crate::arena::Arena;
 use crate::effect::Strings;
 use crate::engine::Data;
-use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_cursor, parse_i64};
+use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_i64};
 use crate::engine::call::{Call, Failure, Outcome, Protocol, Reply, is};
 use crate::keyspace::Located;
 use crate::types::map::{MapChange, MapForm, Small};
@@ -218,7 +217,5 @@ pub(crate) fn hrandfield(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
 }
 
 pub(crate) fn hscan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let cursor = parse_cursor(call.arg(2)).ok_or(Failure::fixed("ERR invalid cursor"))?;
-    let options = ScanOptions::parse(call, 3, "NOVALUES")?;
-    collection::scan(data, &data.locate(&call.key(0)), Kind::Hash, cursor, &options, reply)
+    collection::scan(data, call, Kind::Hash, "NOVALUES", reply)
 }

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use super::collection::{self, RandomCount, check_name};
-use super::scan::ScanOptions;
 use crate::arena::Arena;
 use crate::effect::{Change, KeyChange, Strings};
 use crate::engine::Data;
-use crate::engine::call::number::{parse_cursor, parse_i64};
+use crate::engine::call::number::parse_i64;
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::keyspace::{Key, Located};
 use crate::types::map::{MapChange, MapForm, Small};
@@ -268,7 +267,5 @@ pub(crate) fn sintercard(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
 }
 
 pub(crate) fn sscan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let cursor = parse_cursor(call.arg(2)).ok_or(Failure::fixed("ERR invalid cursor"))?;
-    let options = ScanOptions::parse(call, 3, "")?;
-    collection::scan(data, &data.locate(&call.key(0)), Kind::Set, cursor, &options, reply)
+    collection::scan(data, call, Kind::Set, "", reply)
 }

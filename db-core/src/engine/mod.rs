@@ -61,7 +61,7 @@ use crate::level::Levels;
 use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
-use call::{Call, CommandSpec, CommandTable, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
+use call::{Call, CommandSpec, CommandTable, Failure, Find, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
 
 use compaction::Compaction;
 pub(crate) use data::Data;
@@ -332,12 +332,21 @@ impl Engine {
             keys.push(KeyArg { at: 1, hash: self.key(args[1])?.hash });
             return Ok(());
         }
-        spec.keys.iter().try_for_each(|part| {
-            part.each(args, |at| {
+        for part in spec.keys {
+            let found = part.each(args, |at| {
                 keys.push(KeyArg { at: at as u32, hash: self.key(args[at])?.hash });
                 Ok(())
-            })
-        })
+            });
+            match found {
+                // Each such command has words of its own for a number of keys that is none, so its handler says what is wrong.
+                Err(failure) if matches!(part.find, Find::Count { .. }) && failure != Failure::KEY_TOO_LONG => {
+                    keys.clear();
+                    return Ok(());
+                }
+                found => found?,
+            }
+        }
+        Ok(())
     }
 
     fn key<'a>(&self, bytes: &'a [u8]) -> Result<Key<'a>, Failure> {

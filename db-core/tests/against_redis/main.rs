@@ -1,0 +1,210 @@
+//! The same random commands to this engine and to a `redis-server` of the machine, replies compared byte by byte.
+//!
+//! Left out where no `redis-server` is on the PATH. Prints its seed; `TANIST_SEED` replays one.
+//! Not compared: replies that depend on chance or on the order of keys (compared as sets), on the representation of values,
+//! and on the moment (times to live are compared with a tolerance).
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, its helpers included")]
+
+mod dice;
+mod hashes;
+mod server;
+mod sets;
+mod strings;
+
+use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_db_core::command::{Call, CommandTable, Group, Outcome, Protocol, Reply, database, front_command};
+use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::ids::Epoch;
+use tanist_test_support::skip;
+
+use dice::{Dice, KEYS, PREFIXES};
+use server::{Connection, Redis};
+
+/// Commands that are compared unless `TANIST_COMMANDS` says otherwise.
+const COMMANDS: usize = 60_000;
+const NEEDS: &str = "a redis-server on the PATH: Debian's redis-server";
+
+/// A front that knows SELECT.
+struct SelectingFront;
+
+impl Front for SelectingFront {
+    fn commands(&self) -> &'static CommandTable {
+        static COMMANDS: CommandTable = CommandTable::with(&[&[front_command(
+            "select",
+            2,
+            &[],
+            Group::Connection,
+            "1.0.0",
+            |front, call, session, reply| select(front, call, session, reply).map(Into::into),
+        )]]);
+        &COMMANDS
+    }
+}
+
+fn select(_: &mut dyn Front, call: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+    session.select(database(call.arg(1))?);
+    reply.ok();
+    Ok(())
+}
+
+struct Ours {
+    engine: Engine,
+    session: Session,
+    clock: SystemClock,
+}
+
+impl Ours {
+    fn call(&mut self, args: &[Vec<u8>]) -> Vec<u8> {
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+        let mut reply = Reply::new(Protocol::Resp2);
+        let executed =
+            self.engine.execute(&mut self.session, &mut SelectingFront, &args, self.clock.unix(), &mut reply);
+        assert!(executed.replied().is_some());
+        while self.engine.redo().take(1 << 20).is_some() {}
+        reply.take()
+    }
+}
+
+fn command(dice: &mut Dice) -> Vec<String> {
+    let mut words = match dice.below(3) {
+        0 => dice.string_command(),
+        1 => dice.set_command(),
+        _ => dice.hash_command(),
+    };
+    words[0] = dice.cased(&words[0]);
+    // Without a count these choose by chance.
+    let chooses = ["spop", "srandmember", "hrandfield"].iter().any(|name| words[0].eq_ignore_ascii_case(name));
+    if words.len() > 1 && !chooses && dice.below(60) == 0 {
+        words.pop();
+    }
+    words
+}
+
+/// Commands whose replies are in no order that is promised.
+const UNORDERED: [&str; 14] = [
+    "keys",
+    "exec",
+    "smembers",
+    "sinter",
+    "sunion",
+    "sdiff",
+    "spop",
+    "srandmember",
+    "sscan",
+    "hkeys",
+    "hvals",
+    "hgetall",
+    "hrandfield",
+    "hscan",
+];
+
+/// Numbers of a reply to TTL and PTTL agree if they are close; KEYS agree as sets; else all bytes do.
+fn agree(name: &str, theirs: &[u8], ours: &[u8]) -> bool {
+    let number = |reply: &[u8]| String::from_utf8_lossy(&reply[1..]).trim_end().parse::<i64>().ok();
+    let lines = |reply: &[u8]| {
+        let mut lines: Vec<Vec<u8>> = reply.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        lines.sort();
+        lines
+    };
+    theirs == ours
+        || match name {
+            "ttl" | "pttl" | "expiretime" | "pexpiretime" => {
+                number(theirs).zip(number(ours)).is_some_and(|(a, b)| a.abs_diff(b) < 2000 && (a < 0) == (b < 0))
+            }
+            name => UNORDERED.contains(&name) && lines(theirs) == lines(ours),
+        }
+}
+
+#[test]
+fn random_commands_are_answered_as_redis_answers_them() {
+    compare(Protocol::Resp2);
+}
+
+#[test]
+fn and_so_they_are_in_resp3() {
+    compare(Protocol::Resp3);
+}
+
+fn compare(protocol: Protocol) {
+    let Some((_redis, mut theirs)) = Redis::start() else {
+        return skip("the comparison with Redis", NEEDS);
+    };
+    let clock = SystemClock::new();
+    let seed = std::env::var("TANIST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(clock.unix().0);
+    println!("TANIST_SEED={seed}");
+    let engine = Engine::new(EngineOptions { shards: 4, hash_seed: seed, ..EngineOptions::default() });
+    engine.begin_epoch(Epoch(1)).expect("a newer epoch");
+    let mut ours = Ours { engine, session: Session::new(seed), clock };
+    if protocol == Protocol::Resp3 {
+        theirs.call(&[b"hello".to_vec(), b"3".to_vec()]);
+        ours.session.set_protocol(protocol);
+    }
+    let mut dice = Dice(seed);
+    let mut history: Vec<Vec<String>> = Vec::new();
+    let commands = std::env::var("TANIST_COMMANDS").ok().and_then(|count| count.parse().ok()).unwrap_or(COMMANDS);
+    for _ in 0..commands {
+        let words = command(&mut dice);
+        let name = words[0].to_lowercase();
+        let args: Vec<Vec<u8>> = words.iter().map(|word| word.clone().into_bytes()).collect();
+        history.push(words);
+        let (expected, found) = (theirs.call(&args), ours.call(&args));
+        let in_exec = name == "exec" && has_times(&history);
+        if !agree(&name, &expected, &found) && !in_exec {
+            let shown: Vec<_> = history.iter().rev().take(12).rev().map(|words| shorten(words)).collect();
+            panic!(
+                "{shown:#?}\nredis: {:?}\nours:  {:?}\nTANIST_SEED={seed}",
+                String::from_utf8_lossy(&expected[..expected.len().min(300)]),
+                String::from_utf8_lossy(&found[..found.len().min(300)])
+            );
+        }
+    }
+    same_content(&mut theirs, &mut ours);
+}
+
+/// Whether the transaction that ends here asked for times, which differ by moments.
+fn has_times(history: &[Vec<String>]) -> bool {
+    let queued = history.iter().rev().skip(1).take_while(|words| !words[0].eq_ignore_ascii_case("multi"));
+    queued
+        .into_iter()
+        .any(|words| words[0].to_lowercase().contains("ttl") || words[0].to_lowercase().contains("expiretime"))
+}
+
+fn shorten(words: &[String]) -> String {
+    words.iter().take(20).map(|word| word.chars().take(40).collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+fn same_content(theirs: &mut Connection, ours: &mut Ours) {
+    let command = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+    for reset in ["discard", "unwatch"] {
+        theirs.call(&command(&[reset]));
+        ours.call(&command(&[reset]));
+    }
+    for prefix in PREFIXES {
+        for key in (0..KEYS).map(|n| format!("{prefix}:{n}")) {
+            for name in ["get", "smembers", "hgetall", "pexpiretime"] {
+                let words = command(&[name, &key]);
+                let (expected, found) = (theirs.call(&words), ours.call(&words));
+                assert!(agree(name, &expected, &found), "{name} {key}");
+            }
+        }
+    }
+    let mut shown = Vec::new();
+    let mut cursor = "0".to_owned();
+    loop {
+        let reply = String::from_utf8(ours.call(&command(&["scan", &cursor, "count", "3"]))).unwrap();
+        let bulks: Vec<&str> =
+            reply.split("\r\n").filter(|line| !line.starts_with(['*', '$']) && !line.is_empty()).collect();
+        shown.extend(bulks[1..].iter().map(|key| (*key).to_owned()));
+        cursor = bulks[0].to_owned();
+        if cursor == "0" {
+            break;
+        }
+    }
+    shown.sort();
+    let listed = theirs.call(&command(&["keys", "*"]));
+    let mut listed: Vec<_> =
+        String::from_utf8(listed).unwrap().split("\r\n").filter(|line| line.contains(':')).map(str::to_owned).collect();
+    listed.sort();
+    assert_eq!(shown, listed, "SCAN shows every key once while nothing changes");
+}
