@@ -35,14 +35,11 @@ pub(super) fn count_with<'a>(
     there + new.len() <= max
 }
 
-/// Returns the number of keys that the argument at `at` says.
-pub(super) fn key_count(call: &Call<'_>, at: usize) -> Result<usize, Failure> {
+/// Returns the number of keys that the argument at `at` says; `too_many` if there are fewer arguments.
+pub(super) fn key_count(call: &Call<'_>, at: usize, too_many: Failure) -> Result<usize, Failure> {
     let count = parse_i64(call.arg(at)).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
     let count = count.ok_or(Failure::fixed("ERR numkeys should be greater than 0"))?;
-    if count > call.args().len() - at - 1 {
-        return Err(Failure::fixed("ERR Number of keys can't be greater than number of args"));
-    }
-    Ok(count)
+    if count > call.args().len() - at - 1 { Err(too_many) } else { Ok(count) }
 }
 
 /// Takes members out; returns how many there were.

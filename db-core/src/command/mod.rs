@@ -23,6 +23,7 @@ mod expiry;
 mod hash;
 mod introspect;
 mod key;
+mod list;
 mod memory;
 mod object;
 mod scan;

@@ -15,6 +15,10 @@ pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
         reply.null();
         return Ok(());
     };
+    if entry.kind() == Kind::List {
+        reply.bulk(b"quicklist");
+        return Ok(());
+    }
     if entry.kind() != Kind::String {
         let map = entry.map();
         let name = match (map.is_of_integers(), map.is_large()) {

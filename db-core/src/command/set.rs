@@ -251,7 +251,8 @@ pub(crate) fn sdiffstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
 }
 
 pub(crate) fn sintercard(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let keys = collection::key_count(call, 1)?;
+    let too_many = Failure::fixed("ERR Number of keys can't be greater than number of args");
+    let keys = collection::key_count(call, 1, too_many)?;
     let mut limit = 0;
     let mut options = call.options(2 + keys);
     while let Some(word) = options.word() {

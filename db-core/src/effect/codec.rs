@@ -64,6 +64,9 @@ pub(crate) fn put_number(out: &mut Vec<u8>, mut value: u64) {
 pub(crate) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// Nothing is left.
+    pub(crate) const EMPTY: Reader<'static> = Reader(&[]);
+
     pub(crate) fn value(&mut self) -> Result<&'a [u8], RecordError> {
         self.bytes(VALUE_BYTES_MAX)
     }

@@ -23,6 +23,7 @@ pub use strings::Strings;
 use crate::arena::OutOfMemory;
 use crate::ids::{DatabaseId, Epoch, ShardId};
 use crate::keyspace::{Key, Keyspace, Located};
+use crate::types::list::ListChange;
 use crate::types::map::MapChange;
 use crate::types::string::StringChange;
 
@@ -60,6 +61,7 @@ pub(crate) enum Change<'a> {
     Key(KeyChange),
     String(StringChange<'a>),
     Map(MapChange<'a>),
+    List(ListChange<'a>),
 }
 
 impl From<KeyChange> for Change<'_> {
@@ -80,6 +82,13 @@ impl<'a> From<MapChange<'a>> for Change<'a> {
     #[inline]
     fn from(change: MapChange<'a>) -> Self {
         Change::Map(change)
+    }
+}
+
+impl<'a> From<ListChange<'a>> for Change<'a> {
+    #[inline]
+    fn from(change: ListChange<'a>) -> Self {
+        Change::List(change)
     }
 }
 
@@ -175,6 +184,7 @@ impl<'a> Change<'a> {
             <KeyChange as Family>::NUMBER => read::<KeyChange>(byte, from)?,
             <StringChange<'_> as Family>::NUMBER => read::<StringChange<'_>>(byte, from)?,
             <MapChange<'_> as Family>::NUMBER => read::<MapChange<'_>>(byte, from)?,
+            <ListChange<'_> as Family>::NUMBER => read::<ListChange<'_>>(byte, from)?,
             _ => None,
         };
         change.ok_or(RecordError::UnknownEffect(byte))
@@ -188,6 +198,7 @@ macro_rules! of_family {
             Change::Key($family) => $call,
             Change::String($family) => $call,
             Change::Map($family) => $call,
+            Change::List($family) => $call,
         }
     };
 }

@@ -44,7 +44,7 @@ impl<'a> Strings<'a> {
     }
 
     /// Returns the strings in order.
-    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let (args, count, encoded) = match self.0 {
             Repr::Args(args) => (args, 0, &[][..]),
             Repr::Encoded(count, bytes) => (&[][..], count, bytes),

@@ -4,7 +4,8 @@ use super::flush::{NOT_OF_CLIENTS, flush_all, flush_database, swap_databases};
 use super::shard::{Shard, Shards};
 use crate::effect::{self, ApplyError, Effect, KeyEffect};
 use crate::keyspace::{Key, Located};
-use crate::types::{map, string};
+use crate::types::copy::Piece;
+use crate::types::string;
 use crate::value::Kind;
 
 /// Bytes of a large value that are copied from shard to shard at a time.
@@ -119,7 +120,7 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
     let entry = shards.of(from.hash).keyspace.get(from);
     let entry = entry.ok_or(ApplyError::Contradiction("the key that it copies does not exist"))?;
     if entry.kind() != Kind::String {
-        return copy_map(shards, from, to);
+        return copy_collection(shards, from, to);
     }
     let (len, expire) = (entry.value().len(), entry.expire_at());
     let shard = shards.of_mut(to.hash);
@@ -137,14 +138,14 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
     Ok(())
 }
 
-/// Makes `to` hold the set or hash that `from` holds.
-fn copy_map(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
+/// Makes `to` hold the collection that `from` holds.
+fn copy_collection(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), ApplyError> {
     shards.of(to.hash).keyspace.logical(to.database).ok_or(NOT_OF_CLIENTS)?;
     let source = &shards.of(from.hash).keyspace;
-    let mut piece = map::Piece::first(source, &source.locate(from));
+    let mut piece = Piece::first(source, &source.locate(from));
     let shard = shards.of_mut(to.hash);
     let mut at = shard.keyspace.locate(to);
-    let planned = shard.keyspace.plan(Some(to.database), piece.pages_to_make());
+    let planned = shard.keyspace.plan(Some(to.database), piece.pages());
     if planned.is_ok() {
         piece.make(&mut shard.keyspace, &mut at);
         while piece.next(&shards.of(from.hash).keyspace, from) {

@@ -7,7 +7,7 @@ use super::shard::{Busy, Shard, Shards};
 use smallvec::SmallVec;
 
 use super::call::Failure;
-use crate::arena::Arena;
+use crate::arena::{Arena, Ref};
 use crate::clock::UnixMillis;
 use crate::effect::{ApplyError, Change, Effect, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
@@ -15,7 +15,8 @@ use crate::keyspace::{Entry, Key, Located};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
 use crate::types::map::Small;
-use crate::value::{Kind, MapView};
+use crate::value::record::Head;
+use crate::value::{Kind, ListView, MapView};
 
 /// The data of one command, or of all commands of one EXEC.
 pub(crate) struct Data<'a> {
@@ -130,11 +131,25 @@ impl<'a> Data<'a> {
     /// The same for one that was looked at before.
     #[inline]
     pub(crate) fn map_again(&self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
+        let found = self.record(at, kind)?;
+        Ok(found.map(|(arena, record, head)| MapView::new(arena, record, &head)))
+    }
+
+    /// The list at `at`, which must be one if there is anything.
+    #[inline]
+    pub(crate) fn list(&mut self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
+        self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+        let found = self.record(at, Kind::List)?;
+        Ok(found.map(|(arena, record, head)| ListView::new(arena, record, &head)))
+    }
+
+    /// The record at `at`, which must be one of `kind` if there is any that has not expired.
+    #[inline]
+    fn record(&self, at: &Located<'_>, kind: Kind) -> Result<Option<(&Arena, Ref, Head)>, Failure> {
         let keyspace = &self.shards.of(at.key().hash).keyspace;
         match keyspace.record(at).filter(|(_, head)| head.expiry.is_none_or(|at| at > self.now.0)) {
             Some((_, head)) if head.kind != kind => Err(Failure::WRONG_TYPE),
-            Some((record, head)) => Ok(Some(MapView::new(keyspace.arena(), record, &head))),
-            None => Ok(None),
+            found => Ok(found.map(|(record, head)| (keyspace.arena(), record, head))),
         }
     }
 

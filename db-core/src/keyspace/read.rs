@@ -7,10 +7,9 @@ use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
-use crate::value::map::{self, MapView};
 use crate::value::paged::Root;
 use crate::value::record::{self, Encoding, Head};
-use crate::value::{Kind, ValueView};
+use crate::value::{Kind, ListView, MapView, ValueView};
 
 use super::Key;
 
@@ -46,7 +45,8 @@ impl<'a> Entry<'a> {
     pub fn memory_bytes(&self) -> u64 {
         let large = match self.head.encoding {
             Encoding::PAGED => Root::new(self.head.rest(self.page)).memory_bytes(),
-            Encoding::TABLE => map::Large::at(self.at.page(), self.head.rest_at).memory_bytes(&self.pages),
+            Encoding::TABLE => self.map().memory_bytes(),
+            Encoding::TREE => self.list().memory_bytes(),
             _ => 0,
         };
         let expiry = if self.head.expiry.is_some() { expiry::ITEM_BYTES } else { 0 };
@@ -69,6 +69,12 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn map(&self) -> MapView<'_, &'a dyn Pages> {
         MapView::new(&self.pages, self.at, &self.head)
+    }
+
+    /// The list.
+    #[must_use]
+    pub fn list(&self) -> ListView<'_, &'a dyn Pages> {
+        ListView::new(&self.pages, self.at, &self.head)
     }
 
     /// The string.

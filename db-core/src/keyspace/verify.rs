@@ -8,10 +8,11 @@ use crate::structure::heap::{self, Heap};
 use crate::structure::table::{self, Inspector};
 use crate::structure::{expiry, root, slab};
 use crate::value::Kind;
-use crate::value::map::{self, MapInspector};
+use crate::value::entry::CollectionInspector;
 use crate::value::paged::Root;
 use crate::value::reclaim::{self, PendingReclaim};
 use crate::value::record::{self, Form, Head};
+use crate::value::{list, map};
 
 use super::KeyHasher;
 
@@ -102,7 +103,7 @@ impl Inspector for Check<'_> {
     }
 }
 
-impl MapInspector for Check<'_> {
+impl CollectionInspector for Check<'_> {
     fn page(&mut self, id: PageId) -> bool {
         self.claim(id)
     }
@@ -235,9 +236,14 @@ impl<'a> Check<'a> {
         if !head.encoding.is_of(head.kind) {
             return Err("a value is held in no way that its type knows");
         }
-        if head.kind != Kind::String {
-            return map::check(self.pages, at, head, self);
+        match head.kind {
+            Kind::String => self.string(page, head),
+            Kind::Set | Kind::Hash => map::check(self.pages, at, head, self),
+            Kind::List => list::check(self.pages, at, head, self),
         }
+    }
+
+    fn string(&mut self, page: &'a Page, head: &Head) -> Verdict {
         if !head.is_paged() {
             let form = Form::of(head.key_len, head.rest_len as u64);
             return if form.is_paged() { Err("a value is too long for its record") } else { Ok(()) };
@@ -272,6 +278,10 @@ impl<'a> Check<'a> {
                         return Err("a small value waits to be reclaimed");
                     }
                     root.pages() as u64
+                }
+                PendingReclaim::List(large) => {
+                    list::check_large(pages, large, self)?;
+                    large.pages(pages)
                 }
                 PendingReclaim::Map(kind, large) => {
                     map::check_large(pages, large, kind, true, self)?;

@@ -91,6 +91,17 @@ impl Keyspace {
         }
     }
 
+    /// Makes the key of `at` hold `rest`, in this form; its expiry stays. What it leads to now is left as it is.
+    pub(crate) fn put_rest(&mut self, at: &mut Located<'_>, kind: Kind, form: Form, rest: &[u8]) -> (Ref, Head) {
+        let shape = |expiry| RecordShape { kind, form, expiry };
+        let (record, head) = match self.record(at) {
+            Some((_, head)) => self.reshape(at, shape(head.expiry), 0),
+            None => self.replace(at, shape(None)),
+        };
+        self.arena.page_mut(record.page()).bytes_mut(head.rest_at, rest.len()).copy_from_slice(rest);
+        (record, head)
+    }
+
     /// Changes the shape of the record at `record`, if its slot and its key stay where they are.
     #[inline(always)]
     fn reshape_in_place(&mut self, record: Ref, old: &Head, shape: RecordShape) -> Option<Head> {
@@ -223,6 +234,7 @@ impl Keyspace {
         match head.encoding {
             Encoding::PAGED => reclaim::give_up(&mut self.arena, root),
             Encoding::TABLE => reclaim::give_up_map(&mut self.arena, head.kind, root),
+            Encoding::TREE => reclaim::give_up_list(&mut self.arena, root),
             _ => {}
         }
     }

@@ -21,10 +21,6 @@ pub(crate) mod heap;
 pub(crate) mod root;
 pub(crate) mod slab;
 pub(crate) mod table;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "lists, sorted sets and streams use what deadlines do not")
-)]
 pub(crate) mod tree;
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! Data types: a folder for each type of value.
 
+pub(crate) mod copy;
+pub mod list;
 pub mod map;
 pub mod string;

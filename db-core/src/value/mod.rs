@@ -3,13 +3,17 @@
 //! A record has a header, the key, and the value: in line if both fit into a slot, else as the root of a page list (`paged`).
 //! Which of the two depends on the lengths alone, so the same content always has the same layout.
 
+pub(crate) mod entry;
+pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod number;
+pub(crate) mod packed;
 pub(crate) mod paged;
 pub(crate) mod reclaim;
 pub(crate) mod record;
 mod view;
 
+pub use list::ListView;
 pub use map::MapView;
 pub use record::Kind;
 pub use view::ValueView;

@@ -9,16 +9,17 @@
 //!
 //! ```text
 //!   0  next item u32 (0: none)
-//!   4  what it is u8: 0 a large value, 1 a set, 2 a hash
+//!   4  what it is u8: 0 a large value, 1 a set, 2 a hash, 3 a list
 //!   5  reserved, zero
 //!   8  root of a value (layout: `value/paged.rs`), of more than 64 pages; or that of a large set or hash
-//!      (`value/map/large.rs`), then zero
+//!      (`value/map/large.rs`) or list (`value/list.rs`), then zero
 //! ```
 
 use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
 use crate::structure::{root, slab};
 
 use super::Kind;
+use super::list::{self, LargeList};
 use super::map::{self, Large};
 use super::paged::{self, ROOT_BYTES_MAX, Root, RootAt};
 
@@ -29,6 +30,7 @@ const ROOT: usize = 8;
 const VALUE: u8 = 0;
 const SET: u8 = 1;
 const HASH: u8 = 2;
+const LIST: u8 = 3;
 
 /// Bytes of an item: roots of so many pages are all of one length.
 pub(crate) const ITEM_BYTES: usize = ROOT + ROOT_BYTES_MAX;
@@ -48,6 +50,8 @@ pub(crate) enum PendingReclaim<'a> {
     Value(Root<'a>),
     /// A large set or hash.
     Map(Kind, Large),
+    /// A large list.
+    List(LargeList),
 }
 
 fn root_at(item: Ref) -> RootAt {
@@ -77,6 +81,19 @@ pub(crate) fn give_up_map(arena: &mut Arena, kind: Kind, map: RootAt) {
     push(arena, if kind == Kind::Set { SET } else { HASH }, &root, pages);
 }
 
+/// Frees the large list whose root stands at `list`: at once, or by later steps if it has many pages or long elements.
+pub(crate) fn give_up_list(arena: &mut Arena, list: RootAt) {
+    let large = LargeList::at(list.page, list.offset);
+    if large.memory_bytes(arena) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64 {
+        while !large.drain(arena, PAGES_AT_ONCE).1 {}
+        return;
+    }
+    let mut root = [0; ROOT_BYTES_MAX];
+    root[..list::ROOT_BYTES].copy_from_slice(arena.page(list.page).bytes(list.offset, list::ROOT_BYTES));
+    let pages = large.pages(arena) as usize;
+    push(arena, LIST, &root, pages);
+}
+
 fn push(arena: &mut Arena, kind: u8, root: &[u8; ROOT_BYTES_MAX], pages: usize) {
     let item = slab::allocate(arena, ITEM_BYTES);
     let (next, waiting) = (root::reclaim_head(arena), root::reclaim_pages(arena));
@@ -100,10 +117,12 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
         // What is in an item may have to wait itself: so it is taken off, and put back if something is left.
         let waiting = root::reclaim_pages(arena);
         root::put_reclaim(arena, next, waiting);
-        let (freed, is_gone) = if page_kind(arena, item) == VALUE {
-            free_value(arena, root_at(item), max - done)
-        } else {
-            Large::at(item.page(), item.offset() + ROOT).drain(arena, max - done)
+        let kind = arena.page(item.page()).u8_at(item.offset() + KIND);
+        let RootAt { page, offset } = root_at(item);
+        let (freed, is_gone) = match kind {
+            VALUE => free_value(arena, root_at(item), max - done),
+            LIST => LargeList::at(page, offset).drain(arena, max - done),
+            _ => Large::at(page, offset).drain(arena, max - done),
         };
         let waiting = root::reclaim_pages(arena) - freed as u64;
         let first = root::reclaim_head(arena);
@@ -119,10 +138,6 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
         done += freed.max(1);
     }
     done
-}
-
-fn page_kind(arena: &Arena, item: Ref) -> u8 {
-    arena.page(item.page()).u8_at(item.offset() + KIND)
 }
 
 /// Frees pages of a value; returns how many, and whether those were the last.
@@ -141,14 +156,14 @@ fn free_value(arena: &mut Arena, root: RootAt, max: usize) -> (usize, bool) {
 pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, PendingReclaim<'_>), &'static str> {
     let next = Ref(page.u32_at(item.offset() + NEXT));
     let root = page.bytes(item.offset() + ROOT, ROOT_BYTES_MAX);
-    let map = |kind| {
-        let clean = root[map::large::ROOT_BYTES..].iter().all(|byte| *byte == 0);
-        clean.then_some(PendingReclaim::Map(kind, Large::at(item.page(), item.offset() + ROOT)))
-    };
+    let is_clean = |bytes: usize| root[bytes..].iter().all(|byte| *byte == 0);
+    let RootAt { page: id, offset } = root_at(item);
+    let map = |kind| is_clean(map::large::ROOT_BYTES).then_some(PendingReclaim::Map(kind, Large::at(id, offset)));
     let waiting = match page.u32_at(item.offset() + KIND).to_le_bytes() {
         [VALUE, 0, 0, 0] => Some(PendingReclaim::Value(Root::new(root))),
         [SET, 0, 0, 0] => map(Kind::Set),
         [HASH, 0, 0, 0] => map(Kind::Hash),
+        [LIST, 0, 0, 0] => is_clean(list::ROOT_BYTES).then_some(PendingReclaim::List(LargeList::at(id, offset))),
         _ => None,
     };
     let waiting = waiting.ok_or("what waits to be reclaimed is malformed")?;

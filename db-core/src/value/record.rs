@@ -44,6 +44,8 @@ pub enum Kind {
     Set = 2,
     /// Fields, each with a value.
     Hash = 3,
+    /// Elements by position.
+    List = 4,
 }
 
 impl Kind {
@@ -53,6 +55,7 @@ impl Kind {
             1 => Some(Kind::String),
             2 => Some(Kind::Set),
             3 => Some(Kind::Hash),
+            4 => Some(Kind::List),
             _ => None,
         }
     }
@@ -64,6 +67,7 @@ impl Kind {
             Kind::String => "string",
             Kind::Set => "set",
             Kind::Hash => "hash",
+            Kind::List => "list",
         }
     }
 }
@@ -77,12 +81,14 @@ impl Encoding {
     pub(crate) const RAW: Encoding = Encoding(0);
     /// A string: the root of its pages (`value/paged.rs`).
     pub(crate) const PAGED: Encoding = Encoding(1);
-    /// A collection: all of it in one piece (`value/map/packed.rs`).
+    /// A collection: all of it in one piece (`value/packed.rs`).
     pub(crate) const PACKED: Encoding = Encoding(2);
     /// A set of integers in one piece (`value/map/integers.rs`).
     pub(crate) const INTEGERS: Encoding = Encoding(3);
     /// A set or hash: the root of a hash table (`value/map/root.rs`).
     pub(crate) const TABLE: Encoding = Encoding(4);
+    /// A list: the root of a tree (`value/list.rs`).
+    pub(crate) const TREE: Encoding = Encoding(5);
 
     /// Whether values of a kind have it.
     pub(crate) const fn is_of(self, kind: Kind) -> bool {
@@ -90,6 +96,7 @@ impl Encoding {
             Kind::String => matches!(self, Encoding::RAW | Encoding::PAGED),
             Kind::Set => matches!(self, Encoding::PACKED | Encoding::INTEGERS | Encoding::TABLE),
             Kind::Hash => matches!(self, Encoding::PACKED | Encoding::TABLE),
+            Kind::List => matches!(self, Encoding::PACKED | Encoding::TREE),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Random words.
 
 /// What the keys of each type begin with.
-pub(crate) const PREFIXES: [&str; 3] = ["key", "set", "hash"];
+pub(crate) const PREFIXES: [&str; 4] = ["key", "set", "hash", "list"];
 /// Keys of each type.
 pub(crate) const KEYS: u64 = 12;
 

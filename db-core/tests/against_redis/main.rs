@@ -8,6 +8,7 @@
 
 mod dice;
 mod hashes;
+mod lists;
 mod server;
 mod sets;
 mod strings;
@@ -67,9 +68,10 @@ impl Ours {
 }
 
 fn command(dice: &mut Dice) -> Vec<String> {
-    let mut words = match dice.below(3) {
+    let mut words = match dice.below(4) {
         0 => dice.string_command(),
         1 => dice.set_command(),
+        2 => dice.list_command(),
         _ => dice.hash_command(),
     };
     words[0] = dice.cased(&words[0]);
@@ -182,11 +184,13 @@ fn same_content(theirs: &mut Connection, ours: &mut Ours) {
     }
     for prefix in PREFIXES {
         for key in (0..KEYS).map(|n| format!("{prefix}:{n}")) {
-            for name in ["get", "smembers", "hgetall", "pexpiretime"] {
+            for name in ["get", "smembers", "hgetall", "pexpiretime", "llen"] {
                 let words = command(&[name, &key]);
                 let (expected, found) = (theirs.call(&words), ours.call(&words));
                 assert!(agree(name, &expected, &found), "{name} {key}");
             }
+            let words = command(&["lrange", &key, "0", "-1"]);
+            assert_eq!(theirs.call(&words), ours.call(&words), "{key}");
         }
     }
     let mut shown = Vec::new();

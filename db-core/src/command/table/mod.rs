@@ -3,6 +3,7 @@
 mod connection;
 mod generic;
 mod hash;
+mod list;
 mod server;
 mod set;
 mod string;
@@ -12,8 +13,9 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 7] = [
+static TABLES: [&[CommandSpec]; 8] = [
     string::COMMANDS,
+    list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
     generic::COMMANDS,

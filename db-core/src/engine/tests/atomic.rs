@@ -16,6 +16,8 @@ const CALLS: &[&str] = &[
     "copy text copied db 1 replace",
     "copy hash large replace",
     "copy large copied",
+    "copy list copied",
+    "copy long-list copied",
     "debug sleep 0",
     "decr number",
     "decrby number 5",
@@ -45,6 +47,21 @@ const CALLS: &[&str] = &[
     "move long 1",
     "move gone 1",
     "move large 1",
+    "linsert list before b <5000>",
+    "linsert long-list before e50 <20000>",
+    "lmove list long-list left right",
+    "lmove long-list list right left",
+    "lmove list list left right",
+    "lmpop 2 missing list left count 2",
+    "lpop list 2",
+    "lpush list <3000> <3000> x",
+    "lpush new <30000> y",
+    "lpush gone x y",
+    "lpushx long-list z",
+    "lrem list 0 b",
+    "lset list 1 <9000>",
+    "lset long-list 50 <100>",
+    "ltrim long-list 20 30",
     "mset text 1 long 2 {a} 3 {b} <9000> {c} 5 {d} 6 {e} <20000>",
     "msetnx {a} 3 {b} 4 {c} <70000> {d} 6 {e} 7 {f} 8",
     "persist expiring",
@@ -55,6 +72,11 @@ const CALLS: &[&str] = &[
     "rename long renamed",
     "rename long text",
     "rename large renamed",
+    "rename long-list renamed",
+    "rpop long-list",
+    "rpoplpush long-list new",
+    "rpush long-list 1 2 <70000>",
+    "rpushx list 1",
     "rename integers large",
     "renamenx long renamed",
     "sadd integers 7 8 70000",
@@ -76,7 +98,7 @@ const CALLS: &[&str] = &[
     "srem integers 1 2 3",
     "sunionstore integers set integers",
     "swapdb 0 1",
-    "unlink text long large",
+    "unlink text long large long-list",
 ];
 
 /// The words of a call; `<n>` stands for that many bytes.
@@ -91,6 +113,12 @@ fn args(call: &str) -> Vec<Vec<u8>> {
 fn call(client: &mut Client, call: &str) -> String {
     let args = args(call);
     client.call(&args.iter().map(Vec::as_slice).collect::<Vec<_>>()).0
+}
+
+/// A call that makes a list of many elements, some of them long.
+fn long_list() -> String {
+    let elements: Vec<String> = (0..200).map(|element| format!("e{element}")).collect();
+    format!("rpush long-list {} <70000> <5000>", elements.join(" "))
 }
 
 /// A call that makes a hash of many fields.
@@ -111,7 +139,9 @@ fn filled() -> Vec<Vec<u8>> {
         "sadd integers 1 2 3",
         "sadd set a b c",
         "hset hash a 1 b 2 n 10",
+        "rpush list a b c b",
         &large(),
+        &long_list(),
         "select 1",
     ] {
         if words == "select 1" {
@@ -163,7 +193,7 @@ fn fails(image: &[Vec<u8>], words: &str, spare: u64, expected: (&str, u128)) -> 
     let (mut client, _others) = restored(image, spare);
     let mut watcher = Client::new(&client.engine);
     watcher.now = client.now;
-    watcher.run("watch text long number new {a} {b} {c} hash large set integers");
+    watcher.run("watch text long number new {a} {b} {c} hash large set integers list long-list");
     let before = (client.engine.content_hash(), client.engine.last());
     let reply = call(&mut client, words);
     let after = (client.engine.content_hash(), client.engine.last());

@@ -20,6 +20,11 @@ impl<O: Order> Tree<O> {
         visit: &mut dyn FnMut(&'a [u8]) -> Verdict<()>,
     ) -> Verdict<()> {
         let handle = self.handle(pages);
+        let mut nodes = 0;
+        let claim = &mut |id| {
+            nodes += 1;
+            claim(id)
+        };
         let items = match handle.root {
             None if handle.height == 0 => 0,
             Some(top) if (1..=HEIGHT_MAX).contains(&handle.height) => {
@@ -28,7 +33,11 @@ impl<O: Order> Tree<O> {
             }
             _ => return Err("a tree has an impossible height"),
         };
-        if items == handle.items { Ok(()) } else { Err("a tree's count of items is wrong") }
+        if items == handle.items && nodes == self.pages(pages) {
+            Ok(())
+        } else {
+            Err("a tree's count of items or pages is wrong")
+        }
     }
 }
 

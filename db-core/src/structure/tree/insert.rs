@@ -38,14 +38,16 @@ impl<O: Order> Tree<O> {
     /// If the item has no byte or more than [`ITEM_BYTES_MAX`].
     pub(crate) fn insert(&self, arena: &mut Arena, at: &Position, item: &[u8]) {
         assert!((1..=ITEM_BYTES_MAX).contains(&item.len()), "the caller has checked the length of an item");
-        let Some(inner) = at.height().checked_sub(1) else {
-            let leaf = LEAF.create(arena);
-            LEAF.insert(arena.page_mut(leaf), 0, item);
-            self.put_handle(arena, TreeHandle { root: Some(leaf), height: 1, items: 1 });
-            return;
-        };
-        self.add(arena, at, inner, 1);
-        self.put(arena, at, item);
+        self.counted(arena, |arena| {
+            let Some(inner) = at.height().checked_sub(1) else {
+                let leaf = LEAF.create(arena);
+                LEAF.insert(arena.page_mut(leaf), 0, item);
+                self.put_handle(arena, TreeHandle { root: Some(leaf), height: 1, items: 1 });
+                return;
+            };
+            self.add(arena, at, inner, 1);
+            self.put(arena, at, item);
+        });
     }
 
     /// Puts `item` in the place of the item behind `at`, with which it must agree in everything that others are
@@ -62,11 +64,11 @@ impl<O: Order> Tree<O> {
         if LEAF.used(page) - old + item.len() <= CAPACITY {
             LEAF.replace(page, leaf.index, item);
             if item.len() < old {
-                self.fix(arena, &at, at.height() - 1);
+                self.counted(arena, |arena| self.fix(arena, &at, at.height() - 1));
             }
         } else {
             LEAF.remove(page, leaf.index..leaf.index + 1);
-            self.put(arena, &at, item);
+            self.counted(arena, |arena| self.put(arena, &at, item));
         }
     }
 

@@ -17,7 +17,8 @@
 //!
 //! ```text
 //!   0  root page u32 (0: none)
-//!   4  height u32 (0: none, 1: the root is a leaf)
+//!   4  height u8 (0: none, 1: the root is a leaf)
+//!   5  pages u24
 //!   8  items u64
 //! ```
 //!
@@ -164,6 +165,8 @@ impl TreeHandle {
     const EMPTY: TreeHandle = TreeHandle { root: None, height: 0, items: 0 };
 }
 
+const _: () = assert!(PAGES_PER_SHARD_MAX < 1 << 24 && HEIGHT_MAX < 1 << 8);
+
 impl<O: Order> Tree<O> {
     /// The tree whose handle stands at byte `offset` of `page`.
     pub(crate) const fn at(page: PageId, offset: usize, order: O) -> Self {
@@ -174,6 +177,25 @@ impl<O: Order> Tree<O> {
     #[inline]
     pub(crate) fn len(&self, pages: &impl Pages) -> u64 {
         pages.page(self.page).u64_at(self.offset + ITEMS)
+    }
+
+    /// Returns the number of pages.
+    pub(crate) fn pages(&self, pages: &impl Pages) -> u32 {
+        pages.page(self.page).u32_at(self.offset + HEIGHT) >> 8
+    }
+
+    /// Does a change, and counts the pages that it takes and frees.
+    #[inline]
+    fn counted<T>(&self, arena: &mut Arena, change: impl FnOnce(&mut Arena) -> T) -> T {
+        let before = arena.pages_used();
+        let result = change(arena);
+        let after = arena.pages_used();
+        if after != before {
+            let word = arena.page(self.page).u32_at(self.offset + HEIGHT);
+            let pages = (word >> 8) + after - before;
+            arena.page_mut(self.page).put_u32(self.offset + HEIGHT, pages << 8 | word & 0xff);
+        }
+        result
     }
 
     /// Returns the item at `rank`.
@@ -197,7 +219,7 @@ impl<O: Order> Tree<O> {
         let page = pages.page(self.page);
         TreeHandle {
             root: root::some_page(page.u32_at(self.offset + ROOT)),
-            height: page.u32_at(self.offset + HEIGHT) as usize,
+            height: page.u8_at(self.offset + HEIGHT) as usize,
             items: page.u64_at(self.offset + ITEMS),
         }
     }
@@ -205,7 +227,7 @@ impl<O: Order> Tree<O> {
     fn put_handle(&self, arena: &mut Arena, handle: TreeHandle) {
         let page = arena.page_mut(self.page);
         page.put_u32(self.offset + ROOT, root::page_or_zero(handle.root));
-        page.put_u32(self.offset + HEIGHT, handle.height as u32);
+        page.put_u8(self.offset + HEIGHT, handle.height as u8);
         page.put_u64(self.offset + ITEMS, handle.items);
     }
 }

@@ -33,7 +33,7 @@ impl<O: Order> Tree<O> {
         LEAF.remove(arena.page_mut(leaf.page), leaf.index..leaf.index + 1);
         let depth = at.height() - 1;
         self.add(arena, &at, depth, 1_u64.wrapping_neg());
-        self.fix(arena, &at, depth);
+        self.counted(arena, |arena| self.fix(arena, &at, depth));
     }
 
     /// Takes out up to `count` items from `rank` on. What lies within the range as a whole is given up page by page and
@@ -41,7 +41,7 @@ impl<O: Order> Tree<O> {
     pub(crate) fn remove_range(&self, arena: &mut Arena, rank: u64, count: u64) {
         let mut left = count.min(self.len(arena).saturating_sub(rank));
         while left > 0 {
-            left -= self.remove_some(arena, rank, left);
+            left -= self.counted(arena, |arena| self.remove_some(arena, rank, left));
         }
     }
 
@@ -50,7 +50,7 @@ impl<O: Order> Tree<O> {
     fn remove_some(&self, arena: &mut Arena, rank: u64, count: u64) -> u64 {
         let all = self.len(arena);
         if rank == 0 && count == all {
-            self.free(arena);
+            self.free_all(arena);
             return all;
         }
         let at = self.seek(arena, rank);
@@ -77,6 +77,10 @@ impl<O: Order> Tree<O> {
 
     /// Frees all pages; the tree is empty then.
     pub(crate) fn free(&self, arena: &mut Arena) {
+        self.counted(arena, |arena| self.free_all(arena));
+    }
+
+    fn free_all(&self, arena: &mut Arena) {
         let handle = self.handle(arena);
         if let Some(top) = handle.root {
             free_subtree(arena, top, handle.height);
@@ -87,6 +91,10 @@ impl<O: Order> Tree<O> {
     /// Frees at most `pages` pages (of which at least [`HEIGHT_MAX`] are allowed for), from the end on; returns whether the tree
     /// is empty now. What is left is a tree still.
     pub(crate) fn free_some(&self, arena: &mut Arena, pages: usize) -> bool {
+        self.counted(arena, |arena| self.free_last(arena, pages))
+    }
+
+    fn free_last(&self, arena: &mut Arena, pages: usize) -> bool {
         let mut left = pages.max(HEIGHT_MAX);
         loop {
             let at = self.end(arena);

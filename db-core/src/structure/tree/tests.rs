@@ -363,17 +363,19 @@ fn thin_trees_are_trees() {
     for height in 1..=HEIGHT_MAX {
         let mut single = Single::new(height as u64, 2);
         let item = new_item(&mut single.random, Kind::Map);
-        let mut top = node::LEAF.create(&mut single.arena);
-        node::LEAF.insert(single.arena.page_mut(top), 0, &item);
-        for _ in 1..height {
-            let above = node::INNER.create(&mut single.arena);
-            let page = single.arena.page_mut(above);
-            node::INNER.insert(page, 0, &[]);
-            node::put_child(page, 0, top);
-            node::put_items(page, 0, 1);
-            top = above;
-        }
-        ordered(2).put_handle(&mut single.arena, TreeHandle { root: Some(top), height, items: 1 });
+        ordered(2).counted(&mut single.arena, |arena| {
+            let mut top = node::LEAF.create(arena);
+            node::LEAF.insert(arena.page_mut(top), 0, &item);
+            for _ in 1..height {
+                let above = node::INNER.create(arena);
+                let page = arena.page_mut(above);
+                node::INNER.insert(page, 0, &[]);
+                node::put_child(page, 0, top);
+                node::put_items(page, 0, 1);
+                top = above;
+            }
+            ordered(2).put_handle(arena, TreeHandle { root: Some(top), height, items: 1 });
+        });
         single.content[2].push(item);
         assert_trees(&single.arena, &single.content);
         for step in 0..500 {

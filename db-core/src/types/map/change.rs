@@ -5,9 +5,11 @@ use crate::effect::{Family, KeyEffect, Reader, RecordError, Strings};
 use crate::keyspace::{Keyspace, Located};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::value::Kind;
-use crate::value::map::{self, Large, MapView, integers, large, packed};
+use crate::value::entry;
+use crate::value::map::{self, Large, MapView, integers, large};
 use crate::value::number::parse_i64;
-use crate::value::record::{Encoding, Form, Head, RecordShape};
+use crate::value::packed;
+use crate::value::record::{Encoding, Form, Head};
 
 /// What becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,7 +209,7 @@ fn pages_to_put(
     while let Some(name) = items.next() {
         let value = if stride == 2 { items.next() } else { None };
         let len = value.map_or(0, <[u8]>::len);
-        values += map::pages_of_value(name.len(), len as u64);
+        values += entry::pages_of_value(name.len(), len as u64);
         bytes += name.len() + len;
     }
     let large = found.filter(|(_, head)| head.encoding == Encoding::TABLE);
@@ -261,16 +263,7 @@ fn packed_of(keyspace: &Keyspace, at: &Located<'_>) -> Vec<u8> {
 
 /// Makes the key, which holds no hash table, hold `blob`; its expiry stays.
 fn write(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, blob: &[u8]) {
-    let shape = |expiry| RecordShape {
-        kind: form.kind(),
-        form: Form { encoding: form.encoding(), rest_len: blob.len() },
-        expiry,
-    };
-    let (record, head) = match keyspace.record(at) {
-        Some((_, head)) => keyspace.reshape(at, shape(head.expiry), 0),
-        None => keyspace.replace(at, shape(None)),
-    };
-    keyspace.arena_mut().page_mut(record.page()).bytes_mut(head.rest_at, blob.len()).copy_from_slice(blob);
+    keyspace.put_rest(at, form.kind(), Form { encoding: form.encoding(), rest_len: blob.len() }, blob);
 }
 
 /// Makes the key hold a hash table with the members that it has; its expiry stays.
@@ -280,17 +273,15 @@ fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, kind: Kind) -> Larg
         return Large::at(record.page(), head.rest_at);
     }
     let blob = packed_of(keyspace, at);
-    let expiry = old.and_then(|(_, head)| head.expiry);
-    let shape = RecordShape { kind, form: Form { encoding: Encoding::TABLE, rest_len: large::ROOT_BYTES }, expiry };
-    let (record, head) = if old.is_some() { keyspace.reshape(at, shape, 0) } else { keyspace.replace(at, shape) };
+    let form = Form { encoding: Encoding::TABLE, rest_len: large::ROOT_BYTES };
+    let (record, head) = keyspace.put_rest(at, kind, form, &[0; large::ROOT_BYTES]);
     let large = Large::at(record.page(), head.rest_at);
-    large.create(keyspace.arena_mut());
     put_large(keyspace, large, kind, packed::strings(&blob));
     large
 }
 
 /// Adds members to a hash table.
-pub(super) fn put_large<'a>(
+pub(crate) fn put_large<'a>(
     keyspace: &mut Keyspace,
     large: Large,
     kind: Kind,

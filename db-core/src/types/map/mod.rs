@@ -1,10 +1,9 @@
 //! Sets and hashes: members by name, each with a value in a hash.
 
 mod change;
-mod copy;
 
+pub(crate) use change::put_large;
 pub use change::{MapChange, MapForm};
-pub(crate) use copy::Piece;
 
 /// Sizes up to which sets and hashes are held in one piece.
 #[derive(Clone, Copy, Debug)]

@@ -1,33 +1,20 @@
 //! The proof that bytes which may be damaged are a set or hash.
 
-use crate::arena::{Page, Pages, Ref};
+use crate::arena::{Pages, Ref};
 use crate::ids::PageId;
-use crate::structure::heap::Heap;
 use crate::structure::table::{self, Inspector};
 use crate::value::Kind;
-use crate::value::paged::Root;
+use crate::value::entry::{CollectionInspector, Entry, check_entry};
 use crate::value::record::{Encoding, Head};
 
-use super::entry::Entry;
 use super::large::{Large, tag_of};
-use super::{integers, packed, stride};
+use super::{integers, stride};
+use crate::value::packed;
 
 type Verdict = Result<(), &'static str>;
 
-/// What a set or hash is checked against.
-pub(crate) trait MapInspector {
-    /// Claims a page; false if it is not in use or somebody else's.
-    fn page(&mut self, id: PageId) -> bool;
-    /// Claims a slot, whose size `bytes_of` tells from its content once it is known to be a slot.
-    fn slot(&mut self, at: Ref, bytes_of: &mut dyn FnMut(&Page) -> Result<usize, &'static str>) -> Verdict;
-    /// Claims the pages and the tail of a value.
-    fn value(&mut self, root: Root<'_>) -> Verdict;
-    /// Claims the pages of a heap; `given_up`: nobody needs any more what is in them.
-    fn heap(&mut self, heap: Heap, given_up: bool) -> Verdict;
-}
-
 /// Checks the set or hash in the record at `at`.
-pub(crate) fn check(pages: &impl Pages, at: Ref, head: &Head, inspector: &mut impl MapInspector) -> Verdict {
+pub(crate) fn check(pages: &impl Pages, at: Ref, head: &Head, inspector: &mut impl CollectionInspector) -> Verdict {
     let rest = head.rest(pages.page(at.page()));
     match head.encoding {
         Encoding::PACKED => packed::check(rest, stride(head.kind)),
@@ -43,7 +30,7 @@ pub(crate) fn check_large(
     large: Large,
     kind: Kind,
     draining: bool,
-    inspector: &mut impl MapInspector,
+    inspector: &mut impl CollectionInspector,
 ) -> Verdict {
     if !large.is_clean(pages) || (!draining && table::is_draining(pages, large.table())) {
         return Err("the root of a collection is malformed");
@@ -67,7 +54,7 @@ struct Entries<'a, P, I> {
     bytes: u64,
 }
 
-impl<P: Pages, I: MapInspector> Inspector for Entries<'_, P, I> {
+impl<P: Pages, I: CollectionInspector> Inspector for Entries<'_, P, I> {
     fn page(&mut self, id: PageId) -> bool {
         self.inspector.page(id)
     }
@@ -79,21 +66,10 @@ impl<P: Pages, I: MapInspector> Inspector for Entries<'_, P, I> {
     fn entries(&mut self, mut entries: Vec<(u32, Ref)>) -> Verdict {
         let bare = self.kind == Kind::Set;
         for (tag, at) in &entries {
-            let mut read = Err("an entry is missing");
-            self.inspector.slot(*at, &mut |page| {
-                let entry = Entry::check(page, *at, bare)?;
-                read = Ok(entry);
-                Ok(entry.bytes())
-            })?;
-            let (entry, page) = (read?, self.pages.page(at.page()));
+            let entry = check_entry(self.pages, *at, bare, self.inspector)?;
+            let page = self.pages.page(at.page());
             if tag_of(self.pages, entry.name(page)) != *tag {
                 return Err("an entry is not where its name belongs");
-            }
-            if let Some(root) = entry.paged_root(page) {
-                self.inspector.value(root)?;
-                if !entry.is_to_be_paged(root.len()) {
-                    return Err("a short value stands in pages");
-                }
             }
             self.bytes += entry.memory_bytes(page);
         }

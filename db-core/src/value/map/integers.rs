@@ -6,7 +6,7 @@
 //!   2  integers, ascending, little-endian
 //! ```
 
-use super::packed;
+use crate::value::packed;
 
 const WIDTH: usize = 0;
 const RESERVED: usize = 1;

@@ -20,13 +20,13 @@ use crate::structure::table::{self, Found, TableAt};
 use crate::structure::{root, slab};
 use crate::value::ValueView;
 
-use super::entry::{Entry, EntryForm};
+use crate::value::entry::{Entry, EntryForm, give_up_value};
 
 const HEAP: usize = 24;
 const RESERVED: usize = 28;
 const ENTRY_BYTES: usize = 32;
 
-/// Bytes of a root.
+/// Bytes of a root; zeros are one without members.
 pub(crate) const ROOT_BYTES: usize = 40;
 
 const _: () = assert!(table::HANDLE_BYTES == HEAP);
@@ -51,11 +51,6 @@ impl Large {
     #[inline]
     pub(super) const fn table(self) -> TableAt {
         TableAt { page: self.page, offset: self.offset }
-    }
-
-    /// Makes it one without members.
-    pub(crate) fn create(self, arena: &mut Arena) {
-        arena.page_mut(self.page).bytes_mut(self.offset, ROOT_BYTES).fill(0);
     }
 
     /// Returns the number of members.
@@ -233,13 +228,6 @@ fn member<P: Pages>(pages: &P, at: Ref) -> (&[u8], ValueView<'_>) {
     let page = pages.page(at.page());
     let entry = Entry::read(page, at);
     (entry.name(page), entry.value(pages, page))
-}
-
-/// Frees the pages of an entry's value, or leaves them to be reclaimed.
-fn give_up_value(arena: &mut Arena, entry: &Entry, at: Ref) {
-    if entry.is_paged() {
-        crate::value::reclaim::give_up(arena, entry.root(at));
-    }
 }
 
 /// Pages that the first of several changes of members may take: a directory, both halves of a segment, and slots.

@@ -2,7 +2,7 @@
 //!
 //! **Problem.** Most are small, and there may be millions of them; some have millions of members.
 //!
-//! **Idea.** A small one is [one piece](packed) in its record, read from the start; a small set whose members are all integers is
+//! **Idea.** A small one is [one piece](super::packed) in its record, read from the start; a small set whose members are all integers is
 //! [smaller still](integers). From some size on, which the command decides and the log says, it is a [hash table](large) of entries. It
 //! never goes back, so a size at the border costs nothing.
 //!
@@ -10,20 +10,18 @@
 //! form has changed, on another node too.
 
 mod check;
-mod entry;
 pub(crate) mod integers;
 pub(crate) mod large;
-pub(crate) mod packed;
 
 use crate::arena::Pages;
 use crate::random::share;
 
 use super::number::parse_i64;
+use super::packed;
 use super::record::{Encoding, Head};
 use super::{Kind, ValueView};
 
-pub(crate) use check::{MapInspector, check, check_large};
-pub(crate) use entry::pages_of_value;
+pub(crate) use check::{check, check_large};
 pub(crate) use large::Large;
 
 /// A set or hash as readers see it.

@@ -23,6 +23,8 @@ pub enum Group {
     Generic,
     /// Strings.
     String,
+    /// Lists.
+    List,
     /// Sets.
     Set,
     /// Hashes.
@@ -44,6 +46,7 @@ impl Group {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
+            Group::List => "list",
             Group::Set => "set",
             Group::Hash => "hash",
             Group::Connection => "connection",
@@ -62,6 +65,8 @@ pub enum Category {
     Keyspace,
     /// Strings.
     String,
+    /// Lists.
+    List,
     /// Sets.
     Set,
     /// Hashes.
@@ -338,6 +343,7 @@ impl CommandSpec {
             (flags.has(Flag::Readonly), "@read"),
             (flags.has(Flag::Write), "@write"),
             (own.contains(&Category::String), "@string"),
+            (own.contains(&Category::List), "@list"),
             (own.contains(&Category::Set), "@set"),
             (own.contains(&Category::Hash), "@hash"),
             (admin, "@admin"),

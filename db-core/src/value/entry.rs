@@ -1,4 +1,4 @@
-//! An entry of a large set or hash: a slot of the allocator.
+//! An entry: a slot with a name and a value. Of a large set or hash, or of a list (with an empty name) if an element is long.
 //!
 //! ```text
 //!   flags u8: 1 the value is paged, 2 there is no value (a set), 4 the name's length is a u16, 8 the value's length is a u16
@@ -8,10 +8,14 @@
 //! ```
 
 use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
+use crate::ids::PageId;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::structure::heap::Heap;
 use crate::structure::slab::{self, SLOT_BYTES_MAX};
-use crate::value::ValueView;
-use crate::value::paged::{self, Root, RootAt};
+
+use super::ValueView;
+use super::paged::{self, Root, RootAt};
+use super::reclaim;
 
 const PAGED: u8 = 1;
 const BARE: u8 = 2;
@@ -193,4 +197,50 @@ impl EntryForm {
 pub(crate) fn pages_of_value(name_len: usize, len: u64) -> usize {
     debug_assert!(len <= VALUE_BYTES_MAX, "the length of a value was checked");
     if EntryForm::of(name_len, Some(len)).paged { paged::pages_to_grow(0, len) } else { 0 }
+}
+
+/// Frees the pages of an entry's value, or leaves them to be reclaimed.
+pub(super) fn give_up_value(arena: &mut Arena, entry: &Entry, at: Ref) {
+    if entry.is_paged() {
+        reclaim::give_up(arena, entry.root(at));
+    }
+}
+
+/// What a collection is checked against.
+pub(crate) trait CollectionInspector {
+    /// Claims a page; false if it is not in use or somebody else's.
+    fn page(&mut self, id: PageId) -> bool;
+    /// Claims a slot, whose size `bytes_of` tells from its content once it is known to be a slot.
+    fn slot(
+        &mut self,
+        at: Ref,
+        bytes_of: &mut dyn FnMut(&Page) -> Result<usize, &'static str>,
+    ) -> Result<(), &'static str>;
+    /// Claims the pages and the tail of a value.
+    fn value(&mut self, root: Root<'_>) -> Result<(), &'static str>;
+    /// Claims the pages of a heap; `given_up`: nobody needs any more what is in them.
+    fn heap(&mut self, heap: Heap, given_up: bool) -> Result<(), &'static str>;
+}
+
+/// Claims and checks an entry that may be damaged, with its value; `bare`: it is one of a set.
+pub(super) fn check_entry(
+    pages: &impl Pages,
+    at: Ref,
+    bare: bool,
+    inspector: &mut impl CollectionInspector,
+) -> Result<Entry, &'static str> {
+    let mut read = Err("an entry is missing");
+    inspector.slot(at, &mut |page| {
+        let entry = Entry::check(page, at, bare)?;
+        read = Ok(entry);
+        Ok(entry.bytes())
+    })?;
+    let (entry, page) = (read?, pages.page(at.page()));
+    if let Some(root) = entry.paged_root(page) {
+        inspector.value(root)?;
+        if !entry.is_to_be_paged(root.len()) {
+            return Err("a short value stands in pages");
+        }
+    }
+    Ok(entry)
 }

@@ -1,9 +1,9 @@
-//! A small set or hash in one piece: its strings one behind the other, in the order in which they came.
+//! A small collection in one piece: its strings one behind the other.
 //!
 //! ```text
-//!   0  members of the set or fields of the hash u16
+//!   0  members, fields or elements u16
 //!   2  strings: length u8 below 128, or u16 big-endian with the highest bit set; then its bytes
-//!      in a set the members; in a hash each field, then its value
+//!      in a list the elements; in a set the members, in the order in which they came; in a hash each field, then its value
 //! ```
 //!
 //! A lookup reads it from the start, which is why it is small: [`BYTES_MAX`].
@@ -147,28 +147,69 @@ fn put_len(blob: &mut [u8], len: usize) {
     blob[..COUNT_BYTES].copy_from_slice(&(len as u16).to_le_bytes());
 }
 
-/// Checks bytes that may be damaged: members that are unique, and nothing else.
-pub(crate) fn check(blob: &[u8], stride: Stride) -> Result<(), &'static str> {
+/// Inserts a string before the one at `index`, or at the end if that is their number.
+pub(crate) fn insert(blob: &mut Vec<u8>, index: usize, string: &[u8]) {
+    let at = offset(blob, index);
+    let mut bytes = Vec::with_capacity(string_bytes(string.len()));
+    append(&mut bytes, string);
+    blob.splice(at..at, bytes);
+    let count = len(blob) + 1;
+    put_len(blob, count);
+}
+
+/// Removes `count` strings from `index` on, which are there.
+pub(crate) fn cut(blob: &mut Vec<u8>, index: usize, count: usize) {
+    let old = offset(blob, index)..offset(blob, index + count);
+    blob.drain(old);
+    let count = len(blob) - count;
+    put_len(blob, count);
+}
+
+/// Where the string at `index` begins; the end if there is none.
+fn offset(blob: &[u8], index: usize) -> usize {
+    let mut all = strings(blob);
+    if index == len(blob) && index > 0 {
+        return blob.len();
+    }
+    (0..index).for_each(|_| {
+        all.next();
+    });
+    all.at
+}
+
+/// Checks bytes that may be damaged: strings, and nothing else; `visit` gets each with its index.
+fn check_each<'a>(blob: &'a [u8], stride: Stride, mut visit: impl FnMut(usize, &'a [u8])) -> Result<(), &'static str> {
     if blob.len() < COUNT_BYTES || blob.len() > BYTES_MAX {
         return Err("a packed collection has a wrong length");
     }
     let mut all = strings(blob);
-    let (mut names, mut count, mut start) = (Vec::new(), 0, all.at);
+    let (mut count, mut start) = (0, all.at);
     while let Some(string) = all.next() {
         if all.at - start != string_bytes(string.len()) {
             return Err("a packed collection has a length in a form that is never written");
         }
-        if count % stride == 0 {
-            names.push(string);
-        }
+        visit(count, string);
         (count, start) = (count + 1, all.at);
     }
     if all.at != blob.len() || count != len(blob) * stride || count == 0 {
         return Err("a packed collection contradicts itself");
     }
-    names.sort_unstable();
-    if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err("a member is there twice");
-    }
     Ok(())
+}
+
+/// Checks bytes that may be damaged: strings, and nothing else.
+pub(crate) fn check_strings(blob: &[u8]) -> Result<(), &'static str> {
+    check_each(blob, 1, |_, _| {})
+}
+
+/// Checks bytes that may be damaged: members that are unique, and nothing else.
+pub(crate) fn check(blob: &[u8], stride: Stride) -> Result<(), &'static str> {
+    let mut names = Vec::new();
+    check_each(blob, stride, |index, string| {
+        if index % stride == 0 {
+            names.push(string);
+        }
+    })?;
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) { Err("a member is there twice") } else { Ok(()) }
 }

@@ -1,0 +1,105 @@
+//! Copying a collection, from shard to shard too: a piece at a time.
+
+use crate::keyspace::{Key, Keyspace, Located};
+use crate::value::list::{self, LargeList, ListView};
+use crate::value::map::{self, Large, MapView, large};
+use crate::value::record::{Encoding, Head, RecordShape};
+use crate::value::{Kind, ValueView};
+
+use super::map::put_large;
+
+/// Members or elements that are copied at a time.
+const COPIED_AT_ONCE: usize = 1024;
+
+/// A piece of what is copied.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    shape: RecordShape,
+    /// What is in the record.
+    rest: Vec<u8>,
+    /// Pages that the copy may take beside those of any change.
+    pages: usize,
+    /// Where the next piece begins: a cursor of a scan, or an index of a list.
+    next: Option<u64>,
+    /// Members, in a hash each with its value; or elements.
+    strings: Vec<Vec<u8>>,
+}
+
+impl Piece {
+    /// The first piece of what the existing key at `from` holds, which is no string.
+    pub(crate) fn first(source: &Keyspace, from: &Located<'_>) -> Piece {
+        let (record, head) = source.record(from).expect("what is copied exists");
+        let arena = source.arena();
+        let Head { kind, expiry, rest_at, .. } = head;
+        let mut rest = head.rest(arena.page(record.page())).to_vec();
+        let pages = match head.encoding {
+            Encoding::TABLE => {
+                let large = Large::at(record.page(), rest_at);
+                Some(large::pages_to_make(large.len(arena), large.entry_bytes(arena)))
+            }
+            Encoding::TREE => Some(list::pages_to_make(LargeList::at(record.page(), rest_at).memory_bytes(arena))),
+            _ => None,
+        };
+        if pages.is_some() {
+            rest.fill(0);
+        }
+        let shape = RecordShape { kind, form: head.form(), expiry };
+        Piece { shape, rest, pages: pages.unwrap_or(0), next: pages.map(|_| 0), strings: Vec::new() }
+    }
+
+    /// Pages that the copy may take beside those of any change.
+    pub(crate) const fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Makes the key at `to` hold the copy, or an empty one of something large, whatever it held.
+    pub(crate) fn make(&self, target: &mut Keyspace, to: &mut Located<'_>) {
+        let (record, head) = target.replace(to, self.shape);
+        target.arena_mut().page_mut(record.page()).bytes_mut(head.rest_at, self.rest.len()).copy_from_slice(&self.rest);
+    }
+
+    /// Reads the next piece of something large; false if there is none.
+    pub(crate) fn next(&mut self, source: &Keyspace, from: &Key<'_>) -> bool {
+        let Some(next) = self.next else { return false };
+        let (record, head) = source.record(&source.locate(from)).expect("what is copied stays");
+        self.strings.clear();
+        let strings = &mut self.strings;
+        let owned = |value: ValueView<'_>| {
+            let mut bytes = Vec::new();
+            value.range(0, value.len(), &mut bytes);
+            bytes
+        };
+        let next = if self.shape.kind == Kind::List {
+            let list = ListView::new(source.arena(), record, &head);
+            list.each_from(next, &mut |element| {
+                strings.push(owned(element));
+                strings.len() < COPIED_AT_ONCE
+            });
+            Some(next + strings.len() as u64).filter(|next| *next < list.len())
+        } else {
+            let has_values = map::stride(self.shape.kind) == 2;
+            let map = MapView::new(source.arena(), record, &head);
+            let next = map.scan(next, COPIED_AT_ONCE, &mut |name, value| {
+                strings.push(name.to_vec());
+                if has_values {
+                    strings.push(owned(value));
+                }
+            });
+            Some(next).filter(|next| *next != 0)
+        };
+        self.next = next;
+        true
+    }
+
+    /// Adds the piece to the copy.
+    pub(crate) fn add(&self, target: &mut Keyspace, to: &Located<'_>) {
+        let (record, head) = target.record(to).expect("the copy was made");
+        let strings = self.strings.iter().map(Vec::as_slice);
+        if self.shape.kind == Kind::List {
+            let list = LargeList::at(record.page(), head.rest_at);
+            strings.for_each(|element| list.push(target.arena_mut(), element));
+        } else {
+            put_large(target, Large::at(record.page(), head.rest_at), self.shape.kind, strings);
+        }
+    }
+}
