@@ -19,6 +19,10 @@ pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
         reply.bulk(b"quicklist");
         return Ok(());
     }
+    if entry.kind() == Kind::SortedSet {
+        reply.bulk(if entry.sorted().is_large() { b"skiplist" } else { b"listpack" });
+        return Ok(());
+    }
     if entry.kind() != Kind::String {
         let map = entry.map();
         let name = match (map.is_of_integers(), map.is_large()) {

@@ -25,6 +25,7 @@ use crate::ids::{DatabaseId, Epoch, ShardId};
 use crate::keyspace::{Key, Keyspace, Located};
 use crate::types::list::ListChange;
 use crate::types::map::MapChange;
+use crate::types::sorted_set::SortedChange;
 use crate::types::string::StringChange;
 
 /// Something that a command did.
@@ -62,6 +63,7 @@ pub(crate) enum Change<'a> {
     String(StringChange<'a>),
     Map(MapChange<'a>),
     List(ListChange<'a>),
+    Sorted(SortedChange<'a>),
 }
 
 impl From<KeyChange> for Change<'_> {
@@ -89,6 +91,13 @@ impl<'a> From<ListChange<'a>> for Change<'a> {
     #[inline]
     fn from(change: ListChange<'a>) -> Self {
         Change::List(change)
+    }
+}
+
+impl<'a> From<SortedChange<'a>> for Change<'a> {
+    #[inline]
+    fn from(change: SortedChange<'a>) -> Self {
+        Change::Sorted(change)
     }
 }
 
@@ -185,6 +194,7 @@ impl<'a> Change<'a> {
             <StringChange<'_> as Family>::NUMBER => read::<StringChange<'_>>(byte, from)?,
             <MapChange<'_> as Family>::NUMBER => read::<MapChange<'_>>(byte, from)?,
             <ListChange<'_> as Family>::NUMBER => read::<ListChange<'_>>(byte, from)?,
+            <SortedChange<'_> as Family>::NUMBER => read::<SortedChange<'_>>(byte, from)?,
             _ => None,
         };
         change.ok_or(RecordError::UnknownEffect(byte))
@@ -199,6 +209,7 @@ macro_rules! of_family {
             Change::String($family) => $call,
             Change::Map($family) => $call,
             Change::List($family) => $call,
+            Change::Sorted($family) => $call,
         }
     };
 }

@@ -9,7 +9,7 @@ use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
 use crate::value::paged::Root;
 use crate::value::record::{self, Encoding, Head};
-use crate::value::{Kind, ListView, MapView, ValueView};
+use crate::value::{Kind, ListView, MapView, SortedView, ValueView};
 
 use super::Key;
 
@@ -47,6 +47,7 @@ impl<'a> Entry<'a> {
             Encoding::PAGED => Root::new(self.head.rest(self.page)).memory_bytes(),
             Encoding::TABLE => self.map().memory_bytes(),
             Encoding::TREE => self.list().memory_bytes(),
+            Encoding::SORTED => self.sorted().memory_bytes(),
             _ => 0,
         };
         let expiry = if self.head.expiry.is_some() { expiry::ITEM_BYTES } else { 0 };
@@ -69,6 +70,12 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn map(&self) -> MapView<'_, &'a dyn Pages> {
         MapView::new(&self.pages, self.at, &self.head)
+    }
+
+    /// The sorted set.
+    #[must_use]
+    pub fn sorted(&self) -> SortedView<'_, &'a dyn Pages> {
+        SortedView::new(&self.pages, self.at, &self.head)
     }
 
     /// The list.

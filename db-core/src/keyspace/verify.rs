@@ -12,7 +12,7 @@ use crate::value::entry::CollectionInspector;
 use crate::value::paged::Root;
 use crate::value::reclaim::{self, PendingReclaim};
 use crate::value::record::{self, Form, Head};
-use crate::value::{list, map};
+use crate::value::{list, map, sorted};
 
 use super::KeyHasher;
 
@@ -240,6 +240,7 @@ impl<'a> Check<'a> {
             Kind::String => self.string(page, head),
             Kind::Set | Kind::Hash => map::check(self.pages, at, head, self),
             Kind::List => list::check(self.pages, at, head, self),
+            Kind::SortedSet => sorted::check(self.pages, at, head, self),
         }
     }
 
@@ -282,6 +283,10 @@ impl<'a> Check<'a> {
                 PendingReclaim::List(large) => {
                     list::check_large(pages, large, self)?;
                     large.pages(pages)
+                }
+                PendingReclaim::Sorted(large) => {
+                    sorted::check_large(pages, large, true, self)?;
+                    large.pages_to_free(pages)
                 }
                 PendingReclaim::Map(kind, large) => {
                     map::check_large(pages, large, kind, true, self)?;

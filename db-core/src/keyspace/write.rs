@@ -235,6 +235,7 @@ impl Keyspace {
             Encoding::PAGED => reclaim::give_up(&mut self.arena, root),
             Encoding::TABLE => reclaim::give_up_map(&mut self.arena, head.kind, root),
             Encoding::TREE => reclaim::give_up_list(&mut self.arena, root),
+            Encoding::SORTED => reclaim::give_up_sorted(&mut self.arena, root),
             _ => {}
         }
     }

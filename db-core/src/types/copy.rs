@@ -4,9 +4,11 @@ use crate::keyspace::{Key, Keyspace, Located};
 use crate::value::list::{self, LargeList, ListView};
 use crate::value::map::{self, Large, MapView, large};
 use crate::value::record::{Encoding, Head, RecordShape};
+use crate::value::sorted::{self, LargeSorted, SortedView};
 use crate::value::{Kind, ValueView};
 
 use super::map::put_large;
+use super::sorted_set;
 
 /// Members or elements that are copied at a time.
 const COPIED_AT_ONCE: usize = 1024;
@@ -36,6 +38,10 @@ impl Piece {
             Encoding::TABLE => {
                 let large = Large::at(record.page(), rest_at);
                 Some(large::pages_to_make(large.len(arena), large.entry_bytes(arena)))
+            }
+            Encoding::SORTED => {
+                let large = LargeSorted::at(record.page(), rest_at).members();
+                Some(sorted::pages_to_make(large.len(arena), large.entry_bytes(arena)))
             }
             Encoding::TREE => Some(list::pages_to_make(LargeList::at(record.page(), rest_at).memory_bytes(arena))),
             _ => None,
@@ -69,7 +75,14 @@ impl Piece {
             value.range(0, value.len(), &mut bytes);
             bytes
         };
-        let next = if self.shape.kind == Kind::List {
+        let next = if self.shape.kind == Kind::SortedSet {
+            let sorted = SortedView::new(source.arena(), record, &head);
+            sorted.each_from(next, &mut |name, score| {
+                strings.extend([name.to_vec(), score.to_bytes().to_vec()]);
+                strings.len() < 2 * COPIED_AT_ONCE
+            });
+            Some(next + strings.len() as u64 / 2).filter(|next| *next < sorted.len())
+        } else if self.shape.kind == Kind::List {
             let list = ListView::new(source.arena(), record, &head);
             list.each_from(next, &mut |element| {
                 strings.push(owned(element));
@@ -95,7 +108,9 @@ impl Piece {
     pub(crate) fn add(&self, target: &mut Keyspace, to: &Located<'_>) {
         let (record, head) = target.record(to).expect("the copy was made");
         let strings = self.strings.iter().map(Vec::as_slice);
-        if self.shape.kind == Kind::List {
+        if self.shape.kind == Kind::SortedSet {
+            sorted_set::put_large(target, LargeSorted::at(record.page(), head.rest_at), strings);
+        } else if self.shape.kind == Kind::List {
             let list = LargeList::at(record.page(), head.rest_at);
             strings.for_each(|element| list.push(target.arena_mut(), element));
         } else {

@@ -3,4 +3,5 @@
 pub(crate) mod copy;
 pub mod list;
 pub mod map;
+pub mod sorted_set;
 pub mod string;

@@ -11,9 +11,11 @@ pub(crate) mod packed;
 pub(crate) mod paged;
 pub(crate) mod reclaim;
 pub(crate) mod record;
+pub(crate) mod sorted;
 mod view;
 
 pub use list::ListView;
 pub use map::MapView;
 pub use record::Kind;
+pub use sorted::{Bound, Score, SortedView};
 pub use view::ValueView;

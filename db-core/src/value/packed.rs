@@ -157,9 +157,39 @@ pub(crate) fn insert(blob: &mut Vec<u8>, index: usize, string: &[u8]) {
     put_len(blob, count);
 }
 
+/// Inserts a member with its value before the one at `index`, or at the end if that is their number.
+pub(crate) fn insert_pair(blob: &mut Vec<u8>, index: usize, name: &[u8], value: &[u8]) {
+    let mut all = strings(blob);
+    (0..2 * index).for_each(|_| {
+        all.next();
+    });
+    let at = all.at;
+    let mut bytes = Vec::with_capacity(string_bytes(name.len()) + string_bytes(value.len()));
+    append(&mut bytes, name);
+    append(&mut bytes, value);
+    blob.splice(at..at, bytes);
+    let count = len(blob) + 1;
+    put_len(blob, count);
+}
+
 /// Removes `count` strings from `index` on, which are there.
 pub(crate) fn cut(blob: &mut Vec<u8>, index: usize, count: usize) {
     let old = offset(blob, index)..offset(blob, index + count);
+    blob.drain(old);
+    let count = len(blob) - count;
+    put_len(blob, count);
+}
+
+/// Removes `count` members with their values from the one at `index` on, which are there.
+pub(crate) fn cut_pairs(blob: &mut Vec<u8>, index: usize, count: usize) {
+    let mut all = strings(blob);
+    let mut skip = |strings: usize| {
+        (0..strings).for_each(|_| {
+            all.next();
+        });
+        all.at
+    };
+    let old = skip(2 * index)..skip(2 * count);
     blob.drain(old);
     let count = len(blob) - count;
     put_len(blob, count);

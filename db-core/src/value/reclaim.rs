@@ -9,10 +9,11 @@
 //!
 //! ```text
 //!   0  next item u32 (0: none)
-//!   4  what it is u8: 0 a large value, 1 a set, 2 a hash, 3 a list
+//!   4  what it is u8: 0 a large value, 1 a set, 2 a hash, 3 a list, 4 a sorted set
 //!   5  reserved, zero
 //!   8  root of a value (layout: `value/paged.rs`), of more than 64 pages; or that of a large set or hash
-//!      (`value/map/large.rs`) or list (`value/list.rs`), then zero
+//!      (`value/map/large.rs`) list (`value/list.rs`) or sorted set
+//!      (`value/sorted.rs`), then zero
 //! ```
 
 use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
@@ -22,6 +23,7 @@ use super::Kind;
 use super::list::{self, LargeList};
 use super::map::{self, Large};
 use super::paged::{self, ROOT_BYTES_MAX, Root, RootAt};
+use super::sorted::{self, LargeSorted};
 
 const NEXT: usize = 0;
 const KIND: usize = 4;
@@ -31,6 +33,7 @@ const VALUE: u8 = 0;
 const SET: u8 = 1;
 const HASH: u8 = 2;
 const LIST: u8 = 3;
+const SORTED_SET: u8 = 4;
 
 /// Bytes of an item: roots of so many pages are all of one length.
 pub(crate) const ITEM_BYTES: usize = ROOT + ROOT_BYTES_MAX;
@@ -52,6 +55,8 @@ pub(crate) enum PendingReclaim<'a> {
     Map(Kind, Large),
     /// A large list.
     List(LargeList),
+    /// A large sorted set.
+    Sorted(LargeSorted),
 }
 
 fn root_at(item: Ref) -> RootAt {
@@ -68,30 +73,47 @@ pub(crate) fn give_up(arena: &mut Arena, value: RootAt) {
     push(arena, VALUE, &root, pages);
 }
 
-/// Frees the large set or hash whose root stands at `map`: by later steps, unless it has few members.
-pub(crate) fn give_up_map(arena: &mut Arena, kind: Kind, map: RootAt) {
-    let large = Large::at(map.page, map.offset);
-    if large.len(arena) <= MEMBERS_AT_ONCE && large.entry_bytes(arena) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64 {
+/// Frees the large set or hash whose root stands at `root`: by later steps, unless it has few members.
+pub(crate) fn give_up_map(arena: &mut Arena, kind: Kind, root: RootAt) {
+    let large = Large::at(root.page, root.offset);
+    if has_few_members(arena, large) {
         while !large.drain(arena, PAGES_AT_ONCE).1 {}
-        return;
+    } else {
+        let pages = large.pages_to_free(arena) as usize;
+        push_root(arena, if kind == Kind::Set { SET } else { HASH }, root, map::large::ROOT_BYTES, pages);
     }
-    let mut root = [0; ROOT_BYTES_MAX];
-    root[..map::large::ROOT_BYTES].copy_from_slice(arena.page(map.page).bytes(map.offset, map::large::ROOT_BYTES));
-    let pages = large.pages_to_free(arena) as usize;
-    push(arena, if kind == Kind::Set { SET } else { HASH }, &root, pages);
 }
 
-/// Frees the large list whose root stands at `list`: at once, or by later steps if it has many pages or long elements.
-pub(crate) fn give_up_list(arena: &mut Arena, list: RootAt) {
-    let large = LargeList::at(list.page, list.offset);
+/// Frees the large sorted set whose root stands at `root`: by later steps, unless it has few members.
+pub(crate) fn give_up_sorted(arena: &mut Arena, root: RootAt) {
+    let sorted = LargeSorted::at(root.page, root.offset);
+    if has_few_members(arena, sorted.members()) {
+        while !sorted.drain(arena, PAGES_AT_ONCE).1 {}
+    } else {
+        let pages = sorted.pages_to_free(arena) as usize;
+        push_root(arena, SORTED_SET, root, sorted::ROOT_BYTES, pages);
+    }
+}
+
+fn has_few_members(arena: &Arena, large: Large) -> bool {
+    large.len(arena) <= MEMBERS_AT_ONCE && large.entry_bytes(arena) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64
+}
+
+/// Frees the large list whose root stands at `root`: at once, or by later steps if it has many pages or long elements.
+pub(crate) fn give_up_list(arena: &mut Arena, root: RootAt) {
+    let large = LargeList::at(root.page, root.offset);
     if large.memory_bytes(arena) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64 {
         while !large.drain(arena, PAGES_AT_ONCE).1 {}
-        return;
+    } else {
+        let pages = large.pages(arena) as usize;
+        push_root(arena, LIST, root, list::ROOT_BYTES, pages);
     }
+}
+
+fn push_root(arena: &mut Arena, kind: u8, at: RootAt, bytes: usize, pages: usize) {
     let mut root = [0; ROOT_BYTES_MAX];
-    root[..list::ROOT_BYTES].copy_from_slice(arena.page(list.page).bytes(list.offset, list::ROOT_BYTES));
-    let pages = large.pages(arena) as usize;
-    push(arena, LIST, &root, pages);
+    root[..bytes].copy_from_slice(arena.page(at.page).bytes(at.offset, bytes));
+    push(arena, kind, &root, pages);
 }
 
 fn push(arena: &mut Arena, kind: u8, root: &[u8; ROOT_BYTES_MAX], pages: usize) {
@@ -122,6 +144,7 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
         let (freed, is_gone) = match kind {
             VALUE => free_value(arena, root_at(item), max - done),
             LIST => LargeList::at(page, offset).drain(arena, max - done),
+            SORTED_SET => LargeSorted::at(page, offset).drain(arena, max - done),
             _ => Large::at(page, offset).drain(arena, max - done),
         };
         let waiting = root::reclaim_pages(arena) - freed as u64;
@@ -164,6 +187,9 @@ pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, PendingReclaim<'_>), 
         [SET, 0, 0, 0] => map(Kind::Set),
         [HASH, 0, 0, 0] => map(Kind::Hash),
         [LIST, 0, 0, 0] => is_clean(list::ROOT_BYTES).then_some(PendingReclaim::List(LargeList::at(id, offset))),
+        [SORTED_SET, 0, 0, 0] => {
+            is_clean(sorted::ROOT_BYTES).then_some(PendingReclaim::Sorted(LargeSorted::at(id, offset)))
+        }
         _ => None,
     };
     let waiting = waiting.ok_or("what waits to be reclaimed is malformed")?;

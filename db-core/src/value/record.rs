@@ -46,6 +46,8 @@ pub enum Kind {
     Hash = 3,
     /// Elements by position.
     List = 4,
+    /// Members with scores.
+    SortedSet = 5,
 }
 
 impl Kind {
@@ -56,6 +58,7 @@ impl Kind {
             2 => Some(Kind::Set),
             3 => Some(Kind::Hash),
             4 => Some(Kind::List),
+            5 => Some(Kind::SortedSet),
             _ => None,
         }
     }
@@ -68,6 +71,7 @@ impl Kind {
             Kind::Set => "set",
             Kind::Hash => "hash",
             Kind::List => "list",
+            Kind::SortedSet => "zset",
         }
     }
 }
@@ -89,6 +93,8 @@ impl Encoding {
     pub(crate) const TABLE: Encoding = Encoding(4);
     /// A list: the root of a tree (`value/list.rs`).
     pub(crate) const TREE: Encoding = Encoding(5);
+    /// A sorted set: the root of a hash table and a tree (`value/sorted.rs`).
+    pub(crate) const SORTED: Encoding = Encoding(6);
 
     /// Whether values of a kind have it.
     pub(crate) const fn is_of(self, kind: Kind) -> bool {
@@ -97,6 +103,7 @@ impl Encoding {
             Kind::Set => matches!(self, Encoding::PACKED | Encoding::INTEGERS | Encoding::TABLE),
             Kind::Hash => matches!(self, Encoding::PACKED | Encoding::TABLE),
             Kind::List => matches!(self, Encoding::PACKED | Encoding::TREE),
+            Kind::SortedSet => matches!(self, Encoding::PACKED | Encoding::SORTED),
         }
     }
 }

@@ -101,6 +101,8 @@ impl<'a, P: Pages, O: Order> Walk<'a, '_, P, O> {
     }
 
     fn item(&mut self, item: &'a [u8]) -> Verdict<()> {
+        // Before it is compared with others: what it leads to may not be there.
+        (self.visit)(item)?;
         if self.last.is_some_and(|last| self.order.compare(last, item) != Ordering::Less) {
             return Err("a tree is out of order");
         }
@@ -108,6 +110,6 @@ impl<'a, P: Pages, O: Order> Walk<'a, '_, P, O> {
             return Err("a separator of a tree is out of order");
         }
         self.last = Some(item);
-        (self.visit)(item)
+        Ok(())
     }
 }

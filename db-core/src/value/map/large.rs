@@ -79,8 +79,9 @@ impl Large {
         pages.page(self.page).u32_at(self.offset + RESERVED) == 0
     }
 
+    /// Returns the entry of the member `name`.
     #[inline]
-    fn find<P: Pages>(self, pages: &P, name: &[u8]) -> Option<Found> {
+    pub(crate) fn find<P: Pages>(self, pages: &P, name: &[u8]) -> Option<Found> {
         table::find(pages, self.table(), tag_of(pages, name), |at| {
             let page = pages.page(at.page());
             Entry::read(page, at).name(page) == name
@@ -119,8 +120,8 @@ impl Large {
         table::random(pages, self.table(), random).map(|at| member(pages, at))
     }
 
-    /// Adds a member, or replaces its value; `value`: none in a set.
-    pub(crate) fn put(self, arena: &mut Arena, name: &[u8], value: Option<&[u8]>) {
+    /// Adds a member, or replaces its value; `value`: none in a set. Returns its entry, which is the old one if the slot is of the same size.
+    pub(crate) fn put(self, arena: &mut Arena, name: &[u8], value: Option<&[u8]>) -> Ref {
         let form = EntryForm::of(name.len(), value.map(|value| value.len() as u64));
         let value = value.unwrap_or_default();
         let bytes = form.memory_bytes(value.len() as u64);
@@ -130,7 +131,7 @@ impl Large {
             form.write(arena, at, name, value);
             table::insert(arena, self.table(), tag, at);
             self.count(arena, bytes, 0);
-            return;
+            return at;
         };
         let page = arena.page(found.at.page());
         let old = Entry::read(page, found.at);
@@ -144,6 +145,7 @@ impl Large {
         }
         form.write(arena, found.at, name, value);
         self.count(arena, bytes, old_bytes);
+        found.at
     }
 
     /// Takes a member out; returns whether it was there.

@@ -21,7 +21,7 @@ use super::packed;
 use super::record::{Encoding, Head};
 use super::{Kind, ValueView};
 
-pub(crate) use check::{check, check_large};
+pub(crate) use check::{check, check_entries, check_large};
 pub(crate) use large::Large;
 
 /// A set or hash as readers see it.
@@ -40,7 +40,7 @@ enum Repr<'a> {
 
 /// Strings that belong to one member of a kind.
 pub(crate) const fn stride(kind: Kind) -> packed::Stride {
-    if matches!(kind, Kind::Hash) { 2 } else { 1 }
+    if matches!(kind, Kind::Hash | Kind::SortedSet) { 2 } else { 1 }
 }
 
 impl<'a, P: Pages> MapView<'a, P> {
@@ -54,6 +54,11 @@ impl<'a, P: Pages> MapView<'a, P> {
             _ => Repr::Packed(head.rest(page), stride(head.kind)),
         };
         MapView { pages, repr }
+    }
+
+    /// A hash table.
+    pub(crate) const fn of_large(pages: &'a P, large: Large) -> Self {
+        MapView { pages, repr: Repr::Large(large) }
     }
 
     /// The set or hash in one piece, which may have no member.
