@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::scan::ScanOptions;
+use super::sorted_set::score_text;
 use crate::arena::Pages;
 use crate::engine::Data;
 use crate::engine::call::number::{parse_cursor, parse_i64};
-use crate::engine::call::{Call, Failure, Outcome, Reply};
+use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::keyspace::Located;
 use crate::limits::KEY_BYTES_MAX;
 use crate::random::SplitMix64;
@@ -40,6 +41,20 @@ pub(super) fn key_count(call: &Call<'_>, at: usize, too_many: Failure) -> Result
     let count = parse_i64(call.arg(at)).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
     let count = count.ok_or(Failure::fixed("ERR numkeys should be greater than 0"))?;
     if count > call.args().len() - at - 1 { Err(too_many) } else { Ok(count) }
+}
+
+/// Returns the number that COUNT says from the argument `at` on, where nothing else may be; 1 if it is not there.
+pub(super) fn count_option(call: &Call<'_>, at: usize) -> Result<u64, Failure> {
+    let mut count = None;
+    let mut options = call.options(at);
+    while let Some(word) = options.word() {
+        if !is(word, "COUNT") || count.is_some() {
+            return Err(Failure::SYNTAX);
+        }
+        let value = parse_i64(options.value()?).and_then(|count| u64::try_from(count).ok()).filter(|count| *count > 0);
+        count = Some(value.ok_or(Failure::fixed("ERR count should be greater than 0"))?);
+    }
+    Ok(count.unwrap_or(1))
 }
 
 /// Takes members out; returns how many there were.
@@ -148,8 +163,11 @@ pub(super) fn scan(data: &mut Data<'_>, call: &Call<'_>, kind: Kind, own_word: &
             if options.matches(name) {
                 found.bulk(name);
                 count += 1;
-                if kind == Kind::Hash && !options.no_values {
-                    found.value(&value);
+                if kind != Kind::Set && !options.no_values {
+                    match value.as_slice().filter(|_| kind == Kind::SortedSet) {
+                        Some(score) => found.bulk(score_text(score).as_bytes()),
+                        None => found.value(&value),
+                    }
                     count += 1;
                 }
             }

@@ -146,16 +146,7 @@ pub(crate) fn lmpop(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
 /// LEFT or RIGHT, and COUNT, from the argument `at` on.
 fn end_and_count(call: &Call<'_>, at: usize) -> Result<(End, u64), Failure> {
     let end = end(call.args().get(at).ok_or(Failure::SYNTAX)?)?;
-    let mut count = None;
-    let mut options = call.options(at + 1);
-    while let Some(word) = options.word() {
-        if !is(word, "COUNT") || count.is_some() {
-            return Err(Failure::SYNTAX);
-        }
-        let value = parse_i64(options.value()?).and_then(|count| u64::try_from(count).ok()).filter(|count| *count > 0);
-        count = Some(value.ok_or(Failure::fixed("ERR count should be greater than 0"))?);
-    }
-    Ok((end, count.unwrap_or(1)))
+    Ok((end, collection::count_option(call, at + 1)?))
 }
 
 /// Pops from the first list that there is; false if there is none.
@@ -199,7 +190,7 @@ pub(crate) fn lindex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
 }
 
 /// The indexes from the first to the last one, both included, that two numbers mean.
-fn range(start: i64, stop: i64, len: u64) -> std::ops::Range<u64> {
+pub(super) fn range(start: i64, stop: i64, len: u64) -> std::ops::Range<u64> {
     let len = len.cast_signed();
     let place = |number: i64| if number < 0 { number.saturating_add(len) } else { number };
     let (start, stop) = (place(start).max(0), place(stop).min(len - 1));

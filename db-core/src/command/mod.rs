@@ -20,6 +20,7 @@ pub mod testing;
 mod collection;
 mod debug;
 mod expiry;
+mod float;
 mod hash;
 mod introspect;
 mod key;
@@ -29,6 +30,7 @@ mod object;
 mod scan;
 mod server;
 mod set;
+mod sorted_set;
 mod string;
 mod string_number;
 

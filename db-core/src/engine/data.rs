@@ -16,7 +16,7 @@ use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
 use crate::types::map::Small;
 use crate::value::record::Head;
-use crate::value::{Kind, ListView, MapView};
+use crate::value::{Kind, ListView, MapView, SortedView};
 
 /// The data of one command, or of all commands of one EXEC.
 pub(crate) struct Data<'a> {
@@ -141,6 +141,20 @@ impl<'a> Data<'a> {
         self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
         let found = self.record(at, Kind::List)?;
         Ok(found.map(|(arena, record, head)| ListView::new(arena, record, &head)))
+    }
+
+    /// The sorted set at `at`, which must be one if there is anything.
+    #[inline]
+    pub(crate) fn sorted(&mut self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
+        self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+        self.sorted_again(at)
+    }
+
+    /// The same for one that was looked at before.
+    #[inline]
+    pub(crate) fn sorted_again(&self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
+        let found = self.record(at, Kind::SortedSet)?;
+        Ok(found.map(|(arena, record, head)| SortedView::new(arena, record, &head)))
     }
 
     /// The record at `at`, which must be one of `kind` if there is any that has not expired.

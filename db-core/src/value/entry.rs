@@ -30,7 +30,7 @@ const _: () = assert!(HEADER_BYTES_MAX + KEY_BYTES_MAX + paged::ROOT_BYTES_MAX <
 
 /// An entry's parts, as byte offsets within its page.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     start: usize,
     flags: u8,
     name_at: usize,

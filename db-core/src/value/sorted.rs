@@ -8,7 +8,7 @@
 //!  40  handle of the tree (`structure/tree/mod.rs`)
 //!
 //!      an item of the tree:
-//!   0  score u64 big-endian, with +0 for -0
+//!   0  score u64 big-endian
 //!   8  address u32 of the entry, big-endian
 //! ```
 //!
@@ -24,12 +24,12 @@ use crate::arena::{Arena, Pages, Ref};
 use crate::ids::PageId;
 use crate::structure::tree::{self, Order, Position, Tree};
 
+use super::Kind;
 use super::entry::{CollectionInspector, Entry};
 use super::map::large::{self, Large};
 use super::map::{MapView, check_entries};
 use super::packed;
 use super::record::{Encoding, Head};
-use super::{Kind, ValueView};
 
 /// Bytes of a root; zeros are one without members.
 pub(crate) const ROOT_BYTES: usize = large::ROOT_BYTES + tree::HANDLE_BYTES;
@@ -37,7 +37,7 @@ pub(crate) const ROOT_BYTES: usize = large::ROOT_BYTES + tree::HANDLE_BYTES;
 const ITEM_BYTES: usize = 12;
 const REF: usize = 8;
 
-/// A score that is a number: its bits, ascending as doubles do. -0 is below +0 here, and only here.
+/// A score that is a number: its bits, ascending as doubles do. There is no -0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Score(u64);
 
@@ -47,7 +47,8 @@ impl Score {
     /// Returns the score; `None` if it is not a number.
     #[must_use]
     pub fn new(score: f64) -> Option<Score> {
-        let bits = score.to_bits();
+        // -0 becomes +0.
+        let bits = (score + 0.0).to_bits();
         (!score.is_nan()).then_some(Score(if bits & SIGN == 0 { bits | SIGN } else { !bits }))
     }
 
@@ -55,17 +56,6 @@ impl Score {
     #[must_use]
     pub fn get(self) -> f64 {
         f64::from_bits(if self.0 & SIGN == 0 { !self.0 } else { self.0 & !SIGN })
-    }
-
-    /// The same score, with +0 for -0: what members are ordered by.
-    fn order(self) -> Score {
-        if self.0 == SIGN - 1 { Score(SIGN) } else { self }
-    }
-
-    /// Returns how the scores are ordered: -0 and +0 are equal.
-    #[must_use]
-    pub fn order_to(self, other: Score) -> Ordering {
-        self.order().cmp(&other.order())
     }
 
     /// Returns the bytes that stand in a hash table, and in a record of the log.
@@ -80,7 +70,7 @@ impl Score {
         let mut all = [0; 8];
         all.get_mut(..bytes.len())?.copy_from_slice(bytes);
         let score = Score(u64::from_be_bytes(all));
-        (!score.get().is_nan()).then_some(score)
+        (Score::new(score.get()) == Some(score)).then_some(score)
     }
 
     /// Returns the bytes without zeros at the end, and how many.
@@ -126,7 +116,7 @@ impl<P: Pages> Order for ByMember<'_, P> {
 
 fn item(score: Score, at: Ref) -> [u8; ITEM_BYTES] {
     let mut item = [0; ITEM_BYTES];
-    item[..REF].copy_from_slice(&score.order().to_bytes());
+    item[..REF].copy_from_slice(&score.to_bytes());
     item[REF..].copy_from_slice(&at.0.to_be_bytes());
     item
 }
@@ -172,8 +162,8 @@ impl Bound<'_> {
     #[inline]
     fn order<'n>(&self, score: Score, name: impl Fn() -> &'n [u8]) -> Ordering {
         match self {
-            Bound::BeforeScore(bound) if score < bound.order() => Ordering::Less,
-            Bound::BehindScore(bound) if score <= bound.order() => Ordering::Less,
+            Bound::BeforeScore(bound) if score < *bound => Ordering::Less,
+            Bound::BehindScore(bound) if score <= *bound => Ordering::Less,
             Bound::BeforeMember(bound) if name() < *bound => Ordering::Less,
             Bound::BehindMember(bound) if name() <= *bound => Ordering::Less,
             _ => Ordering::Greater,
@@ -283,7 +273,7 @@ impl<'a, P: Pages> SortedView<'a, P> {
     pub fn count_before(&self, bound: Bound<'_>) -> u64 {
         match self.repr {
             Repr::Packed(blob) => {
-                let before = |(name, score): &(&[u8], Score)| bound.order(score.order(), || name) == Ordering::Less;
+                let before = |(name, score): &(&[u8], Score)| bound.order(*score, || name) == Ordering::Less;
                 pairs(blob).take_while(before).count() as u64
             }
             Repr::Large(sorted) => {
@@ -292,7 +282,7 @@ impl<'a, P: Pages> SortedView<'a, P> {
                     Some(at) => bound.order(score_of(item), || member(pages, at)),
                     // A separator: nothing before it has its score. Where all members are of one score there is none.
                     None => match bound {
-                        Bound::BeforeScore(score) | Bound::BehindScore(score) if score_of(item) > score.order() => {
+                        Bound::BeforeScore(score) | Bound::BehindScore(score) if score_of(item) > score => {
                             Ordering::Greater
                         }
                         _ => Ordering::Less,
@@ -350,7 +340,7 @@ pub(crate) fn pairs(blob: &[u8]) -> impl Iterator<Item = (&[u8], Score)> + Clone
 /// Adds a member to one in one piece, or changes its score.
 pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], score: Score) {
     packed::remove(blob, 2, name);
-    let before = |(other, there): &(&[u8], Score)| there.order_to(score).then_with(|| (*other).cmp(name)).is_lt();
+    let before = |(other, there): &(&[u8], Score)| there.cmp(&score).then_with(|| (*other).cmp(name)).is_lt();
     let index = pairs(blob).take_while(before).count();
     let (bytes, len) = score.short_bytes();
     packed::insert_pair(blob, index, name, &bytes[..len]);
@@ -400,7 +390,6 @@ impl LargeSorted {
 
     /// The place of (score, member), or that where it belongs.
     fn find<P: Pages>(self, pages: &P, score: Score, name: &[u8]) -> Position {
-        let score = score.order();
         self.tree().find(pages, |item| {
             score_of(item).cmp(&score).then_with(|| match entry_of(item) {
                 Some(at) => member(pages, at).cmp(name),
@@ -417,15 +406,11 @@ impl LargeSorted {
             if old == score {
                 return;
             }
-            if old.order() != score.order() {
-                let at = self.find(arena, old, name);
-                tree.remove(arena, &at);
-            }
+            let at = self.find(arena, old, name);
+            tree.remove(arena, &at);
             members.put(arena, name, Some(&score.to_bytes()));
-            if old.order() != score.order() {
-                let at = self.find(arena, score, name);
-                tree.insert(arena, &at, &item(score, found.at));
-            }
+            let at = self.find(arena, score, name);
+            tree.insert(arena, &at, &item(score, found.at));
             return;
         }
         let entry = members.put(arena, name, Some(&score.to_bytes()));
@@ -511,7 +496,7 @@ fn check_packed(blob: &[u8]) -> Result<(), &'static str> {
             all[..len] == *bytes
         })
     });
-    let order = |(a, b): ((&[u8], Score), (&[u8], Score))| b.1.order_to(a.1).then_with(|| b.0.cmp(a.0)).is_gt();
+    let order = |(a, b): ((&[u8], Score), (&[u8], Score))| b.1.cmp(&a.1).then_with(|| b.0.cmp(a.0)).is_gt();
     let ascend = pairs(blob).zip(pairs(blob).skip(1)).all(order);
     if shortest && ascend { Ok(()) } else { Err("a sorted set in one piece is out of order") }
 }
@@ -551,9 +536,4 @@ pub(crate) fn check_large(
     } else {
         Err("a member of a sorted set is missing in its order")
     }
-}
-
-/// For a value of a hash whose values are scores.
-pub(crate) fn score_of_value(value: &ValueView<'_>) -> Score {
-    value.as_slice().and_then(Score::from_bytes).expect("a sorted set's values are scores")
 }

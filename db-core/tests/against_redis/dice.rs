@@ -1,7 +1,7 @@
 //! Random words.
 
 /// What the keys of each type begin with.
-pub(crate) const PREFIXES: [&str; 4] = ["key", "set", "hash", "list"];
+pub(crate) const PREFIXES: [&str; 5] = ["key", "set", "hash", "list", "zset"];
 /// Keys of each type.
 pub(crate) const KEYS: u64 = 12;
 

@@ -11,6 +11,7 @@ mod hashes;
 mod lists;
 mod server;
 mod sets;
+mod sorted_sets;
 mod strings;
 
 use tanist_db_core::clock::{Clock, SystemClock};
@@ -68,19 +69,40 @@ impl Ours {
 }
 
 fn command(dice: &mut Dice) -> Vec<String> {
-    let mut words = match dice.below(4) {
+    let mut words = match dice.below(5) {
         0 => dice.string_command(),
         1 => dice.set_command(),
         2 => dice.list_command(),
+        3 => dice.sorted_set_command(),
         _ => dice.hash_command(),
     };
     words[0] = dice.cased(&words[0]);
     // Without a count these choose by chance.
-    let chooses = ["spop", "srandmember", "hrandfield"].iter().any(|name| words[0].eq_ignore_ascii_case(name));
+    let chooses =
+        ["spop", "srandmember", "hrandfield", "zrandmember"].iter().any(|name| words[0].eq_ignore_ascii_case(name));
     if words.len() > 1 && !chooses && dice.below(60) == 0 {
         words.pop();
     }
     words
+}
+
+/// Whether two replies differ in how numbers are written alone: Redis 7.0 writes 17 digits, later versions as many as it takes.
+fn same_numbers(name: &str, theirs: &[u8], ours: &[u8]) -> bool {
+    let values = |reply: &[u8]| {
+        let text = String::from_utf8_lossy(reply).into_owned();
+        // Lengths follow from what they are of.
+        let lines = text.split("\r\n").filter(|line| !line.starts_with('$')).map(|line| {
+            let number = line.trim_start_matches(',');
+            // Redis has -0 in large sorted sets and nowhere else; here there is none.
+            number.parse::<f64>().map_or_else(|_| line.to_owned(), |number| format!("{:e}", number + 0.0))
+        });
+        let mut lines: Vec<String> = lines.collect();
+        if matches!(name, "zscan" | "zrandmember") {
+            lines.sort();
+        }
+        lines
+    };
+    values(theirs) == values(ours)
 }
 
 /// Commands whose replies are in no order that is promised.
@@ -114,7 +136,10 @@ fn agree(name: &str, theirs: &[u8], ours: &[u8]) -> bool {
             "ttl" | "pttl" | "expiretime" | "pexpiretime" => {
                 number(theirs).zip(number(ours)).is_some_and(|(a, b)| a.abs_diff(b) < 2000 && (a < 0) == (b < 0))
             }
-            name => UNORDERED.contains(&name) && lines(theirs) == lines(ours),
+            name => {
+                (UNORDERED.contains(&name) && lines(theirs) == lines(ours))
+                    || (name.starts_with('z') && same_numbers(name, theirs, ours))
+            }
         }
 }
 
@@ -191,6 +216,8 @@ fn same_content(theirs: &mut Connection, ours: &mut Ours) {
             }
             let words = command(&["lrange", &key, "0", "-1"]);
             assert_eq!(theirs.call(&words), ours.call(&words), "{key}");
+            let words = command(&["zrange", &key, "0", "-1", "withscores"]);
+            assert!(agree("zrange", &theirs.call(&words), &ours.call(&words)), "{key}");
         }
     }
     let mut shown = Vec::new();

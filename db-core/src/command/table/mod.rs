@@ -6,6 +6,7 @@ mod hash;
 mod list;
 mod server;
 mod set;
+mod sorted_set;
 mod string;
 mod transactions;
 
@@ -13,10 +14,11 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 8] = [
+static TABLES: [&[CommandSpec]; 9] = [
     string::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
+    sorted_set::COMMANDS,
     hash::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,

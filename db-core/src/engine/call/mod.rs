@@ -12,6 +12,7 @@ pub(crate) use args::KeyArg;
 pub use args::{Call, Options, database, is};
 pub use failure::{Failure, Outcome};
 pub use lookup::{CommandTable, Unfit};
+pub(crate) use reply::double_text;
 pub use reply::{Protocol, Reply};
 pub use spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse,

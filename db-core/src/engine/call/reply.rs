@@ -144,6 +144,18 @@ impl Reply {
         }
     }
 
+    /// A number, as Redis writes scores.
+    pub fn double(&mut self, value: f64) {
+        let text = double_text(value);
+        if self.resp3() {
+            self.out.push(b',');
+            self.out.extend_from_slice(text.as_bytes());
+            self.end_line();
+        } else {
+            self.bulk(text.as_bytes());
+        }
+    }
+
     /// No value.
     pub fn null(&mut self) {
         self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"$-1\r\n" });
@@ -217,6 +229,44 @@ impl Reply {
     }
 }
 
+/// Returns the shortest text that is read as `value`, in the form that Redis writes: whole numbers up to 2^62 as such, others with an
+/// exponent where they would have many zeros.
+pub(crate) fn double_text(value: f64) -> String {
+    const WHOLE_MAX: f64 = (1u64 << 62) as f64;
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    if value == 0.0 {
+        return if value.is_sign_negative() { "-0" } else { "0" }.to_owned();
+    }
+    if value.abs() <= WHOLE_MAX && value.fract() == 0.0 {
+        return format!("{value:.0}");
+    }
+    let scientific = format!("{:e}", value.abs());
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits: String = digits.chars().filter(|digit| *digit != '.').collect();
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let count = digits.len() as i32;
+    // The number is the digits times ten to this power.
+    let power = exponent - (count - 1);
+    let sign = if value < 0.0 { "-" } else { "" };
+    if power >= 0 && exponent < count + 7 {
+        return format!("{sign}{digits}{}", "0".repeat(power as usize));
+    }
+    if power < 0 && (power > -7 || exponent.abs() < 4) {
+        let whole = count + power;
+        return if whole <= 0 {
+            format!("{sign}0.{}{digits}", "0".repeat(-whole as usize))
+        } else {
+            let (before, behind) = digits.split_at(whole as usize);
+            format!("{sign}{before}.{behind}")
+        };
+    }
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{first}{point}{rest}e{exponent:+}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +275,29 @@ mod tests {
         let mut reply = Reply::new(protocol);
         write(&mut reply);
         String::from_utf8(reply.take()).unwrap()
+    }
+
+    #[test]
+    fn doubles_are_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (3.0, "3"),
+            (3.1, "3.1"),
+            (-1.5e-3, "-0.0015"),
+            (1e21, "1e+21"),
+            (1e17, "100000000000000000"),
+            (12_345_678_901_234_567_890.0, "12345678901234567000"),
+            (-504_191.553_869_527_76, "-5.0419155386952776e+5"),
+            (1e-10, "1e-10"),
+            (1.5e300, "1.5e+300"),
+            (4_503_599_627_370_495.0, "4503599627370495"),
+            (9_007_199_254_740_993.0, "9007199254740992"),
+            (f64::NEG_INFINITY, "-inf"),
+            (0.1 + 0.2, "0.30000000000000004"),
+        ] {
+            assert_eq!(double_text(value), text);
+        }
     }
 
     #[test]

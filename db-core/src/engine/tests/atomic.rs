@@ -18,6 +18,8 @@ const CALLS: &[&str] = &[
     "copy large copied",
     "copy list copied",
     "copy long-list copied",
+    "copy sorted copied",
+    "copy large-sorted copied",
     "debug sleep 0",
     "decr number",
     "decrby number 5",
@@ -98,7 +100,24 @@ const CALLS: &[&str] = &[
     "srem integers 1 2 3",
     "sunionstore integers set integers",
     "swapdb 0 1",
-    "unlink text long large long-list",
+    "zadd sorted 1 a 2 b 30 c",
+    "zadd sorted 5 d 6 <8000> 7 f",
+    "zadd large-sorted 1 m5 2 new -3 m7",
+    "zadd gone 1 a",
+    "zdiffstore text 2 large-sorted sorted",
+    "zincrby sorted 5 a",
+    "zincrby large-sorted 500 m1",
+    "zinterstore new 2 large-sorted sorted",
+    "zmpop 2 missing large-sorted max count 5",
+    "zpopmax sorted",
+    "zpopmin large-sorted 3",
+    "zrangestore sorted large-sorted 0 -1",
+    "zrem large-sorted m1 m2",
+    "zremrangebylex large-sorted - [m2",
+    "zremrangebyrank sorted 0 1",
+    "zremrangebyscore large-sorted 10 20",
+    "zunionstore large-sorted 2 large-sorted sorted",
+    "unlink text long large large-sorted long-list",
 ];
 
 /// The words of a call; `<n>` stands for that many bytes.
@@ -113,6 +132,12 @@ fn args(call: &str) -> Vec<Vec<u8>> {
 fn call(client: &mut Client, call: &str) -> String {
     let args = args(call);
     client.call(&args.iter().map(Vec::as_slice).collect::<Vec<_>>()).0
+}
+
+/// A call that makes a sorted set of many members.
+fn large_sorted() -> String {
+    let members: Vec<String> = (0..300).map(|member| format!("{member} m{member}")).collect();
+    format!("zadd large-sorted {}", members.join(" "))
 }
 
 /// A call that makes a list of many elements, some of them long.
@@ -142,6 +167,8 @@ fn filled() -> Vec<Vec<u8>> {
         "rpush list a b c b",
         &large(),
         &long_list(),
+        "zadd sorted 1 a 2 b 3 m5",
+        &large_sorted(),
         "select 1",
     ] {
         if words == "select 1" {
@@ -193,7 +220,7 @@ fn fails(image: &[Vec<u8>], words: &str, spare: u64, expected: (&str, u128)) -> 
     let (mut client, _others) = restored(image, spare);
     let mut watcher = Client::new(&client.engine);
     watcher.now = client.now;
-    watcher.run("watch text long number new {a} {b} {c} hash large set integers list long-list");
+    watcher.run("watch text long number new {a} {b} {c} hash large set integers list long-list sorted large-sorted");
     let before = (client.engine.content_hash(), client.engine.last());
     let reply = call(&mut client, words);
     let after = (client.engine.content_hash(), client.engine.last());

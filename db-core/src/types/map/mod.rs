@@ -18,11 +18,23 @@ pub(crate) struct Small {
     pub(crate) set_entries: usize,
     /// Bytes of a member.
     pub(crate) set_value: usize,
+    /// Members of a sorted set.
+    pub(crate) sorted_entries: usize,
+    /// Bytes of a member.
+    pub(crate) sorted_value: usize,
 }
 
 impl Default for Small {
     fn default() -> Small {
-        Small { hash_entries: 128, hash_value: 64, set_integers: 512, set_entries: 128, set_value: 64 }
+        Small {
+            hash_entries: 128,
+            hash_value: 64,
+            set_integers: 512,
+            set_entries: 128,
+            set_value: 64,
+            sorted_entries: 128,
+            sorted_value: 64,
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl<'a, P: Pages> MapView<'a, P> {
         let page = pages.page(at.page());
         let repr = match head.encoding {
             Encoding::INTEGERS => Repr::Integers(head.rest(page)),
-            Encoding::TABLE => Repr::Large(Large::at(at.page(), head.rest_at)),
+            Encoding::TABLE | Encoding::SORTED => Repr::Large(Large::at(at.page(), head.rest_at)),
             _ => Repr::Packed(head.rest(page), stride(head.kind)),
         };
         MapView { pages, repr }

@@ -27,6 +27,8 @@ pub enum Group {
     List,
     /// Sets.
     Set,
+    /// Sorted sets.
+    SortedSet,
     /// Hashes.
     Hash,
     /// The connection itself.
@@ -48,6 +50,7 @@ impl Group {
             Group::String => "string",
             Group::List => "list",
             Group::Set => "set",
+            Group::SortedSet => "sorted-set",
             Group::Hash => "hash",
             Group::Connection => "connection",
             Group::Server => "server",
@@ -69,6 +72,8 @@ pub enum Category {
     List,
     /// Sets.
     Set,
+    /// Sorted sets.
+    SortedSet,
     /// Hashes.
     Hash,
     /// The connection.
@@ -345,6 +350,7 @@ impl CommandSpec {
             (own.contains(&Category::String), "@string"),
             (own.contains(&Category::List), "@list"),
             (own.contains(&Category::Set), "@set"),
+            (own.contains(&Category::SortedSet), "@sortedset"),
             (own.contains(&Category::Hash), "@hash"),
             (admin, "@admin"),
             (flags.has(Flag::Fast), "@fast"),
