@@ -20,7 +20,7 @@
 
 use std::cmp::Ordering;
 
-use crate::arena::{Arena, Pages, Ref};
+use crate::arena::{Arena, PAGE_BYTES, Pages, Ref};
 use crate::ids::PageId;
 use crate::structure::tree::{self, Order, Position, Tree};
 
@@ -384,7 +384,7 @@ impl LargeSorted {
 
     /// Returns the bytes that it takes beside its root.
     pub(crate) fn memory_bytes(self, pages: &impl Pages) -> u64 {
-        let tree = u64::from(self.tree().pages(pages)) * crate::arena::PAGE_BYTES as u64;
+        let tree = u64::from(self.tree().pages(pages)) * PAGE_BYTES as u64;
         tree + self.members().memory_bytes(pages)
     }
 
@@ -456,15 +456,22 @@ impl LargeSorted {
 
 /// Pages that adding or changing members may take or copy beside those of any change.
 pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<LargeSorted>, members: usize, bytes: usize) -> usize {
-    const MORE_MAX: usize = 1024;
-    let more = (tree::PAGES_MAX * members.saturating_sub(1)).min(MORE_MAX);
-    2 * tree::PAGES_MAX + more + large::pages_to_put(pages, large.map(LargeSorted::members), members, bytes)
+    let there = large.map_or(0, |large| large.tree().pages(pages) as usize);
+    // A member that is there leaves one place of the tree and comes to another one.
+    let each = 2 * tree::PAGES_MAX;
+    let more = (each * members.saturating_sub(1)).min(there + pages_of_items(members as u64));
+    each + more + large::pages_to_put(pages, large.map(LargeSorted::members), members, bytes)
+}
+
+/// Pages of a tree of so many items, half full.
+const fn pages_of_items(items: u64) -> usize {
+    let leaves = 2 * items as usize * (ITEM_BYTES + 2) / PAGE_BYTES;
+    leaves + leaves / 50 + tree::PAGES_MAX
 }
 
 /// Pages that a copy of one of so many members may take, whose entries take so many bytes.
 pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
-    let leaves = 2 * members as usize * (ITEM_BYTES + 2) / crate::arena::PAGE_BYTES;
-    large::pages_to_make(members, bytes) + leaves + leaves / 50 + tree::PAGES_MAX
+    large::pages_to_make(members, bytes) + pages_of_items(members)
 }
 
 /// Checks bytes that may be damaged: the sorted set in the record at `at`.

@@ -191,7 +191,7 @@ fn combine(
                     let start = zero_if_nan(score * weight);
                     let all = others.iter().try_fold(start, |sum, (other, weight)| {
                         let score = other.as_ref()?.score(name)?;
-                        Some(query.aggregate.of(sum, zero_if_nan(score * weight)))
+                        Some(query.aggregate.of(sum, score * weight))
                     });
                     found.extend(all.map(|score| (name.to_vec(), score)));
                 });

@@ -235,14 +235,17 @@ fn member<P: Pages>(pages: &P, at: Ref) -> (&[u8], ValueView<'_>) {
 /// Pages that the first of several changes of members may take: a directory, both halves of a segment, and slots.
 const FIRST: usize = 16;
 
-/// Pages that adding or replacing members may take or copy beside those of any change: of the table and of slots for each, up to a bound;
-/// of the bytes of their slots, twice as many for those that do not fit well; of a directory that doubles; of values in pages.
+/// Pages that adding or replacing members may take or copy beside those of any change: of the table and of slots for each, but no more than
+/// there are to be copied and will be new; and of a directory that doubles.
 pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<Large>, members: usize, bytes: usize) -> usize {
     const MORE: usize = 4;
-    const MORE_MAX: usize = 1024;
-    let doubling = large.map_or(0, |large| table::pages_to_double(pages, large.table()));
-    let slots = 2 * bytes / PAGE_BYTES;
-    FIRST + (MORE * members.saturating_sub(1)).min(MORE_MAX) + slots + doubling
+    let (there, doubling) = large.map_or((0, 0), |large| {
+        let slots = large.len(pages).min(members as u64);
+        (large.pages_to_free(pages) + slots, table::pages_to_double(pages, large.table()))
+    });
+    let new = pages_to_make(members as u64, bytes as u64);
+    let more = (MORE * members.saturating_sub(1)).min(there as usize + new);
+    FIRST + more + doubling
 }
 
 /// Pages that one of so many members with entries of so many bytes may take.
