@@ -16,6 +16,7 @@ use rkyv::{Archive, Deserialize, Serialize, rancor};
 use crate::limits;
 use crate::vault::envelope;
 use crate::vault::error::{REMOVE_CATALOG, StorageError};
+use crate::vault::layout::Unreadable;
 
 #[cfg(any(test, feature = "test-support"))]
 pub use memory::CatalogMemory;
@@ -210,7 +211,10 @@ impl Records {
         let Some(value) = self.catalog.get(key)? else { return Ok(None) };
         match envelope::open(key, &value) {
             Ok(body) => Ok(Some(body.to_vec())),
-            Err(what) => Err(self.damaged(key, what)),
+            Err(Unreadable::Damaged(what)) => Err(self.damaged(key, what)),
+            Err(Unreadable::Version(error)) => {
+                Err(StorageError::Version { file: format!("{}, entry {key:?},", self.place()), error })
+            }
         }
     }
 

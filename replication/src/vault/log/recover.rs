@@ -15,6 +15,7 @@ use tanist_db_core::planted::planted;
 use crate::limits;
 use crate::vault::disk::{Disk, DiskFile};
 use crate::vault::error::StorageError;
+use crate::vault::layout::Unreadable;
 use crate::vault::log::mark::{Mark, MarkRecord};
 use crate::vault::log::segment::{
     LOG_FOLDER, Piece, SEGMENT_HEADER_BYTES, SegmentReader, open_header, segment_first, segment_path,
@@ -124,7 +125,8 @@ fn is_stillborn(disk: &dyn Disk, cluster: u128, first: Lsn) -> Result<bool, Stor
             Err(StorageError::OtherCluster { file: disk.name(&path), found, wanted: cluster })
         }
         Ok(_) => Ok(false),
-        Err(_) => Ok(len <= SEGMENT_HEADER_BYTES),
+        Err(Unreadable::Damaged(_)) => Ok(len <= SEGMENT_HEADER_BYTES),
+        Err(why) => Err(StorageError::unreadable(disk, &path, why)),
     }
 }
 
