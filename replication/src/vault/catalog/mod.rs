@@ -310,6 +310,27 @@ mod tests {
         }
     }
 
+    /// "Remove the catalog" would be bad advice: a newer release has written it.
+    #[test]
+    fn an_entry_of_another_version_is_refused_with_both_versions_and_is_no_damage() {
+        let memory = CatalogMemory::default();
+        let records = Records::new(Arc::new(memory.clone()));
+        records.enter(7).unwrap();
+        memory.tamper(CLUSTER, |value| {
+            value[4] += 1;
+            let crc = [&value[..12], &value[16..]]
+                .iter()
+                .fold(crc32c::crc32c(CLUSTER.as_bytes()), |crc, part| crc32c::crc32c_append(crc, part));
+            value[12..16].copy_from_slice(&crc.to_le_bytes());
+        });
+        let why = records.knows(7).unwrap_err().to_string();
+        assert_eq!(
+            why,
+            "sim:catalog, entry \"cluster\", has format version 4, and this program knows version 3: \
+             start the release that wrote it, or a newer one; nothing was changed"
+        );
+    }
+
     #[test]
     fn images_come_and_go_one_by_one_and_a_catalog_is_new_until_something_is_put() {
         let memory = CatalogMemory::default();

@@ -150,6 +150,8 @@ fn survey_segment(
         let offset = reader.offset();
         let bad = match reader.next().map_err(|e| StorageError::io(disk, reader.path(), e))? {
             Piece::End => break,
+            // No torn tail: its header's checksum is right.
+            Piece::Foreign(error) => return Err(StorageError::unreadable(disk, reader.path(), error.into())),
             Piece::Bad(what) => what,
             Piece::Frame(frame) if frame.first == survey.end.next() && frame.epoch >= survey.epoch => {
                 survey.end = frame.last;

@@ -149,6 +149,8 @@ pub enum Piece {
     Frame(LogFrame),
     /// Nothing more, up to the reader's bound.
     End,
+    /// A frame of a format version that this program does not know; the reader still stands before it.
+    Foreign(FormatError),
     /// Something that is not a sound frame; the reader still stands before it.
     Bad(String),
 }
@@ -213,7 +215,7 @@ impl SegmentReader {
     ///
     /// # Errors
     /// If the file cannot be read.
-    #[expect(clippy::should_implement_trait, reason = "it has three outcomes and two kinds of failure")]
+    #[expect(clippy::should_implement_trait, reason = "it has three outcomes and three kinds of failure")]
     pub fn next(&mut self) -> io::Result<Piece> {
         if self.offset >= self.bound {
             return Ok(Piece::End);
@@ -221,6 +223,7 @@ impl SegmentReader {
         self.fill(HEADER_BYTES)?;
         let header = match FrameHeader::parse(&self.ahead) {
             Ok(header) => header,
+            Err(FrameError::Version(error)) => return Ok(Piece::Foreign(error)),
             Err(error) => return Ok(Piece::Bad(error.to_string())),
         };
         self.fill(header.frame_bytes())?;
