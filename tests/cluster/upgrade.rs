@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::{Connection, RedisResult};
 use tanist::admin::NodeReport;
+use tanist::exit::EXIT_CONFIG;
 use tanist_test_support::{from_environment, seed, wait_until};
 
 use crate::cluster::{Cluster, connect};
@@ -14,10 +15,9 @@ use crate::network::Host;
 const LEASE: Duration = Duration::from_millis(500);
 const OPTIONS: [&str; 2] = ["--enable-debug-command", "yes"];
 
-/// Of the ordinary build and of the other one, and the exit code of who must not be started again as it is.
+/// The newest feature levels of the two builds.
 const OLD: u16 = 1;
 const NEW: u16 = 2;
-const EXIT_CONFIG: i32 = 78;
 
 /// How a build says that it does not know the level of the cluster.
 const REFUSAL: &str =
@@ -62,6 +62,11 @@ fn refusal(cluster: &Cluster, node: Host) -> String {
     rehearse(cluster, node).expect_err("a rehearsal below its level").to_string()
 }
 
+/// Waits until a host's processes have said so.
+fn wait_for_words(cluster: &Cluster, host: Host, words: &str) {
+    wait_until(words, || cluster.said(host).contains(words).then_some(()));
+}
+
 fn switch_over(cluster: &Cluster) -> Host {
     let output = cluster.tool(&["switchover"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -98,7 +103,7 @@ fn old_is_refused(cluster: &mut Cluster, builds: &Builds, host: Host, sentence: 
     let before = cluster.said(host).len();
     cluster.install(host, &builds.old);
     cluster.start_part(host);
-    assert_eq!(cluster.wait_for_end(host), Some(EXIT_CONFIG), "it is not started again and again");
+    assert_eq!(cluster.wait_for_end(host), Some(i32::from(EXIT_CONFIG)), "it is not started again and again");
     let said = &cluster.said(host)[before..];
     assert!(said.contains(sentence), "{said}");
     println!("{host:?} of the old build: {}", said.lines().find(|line| line.contains(sentence)).unwrap_or_default());
@@ -116,9 +121,7 @@ fn an_upgrade_under_load() {
     load.wait_until_served();
     replace(&mut cluster, first.other(), &builds.new);
     assert_eq!(levels(&cluster), (OLD, [OLD, NEW]));
-    wait_until("the vault and the upgraded node use the new message", || {
-        cluster.said(first.other()).contains("the vault has rehearsed").then_some(())
-    });
+    wait_for_words(&cluster, first.other(), "the vault has rehearsed");
     assert!(refusal(&cluster, first).contains("unknown subcommand"), "the old build has no such command");
 
     // What the new primary writes now, the old standby reads; so the way back is open.
@@ -159,7 +162,7 @@ fn an_upgrade_in_another_order() {
 
     replace(&mut cluster, first.other(), &builds.new);
     cluster.wait_for_pair();
-    assert!(cluster.said(first.other()).contains("no rehearsal on a connection of feature level 1"));
+    wait_for_words(&cluster, first.other(), "no rehearsal on a connection of feature level 1");
     // Nobody has switched over: the standby takes over from a primary that stops.
     replace(&mut cluster, first, &builds.new);
     load.wait_until_served();
