@@ -215,7 +215,7 @@ impl SegmentReader {
     ///
     /// # Errors
     /// If the file cannot be read.
-    #[expect(clippy::should_implement_trait, reason = "it has three outcomes and three kinds of failure")]
+    #[expect(clippy::should_implement_trait, reason = "it has four outcomes and three kinds of failure")]
     pub fn next(&mut self) -> io::Result<Piece> {
         if self.offset >= self.bound {
             return Ok(Piece::End);
