@@ -47,6 +47,10 @@ takeovers rounds="200":
 cluster rounds="20":
     TANIST_ROUNDS={{ rounds }} cargo test --test cluster -- --nocapture
 
+# An upgrade of a cluster from an ordinary build to one of the next feature level, under load.
+upgrade:
+    tests/upgrade.sh
+
 # Stalls on a busy machine, for so long: no takeover that was not needed.
 soak seconds="600":
     cargo build --release

@@ -60,6 +60,29 @@ pub struct LevelError {
     pub known: Levels,
 }
 
+/// What was read has a format version that the program does not know. Nothing more is concluded from it: its bytes may mean
+/// anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "format version {found}, and this program knows version {known}: start the release that wrote it, or a newer one"
+)]
+pub struct FormatError {
+    /// The version.
+    pub found: u16,
+    /// What the program knows.
+    pub known: u16,
+}
+
+impl FormatError {
+    /// Checks that `found` is the version that the program knows.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check(found: u16, known: u16) -> Result<(), FormatError> {
+        if found == known { Ok(()) } else { Err(FormatError { found, known }) }
+    }
+}
+
 impl LevelError {
     /// What to do about it.
     #[must_use]

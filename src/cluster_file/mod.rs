@@ -146,7 +146,7 @@ impl ClusterFile {
             )),
             _ => Failure::Config(format!("cannot read {shown}: {e}")),
         })?;
-        Self::parse(&text).map_err(|why| Failure::Config(format!("{shown} is damaged or not from this program: {why}")))
+        Self::parse(&text).map_err(|why| Failure::Config(format!("{shown} is damaged or not from this release: {why}")))
     }
 
     /// What the file's text says.
@@ -161,7 +161,10 @@ impl ClusterFile {
         let one_line = |e: toml::de::Error| e.message().replace('\n', " ");
         let version: Version = toml::from_str(text).map_err(one_line)?;
         if version.format != FORMAT {
-            return Err(format!("its format is {}, this program knows {FORMAT}", version.format));
+            return Err(format!(
+                "its format is {}, and this program knows format {FORMAT}: start the release that wrote it, or a newer one",
+                version.format
+            ));
         }
         let file: ClusterFile = toml::from_str(text).map_err(one_line)?;
         check_shards(file.shards)?;
@@ -267,6 +270,14 @@ mod tests {
             assert!(failure.to_string().contains("cluster.toml"), "{damage}: {failure}");
             assert_eq!(failure.code(), crate::exit::EXIT_CONFIG, "{damage}");
         }
+    }
+
+    #[test]
+    fn another_format_is_refused_with_both_whatever_else_the_file_says() {
+        let why = ClusterFile::parse("format = 2\nunknown = 1\n").expect_err("a later format");
+        let wanted =
+            "its format is 2, and this program knows format 1: start the release that wrote it, or a newer one";
+        assert_eq!(why, wanted);
     }
 
     #[test]

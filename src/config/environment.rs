@@ -12,14 +12,16 @@ use super::ConfigError;
 const PREFIX: &str = "TANIST_";
 
 /// What the project's own tests set for themselves; the programs that they start inherit it.
-const OF_TESTS: [&str; 12] = [
+const OF_TESTS: [&str; 14] = [
     "TANIST_CLOCK_SHIFT_MS",
     "TANIST_FAULT",
     "TANIST_FAULT_ROUNDS",
     "TANIST_LONG_SECONDS",
     "TANIST_MODEL_LONGER",
     "TANIST_MUTATIONS",
+    "TANIST_NEW_PROGRAM",
     "TANIST_NO_SKIPS",
+    "TANIST_OLD_PROGRAM",
     "TANIST_PROGRAM",
     "TANIST_ROUNDS",
     "TANIST_SEED",

@@ -38,6 +38,8 @@ pub(crate) struct Cluster {
     options: Vec<String>,
     /// Of the vault and of the supervisors; a database process is in the process group of its supervisor.
     parts: Vec<(Host, Child)>,
+    /// What the processes of a host are started from, if not [`program`].
+    programs: Vec<(Host, String)>,
     /// By how much the clocks of a host's processes are off, in milliseconds.
     clock_shift: Vec<(Host, i64)>,
     _turn: MutexGuard<'static, ()>,
@@ -51,6 +53,15 @@ impl Cluster {
 
     /// The same, with hosts whose wall clocks are off by some milliseconds.
     pub(crate) fn with_clocks(lease: Duration, options: &[&str], clock_shift: &[(Host, i64)]) -> Cluster {
+        Self::made(lease, options, clock_shift, Vec::new())
+    }
+
+    /// The same, of another program.
+    pub(crate) fn of_program(lease: Duration, options: &[&str], program: &str) -> Cluster {
+        Self::made(lease, options, &[], Host::ALL.map(|host| (host, program.to_owned())).to_vec())
+    }
+
+    fn made(lease: Duration, options: &[&str], clock_shift: &[(Host, i64)], programs: Vec<(Host, String)>) -> Cluster {
         let turn = ONE_AT_A_TIME.lock();
         let network = Network::new();
         let dir = tempfile::Builder::new().prefix("tanist-test-").tempdir().expect("a temporary folder");
@@ -60,6 +71,7 @@ impl Cluster {
             lease,
             options: options.iter().map(ToString::to_string).collect(),
             parts: Vec::new(),
+            programs,
             clock_shift: clock_shift.to_vec(),
             _turn: turn,
         };
@@ -100,7 +112,7 @@ impl Cluster {
         let log = self.log(host);
         let log = fs::File::options().create(true).append(true).open(log).expect("a log");
         let lease = self.lease.as_millis();
-        let mut command = self.network.command(host, &program());
+        let mut command = self.network.command(host, &self.program(host));
         match host {
             Host::Vault => command.arg("vault"),
             _ => command.args(["node", "--name", host.name()]).args(&self.options),
@@ -117,6 +129,32 @@ impl Cluster {
             .stderr(log)
             .process_group(0);
         self.parts.push((host, command.spawn().expect("it starts")));
+    }
+
+    fn program(&self, host: Host) -> String {
+        let own = self.programs.iter().rev().find(|(of, _)| *of == host);
+        own.map_or_else(program, |(_, program)| program.clone())
+    }
+
+    /// What is started on a host from now on is `program`.
+    pub(crate) fn install(&mut self, host: Host, program: &str) {
+        self.programs.push((host, program.to_owned()));
+    }
+
+    /// Asks the vault, or a node, to stop, and waits until it has.
+    pub(crate) fn stop_part(&mut self, host: Host) {
+        signal(self.pid(host), Signal::TERM);
+        let code = self.wait_for_end(host);
+        assert_eq!(code, Some(0), "{host:?} stops when it is asked to");
+    }
+
+    /// Waits until the vault, or a node, has ended by itself; gives its exit code.
+    pub(crate) fn wait_for_end(&mut self, host: Host) -> Option<i32> {
+        let at = self.parts.iter().position(|(part, _)| *part == host).expect("it is running");
+        let (_, mut child) = self.parts.swap_remove(at);
+        let status = wait_until("a process ends", || child.try_wait().expect("it is a child"));
+        end(child);
+        status.code()
     }
 
     /// SIGKILL to everything of a host at one moment, as if it lost its power.
@@ -188,7 +226,7 @@ impl Cluster {
 
     /// A `tanist` command with `--data` of this cluster, on the clients' host.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Output {
-        let mut command = self.network.command(Host::Client, &program());
+        let mut command = self.network.command(Host::Client, &self.program(Host::Client));
         command.args(arguments).arg("--data").arg(self.data()).stdin(Stdio::null()).output().expect("the tool runs")
     }
 

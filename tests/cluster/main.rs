@@ -21,3 +21,4 @@ mod long_commands;
 mod planned;
 mod silence;
 mod takeovers;
+mod upgrade;

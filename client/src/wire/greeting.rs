@@ -15,6 +15,9 @@
 //! | 8 | 8 | the newest epoch that the node knows; its own if it is primary |
 //! | 16 | | text: the primary's address (may be empty), or why the client is refused |
 //!
+//! The greeting, and a notice that refuses, are the same in every version: each end can read what the other begins with, and say why
+//! it goes no further. A node speaks the version of its release and that of the release before.
+//!
 //! Integers are little-endian. There is no checksum: TLS guards the stream.
 
 use std::io;
@@ -65,9 +68,16 @@ pub enum GreetingError {
     /// Something else stands in its place.
     #[error("the other end does not speak this protocol: {0}")]
     Malformed(&'static str),
-    /// The client is of another version.
-    #[error("the client speaks version {0} of the protocol, this node version {VERSION}")]
+    /// The client speaks another version, as the node finds.
+    #[error(
+        "the client speaks version {0} of the protocol, and this node version {VERSION}: use the client library of the node's release"
+    )]
     Version(u8),
+    /// The node speaks another version, as the client finds.
+    #[error(
+        "the node speaks version {0} of the protocol, and this client version {VERSION}: use the client library of the node's release"
+    )]
+    NodeVersion(u8),
     /// The stream failed or ended.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -128,8 +138,11 @@ impl Notice {
         let mut header = [0; NOTICE_BYTES];
         stream.read_exact(&mut header).await?;
         let [m0, m1, m2, m3, version, what, l0, l1, epoch @ ..] = header;
-        if [m0, m1, m2, m3] != NOTICE_MAGIC || version != VERSION {
-            return Err(GreetingError::Malformed("a notice of version 1 starts with TNSN"));
+        if [m0, m1, m2, m3] != NOTICE_MAGIC {
+            return Err(GreetingError::Malformed("a notice starts with TNSN"));
+        }
+        if version != VERSION && what != REFUSED {
+            return Err(GreetingError::NodeVersion(version));
         }
         let length = usize::from(u16::from_le_bytes([l0, l1]));
         if length > limits::NOTICE_TEXT_BYTES_MAX {
@@ -199,7 +212,21 @@ mod tests {
             bytes[at] ^= 0x40;
             assert!(check_greeting(bytes).is_err(), "byte {at}");
         }
-        assert!(matches!(check_greeting(*b"TNSC\x02\0\0\0"), Err(GreetingError::Version(2))));
+    }
+
+    #[tokio::test]
+    async fn another_version_is_refused_with_both_and_a_refusal_is_read_in_any() {
+        let why = check_greeting(*b"TNSC\x02\0\0\0").unwrap_err().to_string();
+        assert!(why.starts_with("the client speaks version 2 of the protocol, and this node version 1: use"), "{why}");
+        let of_version_2 = |notice: &Notice| {
+            let mut bytes = notice.to_bytes();
+            bytes[4] = 2;
+            bytes
+        };
+        let [primary, .., refused] = notices();
+        let why = Notice::read(&mut &of_version_2(&primary)[..]).await.unwrap_err().to_string();
+        assert!(why.starts_with("the node speaks version 2 of the protocol, and this client version 1: use"), "{why}");
+        assert_eq!(Notice::read(&mut &of_version_2(&refused)[..]).await.unwrap(), refused);
     }
 
     #[test]

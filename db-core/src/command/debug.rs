@@ -31,6 +31,22 @@ pub(crate) fn sleep(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Out
     Ok(())
 }
 
+/// Writes a record that only a build of the next level knows; replies with the number of those so far.
+#[cfg(feature = "next-level")]
+pub(crate) fn rehearse(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    use crate::engine::{LEVEL, REHEARSALS};
+    let (level, needed) = (data.setting(LEVEL).unwrap_or(1), crate::level::since::REHEARSAL);
+    if level < u64::from(needed.0) {
+        let why = format!(
+            "ERR a rehearsal needs feature level {needed}, and the cluster is at level {level}: upgrade all of its processes first"
+        );
+        return Err(Failure::owned(why));
+    }
+    data.act(crate::effect::Effect::Rehearse { text: call.arg(2) })?;
+    reply.count(data.setting(REHEARSALS).unwrap_or(0));
+    Ok(())
+}
+
 /// GETDEL that waits, with the arguments and the reply of BLPOP.
 pub(crate) static BGETDEL: Blocking = Blocking {
     block: |call| {

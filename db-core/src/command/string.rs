@@ -118,6 +118,17 @@ pub(crate) fn getdel(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     Ok(())
 }
 
+/// DELIFEQ: deletes the key if its value is this one.
+pub(crate) fn delifeq(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let mut at = data.locate(&call.key(0));
+    let equal = data.string(&at)?.is_some_and(|entry| entry.value().equals(call.arg(2)));
+    if equal {
+        data.change(&mut at, KeyChange::Del)?;
+    }
+    reply.int(equal.into());
+    Ok(())
+}
+
 pub(crate) fn getset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (mut at, value) = (data.locate(&call.key(0)), call.arg(2));
     check_value(value.len() as u64)?;

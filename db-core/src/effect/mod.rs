@@ -53,6 +53,9 @@ pub(crate) enum Effect<'a> {
     Compact { shard: ShardId, database: DatabaseId, cursor: u32, keys: u32 },
     /// The setting of that number has this value, or none.
     Setting { number: u8, value: Option<u64> },
+    /// One more rehearsal is counted (`level::since::REHEARSAL`).
+    #[cfg(feature = "next-level")]
+    Rehearse { text: &'a [u8] },
 }
 
 /// What becomes of one key, by the type of value that it presumes or makes.
@@ -278,6 +281,8 @@ impl<'a> Effect<'a> {
         match self {
             Effect::Key(key, change) => bytes_max(key, change),
             Effect::Copy { from, to } | Effect::Rename { from, to } => NUMBERS + from.bytes.len() + to.bytes.len(),
+            #[cfg(feature = "next-level")]
+            Effect::Rehearse { text } => NUMBERS + text.len(),
             _ => NUMBERS,
         }
     }

@@ -11,6 +11,7 @@
 //!   0x04  no setting: number u8           0x0a  rename: key, key
 //!   0x05  flush all                       0x0b  reclaim: shard, steps
 //!   0x06  flush database: u8, fresh u8    0x0c  compact: u8, shard, cursor, keys
+//!                                         0x0e  rehearsal, for tests of an upgrade: text
 //!                                         0x0f  not an effect: the keys that follow in the record are of this database: u8
 //!   0x1_  changes of any key              0x2_  changes of strings
 //! ```
@@ -36,6 +37,8 @@ const COPY_TO: u8 = 0x09;
 const RENAME: u8 = 0x0a;
 const RECLAIM: u8 = 0x0b;
 const COMPACT: u8 = 0x0c;
+#[cfg(feature = "next-level")]
+const REHEARSE: u8 = 0x0e;
 const DATABASE: u8 = 0x0f;
 
 /// The first byte of a change of a key.
@@ -133,6 +136,11 @@ impl RecordWriter {
                 put_number(&mut self.bytes, value);
             }
             Effect::Setting { number, value: None } => self.bytes.extend_from_slice(&[SETTING_NONE, number]),
+            #[cfg(feature = "next-level")]
+            Effect::Rehearse { text } => {
+                self.bytes.push(REHEARSE);
+                put_bytes(&mut self.bytes, text);
+            }
         }
     }
 
@@ -222,6 +230,8 @@ impl<'a> Effects<'a> {
                 Effect::Setting { number, value: Some(self.rest.number()?) }
             }
             SETTING_NONE => Effect::Setting { number: self.setting()?, value: None },
+            #[cfg(feature = "next-level")]
+            REHEARSE => Effect::Rehearse { text: self.rest.bytes(KEY_BYTES_MAX as u64)? },
             byte => return Err(RecordError::UnknownEffect(byte)),
         })
     }
@@ -326,6 +336,8 @@ mod tests {
             ),
             (Effect::Setting { number: 3, value: Some(300) }, b"\x03\x03\xac\x02"),
             (Effect::Setting { number: 3, value: None }, b"\x04\x03"),
+            #[cfg(feature = "next-level")]
+            (Effect::Rehearse { text: b"once" }, b"\x0e\x04once"),
             (Effect::Key(k.of(DatabaseId(3)), KeyChange::Del.into()), b"\x0f\x03\x10\x03key"),
         ]
     }
@@ -377,6 +389,8 @@ mod tests {
             (b"", RecordError::Empty),
             (b"\x00", RecordError::UnknownEffect(0)),
             (b"\x0d", RecordError::UnknownEffect(0x0d)),
+            #[cfg(not(feature = "next-level"))]
+            (b"\x0e\x04once", RecordError::UnknownEffect(0x0e)),
             (b"\x0b\x80\x80\x04\x01", RecordError::Number),
             (b"\x1f\x01k", RecordError::UnknownEffect(0x1f)),
             (b"\x25\x01k", RecordError::UnknownEffect(0x25)),

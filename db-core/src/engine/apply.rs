@@ -1,6 +1,8 @@
 //! Applies effects to shards: the only code that changes data, on the primary and in replay alike.
 
 use super::flush::{NOT_OF_CLIENTS, flush_all, flush_database, swap_databases};
+#[cfg(feature = "next-level")]
+use super::settings::REHEARSALS;
 use super::shard::{Shard, Shards};
 use crate::effect::{self, ApplyError, Effect, KeyEffect};
 use crate::keyspace::{Key, Located};
@@ -44,6 +46,12 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
             shard.keyspace.logical(database).ok_or(NOT_OF_CLIENTS)?;
             shard.keyspace.compact(database, cursor.into(), keys as usize);
             Ok(())
+        }
+        #[cfg(feature = "next-level")]
+        Effect::Rehearse { .. } => {
+            let (first, number) = (&mut shards.first_mut().keyspace, usize::from(REHEARSALS.0));
+            let count = first.setting(number).unwrap_or(0) + 1;
+            Ok(first.put_settings(std::iter::once((number, Some(count))))?)
         }
         Effect::EpochStart { .. } | Effect::Cut => Ok(()),
     }

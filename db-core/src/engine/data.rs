@@ -3,6 +3,8 @@
 use super::apply::{apply, change_key, change_planned};
 use super::flush::plan_flush;
 use super::scratch::Scratch;
+#[cfg(feature = "next-level")]
+use super::settings::SettingId;
 use super::shard::{Busy, Shard, Shards};
 use smallvec::SmallVec;
 
@@ -338,6 +340,12 @@ impl<'a> Data<'a> {
             place -= keys;
         }
         None
+    }
+
+    /// Returns the value of a setting of the cluster, as the effects so far have left it. All shards are locked.
+    #[cfg(feature = "next-level")]
+    pub(crate) fn setting(&self, id: SettingId) -> Option<u64> {
+        self.shards.iter().next().and_then(|first| first.keyspace.setting(usize::from(id.0)))
     }
 
     /// Returns the effect that empties the database that is selected. All shards are locked.

@@ -68,6 +68,8 @@ pub(crate) use data::Data;
 pub use memory::Memory;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;
+#[cfg(feature = "next-level")]
+pub(crate) use settings::REHEARSALS;
 use settings::Settings;
 pub use settings::{LEVEL, MEMORY_MAX, SettingId};
 pub use shard::DatabaseCounts;

@@ -22,6 +22,10 @@ pub const MEMORY_MAX: SettingId = SettingId(0);
 /// Feature level of what is appended (`Engine::raise_level`); none: that of the oldest program that may read it.
 pub const LEVEL: SettingId = SettingId(31);
 
+#[cfg(feature = "next-level")]
+/// Number of rehearsals so far (`level::since::REHEARSAL`).
+pub(crate) const REHEARSALS: SettingId = SettingId(30);
+
 /// The settings as last changed, readable without a lock.
 #[derive(Debug)]
 pub(super) struct Settings {

@@ -129,6 +129,8 @@ impl Engine {
                     self.check_setting(lsn, number, value)?;
                     settings = true;
                 }
+                #[cfg(feature = "next-level")]
+                Effect::Rehearse { .. } => settings = true,
                 // There may be no such shard, which is found out under all locks.
                 Effect::Reclaim { .. } | Effect::Compact { .. } => reclaims = true,
                 _ => {}

@@ -21,6 +21,7 @@
 
 use crate::arena::PAGE_BYTES;
 use crate::ids::{Epoch, Lsn, PageId, ShardId};
+use crate::level::FormatError;
 use crate::limits::IMAGE_CHUNK_BYTES_MAX;
 
 use super::ImageMeta;
@@ -142,6 +143,15 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(*bytes[at..].first_chunk().expect("the length was checked"))
 }
 
+/// Checks that a chunk has the layout that this program knows. One that is no whole chunk is left to [`read`].
+pub(super) fn check_version(chunk: &[u8]) -> Result<(), FormatError> {
+    if chunk.len() < HEAD_BYTES || u32_at(chunk, 0) != MAGIC {
+        return Ok(());
+    }
+    let checked = FormatError::check(u16_at(chunk, 4), LAYOUT_VERSION);
+    if checked.is_err() && u32_at(chunk, CRC) == checksum(chunk) { checked } else { Ok(()) }
+}
+
 /// Checks a chunk in itself and as number `index` of the image with `cut` (None: not known before the header).
 pub(super) fn read(chunk: &[u8], index: u32, cut: Option<Lsn>) -> Result<(Lsn, Body<'_>), &'static str> {
     if chunk.len() < HEAD_BYTES || chunk.len() > IMAGE_CHUNK_BYTES_MAX {
@@ -149,9 +159,6 @@ pub(super) fn read(chunk: &[u8], index: u32, cut: Option<Lsn>) -> Result<(Lsn, B
     }
     if u32_at(chunk, 0) != MAGIC {
         return Err("it is not a chunk of an image");
-    }
-    if u16_at(chunk, 4) != LAYOUT_VERSION {
-        return Err("its layout version is unknown: it was made by another release");
     }
     let body = &chunk[HEAD_BYTES..];
     if u32_at(chunk, 32) as usize != body.len() {
@@ -167,8 +174,8 @@ pub(super) fn read(chunk: &[u8], index: u32, cut: Option<Lsn>) -> Result<(Lsn, B
     if cut.is_some_and(|cut| cut != own_cut) {
         return Err("it belongs to another image");
     }
-    if chunk[7] != 0 || u16_at(chunk, 14) != 0 {
-        return Err("its reserved bytes are not zero");
+    if u16_at(chunk, 4) != LAYOUT_VERSION || chunk[7] != 0 || u16_at(chunk, 14) != 0 {
+        return Err("its layout is another one");
     }
     let body = match (chunk[6], index) {
         (KIND_HEADER, 0) => Body::Header(read_header(body, own_cut)?),

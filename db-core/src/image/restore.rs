@@ -7,6 +7,8 @@ use thiserror::Error;
 use crate::arena::{Arena, OutOfMemory, PagePool};
 use crate::ids::{Lsn, ShardId};
 use crate::keyspace::Keyspace;
+use crate::level::FormatError;
+use crate::structure::root;
 
 use super::ImageMeta;
 use super::chunk::{self, Body, HeaderChunk, PagesChunk};
@@ -21,6 +23,14 @@ pub enum ImageError {
         index: u32,
         /// What was wrong.
         what: &'static str,
+    },
+    /// A chunk, or the pages of a shard, are of another format version.
+    #[error("image: {what} has {error}")]
+    Version {
+        /// What has it.
+        what: &'static str,
+        /// The version, and what this program knows.
+        error: FormatError,
     },
     /// Chunks are missing at the end.
     #[error("image: only {there} of {expected} chunks are there")]
@@ -89,6 +99,7 @@ impl ImageRestore {
     fn take(&mut self, chunk: &[u8]) -> Result<(), ImageError> {
         let index = self.next;
         let refuse = |what| ImageError::Chunk { index, what };
+        chunk::check_version(chunk).map_err(|error| ImageError::Version { what: "a chunk", error })?;
         let (cut, body) = chunk::read(chunk, index, self.cut).map_err(refuse)?;
         match body {
             Body::Header(header) => {
@@ -135,6 +146,7 @@ impl ImageRestore {
             if arena.pages_used() != *pages {
                 return Err(refuse("it has not as many pages as the header says"));
             }
+            root::check_version(&arena).map_err(|error| ImageError::Version { what: "a superblock", error })?;
             arena.note_holes();
             let shard = Keyspace::from_pages(arena, header.meta.hash_seed, number, count).map_err(refuse)?;
             if shards.first().is_some_and(|first: &Keyspace| first.numbers() != shard.numbers()) {

@@ -79,6 +79,25 @@ fn an_image_comes_back_whole() {
 }
 
 #[test]
+fn chunks_and_superblocks_of_another_version_are_refused_with_both_versions() {
+    let chunks = chunks_of(freeze(&mut shards(1, 20)));
+    let pool = PagePool::new(0);
+    for index in 0..chunks.len() {
+        let mut other = chunks.clone();
+        other[index][4] = 9;
+        chunk::seal(&mut other[index]);
+        let why = load_into(&pool, &other).unwrap_err().to_string();
+        assert!(why.starts_with("image: a chunk has format version 9, and this program knows version 1: "), "{why}");
+    }
+    let mut other = chunks;
+    let superblock = chunk::HEAD_BYTES + 4 * ((other[1].len() - chunk::HEAD_BYTES) / (PAGE_BYTES + 4));
+    other[1][superblock + 2] = 9;
+    chunk::seal(&mut other[1]);
+    let why = load_into(&pool, &other).unwrap_err().to_string();
+    assert!(why.starts_with("image: a superblock has format version 9, and this program knows version 3: "), "{why}");
+}
+
+#[test]
 fn every_flipped_byte_is_refused() {
     let chunks = chunks_of(freeze(&mut shards(1, 20)));
     let pool = PagePool::new(0);

@@ -21,6 +21,7 @@
 
 use crate::arena::{Arena, Page, Pages, Ref};
 use crate::ids::{DatabaseId, PageId};
+use crate::level::FormatError;
 use crate::limits::{DATABASE_NUMBERS, DATABASES, SETTINGS_MAX};
 
 use super::PageType;
@@ -61,6 +62,12 @@ pub(crate) fn create(arena: &mut Arena, hash_seed: u64) {
     root.put_u32(MAGIC_AT, MAGIC);
     root.put_u64(SEED, hash_seed);
     (0..DATABASES).for_each(|logical| root.put_u8(PHYSICAL + logical, logical as u8));
+}
+
+/// Checks that the pages of a shard have the layout that this program knows. Those without a superblock are left to [`check`].
+pub(crate) fn check_version(pages: &Arena) -> Result<(), FormatError> {
+    let root = pages.is_used(ROOT).then(|| pages.page(ROOT)).filter(|root| root.u32_at(MAGIC_AT) == MAGIC);
+    root.map_or(Ok(()), |root| FormatError::check(root.u16_at(VERSION), LAYOUT_VERSION))
 }
 
 /// Checks what stands at fixed places; the counts are checked against the structures later.

@@ -62,6 +62,15 @@ impl<'a> ValueView<'a> {
         }
     }
 
+    /// Returns whether the value is these bytes.
+    #[must_use]
+    pub fn equals(&self, bytes: &[u8]) -> bool {
+        match self.as_slice() {
+            Some(value) => value == bytes,
+            None => self.len() == bytes.len() as u64 && self.chunks().flatten().eq(bytes),
+        }
+    }
+
     /// Appends the bytes from `start` to before `end` (clipped to the length) to `out`. Reads the pages concerned only.
     pub fn range(&self, start: u64, end: u64, out: &mut Vec<u8>) {
         let end = end.min(self.len());

@@ -3,6 +3,8 @@
 pub(crate) mod follower;
 pub mod join;
 pub mod node;
+#[cfg(feature = "next-level")]
+mod rehearsal;
 pub(crate) mod role_driver;
 pub(crate) mod shipper;
 pub(crate) mod thread;

@@ -172,6 +172,8 @@ impl RoleDriver {
                     role_driver.on(DriverEvent::ConnectionLost { generation, why }, ctx);
                 },
             ));
+            #[cfg(feature = "next-level")]
+            actix_rt::spawn(super::rehearsal::rehearse(client.clone(), welcome.level));
             role_driver.link = Some((generation, client));
             role_driver.on(DriverEvent::Connected { generation, welcome }, ctx);
         }));

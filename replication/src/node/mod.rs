@@ -29,7 +29,7 @@ use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
 use crate::wire::message::{Hello, Peer};
 
-#[cfg(any(test, feature = "test-support"))]
+#[cfg(feature = "test-support")]
 pub use driver::Note;
 pub use driver::{Action, CallOutcome, Driver, DriverEvent, OwnRecord, SiblingOrder, Timer};
 pub use following::{Following, Taken};

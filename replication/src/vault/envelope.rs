@@ -9,7 +9,9 @@
 //! | 12 | 4 | CRC-32C of the key, the bytes before, and the body | damage, and a value under another's key |
 //! | 16 | | body | |
 
-use super::layout::u32_at;
+use tanist_db_core::level::FormatError;
+
+use super::layout::{Unreadable, u32_at};
 
 const HEADER_BYTES: usize = 16;
 const MAGIC: [u8; 4] = *b"TNSV";
@@ -35,22 +37,20 @@ pub fn seal(key: &str, body: &[u8]) -> Vec<u8> {
 /// The body of the envelope that was sealed under `key`.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub fn open<'a>(key: &str, value: &'a [u8]) -> Result<&'a [u8], &'static str> {
+/// What is wrong with it.
+pub fn open<'a>(key: &str, value: &'a [u8]) -> Result<&'a [u8], Unreadable> {
     let Some((header, body)) = value.split_first_chunk::<HEADER_BYTES>() else {
-        return Err("it is cut short");
+        return Err(Unreadable::Damaged("it is cut short"));
     };
     if header[..4] != MAGIC {
-        return Err("it does not start with TNSV");
+        return Err(Unreadable::Damaged("it does not start with TNSV"));
     }
     if u32_at(header, 12) != checksum(key, &header[..12], body) {
-        return Err("its checksum does not match");
+        return Err(Unreadable::Damaged("its checksum does not match"));
     }
-    if header[4] != VERSION {
-        return Err("it was written by another version of this program");
-    }
+    FormatError::check(header[4].into(), VERSION.into())?;
     if header[5..8] != [0; 3] || u32_at(header, 8) as usize != body.len() {
-        return Err("its header contradicts itself");
+        return Err(Unreadable::Damaged("its header contradicts itself"));
     }
     Ok(body)
 }
@@ -80,10 +80,13 @@ mod tests {
             value[at] += 1;
             let crc = checksum("lease", &value[..12], b"body");
             value[12..16].copy_from_slice(&crc.to_le_bytes());
-            open("lease", &value).map(<[u8]>::to_vec)
+            open("lease", &value).map(<[u8]>::to_vec).map_err(|why| why.to_string())
         };
         assert!(resealed(0).unwrap_err().contains("TNSV"));
-        assert!(resealed(4).unwrap_err().contains("another version"));
+        assert_eq!(
+            resealed(4).unwrap_err(),
+            "it has format version 4, and this program knows version 3: start the release that wrote it, or a newer one"
+        );
         for at in 5..12 {
             assert!(resealed(at).unwrap_err().contains("contradicts"), "byte {at}");
         }

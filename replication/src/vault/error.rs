@@ -2,11 +2,11 @@
 
 use std::io;
 
-use tanist_db_core::level::LevelError;
+use tanist_db_core::level::{FormatError, LevelError};
 use thiserror::Error;
 
 use super::disk::{Disk, is_full};
-use super::layout::IMAGES_FOLDER;
+use super::layout::{IMAGES_FOLDER, Unreadable};
 
 /// For a damaged log: nobody else has its records.
 pub(crate) const RESTORE_LOG: &str =
@@ -53,6 +53,14 @@ pub enum StorageError {
         /// The level, and what this program knows.
         error: LevelError,
     },
+    /// It is sound and of a format version that this program does not know. Refuse: another release reads it.
+    #[error("{file} has {error}; nothing was changed")]
+    Version {
+        /// The file, or the entry of the catalog.
+        file: String,
+        /// The version, and what this program knows.
+        error: FormatError,
+    },
     /// The disk is full. Nothing was added and nothing is lost: try again when there is room.
     #[error("no room left for {file}: free some space and service resumes by itself")]
     Full {
@@ -89,6 +97,14 @@ impl StorageError {
     pub(crate) fn io(disk: &dyn Disk, path: &str, source: io::Error) -> Self {
         let file = disk.name(path);
         if is_full(&source) { Self::Full { file } } else { Self::Io { file, source } }
+    }
+
+    /// The error for bytes of `path` that cannot be used.
+    pub(crate) fn unreadable(disk: &dyn Disk, path: &str, why: Unreadable) -> Self {
+        match why {
+            Unreadable::Damaged(what) => Self::damaged(disk, path, 0, what),
+            Unreadable::Version(error) => Self::Version { file: disk.name(path), error },
+        }
     }
 
     pub(crate) fn damaged(disk: &dyn Disk, path: &str, offset: u64, what: impl Into<String>) -> Self {

@@ -1,7 +1,27 @@
 //! Names and layouts that several parts of the vault share.
 
+use tanist_db_core::level::FormatError;
+use thiserror::Error;
+
 /// Folder of the images, in the vault's folder.
 pub(super) const IMAGES_FOLDER: &str = "images";
+
+/// Why stored bytes are not what belongs in their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unreadable {
+    /// What is wrong with them.
+    #[error("{0}")]
+    Damaged(&'static str),
+    /// They are sound, and of another version.
+    #[error("it has {0}")]
+    Version(#[from] FormatError),
+}
+
+impl From<&'static str> for Unreadable {
+    fn from(what: &'static str) -> Unreadable {
+        Unreadable::Damaged(what)
+    }
+}
 
 // Integers out of fixed layouts. Every caller has checked the length before.
 

@@ -19,6 +19,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use rkyv::rancor;
+use tanist_db_core::level::FormatError;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -88,10 +89,8 @@ pub enum FrameError {
     #[error("frame header damaged: {0}")]
     Header(&'static str),
     /// Made by another version of the format.
-    #[error(
-        "frame of format version {0}, and this program knows version {VERSION}: start the release that wrote it, or a newer one"
-    )]
-    Version(u8),
+    #[error("frame of {0}")]
+    Version(FormatError),
     /// The declared body is longer than any of its kind may be.
     #[error("frame of kind {kind:?} declares {bytes} bytes, at most {} are allowed", kind.body_bytes_max())]
     TooLong {
@@ -147,9 +146,7 @@ impl FrameHeader {
         if word(header, 12) != header_crc(header) {
             return Err(FrameError::Header("its checksum does not match"));
         }
-        if header[4] != VERSION {
-            return Err(FrameError::Version(header[4]));
-        }
+        FormatError::check(header[4].into(), VERSION.into()).map_err(FrameError::Version)?;
         if header[6..8] != [0; 2] || header[20..24] != [0; 4] {
             return Err(FrameError::Header("a reserved field is not zero"));
         }

@@ -151,6 +151,13 @@ pub enum Request {
     /// Opens a download of the newest image. Answer: `Image` then frames of kind `Chunk`, or `NoImage`, or `Refused`
     /// (damaged: the sentence names the file).
     ImageGet,
+
+    /// For the test of an upgrade (`level::since::REHEARSAL`). Answer: `Rehearsed`, or `Refused`.
+    #[cfg(feature = "next-level")]
+    Rehearse {
+        /// The answer repeats it.
+        number: u64,
+    },
 }
 
 /// Answers and notifications (news) from the vault. On the control stream `seq` 0 means a notification, which answers no request
@@ -223,6 +230,13 @@ pub enum Answer {
     },
     /// How the vault is. News for databases: after `Welcome` if anything is wrong, and when it changes.
     Health(HealthView),
+
+    /// Reply to [`Request::Rehearse`].
+    #[cfg(feature = "next-level")]
+    Rehearsed {
+        /// That of the request.
+        number: u64,
+    },
 }
 
 /// What is wrong with the vault; all zero and empty: nothing.

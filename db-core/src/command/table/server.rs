@@ -88,6 +88,10 @@ const DEBUG: &[CommandSpec] = &[
     .doc("Takes the first string that is there, or waits for one.", "O(N) where N is the number of keys"),
     spec("debug|help", 2, &[Admin, NoScript, Loading, Stale, Protected], Group::Module, "0.1.0", Free(debug::help))
         .doc("Lists the subcommands.", "O(1)"),
+    #[cfg(feature = "next-level")]
+    spec("debug|rehearse", 3, &[Write, Admin, NoScript, Protected], Group::Module, "0.1.0", Whole(debug::rehearse))
+        .arguments(&[Argument::string("text")])
+        .doc("Writes a record of the next feature level.", "O(1)"),
     spec("debug|sleep", 3, &[Admin, NoScript, Loading, Stale, Protected], Group::Module, "0.1.0", Whole(debug::sleep))
         .doc("Sleeps while it holds all data.", "O(1)"),
 ];

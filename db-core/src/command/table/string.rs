@@ -58,6 +58,11 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0)])
         .doc("The value of a key, and deletes it.", "O(1)"),
+    spec("delifeq", 3, &[Write, Fast], Group::String, "9.0.0", Keys(string::delifeq))
+        .keys(&[KeySpec::at(1, KeyUse::Remove)])
+        .categories_own(&[Category::String])
+        .arguments(&[Argument::key("key", 0), Argument::string("value")])
+        .doc("Deletes a key if its value is the given one.", "O(1)"),
     spec("getset", 3, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string::getset))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])

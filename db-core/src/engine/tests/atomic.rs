@@ -23,6 +23,7 @@ const CALLS: &[&str] = &[
     "debug sleep 0",
     "decr number",
     "decrby number 5",
+    "delifeq text a-text",
     "del text long expiring number",
     "expire text 100",
     "expire long 100",

@@ -16,6 +16,7 @@ use rkyv::{Archive, Deserialize, Serialize, rancor};
 use crate::limits;
 use crate::vault::envelope;
 use crate::vault::error::{REMOVE_CATALOG, StorageError};
+use crate::vault::layout::Unreadable;
 
 #[cfg(any(test, feature = "test-support"))]
 pub use memory::CatalogMemory;
@@ -210,7 +211,10 @@ impl Records {
         let Some(value) = self.catalog.get(key)? else { return Ok(None) };
         match envelope::open(key, &value) {
             Ok(body) => Ok(Some(body.to_vec())),
-            Err(what) => Err(self.damaged(key, what)),
+            Err(Unreadable::Damaged(what)) => Err(self.damaged(key, what)),
+            Err(Unreadable::Version(error)) => {
+                Err(StorageError::Version { file: format!("{}, entry {key:?},", self.place()), error })
+            }
         }
     }
 
@@ -304,6 +308,27 @@ mod tests {
             assert_eq!((file.as_str(), remedy), ("sim:catalog", REMOVE_CATALOG));
             assert!([CLUSTER, LEASE, &image].iter().any(|key| what.contains(&format!("{key:?}"))), "{what}");
         }
+    }
+
+    /// "Remove the catalog" would be bad advice: a newer release has written it.
+    #[test]
+    fn an_entry_of_another_version_is_refused_with_both_versions_and_is_no_damage() {
+        let memory = CatalogMemory::default();
+        let records = Records::new(Arc::new(memory.clone()));
+        records.enter(7).unwrap();
+        memory.tamper(CLUSTER, |value| {
+            value[4] += 1;
+            let crc = [&value[..12], &value[16..]]
+                .iter()
+                .fold(crc32c::crc32c(CLUSTER.as_bytes()), |crc, part| crc32c::crc32c_append(crc, part));
+            value[12..16].copy_from_slice(&crc.to_le_bytes());
+        });
+        let why = records.knows(7).unwrap_err().to_string();
+        assert_eq!(
+            why,
+            "sim:catalog, entry \"cluster\", has format version 4, and this program knows version 3: \
+             start the release that wrote it, or a newer one; nothing was changed"
+        );
     }
 
     #[test]

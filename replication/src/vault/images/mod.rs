@@ -244,7 +244,7 @@ fn read_manifest(disk: &dyn Disk, cluster: u128, name: &str) -> Result<Manifest,
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Err(damaged(&error.to_string())),
         Err(error) => return Err(StorageError::io(disk, &path, error)),
     };
-    let body = envelope::open(name, &bytes).map_err(damaged)?;
+    let body = envelope::open(name, &bytes).map_err(|why| StorageError::unreadable(disk, &path, why))?;
     let manifest = rkyv::from_bytes::<Manifest, rancor::Error>(body).map_err(|_| damaged("it is not a manifest"))?;
     if manifest.cluster != cluster {
         return Err(StorageError::OtherCluster { file: disk.name(&path), found: manifest.cluster, wanted: cluster });

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Manifest, file_name, view};
 use crate::vault::disk::{Disk, DiskFile};
 use crate::vault::error::StorageError;
-use crate::wire::frame::{FrameHeader, FrameKind, HEADER_BYTES};
+use crate::wire::frame::{FrameError, FrameHeader, FrameKind, HEADER_BYTES};
 use crate::wire::message::ImageView;
 
 /// A place in an image. Verifies every frame, every file and their number before or while it gives them away; a receiver that has
@@ -103,6 +103,9 @@ impl ImageReader {
         let header = match FrameHeader::parse(&bytes[..read]) {
             Ok(header) if header.kind == FrameKind::Chunk => header,
             Ok(_) => return Err(self.damaged(path, open.offset, "it holds a frame that is not a chunk")),
+            Err(FrameError::Version(error)) => {
+                return Err(StorageError::unreadable(&*self.disk, path, error.into()));
+            }
             Err(error) => return Err(self.damaged(path, open.offset, error.to_string())),
         };
         if open.offset + header.frame_bytes() as u64 > end {

@@ -188,6 +188,10 @@ impl LeaseAuthority {
             self.roster.report(now, caller, progress);
             return Ruling::Answer(Answer::Followers(self.roster.views(now, &caller.hello.node)));
         }
+        #[cfg(feature = "next-level")]
+        if let Request::Rehearse { number } = request {
+            return Ruling::Answer(self.rehearse(caller, number));
+        }
         if self.change.is_some() {
             return Ruling::Wait;
         }

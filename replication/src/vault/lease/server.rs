@@ -185,7 +185,7 @@ mod tests {
     use std::time::Duration;
 
     use tanist_db_core::ids::Epoch;
-    use tanist_db_core::level::{Level, Levels};
+    use tanist_db_core::level::{Level, Levels, since};
 
     use super::*;
     use crate::vault::lease::authority::AppendRuling;
@@ -198,7 +198,7 @@ mod tests {
     fn caller(node: &str, connection: u64) -> Arc<Caller> {
         let address = format!("{node}:1");
         let hello = Hello {
-            levels: Levels::OWN,
+            levels: Levels { oldest: since::FIRST, newest: since::FIRST },
             cluster: 1,
             peer: Peer::Database,
             node: node.to_owned(),

@@ -24,6 +24,7 @@
 use std::io;
 
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::level::FormatError;
 
 use crate::vault::disk::{self, Disk, DiskFile};
 use crate::vault::error::StorageError;
@@ -76,7 +77,13 @@ impl DurableMark {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StorageError::io(disk, &path, error)),
         };
-        let slots = [0, SLOT_STRIDE as usize].map(|at| open_slot(bytes.get(at..at + SLOT_BYTES)));
+        let slots = [0, SLOT_STRIDE as usize].map(|at| bytes.get(at..at + SLOT_BYTES));
+        // A newer release may have written one of the two: the older one must not count then.
+        for version in slots.into_iter().filter_map(version_of) {
+            FormatError::check(version.into(), VERSION.into())
+                .map_err(|error| StorageError::unreadable(disk, &path, error.into()))?;
+        }
+        let slots = slots.map(open_slot);
         let newest = slots.iter().flatten().max_by_key(|slot| slot.1);
         let Some(&(found, sequence, record)) = newest else {
             return Err(StorageError::damaged(disk, &path, 0, "neither of its two slots is whole"));
@@ -160,15 +167,16 @@ fn seal_slot(cluster: u128, sequence: u64, record: DurablePosition) -> [u8; SLOT
     slot
 }
 
+/// The version of a slot, if it is complete.
+fn version_of(slot: Option<&[u8]>) -> Option<u8> {
+    slot.filter(|slot| slot[..4] == MAGIC && u32_at(slot, 52) == crc32c::crc32c(&slot[..52])).map(|slot| slot[4])
+}
+
 fn open_slot(slot: Option<&[u8]>) -> Option<(u128, u64, DurablePosition)> {
-    let slot = slot?;
-    let sound = slot[..4] == MAGIC
-        && slot[4] == VERSION
-        && slot[5..8] == [0; 3]
-        && slot[48..52] == [0; 4]
-        && u32_at(slot, 52) == crc32c::crc32c(&slot[..52]);
+    let sound = version_of(slot) == Some(VERSION);
+    let slot = slot.filter(|slot| sound && slot[5..8] == [0; 3] && slot[48..52] == [0; 4])?;
     let record = DurablePosition { durable: Lsn(u64_at(slot, 32)), epoch: Epoch(u64_at(slot, 40)) };
-    sound.then(|| (u128_at(slot, 8), u64_at(slot, 24), record))
+    Some((u128_at(slot, 8), u64_at(slot, 24), record))
 }
 
 #[cfg(test)]
@@ -270,6 +278,22 @@ mod tests {
             assert_eq!(open_slot(Some(&slot)), None, "byte {at}");
         }
         assert_eq!(open_slot(None), None, "a file that ends before it");
+    }
+
+    /// The older slot alone would be a mark that has gone back.
+    #[test]
+    fn a_file_with_a_slot_of_another_version_is_refused_with_both_versions() {
+        for at in [0, SLOT_STRIDE as usize] {
+            let disk = DiskSim::new(1);
+            drop(created(&disk));
+            let mut content = disk.content(&DurableMark::path());
+            content[at + 4] = 2;
+            let crc = crc32c::crc32c(&content[at..at + 52]);
+            content[at + 52..at + 56].copy_from_slice(&crc.to_le_bytes());
+            disk.tamper(&DurableMark::path(), &content);
+            let why = DurableMark::read(&disk, 9).unwrap_err().to_string();
+            assert!(why.contains("log/durable has format version 2, and this program knows version 1"), "{why}");
+        }
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl LogReader {
                 Err(StorageError::damaged(&*disk, reader.path(), reader.offset(), what))
             }
             Piece::Frame(frame) => Ok(Some(frame)),
+            Piece::Foreign(error) => Err(StorageError::unreadable(&*disk, reader.path(), error.into())),
             Piece::Bad(what) => Err(StorageError::damaged(&*disk, reader.path(), reader.offset(), what)),
             Piece::End if *first == extent.segment || *first > self.after => {
                 let what = format!("it ends before record {}", self.after.next());

@@ -15,6 +15,7 @@ use tanist_db_core::planted::planted;
 use crate::limits;
 use crate::vault::disk::{Disk, DiskFile};
 use crate::vault::error::StorageError;
+use crate::vault::layout::Unreadable;
 use crate::vault::log::durable_mark::{DurableMark, DurablePosition};
 use crate::vault::log::segment::{
     LOG_FOLDER, Piece, SEGMENT_HEADER_BYTES, SegmentReader, open_header, segment_first, segment_path,
@@ -128,7 +129,8 @@ fn is_stillborn(disk: &dyn Disk, cluster: u128, first: Lsn) -> Result<bool, Stor
             Err(StorageError::OtherCluster { file: disk.name(&path), found, wanted: cluster })
         }
         Ok(_) => Ok(false),
-        Err(_) => Ok(len <= SEGMENT_HEADER_BYTES),
+        Err(Unreadable::Damaged(_)) => Ok(len <= SEGMENT_HEADER_BYTES),
+        Err(why) => Err(StorageError::unreadable(disk, &path, why)),
     }
 }
 
@@ -152,6 +154,8 @@ fn survey_segment(
         let offset = reader.offset();
         let bad = match reader.next().map_err(|e| StorageError::io(disk, reader.path(), e))? {
             Piece::End => break,
+            // No torn tail: its header's checksum is right.
+            Piece::Foreign(error) => return Err(StorageError::unreadable(disk, reader.path(), error.into())),
             Piece::Bad(what) => what,
             Piece::Frame(frame) if frame.first == survey.end.next() && frame.epoch >= survey.epoch => {
                 survey.end = frame.last;

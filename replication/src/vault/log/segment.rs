@@ -17,6 +17,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use tanist_db_core::ids::{Epoch, Lsn};
+use tanist_db_core::level::FormatError;
 use tanist_db_core::planted::planted;
 use tanist_db_core::redo::batch::{BatchError, RedoBatch};
 use thiserror::Error;
@@ -24,7 +25,7 @@ use thiserror::Error;
 use crate::limits;
 use crate::vault::disk::{Disk, DiskFile};
 use crate::vault::error::StorageError;
-use crate::vault::layout::{u32_at, u64_at, u128_at};
+use crate::vault::layout::{Unreadable, u32_at, u64_at, u128_at};
 use crate::wire::frame::{Frame, FrameError, FrameHeader, FrameKind, HEADER_BYTES};
 
 /// Length of a segment's header.
@@ -66,22 +67,20 @@ pub fn seal_header(cluster: u128, first: Lsn) -> [u8; SEGMENT_HEADER_BYTES as us
 /// What a valid header says: the cluster and the first position.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub fn open_header(header: &[u8]) -> Result<(u128, Lsn), &'static str> {
+/// What is wrong with it.
+pub fn open_header(header: &[u8]) -> Result<(u128, Lsn), Unreadable> {
     if header.len() < SEGMENT_HEADER_BYTES as usize {
-        return Err("the header is cut short");
+        return Err(Unreadable::Damaged("the header is cut short"));
     }
     if header[..4] != MAGIC {
-        return Err("it does not start with TNSG");
+        return Err(Unreadable::Damaged("it does not start with TNSG"));
     }
     if u32_at(header, 36) != crc32c::crc32c(&header[..36]) {
-        return Err("the header's checksum does not match");
+        return Err(Unreadable::Damaged("the header's checksum does not match"));
     }
-    if header[4] != VERSION {
-        return Err("it was written by another version of this program");
-    }
+    FormatError::check(header[4].into(), VERSION.into())?;
     if header[5..8] != [0; 3] || header[32..36] != [0; 4] {
-        return Err("a reserved field of the header is not zero");
+        return Err(Unreadable::Damaged("a reserved field of the header is not zero"));
     }
     Ok((u128_at(header, 8), Lsn(u64_at(header, 24))))
 }
@@ -150,6 +149,8 @@ pub enum Piece {
     Frame(LogFrame),
     /// Nothing more, up to the reader's bound.
     End,
+    /// A frame of a format version that this program does not know; the reader still stands before it.
+    Foreign(FormatError),
     /// Something that is not a sound frame; the reader still stands before it.
     Bad(String),
 }
@@ -176,8 +177,7 @@ impl SegmentReader {
         let file = disk.open(&path).map_err(|e| StorageError::io(disk, &path, e))?;
         let mut header = [0; SEGMENT_HEADER_BYTES as usize];
         let read = file.read_at(0, &mut header).map_err(|e| StorageError::io(disk, &path, e))?;
-        let (found, named) =
-            open_header(&header[..read]).map_err(|what| StorageError::damaged(disk, &path, 0, what))?;
+        let (found, named) = open_header(&header[..read]).map_err(|why| StorageError::unreadable(disk, &path, why))?;
         if found != cluster {
             return Err(StorageError::OtherCluster { file: disk.name(&path), found, wanted: cluster });
         }
@@ -215,7 +215,7 @@ impl SegmentReader {
     ///
     /// # Errors
     /// If the file cannot be read.
-    #[expect(clippy::should_implement_trait, reason = "it has three outcomes and two kinds of failure")]
+    #[expect(clippy::should_implement_trait, reason = "it has four outcomes and three kinds of failure")]
     pub fn next(&mut self) -> io::Result<Piece> {
         if self.offset >= self.bound {
             return Ok(Piece::End);
@@ -223,6 +223,7 @@ impl SegmentReader {
         self.fill(HEADER_BYTES)?;
         let header = match FrameHeader::parse(&self.ahead) {
             Ok(header) => header,
+            Err(FrameError::Version(error)) => return Ok(Piece::Foreign(error)),
             Err(error) => return Ok(Piece::Bad(error.to_string())),
         };
         self.fill(header.frame_bytes())?;
@@ -289,14 +290,17 @@ mod tests {
             header[at] += 1;
             let crc = crc32c::crc32c(&header[..36]);
             header[36..].copy_from_slice(&crc.to_le_bytes());
-            open_header(&header)
+            open_header(&header).map_err(|why| why.to_string())
         };
-        assert!(resealed(4).unwrap_err().contains("another version"));
+        assert_eq!(
+            resealed(4).unwrap_err(),
+            "it has format version 2, and this program knows version 1: start the release that wrote it, or a newer one"
+        );
         for at in (5..8).chain(32..36) {
             assert!(resealed(at).unwrap_err().contains("reserved"), "byte {at}");
         }
         assert!(resealed(0).unwrap_err().contains("TNSG"));
-        assert!(open_header(&seal_header(1, Lsn(1))[..39]).unwrap_err().contains("cut short"));
+        assert!(open_header(&seal_header(1, Lsn(1))[..39]).unwrap_err().to_string().contains("cut short"));
     }
 
     #[test]

@@ -221,6 +221,38 @@ fn a_sound_frame_that_does_not_follow_is_cut_off_behind_the_mark_and_refused_bef
     }
 }
 
+/// A crash leaves no such thing: to cut it off, or to begin the segment anew, would lose what another release has written.
+#[test]
+fn another_version_at_the_logs_end_is_refused_and_left_alone() {
+    let disk = filled(&groups(5), 10_000);
+    let mut log = open(&disk.fork(), 10_000).unwrap();
+    let extent = log.extent();
+    log.close().unwrap();
+    let next = Lsn(extent.durable.0 + 1);
+    let of_version_2 = |mut bytes: Vec<u8>, crc_at: usize, end: usize| {
+        bytes[4] = 2;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..crc_at]), &bytes[crc_at + 4..end]);
+        bytes[crc_at..crc_at + 4].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    };
+    let segment = of_version_2(seal_header(CLUSTER, next).to_vec(), 36, 40);
+    let newest = segment_path(extent.segment);
+    let behind = of_version_2(frame(9, next.0, 1).bytes().to_vec(), 12, 24);
+    let sound = disk.content(&newest)[..extent.segment_bytes as usize].to_vec();
+    let behind = [&sound[..], &behind].concat();
+    for (path, content) in [(segment_path(next), segment), (newest.clone(), behind)] {
+        let fork = disk.fork();
+        fork.tamper(&newest, &sound);
+        if path != newest {
+            drop(fork.create(&path).unwrap());
+        }
+        fork.tamper(&path, &content);
+        let why = open(&fork, 10_000).unwrap_err().to_string();
+        assert!(why.contains(&format!("{path} has format version 2, and this program knows version 1")), "{why}");
+        assert_eq!(fork.content(&path), content);
+    }
+}
+
 #[test]
 fn a_torn_tail_is_cut_off_and_written_over() {
     let groups = groups(5);

@@ -72,6 +72,8 @@ fn requests() -> Vec<(Request, Digest)> {
         (Request::ImagePut { epoch: 1, cut: 2 }, (49, 130_904_698)),
         (Request::ImageEnd { chunks: 1, bytes: 2 }, (49, 3_570_400_373)),
         (Request::ImageGet, (49, 3_615_456_214)),
+        #[cfg(feature = "next-level")]
+        (Request::Rehearse { number: 1 }, (49, 689_327_166)),
     ]
 }
 
@@ -96,6 +98,8 @@ fn answers() -> Vec<(Answer, Digest)> {
         (Answer::NoImage, (59, 3_319_006_683)),
         (Answer::Refused { why: text("not so") }, (59, 1_284_189_294)),
         (Answer::Health(health()), (59, 563_403_400)),
+        #[cfg(feature = "next-level")]
+        (Answer::Rehearsed { number: 1 }, (59, 2_847_584_958)),
     ]
 }
 

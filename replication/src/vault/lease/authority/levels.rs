@@ -94,6 +94,25 @@ impl LeaseAuthority {
     }
 }
 
+#[cfg(feature = "next-level")]
+impl LeaseAuthority {
+    /// Answers a rehearsal, which only a connection of its level may ask for.
+    pub(super) fn rehearse(&self, caller: &Caller, number: u64) -> Answer {
+        let needed = tanist_db_core::level::since::REHEARSAL;
+        match self.levels.common(caller.hello.levels) {
+            Some(level) if level >= needed => {
+                tracing::info!(node = caller.hello.node, number, "rehearsed");
+                Answer::Rehearsed { number }
+            }
+            level => {
+                let level = level.unwrap_or_default();
+                let why = format!("a rehearsal needs feature level {needed}, and this connection is of level {level}");
+                Answer::Refused { why }
+            }
+        }
+    }
+}
+
 fn unknown(node: &str, error: LevelError) -> String {
     let LevelError { level, known } = error;
     format!(
