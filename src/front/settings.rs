@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tanist_db_core::engine::{Engine, SettingId};
+use tanist_db_core::engine::{Engine, SettingId, Size};
 
 use crate::config;
 use crate::config::{DebugCommand, Durability};
@@ -84,6 +84,12 @@ impl Settings {
 
     fn common(&self, id: SettingId) -> Option<u64> {
         self.engine.get().and_then(|engine| engine.setting(id))
+    }
+
+    /// A size up to which collections are held in one piece.
+    #[must_use]
+    pub(super) fn size(&self, size: Size) -> u64 {
+        self.common(size.id).unwrap_or(size.default)
     }
 
     /// When a write's reply may leave.

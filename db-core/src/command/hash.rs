@@ -4,21 +4,22 @@ use super::collection::{self, check_name};
 use super::extended::Extended;
 use crate::arena::Arena;
 use crate::effect::Strings;
-use crate::engine::Data;
 use crate::engine::call::number::{INTEGER_TEXT_MAX, parse_i64};
 use crate::engine::call::{Call, Failure, Outcome, Protocol, Reply, is};
+use crate::engine::{Data, sizes};
 use crate::keyspace::Located;
-use crate::types::map::{MapChange, MapForm, Small};
+use crate::types::map::{MapChange, MapForm};
 use crate::value::{Kind, MapView, ValueView};
 
 type View<'a> = Option<MapView<'a, Arena>>;
 
 /// The form of a hash that `pairs` are added to.
-fn form_with(view: &View<'_>, pairs: &[&[u8]], small: &Small) -> MapForm {
+fn form_with(data: &Data<'_>, view: &View<'_>, pairs: &[&[u8]]) -> MapForm {
     let items = Strings::from(pairs);
+    let value_max = data.size(sizes::HASH_VALUE);
     let fits = || {
-        pairs.iter().all(|string| string.len() <= small.hash_value)
-            && collection::count_with(view.as_ref(), pairs.iter().step_by(2).copied(), small.hash_entries)
+        pairs.iter().all(|string| string.len() <= value_max)
+            && collection::count_with(view.as_ref(), pairs.iter().step_by(2).copied(), data.size(sizes::HASH_ENTRIES))
             && MapForm::PackedHash.has_room(view.as_ref(), &items)
     };
     if view.as_ref().is_some_and(MapView::is_large) || !fits() { MapForm::LargeHash } else { MapForm::PackedHash }
@@ -27,11 +28,10 @@ fn form_with(view: &View<'_>, pairs: &[&[u8]], small: &Small) -> MapForm {
 /// Sets fields; returns how many are new.
 fn put(data: &mut Data<'_>, at: &mut Located<'_>, pairs: &[&[u8]]) -> Result<u64, Failure> {
     pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
-    let small = data.small();
     let view = data.map(at, Kind::Hash)?;
-    let before = view.as_ref().map_or(0, MapView::len);
-    let change = MapChange::add(view.is_some(), form_with(&view, pairs, &small), pairs.into());
-    data.change(at, change)?;
+    let (exists, before) = (view.is_some(), view.as_ref().map_or(0, MapView::len));
+    let form = form_with(data, &data.map_again(at, Kind::Hash)?, pairs);
+    data.change(at, MapChange::add(exists, form, pairs.into()))?;
     Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - before)
 }
 

@@ -3,9 +3,9 @@
 use super::collection;
 use crate::arena::Arena;
 use crate::effect::{Change, Strings};
-use crate::engine::Data;
 use crate::engine::call::number::parse_i64;
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};
+use crate::engine::{Data, sizes};
 use crate::keyspace::{Key, Located};
 use crate::types::list::{End, ListChange, ListForm};
 use crate::value::{ListView, ValueView};
@@ -16,9 +16,14 @@ const INDEX_OUT_OF_RANGE: Failure = Failure::fixed("ERR index out of range");
 const OUT_OF_RANGE: Failure = Failure::fixed("ERR value is out of range, must be positive");
 
 /// The form of a list that elements are added to.
-fn form_with<'e>(view: &View<'_>, elements: impl Iterator<Item = &'e [u8]>) -> ListForm {
-    let large = view.as_ref().is_some_and(ListView::is_large);
-    if large || !ListForm::Packed.has_room(view.as_ref(), elements) { ListForm::Tree } else { ListForm::Packed }
+fn form_with<'e>(data: &Data<'_>, view: &View<'_>, elements: impl ExactSizeIterator<Item = &'e [u8]>) -> ListForm {
+    let max = data.size(sizes::LIST_ELEMENTS);
+    let many = max > 0 && len(view) + elements.len() as u64 > max as u64;
+    if many || view.as_ref().is_some_and(ListView::is_large) || !ListForm::Packed.has_room(view.as_ref(), elements) {
+        ListForm::Tree
+    } else {
+        ListForm::Packed
+    }
 }
 
 fn len(view: &View<'_>) -> u64 {
@@ -44,8 +49,8 @@ fn push(data: &mut Data<'_>, call: &Call<'_>, end: End, only_if_present: bool, r
         reply.int(0);
         return Ok(());
     }
-    let form = form_with(&view, elements.iter().copied());
     let exists = view.is_some();
+    let form = form_with(data, &data.list_again(&at)?, elements.iter().copied());
     add(data, &mut at, exists, form, end, elements)?;
     reply.count(there + elements.len() as u64);
     Ok(())
@@ -236,20 +241,12 @@ pub(crate) fn ltrim(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
 pub(crate) fn lset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (mut at, element) = (data.locate(&call.key(0)), call.arg(3));
     let view = data.list(&at)?;
-    let Some(there) = &view else { return Err(Failure::NO_SUCH_KEY) };
+    let Some(there) = view else { return Err(Failure::NO_SUCH_KEY) };
     let index = index_of(call.int(2)?, there.len()).ok_or(INDEX_OUT_OF_RANGE)?;
-    let form = form_with(&view, std::iter::once(element));
+    let form = form_with(data, &data.list_again(&at)?, std::iter::once(element));
     data.change(&mut at, ListChange::Set { form, index, element })?;
     reply.ok();
     Ok(())
-}
-
-/// Whether an element is `other`.
-fn is_equal(value: &ValueView<'_>, other: &[u8]) -> bool {
-    match value.as_slice() {
-        Some(bytes) => bytes == other,
-        None => value.len() == other.len() as u64 && value.chunks().flatten().eq(other),
-    }
 }
 
 pub(crate) fn linsert(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
@@ -260,13 +257,13 @@ pub(crate) fn linsert(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
     };
     let (mut at, pivot, element) = (data.locate(&call.key(0)), call.arg(3), call.arg(4));
     let view = data.list(&at)?;
-    let Some(there) = &view else {
+    let Some(there) = view else {
         reply.int(0);
         return Ok(());
     };
     let (len, mut passed, mut found) = (there.len(), 0, None);
     there.each_from(0, &mut |value| {
-        if is_equal(&value, pivot) {
+        if value.equals(pivot) {
             found = Some(passed + after);
         }
         passed += 1;
@@ -276,7 +273,7 @@ pub(crate) fn linsert(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
         reply.int(-1);
         return Ok(());
     };
-    let form = form_with(&view, std::iter::once(element));
+    let form = form_with(data, &data.list_again(&at)?, std::iter::once(element));
     let elements = [element];
     let change = if index == len {
         ListChange::Push { form, end: End::Right, elements: elements.as_slice().into() }
@@ -298,7 +295,7 @@ pub(crate) fn lrem(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     let mut found = Vec::new();
     let (mut index, step) = if count < 0 { (view.len().wrapping_sub(1), u64::MAX) } else { (0, 1) };
     let mut look = |value: ValueView<'_>| {
-        if is_equal(&value, element) {
+        if value.equals(element) {
             found.push(index);
         }
         index = index.wrapping_add(step);
@@ -383,7 +380,7 @@ pub(crate) fn lpos(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
         let back = rank < 0;
         let mut index = if back { view.len().wrapping_sub(1) } else { 0 };
         let mut look = |value: ValueView<'_>| {
-            if is_equal(&value, call.arg(2)) {
+            if value.equals(call.arg(2)) {
                 if passed == 0 {
                     found.push(index);
                 } else {
@@ -446,13 +443,14 @@ fn move_element(
             data.change(&mut at, ListChange::Rotate { from: from_end })?;
         }
     } else {
-        let target = data.list(&data.locate(&to))?;
-        let form = form_with(&target, std::iter::once(element.as_slice()));
+        let target = data.locate(&to);
+        let exists = data.list(&target)?.is_some();
+        let form = form_with(data, &data.list_again(&target)?, std::iter::once(element.as_slice()));
         let (cuts, elements) = ([(index, 1)], [element.as_slice()]);
         let elements: Strings<'_> = elements.as_slice().into();
         let changes: [(Key<'_>, Change<'_>); 2] = [
             (from, ListChange::Cut { cuts: cuts.as_slice().into() }.into()),
-            (to, ListChange::add(target.is_some(), form, to_end, elements).into()),
+            (to, ListChange::add(exists, form, to_end, elements).into()),
         ];
         data.change_all(changes.into_iter())?;
     }

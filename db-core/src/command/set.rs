@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use super::collection::{self, RandomCount, check_name};
 use crate::arena::Arena;
 use crate::effect::{Change, KeyChange, Strings};
-use crate::engine::Data;
 use crate::engine::call::number::parse_i64;
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};
+use crate::engine::{Data, sizes};
 use crate::keyspace::{Key, Located};
-use crate::types::map::{MapChange, MapForm, Small};
+use crate::types::map::{MapChange, MapForm};
 use crate::value::{Kind, MapView};
 
 type View<'a> = Option<MapView<'a, Arena>>;
 
 /// The form of a set that `members` are added to.
-fn form_with(view: &View<'_>, members: &[&[u8]], small: &Small) -> MapForm {
+fn form_with(data: &Data<'_>, view: &View<'_>, members: &[&[u8]]) -> MapForm {
     let items = Strings::from(members);
     if view.as_ref().is_some_and(MapView::is_large) {
         return MapForm::LargeSet;
@@ -23,13 +23,14 @@ fn form_with(view: &View<'_>, members: &[&[u8]], small: &Small) -> MapForm {
     let of_integers = view.as_ref().is_none_or(MapView::is_of_integers);
     let count_fits = |max| collection::count_with(view.as_ref(), members.iter().copied(), max);
     if of_integers && MapForm::IntegerSet.has_room(view.as_ref(), &items) {
-        if count_fits(small.set_integers) {
+        if count_fits(data.size(sizes::SET_INTEGERS)) {
             return MapForm::IntegerSet;
         }
         return MapForm::LargeSet;
     }
-    let fits = members.iter().all(|member| member.len() <= small.set_value)
-        && count_fits(small.set_entries)
+    let value_max = data.size(sizes::SET_VALUE);
+    let fits = members.iter().all(|member| member.len() <= value_max)
+        && count_fits(data.size(sizes::SET_ENTRIES))
         && MapForm::PackedSet.has_room(view.as_ref(), &items);
     if fits { MapForm::PackedSet } else { MapForm::LargeSet }
 }
@@ -37,15 +38,14 @@ fn form_with(view: &View<'_>, members: &[&[u8]], small: &Small) -> MapForm {
 pub(crate) fn sadd(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (mut at, members) = (data.locate(&call.key(0)), &call.args()[2..]);
     members.iter().try_for_each(|member| check_name(member))?;
-    let small = data.small();
     let view = data.map(&at, Kind::Set)?;
     let before = view.as_ref().map_or(0, MapView::len);
     if view.as_ref().is_some_and(|view| members.iter().all(|member| view.contains(member))) {
         reply.int(0);
         return Ok(());
     }
-    let change = MapChange::add(view.is_some(), form_with(&view, members, &small), members.into());
-    data.change(&mut at, change)?;
+    let (exists, form) = (view.is_some(), form_with(data, &data.map_again(&at, Kind::Set)?, members));
+    data.change(&mut at, MapChange::add(exists, form, members.into()))?;
     reply.count(data.map_again(&at, Kind::Set)?.map_or(0, |view| view.len()) - before);
     Ok(())
 }
@@ -129,15 +129,16 @@ pub(crate) fn smove(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
     let member = call.arg(3);
     let (from, to) = (call.key(0), call.key(1));
     let there = data.map(&data.locate(&from), Kind::Set)?.map(|view| view.contains(member));
-    let small = data.small();
     let Some(there) = there else {
         reply.int(0);
         return Ok(());
     };
-    let target = data.map(&data.locate(&to), Kind::Set)?;
+    let target = data.locate(&to);
+    let exists = data.map(&target, Kind::Set)?.is_some();
     if there && from != to {
         let names = [member];
-        let add = MapChange::add(target.is_some(), form_with(&target, &names, &small), names.as_slice().into());
+        let form = form_with(data, &data.map_again(&target, Kind::Set)?, &names);
+        let add = MapChange::add(exists, form, names.as_slice().into());
         let changes: [(Key<'_>, Change<'_>); 2] =
             [(from, MapChange::Remove { names: names.as_slice().into() }.into()), (to, add.into())];
         data.change_all(changes.into_iter())?;
@@ -217,7 +218,7 @@ fn store(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: &mut
     let members: Vec<&[u8]> = found.iter().map(Vec::as_slice).collect();
     let mut at = data.locate(&call.key(0));
     if !members.is_empty() {
-        let form = form_with(&None, &members, &data.small());
+        let form = form_with(data, &None, &members);
         data.change(&mut at, MapChange::Store { form, items: members.as_slice().into() })?;
     } else if data.exists(&at) {
         data.change(&mut at, KeyChange::Del)?;

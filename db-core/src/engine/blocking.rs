@@ -142,7 +142,7 @@ impl Engine {
             return Executed::Refused(Refused::NotWriting);
         }
         let place = session.place.take();
-        let mut data = Data::new(shards, now, session.database, &mut session.scratch);
+        let mut data = Data::new(shards, &self.settings, now, session.database, &mut session.scratch);
         let call = Call::new(spec, args, &session.keys, data.database());
         let reply_start = reply.len();
         match self.serve_or_seat(blocking, &mut data, &call, place, reply) {

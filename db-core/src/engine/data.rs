@@ -5,6 +5,7 @@ use super::flush::plan_flush;
 use super::scratch::Scratch;
 #[cfg(feature = "next-level")]
 use super::settings::SettingId;
+use super::settings::{Settings, Size};
 use super::shard::{Busy, Shard, Shards};
 use smallvec::SmallVec;
 
@@ -16,13 +17,13 @@ use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Entry, Key, Located};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
-use crate::types::map::Small;
 use crate::value::record::Head;
 use crate::value::{Kind, ListView, MapView, SortedView};
 
 /// The data of one command, or of all commands of one EXEC.
 pub(crate) struct Data<'a> {
     shards: Shards<'a>,
+    settings: &'a Settings,
     now: UnixMillis,
     /// The logical number of the database that is selected.
     logical: u8,
@@ -45,9 +46,15 @@ pub(super) struct Committed {
 
 impl<'a> Data<'a> {
     #[inline]
-    pub(super) fn new(shards: Shards<'a>, now: UnixMillis, logical: u8, scratch: &'a mut Scratch) -> Data<'a> {
+    pub(super) fn new(
+        shards: Shards<'a>,
+        settings: &'a Settings,
+        now: UnixMillis,
+        logical: u8,
+        scratch: &'a mut Scratch,
+    ) -> Data<'a> {
         scratch.log.clear();
-        Data { shards, now, logical, scratch, seen: Lsn::ZERO, busy: None }
+        Data { shards, settings, now, logical, scratch, seen: Lsn::ZERO, busy: None }
     }
 
     /// Selects another database for the next command.
@@ -141,6 +148,12 @@ impl<'a> Data<'a> {
     #[inline]
     pub(crate) fn list(&mut self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
         self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+        self.list_again(at)
+    }
+
+    /// The same for one that was looked at before.
+    #[inline]
+    pub(crate) fn list_again(&self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
         let found = self.record(at, Kind::List)?;
         Ok(found.map(|(arena, record, head)| ListView::new(arena, record, &head)))
     }
@@ -169,9 +182,10 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Sizes up to which sets and hashes are held in one piece.
-    pub(crate) fn small(&self) -> Small {
-        Small::default()
+    /// Returns a size up to which collections are held in one piece.
+    #[inline]
+    pub(crate) fn size(&self, size: Size) -> usize {
+        self.settings.size(size)
     }
 
     /// The next number of a sequence that looks random.
@@ -429,7 +443,7 @@ mod tests {
     fn a_record_is_bounded_whatever_a_transaction_makes_of_its_arguments() {
         let engine = primary();
         let mut scratch = Scratch::new(1);
-        let mut data = Data::new(Shards::all(&engine.cells), UnixMillis(0), 0, &mut scratch);
+        let mut data = Data::new(Shards::all(&engine.cells), &engine.settings, UnixMillis(0), 0, &mut scratch);
         let key = engine.hasher.key(b"k");
         let room = 100;
         data.scratch.log.record.bytes().resize(RECORD_BYTES_MAX as usize - room, 0);

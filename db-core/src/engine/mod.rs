@@ -71,7 +71,7 @@ pub use session::Session;
 #[cfg(feature = "next-level")]
 pub(crate) use settings::REHEARSALS;
 use settings::Settings;
-pub use settings::{LEVEL, MEMORY_MAX, SettingId};
+pub use settings::{LEVEL, MEMORY_MAX, SettingId, Size, sizes};
 pub use shard::DatabaseCounts;
 use shard::{Busy, ShardCell, Shards};
 pub use waiting::{Rank, ShardFree};
@@ -261,7 +261,7 @@ impl Engine {
         if spec.writes() && !self.is_writing() {
             return Executed::Refused(Refused::NotWriting);
         }
-        let mut data = Data::new(shards, now, session.database, &mut session.scratch);
+        let mut data = Data::new(shards, &self.settings, now, session.database, &mut session.scratch);
         let reply_start = reply.len();
         let call = Call::new(spec, args, &session.keys, data.database());
         if let Err(failure) = run(&mut data, &call, reply) {

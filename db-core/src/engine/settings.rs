@@ -26,6 +26,42 @@ pub const LEVEL: SettingId = SettingId(31);
 /// Number of rehearsals so far (`level::since::REHEARSAL`).
 pub(crate) const REHEARSALS: SettingId = SettingId(30);
 
+/// A size up to which a collection is held in one piece: the setting, and its value where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// The setting.
+    pub id: SettingId,
+    /// Its value where it has none.
+    pub default: u64,
+}
+
+/// The sizes up to which collections are held in one piece, within a bound of bytes. The log says how each one is held: a change of these is
+/// for what is changed later.
+pub mod sizes {
+    use super::{SettingId, Size};
+
+    const fn size(id: u8, default: u64) -> Size {
+        Size { id: SettingId(id), default }
+    }
+
+    /// Fields of a hash.
+    pub const HASH_ENTRIES: Size = size(8, 128);
+    /// Bytes of a field or of its value.
+    pub const HASH_VALUE: Size = size(9, 64);
+    /// Members of a set of integers.
+    pub const SET_INTEGERS: Size = size(10, 512);
+    /// Members of a set.
+    pub const SET_ENTRIES: Size = size(11, 128);
+    /// Bytes of a member.
+    pub const SET_VALUE: Size = size(12, 64);
+    /// Members of a sorted set.
+    pub const SORTED_ENTRIES: Size = size(13, 128);
+    /// Bytes of a member.
+    pub const SORTED_VALUE: Size = size(14, 64);
+    /// Elements of a list; 0: as many as fit.
+    pub const LIST_ELEMENTS: Size = size(15, 0);
+}
+
 /// The settings as last changed, readable without a lock.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -54,6 +90,12 @@ impl Settings {
         }
         // Release: pairs with the load in `get`, so that a value is there when its bit is.
         self.present.store(present, Ordering::Release);
+    }
+
+    /// Returns a size up to which collections are held in one piece.
+    #[inline]
+    pub(super) fn size(&self, size: Size) -> usize {
+        usize::try_from(self.get(size.id).unwrap_or(size.default)).unwrap_or(usize::MAX)
     }
 
     #[inline]

@@ -206,7 +206,7 @@ impl Engine {
         };
         let verdict = watching.as_ref().map(|watching| watching.verdict(&shards, now));
         let mut scratch = std::mem::take(&mut session.scratch);
-        let mut data = Data::new(shards, now, session.database, &mut scratch);
+        let mut data = Data::new(shards, &self.settings, now, session.database, &mut scratch);
         let (changed, lsn) = verdict.unwrap_or_default();
         data.saw(lsn);
         if changed {

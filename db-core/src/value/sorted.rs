@@ -503,8 +503,8 @@ fn check_packed(blob: &[u8]) -> Result<(), &'static str> {
             all[..len] == *bytes
         })
     });
-    let order = |(a, b): ((&[u8], Score), (&[u8], Score))| b.1.cmp(&a.1).then_with(|| b.0.cmp(a.0)).is_gt();
-    let ascend = pairs(blob).zip(pairs(blob).skip(1)).all(order);
+    let keys = || pairs(blob).map(|(name, score)| (score, name));
+    let ascend = keys().zip(keys().skip(1)).all(|(a, b)| a < b);
     if shortest && ascend { Ok(()) } else { Err("a sorted set in one piece is out of order") }
 }
 

@@ -3,7 +3,7 @@
 //! Parameters that Redis's tools read and that have only one possible value here are constants: they show the true value and
 //! cannot be set. All others are also settings of the configuration, under the same name with `_` for `-`.
 
-use tanist_db_core::engine::{MEMORY_MAX, SettingId};
+use tanist_db_core::engine::{MEMORY_MAX, SettingId, sizes};
 use tanist_db_core::limits::DATABASES;
 
 use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN};
@@ -70,6 +70,33 @@ const fn common(
     Parameter { name, scope: Cluster, get, set: Some(Set::Cluster(id, check)) }
 }
 
+/// A size up to which collections are held in one piece.
+macro_rules! size {
+    ($name:literal, $size:ident) => {
+        common(
+            $name,
+            sizes::$size.id,
+            |node| node.settings.size(sizes::$size).to_string(),
+            |value| whole(value, 0, u64::from(u32::MAX)),
+        )
+    };
+}
+
+/// Elements of a list in one piece. Redis's negative values are bytes: 4 KiB and more, which are the bound here anyway.
+const fn list_size(name: &'static str) -> Parameter {
+    common(
+        name,
+        sizes::LIST_ELEMENTS.id,
+        |node| match node.settings.size(sizes::LIST_ELEMENTS) {
+            0 => "-2".to_owned(),
+            elements => elements.to_string(),
+        },
+        |value| {
+            if matches!(value, "-1" | "-2" | "-3" | "-4" | "-5") { Ok(0) } else { whole(value, 1, u64::from(u32::MAX)) }
+        },
+    )
+}
+
 /// Every parameter, by name.
 pub(super) static PARAMETERS: &[Parameter] = &[
     constant("appendfsync", Cluster, |node| match node.settings.durability() {
@@ -94,7 +121,13 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         |value| whole(value, 1, MS_MAX),
     ),
     constant("enable-debug-command", Node, |node| node.settings.debug_command().to_string()),
+    size!("hash-max-listpack-entries", HASH_ENTRIES),
+    size!("hash-max-listpack-value", HASH_VALUE),
+    size!("hash-max-ziplist-entries", HASH_ENTRIES),
+    size!("hash-max-ziplist-value", HASH_VALUE),
     constant("io-threads", Node, |node| node.identity.threads.to_string()),
+    list_size("list-max-listpack-size"),
+    list_size("list-max-ziplist-size"),
     constant("masterauth", Node, |_| String::new()),
     constant("masteruser", Node, |_| String::new()),
     own(
@@ -146,6 +179,9 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         },
     ),
     constant("save", Cluster, |_| String::new()),
+    size!("set-max-intset-entries", SET_INTEGERS),
+    size!("set-max-listpack-entries", SET_ENTRIES),
+    size!("set-max-listpack-value", SET_VALUE),
     constant("slave-read-only", Cluster, |_| "yes".into()),
     constant("tcp-backlog", Node, |_| LISTEN_BACKLOG.to_string()),
     constant("tcp-keepalive", Node, |_| KEEPALIVE.as_secs().to_string()),
@@ -158,6 +194,10 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         },
     ),
     constant("unixsocket", Node, |_| String::new()),
+    size!("zset-max-listpack-entries", SORTED_ENTRIES),
+    size!("zset-max-listpack-value", SORTED_VALUE),
+    size!("zset-max-ziplist-entries", SORTED_ENTRIES),
+    size!("zset-max-ziplist-value", SORTED_VALUE),
 ];
 
 fn memory(value: &str) -> Result<u64, String> {

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use super::collection::{self, check_name};
 use super::float;
 use crate::arena::Arena;
-use crate::engine::Data;
 use crate::engine::call::{Call, Failure, Outcome, Protocol, Reply, double_text, is};
+use crate::engine::{Data, sizes};
 use crate::keyspace::Located;
 use crate::types::sorted_set::{SortedChange, SortedForm};
 use crate::value::{Kind, Score, SortedView};
@@ -47,13 +47,13 @@ impl Items {
 
 /// The form of a sorted set that members are added to; `items` are those, each followed by its score.
 fn form_with(data: &Data<'_>, view: &View<'_>, items: &[&[u8]]) -> SortedForm {
-    let small = data.small();
+    let value_max = data.size(sizes::SORTED_VALUE);
     let names = || items.iter().step_by(2).copied();
     let large = view.as_ref().is_some_and(SortedView::is_large);
     let map = view.as_ref().map(SortedView::as_map);
     let fits = || {
-        names().all(|name| name.len() <= small.sorted_value)
-            && collection::count_with(map.as_ref(), names(), small.sorted_entries)
+        names().all(|name| name.len() <= value_max)
+            && collection::count_with(map.as_ref(), names(), data.size(sizes::SORTED_ENTRIES))
             && SortedForm::Packed.has_room(view.as_ref(), names())
     };
     if large || !fits() { SortedForm::Large } else { SortedForm::Packed }

@@ -200,7 +200,8 @@ impl KeyEffect for ListChange<'_> {
             ListChange::Rotate { from: End::Left } => (ROTATE_LEFT, ListForm::Packed),
             ListChange::Rotate { from: End::Right } => (ROTATE_RIGHT, ListForm::Packed),
         };
-        FAMILY << 4 | operation + if form == ListForm::Tree { TREE } else { 0 }
+        let tree = if form == ListForm::Tree { TREE } else { 0 };
+        FAMILY << 4 | (operation + tree)
     }
 
     fn bytes_max(&self) -> usize {

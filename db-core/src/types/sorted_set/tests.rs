@@ -115,7 +115,11 @@ fn run(seed: u64, steps: u64, names: u64, scores: u64) {
         let chosen: Vec<Vec<u8>> = (0..1 + random.below(if many { 50 } else { 3 }))
             .map(|_| {
                 let number = random.below(names);
-                if number % 41 == 0 { vec![b'n'; number as usize % 7000] } else { format!("{number}").into_bytes() }
+                if number.is_multiple_of(41) {
+                    vec![b'n'; number as usize % 7000]
+                } else {
+                    format!("{number}").into_bytes()
+                }
             })
             .collect();
         let chosen: Vec<&[u8]> = chosen.iter().map(Vec::as_slice).collect();

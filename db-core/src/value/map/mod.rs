@@ -145,15 +145,13 @@ impl<'a, P: Pages> MapView<'a, P> {
             }
         });
         members.sort_unstable();
-        let mut taken = 0;
-        for (index, (tag, name, value)) in members.iter().enumerate() {
-            if taken >= count && index > 0 && members[index - 1].0 != *tag {
-                return (*tag).into();
-            }
-            taken += 1;
-            visit(name, ValueView::whole(value));
+        // Members of one tag are visited together.
+        let mut behind = count.min(members.len());
+        while behind > 0 && members.get(behind).is_some_and(|next| next.0 == members[behind - 1].0) {
+            behind += 1;
         }
-        0
+        members[..behind].iter().for_each(|(_, name, value)| visit(name, ValueView::whole(value)));
+        members.get(behind).map_or(0, |next| next.0.into())
     }
 
     /// Visits a member chosen by `random`, close to uniformly, if there is one.
