@@ -9,9 +9,9 @@ pub enum Value {
     Error(String),
     /// `:`
     Int(i64),
-    /// `$`, and `_`, which is nothing in version 3 of the protocol
+    /// `$`, and `_` and `,`, which are nothing and doubles in version 3 of the protocol
     Bulk(Option<String>),
-    /// `*`
+    /// `*`, and `~` and `%`, which are sets and maps in version 3
     Array(Option<Vec<Value>>),
     /// `>`: replies to nothing
     Push(Vec<Value>),
@@ -62,7 +62,11 @@ impl Value {
                 text
             })),
             b'_' => Value::Bulk(None),
-            b'*' => Value::Array(line.parse::<usize>().ok().map(|len| (0..len).map(|_| Value::take(rest)).collect())),
+            b',' => Value::Bulk(Some(line)),
+            b'*' | b'~' | b'%' => Value::Array(line.parse::<usize>().ok().map(|len| {
+                let len = if kind == b'%' { 2 * len } else { len };
+                (0..len).map(|_| Value::take(rest)).collect()
+            })),
             b'>' => {
                 let len: usize = line.parse().expect("a count");
                 Value::Push((0..len).map(|_| Value::take(rest)).collect())

@@ -10,8 +10,10 @@ mod counter;
 mod expiry;
 mod keyed;
 mod large;
+mod members;
 mod messages;
 mod places;
+mod queues;
 mod register;
 mod settings;
 mod takes;
@@ -133,6 +135,8 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(Keyed::<places::Places>::new()),
         Box::new(Keyed::<large::Large>::new()),
         Box::new(Keyed::<takes::Takes>::new()),
+        Box::new(Keyed::<queues::Queues>::new()),
+        Box::new(Keyed::<members::MemberSets>::new()),
         Box::new(messages::Messages::default()),
         Box::new(expiry::Expiry::new()),
         Box::new(settings::Settings),
