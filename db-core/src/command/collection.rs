@@ -14,6 +14,17 @@ use crate::random::SplitMix64;
 use crate::types::map::MapChange;
 use crate::value::{Kind, MapView, ValueView};
 
+/// What is made of several sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SetOperation {
+    /// Members that all of them have.
+    Inter,
+    /// Members that any of them has.
+    Union,
+    /// Members of the first one that no other has.
+    Diff,
+}
+
 /// Checks the length of a field or of a member.
 pub(super) fn check_name(name: &[u8]) -> Outcome {
     if name.len() > KEY_BYTES_MAX {

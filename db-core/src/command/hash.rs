@@ -11,10 +11,10 @@ use crate::keyspace::Located;
 use crate::types::map::{MapChange, MapForm};
 use crate::value::{Kind, MapView, ValueView};
 
-type View<'a> = Option<MapView<'a, Arena>>;
+type FoundHash<'a> = Option<MapView<'a, Arena>>;
 
 /// The form of a hash that `pairs` are added to.
-fn form_with(data: &Data<'_>, view: &View<'_>, pairs: &[&[u8]]) -> MapForm {
+fn form_with(data: &Data<'_>, view: &FoundHash<'_>, pairs: &[&[u8]]) -> MapForm {
     let items = Strings::from(pairs);
     let value_max = data.size(sizes::HASH_VALUE);
     let fits = || {

@@ -10,13 +10,13 @@ use crate::keyspace::{Key, Located};
 use crate::types::list::{End, ListChange, ListForm};
 use crate::value::{ListView, ValueView};
 
-type View<'a> = Option<ListView<'a, Arena>>;
+type FoundList<'a> = Option<ListView<'a, Arena>>;
 
 const INDEX_OUT_OF_RANGE: Failure = Failure::fixed("ERR index out of range");
 const OUT_OF_RANGE: Failure = Failure::fixed("ERR value is out of range, must be positive");
 
 /// The form of a list that elements are added to.
-fn form_with<'e>(data: &Data<'_>, view: &View<'_>, elements: impl ExactSizeIterator<Item = &'e [u8]>) -> ListForm {
+fn form_with<'e>(data: &Data<'_>, view: &FoundList<'_>, elements: impl ExactSizeIterator<Item = &'e [u8]>) -> ListForm {
     let max = data.size(sizes::LIST_ELEMENTS);
     let many = max > 0 && len(view) + elements.len() as u64 > max as u64;
     if many || view.as_ref().is_some_and(ListView::is_large) || !ListForm::Packed.has_room(view.as_ref(), elements) {
@@ -26,7 +26,7 @@ fn form_with<'e>(data: &Data<'_>, view: &View<'_>, elements: impl ExactSizeItera
     }
 }
 
-fn len(view: &View<'_>) -> u64 {
+fn len(view: &FoundList<'_>) -> u64 {
     view.as_ref().map_or(0, ListView::len)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::collection::{self, RandomCount, check_name};
+use super::collection::{self, RandomCount, SetOperation, check_name};
 use crate::arena::Arena;
 use crate::effect::{Change, KeyChange, Strings};
 use crate::engine::call::number::parse_i64;
@@ -12,10 +12,10 @@ use crate::keyspace::{Key, Located};
 use crate::types::map::{MapChange, MapForm};
 use crate::value::{Kind, MapView};
 
-type View<'a> = Option<MapView<'a, Arena>>;
+type FoundSet<'a> = Option<MapView<'a, Arena>>;
 
 /// The form of a set that `members` are added to.
-fn form_with(data: &Data<'_>, view: &View<'_>, members: &[&[u8]]) -> MapForm {
+fn form_with(data: &Data<'_>, view: &FoundSet<'_>, members: &[&[u8]]) -> MapForm {
     let items = Strings::from(members);
     if view.as_ref().is_some_and(MapView::is_large) {
         return MapForm::LargeSet;
@@ -147,29 +147,21 @@ pub(crate) fn smove(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
     Ok(())
 }
 
-/// What is made of several sets.
-#[derive(Clone, Copy)]
-enum Operation {
-    Inter,
-    Union,
-    Diff,
-}
-
 /// The members of what is made of the sets `keys`; at most `limit` of them.
 fn combine<'k>(
     data: &mut Data<'_>,
     keys: impl Iterator<Item = Key<'k>>,
-    operation: Operation,
+    operation: SetOperation,
     limit: usize,
 ) -> Result<Vec<Vec<u8>>, Failure> {
     let sets: Vec<Located<'k>> = keys.map(|key| data.locate(&key)).collect();
     for at in &sets {
         data.map(at, Kind::Set)?;
     }
-    let mut views: Vec<View<'_>> = sets.iter().map(|at| data.map_again(at, Kind::Set)).collect::<Result<_, _>>()?;
+    let mut views: Vec<FoundSet<'_>> = sets.iter().map(|at| data.map_again(at, Kind::Set)).collect::<Result<_, _>>()?;
     let mut found = Vec::new();
     match operation {
-        Operation::Union => {
+        SetOperation::Union => {
             // In the order in which they come, so that the same sets make the same set.
             let mut all = HashSet::new();
             views.iter().flatten().for_each(|view| {
@@ -181,7 +173,7 @@ fn combine<'k>(
                 });
             });
         }
-        Operation::Inter => {
+        SetOperation::Inter => {
             // The fewest members are looked up in the others.
             views.sort_by_key(|view| view.as_ref().map_or(0, MapView::len));
             if let [Some(first), others @ ..] = views.as_slice() {
@@ -193,7 +185,7 @@ fn combine<'k>(
                 });
             }
         }
-        Operation::Diff => {
+        SetOperation::Diff => {
             if let [Some(first), others @ ..] = views.as_slice() {
                 first.each(&mut |member, _| {
                     if others.iter().flatten().all(|view| !view.contains(member)) {
@@ -206,14 +198,14 @@ fn combine<'k>(
     Ok(found)
 }
 
-fn show(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: &mut Reply) -> Outcome {
+fn show(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
     let found = combine(data, call.keys(), operation, usize::MAX)?;
     reply.set(found.len());
     found.iter().for_each(|member| reply.bulk(member));
     Ok(())
 }
 
-fn store(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: &mut Reply) -> Outcome {
+fn store(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
     let found = combine(data, call.keys().skip(1), operation, usize::MAX)?;
     let members: Vec<&[u8]> = found.iter().map(Vec::as_slice).collect();
     let mut at = data.locate(&call.key(0));
@@ -228,27 +220,27 @@ fn store(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: &mut
 }
 
 pub(crate) fn sinter(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    show(data, call, Operation::Inter, reply)
+    show(data, call, SetOperation::Inter, reply)
 }
 
 pub(crate) fn sunion(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    show(data, call, Operation::Union, reply)
+    show(data, call, SetOperation::Union, reply)
 }
 
 pub(crate) fn sdiff(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    show(data, call, Operation::Diff, reply)
+    show(data, call, SetOperation::Diff, reply)
 }
 
 pub(crate) fn sinterstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    store(data, call, Operation::Inter, reply)
+    store(data, call, SetOperation::Inter, reply)
 }
 
 pub(crate) fn sunionstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    store(data, call, Operation::Union, reply)
+    store(data, call, SetOperation::Union, reply)
 }
 
 pub(crate) fn sdiffstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    store(data, call, Operation::Diff, reply)
+    store(data, call, SetOperation::Diff, reply)
 }
 
 pub(crate) fn sintercard(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
@@ -263,7 +255,7 @@ pub(crate) fn sintercard(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
         let value = parse_i64(options.value()?).and_then(|limit| usize::try_from(limit).ok());
         limit = value.ok_or(Failure::fixed("ERR LIMIT can't be negative"))?;
     }
-    let found = combine(data, call.keys(), Operation::Inter, if limit == 0 { usize::MAX } else { limit })?;
+    let found = combine(data, call.keys(), SetOperation::Inter, if limit == 0 { usize::MAX } else { limit })?;
     reply.count(found.len() as u64);
     Ok(())
 }

@@ -4,10 +4,10 @@ use super::codec::{Reader, RecordError, put_bytes, put_number};
 
 /// Several strings: as arguments of a command, or as they stand in a record.
 #[derive(Clone, Copy, Debug)]
-pub struct Strings<'a>(Repr<'a>);
+pub struct Strings<'a>(StringsRepr<'a>);
 
 #[derive(Clone, Copy, Debug)]
-enum Repr<'a> {
+enum StringsRepr<'a> {
     Args(&'a [&'a [u8]]),
     /// So many strings, each with its length before it, which have been read once.
     Encoded(usize, &'a [u8]),
@@ -15,7 +15,7 @@ enum Repr<'a> {
 
 impl<'a> From<&'a [&'a [u8]]> for Strings<'a> {
     fn from(args: &'a [&'a [u8]]) -> Self {
-        Strings(Repr::Args(args))
+        Strings(StringsRepr::Args(args))
     }
 }
 
@@ -32,8 +32,8 @@ impl<'a> Strings<'a> {
     #[must_use]
     pub const fn len(&self) -> usize {
         match self.0 {
-            Repr::Args(args) => args.len(),
-            Repr::Encoded(count, _) => count,
+            StringsRepr::Args(args) => args.len(),
+            StringsRepr::Encoded(count, _) => count,
         }
     }
 
@@ -46,8 +46,8 @@ impl<'a> Strings<'a> {
     /// Returns the strings in order.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let (args, count, encoded) = match self.0 {
-            Repr::Args(args) => (args, 0, &[][..]),
-            Repr::Encoded(count, bytes) => (&[][..], count, bytes),
+            StringsRepr::Args(args) => (args, 0, &[][..]),
+            StringsRepr::Encoded(count, bytes) => (&[][..], count, bytes),
         };
         let mut from = Reader(encoded);
         let read = (0..count).map(move |_| from.value().expect("a record's strings were read before"));
@@ -58,8 +58,8 @@ impl<'a> Strings<'a> {
     pub(crate) fn bytes_max(&self) -> usize {
         const LENGTH: usize = 10;
         match self.0 {
-            Repr::Args(args) => LENGTH + args.iter().map(|arg| LENGTH + arg.len()).sum::<usize>(),
-            Repr::Encoded(_, bytes) => LENGTH + bytes.len(),
+            StringsRepr::Args(args) => LENGTH + args.iter().map(|arg| LENGTH + arg.len()).sum::<usize>(),
+            StringsRepr::Encoded(_, bytes) => LENGTH + bytes.len(),
         }
     }
 
@@ -67,8 +67,8 @@ impl<'a> Strings<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_number(out, self.len() as u64);
         match self.0 {
-            Repr::Args(args) => args.iter().for_each(|arg| put_bytes(out, arg)),
-            Repr::Encoded(_, bytes) => out.extend_from_slice(bytes),
+            StringsRepr::Args(args) => args.iter().for_each(|arg| put_bytes(out, arg)),
+            StringsRepr::Encoded(_, bytes) => out.extend_from_slice(bytes),
         }
     }
 
@@ -79,6 +79,6 @@ impl<'a> Strings<'a> {
         for _ in 0..count {
             from.value()?;
         }
-        Ok(Strings(Repr::Encoded(count, &all[..all.len() - from.0.len()])))
+        Ok(Strings(StringsRepr::Encoded(count, &all[..all.len() - from.0.len()])))
     }
 }

@@ -7,8 +7,9 @@ use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
+use crate::value::external::External;
 use crate::value::paged::Root;
-use crate::value::record::{self, Encoding, Head};
+use crate::value::record::{self, Head};
 use crate::value::{Kind, ListView, MapView, SortedView, ValueView};
 
 use super::Key;
@@ -43,13 +44,7 @@ impl<'a> Entry<'a> {
     /// Bytes that it takes: of its slots and pages, and of its entries in the table and in the expiry index.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let large = match self.head.encoding {
-            Encoding::PAGED => Root::new(self.head.rest(self.page)).memory_bytes(),
-            Encoding::TABLE => self.map().memory_bytes(),
-            Encoding::TREE => self.list().memory_bytes(),
-            Encoding::SORTED => self.sorted().memory_bytes(),
-            _ => 0,
-        };
+        let large = External::of_record(self.at, &self.head).map_or(0, |external| external.memory_bytes(&self.pages));
         let expiry = if self.head.expiry.is_some() { expiry::ITEM_BYTES } else { 0 };
         (slab::slot_bytes(slab::class_of(self.head.record_bytes())) + table::ENTRY_BYTES + expiry) as u64 + large
     }

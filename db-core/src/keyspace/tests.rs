@@ -293,7 +293,7 @@ pub(crate) fn apply(shard: &mut Keyspace, effect: &Effect) {
             assert!(keys - shard.reclaimable_keys() <= *pages as u64 + 1836, "a segment more at most");
             if keys == 0 {
                 let freed = (before - shard.reclaimable_bytes()) / PAGE_BYTES as u64;
-                assert!(freed <= (pages + reclaim::PAGES_AT_ONCE) as u64, "{freed} of {pages}");
+                assert!(freed <= (pages + crate::value::external::PAGES_AT_ONCE) as u64, "{freed} of {pages}");
                 assert!(freed >= (*pages as u64).min(before / PAGE_BYTES as u64), "{freed} of {pages}");
                 assert!(used - shard.page_bytes() >= freed * PAGE_BYTES as u64, "what is reclaimed is free");
             }

@@ -9,10 +9,10 @@ use crate::structure::table::{self, Inspector};
 use crate::structure::{expiry, root, slab};
 use crate::value::Kind;
 use crate::value::entry::CollectionInspector;
+use crate::value::external;
 use crate::value::paged::Root;
-use crate::value::reclaim::{self, PendingReclaim};
+use crate::value::reclaim;
 use crate::value::record::{self, Form, Head};
-use crate::value::{list, map, sorted};
 
 use super::KeyHasher;
 
@@ -236,11 +236,10 @@ impl<'a> Check<'a> {
         if !head.encoding.is_of(head.kind) {
             return Err("a value is held in no way that its type knows");
         }
-        match head.kind {
-            Kind::String => self.string(page, head),
-            Kind::Set | Kind::Hash => map::check(self.pages, at, head, self),
-            Kind::List => list::check(self.pages, at, head, self),
-            Kind::SortedSet => sorted::check(self.pages, at, head, self),
+        if head.kind == Kind::String {
+            self.string(page, head)
+        } else {
+            external::check_collection(self.pages, at, head, self)
         }
     }
 
@@ -271,28 +270,9 @@ impl<'a> Check<'a> {
         let (mut item, mut count) = (root::reclaim_head(pages), 0);
         while !item.is_null() {
             let page = self.claim_slot(item, |_| Ok(reclaim::ITEM_BYTES))?;
-            let (next, waiting) = reclaim::read(page, item)?;
-            count += match waiting {
-                PendingReclaim::Value(root) => {
-                    self.large_value(root)?;
-                    if root.pages() <= reclaim::PAGES_AT_ONCE {
-                        return Err("a small value waits to be reclaimed");
-                    }
-                    root.pages() as u64
-                }
-                PendingReclaim::List(large) => {
-                    list::check_large(pages, large, self)?;
-                    large.pages(pages)
-                }
-                PendingReclaim::Sorted(large) => {
-                    sorted::check_large(pages, large, true, self)?;
-                    large.pages_to_free(pages)
-                }
-                PendingReclaim::Map(kind, large) => {
-                    map::check_large(pages, large, kind, true, self)?;
-                    large.pages_to_free(pages)
-                }
-            };
+            let (next, external) = reclaim::read(page, item)?;
+            external.check_pending(pages, self)?;
+            count += external.pages(pages);
             item = next;
         }
         if count == root::reclaim_pages(pages) {

@@ -9,9 +9,10 @@ use crate::limits::KEY_BYTES_MAX;
 use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
 use crate::value::Kind;
+use crate::value::external::External;
 use crate::value::paged::{self, RootAt};
 use crate::value::reclaim;
-use crate::value::record::{self, Encoding, Form, Head, RecordShape};
+use crate::value::record::{self, Form, Head, RecordShape};
 
 use super::{Key, Keyspace, Located, MORE_PAGES, MUTATION_PAGES, Planned, RESERVED_PAGES_MAX};
 
@@ -230,13 +231,8 @@ impl Keyspace {
     /// Frees what the record at `at` leads to, or leaves it to be reclaimed.
     #[inline]
     pub(super) fn give_up_value(&mut self, at: Ref, head: &Head) {
-        let root = RootAt { page: at.page(), offset: head.rest_at };
-        match head.encoding {
-            Encoding::PAGED => reclaim::give_up(&mut self.arena, root),
-            Encoding::TABLE => reclaim::give_up_map(&mut self.arena, head.kind, root),
-            Encoding::TREE => reclaim::give_up_list(&mut self.arena, root),
-            Encoding::SORTED => reclaim::give_up_sorted(&mut self.arena, root),
-            _ => {}
+        if External::of_record(at, head).is_some() {
+            reclaim::give_up(&mut self.arena, head.kind, RootAt { page: at.page(), offset: head.rest_at });
         }
     }
 

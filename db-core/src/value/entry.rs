@@ -13,9 +13,9 @@ use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::structure::heap::Heap;
 use crate::structure::slab::{self, SLOT_BYTES_MAX};
 
-use super::ValueView;
 use super::paged::{self, Root, RootAt};
 use super::reclaim;
+use super::{Kind, ValueView};
 
 const PAGED: u8 = 1;
 const BARE: u8 = 2;
@@ -30,7 +30,7 @@ const _: () = assert!(HEADER_BYTES_MAX + KEY_BYTES_MAX + paged::ROOT_BYTES_MAX <
 
 /// An entry's parts, as byte offsets within its page.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct SlotEntry {
     start: usize,
     flags: u8,
     name_at: usize,
@@ -38,10 +38,10 @@ pub(crate) struct Entry {
     rest_len: usize,
 }
 
-impl Entry {
+impl SlotEntry {
     /// Reads the entry at `at`, whatever is there. Its parts may lie beyond the page.
     #[inline]
-    pub(super) fn read(page: &Page, at: Ref) -> Entry {
+    pub(super) fn read(page: &Page, at: Ref) -> SlotEntry {
         let start = at.offset();
         let flags = page.u8_at(start);
         let mut next = start + 1;
@@ -52,7 +52,7 @@ impl Entry {
         };
         let name_len = length(flags & LONG_NAME != 0);
         let rest_len = if flags & BARE != 0 { 0 } else { length(flags & LONG_REST != 0) };
-        Entry { start, flags, name_at: next, name_len, rest_len }
+        SlotEntry { start, flags, name_at: next, name_len, rest_len }
     }
 
     /// Bytes of the whole entry.
@@ -99,11 +99,11 @@ impl Entry {
     }
 
     /// Checks the header of an entry that may be damaged, within a page; `bare`: it is one of a set.
-    pub(super) fn check(page: &Page, at: Ref, bare: bool) -> Result<Entry, &'static str> {
+    pub(super) fn check(page: &Page, at: Ref, bare: bool) -> Result<SlotEntry, &'static str> {
         if at.offset() + HEADER_BYTES_MAX > PAGE_BYTES {
             return Err("an entry is cut off");
         }
-        let entry = Entry::read(page, at);
+        let entry = SlotEntry::read(page, at);
         let lengths = (entry.flags & LONG_NAME != 0) == (entry.name_len > 0xff)
             && (entry.flags & LONG_REST != 0) == (entry.rest_len > 0xff);
         let kind = (entry.flags & BARE != 0) == bare && entry.flags & !FLAGS == 0 && !(bare && entry.is_paged());
@@ -200,9 +200,9 @@ pub(crate) fn pages_of_value(name_len: usize, len: u64) -> usize {
 }
 
 /// Frees the pages of an entry's value, or leaves them to be reclaimed.
-pub(super) fn give_up_value(arena: &mut Arena, entry: &Entry, at: Ref) {
+pub(super) fn give_up_value(arena: &mut Arena, entry: &SlotEntry, at: Ref) {
     if entry.is_paged() {
-        reclaim::give_up(arena, entry.root(at));
+        reclaim::give_up(arena, Kind::String, entry.root(at));
     }
 }
 
@@ -228,10 +228,10 @@ pub(super) fn check_entry(
     at: Ref,
     bare: bool,
     inspector: &mut impl CollectionInspector,
-) -> Result<Entry, &'static str> {
+) -> Result<SlotEntry, &'static str> {
     let mut read = Err("an entry is missing");
     inspector.slot(at, &mut |page| {
-        let entry = Entry::check(page, at, bare)?;
+        let entry = SlotEntry::check(page, at, bare)?;
         read = Ok(entry);
         Ok(entry.bytes())
     })?;

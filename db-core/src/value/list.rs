@@ -20,7 +20,7 @@ use crate::structure::slab;
 use crate::structure::tree::{self, ByPosition, ITEM_BYTES_MAX, Tree};
 
 use super::ValueView;
-use super::entry::{self, CollectionInspector, Entry, EntryForm, check_entry, give_up_value};
+use super::entry::{self, CollectionInspector, EntryForm, SlotEntry, check_entry, give_up_value};
 use super::packed;
 use super::record::{Encoding, Head};
 
@@ -39,11 +39,11 @@ const ELSEWHERE: u8 = 1;
 #[derive(Clone, Copy, Debug)]
 pub struct ListView<'a, P> {
     pages: &'a P,
-    repr: Repr<'a>,
+    repr: ListRepr<'a>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Repr<'a> {
+enum ListRepr<'a> {
     Packed(&'a [u8]),
     Large(LargeList),
 }
@@ -53,8 +53,8 @@ impl<'a, P: Pages> ListView<'a, P> {
     #[inline]
     pub(crate) fn new(pages: &'a P, at: Ref, head: &Head) -> Self {
         let repr = match head.encoding {
-            Encoding::TREE => Repr::Large(LargeList::at(at.page(), head.rest_at)),
-            _ => Repr::Packed(head.rest(pages.page(at.page()))),
+            Encoding::TREE => ListRepr::Large(LargeList::at(at.page(), head.rest_at)),
+            _ => ListRepr::Packed(head.rest(pages.page(at.page()))),
         };
         ListView { pages, repr }
     }
@@ -63,8 +63,8 @@ impl<'a, P: Pages> ListView<'a, P> {
     #[must_use]
     pub fn len(&self) -> u64 {
         match self.repr {
-            Repr::Packed(blob) => packed::len(blob) as u64,
-            Repr::Large(large) => large.len(self.pages),
+            ListRepr::Packed(blob) => packed::len(blob) as u64,
+            ListRepr::Large(large) => large.len(self.pages),
         }
     }
 
@@ -77,14 +77,14 @@ impl<'a, P: Pages> ListView<'a, P> {
     /// Returns whether it is a tree.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        matches!(self.repr, Repr::Large(_))
+        matches!(self.repr, ListRepr::Large(_))
     }
 
     /// Returns the bytes of one in one piece; 0 of a tree.
     pub(crate) fn packed_bytes(&self) -> usize {
         match self.repr {
-            Repr::Packed(blob) => blob.len(),
-            Repr::Large(_) => 0,
+            ListRepr::Packed(blob) => blob.len(),
+            ListRepr::Large(_) => 0,
         }
     }
 
@@ -92,8 +92,8 @@ impl<'a, P: Pages> ListView<'a, P> {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         match self.repr {
-            Repr::Packed(_) => 0,
-            Repr::Large(large) => large.memory_bytes(self.pages),
+            ListRepr::Packed(_) => 0,
+            ListRepr::Large(large) => large.memory_bytes(self.pages),
         }
     }
 
@@ -101,18 +101,18 @@ impl<'a, P: Pages> ListView<'a, P> {
     #[must_use]
     pub fn get(&self, index: u64) -> Option<ValueView<'a>> {
         match self.repr {
-            Repr::Packed(blob) => packed::strings(blob).nth(index as usize).map(ValueView::whole),
-            Repr::Large(large) => large.tree().get(self.pages, index).map(|item| element(self.pages, item)),
+            ListRepr::Packed(blob) => packed::strings(blob).nth(index as usize).map(ValueView::whole),
+            ListRepr::Large(large) => large.tree().get(self.pages, index).map(|item| element(self.pages, item)),
         }
     }
 
     /// Visits the elements from `index` on, until `visit` returns false.
     pub fn each_from(&self, index: u64, visit: &mut dyn FnMut(ValueView<'a>) -> bool) {
         match self.repr {
-            Repr::Packed(blob) => {
+            ListRepr::Packed(blob) => {
                 let _ = packed::strings(blob).skip(index as usize).all(|string| visit(ValueView::whole(string)));
             }
-            Repr::Large(large) => {
+            ListRepr::Large(large) => {
                 let tree = large.tree();
                 let mut from = tree.cursor(self.pages, tree.seek(self.pages, index));
                 let _ = from.all(|item| visit(element(self.pages, item)));
@@ -123,11 +123,11 @@ impl<'a, P: Pages> ListView<'a, P> {
     /// Visits the elements before `end`, the last one first, until `visit` returns false.
     pub fn each_back_from(&self, end: u64, visit: &mut dyn FnMut(ValueView<'a>) -> bool) {
         match self.repr {
-            Repr::Packed(blob) => {
+            ListRepr::Packed(blob) => {
                 let all: Vec<&[u8]> = packed::strings(blob).take(end as usize).collect();
                 let _ = all.into_iter().rev().all(|string| visit(ValueView::whole(string)));
             }
-            Repr::Large(large) => {
+            ListRepr::Large(large) => {
                 let tree = large.tree();
                 let mut from = tree.cursor(self.pages, tree.seek(self.pages, end));
                 while let Some(item) = from.previous() {
@@ -144,7 +144,7 @@ fn element<'a>(pages: &'a impl Pages, item: &'a [u8]) -> ValueView<'a> {
     match slot_of(item) {
         Some(at) => {
             let page = pages.page(at.page());
-            Entry::read(page, at).value(pages, page)
+            SlotEntry::read(page, at).value(pages, page)
         }
         None => ValueView::whole(&item[1..]),
     }
@@ -307,7 +307,7 @@ impl LargeList {
         let slots: Vec<Ref> = items.take(usize::try_from(count).unwrap_or(usize::MAX)).filter_map(slot_of).collect();
         for at in slots {
             let page = arena.page(at.page());
-            let entry = Entry::read(page, at);
+            let entry = SlotEntry::read(page, at);
             self.count_long(arena, -1, -entry.memory_bytes(arena.page(at.page())).cast_signed());
             give_up_value(arena, &entry, at);
             slab::free(arena, at);

@@ -4,6 +4,7 @@
 //! Which of the two depends on the lengths alone, so the same content always has the same layout.
 
 pub(crate) mod entry;
+pub(crate) mod external;
 pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod number;

@@ -18,7 +18,7 @@ const LONG: u8 = 0x80;
 
 const _: () = assert!(BYTES_MAX < (LONG as usize) << 8);
 
-/// Strings that belong to one member: itself, or a field and its value.
+/// PackedStrings that belong to one member: itself, or a field and its value.
 pub(crate) type Stride = usize;
 
 /// Bytes that a string of `len` bytes takes.
@@ -51,12 +51,12 @@ fn string_at(blob: &[u8], at: usize) -> Option<(&[u8], usize)> {
 
 /// All strings in order; ends before one that is cut off.
 #[derive(Clone, Debug)]
-pub(crate) struct Strings<'a> {
+pub(crate) struct PackedStrings<'a> {
     blob: &'a [u8],
     at: usize,
 }
 
-impl<'a> Iterator for Strings<'a> {
+impl<'a> Iterator for PackedStrings<'a> {
     type Item = &'a [u8];
 
     #[inline]
@@ -68,13 +68,13 @@ impl<'a> Iterator for Strings<'a> {
 }
 
 /// Returns all strings in order.
-pub(crate) fn strings(blob: &[u8]) -> Strings<'_> {
-    Strings { blob, at: COUNT_BYTES }
+pub(crate) fn strings(blob: &[u8]) -> PackedStrings<'_> {
+    PackedStrings { blob, at: COUNT_BYTES }
 }
 
 /// Returns where the member `name` begins, and its value (itself in a set).
 #[inline]
-fn find<'a>(blob: &'a [u8], stride: Stride, name: &[u8]) -> Option<(usize, Strings<'a>)> {
+fn find<'a>(blob: &'a [u8], stride: Stride, name: &[u8]) -> Option<(usize, PackedStrings<'a>)> {
     let mut all = strings(blob);
     loop {
         let at = all.at;

@@ -179,8 +179,8 @@ impl RootAt {
         arena.page_mut(self.page).put_u32(self.offset + at, value);
     }
 
-    fn len(self, arena: &Arena) -> u64 {
-        arena.page(self.page).u64_at(self.offset + LEN)
+    pub(crate) fn len(self, pages: &impl Pages) -> u64 {
+        pages.page(self.page).u64_at(self.offset + LEN)
     }
 
     fn page(self, arena: &Arena, index: usize) -> PageId {
@@ -307,8 +307,8 @@ pub(crate) fn write(arena: &mut Arena, root: RootAt, mut offset: u64, mut bytes:
 }
 
 /// Returns the number of pages of a value, its lists not counted.
-pub(crate) fn pages(arena: &Arena, root: RootAt) -> usize {
-    pages_of(root.len(arena))
+pub(crate) fn pages(pages: &impl Pages, root: RootAt) -> usize {
+    pages_of(root.len(pages))
 }
 
 /// Frees the last pages of a value, and its tail, so that it is `keep` pages long: fewer than before, and more than a root has room for.

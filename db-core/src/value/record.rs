@@ -52,7 +52,7 @@ pub enum Kind {
 
 impl Kind {
     #[inline]
-    fn from_bits(bits: u8) -> Option<Kind> {
+    pub(crate) fn from_bits(bits: u8) -> Option<Kind> {
         match bits {
             1 => Some(Kind::String),
             2 => Some(Kind::Set),

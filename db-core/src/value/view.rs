@@ -9,11 +9,11 @@ use super::paged::Root;
 /// A string value, in one piece or in pieces of a page.
 #[derive(Clone, Copy)]
 pub struct ValueView<'a> {
-    repr: Repr<'a>,
+    repr: ValueRepr<'a>,
 }
 
 #[derive(Clone, Copy)]
-enum Repr<'a> {
+enum ValueRepr<'a> {
     Whole(&'a [u8]),
     Paged(Root<'a>, &'a dyn Pages),
 }
@@ -26,19 +26,19 @@ impl fmt::Debug for ValueView<'_> {
 
 impl<'a> ValueView<'a> {
     pub(crate) fn whole(bytes: &'a [u8]) -> Self {
-        Self { repr: Repr::Whole(bytes) }
+        Self { repr: ValueRepr::Whole(bytes) }
     }
 
     pub(crate) fn paged(root: Root<'a>, pages: &'a dyn Pages) -> Self {
-        Self { repr: Repr::Paged(root, pages) }
+        Self { repr: ValueRepr::Paged(root, pages) }
     }
 
     /// Length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         match self.repr {
-            Repr::Whole(bytes) => bytes.len() as u64,
-            Repr::Paged(root, _) => root.len(),
+            ValueRepr::Whole(bytes) => bytes.len() as u64,
+            ValueRepr::Paged(root, _) => root.len(),
         }
     }
 
@@ -57,8 +57,8 @@ impl<'a> ValueView<'a> {
     #[must_use]
     pub fn as_slice(&self) -> Option<&'a [u8]> {
         match self.repr {
-            Repr::Whole(bytes) => Some(bytes),
-            Repr::Paged(..) => None,
+            ValueRepr::Whole(bytes) => Some(bytes),
+            ValueRepr::Paged(..) => None,
         }
     }
 
@@ -80,7 +80,7 @@ impl<'a> ValueView<'a> {
         let mut left = (end - start) as usize;
         let mut skip = start;
         out.reserve(left);
-        if matches!(self.repr, Repr::Paged(..)) {
+        if matches!(self.repr, ValueRepr::Paged(..)) {
             skip = start % PAGE_BYTES as u64;
         }
         for piece in self.pieces_from((start / PAGE_BYTES as u64) as usize) {
@@ -96,8 +96,8 @@ impl<'a> ValueView<'a> {
 
     fn pieces_from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (whole, paged) = match self.repr {
-            Repr::Whole(bytes) => (Some(bytes).filter(|bytes| !bytes.is_empty()), None),
-            Repr::Paged(root, pages) => (None, Some((root, pages))),
+            ValueRepr::Whole(bytes) => (Some(bytes).filter(|bytes| !bytes.is_empty()), None),
+            ValueRepr::Paged(root, pages) => (None, Some((root, pages))),
         };
         let paged = paged
             .into_iter()

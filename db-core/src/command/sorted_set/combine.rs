@@ -4,19 +4,13 @@ use std::collections::HashMap;
 
 use super::{Items, Members, store};
 use crate::arena::Arena;
+use crate::command::collection::SetOperation;
 use crate::command::float;
 use crate::engine::Data;
 use crate::engine::call::number::parse_i64;
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::keyspace::Located;
 use crate::value::{Kind, MapView, Score, SortedView};
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Operation {
-    Union,
-    Inter,
-    Diff,
-}
 
 /// How scores of one member become one.
 #[derive(Clone, Copy)]
@@ -89,7 +83,7 @@ fn inputs<'d>(data: &'d mut Data<'_>, sets: &[Located<'_>]) -> Result<Vec<Option
 }
 
 /// What a command asks for beside its keys.
-struct Query {
+struct CombineOptions {
     weights: Vec<f64>,
     aggregate: Aggregate,
     with_scores: bool,
@@ -107,11 +101,18 @@ enum Kinds {
     Counts,
 }
 
-impl Query {
+impl CombineOptions {
     /// The options behind `keys` keys, whose number is the argument at `at`.
-    fn parse(call: &Call<'_>, at: usize, keys: usize, operation: Operation, kinds: Kinds) -> Result<Query, Failure> {
-        let mut query = Query { weights: vec![1.0; keys], aggregate: Aggregate::Sum, with_scores: false, limit: 0 };
-        let combines = operation != Operation::Diff && kinds != Kinds::Counts;
+    fn parse(
+        call: &Call<'_>,
+        at: usize,
+        keys: usize,
+        operation: SetOperation,
+        kinds: Kinds,
+    ) -> Result<CombineOptions, Failure> {
+        let mut query =
+            CombineOptions { weights: vec![1.0; keys], aggregate: Aggregate::Sum, with_scores: false, limit: 0 };
+        let combines = operation != SetOperation::Diff && kinds != Kinds::Counts;
         let mut options = call.options(at + 1 + keys);
         while let Some(word) = options.word() {
             if is(word, "WEIGHTS") && combines {
@@ -140,16 +141,16 @@ impl Query {
 }
 
 /// Members with their scores, in the order of (score, member).
-type Found = Vec<(Vec<u8>, Score)>;
+type Scored = Vec<(Vec<u8>, Score)>;
 
 /// Combines the keys from the `skip`-th on, whose number is the argument at `at`.
 fn combine(
     data: &mut Data<'_>,
     call: &Call<'_>,
     at: usize,
-    operation: Operation,
+    operation: SetOperation,
     kinds: Kinds,
-) -> Result<(Found, Query), Failure> {
+) -> Result<(Scored, CombineOptions), Failure> {
     let keys = parse_i64(call.arg(at)).ok_or(Failure::NOT_AN_INTEGER)?;
     let keys = usize::try_from(keys).ok().filter(|keys| *keys > 0).ok_or_else(|| {
         Failure::owned(format!("ERR at least 1 input key is needed for '{}' command", call.spec.name))
@@ -159,15 +160,15 @@ fn combine(
     }
     let sets: Vec<Located<'_>> = call.keys().skip(at - 1).map(|key| data.locate(&key)).collect();
     let inputs = inputs(data, &sets)?;
-    let query = Query::parse(call, at, keys, operation, kinds)?;
+    let query = CombineOptions::parse(call, at, keys, operation, kinds)?;
     let mut weighted: Vec<(Option<Input<'_>>, f64)> = inputs.into_iter().zip(query.weights.iter().copied()).collect();
-    if operation != Operation::Diff {
+    if operation != SetOperation::Diff {
         // Scores are added up in this order.
         weighted.sort_by_key(|(input, _)| input.as_ref().map_or(0, Input::len));
     }
     let mut found: Vec<(Vec<u8>, f64)> = Vec::new();
     match operation {
-        Operation::Union => {
+        SetOperation::Union => {
             let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
             for (input, weight) in weighted.iter().filter_map(|(input, weight)| Some((input.as_ref()?, weight))) {
                 input.each(&mut |name, score| {
@@ -182,7 +183,7 @@ fn combine(
                 });
             }
         }
-        Operation::Inter => {
+        SetOperation::Inter => {
             if let [(Some(first), weight), others @ ..] = weighted.as_slice() {
                 first.each(&mut |name, score| {
                     if query.limit > 0 && found.len() as u64 >= query.limit {
@@ -197,7 +198,7 @@ fn combine(
                 });
             }
         }
-        Operation::Diff => {
+        SetOperation::Diff => {
             if let [(Some(first), _), others @ ..] = weighted.as_slice() {
                 first.each(&mut |name, score| {
                     let other = others.iter().filter_map(|(other, _)| other.as_ref());
@@ -208,12 +209,12 @@ fn combine(
             }
         }
     }
-    let mut found: Found = found.into_iter().filter_map(|(name, score)| Some((name, Score::new(score)?))).collect();
+    let mut found: Scored = found.into_iter().filter_map(|(name, score)| Some((name, Score::new(score)?))).collect();
     found.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
     Ok((found, query))
 }
 
-fn show(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: &mut Reply) -> Outcome {
+fn show(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
     let (found, query) = combine(data, call, 1, operation, Kinds::Shows)?;
     let members = Members::new(query.with_scores, reply);
     members.start(found.len() as u64, reply);
@@ -221,7 +222,7 @@ fn show(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: &mut 
     Ok(())
 }
 
-fn store_all(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: &mut Reply) -> Outcome {
+fn store_all(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
     let (found, _) = combine(data, call, 2, operation, Kinds::Stores)?;
     let items = Items::new(found.iter().map(|(name, score)| (name.as_slice(), *score)));
     reply.count(store(data, &mut data.locate(&call.key(0)), &items)?);
@@ -229,31 +230,31 @@ fn store_all(data: &mut Data<'_>, call: &Call<'_>, operation: Operation, reply: 
 }
 
 pub(crate) fn zunion(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    show(data, call, Operation::Union, reply)
+    show(data, call, SetOperation::Union, reply)
 }
 
 pub(crate) fn zinter(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    show(data, call, Operation::Inter, reply)
+    show(data, call, SetOperation::Inter, reply)
 }
 
 pub(crate) fn zdiff(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    show(data, call, Operation::Diff, reply)
+    show(data, call, SetOperation::Diff, reply)
 }
 
 pub(crate) fn zunionstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    store_all(data, call, Operation::Union, reply)
+    store_all(data, call, SetOperation::Union, reply)
 }
 
 pub(crate) fn zinterstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    store_all(data, call, Operation::Inter, reply)
+    store_all(data, call, SetOperation::Inter, reply)
 }
 
 pub(crate) fn zdiffstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    store_all(data, call, Operation::Diff, reply)
+    store_all(data, call, SetOperation::Diff, reply)
 }
 
 pub(crate) fn zintercard(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (found, _) = combine(data, call, 1, Operation::Inter, Kinds::Counts)?;
+    let (found, _) = combine(data, call, 1, SetOperation::Inter, Kinds::Counts)?;
     reply.count(found.len() as u64);
     Ok(())
 }

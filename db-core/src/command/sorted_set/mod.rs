@@ -22,11 +22,11 @@ pub(crate) use range::{
     zremrangebyscore, zrevrange, zrevrangebylex, zrevrangebyscore,
 };
 
-type View<'a> = Option<SortedView<'a, Arena>>;
+type FoundSorted<'a> = Option<SortedView<'a, Arena>>;
 
 const NAN: Failure = Failure::fixed("ERR resulting score is not a number (NaN)");
 
-fn len(view: &View<'_>) -> u64 {
+fn len(view: &FoundSorted<'_>) -> u64 {
     view.as_ref().map_or(0, SortedView::len)
 }
 
@@ -46,7 +46,7 @@ impl Items {
 }
 
 /// The form of a sorted set that members are added to; `items` are those, each followed by its score.
-fn form_with(data: &Data<'_>, view: &View<'_>, items: &[&[u8]]) -> SortedForm {
+fn form_with(data: &Data<'_>, view: &FoundSorted<'_>, items: &[&[u8]]) -> SortedForm {
     let value_max = data.size(sizes::SORTED_VALUE);
     let names = || items.iter().step_by(2).copied();
     let large = view.as_ref().is_some_and(SortedView::is_large);

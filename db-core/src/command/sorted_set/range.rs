@@ -103,7 +103,7 @@ fn score(arg: &[u8]) -> Result<(Score, bool), Failure> {
 }
 
 /// What a range command asks for.
-struct Query<'a> {
+struct RangeQuery<'a> {
     range: Range<'a>,
     from_end: bool,
     with_scores: bool,
@@ -111,7 +111,7 @@ struct Query<'a> {
     limit: Option<(i64, i64)>,
 }
 
-impl<'a> Query<'a> {
+impl<'a> RangeQuery<'a> {
     /// The query whose bounds are the arguments `first` and the one behind it. What the command itself does not say, options do.
     fn parse(
         call: &Call<'a>,
@@ -119,7 +119,7 @@ impl<'a> Query<'a> {
         by: Option<By>,
         direction: Option<bool>,
         stores: bool,
-    ) -> Result<Query<'a>, Failure> {
+    ) -> Result<RangeQuery<'a>, Failure> {
         let (mut found_by, mut from_end, mut with_scores, mut limit) = (by, direction, false, None);
         let mut options = call.options(first + 2);
         while let Some(word) = options.word() {
@@ -154,7 +154,7 @@ impl<'a> Query<'a> {
             (min, max) = (max, min);
         }
         let limit = limit.filter(|_| by != By::Rank);
-        Ok(Query { range: Range::parse(by, min, max)?, from_end, with_scores, limit })
+        Ok(RangeQuery { range: Range::parse(by, min, max)?, from_end, with_scores, limit })
     }
 
     /// The ranks that are shown.
@@ -194,7 +194,7 @@ impl<'a> Query<'a> {
 }
 
 fn show(data: &mut Data<'_>, call: &Call<'_>, by: Option<By>, direction: Option<bool>, reply: &mut Reply) -> Outcome {
-    let query = Query::parse(call, 2, by, direction, false)?;
+    let query = RangeQuery::parse(call, 2, by, direction, false)?;
     let at = data.locate(&call.key(0));
     let Some(view) = data.sorted(&at)? else {
         reply.array(0);
@@ -232,7 +232,7 @@ pub(crate) fn zrevrangebylex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut R
 }
 
 pub(crate) fn zrangestore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let query = Query::parse(call, 3, None, None, true)?;
+    let query = RangeQuery::parse(call, 3, None, None, true)?;
     let mut found = Vec::new();
     if let Some(view) = data.sorted(&data.locate(&call.key(1)))? {
         query.each(&view, &mut |name, score| found.push((name, score)));

@@ -4,7 +4,7 @@ use crate::arena::{Page, Pages, Ref};
 use crate::ids::PageId;
 use crate::structure::table::{self, Inspector};
 use crate::value::Kind;
-use crate::value::entry::{CollectionInspector, Entry, check_entry};
+use crate::value::entry::{CollectionInspector, SlotEntry, check_entry};
 use crate::value::record::{Encoding, Head};
 
 use super::large::{Large, tag_of};
@@ -42,7 +42,7 @@ pub(crate) fn check_entries(
     bare: bool,
     draining: bool,
     inspector: &mut impl CollectionInspector,
-    visit: &mut dyn FnMut(Ref, &Entry, &Page) -> Verdict,
+    visit: &mut dyn FnMut(Ref, &SlotEntry, &Page) -> Verdict,
 ) -> Verdict {
     if !large.is_clean(pages) || (!draining && table::is_draining(pages, large.table())) {
         return Err("the root of a collection is malformed");
@@ -63,7 +63,7 @@ struct Entries<'a, P, I> {
     pages: &'a P,
     bare: bool,
     inspector: &'a mut I,
-    visit: &'a mut dyn FnMut(Ref, &Entry, &Page) -> Verdict,
+    visit: &'a mut dyn FnMut(Ref, &SlotEntry, &Page) -> Verdict,
     bytes: u64,
 }
 
@@ -89,7 +89,7 @@ impl<P: Pages, I: CollectionInspector> Inspector for Entries<'_, P, I> {
         entries.sort_unstable();
         let name = |at: Ref| {
             let page = self.pages.page(at.page());
-            Entry::read(page, at).name(page)
+            SlotEntry::read(page, at).name(page)
         };
         let twice = entries.chunk_by(|a, b| a.0 == b.0).any(|same| {
             same.iter().enumerate().any(|(index, a)| same[index + 1..].iter().any(|b| name(a.1) == name(b.1)))

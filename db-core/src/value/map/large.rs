@@ -20,7 +20,7 @@ use crate::structure::table::{self, Found, TableAt};
 use crate::structure::{root, slab};
 use crate::value::ValueView;
 
-use crate::value::entry::{Entry, EntryForm, give_up_value};
+use crate::value::entry::{EntryForm, SlotEntry, give_up_value};
 
 const HEAP: usize = 24;
 const RESERVED: usize = 28;
@@ -84,7 +84,7 @@ impl Large {
     pub(crate) fn find<P: Pages>(self, pages: &P, name: &[u8]) -> Option<Found> {
         table::find(pages, self.table(), tag_of(pages, name), |at| {
             let page = pages.page(at.page());
-            Entry::read(page, at).name(page) == name
+            SlotEntry::read(page, at).name(page) == name
         })
     }
 
@@ -134,7 +134,7 @@ impl Large {
             return at;
         };
         let page = arena.page(found.at.page());
-        let old = Entry::read(page, found.at);
+        let old = SlotEntry::read(page, found.at);
         let old_bytes = old.memory_bytes(page);
         give_up_value(arena, &old, found.at);
         if old.slot_bytes() != form.slot_bytes() {
@@ -152,7 +152,7 @@ impl Large {
     pub(crate) fn remove(self, arena: &mut Arena, name: &[u8]) -> bool {
         let Some(found) = self.find(arena, name) else { return false };
         let page = arena.page(found.at.page());
-        let entry = Entry::read(page, found.at);
+        let entry = SlotEntry::read(page, found.at);
         let bytes = entry.memory_bytes(page);
         give_up_value(arena, &entry, found.at);
         table::remove(arena, self.table(), &found);
@@ -202,7 +202,7 @@ impl Large {
             }
             let freed = (segments - table::segments(arena, self.table())) as usize;
             for at in &entries {
-                let entry = Entry::read(arena.page(at.page()), *at);
+                let entry = SlotEntry::read(arena.page(at.page()), *at);
                 give_up_value(arena, &entry, *at);
             }
             // What is in pages of its own goes with them.
@@ -228,7 +228,7 @@ pub(super) fn tag_of(pages: &impl Pages, name: &[u8]) -> u32 {
 #[inline]
 fn member<P: Pages>(pages: &P, at: Ref) -> (&[u8], ValueView<'_>) {
     let page = pages.page(at.page());
-    let entry = Entry::read(page, at);
+    let entry = SlotEntry::read(page, at);
     (entry.name(page), entry.value(pages, page))
 }
 

@@ -28,11 +28,11 @@ pub(crate) use large::Large;
 #[derive(Clone, Copy, Debug)]
 pub struct MapView<'a, P> {
     pages: &'a P,
-    repr: Repr<'a>,
+    repr: MapRepr<'a>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Repr<'a> {
+enum MapRepr<'a> {
     Packed(&'a [u8], packed::Stride),
     Integers(&'a [u8]),
     Large(Large),
@@ -49,33 +49,33 @@ impl<'a, P: Pages> MapView<'a, P> {
     pub(crate) fn new(pages: &'a P, at: crate::arena::Ref, head: &Head) -> Self {
         let page = pages.page(at.page());
         let repr = match head.encoding {
-            Encoding::INTEGERS => Repr::Integers(head.rest(page)),
-            Encoding::TABLE | Encoding::SORTED => Repr::Large(Large::at(at.page(), head.rest_at)),
-            _ => Repr::Packed(head.rest(page), stride(head.kind)),
+            Encoding::INTEGERS => MapRepr::Integers(head.rest(page)),
+            Encoding::TABLE | Encoding::SORTED => MapRepr::Large(Large::at(at.page(), head.rest_at)),
+            _ => MapRepr::Packed(head.rest(page), stride(head.kind)),
         };
         MapView { pages, repr }
     }
 
     /// A hash table.
     pub(crate) const fn of_large(pages: &'a P, large: Large) -> Self {
-        MapView { pages, repr: Repr::Large(large) }
+        MapView { pages, repr: MapRepr::Large(large) }
     }
 
     /// The set or hash in one piece, which may have no member.
     pub(crate) fn of_blob(pages: &'a P, encoding: Encoding, kind: Kind, blob: &'a [u8]) -> Self {
-        let packed = Repr::Packed(blob, stride(kind));
-        MapView { pages, repr: if encoding == Encoding::INTEGERS { Repr::Integers(blob) } else { packed } }
+        let packed = MapRepr::Packed(blob, stride(kind));
+        MapView { pages, repr: if encoding == Encoding::INTEGERS { MapRepr::Integers(blob) } else { packed } }
     }
 
     /// Returns the bytes of one in one piece, a set of integers as packed strings; 0 of a hash table.
     pub(crate) fn packed_bytes(&self) -> usize {
         match self.repr {
-            Repr::Packed(blob, _) => blob.len(),
-            Repr::Integers(blob) => {
+            MapRepr::Packed(blob, _) => blob.len(),
+            MapRepr::Integers(blob) => {
                 let text = |value: i64| packed::string_bytes(itoa::Buffer::new().format(value).len());
                 packed::empty().len() + integers::all(blob).map(text).sum::<usize>()
             }
-            Repr::Large(_) => 0,
+            MapRepr::Large(_) => 0,
         }
     }
 
@@ -83,9 +83,9 @@ impl<'a, P: Pages> MapView<'a, P> {
     #[must_use]
     pub fn len(&self) -> u64 {
         match self.repr {
-            Repr::Packed(blob, _) => packed::len(blob) as u64,
-            Repr::Integers(blob) => integers::len(blob) as u64,
-            Repr::Large(large) => large.len(self.pages),
+            MapRepr::Packed(blob, _) => packed::len(blob) as u64,
+            MapRepr::Integers(blob) => integers::len(blob) as u64,
+            MapRepr::Large(large) => large.len(self.pages),
         }
     }
 
@@ -99,9 +99,9 @@ impl<'a, P: Pages> MapView<'a, P> {
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
         match self.repr {
-            Repr::Packed(blob, stride) => packed::contains(blob, stride, name),
-            Repr::Integers(blob) => parse_i64(name).is_some_and(|value| integers::contains(blob, value)),
-            Repr::Large(large) => large.contains(self.pages, name),
+            MapRepr::Packed(blob, stride) => packed::contains(blob, stride, name),
+            MapRepr::Integers(blob) => parse_i64(name).is_some_and(|value| integers::contains(blob, value)),
+            MapRepr::Large(large) => large.contains(self.pages, name),
         }
     }
 
@@ -109,30 +109,30 @@ impl<'a, P: Pages> MapView<'a, P> {
     #[must_use]
     pub fn value(&self, name: &[u8]) -> Option<ValueView<'a>> {
         match self.repr {
-            Repr::Packed(blob, _) => packed::value(blob, name).map(ValueView::whole),
-            Repr::Integers(_) => None,
-            Repr::Large(large) => large.value(self.pages, name),
+            MapRepr::Packed(blob, _) => packed::value(blob, name).map(ValueView::whole),
+            MapRepr::Integers(_) => None,
+            MapRepr::Large(large) => large.value(self.pages, name),
         }
     }
 
     /// Visits all members, each with its value (empty in a set).
     pub fn each(&self, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
         match self.repr {
-            Repr::Large(large) => {
+            MapRepr::Large(large) => {
                 let mut cursor = large.scan(self.pages, 0, usize::MAX, visit);
                 while cursor != 0 {
                     cursor = large.scan(self.pages, cursor, usize::MAX, visit);
                 }
             }
-            Repr::Packed(blob, stride) => each_packed(blob, stride, visit),
-            Repr::Integers(blob) => integers::all(blob).for_each(|value| visit_integer(value, visit)),
+            MapRepr::Packed(blob, stride) => each_packed(blob, stride, visit),
+            MapRepr::Integers(blob) => integers::all(blob).for_each(|value| visit_integer(value, visit)),
         }
     }
 
     /// Visits about `count` members from `cursor` on (0: from the start) and returns the cursor to go on with (0: done; below 2^32).
     /// A member that is there during the whole iteration is visited once, whatever else changes.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) -> u64 {
-        if let Repr::Large(large) = self.repr {
+        if let MapRepr::Large(large) = self.repr {
             return large.scan(self.pages, cursor, count, visit);
         }
         let Ok(from) = u32::try_from(cursor) else { return 0 };
@@ -158,15 +158,15 @@ impl<'a, P: Pages> MapView<'a, P> {
     pub fn random(&self, random: u64, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
         let index = share(random, self.len()) as usize;
         match self.repr {
-            Repr::Packed(blob, stride) => {
+            MapRepr::Packed(blob, stride) => {
                 let mut strings = packed::strings(blob).skip(index * stride);
                 if let Some(name) = strings.next() {
                     let value = if stride == 2 { strings.next() } else { None };
                     visit(name, ValueView::whole(value.unwrap_or_default()));
                 }
             }
-            Repr::Integers(blob) => visit_integer(integers::get(blob, index), visit),
-            Repr::Large(large) => {
+            MapRepr::Integers(blob) => visit_integer(integers::get(blob, index), visit),
+            MapRepr::Large(large) => {
                 if let Some((name, value)) = large.random(self.pages, random) {
                     visit(name, value);
                 }
@@ -177,19 +177,19 @@ impl<'a, P: Pages> MapView<'a, P> {
     /// Returns whether it is a set of integers in one piece.
     #[must_use]
     pub fn is_of_integers(&self) -> bool {
-        matches!(self.repr, Repr::Integers(_))
+        matches!(self.repr, MapRepr::Integers(_))
     }
 
     /// Returns whether it is a hash table.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        matches!(self.repr, Repr::Large(_))
+        matches!(self.repr, MapRepr::Large(_))
     }
 
     /// Returns the bytes that it takes beside its record.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let Repr::Large(large) = self.repr else { return 0 };
+        let MapRepr::Large(large) = self.repr else { return 0 };
         large.memory_bytes(self.pages)
     }
 }

@@ -13,7 +13,7 @@ use crate::value::Value;
 pub(super) struct Queues;
 
 impl DataType for Queues {
-    type Model = Queue;
+    type Model = QueueModel;
     const NAME: &'static str = "queue";
     const KEYS: u64 = 2;
 
@@ -58,7 +58,7 @@ impl DataType for Queues {
 
 /// Elements in order.
 #[derive(Debug)]
-pub(super) struct Queue;
+pub(super) struct QueueModel;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Input {
@@ -74,7 +74,7 @@ pub(super) enum Output {
     All(VecDeque<String>),
 }
 
-impl Model for Queue {
+impl Model for QueueModel {
     type State = VecDeque<String>;
     type Input = Input;
     type Output = Output;

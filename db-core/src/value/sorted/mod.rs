@@ -1,0 +1,246 @@
+//! Sorted sets: members with scores, in the order of (score, member).
+//!
+//! A small one is one piece in that order, as a small hash is (`value/packed.rs`): each member, then its score. A large one is a hash
+//! table of its members, each with its score, and a counted B+tree of the same entries by order:
+//!
+//! ```text
+//!   0  root of the hash table (`value/map/large.rs`); the value of an entry is a score, big-endian
+//!  40  handle of the tree (`structure/tree/mod.rs`)
+//!
+//!      an item of the tree:
+//!   0  score u64 big-endian
+//!   8  address u32 of the entry, big-endian
+//! ```
+//!
+//! **Scores.** A double as a number that ascends as doubles do ([`Score`]). In one piece it is without the zero bytes at its end: most
+//! scores are small integers, which then take two or three bytes.
+//!
+//! **Ties.** Members of one score ascend as strings of bytes do. They are compared in their entries, so that the tree's items are short;
+//! where scores differ, as they mostly do, no entry is read.
+
+mod check;
+mod large;
+mod score;
+
+use std::cmp::Ordering;
+
+use crate::arena::{Pages, Ref};
+
+use super::Kind;
+use super::map::MapView;
+use super::packed;
+use super::record::{Encoding, Head};
+use large::{entry_of, member, score_in, score_of};
+
+pub(crate) use check::{check, check_large};
+pub(crate) use large::{LargeSorted, ROOT_BYTES, pages_to_make, pages_to_put};
+pub use score::Score;
+
+/// Where a range begins or ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Bound<'b> {
+    /// Before all members of this score and all higher ones.
+    BeforeScore(Score),
+    /// Behind all members of this score and all lower ones.
+    BehindScore(Score),
+    /// Before this member, if all members are of one score.
+    BeforeMember(&'b [u8]),
+    /// Behind this member, likewise.
+    BehindMember(&'b [u8]),
+}
+
+impl Bound<'_> {
+    /// How a member stands to it; `name` is asked for only if it matters.
+    #[inline]
+    fn order<'n>(&self, score: Score, name: impl Fn() -> &'n [u8]) -> Ordering {
+        match self {
+            Bound::BeforeScore(bound) if score < *bound => Ordering::Less,
+            Bound::BehindScore(bound) if score <= *bound => Ordering::Less,
+            Bound::BeforeMember(bound) if name() < *bound => Ordering::Less,
+            Bound::BehindMember(bound) if name() <= *bound => Ordering::Less,
+            _ => Ordering::Greater,
+        }
+    }
+}
+
+/// A sorted set as readers see it.
+#[derive(Clone, Copy, Debug)]
+pub struct SortedView<'a, P> {
+    pages: &'a P,
+    repr: SortedRepr<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum SortedRepr<'a> {
+    Packed(&'a [u8]),
+    Large(LargeSorted),
+}
+
+impl<'a, P: Pages> SortedView<'a, P> {
+    /// The sorted set in the record at `at` with the header `head`.
+    #[inline]
+    pub(crate) fn new(pages: &'a P, at: Ref, head: &Head) -> Self {
+        let repr = match head.encoding {
+            Encoding::SORTED => SortedRepr::Large(LargeSorted::at(at.page(), head.rest_at)),
+            _ => SortedRepr::Packed(head.rest(pages.page(at.page()))),
+        };
+        SortedView { pages, repr }
+    }
+
+    /// Returns the members as those of a hash, whose values are scores as [`Score::from_bytes`] reads them.
+    #[must_use]
+    pub fn as_map(&self) -> MapView<'a, P> {
+        match self.repr {
+            SortedRepr::Packed(blob) => MapView::of_blob(self.pages, Encoding::PACKED, Kind::SortedSet, blob),
+            SortedRepr::Large(sorted) => MapView::of_large(self.pages, sorted.members()),
+        }
+    }
+
+    /// Returns the number of members.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self.repr {
+            SortedRepr::Packed(blob) => packed::len(blob) as u64,
+            SortedRepr::Large(sorted) => sorted.len(self.pages),
+        }
+    }
+
+    /// Whether there is no member: never, of one that is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns whether it is a tree.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        matches!(self.repr, SortedRepr::Large(_))
+    }
+
+    /// Returns the bytes of one in one piece; 0 of a tree.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        match self.repr {
+            SortedRepr::Packed(blob) => blob.len(),
+            SortedRepr::Large(_) => 0,
+        }
+    }
+
+    /// Returns the bytes that it takes beside its record.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        match self.repr {
+            SortedRepr::Packed(_) => 0,
+            SortedRepr::Large(sorted) => sorted.memory_bytes(self.pages),
+        }
+    }
+
+    /// Returns the score of a member.
+    #[must_use]
+    pub fn score(&self, name: &[u8]) -> Option<Score> {
+        match self.repr {
+            SortedRepr::Packed(blob) => packed::value(blob, name).and_then(Score::from_bytes),
+            SortedRepr::Large(sorted) => {
+                sorted.members().find(self.pages, name).map(|found| score_in(self.pages, found.at))
+            }
+        }
+    }
+
+    /// Returns the rank of a member, counted from the lowest score, and its score.
+    #[must_use]
+    pub fn rank(&self, name: &[u8]) -> Option<(u64, Score)> {
+        match self.repr {
+            SortedRepr::Packed(blob) => {
+                let (rank, (_, score)) = pairs(blob).enumerate().find(|(_, (member, _))| *member == name)?;
+                Some((rank as u64, score))
+            }
+            SortedRepr::Large(sorted) => {
+                let at = sorted.members().find(self.pages, name)?.at;
+                let score = score_in(self.pages, at);
+                let position = sorted.find(self.pages, score, name);
+                Some((sorted.tree().rank(self.pages, &position), score))
+            }
+        }
+    }
+
+    /// Returns how many members are before a bound.
+    #[must_use]
+    pub fn count_before(&self, bound: Bound<'_>) -> u64 {
+        match self.repr {
+            SortedRepr::Packed(blob) => {
+                let before = |(name, score): &(&[u8], Score)| bound.order(*score, || name) == Ordering::Less;
+                pairs(blob).take_while(before).count() as u64
+            }
+            SortedRepr::Large(sorted) => {
+                let (pages, tree) = (self.pages, sorted.tree());
+                let position = tree.find(pages, |item| match entry_of(item) {
+                    Some(at) => bound.order(score_of(item), || member(pages, at)),
+                    // A separator: nothing before it has its score. Where all members are of one score there is none.
+                    None => match bound {
+                        Bound::BeforeScore(score) | Bound::BehindScore(score) if score_of(item) > score => {
+                            Ordering::Greater
+                        }
+                        _ => Ordering::Less,
+                    },
+                });
+                tree.rank(pages, &position)
+            }
+        }
+    }
+
+    /// Visits the members from `rank` on, until `visit` returns false.
+    pub fn each_from(&self, rank: u64, visit: &mut dyn FnMut(&'a [u8], Score) -> bool) {
+        match self.repr {
+            SortedRepr::Packed(blob) => {
+                let _ = pairs(blob).skip(rank as usize).all(|(name, score)| visit(name, score));
+            }
+            SortedRepr::Large(sorted) => {
+                let (pages, tree) = (self.pages, sorted.tree());
+                let mut from = tree.cursor(pages, tree.seek(pages, rank));
+                let _ = from.all(|item| visit_item(pages, item, visit));
+            }
+        }
+    }
+
+    /// Visits the members before `end`, a rank, the last one first, until `visit` returns false.
+    pub fn each_back_from(&self, end: u64, visit: &mut dyn FnMut(&'a [u8], Score) -> bool) {
+        match self.repr {
+            SortedRepr::Packed(blob) => {
+                let all: Vec<_> = pairs(blob).take(end as usize).collect();
+                let _ = all.into_iter().rev().all(|(name, score)| visit(name, score));
+            }
+            SortedRepr::Large(sorted) => {
+                let (pages, tree) = (self.pages, sorted.tree());
+                let mut from = tree.cursor(pages, tree.seek(pages, end));
+                while let Some(item) = from.previous() {
+                    if !visit_item(pages, item, visit) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn visit_item<'a, P: Pages>(pages: &'a P, item: &[u8], visit: &mut dyn FnMut(&'a [u8], Score) -> bool) -> bool {
+    entry_of(item).is_none_or(|at| visit(member(pages, at), score_in(pages, at)))
+}
+
+/// The members of one in one piece, in order.
+pub(crate) fn pairs(blob: &[u8]) -> impl Iterator<Item = (&[u8], Score)> + Clone {
+    let mut strings = packed::strings(blob);
+    std::iter::from_fn(move || Some((strings.next()?, Score::from_bytes(strings.next()?)?)))
+}
+
+/// Adds a member to one in one piece, or changes its score.
+pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], score: Score) {
+    packed::remove(blob, 2, name);
+    let before = |(other, there): &(&[u8], Score)| there.cmp(&score).then_with(|| (*other).cmp(name)).is_lt();
+    let index = pairs(blob).take_while(before).count();
+    let (bytes, len) = score.short_bytes();
+    packed::insert_pair(blob, index, name, &bytes[..len]);
+}
+
+/// Bytes that a member takes in one piece, at most.
+pub(crate) const fn pair_bytes(name_len: usize) -> usize {
+    packed::string_bytes(name_len) + packed::string_bytes(8)
+}
