@@ -2,7 +2,7 @@
 
 use tanist_db_core::ids::Lsn;
 
-use super::run::{Act, Told, act, acts, frames, open, run, start};
+use super::run::{Act, Told, act, acts, frames, open, run, start, start_after_lies};
 use super::{rounds, sentence};
 use crate::vault::disk::sim::DiskSim;
 use crate::vault::error::StorageError;
@@ -94,7 +94,7 @@ fn what_lying_syncs_leave_is_a_beginning_of_the_truth_or_refused() {
         let (told, _) = run(&disk, &acts);
         disk.restart();
         let what = format!("round {round}: syncs lie from operation {from} on");
-        match start(&disk, &frames, &what) {
+        match start_after_lies(&disk, &frames, &what) {
             Ok(found) if found.told.durable >= told.durable => whole += 1,
             Ok(_) => less += 1,
             Err(error) => {
