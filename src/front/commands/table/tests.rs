@@ -8,6 +8,8 @@ use super::COMMANDS;
 
 /// The protocol's commands as its own documentation lists them, one a line.
 const REFERENCE: &str = include_str!("../../../../db-core/tests/data/commands.tsv");
+/// Those that Valkey alone has.
+const VALKEY: &str = include_str!("../../../../db-core/tests/data/valkey.tsv");
 
 struct Row {
     arity: i8,
@@ -24,7 +26,7 @@ fn sorted(words: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 fn reference() -> BTreeMap<String, Row> {
-    let rows = REFERENCE.lines().skip(1).map(|line| {
+    let rows = REFERENCE.lines().skip(1).chain(VALKEY.lines().skip(1)).map(|line| {
         let fields: Vec<&str> = line.split('\t').collect();
         let words = |at: usize| sorted(fields[at].split(',').map(str::to_lowercase));
         let row = Row {
