@@ -11,6 +11,8 @@ const DIFFERENT: &[(&str, usize, &str)] = &[
     ("watch", FLAGS, "no_multi came with a later version"),
     ("scan", FLAGS, "touches_arbitrary_keys came with a later version"),
     ("randomkey", FLAGS, "touches_arbitrary_keys came with a later version"),
+    ("zrank", ARITY, "later versions take WITHSCORE"),
+    ("zrevrank", ARITY, "as the one before"),
     ("wait", FLAGS, "later versions say blocking instead of noscript"),
     ("wait", CATEGORIES, "@blocking follows from its flag"),
 ];
@@ -70,7 +72,12 @@ fn same_description(name: &str, theirs: &str, ours: &str) {
 const FIELDS: [&str; 3] = ["since", "group", "arguments"];
 
 /// Commands whose arguments are others than in Redis 7.0.15, on purpose.
-const OTHER_ARGUMENTS: &[(&str, &str)] = &[("command|getkeysandflags", "later versions list them")];
+const OTHER_ARGUMENTS: &[(&str, &str)] = &[
+    ("command|getkeysandflags", "later versions list them"),
+    ("hscan", "later versions take NOVALUES"),
+    ("zrank", "later versions take WITHSCORE"),
+    ("zrevrank", "as the one before"),
+];
 
 fn same_documentation(name: &str, theirs: &str, ours: &str) {
     let (theirs, ours) = (Told::of(theirs), Told::of(ours));

@@ -150,7 +150,9 @@ fn write_info(spec: &CommandSpec, reply: &mut Reply) {
     reply.array(10);
     reply.bulk(spec.name.as_bytes());
     reply.int(i64::from(spec.arity));
-    write_statuses(spec.flags.names(), reply);
+    // A client cannot find all keys by position.
+    let movable = spec.keys.iter().any(|keys| keys.fixed().is_none()).then_some("movablekeys");
+    write_statuses(spec.flags.names().chain(movable), reply);
     let KeyRange { first, last, step } = KeyRange::of(spec.keys);
     [first, last, step].into_iter().for_each(|number| reply.int(number));
     write_statuses(spec.categories(), reply);

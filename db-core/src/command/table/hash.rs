@@ -10,7 +10,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("hset", -4, &[Write, DenyOom, Fast], Group::Hash, "2.0.0", Keys(hash::hset))
         .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::Hash])
-        .arguments(&[Argument::key("key", 0), Argument::block("field-value", &[Argument::string("field"), Argument::string("value")]).multiple()])
+        .arguments(&[Argument::key("key", 0), Argument::block("field_value", &[Argument::string("field"), Argument::string("value")]).multiple()])
 
         .doc("Sets fields of a hash, which is created if it does not exist.", "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs."),
     spec("hsetnx", 4, &[Write, DenyOom, Fast], Group::Hash, "2.0.0", Keys(hash::hsetnx))
@@ -31,7 +31,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("hmset", -4, &[Write, DenyOom, Fast], Group::Hash, "2.0.0", Keys(hash::hmset))
         .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::Hash])
-        .arguments(&[Argument::key("key", 0), Argument::block("field-value", &[Argument::string("field"), Argument::string("value")]).multiple()])
+        .arguments(&[Argument::key("key", 0), Argument::block("field_value", &[Argument::string("field"), Argument::string("value")]).multiple()])
         .doc("Sets fields of a hash.", "O(N) where N is the number of fields being set."),
     spec("hdel", -3, &[Write, Fast], Group::Hash, "2.0.0", Keys(hash::hdel))
         .keys(&[KeySpec::at(1, KeyUse::Discard)])
@@ -92,6 +92,6 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::Hash])
         .tips(&["nondeterministic_output"])
-        .arguments(&[Argument::key("key", 0), Argument::integer("cursor"), Argument::pattern("pattern").after("MATCH").optional(), Argument::integer("count").after("COUNT").optional()])
+        .arguments(&[Argument::key("key", 0), Argument::integer("cursor"), Argument::pattern("pattern").after("MATCH").optional(), Argument::integer("count").after("COUNT").optional(), Argument::word("novalues", "NOVALUES").since("8.0.0").optional(),])
         .doc("Returns some fields at a time, until all were returned.", "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.."),
 ];

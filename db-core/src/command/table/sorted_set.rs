@@ -12,7 +12,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("zadd", -4, &[Write, DenyOom, Fast], Group::SortedSet, "1.2.0", Keys(sorted_set::zadd))
         .keys(&[KeySpec::at(1, KeyUse::Alter)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")]).since("3.0.2").optional(), Argument::one_of("comparison", &[Argument::word("gt", "GT"), Argument::word("lt", "LT")]).since("6.2.0").optional(), Argument::word("change", "CH").since("3.0.2").optional(), Argument::word("increment", "INCR").since("3.0.2").optional(), Argument::block("score-member", &[Argument::double("score"), Argument::string("member")]).multiple()])
+        .arguments(&[Argument::key("key", 0), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")]).since("3.0.2").optional(), Argument::one_of("comparison", &[Argument::word("gt", "GT"), Argument::word("lt", "LT")]).since("6.2.0").optional(), Argument::word("change", "CH").since("3.0.2").optional(), Argument::word("increment", "INCR").since("3.0.2").optional(), Argument::block("score_member", &[Argument::double("score"), Argument::string("member")]).multiple()])
         .doc("Adds members to a sorted set, or changes their scores.", "O(log(N)) for each item added, where N is the number of elements in the sorted set."),
     spec("zincrby", 4, &[Write, DenyOom, Fast], Group::SortedSet, "1.2.0", Keys(sorted_set::zincrby))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
@@ -52,22 +52,22 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("zrank", -3, &[Readonly, Fast], Group::SortedSet, "2.0.0", Keys(sorted_set::zrank))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::string("member")])
+        .arguments(&[Argument::key("key", 0), Argument::string("member"), Argument::word("withscore", "WITHSCORE").since("7.2.0").optional()])
         .doc("Returns the index of a member, counted from the lowest score.", "O(log(N))"),
     spec("zrevrank", -3, &[Readonly, Fast], Group::SortedSet, "2.0.0", Keys(sorted_set::zrevrank))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::string("member")])
+        .arguments(&[Argument::key("key", 0), Argument::string("member"), Argument::word("withscore", "WITHSCORE").since("7.2.0").optional()])
         .doc("Returns the index of a member, counted from the highest score.", "O(log(N))"),
     spec("zrange", -4, &[Readonly], Group::SortedSet, "1.2.0", Keys(sorted_set::zrange))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::string("start"), Argument::string("stop"), Argument::one_of("sortby", &[Argument::word("byscore", "BYSCORE"), Argument::word("bylex", "BYLEX")]).since("6.2.0").optional(), Argument::word("rev", "REV").since("6.2.0").optional(), Argument::block("offset-count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").since("6.2.0").optional(), Argument::word("withscores", "WITHSCORES").optional()])
+        .arguments(&[Argument::key("key", 0), Argument::string("start"), Argument::string("stop"), Argument::one_of("sortby", &[Argument::word("byscore", "BYSCORE"), Argument::word("bylex", "BYLEX")]).since("6.2.0").optional(), Argument::word("rev", "REV").since("6.2.0").optional(), Argument::block("offset_count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").since("6.2.0").optional(), Argument::word("withscores", "WITHSCORES").optional()])
         .doc("Returns the members in a range of indexes, scores or members.", "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned."),
     spec("zrangestore", -5, &[Write, DenyOom], Group::SortedSet, "6.2.0", Keys(sorted_set::zrangestore))
         .keys(&[KeySpec::at(1, KeyUse::Overwrite), KeySpec::at(2, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("dst", 0), Argument::key("src", 1), Argument::string("min"), Argument::string("max"), Argument::one_of("sortby", &[Argument::word("byscore", "BYSCORE"), Argument::word("bylex", "BYLEX")]).optional(), Argument::word("rev", "REV").optional(), Argument::block("offset-count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
+        .arguments(&[Argument::key("dst", 0), Argument::key("src", 1), Argument::string("min"), Argument::string("max"), Argument::one_of("sortby", &[Argument::word("byscore", "BYSCORE"), Argument::word("bylex", "BYLEX")]).optional(), Argument::word("rev", "REV").optional(), Argument::block("offset_count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
         .doc("Stores the members in a range of indexes, scores or members.", "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored into the destination key."),
     spec("zrevrange", -4, &[Readonly], Group::SortedSet, "1.2.0", Keys(sorted_set::zrevrange))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
@@ -77,22 +77,22 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("zrangebyscore", -4, &[Readonly], Group::SortedSet, "1.0.5", Keys(sorted_set::zrangebyscore))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::double("min"), Argument::double("max"), Argument::word("withscores", "WITHSCORES").since("2.0.0").optional(), Argument::block("offset-count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
+        .arguments(&[Argument::key("key", 0), Argument::double("min"), Argument::double("max"), Argument::word("withscores", "WITHSCORES").since("2.0.0").optional(), Argument::block("offset_count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
         .doc("Returns the members in a range of scores.", "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."),
     spec("zrevrangebyscore", -4, &[Readonly], Group::SortedSet, "2.2.0", Keys(sorted_set::zrevrangebyscore))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::double("max"), Argument::double("min"), Argument::word("withscores", "WITHSCORES").optional(), Argument::block("offset-count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
+        .arguments(&[Argument::key("key", 0), Argument::double("max"), Argument::double("min"), Argument::word("withscores", "WITHSCORES").optional(), Argument::block("offset_count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
         .doc("Returns the members in a range of scores, from the highest one on.", "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."),
     spec("zrangebylex", -4, &[Readonly], Group::SortedSet, "2.8.9", Keys(sorted_set::zrangebylex))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::string("min"), Argument::string("max"), Argument::block("offset-count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
+        .arguments(&[Argument::key("key", 0), Argument::string("min"), Argument::string("max"), Argument::block("offset_count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
         .doc("Returns the members in a range of members of one score.", "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."),
     spec("zrevrangebylex", -4, &[Readonly], Group::SortedSet, "2.8.9", Keys(sorted_set::zrevrangebylex))
         .keys(&[KeySpec::at(1, KeyUse::Read)])
         .categories_own(&[Category::SortedSet])
-        .arguments(&[Argument::key("key", 0), Argument::string("max"), Argument::string("min"), Argument::block("offset-count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
+        .arguments(&[Argument::key("key", 0), Argument::string("max"), Argument::string("min"), Argument::block("offset_count", &[Argument::integer("offset"), Argument::integer("count")]).after("LIMIT").optional()])
         .doc("Returns the members in a range of members of one score, in reverse order.", "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N))."),
     spec("zremrangebyrank", 4, &[Write], Group::SortedSet, "2.0.0", Keys(sorted_set::zremrangebyrank))
         .keys(&[KeySpec::at(1, KeyUse::Discard)])
