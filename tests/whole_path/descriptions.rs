@@ -13,6 +13,12 @@ const DIFFERENT: &[(&str, usize, &str)] = &[
     ("randomkey", FLAGS, "touches_arbitrary_keys came with a later version"),
     ("zrank", ARITY, "later versions take WITHSCORE"),
     ("zrevrank", ARITY, "as the one before"),
+    ("blmove", FLAGS, "later versions allow it in scripts"),
+    ("blpop", FLAGS, "later versions allow it in scripts"),
+    ("brpop", FLAGS, "later versions allow it in scripts"),
+    ("brpoplpush", FLAGS, "later versions allow it in scripts"),
+    ("bzpopmax", FLAGS, "later versions allow it in scripts"),
+    ("bzpopmin", FLAGS, "later versions allow it in scripts"),
     ("wait", FLAGS, "later versions say blocking instead of noscript"),
     ("wait", CATEGORIES, "@blocking follows from its flag"),
 ];

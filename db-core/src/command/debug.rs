@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::timeout::{seconds, timeout};
 use crate::effect::KeyChange;
 use crate::engine::Data;
 use crate::engine::call::{Block, Blocking, Call, Failure, Outcome, Reply};
-use crate::limits::{BLOCK_TIMEOUT_MAX, DEBUG_SLEEP_MAX};
+use crate::limits::DEBUG_SLEEP_MAX;
 
 const HELP: [&str; 7] = [
     "DEBUG <subcommand> [<arg> ...]. Subcommands are:",
@@ -24,7 +25,7 @@ pub(crate) fn help(_: &mut Data<'_>, _: &Call<'_>, reply: &mut Reply) -> Outcome
 }
 
 pub(crate) fn sleep(_: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let seconds = float(call.arg(2)).filter(|seconds| seconds.is_finite()).ok_or(Failure::NOT_A_FLOAT)?;
+    let seconds = seconds(call.arg(2)).filter(|seconds| seconds.is_finite()).ok_or(Failure::NOT_A_FLOAT)?;
     #[expect(clippy::disallowed_methods, reason = "commands that take long have a thread of their own")]
     std::thread::sleep(Duration::from_secs_f64(seconds.clamp(0.0, DEBUG_SLEEP_MAX.as_secs_f64())));
     reply.ok();
@@ -51,7 +52,7 @@ pub(crate) fn rehearse(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
 pub(crate) static BGETDEL: Blocking = Blocking {
     block: |call| {
         let timeout = timeout(call.arg(call.args().len() - 1))?;
-        Ok(Block { timeout, otherwise: |reply| reply.null_array() })
+        Ok(Block::of_all_keys(timeout))
     },
     run: |data, call, reply| {
         for key in call.keys() {
@@ -67,19 +68,3 @@ pub(crate) static BGETDEL: Blocking = Blocking {
         Ok(false)
     },
 };
-
-/// The time that a blocking command waits, in seconds; 0: forever.
-fn timeout(arg: &[u8]) -> Result<Option<Duration>, Failure> {
-    let seconds = float(arg).ok_or(Failure::fixed("ERR timeout is not a float or out of range"))?;
-    if seconds < 0.0 {
-        return Err(Failure::fixed("ERR timeout is negative"));
-    }
-    let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| *timeout <= BLOCK_TIMEOUT_MAX);
-    let timeout = timeout.ok_or(Failure::fixed("ERR timeout is out of range"))?;
-    // Redis counts milliseconds, and rounds up.
-    Ok((seconds > 0.0).then(|| timeout.max(Duration::from_millis(1))))
-}
-
-fn float(arg: &[u8]) -> Option<f64> {
-    std::str::from_utf8(arg).ok().and_then(|text| text.parse().ok()).filter(|number: &f64| !number.is_nan())
-}

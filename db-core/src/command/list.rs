@@ -1,10 +1,11 @@
 //! Lists.
 
 use super::collection;
+use super::timeout::timeout;
 use crate::arena::Arena;
 use crate::effect::{Change, Strings};
 use crate::engine::call::number::parse_i64;
-use crate::engine::call::{Call, Failure, Outcome, Reply, is};
+use crate::engine::call::{Block, Blocking, Call, Failure, Outcome, Reply, is};
 use crate::engine::{Data, sizes};
 use crate::keyspace::{Key, Located};
 use crate::types::list::{End, ListChange, ListForm};
@@ -168,6 +169,61 @@ fn pop_first(data: &mut Data<'_>, call: &Call<'_>, end: End, count: u64, reply: 
     }
     Ok(false)
 }
+
+/// BLPOP and BRPOP.
+macro_rules! blocking_pop {
+    ($end:expr) => {
+        Blocking {
+            block: |call| Ok(Block::of_all_keys(timeout(call.arg(call.args().len() - 1))?)),
+            run: |data, call, reply| {
+                for key in call.keys() {
+                    let mut at = data.locate(&key);
+                    let Some(view) = data.list(&at)? else { continue };
+                    reply.array(2);
+                    reply.bulk(key.bytes);
+                    let part = write_from(&view, $end, 1, reply);
+                    data.change(&mut at, ListChange::Cut { cuts: [part].as_slice().into() })?;
+                    return Ok(true);
+                }
+                Ok(false)
+            },
+        }
+    };
+}
+
+pub(crate) static BLPOP: Blocking = blocking_pop!(End::Left);
+pub(crate) static BRPOP: Blocking = blocking_pop!(End::Right);
+
+pub(crate) static BLMPOP: Blocking = Blocking {
+    block: |call| {
+        let timeout = timeout(call.arg(1))?;
+        end_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;
+        Ok(Block::of_all_keys(timeout))
+    },
+    run: |data, call, reply| {
+        let (end, count) = end_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;
+        pop_first(data, call, end, count, reply)
+    },
+};
+
+/// How a command waits that moves an element from its first key to its second one.
+fn block_for_source(arg: &[u8]) -> Result<Block, Failure> {
+    Ok(Block { keys: 1, at_once: |reply| reply.null(), ..Block::of_all_keys(timeout(arg)?) })
+}
+
+pub(crate) static BLMOVE: Blocking = Blocking {
+    block: |call| {
+        end(call.arg(3))?;
+        end(call.arg(4))?;
+        block_for_source(call.arg(5))
+    },
+    run: |data, call, reply| move_element(data, call, (end(call.arg(3))?, end(call.arg(4))?), reply),
+};
+
+pub(crate) static BRPOPLPUSH: Blocking = Blocking {
+    block: |call| block_for_source(call.arg(3)),
+    run: |data, call, reply| move_element(data, call, (End::Right, End::Left), reply),
+};
 
 pub(crate) fn llen(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let at = data.locate(&call.key(0));

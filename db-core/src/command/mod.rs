@@ -33,6 +33,7 @@ mod set;
 mod sorted_set;
 mod string;
 mod string_number;
+mod timeout;
 
 pub use crate::engine::call::{
     Argument, ArgumentKind, Begin, Call, Category, CommandSpec, CommandTable, Failure, Find, Flag, Flags, FrontRun,

@@ -147,7 +147,7 @@ impl Engine {
         let reply_start = reply.len();
         match self.serve_or_seat(blocking, &mut data, &call, place, reply) {
             Ok(None) => {}
-            Ok(Some((place, Block { timeout, otherwise }))) => {
+            Ok(Some((place, Block { timeout, otherwise, .. }))) => {
                 let lsn = data.commit(&self.redo).lsn;
                 session.place = Some(place);
                 return Executed::Blocked(Box::new(Blocked { until: Until::Keys, timeout, otherwise, lsn }));
@@ -171,29 +171,38 @@ impl Engine {
     ) -> Result<Option<(Place, Block)>, Failure> {
         let block = (blocking.block)(call)?;
         let Some(place) = place else {
-            let lines_up = self.must_line_up(data, call);
+            let lines_up = self.must_line_up(data, call, block.keys);
             if !lines_up && (blocking.run)(data, call, reply)? {
                 return Ok(None);
             }
-            return Ok(Some((self.take_seats(data, call, lines_up)?, block)));
+            return Ok(Some((self.take_seats(data, call, block.keys, lines_up)?, block)));
         };
         place.waiter.take_call();
-        if (blocking.run)(data, call, reply)? {
-            place.leave(data);
-            return Ok(None);
+        let start = reply.len();
+        match (blocking.run)(data, call, reply) {
+            Ok(true) => {
+                place.leave(data);
+                return Ok(None);
+            }
+            // One that has waited goes on until a key of its type comes.
+            Err(failure) if failure == Failure::WRONG_TYPE => reply.truncate(start),
+            other => drop(other?),
         }
         place.each(data, |lines, key, there| lines.tried(place.logical, key, place.ticket, there));
         Ok(Some((place, block)))
     }
 
     /// Whether somebody who waits for a key of the call has been called.
-    fn must_line_up(&self, data: &Data<'_>, call: &Call<'_>) -> bool {
-        call.keys().any(|key| cell_of(&self.cells, key.hash).lines.lock().is_called(data.logical(), key.bytes))
+    fn must_line_up(&self, data: &Data<'_>, call: &Call<'_>, keys: usize) -> bool {
+        call.keys()
+            .take(keys)
+            .any(|key| cell_of(&self.cells, key.hash).lines.lock().is_called(data.logical(), key.bytes))
     }
 
     /// Joins the line of each key of the call, whose shards are locked.
-    fn take_seats(&self, data: &mut Data<'_>, call: &Call<'_>, lines_up: bool) -> Result<Place, Failure> {
-        let bytes: usize = call.keys().map(|key| key.bytes.len() + size_of::<Seated>()).sum();
+    fn take_seats(&self, data: &mut Data<'_>, call: &Call<'_>, keys: usize, lines_up: bool) -> Result<Place, Failure> {
+        let waits_for = || call.keys().take(keys);
+        let bytes: usize = waits_for().map(|key| key.bytes.len() + size_of::<Seated>()).sum();
         if bytes > WATCHED_BYTES_MAX {
             return Err(Failure::owned(format!(
                 "ERR too many keys to wait for: they may take {WATCHED_BYTES_MAX} bytes in a session"
@@ -202,9 +211,9 @@ impl Engine {
         let logical = data.logical();
         // Relaxed: two who come at once have the order of their shards' locks, if they have a key in common.
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let keys = call.keys().map(|key| Seated { key: key.bytes.into(), hash: key.hash }).collect();
+        let keys = waits_for().map(|key| Seated { key: key.bytes.into(), hash: key.hash }).collect();
         let place = Place { cells: Arc::clone(&self.cells), waiter: Arc::default(), ticket, logical, keys };
-        for key in call.keys() {
+        for key in waits_for() {
             data.heed_lines(&key);
             cell_of(&self.cells, key.hash).lines.lock().join(logical, key.bytes, ticket, &place.waiter);
         }

@@ -32,6 +32,14 @@ fn chunks() -> &'static [Vec<u8>] {
             set(&["SET", &format!("key{i}"), &"v".repeat(i * 7), "PX", &format!("{}", 1_000 + i)]);
         }
         set(&["SET", "long", &"x".repeat(40_000)]);
+        // Small collections, and large ones: by a long member, or by many elements.
+        for (key, member) in [("1", "m".to_owned()), ("2", "m".repeat(100))] {
+            set(&["HSET", &format!("hash{key}"), &member, "value", "b", &member]);
+            set(&["SADD", &format!("set{key}"), &member, "1", "2"]);
+            set(&["ZADD", &format!("sorted{key}"), "1", &member, "2.5", "b", "2.5", "c"]);
+            set(&["RPUSH", &format!("list{key}"), &member, "b", &"x".repeat(if key == "1" { 9 } else { 5_000 })]);
+        }
+        set(&["SADD", "integers", "1", "2", "300000"]);
         engine.change_settings(&[(MEMORY_MAX, Some(1 << 30))], || Ok(())).expect("nobody holds the shard");
         let (mut walk, mut chunks, mut out) = (engine.freeze().into_chunks(), Vec::new(), Vec::new());
         while walk.next_chunk(&mut out) {
@@ -71,6 +79,38 @@ fn seal_again(chunk: &mut [u8]) {
     chunk[36..HEAD_BYTES].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// What is done to the collections of an image: reading, changing, copying, deleting.
+const COLLECTION_CALLS: &[&str] = &[
+    "HGETALL hash1",
+    "HGETALL hash2",
+    "HSET hash1 new 1",
+    "HSET hash2 new 1 b 2",
+    "HDEL hash2 b",
+    "HRANDFIELD hash2 5",
+    "HSCAN hash2 0",
+    "SADD integers 7 x",
+    "SADD set2 7",
+    "SUNIONSTORE both set1 set2 integers",
+    "SPOP set2 2",
+    "ZRANGE sorted2 0 -1 WITHSCORES",
+    "ZADD sorted1 7 new",
+    "ZADD sorted2 7 new 9 b",
+    "ZRANK sorted2 c",
+    "ZRANGEBYLEX sorted2 - +",
+    "ZPOPMIN sorted2 2",
+    "LRANGE list2 0 -1",
+    "LSET list2 1 new",
+    "LINSERT list1 BEFORE b a",
+    "LREM list2 0 new",
+    "LMOVE list2 list1 RIGHT LEFT",
+    "COPY sorted2 copy1",
+    "COPY list2 copy2",
+    "COPY hash2 copy3",
+    "RENAME set1 copy4",
+    "MEMORY USAGE list2",
+    "DEL hash1 hash2 set2 sorted1 sorted2 list1 list2 integers both copy1",
+];
+
 /// An image that is accepted must bear whatever is done to it.
 fn load(image: &[Vec<u8>]) {
     let pool = PagePool::new(0);
@@ -87,6 +127,9 @@ fn load(image: &[Vec<u8>]) {
         for words in [&["GET", &key][..], &["APPEND", &key, "more"], &["EXPIRE", &key, "9"], &["SET", &key, "new"]] {
             execute(&engine, &mut session, words, 1_000_500);
         }
+    }
+    for line in COLLECTION_CALLS {
+        execute(&engine, &mut session, &line.split(' ').collect::<Vec<_>>(), 1_000_500);
     }
     engine.expire_due(UnixMillis(2_000_000), 1_000);
     execute(&engine, &mut session, &["FLUSHALL"], 1);

@@ -38,8 +38,33 @@ pub fn seeds() -> Vec<Vec<u8>> {
     engine.begin_epoch(Epoch(1)).expect("a newer epoch");
     let mut session = Session::new(1);
     let long = "x".repeat(20_000);
-    for line in ["SET a 1", "SET b 2 PX 5000", "INCR a", "MSET c 1 d 2", "DEL b", "EXPIRE c 10", "FLUSHALL"] {
+    let strings = ["SET a 1", "SET b 2 PX 5000", "INCR a", "MSET c 1 d 2", "DEL b", "EXPIRE c 10", "FLUSHALL"];
+    let collections = [
+        "HSET hash a 1 b 2 c 3",
+        "HDEL hash a",
+        "SADD set 1 2 300000",
+        "SADD set x",
+        "SREM set 1",
+        "RPUSH list a b c d",
+        "LSET list 1 z",
+        "LINSERT list BEFORE z y",
+        "LREM list 0 z",
+        "LMOVE list list LEFT RIGHT",
+        "ZADD sorted 1 a -2.5 b 3 c",
+        "ZREMRANGEBYRANK sorted 0 0",
+        "ZREM sorted c",
+        "SUNIONSTORE hash set set",
+        "COPY set other",
+        "RENAME other set",
+    ];
+    for line in strings.into_iter().chain(collections) {
         execute(&engine, &mut session, &line.split(' ').collect::<Vec<_>>(), 1_000_000);
+    }
+    for words in [["HSET", "hash", "f", &long], ["ZADD", "sorted", "5", &long[..100]]] {
+        execute(&engine, &mut session, &words, 1_000_000);
+    }
+    for words in [["SADD", "set", &long[..100]], ["RPUSH", "list", &long]] {
+        execute(&engine, &mut session, &words, 1_000_000);
     }
     execute(&engine, &mut session, &["SET", "long", &long], 1_000_000);
     let changed = engine.change_settings(&[(MEMORY_MAX, Some(1 << 30)), (SettingId(3), None)], || Ok(()));

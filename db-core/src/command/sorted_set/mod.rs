@@ -16,7 +16,7 @@ use crate::types::sorted_set::{SortedChange, SortedForm};
 use crate::value::{Kind, Score, SortedView};
 
 pub(crate) use combine::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
-pub(crate) use pop::{zmpop, zpopmax, zpopmin, zrandmember};
+pub(crate) use pop::{BZMPOP, BZPOPMAX, BZPOPMIN, zmpop, zpopmax, zpopmin, zrandmember};
 pub(crate) use range::{
     zcount, zlexcount, zrange, zrangebylex, zrangebyscore, zrangestore, zremrangebylex, zremrangebyrank,
     zremrangebyscore, zrevrange, zrevrangebylex, zrevrangebyscore,

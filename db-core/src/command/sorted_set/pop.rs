@@ -3,9 +3,10 @@
 use super::{Members, len};
 use crate::arena::Arena;
 use crate::command::collection;
+use crate::command::timeout::timeout;
 use crate::engine::Data;
 use crate::engine::call::number::parse_i64;
-use crate::engine::call::{Call, Failure, Outcome, Protocol, Reply, is};
+use crate::engine::call::{Block, Blocking, Call, Failure, Outcome, Protocol, Reply, is};
 use crate::keyspace::Located;
 use crate::types::sorted_set::SortedChange;
 use crate::value::{Kind, Score, SortedView};
@@ -119,6 +120,46 @@ pub(crate) fn zmpop(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
     }
     Ok(())
 }
+
+/// BZPOPMIN and BZPOPMAX.
+macro_rules! blocking_pop {
+    ($extreme:expr) => {
+        Blocking {
+            block: |call| Ok(Block::of_all_keys(timeout(call.arg(call.args().len() - 1))?)),
+            run: |data, call, reply| {
+                for key in call.keys() {
+                    let mut at = data.locate(&key);
+                    let Some(view) = data.sorted(&at)? else { continue };
+                    let there = view.len();
+                    reply.array(3);
+                    reply.bulk(key.bytes);
+                    for (name, score) in from_end(&view, $extreme, 1) {
+                        reply.bulk(name);
+                        reply.double(score.get());
+                    }
+                    take(data, &mut at, $extreme, there, 1)?;
+                    return Ok(true);
+                }
+                Ok(false)
+            },
+        }
+    };
+}
+
+pub(crate) static BZPOPMIN: Blocking = blocking_pop!(Extreme::Min);
+pub(crate) static BZPOPMAX: Blocking = blocking_pop!(Extreme::Max);
+
+pub(crate) static BZMPOP: Blocking = Blocking {
+    block: |call| {
+        let timeout = timeout(call.arg(1))?;
+        extreme_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;
+        Ok(Block::of_all_keys(timeout))
+    },
+    run: |data, call, reply| {
+        let wanted = extreme_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;
+        pop_first(data, call, wanted, reply)
+    },
+};
 
 pub(crate) fn zrandmember(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let at = data.locate(&call.key(0));

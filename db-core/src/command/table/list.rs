@@ -102,4 +102,29 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .arguments(&[Argument::integer("numkeys"), Argument::key("key", 0).multiple(), Argument::one_of("where", &[Argument::word("left", "LEFT"), Argument::word("right", "RIGHT")]), Argument::integer("count").after("COUNT").optional()])
         .doc("Removes elements from the first list that exists and returns them.", "O(N+M) where N is the number of provided keys and M is the number of elements returned."),
 
+    spec("blpop", -3, &[Write, Blocking], Group::List, "2.0.0", Handler::Blocking(&list::BLPOP))
+        .keys(&[KeySpec { begin: Begin::At(1), find: Find::Range { last: -2, step: 1 }, key_use: KeyUse::Take }])
+        .categories_own(&[Category::List])
+        .arguments(&[Argument::key("key", 0).multiple(), Argument::double("timeout")])
+        .doc("Removes the first element of the first list that exists and returns it; waits for one.", "O(N) where N is the number of provided keys."),
+    spec("brpop", -3, &[Write, Blocking], Group::List, "2.0.0", Handler::Blocking(&list::BRPOP))
+        .keys(&[KeySpec { begin: Begin::At(1), find: Find::Range { last: -2, step: 1 }, key_use: KeyUse::Take }])
+        .categories_own(&[Category::List])
+        .arguments(&[Argument::key("key", 0).multiple(), Argument::double("timeout")])
+        .doc("Removes the last element of the first list that exists and returns it; waits for one.", "O(N) where N is the number of provided keys."),
+    spec("blmove", 6, &[Write, DenyOom, Blocking], Group::List, "6.2.0", Handler::Blocking(&list::BLMOVE))
+        .keys(&[KeySpec::at(1, KeyUse::Take), KeySpec::at(2, KeyUse::Extend)])
+        .categories_own(&[Category::List])
+        .arguments(&[Argument::key("source", 0), Argument::key("destination", 1), Argument::one_of("wherefrom", &[Argument::word("left", "LEFT"), Argument::word("right", "RIGHT")]), Argument::one_of("whereto", &[Argument::word("left", "LEFT"), Argument::word("right", "RIGHT")]), Argument::double("timeout")])
+        .doc("Moves an element from one list to another and returns it; waits for one.", "O(1)"),
+    spec("brpoplpush", 4, &[Write, DenyOom, Blocking], Group::List, "2.2.0", Handler::Blocking(&list::BRPOPLPUSH))
+        .keys(&[KeySpec::at(1, KeyUse::Take), KeySpec::at(2, KeyUse::Extend)])
+        .categories_own(&[Category::List])
+        .arguments(&[Argument::key("source", 0), Argument::key("destination", 1), Argument::double("timeout")])
+        .doc("Moves the last element of a list to the head of another one and returns it; waits for one.", "O(1)"),
+    spec("blmpop", -5, &[Write, Blocking], Group::List, "7.0.0", Handler::Blocking(&list::BLMPOP))
+        .keys(&[KeySpec { begin: Begin::At(2), find: Find::Count { first: 1 }, key_use: KeyUse::Take }])
+        .categories_own(&[Category::List])
+        .arguments(&[Argument::double("timeout"), Argument::integer("numkeys"), Argument::key("key", 0).multiple(), Argument::one_of("where", &[Argument::word("left", "LEFT"), Argument::word("right", "RIGHT")]), Argument::integer("count").after("COUNT").optional()])
+        .doc("Removes elements from the first list that exists and returns them; waits for one.", "O(N+M) where N is the number of provided keys and M is the number of elements returned."),
 ];

@@ -171,4 +171,19 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .tips(&["nondeterministic_output"])
         .arguments(&[Argument::key("key", 0), Argument::integer("cursor"), Argument::pattern("pattern").after("MATCH").optional(), Argument::integer("count").after("COUNT").optional()])
         .doc("Returns some members with their scores at a time, until all were returned.", "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.."),
+    spec("bzpopmin", -3, &[Write, Blocking, Fast], Group::SortedSet, "5.0.0", Handler::Blocking(&sorted_set::BZPOPMIN))
+        .keys(&[KeySpec { begin: Begin::At(1), find: Find::Range { last: -2, step: 1 }, key_use: KeyUse::Take }])
+        .categories_own(&[Category::SortedSet])
+        .arguments(&[Argument::key("key", 0).multiple(), Argument::double("timeout")])
+        .doc("Removes the member with the lowest score of the first sorted set that exists; waits for one.", "O(log(N)) with N being the number of elements in the sorted set."),
+    spec("bzpopmax", -3, &[Write, Blocking, Fast], Group::SortedSet, "5.0.0", Handler::Blocking(&sorted_set::BZPOPMAX))
+        .keys(&[KeySpec { begin: Begin::At(1), find: Find::Range { last: -2, step: 1 }, key_use: KeyUse::Take }])
+        .categories_own(&[Category::SortedSet])
+        .arguments(&[Argument::key("key", 0).multiple(), Argument::double("timeout")])
+        .doc("Removes the member with the highest score of the first sorted set that exists; waits for one.", "O(log(N)) with N being the number of elements in the sorted set."),
+    spec("bzmpop", -5, &[Write, Blocking], Group::SortedSet, "7.0.0", Handler::Blocking(&sorted_set::BZMPOP))
+        .keys(&[KeySpec { begin: Begin::At(2), find: Find::Count { first: 1 }, key_use: KeyUse::Take }])
+        .categories_own(&[Category::SortedSet])
+        .arguments(&[Argument::double("timeout"), Argument::integer("numkeys"), Argument::key("key", 0).multiple(), Argument::one_of("where", &[Argument::word("min", "MIN"), Argument::word("max", "MAX")]), Argument::integer("count").after("COUNT").optional()])
+        .doc("Removes members from the first sorted set that exists and returns them; waits for one.", "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped."),
 ];

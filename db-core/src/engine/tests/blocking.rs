@@ -253,3 +253,107 @@ fn wait_for(client: &mut Client) -> String {
         }
     }
 }
+
+/// The reply to a call in words; empty if it has blocked.
+fn ask(client: &mut Client, words: &str) -> String {
+    let (reply, executed) = client.executed(words);
+    assert_eq!(reply.is_empty(), matches!(executed, Executed::Blocked(_)), "{words}: {reply}");
+    reply
+}
+
+#[test]
+fn elements_go_to_those_who_wait_in_the_order_in_which_they_came() {
+    let engine = primary();
+    let mut writer = Client::new(&engine);
+    let mut waiting: [Client; 3] = clients(&engine);
+    waiting.iter_mut().for_each(|client| assert_eq!(ask(client, "blpop k other 0"), ""));
+    writer.run("rpush k a b");
+    for (at, element) in ["a", "b"].into_iter().enumerate() {
+        assert!(waiting[at].session.is_called(), "{element}");
+        assert_eq!(ask(&mut waiting[at], "blpop k other 0"), format!("*2|$1|k|$1|{element}|"));
+    }
+    assert!(!waiting[2].session.is_called());
+    assert_eq!(writer.run("exists k"), ":0|");
+    writer.run("lpush other c");
+    assert_eq!(ask(&mut waiting[2], "blpop k other 0"), "*2|$5|other|$1|c|");
+}
+
+#[test]
+fn blocking_pops_reply_as_those_that_do_not_block() {
+    let engine = primary();
+    let mut client = Client::new(&engine);
+    client.run("rpush l a b c d");
+    client.run("zadd z 1 m 2 n 3 o");
+    for (words, reply) in [
+        ("brpop no l 0", "*2|$1|l|$1|d|"),
+        ("blmpop 0 2 no l left count 2", "*2|$1|l|*2|$1|a|$1|b|"),
+        ("blmove l to left right 0", "$1|c|"),
+        ("brpoplpush to l 0", "$1|c|"),
+        ("bzpopmin no z 0", "*3|$1|z|$1|m|$1|1|"),
+        ("bzpopmax z 0", "*3|$1|z|$1|o|$1|3|"),
+        ("bzmpop 0 1 z min", "*2|$1|z|*1|*2|$1|n|$1|2|"),
+    ] {
+        assert_eq!(ask(&mut client, words), reply, "{words}");
+    }
+    for words in ["blpop z l 0.5", "bzpopmin z 0", "blmove no l left left 0"] {
+        client.run("multi");
+        client.run(words);
+        client.run("del l");
+        assert!(client.run("exec").starts_with("*2|"), "{words} does not wait in a transaction");
+    }
+}
+
+/// Each serves the next: an element passes through a chain of lists.
+#[test]
+fn a_moved_element_wakes_who_waits_for_its_new_list() {
+    let engine = primary();
+    let mut writer = Client::new(&engine);
+    let [mut first, mut second, mut third] = clients(&engine);
+    assert_eq!(ask(&mut third, "blpop c 0"), "");
+    assert_eq!(ask(&mut second, "blmove b c left right 0"), "");
+    assert_eq!(ask(&mut first, "blmove a b left right 0"), "");
+    writer.run("rpush a x");
+    assert_eq!(called(&[first, second, third]), [true, false, false]);
+    let [mut first, mut second, mut third] = clients(&engine);
+    assert_eq!(ask(&mut third, "blpop c 0"), "");
+    assert_eq!(ask(&mut second, "blmove b c left right 0"), "");
+    assert_eq!(ask(&mut first, "blmove a b left right 0"), "$1|x|");
+    assert_eq!(ask(&mut second, "blmove b c left right 0"), "$1|x|");
+    assert_eq!(ask(&mut third, "blpop c 0"), "*2|$1|c|$1|x|");
+}
+
+#[test]
+fn a_key_of_another_type_is_waited_past_and_refused_at_first() {
+    let engine = primary();
+    let [mut writer, mut client] = clients(&engine);
+    assert_eq!(ask(&mut client, "blpop k 0"), "");
+    writer.run("set k text");
+    assert_eq!(ask(&mut client, "blpop k 0"), "", "it goes on waiting");
+    assert!(!client.session.is_called());
+    let mut other = Client::new(&engine);
+    assert!(ask(&mut other, "blpop k 0").starts_with("-WRONGTYPE"));
+    writer.run("del k");
+    writer.run("rpush k a");
+    assert!(client.session.is_called());
+    assert_eq!(ask(&mut client, "blpop k 0"), "*2|$1|k|$1|a|");
+}
+
+#[test]
+fn an_element_comes_in_many_ways() {
+    for comes in [
+        "rpush k a",
+        "lmove from k left left",
+        "rename from k",
+        "copy from k",
+        "rpoplpush from k",
+        "linsert from before a b|rename from k",
+    ] {
+        let engine = primary();
+        let [mut writer, mut client] = clients(&engine);
+        writer.run("rpush from a");
+        assert_eq!(ask(&mut client, "blpop k 0"), "");
+        comes.split('|').for_each(|words| drop(writer.run(words)));
+        assert!(client.session.is_called(), "{comes}");
+        assert!(ask(&mut client, "blpop k 0").starts_with("*2|$1|k|"), "{comes}");
+    }
+}

@@ -237,7 +237,8 @@ impl KeyEffect for ListChange<'_> {
         if found.is_some_and(|(_, head)| head.kind != Kind::List) && !matches!(self, ListChange::Store { .. }) {
             return Err("what it changes is no list");
         }
-        let len = found.map_or(0, |(record, head)| ListView::new(keyspace.arena(), record, &head).len());
+        let list = found.filter(|(_, head)| head.kind == Kind::List);
+        let len = list.map_or(0, |(record, head)| ListView::new(keyspace.arena(), record, &head).len());
         match *self {
             ListChange::Push { form, elements, .. } => pages_to_add(keyspace, found, form, elements.iter()).map(Some),
             ListChange::Store { form, elements } => pages_to_add(keyspace, None, form, elements.iter()).map(Some),

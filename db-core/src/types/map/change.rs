@@ -132,8 +132,8 @@ impl KeyEffect for MapChange<'_> {
             MapChange::Put { form, items } => pages_to_put(keyspace, found, *form, items).map(Some),
             MapChange::Store { form, items } => pages_to_put(keyspace, None, *form, items).map(Some),
             MapChange::Remove { .. } => match found {
-                Some((_, head)) if head.kind != Kind::String => Ok(None),
-                _ => Err("what it takes members out of is no collection"),
+                Some((_, head)) if matches!(head.kind, Kind::Set | Kind::Hash) => Ok(None),
+                _ => Err("what it takes members out of is no set or hash"),
             },
         }
     }

@@ -23,7 +23,8 @@ impl DataType for Queues {
             // Two long ones do not fit into one piece.
             1..3 => Input::Push(format!("{unique}{}", ".".repeat(3_000))),
             3..6 => Input::Push(unique.to_owned()),
-            _ => Input::Pop,
+            6..8 => Input::Pop { wait_ms: None },
+            _ => Input::Pop { wait_ms: Some(random.between(1, 40)) },
         }
     }
 
@@ -34,14 +35,21 @@ impl DataType for Queues {
     fn next(key: &str, input: &Input, replies: &[Value]) -> Option<Command> {
         let words = match input {
             Input::Push(element) => command(&["RPUSH", key, element]),
-            Input::Pop => command(&["LPOP", key]),
+            Input::Pop { wait_ms: None } => command(&["LPOP", key]),
+            Input::Pop { wait_ms: Some(wait) } => command(&["BLPOP", key, &format!("{}", *wait as f64 / 1e3)]),
             Input::Look => command(&["LRANGE", key, "0", "-1"]),
         };
         replies.is_empty().then_some(words)
     }
 
-    fn told(_: &Input, replies: &[Value]) -> Option<Output> {
+    fn told(input: &Input, replies: &[Value]) -> Option<Output> {
         match replies.first()? {
+            // A client whose wait timed out has seen at some moment that nothing was there.
+            Value::Array(None) => Some(Output::Popped(None)),
+            Value::Array(Some(pair)) if matches!(input, Input::Pop { .. }) => match &pair[..] {
+                [_, Value::Bulk(element)] => Some(Output::Popped(element.clone())),
+                _ => None,
+            },
             Value::Int(length) => Some(Output::Length(*length as usize)),
             Value::Bulk(element) => Some(Output::Popped(element.clone())),
             Value::Array(Some(all)) => {
@@ -63,7 +71,10 @@ pub(super) struct QueueModel;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Input {
     Push(String),
-    Pop,
+    /// Waits for so long at most, or not at all.
+    Pop {
+        wait_ms: Option<u64>,
+    },
     Look,
 }
 
@@ -87,7 +98,7 @@ impl Model for QueueModel {
         let fits = match (input, output) {
             (_, None) => true,
             (Input::Push(_), Some(Output::Length(length))) => *length == state.len() + 1,
-            (Input::Pop, Some(Output::Popped(element))) => element.as_ref() == state.front(),
+            (Input::Pop { .. }, Some(Output::Popped(element))) => element.as_ref() == state.front(),
             (Input::Look, Some(Output::All(all))) => all == state,
             _ => false,
         };
@@ -95,7 +106,7 @@ impl Model for QueueModel {
             let mut state = state.clone();
             match input {
                 Input::Push(element) => state.push_back(element.clone()),
-                Input::Pop => drop(state.pop_front()),
+                Input::Pop { .. } => drop(state.pop_front()),
                 Input::Look => {}
             }
             state
@@ -105,7 +116,7 @@ impl Model for QueueModel {
     fn changes(input: &Input, output: Option<&Output>) -> bool {
         match input {
             Input::Push(_) => true,
-            Input::Pop => output != Some(&Output::Popped(None)),
+            Input::Pop { .. } => output != Some(&Output::Popped(None)),
             Input::Look => false,
         }
     }
@@ -119,7 +130,8 @@ impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Input::Push(element) => write!(f, "push {}", short(element)),
-            Input::Pop => f.write_str("pop"),
+            Input::Pop { wait_ms: None } => f.write_str("pop"),
+            Input::Pop { wait_ms: Some(wait) } => write!(f, "pop within {wait} ms"),
             Input::Look => f.write_str("look"),
         }
     }

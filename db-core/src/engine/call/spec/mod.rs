@@ -113,6 +113,17 @@ pub(crate) struct Block {
     pub(crate) timeout: Option<Duration>,
     /// Writes the reply of a command whose wait has timed out.
     pub(crate) otherwise: WriteReply,
+    /// Writes the reply of a command that may not wait.
+    pub(crate) at_once: WriteReply,
+    /// How many keys it waits for, from the first one on.
+    pub(crate) keys: usize,
+}
+
+impl Block {
+    /// Waits for any of all keys; without one the reply is no array.
+    pub(crate) const fn of_all_keys(timeout: Option<Duration>) -> Block {
+        Block { timeout, otherwise: |reply| reply.null_array(), at_once: |reply| reply.null_array(), keys: usize::MAX }
+    }
 }
 
 impl Blocking {
@@ -120,7 +131,7 @@ impl Blocking {
     pub(crate) fn run_at_once(&self, data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
         let block = (self.block)(call)?;
         if !(self.run)(data, call, reply)? {
-            (block.otherwise)(reply);
+            (block.at_once)(reply);
         }
         Ok(())
     }
