@@ -63,6 +63,8 @@ enum Verdict {
     Executed,
     /// Certainly not executed; the primary may be the named node.
     Refused(Option<String>),
+    /// Another client has ended its wait. It has changed nothing, and its node is as good as before.
+    Unblocked,
     /// Executed, but not confirmed in time.
     NotConfirmed,
 }
@@ -77,6 +79,7 @@ impl Verdict {
                 Verdict::Refused(primary.map(str::to_owned))
             }
             Some("NOTDURABLE") if is_not_confirmed(reply) => Verdict::NotConfirmed,
+            Some("UNBLOCKED") if text.contains("CLIENT UNBLOCK") => Verdict::Unblocked,
             Some("LOADING" | "NOTDURABLE" | "BUSY" | "UNBLOCKED") => Verdict::Refused(None),
             _ => Verdict::Executed,
         }
@@ -224,6 +227,7 @@ impl Client {
                 let named = primary.and_then(|name| env.scenario.node(&name)).filter(|node| *node != self.target);
                 self.leaves_for = Some(named.unwrap_or((self.target + 1) % env.scenario.nodes));
             }
+            Verdict::Unblocked => running.fate = Fate::Refused,
             Verdict::NotConfirmed => {
                 running.fate = Fate::Unknown;
                 if !running.script.is_blind() {

@@ -117,8 +117,12 @@ impl Reply {
     }
 
     /// A string of bytes.
-    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        self.put_bulk(bytes);
+    }
+
+    #[inline(always)]
+    fn put_bulk(&mut self, bytes: &[u8]) {
         self.out.reserve(bytes.len() + INTEGER_TEXT_MAX + 5);
         self.header(b'$', bytes.len() as u64);
         self.out.extend_from_slice(bytes);
@@ -135,11 +139,11 @@ impl Reply {
         self.end_line();
     }
 
-    /// A string, in one piece or in several.
-    #[inline]
+    /// A string, in one piece or in several. Inlined where values are what most replies are.
+    #[inline(always)]
     pub fn value(&mut self, value: &ValueView<'_>) {
         match value.as_slice() {
-            Some(bytes) => self.bulk(bytes),
+            Some(bytes) => self.put_bulk(bytes),
             None => self.bulk_chunks(value.len(), value.chunks()),
         }
     }
