@@ -213,7 +213,7 @@ impl Reply {
     }
 
     /// Kind, count and line end. Most counts have few digits and take the short way.
-    #[inline]
+    #[inline(always)]
     fn header(&mut self, kind: u8, count: u64) {
         let digit = |place: u64| b'0' + (count / place % 10) as u8;
         match count {
