@@ -5,3 +5,5 @@ pub mod list;
 pub mod map;
 pub mod sorted_set;
 pub mod string;
+#[cfg(test)]
+mod tests;

@@ -160,7 +160,7 @@ pub enum Request {
     },
 }
 
-/// Answers and notifications (news) from the vault. On the control stream `seq` 0 means a notification, which answers no request
+/// Replies and notifications (news) from the vault. On the control stream `seq` 0 means a notification, which replies to no request
 /// (`Lease`, `Health`).
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {

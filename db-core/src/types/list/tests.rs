@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use super::*;
 use crate::arena::PAGE_BYTES;
 use crate::clock::UnixMillis;
-use crate::effect::testing::decode;
-use crate::effect::{KeyChange, KeyEffect, Strings};
-use crate::image::FrozenVersion;
-use crate::keyspace::tests::{Direct, Random, hash, image_of, meta, new_shard, restore};
+use crate::effect::{KeyChange, Strings};
+use crate::keyspace::tests::{Direct, Random, new_shard};
 use crate::keyspace::{Keyspace, Read};
+use crate::types::tests::{KeysModel, ReplicatedShard, delete_frozen, reclaim_all};
 use crate::value::{Kind, ListView, ValueView};
 
 type Model = BTreeMap<Vec<u8>, VecDeque<Vec<u8>>>;
@@ -23,58 +22,45 @@ fn owned(value: ValueView<'_>) -> Vec<u8> {
     bytes
 }
 
-fn assert_equals(read: &impl Read, shard: &Keyspace, model: &Model) {
-    assert_eq!(read.len(), model.len() as u64);
-    for (key, elements) in model {
-        let entry = read.get(&shard.hasher().key(key)).expect("a key that is to be there");
-        assert_eq!(entry.kind(), Kind::List);
-        let view = entry.list();
-        assert_eq!(view.len(), elements.len() as u64);
-        let mut all = Vec::new();
-        view.each_from(0, &mut |value| {
-            all.push(owned(value));
-            true
-        });
-        assert!(all.iter().eq(elements), "{:?}", all.len());
-        all.clear();
-        let end = elements.len() as u64 / 2;
-        view.each_back_from(end, &mut |value| {
-            all.push(owned(value));
-            all.len() < 20
-        });
-        assert!(all.iter().eq(elements.iter().take(end as usize).rev().take(20)));
-        for index in [0, end, elements.len() as u64 - 1] {
-            assert_eq!(view.get(index).map(owned).as_ref(), elements.get(index as usize));
+impl KeysModel for Model {
+    fn assert_equals(&self, read: &impl Read, shard: &Keyspace) {
+        assert_eq!(read.len(), self.len() as u64);
+        for (key, elements) in self {
+            let entry = read.get(&shard.hasher().key(key)).expect("a key that is to be there");
+            assert_eq!(entry.kind(), Kind::List);
+            let view = entry.list();
+            assert_eq!(view.len(), elements.len() as u64);
+            let mut all = Vec::new();
+            view.each_from(0, &mut |value| {
+                all.push(owned(value));
+                true
+            });
+            assert!(all.iter().eq(elements), "{:?}", all.len());
+            all.clear();
+            let end = elements.len() as u64 / 2;
+            view.each_back_from(end, &mut |value| {
+                all.push(owned(value));
+                all.len() < 20
+            });
+            assert!(all.iter().eq(elements.iter().take(end as usize).rev().take(20)));
+            for index in [0, end, elements.len() as u64 - 1] {
+                assert_eq!(view.get(index).map(owned).as_ref(), elements.get(index as usize));
+            }
+            assert!(view.get(elements.len() as u64).is_none());
         }
-        assert!(view.get(elements.len() as u64).is_none());
     }
 }
 
-struct Pair {
-    shard: Keyspace,
-    replica: Keyspace,
-}
-
-impl Pair {
-    fn change(&mut self, key: &[u8], change: impl KeyEffect) {
-        let key = self.shard.hasher().key(key);
-        let mut bytes = Vec::new();
-        change.encode(&mut bytes);
-        assert!(bytes.len() <= change.bytes_max());
-        self.shard.change(&key, decode(change.operation(), &bytes)).unwrap();
-        self.replica.change(&key, decode(change.operation(), &bytes)).unwrap();
-    }
-
-    fn form(&self, key: &[u8], more: &[&[u8]]) -> ListForm {
-        let entry = self.shard.get(&self.shard.hasher().key(key));
-        let view = entry.as_ref().map(|entry| entry.list());
-        let len = view.as_ref().map_or(0, ListView::len) + more.len() as u64;
-        let large = view.as_ref().is_some_and(ListView::is_large);
-        if large || len > PACKED_MAX || !ListForm::Packed.has_room(view.as_ref(), more.iter().copied()) {
-            ListForm::Tree
-        } else {
-            ListForm::Packed
-        }
+/// The form in which they are added, as commands decide it, with a small bound.
+fn form(shard: &Keyspace, key: &[u8], more: &[&[u8]]) -> ListForm {
+    let entry = shard.get(&shard.hasher().key(key));
+    let view = entry.as_ref().map(|entry| entry.list());
+    let len = view.as_ref().map_or(0, ListView::len) + more.len() as u64;
+    let large = view.as_ref().is_some_and(ListView::is_large);
+    if large || len > PACKED_MAX || !ListForm::Packed.has_room(view.as_ref(), more.iter().copied()) {
+        ListForm::Tree
+    } else {
+        ListForm::Packed
     }
 }
 
@@ -92,9 +78,8 @@ fn element(random: &mut Random) -> Vec<u8> {
 fn run(seed: u64, steps: u64, grows: u64) {
     println!("seed {seed}, {steps} steps");
     let mut random = Random(seed);
-    let mut pair = Pair { shard: new_shard(), replica: new_shard() };
+    let mut pair = ReplicatedShard::new();
     let mut model = Model::new();
-    let mut frozen = Vec::new();
     for step in 0..steps {
         let key = format!("key:{}", random.below(6)).into_bytes();
         let len = model.get(&key).map_or(0, |list| list.len() as u64);
@@ -106,7 +91,7 @@ fn run(seed: u64, steps: u64, grows: u64) {
                     (0..1 + random.below(if many { 50 } else { 3 })).map(|_| element(&mut random)).collect();
                 let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
                 let (form, end) =
-                    (pair.form(&key, &elements), if random.below(2) == 0 { End::Left } else { End::Right });
+                    (form(&pair.shard, &key, &elements), if random.below(2) == 0 { End::Left } else { End::Right });
                 let list = model.entry(key.clone()).or_default();
                 for element in &elements {
                     if end == End::Left { list.push_front(element.to_vec()) } else { list.push_back(element.to_vec()) }
@@ -115,7 +100,7 @@ fn run(seed: u64, steps: u64, grows: u64) {
             }
             50..=64 if len > 0 => {
                 let (index, element) = (random.below(len), element(&mut random));
-                let form = pair.form(&key, &[&element]);
+                let form = form(&pair.shard, &key, &[&element]);
                 let list = model.get_mut(&key).unwrap();
                 if random.below(2) == 0 {
                     list.insert(index as usize, element.clone());
@@ -159,33 +144,11 @@ fn run(seed: u64, steps: u64, grows: u64) {
             }
             87 if model.remove(&key).is_some() => pair.change(&key, KeyChange::Del),
             88 if len > 0 => pair.change(&key, KeyChange::Expire(Some(UnixMillis(random.below(1000))))),
-            _ => {
-                let steps = 1 + random.below(3) as usize;
-                pair.shard.reclaim(steps);
-                pair.replica.reclaim(steps);
-            }
+            _ => pair.reclaim(&mut random),
         }
-        if random.below(40) == 0 && frozen.len() < 3 {
-            frozen.push((pair.shard.freeze(), model.clone(), step));
-        }
-        if random.below(60) == 0 && !frozen.is_empty() {
-            let (version, then, at) = frozen.swap_remove(random.below(frozen.len() as u64) as usize);
-            println!("step {step}: comparing what was frozen at step {at}");
-            assert_equals(&version, &pair.shard, &then);
-        }
-        if random.below(100) == 0 {
-            pair.shard.check(0, 1).unwrap();
-            assert_equals(pair.shard.arena(), &pair.shard, &model);
-            assert_eq!(hash(&mut pair.shard), hash(&mut pair.replica), "same changes, same bytes");
-        }
-        if random.below(300) == 0 {
-            let restored = restore(&image_of(FrozenVersion::new(meta(), vec![pair.shard.freeze()])));
-            assert_equals(restored.arena(), &restored, &model);
-            pair.replica = restored;
-        }
+        pair.compare_at_random(step, &mut random, &model);
     }
-    pair.shard.check(0, 1).unwrap();
-    assert_equals(pair.shard.arena(), &pair.shard, &model);
+    pair.compare(&model);
 }
 
 #[test]
@@ -219,20 +182,8 @@ fn a_large_one_is_reclaimed_by_steps() {
                 .unwrap();
         }
         shard.check(0, 1).unwrap();
-        let frozen = shard.freeze();
-        shard.change(&key, KeyChange::Del).unwrap();
-        let at_once = shard.arena().pool().bytes_retired() / PAGE_BYTES as u64;
-        assert!(at_once <= 6, "{at_once} pages were copied by DEL");
-        drop(frozen);
-        let mut steps = 0;
-        while shard.reclaimable_bytes() > 0 {
-            let mut restored = restore(&image_of(FrozenVersion::new(meta(), vec![shard.freeze()])));
-            shard.reclaim(20);
-            restored.reclaim(20);
-            shard.check(0, 1).unwrap();
-            assert_eq!(hash(&mut restored), hash(&mut shard));
-            steps += 1;
-        }
+        delete_frozen(&mut shard, &key);
+        let steps = reclaim_all(&mut shard, 20);
         assert!(steps > 4, "{steps} steps");
         let left = shard.memory_bytes() - before;
         assert!(left < 3 * PAGE_BYTES as u64, "{left} bytes are left");

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::arena::{PAGE_BYTES, Pages};
 use crate::clock::UnixMillis;
-use crate::effect::{KeyChange, KeyEffect, Strings};
-use crate::image::FrozenVersion;
-use crate::keyspace::tests::{Direct, Random, hash, image_of, meta, new_shard, restore};
+use crate::effect::{KeyChange, Strings};
+use crate::keyspace::tests::{Direct, Random, new_shard};
 use crate::keyspace::{Keyspace, Read};
+use crate::types::tests::{KeysModel, ReplicatedShard, delete_frozen, reclaim_all};
 use crate::value::{Kind, MapView};
 
 type Members = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -28,20 +28,22 @@ fn members_of<P: Pages>(view: &MapView<'_, P>) -> Members {
     members
 }
 
-fn assert_equals(read: &impl Read, shard: &Keyspace, model: &Model) {
-    assert_eq!(read.len(), model.len() as u64);
-    for (key, (kind, members)) in model {
-        let entry = read.get(&shard.hasher().key(key)).expect("a key that is to be there");
-        assert_eq!(entry.kind(), *kind);
-        let view = entry.map();
-        assert_eq!(members_of(&view), *members);
-        for (name, value) in members {
-            assert!(view.contains(name) && !view.contains(&[name.as_slice(), b"x"].concat()));
-            if *kind == Kind::Hash {
-                let mut bytes = Vec::new();
-                let found = view.value(name).unwrap();
-                found.range(0, found.len(), &mut bytes);
-                assert_eq!(bytes, *value);
+impl KeysModel for Model {
+    fn assert_equals(&self, read: &impl Read, shard: &Keyspace) {
+        assert_eq!(read.len(), self.len() as u64);
+        for (key, (kind, members)) in self {
+            let entry = read.get(&shard.hasher().key(key)).expect("a key that is to be there");
+            assert_eq!(entry.kind(), *kind);
+            let view = entry.map();
+            assert_eq!(members_of(&view), *members);
+            for (name, value) in members {
+                assert!(view.contains(name) && !view.contains(&[name.as_slice(), b"x"].concat()));
+                if *kind == Kind::Hash {
+                    let mut bytes = Vec::new();
+                    let found = view.value(name).unwrap();
+                    found.range(0, found.len(), &mut bytes);
+                    assert_eq!(bytes, *value);
+                }
             }
         }
     }
@@ -64,27 +66,6 @@ fn form(view: Option<&MapView<'_, impl Pages>>, kind: Kind, items: &Strings<'_>)
     } else {
         large
     }
-}
-
-/// A shard with its replica, which is told each change as it stands in a record.
-struct Pair {
-    shard: Keyspace,
-    replica: Keyspace,
-}
-
-impl Pair {
-    fn change(&mut self, key: &[u8], change: impl KeyEffect) {
-        let key = self.shard.hasher().key(key);
-        let mut bytes = Vec::new();
-        change.encode(&mut bytes);
-        assert!(bytes.len() <= change.bytes_max());
-        self.shard.change(&key, change_of(change.operation(), &bytes)).unwrap();
-        self.replica.change(&key, change_of(change.operation(), &bytes)).unwrap();
-    }
-}
-
-fn change_of(operation: u8, bytes: &[u8]) -> crate::effect::Change<'_> {
-    crate::effect::testing::decode(operation, bytes)
 }
 
 fn random_names(random: &mut Random, kind: Kind, spread: u64) -> Vec<Vec<u8>> {
@@ -115,9 +96,8 @@ fn random_names(random: &mut Random, kind: Kind, spread: u64) -> Vec<Vec<u8>> {
 fn run(seed: u64, steps: u64, spread: u64) {
     println!("seed {seed}, {steps} steps, names of {spread}");
     let mut random = Random(seed);
-    let mut pair = Pair { shard: new_shard(), replica: new_shard() };
+    let mut pair = ReplicatedShard::new();
     let mut model = Model::new();
-    let mut frozen = Vec::new();
     for step in 0..steps {
         let key = format!("key:{}", random.below(12)).into_bytes();
         let kind = if key.last().is_some_and(|last| last % 2 == 0) { Kind::Set } else { Kind::Hash };
@@ -166,33 +146,11 @@ fn run(seed: u64, steps: u64, spread: u64) {
                 let expire = (random.below(2) == 0).then(|| UnixMillis(random.below(1000)));
                 pair.change(&key, KeyChange::Expire(expire));
             }
-            _ => {
-                let steps = 1 + random.below(3) as usize;
-                pair.shard.reclaim(steps);
-                pair.replica.reclaim(steps);
-            }
+            _ => pair.reclaim(&mut random),
         }
-        if random.below(40) == 0 && frozen.len() < 3 {
-            frozen.push((pair.shard.freeze(), model.clone(), step));
-        }
-        if random.below(60) == 0 && !frozen.is_empty() {
-            let (version, then, at) = frozen.swap_remove(random.below(frozen.len() as u64) as usize);
-            println!("step {step}: comparing what was frozen at step {at}");
-            assert_equals(&version, &pair.shard, &then);
-        }
-        if random.below(100) == 0 {
-            pair.shard.check(0, 1).unwrap();
-            assert_equals(pair.shard.arena(), &pair.shard, &model);
-            assert_eq!(hash(&mut pair.shard), hash(&mut pair.replica), "same changes, same bytes");
-        }
-        if random.below(300) == 0 {
-            let restored = restore(&image_of(FrozenVersion::new(meta(), vec![pair.shard.freeze()])));
-            assert_equals(restored.arena(), &restored, &model);
-            pair.replica = restored;
-        }
+        pair.compare_at_random(step, &mut random, &model);
     }
-    pair.shard.check(0, 1).unwrap();
-    assert_equals(pair.shard.arena(), &pair.shard, &model);
+    pair.compare(&model);
 }
 
 #[test]
@@ -231,16 +189,7 @@ fn a_large_one_is_reclaimed_by_steps() {
     let full = shard.memory_bytes();
     assert!(full - before > 2_400_000, "{full} bytes");
     shard.change(&key, KeyChange::Del).unwrap();
-    let mut steps = 0;
-    while shard.reclaimable_bytes() > 0 {
-        let mut restored = restore(&image_of(FrozenVersion::new(meta(), vec![shard.freeze()])));
-        assert_eq!(hash(&mut restored), hash(&mut shard));
-        shard.reclaim(10);
-        restored.reclaim(10);
-        shard.check(0, 1).unwrap();
-        assert_eq!(hash(&mut restored), hash(&mut shard));
-        steps += 1;
-    }
+    let steps = reclaim_all(&mut shard, 10);
     assert!(steps > 10, "{steps} steps");
     let left = shard.memory_bytes() - before;
     assert!(left < 2 * PAGE_BYTES as u64, "{left} bytes are left");
@@ -252,11 +201,7 @@ fn giving_up_a_large_one_copies_few_pages_of_a_frozen_version() {
     let mut shard = new_shard();
     let key = shard.hasher().key(b"large");
     large_hash(&mut shard, 30_000);
-    let frozen = shard.freeze();
-    shard.change(&key, KeyChange::Del).unwrap();
-    let at_once = shard.arena().pool().bytes_retired() / PAGE_BYTES as u64;
-    assert!(at_once <= 6, "{at_once} pages were copied by DEL");
-    drop(frozen);
+    delete_frozen(&mut shard, &key);
 }
 
 /// A scan shows what is there all the time exactly once, whatever form it takes meanwhile.

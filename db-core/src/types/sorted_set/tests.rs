@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::arena::PAGE_BYTES;
 use crate::clock::UnixMillis;
-use crate::effect::testing::decode;
-use crate::effect::{KeyChange, KeyEffect, Strings};
-use crate::image::FrozenVersion;
-use crate::keyspace::tests::{Direct, Random, hash, image_of, meta, new_shard, restore};
+use crate::effect::{KeyChange, Strings};
+use crate::keyspace::tests::{Direct, Random, new_shard};
 use crate::keyspace::{Keyspace, Read};
+use crate::types::tests::{KeysModel, ReplicatedShard, delete_frozen, reclaim_all};
 use crate::value::{Bound, Kind, Score, SortedView};
 
 /// Members with their scores, by key.
@@ -24,66 +23,53 @@ fn ordered(members: &BTreeMap<Vec<u8>, Score>) -> Vec<(&[u8], Score)> {
     all
 }
 
-fn assert_equals(read: &impl Read, shard: &Keyspace, model: &Model) {
-    assert_eq!(read.len(), model.len() as u64);
-    for (key, members) in model {
-        let entry = read.get(&shard.hasher().key(key)).expect("a key that is to be there");
-        assert_eq!(entry.kind(), Kind::SortedSet);
-        let view = entry.sorted();
-        let expected = ordered(members);
-        let mut all = Vec::new();
-        view.each_from(0, &mut |name, score| {
-            all.push((name, score));
-            true
-        });
-        assert_eq!(all, expected);
-        all.clear();
-        let end = expected.len() as u64 / 2;
-        view.each_back_from(end, &mut |name, score| {
-            all.push((name, score));
-            all.len() < 10
-        });
-        assert!(all.iter().eq(expected[..end as usize].iter().rev().take(10)));
-        for (rank, (name, score)) in expected.iter().enumerate().step_by(7) {
-            assert_eq!(view.score(name), Some(*score));
-            assert_eq!(view.rank(name), Some((rank as u64, *score)));
-            let lower = expected.iter().filter(|(_, other)| other.cmp(score).is_lt()).count() as u64;
-            let same = expected.iter().filter(|(_, other)| other.cmp(score).is_eq()).count() as u64;
-            assert_eq!(view.count_before(Bound::BeforeScore(*score)), lower);
-            assert_eq!(view.count_before(Bound::BehindScore(*score)), lower + same);
+impl KeysModel for Model {
+    fn assert_equals(&self, read: &impl Read, shard: &Keyspace) {
+        assert_eq!(read.len(), self.len() as u64);
+        for (key, members) in self {
+            let entry = read.get(&shard.hasher().key(key)).expect("a key that is to be there");
+            assert_eq!(entry.kind(), Kind::SortedSet);
+            let view = entry.sorted();
+            let expected = ordered(members);
+            let mut all = Vec::new();
+            view.each_from(0, &mut |name, score| {
+                all.push((name, score));
+                true
+            });
+            assert_eq!(all, expected);
+            all.clear();
+            let end = expected.len() as u64 / 2;
+            view.each_back_from(end, &mut |name, score| {
+                all.push((name, score));
+                all.len() < 10
+            });
+            assert!(all.iter().eq(expected[..end as usize].iter().rev().take(10)));
+            for (rank, (name, score)) in expected.iter().enumerate().step_by(7) {
+                assert_eq!(view.score(name), Some(*score));
+                assert_eq!(view.rank(name), Some((rank as u64, *score)));
+                let lower = expected.iter().filter(|(_, other)| other.cmp(score).is_lt()).count() as u64;
+                let same = expected.iter().filter(|(_, other)| other.cmp(score).is_eq()).count() as u64;
+                assert_eq!(view.count_before(Bound::BeforeScore(*score)), lower);
+                assert_eq!(view.count_before(Bound::BehindScore(*score)), lower + same);
+            }
+            assert_eq!(view.score(b"nobody"), None);
+            let mut names = BTreeSet::new();
+            view.as_map().each(&mut |name, _| assert!(names.insert(name.to_vec())));
+            assert!(names.iter().eq(members.keys()));
         }
-        assert_eq!(view.score(b"nobody"), None);
-        let mut names = BTreeSet::new();
-        view.as_map().each(&mut |name, _| assert!(names.insert(name.to_vec())));
-        assert!(names.iter().eq(members.keys()));
     }
 }
 
-struct Pair {
-    shard: Keyspace,
-    replica: Keyspace,
-}
-
-impl Pair {
-    fn change(&mut self, key: &[u8], change: impl KeyEffect) {
-        let key = self.shard.hasher().key(key);
-        let mut bytes = Vec::new();
-        change.encode(&mut bytes);
-        assert!(bytes.len() <= change.bytes_max());
-        self.shard.change(&key, decode(change.operation(), &bytes)).unwrap();
-        self.replica.change(&key, decode(change.operation(), &bytes)).unwrap();
-    }
-
-    fn form(&self, key: &[u8], names: &[&[u8]]) -> SortedForm {
-        let entry = self.shard.get(&self.shard.hasher().key(key));
-        let view = entry.as_ref().map(|entry| entry.sorted());
-        let len = view.as_ref().map_or(0, SortedView::len) + names.len() as u64;
-        let large = view.as_ref().is_some_and(SortedView::is_large);
-        if large || len > PACKED_MAX || !SortedForm::Packed.has_room(view.as_ref(), names.iter().copied()) {
-            SortedForm::Large
-        } else {
-            SortedForm::Packed
-        }
+/// The form in which they are added, as commands decide it, with a small bound.
+fn form(shard: &Keyspace, key: &[u8], names: &[&[u8]]) -> SortedForm {
+    let entry = shard.get(&shard.hasher().key(key));
+    let view = entry.as_ref().map(|entry| entry.sorted());
+    let len = view.as_ref().map_or(0, SortedView::len) + names.len() as u64;
+    let large = view.as_ref().is_some_and(SortedView::is_large);
+    if large || len > PACKED_MAX || !SortedForm::Packed.has_room(view.as_ref(), names.iter().copied()) {
+        SortedForm::Large
+    } else {
+        SortedForm::Packed
     }
 }
 
@@ -105,9 +91,8 @@ fn score(random: &mut Random, spread: u64) -> Score {
 fn run(seed: u64, steps: u64, names: u64, scores: u64) {
     println!("seed {seed}, {steps} steps, {names} names, {scores} scores");
     let mut random = Random(seed);
-    let mut pair = Pair { shard: new_shard(), replica: new_shard() };
+    let mut pair = ReplicatedShard::new();
     let mut model = Model::new();
-    let mut frozen = Vec::new();
     for step in 0..steps {
         let key = format!("key:{}", random.below(5)).into_bytes();
         let len = model.get(&key).map_or(0, |members| members.len() as u64);
@@ -130,7 +115,7 @@ fn run(seed: u64, steps: u64, names: u64, scores: u64) {
         let items = Strings::from(items.as_slice());
         match random.below(100) {
             0..=54 => {
-                let form = pair.form(&key, &chosen);
+                let form = form(&pair.shard, &key, &chosen);
                 let members = model.entry(key.clone()).or_default();
                 pairs.iter().for_each(|(name, score)| {
                     members.insert(name.to_vec(), *score);
@@ -172,33 +157,11 @@ fn run(seed: u64, steps: u64, names: u64, scores: u64) {
             }
             89 if random.below(3) == 0 && model.remove(&key).is_some() => pair.change(&key, KeyChange::Del),
             90 if len > 0 => pair.change(&key, KeyChange::Expire(Some(UnixMillis(random.below(1000))))),
-            _ => {
-                let steps = 1 + random.below(3) as usize;
-                pair.shard.reclaim(steps);
-                pair.replica.reclaim(steps);
-            }
+            _ => pair.reclaim(&mut random),
         }
-        if random.below(40) == 0 && frozen.len() < 3 {
-            frozen.push((pair.shard.freeze(), model.clone(), step));
-        }
-        if random.below(60) == 0 && !frozen.is_empty() {
-            let (version, then, at) = frozen.swap_remove(random.below(frozen.len() as u64) as usize);
-            println!("step {step}: comparing what was frozen at step {at}");
-            assert_equals(&version, &pair.shard, &then);
-        }
-        if random.below(100) == 0 {
-            pair.shard.check(0, 1).unwrap();
-            assert_equals(pair.shard.arena(), &pair.shard, &model);
-            assert_eq!(hash(&mut pair.shard), hash(&mut pair.replica), "same changes, same bytes");
-        }
-        if random.below(300) == 0 {
-            let restored = restore(&image_of(FrozenVersion::new(meta(), vec![pair.shard.freeze()])));
-            assert_equals(restored.arena(), &restored, &model);
-            pair.replica = restored;
-        }
+        pair.compare_at_random(step, &mut random, &model);
     }
-    pair.shard.check(0, 1).unwrap();
-    assert_equals(pair.shard.arena(), &pair.shard, &model);
+    pair.compare(&model);
 }
 
 #[test]
@@ -226,20 +189,8 @@ fn a_large_one_is_reclaimed_by_steps() {
         shard.change(&key, SortedChange::Put { form: SortedForm::Large, items: items.as_slice().into() }).unwrap();
     }
     shard.check(0, 1).unwrap();
-    let frozen = shard.freeze();
-    shard.change(&key, KeyChange::Del).unwrap();
-    let at_once = shard.arena().pool().bytes_retired() / PAGE_BYTES as u64;
-    assert!(at_once <= 6, "{at_once} pages were copied by DEL");
-    drop(frozen);
-    let mut steps = 0;
-    while shard.reclaimable_bytes() > 0 {
-        let mut restored = restore(&image_of(FrozenVersion::new(meta(), vec![shard.freeze()])));
-        shard.reclaim(20);
-        restored.reclaim(20);
-        shard.check(0, 1).unwrap();
-        assert_eq!(hash(&mut restored), hash(&mut shard));
-        steps += 1;
-    }
+    delete_frozen(&mut shard, &key);
+    let steps = reclaim_all(&mut shard, 20);
     assert!(steps > 4, "{steps} steps");
     let left = shard.memory_bytes() - before;
     assert!(left < 3 * PAGE_BYTES as u64, "{left} bytes are left");

@@ -96,7 +96,7 @@ impl LeaseAuthority {
 
 #[cfg(feature = "next-level")]
 impl LeaseAuthority {
-    /// Answers a rehearsal, which only a connection of its level may ask for.
+    /// Returns the reply to a rehearsal, or a refusal where the connection's level is below that of rehearsals.
     pub(super) fn rehearse(&self, caller: &Caller, number: u64) -> Answer {
         let needed = tanist_db_core::level::since::REHEARSAL;
         match self.levels.common(caller.hello.levels) {
