@@ -31,5 +31,6 @@ mod refusals;
 mod relaxed;
 mod restart;
 mod settings;
+mod stock_clients;
 mod switchover;
 mod vault_away;
