@@ -33,4 +33,5 @@ mod restart;
 mod settings;
 mod stock_clients;
 mod switchover;
+mod typed_commands;
 mod vault_away;
