@@ -16,6 +16,7 @@ use crate::address::NodeAddress;
 use crate::dial::Dialer;
 use crate::driver::Driver;
 use crate::error::Error;
+use crate::lanes::Lanes;
 use crate::limits;
 use crate::link::Job;
 use crate::request::Request;
@@ -29,7 +30,7 @@ pub struct Options {
     pub nodes: Vec<NodeAddress>,
     /// Folder with `ca.pem`, `client.pem` and `client.key`: `DIR/tls` of the cluster's data folder.
     pub tls: PathBuf,
-    /// How long a command is tried before it fails.
+    /// How long a command is tried before it fails. One that blocks may take its timeout in addition.
     pub deadline: Duration,
     /// Commands that may wait or be under way at once; a caller of one more waits. A pipeline counts as one.
     pub commands_max: u32,
@@ -82,6 +83,7 @@ struct Inner {
     deadline: Duration,
     next_id: AtomicU64,
     driver: AbortHandle,
+    lanes: Lanes,
 }
 
 impl Drop for Inner {
@@ -96,7 +98,10 @@ impl Client {
     /// # Errors
     /// If the certificates cannot be used, or no primary is found within the deadline: tells how each node fared.
     pub async fn connect(options: Options) -> Result<Self, Error> {
-        let (client, troubles) = Self::start(&options)?;
+        check(&options)?;
+        let certificates = Certificates::load(&options.tls)?;
+        let dialer = Arc::new(Dialer::new(certificates.client_config()?, certificates.server_name()));
+        let (client, troubles) = Self::start(&options, dialer);
         let mut primary = client.follow();
         let found = tokio::time::timeout(options.deadline, primary.wait_for(Option::is_some)).await.is_ok();
         if found {
@@ -106,16 +111,14 @@ impl Client {
         Err(Error::NotExecuted { waited: options.deadline, done: 0, why })
     }
 
-    fn start(options: &Options) -> Result<(Self, Troubles), Error> {
-        check(options)?;
-        let certificates = Certificates::load(&options.tls)?;
-        let dialer = Dialer::new(certificates.client_config()?, certificates.server_name());
+    /// A client that has not found the primary yet.
+    pub(crate) fn start(options: &Options, dialer: Arc<Dialer>) -> (Self, Troubles) {
         // The semaphore bounds the jobs that exist, so this channel never refuses one.
         let commands_max = options.commands_max as usize;
         let (jobs, queue) = mpsc::channel(commands_max);
         let (found, primary) = watch::channel(None);
         let troubles = Troubles::default();
-        let driver = Driver::new(queue, commands_max, dialer, found, troubles.clone());
+        let driver = Driver::new(queue, commands_max, Arc::clone(&dialer), found, troubles.clone());
         let driver = tokio::spawn(driver.run(options.nodes.clone())).abort_handle();
         let inner = Inner {
             jobs,
@@ -126,8 +129,9 @@ impl Client {
             deadline: options.deadline,
             next_id: AtomicU64::new(0),
             driver,
+            lanes: Lanes::new(options.clone(), dialer),
         };
-        Ok((Self { inner: Arc::new(inner) }, troubles))
+        (Self { inner: Arc::new(inner) }, troubles)
     }
 
     /// The present primary; `None` while there is none in reach.
@@ -142,21 +146,30 @@ impl Client {
         self.inner.primary.clone()
     }
 
-    /// Sends one command, given in words, and gives its reply: `client.command(&["TANIST", "STATUS"])`.
+    /// Sends one command, given in words, and returns its reply: `client.command(&["TANIST", "STATUS"])`. Typed commands are in
+    /// [`commands`](crate::commands).
     ///
     /// # Errors
     /// See [`Error`]; an error reply is [`Error::Server`].
     pub async fn command<A: AsRef<[u8]>>(&self, words: &[A]) -> Result<Value, Error> {
-        let mut replies = self.ask(Request::of_args(words)?).await?;
-        match replies.pop() {
-            Some(Value::ServerError(error)) => Err(Error::Server(error)),
-            Some(reply) => Ok(reply),
-            None => Err(Error::Closed),
+        match self.ask_one(Request::of_args(words)?).await? {
+            Value::ServerError(error) => Err(Error::Server(error)),
+            reply => Ok(reply),
         }
+    }
+
+    /// Sends a request of one command, and returns its reply, which may be an error reply.
+    pub(crate) async fn ask_one(&self, request: Request) -> Result<Value, Error> {
+        self.ask(request).await?.pop().ok_or(Error::Closed)
     }
 
     /// Sends a request and waits for as many replies as it has commands.
     async fn ask(&self, request: Request) -> Result<Vec<Value>, Error> {
+        if request.wait.is_some() { self.inner.lanes.ask(request).await } else { self.send(request).await }
+    }
+
+    /// Sends a request on this client's own connection.
+    pub(crate) async fn send(&self, request: Request) -> Result<Vec<Value>, Error> {
         if request.commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -179,6 +192,7 @@ impl Client {
             attempt: Attempt::new(request),
             asked,
             deadline,
+            patience: inner.deadline,
             tell: Some(tell),
             obstacle: String::new(),
             _bounds: bounds,
@@ -228,10 +242,7 @@ impl Troubles {
 
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            let replies = self.ask(Request::of_command(cmd)?).await?;
-            Ok(replies.into_iter().next().unwrap_or_default())
-        })
+        Box::pin(async move { Ok(self.ask_one(Request::of_command(cmd)?).await?) })
     }
 
     fn req_packed_commands<'a>(

@@ -15,12 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::address::NodeAddress;
+use crate::class::Class;
 use crate::client::{Primary, Troubles};
 use crate::dial::{Dialer, SILENT, pulse_timer};
 use crate::error::Error;
 use crate::limits;
 use crate::link::{Job, Link, Waiting};
-use crate::request::{Class, Unit};
+use crate::request::Unit;
 use crate::scout::{Ready, Report, scout};
 
 pub(crate) struct Driver {
@@ -49,7 +50,7 @@ impl Driver {
     pub(crate) fn new(
         jobs: mpsc::Receiver<Job>,
         commands_max: usize,
-        dialer: Dialer,
+        dialer: Arc<Dialer>,
         primary: watch::Sender<Option<Primary>>,
         troubles: Troubles,
     ) -> Self {
@@ -61,7 +62,7 @@ impl Driver {
             report,
             again,
             give_back,
-            dialer: Arc::new(dialer),
+            dialer,
             nodes: BTreeSet::new(),
             tasks: JoinSet::new(),
             link: None,
@@ -108,7 +109,8 @@ impl Driver {
         }
     }
 
-    fn wait(&mut self, job: Job) {
+    fn wait(&mut self, mut job: Job) {
+        job.begin_waiting();
         self.waiting.insert(job.id, job);
     }
 

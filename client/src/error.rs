@@ -40,6 +40,9 @@ pub enum Error {
         /// What to do instead.
         why: &'static str,
     },
+    /// The command was executed, and its reply is not of the type that was asked for.
+    #[error("the reply is not what was asked for: {0}")]
+    Reply(String),
     /// A certificate or key.
     #[error("{}: {why}", file.display())]
     Certificate {
@@ -83,6 +86,7 @@ impl Error {
     pub fn outcome(&self) -> Outcome {
         match self {
             Error::Server(error) => of_reply(error.code(), error.details()),
+            Error::Reply(_) => Outcome::Answered,
             Error::Unknown(_) => Outcome::Unknown,
             Error::NotExecuted { done: 1.., .. } => Outcome::PartlyExecuted,
             Error::NotExecuted { .. }
@@ -144,6 +148,7 @@ impl From<Error> for RedisError {
         let coded = |code: &str, text| redis::make_extension_error(code.to_owned(), Some(text));
         match error {
             Error::Server(error) => error.into(),
+            Error::Reply(_) => (ErrorKind::UnexpectedReturnType, "executed", text).into(),
             Error::Unknown(_) => coded(OUTCOME_UNKNOWN, text),
             Error::NotExecuted { done: 0, .. } => coded(NOT_EXECUTED, text),
             Error::NotExecuted { .. } => coded(PARTLY_EXECUTED, text),
@@ -184,6 +189,7 @@ mod tests {
             (Error::WatchLost, Outcome::NotExecuted),
             (Error::Unsuitable { command: "MULTI".into(), why: "so" }, Outcome::NotExecuted),
             (Error::Options("so".into()), Outcome::NotExecuted),
+            (Error::Reply("so".into()), Outcome::Answered),
             (Error::Closed, Outcome::NotExecuted),
         ] {
             assert_eq!(error.outcome(), outcome_is);

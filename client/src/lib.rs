@@ -31,10 +31,14 @@
 //! repeated.
 
 mod address;
+mod class;
 mod client;
+pub mod commands;
 mod dial;
 mod driver;
 mod error;
+mod from_reply;
+mod lanes;
 pub mod limits;
 mod link;
 mod request;
@@ -44,8 +48,8 @@ mod tls;
 pub mod wire;
 
 pub use address::NodeAddress;
+pub use class::{BLOCKING, READS, TimeoutPlace};
 pub use client::{Client, Options, Primary};
 pub use error::{Error, NOT_EXECUTED, OUTCOME_UNKNOWN, Outcome, PARTLY_EXECUTED, is_outcome_unknown, outcome};
 /// The crate whose traits and types this one's speak: the same version, with the features that the program has asked for.
 pub use redis;
-pub use request::READS;

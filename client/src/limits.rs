@@ -15,6 +15,17 @@ pub const REQUEST_BYTES_MAX: u32 = 64 << 20;
 /// How long a command is tried, unless the options say otherwise: several times a takeover after a lost host.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Commands of one client that block at one time: each has a connection of its own to each node, whose sessions a node has
+/// thousands of.
+pub const BLOCKED_MAX: usize = 256;
+
+/// Connections of commands that have ended their wait, kept for the next ones: as many as a few workers need. Each sends a sign of life
+/// every [`KEEP_ALIVE`].
+pub const BLOCKED_IDLE_MAX: usize = 16;
+
+/// How long a command without a timeout blocks: longer than any process lives, and short enough to be added to a time.
+pub const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// Longest wait for a connection and for the node's first notice.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,7 @@
 //! One stream to a primary, and the requests in flight on it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use quinn::{Connection, RecvStream, SendStream};
@@ -24,7 +25,10 @@ pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) attempt: Attempt,
     pub(crate) asked: Instant,
+    /// Until then a reply is waited for, or a primary.
     pub(crate) deadline: Instant,
+    /// How long to wait for either; a command that blocks may take so long beyond its timeout.
+    pub(crate) patience: Duration,
     /// `None`: the caller has been told something already.
     pub(crate) tell: Option<oneshot::Sender<Result<Vec<Value>, Error>>>,
     /// Why it has to wait, for the caller's error.
@@ -46,6 +50,23 @@ impl Job {
     /// Whether nobody waits for it any more.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.tell.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// It waits for a primary, perhaps again. A command that blocks has all its patience for that: its timeout bounds another wait.
+    pub(crate) fn begin_waiting(&mut self) {
+        if self.attempt.wait().is_some() {
+            self.deadline = Instant::now() + self.patience;
+        }
+    }
+
+    /// Of a command that blocks, what is to be sent: with what is left of its timeout.
+    fn begin_blocking(&mut self) -> Option<Bytes> {
+        let wait = self.attempt.wait()?;
+        let now = Instant::now();
+        let left = wait.left(now - self.asked);
+        let bytes = wait.encode(left);
+        self.deadline = now + left.unwrap_or(limits::FOREVER) + self.patience;
+        Some(bytes)
     }
 
     /// Acts on a decision: tells the caller, or gives the job back to be sent again.
@@ -123,9 +144,12 @@ impl Link {
     }
 
     /// Puts a job's pending commands behind all others.
-    pub(crate) fn push(&mut self, job: Job) {
+    pub(crate) fn push(&mut self, mut job: Job) {
         let (starts, before) = (self.queued, self.output.len());
-        self.output.extend(job.attempt.pending().map(|command| command.bytes.clone()));
+        match job.begin_blocking() {
+            Some(bytes) => self.output.push_back(bytes),
+            None => self.output.extend(job.attempt.pending().map(|command| command.bytes.clone())),
+        }
         self.queued += self.output.range(before..).map(|bytes| bytes.len() as u64).sum::<u64>();
         let expected = job.attempt.pending().count();
         self.flights.push_back(Flight { job, starts, expected, replies: Vec::with_capacity(expected) });

@@ -1,8 +1,11 @@
 //! A caller's request: the encoded commands, and what the library must know about them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use redis::{Arg, Cmd, Pipeline};
 
+use crate::class::{Class, classify, timeout_of};
 use crate::error::Error;
 
 /// Commands that belong together.
@@ -10,6 +13,18 @@ use crate::error::Error;
 pub(crate) struct Request {
     pub(crate) commands: Vec<Command>,
     pub(crate) unit: Unit,
+    /// Of a request that is one command which blocks.
+    pub(crate) wait: Option<Wait>,
+}
+
+/// How long a command blocks at most.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    words: Cmd,
+    /// Where the timeout stands among the words.
+    index: usize,
+    /// `None`: forever.
+    timeout: Option<Duration>,
 }
 
 /// One command on the wire.
@@ -28,19 +43,6 @@ pub(crate) enum Unit {
     Transaction,
 }
 
-/// What the library must know of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// Changes nothing: may be sent again whatever became of it.
-    Read,
-    /// May change something.
-    Write,
-    /// Ties the next transaction to the connection.
-    Watch,
-    /// Unties it.
-    Unwatch,
-}
-
 impl Request {
     pub(crate) fn of_args<A: AsRef<[u8]>>(args: &[A]) -> Result<Self, Error> {
         let mut command = Cmd::with_capacity(args.len(), args.iter().map(|arg| arg.as_ref().len()).sum());
@@ -51,18 +53,22 @@ impl Request {
     }
 
     pub(crate) fn of_command(command: &Cmd) -> Result<Self, Error> {
-        Ok(Self { commands: vec![Command::new(command)?], unit: Unit::Each })
+        Ok(Self { commands: vec![Command::new(command)?], unit: Unit::Each, wait: Wait::of(command) })
     }
 
     pub(crate) fn of_pipeline(pipeline: &Pipeline) -> Result<Self, Error> {
         let mut commands = pipeline.cmd_iter().map(Command::new).collect::<Result<Vec<_>, _>>()?;
         if !pipeline.is_transaction() {
-            return Ok(Self { commands, unit: Unit::Each });
+            if let Some(blocking) = pipeline.cmd_iter().find(|command| Wait::of(command).is_some()) {
+                let why = "it would hold up the rest of the pipeline: send it alone, or in a transaction, where it does not block";
+                return Err(Error::Unsuitable { command: word(blocking, 0), why });
+            }
+            return Ok(Self { commands, unit: Unit::Each, wait: None });
         }
         let frame = |bytes| Command { bytes: Bytes::from_static(bytes), class: Class::Read };
         commands.insert(0, frame(b"*1\r\n$5\r\nMULTI\r\n"));
         commands.push(frame(b"*1\r\n$4\r\nEXEC\r\n"));
-        Ok(Self { commands, unit: Unit::Transaction })
+        Ok(Self { commands, unit: Unit::Transaction, wait: None })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -72,139 +78,48 @@ impl Request {
 
 impl Command {
     fn new(command: &Cmd) -> Result<Self, Error> {
-        let word = |index: usize| match command.args_iter().nth(index) {
-            Some(Arg::Simple(word)) => String::from_utf8_lossy(word).to_ascii_uppercase(),
-            _ => String::new(),
-        };
-        let class = classify(&word(0), &word(1))?;
+        let class = classify(&word(command, 0), &word(command, 1))?;
         Ok(Self { bytes: command.get_packed_command().into(), class })
     }
 }
 
-/// All commands of a client share one connection: what would change the connection for the others does not go through.
-fn classify(name: &str, second: &str) -> Result<Class, Error> {
-    let unsuitable = |why| Err(Error::Unsuitable { command: name.to_owned(), why });
-    match name {
-        "" => unsuitable("a command has a name"),
-        "MULTI" | "EXEC" | "DISCARD" => unsuitable("send a transaction as one atomic pipeline"),
-        "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" | "UNSUBSCRIBE" | "PUNSUBSCRIBE" | "SUNSUBSCRIBE" | "MONITOR"
-        | "SYNC" | "PSYNC" => unsuitable("it would take over the connection that all commands share"),
-        "HELLO" | "AUTH" | "RESET" | "QUIT" => {
-            unsuitable("the library keeps the connection itself, and the certificate says who the client is")
+impl Wait {
+    fn of(command: &Cmd) -> Option<Wait> {
+        let (index, timeout) = timeout_of(&word(command, 0), command)?;
+        Some(Wait { words: command.clone(), index, timeout })
+    }
+
+    /// What is left of the timeout after `waited`: at least a millisecond, since nothing would be forever.
+    pub(crate) fn left(&self, waited: Duration) -> Option<Duration> {
+        self.timeout.map(|timeout| timeout.saturating_sub(waited).max(Duration::from_millis(1)))
+    }
+
+    /// The command with what is left of its timeout.
+    pub(crate) fn encode(&self, left: Option<Duration>) -> Bytes {
+        let Some(left) = left else { return self.words.get_packed_command().into() };
+        let mut command = Cmd::new();
+        for (index, word) in self.words.args_iter().enumerate() {
+            match word {
+                Arg::Simple(_) if index == self.index => command.arg(format!("{:.3}", left.as_secs_f64())),
+                Arg::Simple(word) => command.arg(word),
+                _ => &mut command,
+            };
         }
-        "CLIENT" if second == "REPLY" => unsuitable("every command is answered"),
-        "WATCH" => Ok(Class::Watch),
-        "UNWATCH" => Ok(Class::Unwatch),
-        _ if READS.binary_search(&name).is_ok() => Ok(Class::Read),
-        _ => Ok(Class::Write),
+        command.get_packed_command().into()
     }
 }
 
-/// Commands that change nothing, not even by their options: a lost answer of theirs is asked for again without a word. Sorted. A test of
-/// the database holds it against its table of commands and the protocol's own.
-pub const READS: [&str; 88] = [
-    "BITCOUNT",
-    "BITFIELD_RO",
-    "BITPOS",
-    "DBSIZE",
-    "DUMP",
-    "ECHO",
-    "EVALSHA_RO",
-    "EVAL_RO",
-    "EXISTS",
-    "EXPIRETIME",
-    "FCALL_RO",
-    "GEODIST",
-    "GEOHASH",
-    "GEOPOS",
-    "GEORADIUSBYMEMBER_RO",
-    "GEORADIUS_RO",
-    "GEOSEARCH",
-    "GET",
-    "GETBIT",
-    "GETRANGE",
-    "HEXISTS",
-    "HEXPIRETIME",
-    "HGET",
-    "HGETALL",
-    "HKEYS",
-    "HLEN",
-    "HMGET",
-    "HPEXPIRETIME",
-    "HPTTL",
-    "HRANDFIELD",
-    "HSCAN",
-    "HSTRLEN",
-    "HTTL",
-    "HVALS",
-    "INFO",
-    "KEYS",
-    "LCS",
-    "LINDEX",
-    "LLEN",
-    "LOLWUT",
-    "LPOS",
-    "LRANGE",
-    "MGET",
-    "PEXPIRETIME",
-    "PING",
-    "PTTL",
-    "RANDOMKEY",
-    "ROLE",
-    "SCAN",
-    "SCARD",
-    "SDIFF",
-    "SINTER",
-    "SINTERCARD",
-    "SISMEMBER",
-    "SMEMBERS",
-    "SMISMEMBER",
-    "SORT_RO",
-    "SRANDMEMBER",
-    "SSCAN",
-    "STRLEN",
-    "SUBSTR",
-    "SUNION",
-    "TIME",
-    "TTL",
-    "TYPE",
-    "XLEN",
-    "XPENDING",
-    "XRANGE",
-    "XREVRANGE",
-    "ZCARD",
-    "ZCOUNT",
-    "ZDIFF",
-    "ZINTER",
-    "ZINTERCARD",
-    "ZLEXCOUNT",
-    "ZMSCORE",
-    "ZRANDMEMBER",
-    "ZRANGE",
-    "ZRANGEBYLEX",
-    "ZRANGEBYSCORE",
-    "ZRANK",
-    "ZREVRANGE",
-    "ZREVRANGEBYLEX",
-    "ZREVRANGEBYSCORE",
-    "ZREVRANK",
-    "ZSCAN",
-    "ZSCORE",
-    "ZUNION",
-];
+/// A word of a command, in capital letters; nothing if there is none.
+fn word(command: &Cmd, index: usize) -> String {
+    match command.args_iter().nth(index) {
+        Some(Arg::Simple(word)) => String::from_utf8_lossy(word).to_ascii_uppercase(),
+        _ => String::new(),
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_are_sorted_and_nothing_that_writes_is_among_them() {
-        assert!(READS.is_sorted());
-        for write in ["GETEX", "GETDEL", "GETSET", "SET", "SORT", "INCR", "TOUCH", "BITFIELD", "EVAL", "TANIST"] {
-            assert_eq!(classify(write, "").unwrap(), Class::Write, "{write}");
-        }
-        assert_eq!(classify("MGET", "k").unwrap(), Class::Read);
-    }
 
     #[test]
     fn what_would_change_the_shared_connection_is_refused() {
@@ -213,6 +128,29 @@ mod tests {
             assert!(matches!(Request::of_args(words), Err(Error::Unsuitable { .. })), "{words:?}");
         }
         assert!(Request::of_args(&["CLIENT", "SETNAME", "x"]).is_ok());
+    }
+
+    #[test]
+    fn a_command_that_blocks_goes_alone_and_waits_no_longer_than_it_was_asked_to() {
+        let ms = Duration::from_millis;
+        let wait = |words: &[&str]| Request::of_args(words).unwrap().wait;
+        let pop = wait(&["blpop", "k", "1.5"]).unwrap();
+        assert_eq!(
+            (pop.left(ms(0)), pop.left(ms(1400)), pop.left(ms(9000))),
+            (Some(ms(1500)), Some(ms(100)), Some(ms(1)))
+        );
+        assert_eq!(pop.encode(pop.left(ms(1400)))[..], *b"*3\r\n$5\r\nblpop\r\n$1\r\nk\r\n$5\r\n0.100\r\n");
+        let forever = wait(&["BLPOP", "k", "0"]).unwrap();
+        assert_eq!(forever.left(ms(9000)), None);
+        assert_eq!(forever.encode(None)[..], *b"*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n");
+        assert!(wait(&["LPOP", "k", "1"]).is_none() && wait(&["BLPOP", "k", "x"]).is_none());
+
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GET").arg("k").cmd("BLPOP").arg("k").arg(1);
+        assert!(
+            matches!(Request::of_pipeline(&pipeline), Err(Error::Unsuitable { command, .. }) if command == "BLPOP")
+        );
+        assert!(Request::of_pipeline(pipeline.atomic()).unwrap().wait.is_none());
     }
 
     #[test]

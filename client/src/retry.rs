@@ -7,14 +7,18 @@
 //! | sent, connection broken, only reads unanswered | the same: reading twice harms nobody |
 //! | sent, connection broken, a write unanswered | [`Error::Unknown`]: it may have been executed |
 //!
+//! A command that blocks is a write like any other: if its connection breaks, it may have taken an element. When a switchover ends its wait
+//! it is refused, so it goes on at the new primary, for what is left of its timeout.
+//!
 //! Exactly-once semantics would change the last row: with a session id and a number on each command, a node can recognize a retry
 //! and return the stored reply, so [`Attempt::after_loss`] may return [`Next::Again`] there too. Nothing else in the library
 //! would change.
 
 use redis::Value;
 
+use crate::class::Class;
 use crate::error::Error;
-use crate::request::{Class, Command, Request, Unit};
+use crate::request::{Command, Request, Unit, Wait};
 use crate::wire::NOT_PRIMARY;
 
 /// A request with the replies that it has so far.
@@ -45,6 +49,11 @@ impl Attempt {
 
     pub(crate) fn unit(&self) -> Unit {
         self.request.unit
+    }
+
+    /// How long it blocks, if it does.
+    pub(crate) fn wait(&self) -> Option<&Wait> {
+        self.request.wait.as_ref()
     }
 
     /// Commands to be sent, in order.
@@ -193,6 +202,8 @@ mod tests {
 
         assert!(matches!(pipeline(&["GET"], false).after_loss(vec![], true, "cut"), Next::Again(_)));
         assert!(matches!(pipeline(&["GET", "TTL"], true).after_loss(vec![], true, "cut"), Next::Again(_)));
+        let pop = Attempt::new(Request::of_args(&["BLPOP", "k", "1"]).unwrap()).after_loss(vec![], true, "cut");
+        assert!(unknown(pop), "it may have taken an element");
         let mut answered = pipeline(&["INCR", "GET"], false);
         assert!(matches!(answered.after_loss(vec![Value::Int(1)], true, "cut"), Next::Again(_)));
         assert_eq!((answered.done(), pending(&answered)), (1, 1));

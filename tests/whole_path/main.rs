@@ -31,5 +31,7 @@ mod refusals;
 mod relaxed;
 mod restart;
 mod settings;
+mod stock_clients;
 mod switchover;
+mod typed_commands;
 mod vault_away;

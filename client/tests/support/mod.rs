@@ -21,6 +21,7 @@ use tanist_client::{Client, Error, Options};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 /// The cluster's number in names.
 pub(crate) const CLUSTER: &str = "0123456789abcdef0123456789abcdef";
@@ -56,6 +57,8 @@ pub(crate) struct World {
     pub(crate) executed: Mutex<Vec<(usize, Vec<String>)>>,
     /// Commands that nodes hold at present, and the most there ever were.
     pub(crate) held: Mutex<(usize, usize)>,
+    /// Keys that somebody blocks for.
+    pub(crate) awaited: Mutex<Vec<Vec<u8>>>,
     addresses: Mutex<BTreeMap<usize, SocketAddr>>,
     pub(crate) greetings: AtomicU64,
 }
@@ -90,6 +93,7 @@ impl Cluster {
             data: Mutex::default(),
             executed: Mutex::default(),
             held: Mutex::default(),
+            awaited: Mutex::default(),
             addresses: Mutex::default(),
             greetings: AtomicU64::new(0),
         };
@@ -295,12 +299,13 @@ impl Session {
         let mut input = BytesMut::new();
         loop {
             while let Some(words) = take_command(&mut input) {
-                let reply = match self.answer(&words).await {
-                    Some(reply) => reply,
-                    None => {
-                        connection.close(0_u32.into(), b"lost on purpose");
-                        return Ok(());
-                    }
+                let reply = tokio::select! {
+                    reply = self.answer(&words) => reply,
+                    _ = connection.closed() => return Ok(()),
+                };
+                let Some(reply) = reply else {
+                    connection.close(0_u32.into(), b"lost on purpose");
+                    return Ok(());
                 };
                 self.send.write_all(&reply).await?;
             }
@@ -324,6 +329,7 @@ impl Session {
             }
             self.hold(-1);
         }
+        let popped = if words[0] == b"BLPOP" { Some(self.block(words).await) } else { None };
         let holder = self.world.primary.borrow().holder;
         self.refused |= holder != Some(self.index);
         if self.refused {
@@ -338,12 +344,31 @@ impl Session {
             }
             Manner::LoseReply => {
                 self.world.manner.send_replace(Manner::Serve);
-                self.execute(words);
+                if popped.is_none() {
+                    self.execute(words);
+                }
                 None
             }
             Manner::Babble => Some(b"?what\r\n".to_vec()),
+            _ if popped.is_some() => popped,
             Manner::Serve | Manner::Hold => Some(self.execute(words)),
         }
+    }
+
+    /// Takes the value of a key, as if it were a list's one element: waits for it until the timeout, or until this node is not primary.
+    async fn block(&self, words: &[Vec<u8>]) -> Vec<u8> {
+        let _awaited = Awaited::new(&self.world, &words[1]);
+        self.note(words);
+        let seconds: f64 = String::from_utf8_lossy(words.last().unwrap()).parse().unwrap();
+        let end = Instant::now() + Duration::from_secs_f64(if seconds == 0.0 { 1e6 } else { seconds });
+        while self.world.primary.borrow().holder == Some(self.index) && Instant::now() < end {
+            if let Some(value) = self.world.data.lock().unwrap().remove(&words[1]) {
+                let bulk = |bytes: &[u8]| [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+                return [b"*2\r\n".to_vec(), bulk(&words[1]), bulk(&value)].concat();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        b"_\r\n".to_vec()
     }
 
     fn hold(&self, by: isize) {
@@ -373,12 +398,16 @@ impl Session {
         }
     }
 
-    fn apply(&self, words: &[Vec<u8>]) -> Vec<u8> {
-        let name = String::from_utf8_lossy(&words[0]).to_ascii_uppercase();
+    fn note(&self, words: &[Vec<u8>]) {
         let mut shown: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        shown[0].clone_from(&name);
+        shown[0].make_ascii_uppercase();
         shown.iter_mut().for_each(|word| *word = word.chars().take(40).collect());
         self.world.executed.lock().unwrap().push((self.index, shown));
+    }
+
+    fn apply(&self, words: &[Vec<u8>]) -> Vec<u8> {
+        self.note(words);
+        let name = String::from_utf8_lossy(&words[0]).to_ascii_uppercase();
         let mut data = self.world.data.lock().unwrap();
         match name.as_str() {
             "SET" => {
@@ -404,6 +433,24 @@ impl Session {
             "PING" => b">2\r\n+news\r\n:1\r\n+PONG\r\n".to_vec(),
             _ => b"-ERR unknown command\r\n".to_vec(),
         }
+    }
+}
+
+/// A key among those that are awaited, as long as this lives.
+struct Awaited<'a>(&'a World, &'a [u8]);
+
+impl<'a> Awaited<'a> {
+    fn new(world: &'a World, key: &'a [u8]) -> Self {
+        world.awaited.lock().unwrap().push(key.to_vec());
+        Self(world, key)
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        let mut awaited = self.0.awaited.lock().unwrap();
+        let at = awaited.iter().position(|key| key == self.1).unwrap();
+        awaited.remove(at);
     }
 }
 

@@ -85,41 +85,28 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    fn parse(call: &Call<'_>) -> Result<Condition, Failure> {
+    pub(super) fn parse(words: &[&[u8]]) -> Result<Condition, Failure> {
         let mut condition = Condition::default();
-        let mut options = call.options(3);
-        while let Some(word) = options.word() {
-            if !condition.takes(word) {
-                let word = String::from_utf8_lossy(word);
-                return Err(Failure::owned(format!("ERR Unsupported option {word}")));
-            }
+        for word in words {
+            let flag = match *word {
+                word if is(word, "NX") => &mut condition.if_none,
+                word if is(word, "XX") => &mut condition.if_any,
+                word if is(word, "GT") => &mut condition.if_later,
+                word if is(word, "LT") => &mut condition.if_earlier,
+                word => {
+                    let word = String::from_utf8_lossy(word);
+                    return Err(Failure::owned(format!("ERR Unsupported option {word}")));
+                }
+            };
+            *flag = true;
         }
-        condition.check()?;
-        Ok(condition)
-    }
-
-    /// Adds what `word` says; false if it is none of the words for a condition.
-    pub(super) fn takes(&mut self, word: &[u8]) -> bool {
-        let flag = match word {
-            word if is(word, "NX") => &mut self.if_none,
-            word if is(word, "XX") => &mut self.if_any,
-            word if is(word, "GT") => &mut self.if_later,
-            word if is(word, "LT") => &mut self.if_earlier,
-            _ => return false,
-        };
-        *flag = true;
-        true
-    }
-
-    /// Refuses conditions of which no two can hold.
-    pub(super) fn check(&self) -> Outcome {
-        if self.if_none && (self.if_any || self.if_later || self.if_earlier) {
+        if condition.if_none && (condition.if_any || condition.if_later || condition.if_earlier) {
             return Err(Failure::fixed("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
-        if self.if_later && self.if_earlier {
+        if condition.if_later && condition.if_earlier {
             return Err(Failure::fixed("ERR GT and LT options at the same time are not compatible"));
         }
-        Ok(())
+        Ok(condition)
     }
 
     /// Whether a key or a field that expires at `current` may be given `new`. No expiry counts as later than any.
@@ -149,7 +136,7 @@ pub(crate) fn pexpireat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply)
 }
 
 fn change_expiry(data: &mut Data<'_>, call: &Call<'_>, unit: Unit, reply: &mut Reply) -> Outcome {
-    let condition = Condition::parse(call)?;
+    let condition = Condition::parse(&call.args()[3..])?;
     let at = unit.absolute(call.int(2)?, data.now()).ok_or_else(|| Failure::expire_time(call.spec.name))?;
     let mut place = data.locate(&call.key(0));
     let acts = data.entry(&place).is_some_and(|entry| condition.holds(entry.expire_at(), at));

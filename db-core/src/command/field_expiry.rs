@@ -24,26 +24,22 @@ const NOT_DONE: i64 = 0;
 const DONE: i64 = 1;
 const DELETED: i64 = 2;
 
-/// The arguments behind FIELDS and their number, which stand at `at`: `each` of them for a field. Fails with `no_word` where another word
-/// stands, and with `wrong_count` if there are more or fewer arguments.
-fn fields_at<'c>(
-    call: &Call<'c>,
-    at: usize,
-    each: usize,
-    no_word: Failure,
-    wrong_count: Failure,
-) -> Result<&'c [&'c [u8]], Failure> {
-    let (Some(word), Some(count), fields) = (call.args().get(at), call.args().get(at + 1), call.args().get(at + 2..))
-    else {
-        return Err(no_word);
-    };
+/// The arguments behind FIELDS and their number, which stand at `at`: `each` of them for a field. Fails with `wrong_count` if there are more
+/// or fewer.
+fn fields_at<'c>(call: &Call<'c>, at: usize, each: usize, wrong_count: Failure) -> Result<&'c [&'c [u8]], Failure> {
+    let [word, count, fields @ ..] = &call.args()[at..] else { return Err(Failure::SYNTAX) };
     if !is(word, "FIELDS") {
-        return Err(no_word);
+        return Err(Failure::SYNTAX);
     }
     let count = parse_i64(count).ok_or(Failure::NOT_AN_INTEGER)?;
-    let fields = fields.unwrap_or_default();
     let fits = count > 0 && usize::try_from(count).is_ok_and(|count| count.checked_mul(each) == Some(fields.len()));
     if fits { Ok(fields) } else { Err(wrong_count) }
+}
+
+/// The options from the argument `from` up to the word FIELDS, and the place of that word.
+fn options_from<'c>(call: &Call<'c>, from: usize) -> Result<(&'c [&'c [u8]], usize), Failure> {
+    let count = call.args()[from..].iter().position(|word| is(word, "FIELDS")).ok_or(FIELD_COUNT)?;
+    Ok((&call.args()[from..from + count], from + count))
 }
 
 /// Makes these fields expire at `at`, or never: all of them are there.
@@ -81,10 +77,9 @@ pub(crate) fn hpexpireat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
 }
 
 fn change_expiry(data: &mut Data<'_>, call: &Call<'_>, unit: Unit, reply: &mut Reply) -> Outcome {
-    let mut condition = Condition::default();
-    let words = call.args()[3..].iter().take_while(|word| condition.takes(word)).count();
-    let fields = fields_at(call, 3 + words, 1, FIELD_COUNT, FIELD_COUNT)?;
-    condition.check()?;
+    let (options, at) = options_from(call, 3)?;
+    let condition = Condition::parse(options)?;
+    let fields = fields_at(call, at, 1, FIELD_COUNT)?;
     let count = Some(call.int(2)?).filter(|count| *count >= 0);
     let at = count.and_then(|count| unit.absolute(count, data.now()));
     let at = at.ok_or_else(|| Failure::expire_time(call.spec.name))?;
@@ -116,7 +111,7 @@ fn change_expiry(data: &mut Data<'_>, call: &Call<'_>, unit: Unit, reply: &mut R
 }
 
 pub(crate) fn hpersist(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let fields = fields_at(call, 2, 1, Failure::SYNTAX, FIELD_COUNT)?;
+    let fields = fields_at(call, 2, 1, FIELD_COUNT)?;
     let mut place = data.locate(&call.key(0));
     let view = data.map(&place, Kind::Hash)?;
     let (mut acted, mut names) = (HashSet::new(), Vec::new());
@@ -156,7 +151,7 @@ fn tell_expiry(
     reply: &mut Reply,
     form: fn(UnixMillis, UnixMillis) -> u64,
 ) -> Outcome {
-    let fields = fields_at(call, 2, 1, Failure::SYNTAX, Failure::SYNTAX)?;
+    let fields = fields_at(call, 2, 1, Failure::SYNTAX)?;
     let now = data.now();
     let view = data.map(&data.locate(&call.key(0)), Kind::Hash)?;
     reply.array(fields.len());
@@ -189,24 +184,37 @@ impl FieldLifetime {
         }
     }
 
-    /// Reads the option at `at`, if it is one: `word` is PERSIST or KEEPTTL. Returns it and the number of its arguments.
-    fn at(call: &Call<'_>, at: usize, word: &str, other: FieldLifetime) -> Option<(FieldLifetime, usize)> {
-        let (name, count) = (call.args()[at], call.args().get(at + 1).copied());
-        match count.filter(|_| Lifetime::replaces(name, None)) {
-            Some(count) => Some((FieldLifetime::Until(Lifetime::parse(name, count)), 2)),
-            None => is(name, word).then_some((other, 1)),
-        }
+    /// Adds the first of `options`, which is `other_word` or a unit with a number; returns how many words that are.
+    fn add(
+        earlier: &mut Option<FieldLifetime>,
+        options: &[&[u8]],
+        other_word: &str,
+        other: FieldLifetime,
+    ) -> Result<usize, Failure> {
+        let (new, words) = match (options, &earlier) {
+            ([word, ..], None) if is(word, other_word) => (other, 1),
+            ([word, count, ..], None) if Lifetime::replaces(word, None) => {
+                (FieldLifetime::Until(Lifetime::parse(word, count)), 2)
+            }
+            ([word, count, ..], Some(FieldLifetime::Until(earlier))) if Lifetime::replaces(word, Some(earlier)) => {
+                (FieldLifetime::Until(Lifetime::parse(word, count)), 2)
+            }
+            _ => return Err(Failure::SYNTAX),
+        };
+        *earlier = Some(new);
+        Ok(words)
     }
 }
 
 pub(crate) fn hgetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let lifetime = FieldLifetime::at(call, 2, "PERSIST", FieldLifetime::Persist);
-    let at = 2 + lifetime.map_or(0, |(_, words)| words);
-    // A second one is refused, which nothing else is that stands where FIELDS should.
-    let again =
-        call.args().get(at).is_some_and(|_| FieldLifetime::at(call, at, "PERSIST", FieldLifetime::Persist).is_some());
-    let fields = fields_at(call, at, 1, if again { Failure::SYNTAX } else { FIELD_COUNT }, FIELD_COUNT)?;
-    let deadline = lifetime.map(|(lifetime, _)| lifetime.deadline(data, call)).transpose()?;
+    let (mut options, at) = options_from(call, 2)?;
+    let mut lifetime = None;
+    while !options.is_empty() {
+        let words = FieldLifetime::add(&mut lifetime, options, "PERSIST", FieldLifetime::Persist)?;
+        options = &options[words..];
+    }
+    let fields = fields_at(call, at, 1, FIELD_COUNT)?;
+    let deadline = lifetime.map(|lifetime| lifetime.deadline(data, call)).transpose()?;
     let mut place = data.locate(&call.key(0));
     let view = data.map(&place, Kind::Hash)?;
     reply.array(fields.len());
@@ -225,7 +233,7 @@ pub(crate) fn hgetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
 }
 
 pub(crate) fn hgetdel(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let fields = fields_at(call, 2, 1, Failure::SYNTAX, FIELD_COUNT)?;
+    let fields = fields_at(call, 2, 1, FIELD_COUNT)?;
     let mut place = data.locate(&call.key(0));
     let view = data.map(&place, Kind::Hash)?;
     reply.array(fields.len());
@@ -269,19 +277,16 @@ impl SetCondition {
 }
 
 pub(crate) fn hsetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (mut condition, mut lifetime, mut at) = (SetCondition::default(), None, 2);
-    while call.args().get(at).is_some_and(|word| !is(word, "FIELDS")) {
-        if condition.takes(call.args()[at])? {
-            at += 1;
-        } else {
-            let (found, words) = FieldLifetime::at(call, at, "KEEPTTL", FieldLifetime::Keep).ok_or(Failure::SYNTAX)?;
-            if lifetime.replace(found).is_some() {
-                return Err(Failure::SYNTAX);
-            }
-            at += words;
-        }
+    let (mut options, at) = options_from(call, 2)?;
+    let (mut condition, mut lifetime) = (SetCondition::default(), None);
+    while let Some(word) = options.first() {
+        let words = match condition.takes(word)? {
+            true => 1,
+            false => FieldLifetime::add(&mut lifetime, options, "KEEPTTL", FieldLifetime::Keep)?,
+        };
+        options = &options[words..];
     }
-    let pairs = fields_at(call, at, 2, Failure::SYNTAX, FIELD_COUNT)?;
+    let pairs = fields_at(call, at, 2, FIELD_COUNT)?;
     let deadline = lifetime.map(|lifetime| lifetime.deadline(data, call)).transpose()?.flatten();
     pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
     let mut place = data.locate(&call.key(0));

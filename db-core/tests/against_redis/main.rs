@@ -1,6 +1,8 @@
-//! The same random commands to this engine and to a `redis-server` of the machine, replies compared byte by byte.
+//! The same random commands to this engine and to a server of the machine, replies compared byte by byte: `redis-server`, and for what
+//! came after Redis 7.0 `valkey-server`. [`MODULES`] says what is compared with which.
 //!
-//! Left out where no `redis-server` is on the PATH. Prints its seed; `TANIST_SEED` replays one.
+//! Left out where there is no such server on the PATH; `TANIST_REDIS_SERVER` and `TANIST_VALKEY_SERVER` name one elsewhere. Prints its
+//! seed; `TANIST_SEED` replays one.
 //! Not compared: replies that depend on chance or on the order of keys (compared as sets), on the representation of values,
 //! and on the moment (times to live are compared with a tolerance).
 
@@ -9,6 +11,7 @@
 mod dice;
 mod hashes;
 mod lists;
+mod newer;
 mod server;
 mod sets;
 mod sorted_sets;
@@ -21,11 +24,24 @@ use tanist_db_core::ids::Epoch;
 use tanist_test_support::skip;
 
 use dice::{Dice, KEYS, PREFIXES};
-use server::{Connection, Redis};
+use server::{Connection, Process, System};
 
 /// Commands that are compared unless `TANIST_COMMANDS` says otherwise.
 const COMMANDS: usize = 60_000;
-const NEEDS: &str = "a redis-server on the PATH: Debian's redis-server";
+
+/// A random command of a module.
+type Module = fn(&mut Dice) -> Vec<String>;
+
+/// Each module, and the servers that it is compared with. Modules of one server are mixed, as their keys are: each meets the others'.
+const MODULES: [(Module, &[System]); 6] = [
+    (Dice::string_command, &[System::Redis]),
+    (Dice::set_command, &[System::Redis]),
+    (Dice::list_command, &[System::Redis]),
+    (Dice::sorted_set_command, &[System::Redis, System::Valkey]),
+    (Dice::hash_command, &[System::Redis, System::Valkey]),
+    // What Redis 7.0 does not have.
+    (Dice::newer_command, &[System::Valkey]),
+];
 
 /// A front that knows SELECT.
 struct SelectingFront;
@@ -68,13 +84,28 @@ impl Ours {
     }
 }
 
-fn command(dice: &mut Dice) -> Vec<String> {
-    let mut words = match dice.below(5) {
-        0 => dice.string_command(),
-        1 => dice.set_command(),
-        2 => dice.list_command(),
-        3 => dice.sorted_set_command(),
-        _ => dice.hash_command(),
+/// Whether Valkey answers a command of a module that is compared with both otherwise than Redis 7.0, as which Tanist does.
+fn is_otherwise_in_valkey(words: &[String]) -> bool {
+    // Refused there: numbers in hexadecimal, and as bounds of scores blanks before digits, and no digits, which is 0.
+    let name = words[0].to_lowercase();
+    let has_bounds = name == "zcount" || name.contains("range");
+    let number = words.iter().any(|word| {
+        let digits = word.trim_start_matches('(');
+        word.contains("0x1f") || has_bounds && (digits.is_empty() || digits.starts_with(' '))
+    });
+    // There an offset below 0 is 0, and not behind the end.
+    let offset = words.windows(2).any(|pair| pair[0].eq_ignore_ascii_case("limit") && pair[1].starts_with('-'));
+    number || offset
+}
+
+fn command(dice: &mut Dice, system: System) -> Vec<String> {
+    let modules: Vec<Module> =
+        MODULES.into_iter().filter(|(_, with)| with.contains(&system)).map(|(module, _)| module).collect();
+    let mut words = loop {
+        let words = modules[dice.below(modules.len() as u64) as usize](dice);
+        if system == System::Redis || !is_otherwise_in_valkey(&words) {
+            break words;
+        }
     };
     words[0] = dice.cased(&words[0]);
     // Without a count these choose by chance.
@@ -109,13 +140,30 @@ const UNORDERED: [&str; 16] = [
 /// Numbers of a reply to TTL and PTTL agree if they are close; what is in no order as sets of lines; else all bytes do.
 fn agree(name: &str, theirs: &[u8], ours: &[u8]) -> bool {
     let number = |reply: &[u8]| String::from_utf8_lossy(&reply[1..]).trim_end().parse::<i64>().ok();
+    let times = ["httl", "hpttl", "hexpiretime", "hpexpiretime"].contains(&name);
     theirs == ours
         || match name {
+            _ if times => each_close(theirs, ours),
             "ttl" | "pttl" | "expiretime" | "pexpiretime" => {
                 number(theirs).zip(number(ours)).is_some_and(|(a, b)| a.abs_diff(b) < 2000 && (a < 0) == (b < 0))
             }
             name => lines(name, theirs) == lines(name, ours),
         }
+}
+
+/// Whether the numbers of two arrays are close, one by one.
+fn each_close(theirs: &[u8], ours: &[u8]) -> bool {
+    let numbers = |reply: &[u8]| -> Option<Vec<i64>> {
+        let text = std::str::from_utf8(reply).ok()?.strip_prefix('*')?;
+        text.split("\r\n")
+            .skip(1)
+            .filter(|line| !line.is_empty())
+            .map(|line| line.strip_prefix(':')?.parse().ok())
+            .collect()
+    };
+    let close = |(a, b): (&i64, &i64)| a.abs_diff(*b) < 2000 && (*a < 0) == (*b < 0);
+    let (theirs, ours) = (numbers(theirs), numbers(ours));
+    theirs.zip(ours).is_some_and(|(a, b)| a.len() == b.len() && a.iter().zip(&b).all(close))
 }
 
 /// The lines of a reply, in order if that is promised.
@@ -142,17 +190,27 @@ fn lines(name: &str, reply: &[u8]) -> Vec<Vec<u8>> {
 
 #[test]
 fn random_commands_are_answered_as_redis_answers_them() {
-    compare(Protocol::Resp2);
+    compare(System::Redis, Protocol::Resp2);
 }
 
 #[test]
 fn and_so_they_are_in_resp3() {
-    compare(Protocol::Resp3);
+    compare(System::Redis, Protocol::Resp3);
 }
 
-fn compare(protocol: Protocol) {
-    let Some((_redis, mut theirs)) = Redis::start() else {
-        return skip("the comparison with Redis", NEEDS);
+#[test]
+fn newer_commands_are_answered_as_valkey_answers_them() {
+    compare(System::Valkey, Protocol::Resp2);
+}
+
+#[test]
+fn and_so_are_they_in_resp3() {
+    compare(System::Valkey, Protocol::Resp3);
+}
+
+fn compare(system: System, protocol: Protocol) {
+    let Some((_process, mut theirs)) = Process::start(system) else {
+        return skip(&format!("the comparison with {system:?}"), system.needs());
     };
     let clock = SystemClock::new();
     let seed = std::env::var("TANIST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(clock.unix().0);
@@ -168,7 +226,7 @@ fn compare(protocol: Protocol) {
     let mut history: Vec<Vec<String>> = Vec::new();
     let commands = std::env::var("TANIST_COMMANDS").ok().and_then(|count| count.parse().ok()).unwrap_or(COMMANDS);
     for _ in 0..commands {
-        let words = command(&mut dice);
+        let words = command(&mut dice, system);
         let name = words[0].to_lowercase();
         let args: Vec<Vec<u8>> = words.iter().map(|word| word.clone().into_bytes()).collect();
         history.push(words);
@@ -182,7 +240,7 @@ fn compare(protocol: Protocol) {
             let of_key: Vec<_> = history[..last].iter().rev().filter(|words| names(words)).take(12).collect();
             let shown: Vec<_> = of_key.into_iter().rev().chain(&history[last..]).map(|words| shorten(words)).collect();
             panic!(
-                "{shown:#?}\nredis: {:?}\nours:  {:?}\nTANIST_SEED={seed}",
+                "{shown:#?}\n{system:?}: {:?}\nours:  {:?}\nTANIST_SEED={seed}",
                 String::from_utf8_lossy(&expected[..expected.len().min(300)]),
                 String::from_utf8_lossy(&found[..found.len().min(300)])
             );

@@ -1,32 +1,61 @@
-//! A `redis-server` of the machine.
+//! A server of the machine.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) struct Redis {
+/// What replies are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum System {
+    /// Debian's, 7.0.
+    Redis,
+    /// 9.1.
+    Valkey,
+}
+
+impl System {
+    fn program(self) -> OsString {
+        let (variable, usual) = match self {
+            System::Redis => ("TANIST_REDIS_SERVER", "redis-server"),
+            System::Valkey => ("TANIST_VALKEY_SERVER", "valkey-server"),
+        };
+        std::env::var_os(variable).unwrap_or_else(|| usual.into())
+    }
+
+    pub(crate) fn needs(self) -> &'static str {
+        match self {
+            System::Redis => "a redis-server on the PATH: Debian's redis-server",
+            System::Valkey => {
+                "a valkey-server on the PATH: tests/stock_clients/install.sh installs one and prints its folder"
+            }
+        }
+    }
+}
+
+pub(crate) struct Process {
     process: Child,
     port: u16,
 }
 
-impl Redis {
+impl Process {
     /// A server without persistence on a free port, and a connection to it; `None` where there is no such program.
     ///
     /// One at a time: a process that another thread is just starting holds this one's port open until it has become its
     /// program, and would take the connection with it.
-    pub(crate) fn start() -> Option<(Redis, Connection)> {
+    pub(crate) fn start(system: System) -> Option<(Process, Connection)> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _starting = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
-        let process = Command::new("redis-server")
+        let process = Command::new(system.program())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn()
             .ok()?;
-        let redis = Redis { process, port };
-        let connection = redis.connect();
-        Some((redis, connection))
+        let process = Process { process, port };
+        let connection = process.connect();
+        Some((process, connection))
     }
 
     fn connect(&self) -> Connection {
@@ -37,11 +66,11 @@ impl Redis {
             }
             std::thread::park_timeout(std::time::Duration::from_millis(5));
         }
-        panic!("redis-server does not answer");
+        panic!("the server does not answer");
     }
 }
 
-impl Drop for Redis {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 
 impl Dice {
-    fn sorted_member(&mut self) -> String {
+    pub(crate) fn sorted_member(&mut self) -> String {
         match self.below(14) {
             0 => self.name(),
             1 => self.integer(),

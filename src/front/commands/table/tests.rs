@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tanist_db_core::command::{CommandSpec, Flag, Group};
+use tanist_client::{BLOCKING, TimeoutPlace};
+use tanist_db_core::command::{Argument, CommandSpec, Flag, Group};
 
 use super::COMMANDS;
 
@@ -71,6 +72,24 @@ fn the_client_library_repeats_what_only_reads() {
     for spec in every_spec().filter(|spec| tanist_client::READS.contains(&&*spec.name.to_uppercase())) {
         assert!(!spec.flags.has(Flag::Write), "{}", spec.name);
     }
+}
+
+/// The client library gives each command that blocks a connection of its own, and knows where its timeout stands.
+#[test]
+fn the_client_library_knows_what_blocks() {
+    let of_data = |spec: &&CommandSpec| [Group::List, Group::SortedSet].contains(&spec.group);
+    let blocking = every_spec().filter(|spec| spec.flags.has(Flag::Blocking)).filter(of_data);
+    let places = blocking.map(|spec| {
+        let at = |argument: Option<&Argument>| argument.is_some_and(|argument| argument.name == "timeout");
+        let place = match (at(spec.arguments.first()), at(spec.arguments.last())) {
+            (true, false) => TimeoutPlace::First,
+            (false, true) => TimeoutPlace::Last,
+            _ => panic!("{}: where is its timeout?", spec.name),
+        };
+        (spec.name.to_uppercase(), place)
+    });
+    let known = BLOCKING.map(|(name, place)| (name.to_owned(), place));
+    assert_eq!(places.collect::<BTreeMap<_, _>>().into_iter().collect::<Vec<_>>(), known);
 }
 
 #[test]

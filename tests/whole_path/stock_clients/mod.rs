@@ -1,0 +1,106 @@
+//! Stock Redis clients with a running pair, each with RESP2 and RESP3: what programs use of them, and what each needs to follow a
+//! switchover.
+//!
+//! redis-py and ioredis run in interpreters, by the scripts in `tests/stock_clients/`, whose `install.sh` puts the exact versions under
+//! `target/`. Rust's `redis` is a dependency like any other.
+
+mod rust;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tanist_test_support::{from_environment, skip};
+
+use crate::harness::{Cluster, PATIENCE};
+
+#[test]
+fn redis_py() {
+    let python = installed("venv/bin/python3");
+    let needs = "python3 with redis-py: run tests/stock_clients/install.sh";
+    if !runs(Command::new(&python).args(["-c", "import redis"])) {
+        return skip("redis-py with a running pair", needs);
+    }
+    check("redis_py.py", || Command::new(&python));
+}
+
+#[test]
+fn ioredis() {
+    let folder = installed("");
+    let needs = "node with ioredis: run tests/stock_clients/install.sh";
+    if !runs(Command::new("node").current_dir(&folder).args(["-e", "require('ioredis')"])) {
+        return skip("ioredis with a running pair", needs);
+    }
+    check("ioredis.mjs", || {
+        let mut command = Command::new("node");
+        command.current_dir(&folder);
+        command
+    });
+}
+
+#[test]
+fn redis_rs() {
+    for protocol in [2, 3] {
+        on_a_pair(|primary, standby| rust::check(primary, standby, protocol));
+    }
+}
+
+/// Runs a script, a pair for each protocol: it moves the primary.
+fn check(script: &str, interpreter: impl Fn() -> Command) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stock_clients").join(script);
+    for protocol in [2, 3] {
+        on_a_pair(|primary, standby| {
+            let mut command = interpreter();
+            command.arg(&script).args([primary, standby, protocol].map(|number| number.to_string()));
+            let (succeeded, said) = run(&mut command);
+            assert!(succeeded, "{}:\n{said}", script.display());
+            println!("{said}");
+        });
+    }
+}
+
+/// With the ports of the primary and of the standby.
+fn on_a_pair(work: impl FnOnce(u16, u16)) {
+    let cluster = Cluster::start();
+    let (primary, standby) = cluster.wait_for_pair();
+    work(primary.port, standby.port);
+}
+
+/// Runs a program to its end; whether it has succeeded, and what it has said.
+fn run(command: &mut Command) -> (bool, String) {
+    let (mut said, writer) = std::io::pipe().expect("a pipe");
+    let errors = writer.try_clone().expect("a second handle");
+    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(errors).spawn().expect("it was found before");
+    // The handles of this process, which would keep the pipe open.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        said.read_to_string(&mut text).map(|_| text)
+    });
+    // The scripts bound each of their waits; this one ends them all.
+    let end = Instant::now() + 4 * PATIENCE;
+    let status = loop {
+        match child.try_wait().expect("a child of this process") {
+            Some(status) => break Some(status),
+            None if Instant::now() > end => break None,
+            None => sleep(Duration::from_millis(20)),
+        }
+    };
+    if status.is_none() {
+        child.kill().and_then(|()| child.wait()).expect("a child of this process");
+    }
+    let text = reader.join().expect("the reader does not panic").expect("text");
+    (status.is_some_and(|status| status.success()), text)
+}
+
+fn runs(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+}
+
+/// Where `install.sh` has put something: `TANIST_STOCK_CLIENTS`, or its usual place.
+fn installed(what: &str) -> PathBuf {
+    let folder = from_environment::<PathBuf>("TANIST_STOCK_CLIENTS");
+    folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/stock_clients")).join(what)
+}

@@ -1,0 +1,381 @@
+//! The client library's typed commands: on Debian's `redis-server` in both protocols and on a running pair they return the same.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Value};
+use tanist_client::commands::*;
+use tanist_client::{Client, Error};
+
+use crate::harness::{Cluster, PATIENCE};
+use crate::kill::client_options;
+use crate::redis::Redis;
+
+#[test]
+fn typed_commands_return_the_same_from_redis() {
+    let redis = Redis::start();
+    in_runtime(async {
+        for protocol in ["resp2", "resp3"] {
+            let client = redis::Client::open(format!("redis://127.0.0.1:{}/?protocol={protocol}", redis.port));
+            let connection = client.expect("an address").get_multiplexed_async_connection().await.expect("it accepts");
+            let db = Neighbour(connection);
+            call::<()>(&db, "FLUSHALL").await.expect("it is executed");
+            check(&db).await.unwrap_or_else(|error| panic!("{protocol}: {error}"));
+        }
+    });
+}
+
+#[test]
+fn typed_commands_return_the_same_from_a_pair() {
+    let cluster = Cluster::start();
+    in_runtime(async {
+        let client = Client::connect(client_options(&cluster)).await.expect("a primary");
+        check(&client).await.unwrap_or_else(|error| panic!("{error}"));
+        newer(&client).await.unwrap_or_else(|error| panic!("{error}"));
+    });
+}
+
+/// The wait goes on at the new primary, and that of a caller who has given up is over.
+#[test]
+fn a_blocked_pop_survives_a_switchover() {
+    let cluster = Cluster::start();
+    in_runtime(async {
+        let client = Client::connect(client_options(&cluster)).await.expect("a primary");
+        let pop = |key: &'static str| {
+            let client = client.clone();
+            tokio::spawn(async move { client.blpop::<String, String>(key, None).await })
+        };
+        let (pop_a, pop_b) = (pop("a"), pop("b"));
+        wait_for_blocked(&client, 2).await;
+        let told: String = call(&client, "TANIST").arg("SWITCHOVER").await.expect("the standby becomes primary");
+        println!("{told}");
+        wait_for_blocked(&client, 2).await;
+        pop_b.abort();
+        wait_for_blocked(&client, 1).await;
+        client.rpush("b", "kept").await.expect("it is executed");
+        client.rpush("a", "taken").await.expect("it is executed");
+        let popped = pop_a.await.expect("it was not aborted").expect("its outcome is known");
+        assert_eq!(popped, Some(("a".to_owned(), "taken".to_owned())));
+        assert_eq!(client.lrange::<String>("b", 0, -1).await.expect("it is executed"), ["kept"]);
+    });
+}
+
+async fn wait_for_blocked(client: &Client, count: usize) {
+    let blocked = async {
+        loop {
+            let list: String = call(client, "CLIENT").arg("LIST").await.expect("it is executed");
+            if list.lines().filter(|line| line.contains(" flags=b")).count() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, blocked).await.expect("clients block");
+}
+
+fn in_runtime(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
+}
+
+/// A `redis-server`, through the `redis` crate.
+struct Neighbour(MultiplexedConnection);
+
+impl Execute for Neighbour {
+    fn execute(&self, command: Cmd) -> Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + '_>> {
+        let mut connection = self.0.clone();
+        Box::pin(
+            async move { connection.req_packed_command(&command).await.map_err(|e| Error::Unknown(e.to_string())) },
+        )
+    }
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn some(value: &str) -> Option<String> {
+    Some(text(value))
+}
+
+fn set(members: &[&str]) -> HashSet<String> {
+    members.iter().map(|member| text(member)).collect()
+}
+
+fn scored(members: &[(&str, f64)]) -> Vec<(String, f64)> {
+    members.iter().map(|(member, score)| (text(member), *score)).collect()
+}
+
+/// Every typed command that Redis 7.0 has, on an empty database.
+async fn check(db: &impl Execute) -> Result<(), Error> {
+    strings(db).await?;
+    keys(db).await?;
+    hashes(db).await?;
+    lists(db).await?;
+    sets(db).await?;
+    sorted_sets(db).await?;
+    sorted_set_ranges(db).await?;
+    sorted_set_algebra(db).await?;
+    blocking(db).await?;
+    scans(db).await
+}
+
+async fn strings(db: &impl Execute) -> Result<(), Error> {
+    db.set("s", "grün").await?;
+    assert_eq!(db.get("s").await?, some("grün"));
+    assert_eq!(db.get::<Vec<u8>>("s").await?, Some("grün".as_bytes().to_vec()));
+    assert_eq!(db.get::<String>("nothing").await?, None);
+    assert!(!db.set_with("s", "x", SetOptions::default().only_if_missing()).await?);
+    assert!(db.set_with("s", "y", SetOptions::default().only_if_there().expire_after(PATIENCE)).await?);
+    assert!(matches!(db.ttl("s").await?, TimeToLive::Left(left) if left <= PATIENCE));
+    assert!(db.set_with("s", "z", SetOptions::default().keep_ttl()).await?);
+    assert!(matches!(db.ttl("s").await?, TimeToLive::Left(_)));
+    let later = SystemTime::now() + PATIENCE;
+    assert_eq!(db.set_get("s", "hello", SetOptions::default().expire_at(later)).await?, some("z"));
+    assert_eq!(db.getex("s", Expiry::Never).await?, some("hello"));
+    assert_eq!(db.ttl("s").await?, TimeToLive::Forever);
+    assert_eq!(db.getex("s", Expiry::After(PATIENCE)).await?, some("hello"));
+    assert_eq!(db.getex("s", Expiry::At(later)).await?, some("hello"));
+    assert_eq!(db.append("s", " you").await?, 9);
+    assert_eq!(db.strlen("s").await?, 9);
+    assert_eq!(db.getrange::<String>("s", -3, -1).await?, "you");
+    assert_eq!(db.setrange("s", 6, "all").await?, 9);
+    assert_eq!(db.getdel("s").await?, some("hello all"));
+    db.mset(&[("a", "1"), ("b", "2")]).await?;
+    assert_eq!(db.mget(&["a", "nothing", "b"]).await?, [Some(1), None, Some(2)]);
+    assert!(!db.msetnx(&[("b", "3"), ("c", "3")]).await? && db.msetnx(&[("c", "3")]).await?);
+    assert_eq!((db.incrby("a", 41).await?, db.decrby("a", 2).await?), (42, 40));
+    assert_eq!(db.incrbyfloat("a", 0.5).await?, 40.5);
+    Ok(())
+}
+
+async fn keys(db: &impl Execute) -> Result<(), Error> {
+    assert_eq!(db.exists(&["a", "a", "nothing"]).await?, 2);
+    assert_eq!(db.touch(&["a", "nothing"]).await?, 1);
+    assert_eq!((db.del(&["c", "nothing"]).await?, db.dbsize().await?), (1, 2));
+    db.rename("a", "d").await?;
+    assert!(!db.renamenx("d", "b").await? && db.renamenx("d", "a").await?);
+    assert!(!db.copy("a", "b", false).await? && db.copy("a", "b", true).await?);
+    assert_eq!(db.ttl("nothing").await?, TimeToLive::Missing);
+    assert!(db.expire("b", Duration::from_secs(50)).await?);
+    assert!(!db.expire_if("b", Duration::from_secs(40), ExpireIf::Longer).await?);
+    assert!(db.expire_if("b", Duration::from_secs(40), ExpireIf::Shorter).await?);
+    assert!(!db.expire_if("b", Duration::from_secs(40), ExpireIf::HasNone).await?);
+    assert!(db.expire_if("b", Duration::from_secs(40), ExpireIf::HasOne).await?);
+    assert!(db.persist("b").await? && !db.persist("b").await?);
+    assert!(db.expire_at("b", SystemTime::UNIX_EPOCH + Duration::from_secs(1)).await?);
+    assert_eq!(db.randomkey().await?, some("a"));
+    assert_eq!(db.keys::<String>("*").await?, ["a"]);
+    assert_eq!(db.object_encoding("a").await?, some("embstr"));
+    assert_eq!((db.key_type("a").await?, db.key_type("nothing").await?), (KeyKind::String, KeyKind::Missing));
+    assert_eq!(db.unlink("a").await?, 1);
+    Ok(())
+}
+
+async fn hashes(db: &impl Execute) -> Result<(), Error> {
+    assert_eq!(db.hset("h", &[("name", "Brian"), ("born", "941")]).await?, 2);
+    assert_eq!(db.hset("h", ("name", "Brian")).await?, 0);
+    assert_eq!(db.hset("h", &BTreeMap::from([("x", 1.5)])).await?, 1);
+    assert!(!db.hsetnx("h", "x", 2).await? && db.hsetnx("h", "y", 2).await?);
+    assert_eq!(db.hget("h", "name").await?, some("Brian"));
+    assert_eq!(db.hget::<u16>("h", "nothing").await?, None);
+    assert_eq!(db.hmget("h", &["born", "nothing"]).await?, [Some(941), None]);
+    assert_eq!(db.hincrby("h", "born", 1).await?, 942);
+    assert_eq!(db.hincrbyfloat("h", "x", 0.25).await?, 1.75);
+    assert_eq!((db.hdel("h", &["x", "nothing"]).await?, db.hdel("h", "y").await?), (1, 1));
+    let all = HashMap::from([(text("name"), text("Brian")), (text("born"), text("942"))]);
+    assert_eq!(db.hgetall("h").await?, all);
+    assert_eq!(db.hgetall::<String, String>("nothing").await?, HashMap::new());
+    assert_eq!(db.hkeys("h").await?.into_iter().collect::<HashSet<String>>(), set(&["name", "born"]));
+    assert_eq!(db.hvals("h").await?.into_iter().collect::<HashSet<String>>(), set(&["Brian", "942"]));
+    assert_eq!((db.hlen("h").await?, db.hstrlen("h", "name").await?), (2, 5));
+    assert!(db.hexists("h", "name").await? && !db.hexists("h", "nothing").await?);
+    assert_eq!(db.hrandfield::<String>("h", -5).await?.len(), 5);
+    let pairs = db.hrandfield_with_values("h", 2).await?;
+    assert_eq!(pairs.into_iter().collect::<HashMap<String, String>>(), all);
+    assert_eq!(db.hrandfield_with_values::<String, String>("h", 1).await?.len(), 1);
+    assert_eq!(db.key_type("h").await?, KeyKind::Hash);
+    Ok(())
+}
+
+async fn lists(db: &impl Execute) -> Result<(), Error> {
+    assert_eq!((db.rpush("l", &["a", "b", "c"]).await?, db.lpush("l", "z").await?), (3, 4));
+    assert_eq!((db.lpushx("nothing", "x").await?, db.rpushx("l", &["d", "e"]).await?), (0, 6));
+    assert_eq!(db.lrange::<String>("l", 0, 1).await?, ["z", "a"]);
+    assert_eq!((db.lindex("l", -1).await?, db.lindex::<String>("l", 9).await?), (some("e"), None));
+    db.lset("l", 0, "y").await?;
+    assert_eq!(db.linsert("l", Place::Before, "b", "ab").await?, 7);
+    assert_eq!(
+        (db.linsert("l", Place::After, "?", "x").await?, db.linsert("nothing", Place::After, "b", "x").await?),
+        (-1, 0)
+    );
+    assert_eq!((db.lpos("l", "b").await?, db.lpos("l", "?").await?), (Some(3), None));
+    assert_eq!(db.lpos_many("l", "b", 0).await?, [3]);
+    assert_eq!((db.lrem("l", 0, "ab").await?, db.llen("l").await?), (1, 6));
+    db.ltrim("l", 0, 4).await?;
+    assert_eq!((db.lpop("l").await?, db.rpop("l").await?), (some("y"), some("d")));
+    assert_eq!(db.rpop_many::<String>("l", 2).await?, ["c", "b"]);
+    assert_eq!(db.lmove("l", "l2", End::Left, End::Right).await?, some("a"));
+    assert_eq!(
+        (db.lpop::<String>("l").await?, db.lmove::<String>("l", "l2", End::Left, End::Left).await?),
+        (None, None)
+    );
+    assert_eq!(db.lpop_many::<String>("l", 2).await?, [""; 0]);
+    assert_eq!(db.lmpop(&["l", "l2"], End::Right, 5).await?, Some((text("l2"), vec![text("a")])));
+    assert_eq!(db.lmpop::<String, String>(&["l", "l2"], End::Right, 5).await?, None);
+    Ok(())
+}
+
+async fn sets(db: &impl Execute) -> Result<(), Error> {
+    assert_eq!((db.sadd("a", &["1", "2", "3"]).await?, db.sadd("b", &["2", "3", "4"]).await?), (3, 3));
+    assert_eq!(db.smembers("a").await?, set(&["1", "2", "3"]));
+    assert!(db.sismember("a", "1").await? && !db.sismember("a", "x").await?);
+    assert_eq!(db.smismember("a", &["1", "x"]).await?, [true, false]);
+    assert_eq!((db.sinter(&["a", "b"]).await?, db.sdiff(&["a", "b"]).await?), (set(&["2", "3"]), set(&["1"])));
+    assert_eq!(db.sunion(&["a", "b"]).await?, set(&["1", "2", "3", "4"]));
+    assert_eq!((db.sintercard(&["a", "b"], None).await?, db.sintercard(&["a", "b"], Some(1)).await?), (2, 1));
+    assert_eq!((db.sinterstore("i", &["a", "b"]).await?, db.sdiffstore("d", &["a", "b"]).await?), (2, 1));
+    assert_eq!((db.sunionstore("u", &["a", "b"]).await?, db.scard("u").await?), (4, 4));
+    assert!(db.smove("a", "b", "1").await? && !db.smove("a", "b", "1").await?);
+    assert_eq!((db.srem("a", &["2", "x"]).await?, db.spop("a").await?), (1, some("3")));
+    assert_eq!((db.spop::<String>("a").await?, db.spop_many("i", 9).await?), (None, set(&["2", "3"])));
+    assert_eq!(
+        (db.srandmember::<String>("d", 5).await?, db.srandmember::<u8>("u", -9).await?.len()),
+        (vec![text("1")], 9)
+    );
+    Ok(())
+}
+
+async fn sorted_sets(db: &impl Execute) -> Result<(), Error> {
+    assert_eq!((db.zadd("z", &[(1.0, "a"), (2.5, "b")]).await?, db.zadd("z", (3, "c")).await?), (2, 1));
+    let options = ZaddOptions::default;
+    assert_eq!(db.zadd_with("z", options().only_new(), (9, "a")).await?, 0);
+    assert_eq!(db.zadd_with("z", options().only_if_greater().count_changed(), &[(2.0, "a"), (1.0, "b")]).await?, 1);
+    assert_eq!(db.zadd_with("z", options().only_existing().only_if_less(), &[(0.5, "c"), (7.0, "x")]).await?, 0);
+    assert_eq!((db.zincrby("z", 0.5, "a").await?, db.zscore("z", "c").await?), (2.5, Some(0.5)));
+    assert_eq!(db.zincrby_with("z", options().only_existing(), 2.5, "c").await?, Some(3.0));
+    assert_eq!(db.zincrby_with("z", options().only_new(), 1.0, "c").await?, None);
+    assert_eq!((db.zscore("z", "x").await?, db.zmscore("z", &["a", "x"]).await?), (None, vec![Some(2.5), None]));
+    assert_eq!((db.zcard("z").await?, db.zcount("z", 2.5..3.0).await?, db.zcount("z", ..).await?), (3, 2, 3));
+    assert_eq!(
+        (db.zrank("z", "c").await?, db.zrevrank("z", "c").await?, db.zrank("z", "x").await?),
+        (Some(2), Some(0), None)
+    );
+    assert_eq!(
+        (db.zpopmin("z", 1).await?, db.zpopmax("z", 9).await?),
+        (scored(&[("a", 2.5)]), scored(&[("c", 3.0), ("b", 2.5)]))
+    );
+    assert_eq!(db.zpopmin::<String>("z", 1).await?, []);
+    db.zadd("z", &[(f64::INFINITY, "top"), (-1.5, "low")]).await?;
+    assert_eq!(
+        db.zmpop(&["nothing", "z"], Extreme::Highest, 1).await?,
+        Some((text("z"), scored(&[("top", f64::INFINITY)])))
+    );
+    assert_eq!(db.zmpop::<String, String>(&["nothing"], Extreme::Lowest, 1).await?, None);
+    assert_eq!((db.zrandmember::<String>("z", 3).await?, db.zrem("z", &["low", "x"]).await?), (vec![text("low")], 1));
+    Ok(())
+}
+
+async fn sorted_set_ranges(db: &impl Execute) -> Result<(), Error> {
+    db.zadd("z", &[(1, "a"), (2, "b"), (3, "c"), (4, "d")]).await?;
+    db.zadd("names", &[(0, "ann"), (0, "bob"), (0, "cid"), (0, "dan")]).await?;
+    let names = async |range| db.zrange::<String>("names", range).await;
+    assert_eq!(names(ZRange::ranks(1, -2)).await?, ["bob", "cid"]);
+    assert_eq!(names(ZRange::ranks(0, 0).reversed()).await?, ["dan"]);
+    assert_eq!(names(ZRange::members("b".."cid")).await?, ["bob"]);
+    assert_eq!(names(ZRange::members("b"..="cid").reversed()).await?, ["cid", "bob"]);
+    assert_eq!(names(ZRange::members::<&str>(..).limit(1, 2)).await?, ["bob", "cid"]);
+    let scores = async |range| db.zrange_with_scores::<String>("z", range).await;
+    assert_eq!(scores(ZRange::scores(2.0..4.0)).await?, scored(&[("b", 2.0), ("c", 3.0)]));
+    assert_eq!(scores(ZRange::scores(..).reversed().limit(0, 1)).await?, scored(&[("d", 4.0)]));
+    assert_eq!(scores(ZRange::scores(3.5..)).await?, scored(&[("d", 4.0)]));
+    let (above, below) = (std::ops::Bound::Excluded(2.0), std::ops::Bound::Unbounded);
+    assert_eq!(scores(ZRange::scores((above, below)).limit(0, 1)).await?, scored(&[("c", 3.0)]));
+    assert_eq!(
+        (db.zrangestore("to", "z", ZRange::scores(..=2.0)).await?, db.zlexcount("names", "b".."d").await?),
+        (2, 2)
+    );
+    assert_eq!((db.zremrangebyrank("z", 0, 0).await?, db.zremrangebyscore("z", 4.0..).await?), (1, 1));
+    assert_eq!(
+        (db.zremrangebylex("names", "c"..).await?, names(ZRange::ranks(0, -1)).await?),
+        (2, vec![text("ann"), text("bob")])
+    );
+    Ok(())
+}
+
+async fn sorted_set_algebra(db: &impl Execute) -> Result<(), Error> {
+    db.del(&["z", "y", "s"]).await?;
+    db.zadd("z", &[(1, "a"), (2, "b")]).await?;
+    db.zadd("y", &[(5, "b"), (6, "c")]).await?;
+    let both = || ZCombine::of(&["z", "y"]);
+    assert_eq!(db.zunion(both()).await?, scored(&[("a", 1.0), ("c", 6.0), ("b", 7.0)]));
+    assert_eq!(db.zinter(both().aggregate(ScoreAggregate::Max)).await?, scored(&[("b", 5.0)]));
+    assert_eq!(db.zinter(both().aggregate(ScoreAggregate::Min).weights([10.0, 1.0])).await?, scored(&[("b", 5.0)]));
+    assert_eq!(db.zinter(both().aggregate(ScoreAggregate::Sum).weights([10.0, 1.0])).await?, scored(&[("b", 25.0)]));
+    assert_eq!(db.zdiff(both()).await?, scored(&[("a", 1.0)]));
+    assert_eq!((db.zintercard(&["z", "y"], None).await?, db.zintercard(&["z", "z"], Some(1)).await?), (1, 1));
+    assert_eq!((db.zunionstore("to", both()).await?, db.zinterstore("to", both()).await?), (3, 1));
+    assert_eq!((db.zdiffstore("to", both()).await?, db.key_type("to").await?), (1, KeyKind::SortedSet));
+    Ok(())
+}
+
+async fn blocking(db: &impl Execute) -> Result<(), Error> {
+    db.del(&["l", "l2", "z"]).await?;
+    db.rpush("l", &["1", "2", "3", "4", "5"]).await?;
+    db.zadd("z", &[(1.5, "a"), (2.0, "b"), (3.0, "c")]).await?;
+    let long = Some(PATIENCE);
+    assert_eq!(db.blpop(&["nothing", "l"], long).await?, Some((text("l"), 1)));
+    assert_eq!(db.brpop("l", None).await?, Some((text("l"), 5)));
+    assert_eq!(db.blmove("l", "l2", End::Left, End::Left, long).await?, Some(2));
+    assert_eq!(db.blmpop(&["nothing", "l"], End::Left, 9, None).await?, Some((text("l"), vec![3, 4])));
+    assert_eq!(db.bzpopmin(&["nothing", "z"], long).await?, Some((text("z"), text("a"), 1.5)));
+    assert_eq!(db.bzpopmax("z", long).await?, Some((text("z"), text("c"), 3.0)));
+    assert_eq!(db.bzmpop("z", Extreme::Lowest, 9, long).await?, Some((text("z"), scored(&[("b", 2.0)]))));
+    let short = Some(Duration::from_millis(10));
+    assert_eq!(db.blpop::<String, String>("nothing", short).await?, None);
+    assert_eq!(db.blmove::<String>("nothing", "l", End::Left, End::Right, short).await?, None);
+    assert_eq!(db.blmpop::<String, String>("nothing", End::Left, 1, short).await?, None);
+    assert_eq!(db.bzpopmin::<String, String>("nothing", short).await?, None);
+    assert_eq!(db.bzmpop::<String, String>("nothing", Extreme::Highest, 1, Some(Duration::ZERO)).await?, None);
+    Ok(())
+}
+
+async fn scans(db: &impl Execute) -> Result<(), Error> {
+    let many = 0..2000_u32;
+    let pairs: Vec<(String, u32)> = many.clone().map(|n| (format!("f{n}"), n)).collect();
+    let scores: Vec<(u32, String)> = many.clone().map(|n| (n, format!("f{n}"))).collect();
+    db.mset(many.clone().map(|n| (format!("scan:{n}"), n)).collect::<Vec<_>>()).await?;
+    db.hset("hash", &pairs).await?;
+    db.sadd("set", many.clone().collect::<Vec<_>>()).await?;
+    db.zadd("zset", &scores).await?;
+    let keys: BTreeSet<String> = db.scan().matching("scan:*").count(100).all().await?.into_iter().collect();
+    assert_eq!(keys, many.clone().map(|n| format!("scan:{n}")).collect());
+    assert_eq!(db.scan::<String>().of_type(&KeyKind::Hash).matching("ha*").count(1000).all().await?, ["hash"]);
+    let fields: BTreeMap<String, u32> = db.hscan("hash").count(100).all().await?.into_iter().collect();
+    assert_eq!(fields, pairs.iter().cloned().collect());
+    let members: BTreeSet<u32> = db.sscan("set").count(100).all().await?.into_iter().collect();
+    assert_eq!(members, many.collect());
+    let mut scan = db.zscan::<String>("zset").matching("f1*").count(100);
+    let mut found = BTreeMap::new();
+    while let Some((member, score)) = scan.next().await? {
+        found.insert(member, score as u32);
+    }
+    assert_eq!(found, pairs.iter().filter(|(member, _)| member.starts_with("f1")).cloned().collect());
+    let streamed: Vec<Result<u32, Error>> = futures_util::StreamExt::collect(db.sscan("set").stream()).await;
+    assert!(streamed.len() >= 2000 && streamed.iter().all(Result::is_ok));
+    let error = db.sscan::<u32>("hash").all().await.expect_err("a hash is no set");
+    assert!(error.to_string().contains("WRONGTYPE") || matches!(error, Error::Server(_)), "{error}");
+    Ok(())
+}
+
+/// What Redis 7.0 lacks.
+async fn newer(db: &impl Execute) -> Result<(), Error> {
+    db.zadd("newer", &[(1.5, "a"), (2.0, "b")]).await?;
+    assert_eq!(db.zrank_with_score("newer", "b").await?, Some((1, 2.0)));
+    assert_eq!(db.zrevrank_with_score("newer", "a").await?, Some((1, 1.5)));
+    assert_eq!(db.zrank_with_score("newer", "x").await?, None);
+    let fields: BTreeSet<String> = db.hscan_fields("hash").count(100).all().await?.into_iter().collect();
+    assert_eq!(fields, (0..2000).map(|n| format!("f{n}")).collect());
+    Ok(())
+}
