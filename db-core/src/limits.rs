@@ -95,5 +95,8 @@ pub const DATABASE_NUMBERS: usize = 2 * DATABASES;
 /// Keys of a database in a shard that FLUSHDB frees at once: some microseconds. More are reclaimed by steps, which takes a physical number.
 pub const FLUSHED_AT_ONCE_KEYS_MAX: u64 = 64;
 
+/// Blocked commands that one record serves: the others execute again by themselves.
+pub const SERVED_AT_ONCE_MAX: usize = 1024;
+
 /// A blocking command waits no longer, unless forever: a thousand years, so that no deadline overflows.
 pub const BLOCK_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(1_000 * 365 * 24 * 3_600);

@@ -7,6 +7,7 @@ use crate::effect::KeyChange;
 use crate::engine::Data;
 use crate::engine::call::{Block, Blocking, Call, Failure, Outcome, Reply};
 use crate::limits::DEBUG_SLEEP_MAX;
+use crate::value::Kind;
 
 const HELP: [&str; 7] = [
     "DEBUG <subcommand> [<arg> ...]. Subcommands are:",
@@ -50,6 +51,7 @@ pub(crate) fn rehearse(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
 
 /// GETDEL that waits, with the arguments and the reply of BLPOP.
 pub(crate) static BGETDEL: Blocking = Blocking {
+    kind: Kind::String,
     block: |call| {
         let timeout = timeout(call.arg(call.args().len() - 1))?;
         Ok(Block::of_all_keys(timeout))

@@ -3,6 +3,7 @@
 use super::apply::{apply, change_key, change_planned};
 use super::flush::plan_flush;
 use super::scratch::Scratch;
+use super::serve::ReadyKey;
 #[cfg(feature = "next-level")]
 use super::settings::SettingId;
 use super::settings::{Settings, Size};
@@ -268,9 +269,28 @@ impl<'a> Data<'a> {
         if len > RECORD_BYTES_MAX { Err(Failure::RECORD_TOO_LONG) } else { Ok(()) }
     }
 
-    /// A blocked command is about to wait for `key`: whoever changes it looks.
-    pub(super) fn heed_lines(&mut self, key: &Key<'_>) {
-        self.shards.of_mut(key.hash).watched.heed_lines();
+    /// Whether a key has come that somebody waits for.
+    #[inline]
+    pub(super) fn has_ready(&self) -> bool {
+        self.shards.anybody_waits() && self.shards.iter().any(|shard| shard.watched.has_ready())
+    }
+
+    /// Takes the keys that have come, in the order in which they were changed.
+    pub(super) fn take_ready(&mut self) -> Vec<ReadyKey> {
+        let mut ready: Vec<ReadyKey> = self.shards.iter().flat_map(|shard| shard.watched.take_ready()).collect();
+        let hashes = &self.scratch.log.hashes;
+        ready.sort_by_key(|key| hashes.iter().position(|hash| *hash == key.hash));
+        ready
+    }
+
+    /// Whether the shard of the key of `hash` is held.
+    pub(super) fn holds_shard(&self, hash: u64) -> bool {
+        self.shards.holds(hash)
+    }
+
+    /// A blocked command is about to wait for the key of `hash`: whoever changes it looks.
+    pub(super) fn heed_lines(&mut self, hash: u64) {
+        self.shards.of_mut(hash).watched.heed_lines();
     }
 
     /// Number of shards.

@@ -1,6 +1,7 @@
 //! The wait queue (line) of a key, first come first served; protected by a lock of its own.
 //!
-//! A *call* wakes one waiter because the key exists. It passes down the line: the woken waiter tries, and if the key still exists
+//! Whoever changes a key serves those who wait for it (`serve.rs`), unless it cannot. Then it *calls*: that wakes one waiter because the key
+//! exists, which tries by itself. A call passes down the line: the woken waiter tries, and if the key still exists
 //! afterwards, whether the waiter was served or needs something else, the next one is called. So of a thousand waiters for one
 //! item only one is woken, and of waiters that only read each is woken once.
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::blocking::Waiter;
+use super::waiter::Waiter;
 
 /// Order of waiting: who has a smaller number came first.
 pub(super) type Ticket = u64;
@@ -34,9 +35,15 @@ struct Seat {
 impl KeyLine {
     fn call_next(&mut self, from: Bound<Ticket>) {
         if let Some((_, seat)) = self.seats.range_mut((from, Bound::Unbounded)).next() {
-            seat.called = true;
-            seat.waiter.call();
+            seat.call();
         }
+    }
+}
+
+impl Seat {
+    fn call(&mut self) {
+        self.called = true;
+        self.waiter.call();
     }
 }
 
@@ -46,14 +53,39 @@ impl Lines {
     }
 
     /// Joins the end of a line.
-    pub(super) fn join(&mut self, logical: u8, key: &[u8], ticket: Ticket, waiter: &Arc<Waiter>) {
-        let line = self.databases.entry(logical).or_default().entry(key.into()).or_default();
+    pub(super) fn join(&mut self, key: &[u8], ticket: Ticket, waiter: &Arc<Waiter>) {
+        let line = self.databases.entry(waiter.call.logical).or_default().entry(key.into()).or_default();
         line.seats.insert(ticket, Seat { waiter: Arc::clone(waiter), called: false });
     }
 
     /// Whether somebody in the line has been called, so that others have to line up.
     pub(super) fn is_called(&self, logical: u8, key: &[u8]) -> bool {
         self.line(logical, key).is_some_and(|line| line.seats.values().any(|seat| seat.called))
+    }
+
+    /// Whether anybody waits for the key.
+    pub(super) fn has(&self, logical: u8, key: &[u8]) -> bool {
+        self.line(logical, key).is_some()
+    }
+
+    /// The next who waits for the key, from a place in the line on.
+    pub(super) fn next(&self, logical: u8, key: &[u8], from: Bound<Ticket>) -> Option<(Ticket, Arc<Waiter>)> {
+        let (ticket, seat) = self.line(logical, key)?.seats.range((from, Bound::Unbounded)).next()?;
+        Some((*ticket, Arc::clone(&seat.waiter)))
+    }
+
+    /// Shows the keys that those who wait for this one, in any database, need beside those that they wait for.
+    pub(super) fn each_other(&self, key: &[u8], visit: &mut dyn FnMut(&[u8], u64)) {
+        for line in self.databases.values().filter_map(|lines| lines.get(key)) {
+            line.seats.values().flat_map(|seat| seat.waiter.call.others()).for_each(|(other, hash)| visit(other, hash));
+        }
+    }
+
+    /// Calls the holder of a ticket.
+    pub(super) fn call(&mut self, logical: u8, key: &[u8], ticket: Ticket) {
+        if let Some(seat) = self.line_mut(logical, key).and_then(|line| line.seats.get_mut(&ticket)) {
+            seat.call();
+        }
     }
 
     /// A key has changed: calls the first who waits for it, if it is `there`.
@@ -110,14 +142,26 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use super::super::call::{Call, Handler, KeyArg, Protocol};
+    use super::super::waiter::WaitingCall;
     use super::*;
+    use crate::command::testing::ENGINE_COMMANDS;
+    use crate::ids::DatabaseId;
 
     const KEY: &[u8] = b"k";
 
+    fn waiter(logical: u8) -> Arc<Waiter> {
+        let args: [&[u8]; 3] = [b"blpop", KEY, b"0"];
+        let spec = ENGINE_COMMANDS.resolve(&args).unwrap();
+        let Handler::Blocking(blocking) = spec.handler else { panic!("BLPOP blocks") };
+        let call = Call::new(spec, &args, &[KeyArg { at: 1, hash: 0 }], DatabaseId(logical));
+        Arc::new(Waiter::new(WaitingCall::new(blocking, &call, 1, logical, Protocol::Resp2)))
+    }
+
     /// A line of `count` in the first database.
     fn line(count: usize) -> (Lines, Vec<Arc<Waiter>>) {
-        let (mut lines, waiters) = (Lines::default(), (0..count).map(|_| Arc::<Waiter>::default()).collect::<Vec<_>>());
-        waiters.iter().zip(1..).for_each(|(waiter, ticket)| lines.join(0, KEY, ticket, waiter));
+        let (mut lines, waiters) = (Lines::default(), (0..count).map(|_| waiter(0)).collect::<Vec<_>>());
+        waiters.iter().zip(1..).for_each(|(waiter, ticket)| lines.join(KEY, ticket, waiter));
         (lines, waiters)
     }
 
@@ -167,8 +211,8 @@ mod tests {
     #[test]
     fn databases_that_are_swapped_call_whose_key_comes() {
         let (mut lines, waiters) = line(1);
-        let other = Arc::<Waiter>::default();
-        lines.join(3, KEY, 9, &other);
+        let other = waiter(3);
+        lines.join(KEY, 9, &other);
         lines.swapped(0, 3, |logical, _| logical == 3);
         assert!(called(&waiters).is_empty() && other.take_call());
     }

@@ -31,6 +31,7 @@ mod line;
 mod memory;
 mod outcome;
 mod scratch;
+mod serve;
 mod session;
 mod settings;
 mod shard;
@@ -38,6 +39,7 @@ mod shard;
 pub mod testing;
 mod transaction;
 mod upkeep;
+mod waiter;
 mod waiting;
 mod watch;
 
@@ -258,9 +260,16 @@ impl Engine {
             Ok(shards) => shards,
             Err(busy) => return busy.into(),
         };
-        if spec.writes() && !self.is_writing() {
-            return Executed::Refused(Refused::NotWriting);
-        }
+        let shards = if spec.writes() {
+            let keys = || session.keys.iter().map(|key| (args[key.at as usize], key.hash));
+            match self.with_those_to_serve(shards, keys) {
+                Ok(shards) if self.is_writing() => shards,
+                Ok(_) => return Executed::Refused(Refused::NotWriting),
+                Err(busy) => return busy.into(),
+            }
+        } else {
+            shards
+        };
         let mut data = Data::new(shards, &self.settings, now, session.database, &mut session.scratch);
         let reply_start = reply.len();
         let call = Call::new(spec, args, &session.keys, data.database());
@@ -310,12 +319,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    /// Appends the record of `data`, whose locks are still held.
-    fn commit(&self, data: &mut Data<'_>) -> Executed {
-        let committed = data.commit(&self.redo);
-        Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
     }
 
     /// Checks that there is memory for a call, and finds its keys.

@@ -75,6 +75,18 @@ impl Transaction {
         Ok(())
     }
 
+    /// The keys of all commands.
+    fn keys(&self) -> Vec<(&[u8], u64)> {
+        let arg = |at: usize| &self.blob[if at == 0 { 0 } else { self.ends[at - 1] }..self.ends[at]];
+        let (mut args_done, mut keys_done, mut keys) = (0, 0, Vec::new());
+        for queued in &self.commands {
+            let of_command = &self.keys[keys_done..queued.keys_end];
+            keys.extend(of_command.iter().map(|key| (arg(args_done + key.at as usize), key.hash)));
+            (args_done, keys_done) = (queued.args_end, queued.keys_end);
+        }
+        keys
+    }
+
     /// The locks that all commands together need, and those of the watched keys.
     fn locks<'e>(&self, engine: &'e Engine, watched: impl Iterator<Item = u64>) -> Result<Shards<'e>, Busy> {
         if self.all_shards {
@@ -196,7 +208,14 @@ impl Engine {
         reply: &mut Reply,
     ) -> Executed {
         let watching = session.watching.take();
-        let shards = match transaction.locks(self, watching.iter().flat_map(|watching| watching.hashes())) {
+        let watched = watching.iter().flat_map(|watching| watching.hashes());
+        let shards = transaction.locks(self, watched.clone()).and_then(|shards| {
+            // Whoever waits for watched keys is not served, but these shards stay locked.
+            let watched = watched.map(|hash| (&[][..], hash));
+            let keys = || transaction.keys().into_iter().chain(watched);
+            if transaction.writes { self.with_those_to_serve(shards, keys) } else { Ok(shards) }
+        });
+        let shards = match shards {
             Ok(shards) if !transaction.writes || self.is_writing() => shards,
             refused => {
                 let executed = refused.map_or_else(Executed::from, |_| Executed::Refused(Refused::NotWriting));

@@ -6,7 +6,7 @@
 //! deleted for that reason does not. A watch belongs to a logical database: when two are swapped, keys that exist in either count
 //! as changed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::call::Failure;
 use super::line::Lines;
+use super::serve::ReadyKey;
 use super::shard::{Guard, ShardCell, Shards, shard_of};
 use crate::clock::UnixMillis;
 use crate::ids::Lsn;
@@ -27,6 +28,8 @@ pub(crate) struct Watched {
     /// Somebody watches or waits; lines are left without the shard's lock, so it is taken back with the next change.
     pub(super) any: Cell<bool>,
     lines: Arc<Mutex<Lines>>,
+    /// Keys that have come since somebody served those who wait for them. Nothing, while nobody holds the shard.
+    ready: RefCell<Vec<ReadyKey>>,
     /// By the logical number of their database; one without a watched key has no entry.
     pub(super) databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Vec<Watcher>>>,
 }
@@ -64,9 +67,32 @@ impl Watched {
     fn changed(&self, keyspace: &Keyspace, key: &Key<'_>) {
         let Some(logical) = keyspace.logical(key.database) else { return };
         self.flag(logical, key.bytes, |_| true);
-        let mut lines = self.lines.lock();
-        lines.changed(logical, key.bytes, || keyspace.get(key).is_some());
+        let lines = self.lines.lock();
+        let mut ready = self.ready.borrow_mut();
+        let known = || ready.iter().any(|there| there.logical == logical && *there.bytes == *key.bytes);
+        if lines.has(logical, key.bytes) && keyspace.get(key).is_some() && !known() {
+            ready.push(ReadyKey { logical, bytes: key.bytes.into(), hash: key.hash });
+        }
         self.any.set(!self.databases.is_empty() || !lines.is_empty());
+    }
+
+    /// Whether a key has come that somebody waits for.
+    #[inline]
+    pub(super) fn has_ready(&self) -> bool {
+        self.any.get() && !self.ready.borrow().is_empty()
+    }
+
+    /// Takes the keys that have come.
+    pub(super) fn take_ready(&self) -> Vec<ReadyKey> {
+        self.ready.take()
+    }
+
+    /// Calls the first who waits for each of the keys that have come: nobody has served them.
+    #[cold]
+    pub(super) fn call_ready(&self) {
+        for ReadyKey { logical, bytes, .. } in self.take_ready() {
+            self.lines.lock().changed(logical, &bytes, || true);
+        }
     }
 
     /// `key` was deleted because it has expired.

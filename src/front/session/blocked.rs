@@ -34,6 +34,8 @@ struct Signs {
     durable: Lsn,
     /// Whether the node may execute now.
     permit: Permit,
+    /// Another command has made its reply.
+    served: bool,
     /// One of its keys is there.
     called: bool,
     /// The client sends nothing more.
@@ -53,6 +55,8 @@ enum Verdict {
     Hold,
     /// What it waited for has come.
     Fulfilled,
+    /// Another command has made its reply.
+    Served,
     /// The wait has timed out.
     TimedOut,
     /// Its reply is an error: another client has asked for that.
@@ -72,6 +76,8 @@ fn verdict(until: &Ends, deadline: Option<Monotonic>, signs: &Signs) -> Verdict 
         (_, Permit::Stopped) => Verdict::Stopped,
         // True whoever is primary: what was ever durable stays.
         (Ends::Durable(lsn, _), _) if *lsn <= signs.durable => Verdict::Fulfilled,
+        // It was executed, while the node was primary.
+        (Ends::Keys, _) if signs.served => Verdict::Served,
         (_, Permit::NotPrimary) => Verdict::Deposed,
         _ if signs.gone => Verdict::Abandoned,
         _ if signs.unblocked == Some(Unblocked::Failed) => Verdict::Failed,
@@ -102,7 +108,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let block = Block { spec, bytes, blocked, deadline };
         self.block = Some(block);
         let late = deadline.is_some_and(|deadline| deadline <= batch.now);
-        if late || self.caller.entry().unblocked() == Some(Unblocked::TimedOut) {
+        let over = late || self.caller.entry().unblocked() == Some(Unblocked::TimedOut);
+        if over && self.session.give_up() {
             return self.reply_blocked(&block, blocked.otherwise, blocked.lsn, batch);
         }
         self.wait_blocked(&block, batch)
@@ -116,13 +123,20 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             now: batch.now,
             durable: serving.durable(),
             permit: serving.may_execute(batch.now),
+            served: self.session.is_served(),
             called: self.session.is_called(),
             gone: self.gone,
             unblocked: self.caller.entry().unblocked(),
         };
-        Some(match verdict(&block.blocked.until, block.deadline, &signs) {
+        let verdict = match verdict(&block.blocked.until, block.deadline, &signs) {
+            // Another command is about to serve it, and has it woken.
+            Verdict::Failed | Verdict::Deposed | Verdict::Abandoned if !self.session.give_up() => Verdict::Wait,
+            verdict => verdict,
+        };
+        Some(match verdict {
             Verdict::Wait => self.wait_blocked(&block, batch),
             Verdict::Execute => return None,
+            Verdict::Served => self.reply_served(&block, batch),
             Verdict::Hold => {
                 let until = Until { lsn: NEVER, seen: batch.seen };
                 self.refuse(block.spec, block.bytes, Refusal::Hold(until), batch.now)
@@ -168,6 +182,15 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         Step::End(Turn::Blocked(Until { lsn, seen: batch.seen }))
     }
 
+    fn reply_served(&mut self, block: &Block, batch: &mut Batch<'a>) -> Step {
+        let reply_start = self.output.reply.len();
+        let Some(replied) = self.session.take_served(&mut self.output.reply) else {
+            return self.wait_blocked(block, batch);
+        };
+        self.executed(block.spec, block.bytes, reply_start, replied, batch.unix, batch);
+        Step::Done(block.bytes)
+    }
+
     fn reply_blocked(&mut self, block: &Block, write: WriteReply, lsn: Lsn, batch: &mut Batch<'a>) -> Step {
         let reply_start = self.output.reply.len();
         self.output.reply.set_protocol(self.session.protocol());
@@ -187,7 +210,15 @@ mod tests {
     const LATE: Option<Monotonic> = Some(Monotonic(100));
 
     fn signs(permit: Permit) -> Signs {
-        Signs { now: Monotonic(50), durable: Lsn(4), permit, called: false, gone: false, unblocked: None }
+        Signs {
+            now: Monotonic(50),
+            durable: Lsn(4),
+            permit,
+            served: false,
+            called: false,
+            gone: false,
+            unblocked: None,
+        }
     }
 
     #[test]
@@ -234,6 +265,9 @@ mod tests {
         }
         let durable = Signs { durable: Lsn(5), ..signs(Permit::NotPrimary) };
         assert_eq!(verdict(&POSITION, LATE, &durable), Verdict::Fulfilled);
+        let served = Signs { served: true, gone: true, ..signs(Permit::NotPrimary) };
+        assert_eq!(verdict(&KEYS, LATE, &served), Verdict::Served, "it was executed before");
+        assert_eq!(verdict(&KEYS, LATE, &Signs { permit: Permit::Stopped, ..served }), Verdict::Stopped);
         let fenced = Signs { durable: Lsn(5), ..signs(Permit::Stopped) };
         assert_eq!(verdict(&POSITION, LATE, &fenced), Verdict::Stopped);
     }

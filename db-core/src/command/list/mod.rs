@@ -11,7 +11,7 @@ use crate::engine::call::{Block, Blocking, Call, Failure, Outcome, Reply, is};
 use crate::engine::{Data, sizes};
 use crate::keyspace::{Key, Located};
 use crate::types::list::{End, ListChange, ListForm};
-use crate::value::{ListView, ValueView};
+use crate::value::{Kind, ListView, ValueView};
 
 pub(crate) use position::lpos;
 
@@ -178,6 +178,7 @@ fn pop_first(data: &mut Data<'_>, call: &Call<'_>, end: End, count: u64, reply: 
 macro_rules! blocking_pop {
     ($end:expr) => {
         Blocking {
+            kind: Kind::List,
             block: |call| Ok(Block::of_all_keys(timeout(call.arg(call.args().len() - 1))?)),
             run: |data, call, reply| {
                 for key in call.keys() {
@@ -199,6 +200,7 @@ pub(crate) static BLPOP: Blocking = blocking_pop!(End::Left);
 pub(crate) static BRPOP: Blocking = blocking_pop!(End::Right);
 
 pub(crate) static BLMPOP: Blocking = Blocking {
+    kind: Kind::List,
     block: |call| {
         let timeout = timeout(call.arg(1))?;
         end_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;
@@ -216,6 +218,7 @@ fn block_for_source(arg: &[u8]) -> Result<Block, Failure> {
 }
 
 pub(crate) static BLMOVE: Blocking = Blocking {
+    kind: Kind::List,
     block: |call| {
         end(call.arg(3))?;
         end(call.arg(4))?;
@@ -225,6 +228,7 @@ pub(crate) static BLMOVE: Blocking = Blocking {
 };
 
 pub(crate) static BRPOPLPUSH: Blocking = Blocking {
+    kind: Kind::List,
     block: |call| block_for_source(call.arg(3)),
     run: |data, call, reply| move_element(data, call, (End::Right, End::Left), reply),
 };

@@ -125,6 +125,7 @@ pub(crate) fn zmpop(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
 macro_rules! blocking_pop {
     ($extreme:expr) => {
         Blocking {
+            kind: Kind::SortedSet,
             block: |call| Ok(Block::of_all_keys(timeout(call.arg(call.args().len() - 1))?)),
             run: |data, call, reply| {
                 for key in call.keys() {
@@ -150,6 +151,7 @@ pub(crate) static BZPOPMIN: Blocking = blocking_pop!(Extreme::Min);
 pub(crate) static BZPOPMAX: Blocking = blocking_pop!(Extreme::Max);
 
 pub(crate) static BZMPOP: Blocking = Blocking {
+    kind: Kind::SortedSet,
     block: |call| {
         let timeout = timeout(call.arg(1))?;
         extreme_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;

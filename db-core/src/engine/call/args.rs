@@ -70,6 +70,11 @@ impl<'a> Call<'a> {
         Key { bytes: self.args[at as usize], hash, database: self.database }
     }
 
+    /// Where its keys stand, with their hashes.
+    pub(crate) const fn key_args(&self) -> &'a [KeyArg] {
+        self.keys
+    }
+
     /// All keys in order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key<'a>> + Clone + use<'a> {
         let call = *self;

@@ -10,6 +10,7 @@ use super::args::Call;
 use super::failure::{Failure, Outcome};
 use super::reply::Reply;
 use crate::engine::{Data, Executed, Front, Session, WriteReply};
+use crate::value::Kind;
 
 pub use argument::{Argument, ArgumentKind};
 pub use flags::{Flag, Flags};
@@ -101,6 +102,8 @@ pub(crate) type HandlerFn = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
 
 /// What runs a command that may wait for its keys.
 pub(crate) struct Blocking {
+    /// The type of value that it waits for.
+    pub(crate) kind: Kind,
     /// How it waits, by its arguments.
     pub(crate) block: fn(&Call<'_>) -> Result<Block, Failure>,
     /// Writes one reply if the keys have what it needs. Otherwise it changes nothing, and is false.

@@ -1,0 +1,183 @@
+//! Hand-over: a command that adds what blocked commands wait for serves them, before anybody else sees it, in its own log record.
+//!
+//! **Locks.** A blocked command may need a shard beside that of the key which has come (BLMOVE: where it moves to). So a command that
+//! writes looks first whether somebody waits for its keys, and takes the locks that serving all of them may need, those of whoever
+//! waits for what they move included.
+//!
+//! **Order.** Keys are served in the order in which they came, and for each key whoever waits longest first. A waiter that moves its element
+//! to a list for which others wait makes that a key that has come.
+//!
+//! **Bound.** [`SERVED_AT_ONCE_MAX`] in one record. Whoever is left is *called*: its session executes it again by itself. So are those whose
+//! key has come otherwise than by a command on it (SWAPDB).
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::blocking::cell_of;
+use super::call::{Call, Failure, KeyArg, Reply};
+use super::data::Data;
+use super::shard::{Busy, Shards};
+use super::waiter::{Served, Waiter};
+use super::{Engine, Executed, Replied};
+use crate::ids::Lsn;
+use crate::keyspace::Key;
+use crate::limits::SERVED_AT_ONCE_MAX;
+use crate::planted::planted;
+
+/// A key that somebody waits for, and that is there.
+#[derive(Debug)]
+pub(crate) struct ReadyKey {
+    /// The logical number of its database.
+    pub(super) logical: u8,
+    pub(super) bytes: Box<[u8]>,
+    pub(super) hash: u64,
+}
+
+/// A command that was served, and its reply.
+type Handed = (Arc<Waiter>, Vec<u8>);
+
+impl Engine {
+    /// Serves whoever waits for what `data` has added, and appends the record of all of it; the locks are still held.
+    #[inline]
+    pub(super) fn commit(&self, data: &mut Data<'_>) -> Executed {
+        if data.has_ready() {
+            return self.commit_and_serve(data);
+        }
+        let committed = data.commit(&self.redo);
+        Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
+    }
+
+    #[cold]
+    fn commit_and_serve(&self, data: &mut Data<'_>) -> Executed {
+        let handed = self.serve_ready(data);
+        let committed = data.commit(&self.redo);
+        let lsn = if planted("the record of a hand-over is not waited for") { Lsn::ZERO } else { committed.lsn };
+        for (waiter, reply) in handed {
+            waiter.serve(Served { reply, lsn });
+        }
+        Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
+    }
+
+    /// Returns `shards` with those beside them that serving whoever waits for these keys may need.
+    ///
+    /// # Errors
+    /// If one of them is busy; then none is held.
+    #[inline]
+    pub(super) fn with_those_to_serve<'e, 'k, K>(
+        &'e self,
+        shards: Shards<'e>,
+        keys: impl FnOnce() -> K,
+    ) -> Result<Shards<'e>, Busy>
+    where
+        K: Iterator<Item = (&'k [u8], u64)> + Clone,
+    {
+        if shards.anybody_waits() { self.add_those_to_serve(shards, keys()) } else { Ok(shards) }
+    }
+
+    #[cold]
+    fn add_those_to_serve<'e, 'k>(
+        &'e self,
+        mut shards: Shards<'e>,
+        keys: impl Iterator<Item = (&'k [u8], u64)> + Clone,
+    ) -> Result<Shards<'e>, Busy> {
+        /// Times that others may have joined meanwhile who need more.
+        const TRIES: usize = 4;
+        for _ in 0..TRIES {
+            let more = self.to_serve(keys.clone());
+            if more.iter().all(|hash| shards.holds(*hash)) {
+                return Ok(shards);
+            }
+            drop(shards);
+            let own = keys.clone().map(|(_, hash)| hash);
+            shards = Shards::try_of_keys(&self.cells, own.chain(more))?;
+        }
+        drop(shards);
+        Shards::try_all(&self.cells)
+    }
+
+    /// Hashes of the keys, beside those that they wait for, that are needed to serve whoever waits for these keys, and for those.
+    fn to_serve<'k>(&self, keys: impl Iterator<Item = (&'k [u8], u64)>) -> Vec<u64> {
+        let mut queue: VecDeque<(Box<[u8]>, u64)> = keys.map(|(bytes, hash)| (bytes.into(), hash)).collect();
+        let (mut seen, mut hashes) = (HashSet::new(), Vec::new());
+        while let Some((bytes, hash)) = queue.pop_front() {
+            cell_of(&self.cells, hash).lines.lock().each_other(&bytes, &mut |other, hash| {
+                if hashes.len() < SERVED_AT_ONCE_MAX && seen.insert(Box::<[u8]>::from(other)) {
+                    hashes.push(hash);
+                    queue.push_back((other.into(), hash));
+                }
+            });
+        }
+        hashes
+    }
+
+    /// Serves whoever waits for keys that have come, as far as it can; returns who has what.
+    fn serve_ready(&self, data: &mut Data<'_>) -> Vec<Handed> {
+        let (mut ready, mut handed) = (VecDeque::from(data.take_ready()), Vec::new());
+        while let Some(key) = ready.pop_front() {
+            self.serve_key(data, &key, &mut handed);
+            ready.extend(data.take_ready());
+        }
+        handed
+    }
+
+    fn serve_key(&self, data: &mut Data<'_>, ready: &ReadyKey, handed: &mut Vec<Handed>) {
+        let lines = &cell_of(&self.cells, ready.hash).lines;
+        let mut from = Bound::Unbounded;
+        loop {
+            data.select(ready.logical);
+            let key = Key { bytes: &ready.bytes, hash: ready.hash, database: data.database() };
+            let Some(kind) = data.find(&key).map(|entry| entry.kind()) else { return };
+            let Some((ticket, waiter)) = lines.lock().next(ready.logical, &ready.bytes, from) else { return };
+            from = Bound::Excluded(ticket);
+            // Who waits for another type waits on.
+            if waiter.call.blocking.kind != kind {
+                continue;
+            }
+            let fits =
+                handed.len() < SERVED_AT_ONCE_MAX && waiter.call.others().all(|(_, hash)| data.holds_shard(hash));
+            if !fits {
+                return lines.lock().call(ready.logical, &ready.bytes, ticket);
+            }
+            if !waiter.claim() {
+                continue;
+            }
+            match run_for(&waiter, data, ready) {
+                Ok(Some(reply)) => {
+                    for (bytes, hash) in waiter.call.awaited() {
+                        cell_of(&self.cells, hash).lines.lock().leave(ready.logical, bytes, ticket, false);
+                    }
+                    handed.push((waiter, reply));
+                }
+                Ok(None) => waiter.release(),
+                // Of memory, or of the record: it tries by itself, and is told.
+                Err(_) => {
+                    waiter.release();
+                    return lines.lock().call(ready.logical, &ready.bytes, ticket);
+                }
+            }
+        }
+    }
+}
+
+/// Executes a blocked command whose key has come; returns its reply, or nothing if it still finds nothing.
+fn run_for(waiter: &Waiter, data: &mut Data<'_>, ready: &ReadyKey) -> Result<Option<Vec<u8>>, Failure> {
+    let call = &waiter.call;
+    let args: Vec<&[u8]> = call.args.iter().map(|arg| &**arg).collect();
+    // Of the keys that it waits for only this one: the others may be in shards that are not held.
+    let (awaited, others) = call.keys.split_at(call.awaited);
+    let this = awaited.iter().filter(|key| *args[key.at as usize] == *ready.bytes).take(1);
+    let keys: Vec<KeyArg> = this.chain(others).copied().collect();
+    let mut reply = Reply::new(call.protocol);
+    match (call.blocking.run)(data, &Call::new(call.spec, &args, &keys, data.database()), &mut reply) {
+        Ok(true) => Ok(Some(reply.take())),
+        Ok(false) => Ok(None),
+        // This key is of its type: so that to which it moves its element is not.
+        Err(failure) if failure == Failure::WRONG_TYPE => {
+            reply.truncate(0);
+            reply.failure(&failure);
+            Ok(Some(reply.take()))
+        }
+        Err(failure) => Err(failure),
+    }
+}
