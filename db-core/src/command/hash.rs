@@ -14,7 +14,7 @@ use crate::value::{Kind, MapView, ValueView};
 type FoundHash<'a> = Option<MapView<'a, Arena>>;
 
 /// The form of a hash that `pairs` are added to.
-fn form_with(data: &Data<'_>, view: &FoundHash<'_>, pairs: &[&[u8]]) -> MapForm {
+pub(super) fn form_with(data: &Data<'_>, view: &FoundHash<'_>, pairs: &[&[u8]]) -> MapForm {
     let items = Strings::from(pairs);
     let value_max = data.size(sizes::HASH_VALUE);
     let fits = || {
