@@ -39,6 +39,8 @@ pub struct Summing<R> {
     digest: crc::Digest<'static, u64, crc::Table<16>>,
     /// Bytes that are not yet read and that count.
     left: u64,
+    /// Those behind them that were read.
+    stored: Vec<u8>,
 }
 
 impl<R> std::fmt::Debug for Summing<R> {
@@ -51,8 +53,10 @@ impl<R: Read> Read for Summing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.from.read(buffer)?;
         let counted = self.left.min(read as u64);
-        self.digest.update(&buffer[..counted as usize]);
-        self.left -= counted;
+        let (counted, behind) = buffer[..read].split_at(counted as usize);
+        self.digest.update(counted);
+        self.left -= counted.len() as u64;
+        self.stored.extend_from_slice(&behind[..behind.len().min(CHECKSUM_BYTES - self.stored.len())]);
         Ok(read)
     }
 }
@@ -108,7 +112,7 @@ impl<R: Read> RdbFile<R> {
     pub fn open(from: R, len: u64) -> Result<Self, RdbError> {
         const BUFFER_BYTES: usize = 256 * 1024;
         let counted = len.saturating_sub(CHECKSUM_BYTES as u64);
-        let summing = Summing { from, digest: CHECKSUM.digest(), left: counted };
+        let summing = Summing { from, digest: CHECKSUM.digest(), left: counted, stored: Vec::new() };
         let mut input = Input::new(std::io::BufReader::with_capacity(BUFFER_BYTES, summing), len);
         let version = version(&input.array()?)?;
         Ok(RdbFile { input, version, database: 0, beside: Beside::default() })
@@ -187,13 +191,13 @@ impl<R: Read> RdbFile<R> {
         if self.version < CHECKED_FROM {
             return Ok(FileChecksum::None);
         }
-        let Some(rest) = self.input.left().checked_sub(CHECKSUM_BYTES as u64) else { return Ok(FileChecksum::Wrong) };
-        self.input.skip(rest)?;
-        let stored = u64::from_le_bytes(self.input.array()?);
-        let counted = self.input.source().get_ref().digest.clone().finalize();
+        let left = self.input.left();
+        self.input.pass(left)?;
+        let summing = self.input.source().get_ref();
+        let stored = summing.stored.first_chunk().map(|stored| u64::from_le_bytes(*stored));
         Ok(match stored {
-            0 => FileChecksum::None,
-            stored if stored == counted => FileChecksum::Right,
+            Some(0) => FileChecksum::None,
+            Some(stored) if stored == summing.digest.clone().finalize() => FileChecksum::Right,
             _ => FileChecksum::Wrong,
         })
     }
@@ -202,8 +206,10 @@ impl<R: Read> RdbFile<R> {
 fn version(magic: &[u8; MAGIC_BYTES]) -> Result<u32, RdbError> {
     let digits = magic.strip_prefix(REDIS).or_else(|| magic.strip_prefix(VALKEY));
     let digits = digits.ok_or(RdbError::Damaged("it does not begin as a dump of Redis or Valkey does"))?;
-    let version = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    let version: u32 = version.ok_or(RdbError::Damaged("its version is no number"))?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(RdbError::Damaged("its version is no number"));
+    }
+    let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
     if is_known(version) { Ok(version) } else { Err(RdbError::UnknownVersion(version)) }
 }
 

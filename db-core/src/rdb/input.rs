@@ -70,7 +70,10 @@ impl<R: Read> Input<R> {
     }
 
     /// Passes over `len` bytes.
-    pub(super) fn skip(&mut self, len: u64) -> Result<(), RdbError> {
+    ///
+    /// # Errors
+    /// If there are not as many.
+    pub fn pass(&mut self, len: u64) -> Result<(), RdbError> {
         self.must_have(len)?;
         let read = std::io::copy(&mut self.from.by_ref().take(len), &mut std::io::sink())?;
         self.position += read;

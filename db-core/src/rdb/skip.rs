@@ -33,14 +33,14 @@ fn group<R: Read>(input: &mut Input<R>, form: u8) -> Result<(), RdbError> {
     counts(input, if form >= 2 { 3 } else { 2 })?;
     // Entries that were delivered: when, and how often.
     for _ in 0..count(input)? {
-        input.skip(ID_BYTES + TIME_BYTES)?;
+        input.pass(ID_BYTES + TIME_BYTES)?;
         counts(input, 1)?;
     }
     for _ in 0..count(input)? {
         skip_string(input)?;
-        input.skip(if form >= 3 { 2 * TIME_BYTES } else { TIME_BYTES })?;
+        input.pass(if form >= 3 { 2 * TIME_BYTES } else { TIME_BYTES })?;
         for _ in 0..count(input)? {
-            input.skip(ID_BYTES)?;
+            input.pass(ID_BYTES)?;
         }
     }
     Ok(())
@@ -73,8 +73,8 @@ fn module_parts<R: Read>(input: &mut Input<R>) -> Result<(), RdbError> {
         match count(input)? {
             END => return Ok(()),
             SIGNED | UNSIGNED => counts(input, 1)?,
-            FLOAT => input.skip(4)?,
-            DOUBLE => input.skip(8)?,
+            FLOAT => input.pass(4)?,
+            DOUBLE => input.pass(8)?,
             STRING => skip_string(input)?,
             _ => return Err(RdbError::Damaged("what a module has written is of a form that no server writes")),
         }

@@ -89,5 +89,5 @@ pub(super) fn skip_string<R: Read>(input: &mut Input<R>) -> Result<(), RdbError>
         Prefix::Special(INT32) => 4,
         Prefix::Special(_) => return Err(RdbError::Damaged("a string is of a form that no server writes")),
     };
-    input.skip(bytes)
+    input.pass(bytes)
 }

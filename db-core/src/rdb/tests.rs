@@ -398,6 +398,7 @@ fn other_versions_and_types_are_named() {
         "it is of version 13, and those that are known are 1 to 12 (Redis) and 80 (Valkey)"
     );
     assert_eq!(refused(b"VALKEY081\xff"), refused(b"REDIS0081\xff"));
+    assert_eq!(refused(b"REDIS+010\xff\0\0\0\0\0\0\0\0"), "its version is no number");
     assert_eq!(refused(b"PK\x03\x04567890"), "it does not begin as a dump of Redis or Valkey does");
     assert_eq!(refused(b"REDIS0010\x1a\x01k\0\0\0\0\0\0\0\0"), "what follows is of type 26, which is not known");
     assert!(refused(b"VALKEY080\xf3\x01k\0\0\0\0\0\0\0\0").contains("moves slots"));
