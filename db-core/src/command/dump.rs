@@ -153,8 +153,8 @@ impl Collected {
 
     /// A payload may become many times as long as it is, so this is where it is bounded.
     fn add(&mut self, string: &[u8]) -> Result<(), Failure> {
-        /// Bytes that a record needs for a string, at least.
-        const EACH: usize = 1;
+        /// What a record counts for a string beside its bytes.
+        const EACH: usize = 10;
         let bytes = self.bytes.len() + string.len();
         if (bytes + (self.ends.len() + 1) * EACH) as u64 > RECORD_BYTES_MAX {
             return Err(Failure::RECORD_TOO_LONG);

@@ -35,7 +35,7 @@ use self::progress::Progress;
 use self::reader::Halt;
 use self::sender::Sender;
 use self::tally::{Tally, grouped};
-use super::args::{ToolArgs, shutdown};
+use super::args::{ToolArgs, client_options, shutdown};
 use super::print;
 use crate::cluster_file::{ClusterFile, DataFolder};
 use crate::config::Layer;
@@ -72,6 +72,10 @@ pub(super) fn run(args: ImportArgs) -> Result<(), Failure> {
         let clock = Arc::new(SystemClock::new());
         let begun = clock.monotonic();
         let expected = dump.check(clock.clone(), &shutdown).await?;
+        if !args.merge {
+            // The first pass may have taken minutes.
+            sender.must_be_empty().await?;
+        }
         let tally = dump.send(sender, &clock, expected, &shutdown).await?;
         print(&tally.summary(clock.monotonic().since(begun)));
         match tally.loss() {
@@ -82,10 +86,12 @@ pub(super) fn run(args: ImportArgs) -> Result<(), Failure> {
 }
 
 async fn client(folder: &DataFolder, cluster: &ClusterFile) -> Result<Client, Failure> {
-    let nodes = cluster.nodes.values().map(|node| node.quic.advertised.to_string().parse()).collect::<Result<_, _>>();
-    let nodes = nodes.map_err(|e: tanist_client::Error| Failure::Config(e.to_string()))?;
-    let options = Options { deadline: sender::DEADLINE, ..Options::new(nodes, folder.tls()) };
-    Client::connect(options).await.map_err(|e| Failure::Runtime(format!("no primary was found: {e}")))
+    let usual = client_options(folder, cluster)?;
+    let patient = Options { deadline: sender::DEADLINE, ..usual.clone() };
+    let cannot = |e| Failure::Runtime(format!("nothing was imported: {e}"));
+    // A cluster that does not run is not waited for as long as one that is lost on the way.
+    Client::connect(usual).await.map_err(cannot)?;
+    Client::connect(patient).await.map_err(cannot)
 }
 
 /// The file that is imported.

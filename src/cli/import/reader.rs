@@ -113,3 +113,54 @@ impl<D: FnMut(ImportBatch) -> Result<(), Halt>> Pass<D> {
         self.batcher.add(item)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_imported_is_counted_by_its_reason() {
+        let mut dump = b"VALKEY080\xfe\x00".to_vec();
+        for entry in [
+            &b"\xfc\x0a\0\0\0\0\0\0\0\x00\x04gone\x01v"[..],
+            b"\xfc\x0b\0\0\0\0\0\0\0\x00\x05alive\x01v",
+            // Fields that expire at 10, at 11 and never.
+            b"\x16\x04hash\x03\x01a\x011\x0a\0\0\0\0\0\0\0\x01b\x012\x0b\0\0\0\0\0\0\0\x01c\x013\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x16\x05empty\x01\x01a\x011\x0a\0\0\0\0\0\0\0",
+            b"\x02\x04none\x00",
+            b"\x13\x06stream\x00\0\0\0\0\0\0\0\0\x00",
+            b"\x07\x06module\x05\x02\x07\x00",
+            &[&b"\x00\x60\x01"[..], &[b'k'; 8193], b"\x01v"].concat(),
+            &[&b"\x02\x03set\x02\x60\x01"[..], &[b'm'; 8193], b"\x01n"].concat(),
+            b"\xf7\x05\x02\x00\x00\xf5\x03lib",
+        ] {
+            dump.extend_from_slice(entry);
+        }
+        dump.extend_from_slice(b"\xff\0\0\0\0\0\0\0\0");
+        let mut file = RdbFile::open(&dump[..], dump.len() as u64).expect("it begins as a file does");
+        let mut commands = 0;
+        let tally = read(&mut file, UnixMillis(10), |batch| {
+            commands += batch.commands.len();
+            Ok(())
+        });
+        let tally = tally.expect("it is whole");
+        assert_eq!((tally.seen(), commands), (9, 5), "SET, DEL HSET, DEL SADD");
+        let long = format!("{}...", "k".repeat(40));
+        let expected = format!(
+            "imported 3 keys in 1.0 s: 1 hash, 1 set, 1 string\nwith an expiry: 1\nin database 0: 3\n\
+             left out: keys that had expired: 1 (gone)\n\
+             left out: fields of hashes that had expired: 2 (hash, empty)\n\
+             left out: collections without a member: 1 (none)\n\
+             left out: expiries of fields of hashes: the fields are there and do not expire: 1 (hash)\n\
+             left out: keys longer than 8192 bytes: 1 ({long})\n\
+             left out: fields and members longer than 8192 bytes, of keys that are there without them: 1 (set)\n\
+             left out: streams: 1 (stream)\n\
+             left out: values that a module has written: 1 (module)\n\
+             left out: pieces of data that a module has kept beside the keys: 1\n\
+             left out: libraries of functions: 1\n"
+        );
+        assert_eq!(tally.summary(Duration::from_secs(1)), expected);
+    }
+}
