@@ -32,7 +32,7 @@ impl Progress {
             let now = clock.monotonic();
             return Progress::Lines(ProgressLines { verb, total, clock, begun: now, shown: now });
         }
-        let form = "{msg:>9} [{bar:32}] {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left";
+        let form = "{msg:>9} [{wide_bar}] {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left";
         let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(verb);
         Progress::Bar(bar)
