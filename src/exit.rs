@@ -6,7 +6,8 @@ use std::process::ExitCode;
 pub const EXIT_OK: u8 = 0;
 /// Something failed while running; the sentence on stderr says what.
 pub const EXIT_RUNTIME: u8 = 1;
-/// Data are not as they were confirmed: a drill found a write that is gone, or one that happened twice (`EX_DATAERR`).
+/// Data are not as they should be: a drill found a write that is gone, or one that happened twice; a file to import is damaged, or
+/// something of it was left out (`EX_DATAERR`).
 pub const EXIT_DATA: u8 = 65;
 /// A database process that was fenced or has diverged: its supervisor starts it again and it rejoins (`EX_TEMPFAIL`).
 pub const EXIT_REJOIN: u8 = 75;
@@ -22,7 +23,7 @@ pub enum Failure {
     /// It failed this time.
     #[error("{0}")]
     Runtime(String),
-    /// Data are not as they were confirmed to clients.
+    /// Data are not as they were confirmed to clients, or as a file should have them.
     #[error("{0}")]
     Data(String),
     /// The process must start again as a joining node.

@@ -34,7 +34,7 @@ const LAYERS: [(&str, &[&[&str]]); 4] = [
             &["arena"],
             &["structure"],
             &["value"],
-            &["keyspace"],
+            &["keyspace", "rdb"],
             &["effect", "types"],
             &["image", "redo"],
             // What a command is, and how one is executed; not which ones there are.

@@ -12,6 +12,7 @@ pub mod level;
 pub mod limits;
 pub mod planted;
 pub(crate) mod random;
+pub mod rdb;
 pub mod redo;
 pub(crate) mod structure;
 pub mod types;

@@ -120,6 +120,13 @@ impl ServerArgs {
     }
 }
 
+/// How the client library reaches the cluster's nodes.
+pub(super) fn client_options(folder: &DataFolder, cluster: &ClusterFile) -> Result<tanist_client::Options, Failure> {
+    let nodes = cluster.nodes.values().map(|node| node.quic.advertised.to_string().parse()).collect::<Result<_, _>>();
+    let nodes = nodes.map_err(|e: tanist_client::Error| Failure::Config(e.to_string()))?;
+    Ok(tanist_client::Options::new(nodes, folder.tls()))
+}
+
 /// How the process is asked to stop; call within the runtime.
 pub(super) fn shutdown(child: bool) -> Result<Shutdown, Failure> {
     Shutdown::from_signals(child).map_err(|e| Failure::Runtime(format!("cannot watch for signals: {e}")))

@@ -16,6 +16,7 @@ mod ask;
 mod certs;
 mod database;
 mod drill;
+mod import;
 mod node;
 mod status;
 mod switchover;
@@ -58,6 +59,8 @@ enum Command {
     /// Exercise a failover: kill, pause or switch over the primary while clients write, and report what they saw and what was
     /// lost
     Drill(drill::DrillArgs),
+    /// Import a dump file of Redis or Valkey (dump.rdb) into a running cluster
+    Import(import::ImportArgs),
     /// Run the vault of a cluster
     Vault(vault::VaultArgs),
     /// Run a node of a cluster: starts its database process and watches it
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Switchover(args) => switchover::run(args),
         Command::Drill(args) => drill::run(args),
+        Command::Import(args) => import::run(args),
         Command::Vault(args) => vault::run(args),
         Command::Node(args) => node::run(args),
         Command::Certs(args) => certs::run(args),

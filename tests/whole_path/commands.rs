@@ -63,6 +63,20 @@ fn wait_is_refused_by_a_standby_as_by_a_replica() {
 const CORNERS: &str = "
     NOSUCH
     NOSUCH a b c
+    DUMP
+    DUMP missing
+    DUMP a b
+    RESTORE k 0
+    RESTORE k 0 payload
+    RESTORE k -1 payload
+    RESTORE k x payload
+    RESTORE k x payload REPLACE ABSTTL
+    RESTORE k 0 payload BOGUS
+    RESTORE k 0 payload IDLETIME
+    RESTORE k 0 payload IDLETIME -1
+    RESTORE k 0 payload FREQ 256
+    RESTORE k 0 payload FREQ x
+    RESTORE k 0 payload FREQ 1 IDLETIME 1
     GET
     GET a b
     SET k

@@ -23,6 +23,7 @@ mod drill;
 mod fencing;
 mod first_command;
 mod images;
+mod import;
 mod kill;
 mod large_values;
 mod load;

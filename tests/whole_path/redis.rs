@@ -25,19 +25,25 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start() -> Self {
+        Self::with("redis-server", &[]).expect("redis-server runs; install it with: apt-get install redis-server")
+    }
+
+    /// A relative of it with more options; `None` where there is no such program.
+    pub(crate) fn with(program: &str, options: &[&str]) -> Option<Self> {
         let port = free_port();
-        let child = Command::new("redis-server")
+        let child = Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(options)
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server runs; install it with: apt-get install redis-server");
+            .ok()?;
         // Accepting is not enough: a process just being started by another test may still hold the port that was tried.
-        wait_until("redis-server answers", || {
+        wait_until("the server answers", || {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
             stream.write_all(b"PING\r\n").ok()?;
             stream.read_exact(&mut [0; 7]).ok()
         });
-        Self { child, port }
+        Some(Self { child, port })
     }
 }
 
@@ -61,6 +67,10 @@ impl Raw {
     }
 
     pub(crate) fn ask(&mut self, command: &[Vec<u8>]) -> String {
+        String::from_utf8_lossy(&self.ask_bytes(command)).into_owned()
+    }
+
+    pub(crate) fn ask_bytes(&mut self, command: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
         for part in command {
             bytes.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
@@ -70,7 +80,7 @@ impl Raw {
         self.reader.get_mut().write_all(&bytes).expect("the server reads");
         let mut reply = Vec::new();
         self.read_reply(&mut reply);
-        String::from_utf8_lossy(&reply).into_owned()
+        reply
     }
 
     /// Sends requests without waiting for their replies.

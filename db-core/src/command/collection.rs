@@ -43,8 +43,11 @@ pub(super) fn count_with<'a>(
     if there + names.len() <= max {
         return true;
     }
-    let new: HashSet<&[u8]> = names.filter(|name| view.is_none_or(|view| !view.contains(name))).collect();
-    there + new.len() <= max
+    let mut new = HashSet::new();
+    names.filter(|name| view.is_none_or(|view| !view.contains(name))).all(|name| {
+        new.insert(name);
+        there + new.len() <= max
+    })
 }
 
 /// Returns the number of keys that the argument at `at` says; `too_many` if there are fewer arguments.

@@ -14,7 +14,7 @@ use crate::value::{Kind, MapView, ValueView};
 pub(super) type FoundHash<'a> = Option<MapView<'a, Arena>>;
 
 /// The form of a hash that `items` are added to, which are pairs, or triples if fields may expire.
-fn form_with(data: &Data<'_>, view: &FoundHash<'_>, items: &[&[u8]], expires: bool) -> MapForm {
+pub(super) fn form_with(data: &Data<'_>, view: &FoundHash<'_>, items: &[&[u8]], expires: bool) -> MapForm {
     let (packed, large) = match expires {
         true => (MapForm::ExpiringPackedHash, MapForm::ExpiringLargeHash),
         false => (MapForm::PackedHash, MapForm::LargeHash),

@@ -20,6 +20,7 @@ pub mod testing;
 
 mod collection;
 mod debug;
+mod dump;
 mod expiry;
 mod float;
 mod hash;

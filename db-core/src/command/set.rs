@@ -15,7 +15,7 @@ use crate::value::{Kind, MapView, Member};
 type FoundSet<'a> = Option<MapView<'a, Arena>>;
 
 /// The form of a set that `members` are added to.
-fn form_with(data: &Data<'_>, view: &FoundSet<'_>, members: &[&[u8]]) -> MapForm {
+pub(super) fn form_with(data: &Data<'_>, view: &FoundSet<'_>, members: &[&[u8]]) -> MapForm {
     let items = Strings::from(members);
     if view.as_ref().is_some_and(MapView::is_large) {
         return MapForm::LargeSet;

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::call::Failure;
 use crate::arena::{Arena, Ref};
 use crate::clock::UnixMillis;
-use crate::effect::{ApplyError, Change, Effect, KeyEffect, bytes_max};
+use crate::effect::{ApplyError, Change, Effect, KeyChange, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Entry, Key, Located, is_alive};
 use crate::limits::RECORD_BYTES_MAX;
@@ -214,6 +214,34 @@ impl<'a> Data<'a> {
         self.check_room(bytes_max(at.key(), &change))?;
         done(change_key(self.shards.of_mut(at.key().hash), at, &change))?;
         self.scratch.log.push_change(at.key(), &change);
+        Ok(())
+    }
+
+    /// Changes the key at `at` so that it exists, and sets its expiry: both or neither.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    ///
+    /// # Panics
+    /// As [`change`](Self::change).
+    pub(crate) fn change_expiring(
+        &mut self,
+        at: &mut Located<'_>,
+        change: impl KeyEffect,
+        expire: UnixMillis,
+    ) -> Result<(), Failure> {
+        let expiry = KeyChange::Expire(Some(expire));
+        self.check_room(bytes_max(at.key(), &change) + bytes_max(at.key(), &expiry))?;
+        let shard = self.shards.of_mut(at.key().hash);
+        let planned = change.plan(&mut shard.keyspace, at).and_then(|()| Ok(shard.keyspace.plan(None, 0)?));
+        if planned.is_ok() {
+            change_planned(shard, at, &change);
+            change_planned(shard, at, &expiry);
+        }
+        shard.keyspace.settle();
+        done(planned)?;
+        self.scratch.log.push_change(at.key(), &change);
+        self.scratch.log.push_change(at.key(), &expiry);
         Ok(())
     }
 

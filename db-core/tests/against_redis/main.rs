@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, its helpers included")]
 
 mod dice;
+mod dumps;
 mod hashes;
 mod lists;
 mod newer;
@@ -33,12 +34,13 @@ const COMMANDS: usize = 60_000;
 type Module = fn(&mut Dice) -> Vec<String>;
 
 /// Each module, and the servers that it is compared with. Modules of one server are mixed, as their keys are: each meets the others'.
-const MODULES: [(Module, &[System]); 6] = [
+const MODULES: [(Module, &[System]); 7] = [
     (Dice::string_command, &[System::Redis]),
     (Dice::set_command, &[System::Redis]),
     (Dice::list_command, &[System::Redis]),
     (Dice::sorted_set_command, &[System::Redis, System::Valkey]),
     (Dice::hash_command, &[System::Redis, System::Valkey]),
+    (Dice::dump_command, &[System::Redis, System::Valkey]),
     // What Redis 7.0 does not have.
     (Dice::newer_command, &[System::Valkey]),
 ];
@@ -147,6 +149,8 @@ fn agree(name: &str, theirs: &[u8], ours: &[u8]) -> bool {
             "ttl" | "pttl" | "expiretime" | "pexpiretime" => {
                 number(theirs).zip(number(ours)).is_some_and(|(a, b)| a.abs_diff(b) < 2000 && (a < 0) == (b < 0))
             }
+            // The bytes differ: what they mean is compared when the other server has restored them.
+            "dump" => dumps::payload(theirs).is_some() && dumps::payload(ours).is_some(),
             name => lines(name, theirs) == lines(name, ours),
         }
 }
@@ -227,34 +231,54 @@ fn compare(system: System, protocol: Protocol) {
     let commands = std::env::var("TANIST_COMMANDS").ok().and_then(|count| count.parse().ok()).unwrap_or(COMMANDS);
     for _ in 0..commands {
         let words = command(&mut dice, system);
-        let name = words[0].to_lowercase();
         let args: Vec<Vec<u8>> = words.iter().map(|word| word.clone().into_bytes()).collect();
+        let dumps = words[0].eq_ignore_ascii_case("dump");
         history.push(words);
-        let (expected, found) = (theirs.call(&args), ours.call(&args));
-        let in_exec = name == "exec" && has_times(&history);
-        if !agree(&name, &expected, &found) && !in_exec {
-            // What came before, and what was done with the same keys.
-            let key = args.get(1).map(|key| String::from_utf8_lossy(key).into_owned()).filter(|key| key.contains(':'));
-            let names = |words: &Vec<String>| key.as_ref().is_some_and(|key| words[1..].contains(key));
-            let last = history.len().saturating_sub(12);
-            let of_key: Vec<_> = history[..last].iter().rev().filter(|words| names(words)).take(12).collect();
-            let shown: Vec<_> = of_key.into_iter().rev().chain(&history[last..]).map(|words| shorten(words)).collect();
-            panic!(
-                "{shown:#?}\n{system:?}: {:?}\nours:  {:?}\nTANIST_SEED={seed}",
-                String::from_utf8_lossy(&expected[..expected.len().min(300)]),
-                String::from_utf8_lossy(&found[..found.len().min(300)])
-            );
+        let replies = same_replies((&mut theirs, &args), (&mut ours, &args), &history, seed);
+        let payloads = [&replies.0, &replies.1].map(|reply| dumps::payload(reply).filter(|_| dumps));
+        if let [Some(of_redis), Some(of_ours)] = payloads {
+            // Each server restores what the other one has dumped.
+            let words = dice.restore_command();
+            let [args_of_redis, args_of_ours] = dumps::exchanged(&words, of_redis, of_ours);
+            history.push(words);
+            same_replies((&mut theirs, &args_of_redis), (&mut ours, &args_of_ours), &history, seed);
         }
     }
     same_content(&mut theirs, &mut ours);
 }
 
-/// Whether the transaction that ends here asked for times, which differ by moments.
-fn has_times(history: &[Vec<String>]) -> bool {
+/// Calls both servers, whose replies must agree; returns that of Redis and ours.
+fn same_replies(
+    (theirs, their_args): (&mut Connection, &[Vec<u8>]),
+    (ours, our_args): (&mut Ours, &[Vec<u8>]),
+    history: &[Vec<String>],
+    seed: u64,
+) -> (Vec<u8>, Vec<u8>) {
+    let name = history.last().map(|words| words[0].to_lowercase()).unwrap_or_default();
+    let (expected, found) = (theirs.call(their_args), ours.call(our_args));
+    let in_exec = name == "exec" && differs(history);
+    if !agree(&name, &expected, &found) && !in_exec {
+        // What came before, and what was done with the same keys.
+        let key = our_args.get(1).map(|key| String::from_utf8_lossy(key).into_owned()).filter(|key| key.contains(':'));
+        let names = |words: &Vec<String>| key.as_ref().is_some_and(|key| words[1..].contains(key));
+        let last = history.len().saturating_sub(12);
+        let of_key: Vec<_> = history[..last].iter().rev().filter(|words| names(words)).take(12).collect();
+        let shown: Vec<_> = of_key.into_iter().rev().chain(&history[last..]).map(|words| shorten(words)).collect();
+        panic!(
+            "{shown:#?}\nredis: {:?}\nours:  {:?}\nTANIST_SEED={seed}",
+            String::from_utf8_lossy(&expected[..expected.len().min(300)]),
+            String::from_utf8_lossy(&found[..found.len().min(300)])
+        );
+    }
+    (expected, found)
+}
+
+/// Whether the transaction that ends here asked for what differs: times, by moments, and dumps.
+fn differs(history: &[Vec<String>]) -> bool {
     let queued = history.iter().rev().skip(1).take_while(|words| !words[0].eq_ignore_ascii_case("multi"));
     queued
         .into_iter()
-        .any(|words| words[0].to_lowercase().contains("ttl") || words[0].to_lowercase().contains("expiretime"))
+        .any(|words| ["ttl", "expiretime", "dump"].iter().any(|name| words[0].to_lowercase().contains(name)))
 }
 
 fn shorten(words: &[String]) -> String {

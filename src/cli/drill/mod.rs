@@ -30,14 +30,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tanist_client::Options;
 use tanist_db_core::clock::SystemClock;
 
 use self::load::{Access, Weight};
 use self::pair::Pair;
 use self::report::Report;
 use self::round::{Plan, Round};
-use super::args::{ToolArgs, shutdown};
+use super::args::{ToolArgs, client_options, shutdown};
 use super::print;
 use super::status::Asker;
 use crate::cluster_file::{ClusterFile, DataFolder};
@@ -156,10 +155,8 @@ pub(super) fn run(args: DrillArgs) -> Result<(), Failure> {
 
 fn plan(args: &DrillArgs, folder: DataFolder, cluster: &ClusterFile, password: Password) -> Result<Plan, Failure> {
     let clock = Arc::new(SystemClock::new());
-    let nodes = cluster.nodes.values().map(|node| node.quic.advertised.to_string().parse()).collect::<Result<_, _>>();
-    let nodes = nodes.map_err(|e: tanist_client::Error| Failure::Config(e.to_string()))?;
     let access = Access {
-        client: Options::new(nodes, folder.tls()),
+        client: client_options(&folder, cluster)?,
         resp: Vec::new(),
         password: password.clone(),
         clock: clock.clone(),

@@ -10,8 +10,10 @@ mod command;
 pub mod config;
 pub mod image;
 pub mod mutate;
+pub mod rdb;
 pub mod redo;
 pub mod resp;
+pub mod restore;
 pub mod wire;
 
 /// One of the readers.
@@ -26,11 +28,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "resp", read: resp::read, seeds: resp::seeds },
     Target { name: "redo", read: redo::read, seeds: redo::seeds },
     Target { name: "image", read: image::read, seeds: image::seeds },
     Target { name: "wire", read: wire::read, seeds: wire::seeds },
     Target { name: "client", read: client::read, seeds: client::seeds },
+    Target { name: "rdb", read: rdb::read, seeds: rdb::seeds },
+    Target { name: "restore", read: restore::read, seeds: restore::seeds },
     Target { name: "config", read: config::read, seeds: config::seeds },
 ];

@@ -65,3 +65,13 @@ fn messages_of_clients() {
 fn configuration() {
     run("config", 5_000);
 }
+
+#[test]
+fn dump_files() {
+    run("rdb", 20_000);
+}
+
+#[test]
+fn payloads_of_restore() {
+    run("restore", 5_000);
+}

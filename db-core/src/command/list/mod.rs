@@ -21,7 +21,11 @@ const INDEX_OUT_OF_RANGE: Failure = Failure::fixed("ERR index out of range");
 const OUT_OF_RANGE: Failure = Failure::fixed("ERR value is out of range, must be positive");
 
 /// The form of a list that elements are added to.
-fn form_with<'e>(data: &Data<'_>, view: &FoundList<'_>, elements: impl ExactSizeIterator<Item = &'e [u8]>) -> ListForm {
+pub(super) fn form_with<'e>(
+    data: &Data<'_>,
+    view: &FoundList<'_>,
+    elements: impl ExactSizeIterator<Item = &'e [u8]>,
+) -> ListForm {
     let max = data.size(sizes::LIST_ELEMENTS);
     let many = max > 0 && len(view) + elements.len() as u64 > max as u64;
     if many || view.as_ref().is_some_and(ListView::is_large) || !ListForm::Packed.has_room(view.as_ref(), elements) {

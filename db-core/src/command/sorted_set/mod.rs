@@ -46,7 +46,7 @@ impl Items {
 }
 
 /// The form of a sorted set that members are added to; `items` are those, each followed by its score.
-fn form_with(data: &Data<'_>, view: &FoundSorted<'_>, items: &[&[u8]]) -> SortedForm {
+pub(super) fn form_with(data: &Data<'_>, view: &FoundSorted<'_>, items: &[&[u8]]) -> SortedForm {
     let value_max = data.size(sizes::SORTED_VALUE);
     let names = || items.iter().step_by(2).copied();
     let large = view.as_ref().is_some_and(SortedView::is_large);

@@ -3,7 +3,7 @@
 use Flag::*;
 use Handler::{Cursor, Free, Keys, Whole};
 
-use crate::command::{expiry, key, object, scan};
+use crate::command::{dump, expiry, key, object, scan};
 use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
 
 const OBJECT: &[CommandSpec] = &[
@@ -133,6 +133,17 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .categories_own(&[Category::Keyspace])
         .arguments(&[Argument::key("source", 0), Argument::key("destination", 1), Argument::integer("destination-db").after("DB").optional(), Argument::word("replace", "REPLACE").optional()])
 .doc("Copies the value and expiry of a key to another.", "O(N) worst case for collections, where N is the number of nested items."),
+    spec("dump", 2, &[Readonly], Group::Generic, "2.6.0", Keys(dump::dump))
+        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .categories_own(&[Category::Keyspace])
+        .tips(&["nondeterministic_output"])
+        .arguments(&[Argument::key("key", 0)])
+        .doc("The value of a key as bytes that RESTORE takes.", "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1)."),
+    spec("restore", -4, &[Write, DenyOom], Group::Generic, "2.6.0", Keys(dump::restore))
+        .keys(&[KeySpec::at(1, KeyUse::Overwrite)])
+        .categories_own(&[Category::Keyspace, Category::Dangerous])
+        .arguments(&[Argument::key("key", 0), Argument::integer("ttl"), Argument::string("serialized-value"), Argument::word("replace", "REPLACE").since("3.0.0").optional(), Argument::word("absttl", "ABSTTL").since("5.0.0").optional(), Argument::integer("seconds").after("IDLETIME").since("5.0.0").optional(), Argument::integer("frequency").after("FREQ").since("5.0.0").optional()])
+        .doc("Makes a key with the value that DUMP has returned.", "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N))."),
     spec("randomkey", 1, &[Readonly, TouchesArbitraryKeys], Group::Generic, "1.0.0", Whole(key::randomkey))
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:all_shards", "nondeterministic_output"])

@@ -99,6 +99,16 @@ const CALLS: &[&str] = &[
     "rename long text",
     "rename large renamed",
     "rename long-list renamed",
+    "restore {d} 0 <text>",
+    "restore large-sorted 5000 <long> replace",
+    "restore text 5000 <list> replace absttl",
+    "restore gone 5000 <long-list>",
+    "restore list 5000 <hash> replace idletime 5",
+    "restore long 0 <large> replace freq 5",
+    "restore new 9999999999999 <integers> absttl",
+    "restore expiring 5000 <set> replace",
+    "restore new 5000 <sorted>",
+    "restore {e} 5000 <large-sorted>",
     "rpop long-list",
     "rpoplpush long-list new",
     "rpush long-list 1 2 <70000>",
@@ -144,13 +154,22 @@ const CALLS: &[&str] = &[
     "unlink text long large large-sorted long-list",
 ];
 
-/// The words of a call; `<n>` stands for that many bytes.
+/// The words of a call; `<n>` stands for that many bytes, `<key>` for what DUMP returns of that key of [`filled`].
 fn args(call: &str) -> Vec<Vec<u8>> {
     let arg = |word: &str| match word.strip_prefix('<').and_then(|word| word.strip_suffix('>')) {
-        Some(bytes) => vec![b'x'; bytes.parse().unwrap()],
+        Some(named) => named.parse().map_or_else(|_| dumped(named), |bytes| vec![b'x'; bytes]),
         None => word.as_bytes().to_vec(),
     };
     call.split(' ').map(arg).collect()
+}
+
+/// What DUMP returns of a key of [`filled`].
+fn dumped(key: &str) -> Vec<u8> {
+    static CLIENT: std::sync::OnceLock<std::sync::Mutex<Client>> = std::sync::OnceLock::new();
+    let client = CLIENT.get_or_init(|| std::sync::Mutex::new(filled_client()));
+    let reply = client.lock().unwrap().reply(&[b"dump", key.as_bytes()]).0;
+    let start = reply.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    reply[start..reply.len() - 2].to_vec()
 }
 
 fn call(client: &mut Client, call: &str) -> String {
@@ -178,6 +197,10 @@ fn large() -> String {
 
 /// An image with strings, sets and hashes in one piece and in many pages, in two databases, one of them expired at `now`.
 fn filled() -> Vec<Vec<u8>> {
+    replay::chunks(filled_client().engine.freeze())
+}
+
+fn filled_client() -> Client {
     let mut client = Client::alone();
     for words in [
         "set text a-text",
@@ -204,7 +227,8 @@ fn filled() -> Vec<Vec<u8>> {
     }
     call(&mut client, "set gone there px 1");
     call(&mut client, "set text there");
-    replay::chunks(client.engine.freeze())
+    client.session.select(0);
+    client
 }
 
 /// An engine with that image's content that has `spare` pages left, and a client of it.

@@ -4,6 +4,7 @@ mod atomic;
 mod blocking;
 mod busy;
 mod commands;
+mod dump;
 mod field_expiry;
 mod gate;
 mod replay;
@@ -90,10 +91,16 @@ impl Client {
     }
 
     pub(super) fn call(&mut self, args: &[&[u8]]) -> (String, Executed) {
+        let (reply, executed) = self.reply(args);
+        (String::from_utf8_lossy(&reply).replace("\r\n", "|"), executed)
+    }
+
+    /// Executes a command; the reply as it stands on the wire.
+    pub(super) fn reply(&mut self, args: &[&[u8]]) -> (Vec<u8>, Executed) {
         let mut reply = Reply::new(self.session.protocol());
         let now = UnixMillis(self.now);
         let executed = self.engine.execute(&mut self.session, &mut NamedFront, args, now, &mut reply);
-        (String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", "|"), executed)
+        (reply.take(), executed)
     }
 
     /// Executes words separated by blanks, once no other thread holds what they need; the reply has `|` for line ends.
