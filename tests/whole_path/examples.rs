@@ -13,6 +13,8 @@ use crate::programs::run;
 /// How long an example runs, and when the primary is killed.
 const SECONDS: u64 = 6;
 const KILL_AFTER: Duration = Duration::from_secs(2);
+/// Times that the kill may miss.
+const ROUNDS: u32 = 5;
 
 #[test]
 fn the_leaderboard_counts_every_point_once_through_a_kill() {
@@ -37,26 +39,25 @@ fn points(said: &str, what: &str) -> f64 {
 fn through_a_kill(name: &str) -> String {
     let example = built(name);
     let cluster = Cluster::start();
-    let (primary, standby) = cluster.wait_for_pair();
-    let mut command = Command::new(example);
-    command.arg(cluster.data().join("tls"));
-    command.args([primary.port, standby.port].map(|port| format!("127.0.0.1:{port}"))).arg(SECONDS.to_string());
-    let (succeeded, said) = std::thread::scope(|scope| {
-        let running = scope.spawn(|| run(&mut command));
-        sleep(KILL_AFTER);
-        signal(primary.pid, Signal::KILL);
-        running.join().expect("the example ends")
-    });
-    println!("{said}");
-    assert!(succeeded, "{said}\n{}", cluster.logs());
-    for node in [&primary, &standby] {
-        assert!(
-            said.contains(&format!("127.0.0.1:{} in epoch", node.port)),
-            "node {} was never primary\n{said}",
-            node.name
-        );
+    for _ in 0..ROUNDS {
+        let (primary, standby) = cluster.wait_for_pair();
+        let mut command = Command::new(&example);
+        command.arg(cluster.data().join("tls"));
+        command.args([primary.port, standby.port].map(|port| format!("127.0.0.1:{port}"))).arg(SECONDS.to_string());
+        let (succeeded, said) = std::thread::scope(|scope| {
+            let running = scope.spawn(|| run(&mut command));
+            sleep(KILL_AFTER);
+            signal(primary.pid, Signal::KILL);
+            running.join().expect("the example ends")
+        });
+        println!("{said}");
+        assert!(succeeded, "{said}\n{}", cluster.logs());
+        if [&primary, &standby].into_iter().all(|node| said.contains(&format!("127.0.0.1:{} in epoch", node.port))) {
+            return said;
+        }
+        println!("the machine stood still: the kill came before the example began, or after its end");
     }
-    said
+    panic!("in {ROUNDS} rounds {name} has never seen both nodes as primary\n{}", cluster.logs());
 }
 
 /// An example's program: of another package, so not built for this one's tests.
