@@ -35,7 +35,7 @@ sanitize-thread:
 whole-path rounds="100":
     TANIST_ROUNDS={{ rounds }} cargo test --release --test whole_path -- --nocapture
 
-# redis-py, ioredis and Rust's redis with a running pair. Needs python3 with venv, node and npm; installs the clients into target/.
+# redis-py, ioredis and Rust's redis with a running pair. Needs python3 with venv; installs the clients into target/.
 stock-clients:
     tests/stock_clients/install.sh
     TANIST_NO_SKIPS=1 cargo test --test whole_path stock_clients -- --nocapture
