@@ -41,7 +41,7 @@ pub(crate) fn classify(name: &str, second: &str) -> Result<Class, Error> {
 
 /// Commands that change nothing, not even by their options: a lost answer of theirs is asked for again without a word. Sorted. A test of
 /// the database holds it against its table of commands and the protocol's own.
-pub const READS: [&str; 84] = [
+pub const READS: [&str; 88] = [
     "BITCOUNT",
     "BITFIELD_RO",
     "BITPOS",
@@ -63,14 +63,18 @@ pub const READS: [&str; 84] = [
     "GETBIT",
     "GETRANGE",
     "HEXISTS",
+    "HEXPIRETIME",
     "HGET",
     "HGETALL",
     "HKEYS",
     "HLEN",
     "HMGET",
+    "HPEXPIRETIME",
+    "HPTTL",
     "HRANDFIELD",
     "HSCAN",
     "HSTRLEN",
+    "HTTL",
     "HVALS",
     "INFO",
     "KEYS",

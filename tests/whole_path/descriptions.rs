@@ -24,8 +24,27 @@ const DIFFERENT: &[(&str, usize, &str)] = &[
 ];
 
 /// Commands that Redis 7.0.15 does not know.
-const UNKNOWN: &[&str] =
-    &["client|no-touch", "client|setinfo", "debug|bgetdel", "debug|help", "debug|sleep", "delifeq", "tanist"];
+const UNKNOWN: &[&str] = &[
+    "client|no-touch",
+    "client|setinfo",
+    "debug|bgetdel",
+    "debug|help",
+    "debug|sleep",
+    "delifeq",
+    "hexpire",
+    "hexpireat",
+    "hexpiretime",
+    "hgetdel",
+    "hgetex",
+    "hpersist",
+    "hpexpire",
+    "hpexpireat",
+    "hpexpiretime",
+    "hpttl",
+    "hsetex",
+    "httl",
+    "tanist",
+];
 
 const ARITY: usize = 1;
 const FLAGS: usize = 2;

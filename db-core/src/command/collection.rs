@@ -12,7 +12,7 @@ use crate::keyspace::Located;
 use crate::limits::KEY_BYTES_MAX;
 use crate::random::SplitMix64;
 use crate::types::map::MapChange;
-use crate::value::{Kind, MapView, ValueView};
+use crate::value::{Kind, MapView, Member};
 
 /// What is made of several sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) fn remove(data: &mut Data<'_>, at: &mut Located<'_>, kind: Kind, name
 pub(super) fn random_one(data: &mut Data<'_>, at: &Located<'_>, kind: Kind, reply: &mut Reply) -> Outcome {
     let dice = data.roll();
     match data.map(at, kind)? {
-        Some(view) => view.random(dice, &mut |name, _| reply.bulk(name)),
+        Some(view) => view.random(dice, &mut |member| reply.bulk(member.name)),
         None => reply.null(),
     }
     Ok(())
@@ -112,7 +112,7 @@ pub(super) fn random_count(arg: &[u8]) -> Result<RandomCount, Failure> {
 }
 
 /// A member and its value.
-pub(super) type Member = (Vec<u8>, Vec<u8>);
+pub(super) type PickedMember = (Vec<u8>, Vec<u8>);
 
 /// Chooses members by chance.
 pub(super) fn random_many(
@@ -120,15 +120,15 @@ pub(super) fn random_many(
     at: &Located<'_>,
     kind: Kind,
     count: RandomCount,
-) -> Result<Vec<Member>, Failure> {
+) -> Result<Vec<PickedMember>, Failure> {
     /// Members above which a choice by chance is one by one: below it, all are shuffled.
     const SPARSE: u64 = 3;
     let dice = data.roll();
     let Some(view) = data.map(at, kind)? else { return Ok(Vec::new()) };
     let mut dice = SplitMix64(dice);
     let len = view.len();
-    let mut picked: Vec<Member> = Vec::new();
-    let owned = |name: &[u8], value: ValueView<'_>| {
+    let mut picked: Vec<PickedMember> = Vec::new();
+    let owned = |Member { name, value, .. }: Member<'_>| {
         let mut bytes = Vec::new();
         value.range(0, value.len(), &mut bytes);
         (name.to_vec(), bytes)
@@ -136,11 +136,11 @@ pub(super) fn random_many(
     match count {
         RandomCount::Any(count) => {
             for _ in 0..count {
-                view.random(dice.next(), &mut |name, value| picked.push(owned(name, value)));
+                view.random(dice.next(), &mut |member| picked.push(owned(member)));
             }
         }
         RandomCount::Different(count) if count.saturating_mul(SPARSE) >= len => {
-            view.each(&mut |name, value| picked.push(owned(name, value)));
+            view.each(&mut |member| picked.push(owned(member)));
             for place in 0..picked.len().min(count as usize) {
                 let left = (picked.len() - place) as u64;
                 picked.swap(place, place + dice.below(left) as usize);
@@ -150,9 +150,9 @@ pub(super) fn random_many(
         RandomCount::Different(count) => {
             let mut seen = HashSet::new();
             while (picked.len() as u64) < count {
-                view.random(dice.next(), &mut |name, value| {
-                    if seen.insert(name.to_vec()) {
-                        picked.push(owned(name, value));
+                view.random(dice.next(), &mut |member| {
+                    if seen.insert(member.name.to_vec()) {
+                        picked.push(owned(member));
                     }
                 });
             }
@@ -170,7 +170,7 @@ pub(super) fn scan(data: &mut Data<'_>, call: &Call<'_>, kind: Kind, own_word: &
     let (mut count, mut next) = (0, 0);
     if let Some(view) = data.map(&at, kind)? {
         let options = ScanOptions::parse(call, 3, own_word)?;
-        next = view.scan(cursor, options.count, &mut |name, value| {
+        next = view.scan(cursor, options.count, &mut |Member { name, value, .. }| {
             if options.matches(name) {
                 found.bulk(name);
                 count += 1;

@@ -9,16 +9,16 @@ use crate::keyspace::Located;
 
 /// How a time is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Unit {
+pub(super) struct Unit {
     seconds: bool,
     /// From now on, not since 1970.
     relative: bool,
 }
 
-const EX: Unit = Unit { seconds: true, relative: true };
-const PX: Unit = Unit { seconds: false, relative: true };
-const EXAT: Unit = Unit { seconds: true, relative: false };
-const PXAT: Unit = Unit { seconds: false, relative: false };
+pub(super) const EX: Unit = Unit { seconds: true, relative: true };
+pub(super) const PX: Unit = Unit { seconds: false, relative: true };
+pub(super) const EXAT: Unit = Unit { seconds: true, relative: false };
+pub(super) const PXAT: Unit = Unit { seconds: false, relative: false };
 
 impl Unit {
     fn of(word: &[u8]) -> Option<Unit> {
@@ -28,7 +28,7 @@ impl Unit {
     }
 
     /// `count` of this unit as absolute milliseconds, if that fits.
-    fn absolute(self, count: i64, now: UnixMillis) -> Option<i64> {
+    pub(super) fn absolute(self, count: i64, now: UnixMillis) -> Option<i64> {
         let millis = if self.seconds { count.checked_mul(1000)? } else { count };
         if self.relative { millis.checked_add(i64::try_from(now.0).ok()?) } else { Some(millis) }
     }
@@ -54,8 +54,17 @@ impl Lifetime {
 
     /// The moment at which it ends, for `command` at `now`.
     pub(super) fn deadline(self, now: UnixMillis, command: &str) -> Result<UnixMillis, Failure> {
+        self.after(1, now, command)
+    }
+
+    /// The same for fields of a hash, of which zero is as good a time as any that has passed.
+    pub(super) fn field_deadline(self, now: UnixMillis, command: &str) -> Result<UnixMillis, Failure> {
+        self.after(0, now, command)
+    }
+
+    fn after(self, least: i64, now: UnixMillis, command: &str) -> Result<UnixMillis, Failure> {
         let count = self.count.ok_or(Failure::NOT_AN_INTEGER)?;
-        let at = if count > 0 { self.unit.absolute(count, now) } else { None };
+        let at = if count >= least { self.unit.absolute(count, now) } else { None };
         at.and_then(|at| u64::try_from(at).ok()).map(UnixMillis).ok_or_else(|| Failure::expire_time(command))
     }
 }
@@ -68,7 +77,7 @@ pub(super) fn expire_at(data: &mut Data<'_>, place: &mut Located<'_>, at: UnixMi
 
 /// On which condition EXPIRE and its relatives act.
 #[derive(Debug, Default)]
-struct Condition {
+pub(super) struct Condition {
     if_none: bool,
     if_any: bool,
     if_later: bool,
@@ -76,11 +85,10 @@ struct Condition {
 }
 
 impl Condition {
-    fn parse(call: &Call<'_>) -> Result<Condition, Failure> {
+    pub(super) fn parse(words: &[&[u8]]) -> Result<Condition, Failure> {
         let mut condition = Condition::default();
-        let mut options = call.options(3);
-        while let Some(word) = options.word() {
-            let flag = match word {
+        for word in words {
+            let flag = match *word {
                 word if is(word, "NX") => &mut condition.if_none,
                 word if is(word, "XX") => &mut condition.if_any,
                 word if is(word, "GT") => &mut condition.if_later,
@@ -101,8 +109,8 @@ impl Condition {
         Ok(condition)
     }
 
-    /// Whether a key that expires at `current` may be given `new`. No expiry counts as later than any.
-    fn holds(&self, current: Option<UnixMillis>, new: i64) -> bool {
+    /// Whether a key or a field that expires at `current` may be given `new`. No expiry counts as later than any.
+    pub(super) fn holds(&self, current: Option<UnixMillis>, new: i64) -> bool {
         let current = current.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
         !(self.if_none && current.is_some()
             || self.if_any && current.is_none()
@@ -128,7 +136,7 @@ pub(crate) fn pexpireat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply)
 }
 
 fn change_expiry(data: &mut Data<'_>, call: &Call<'_>, unit: Unit, reply: &mut Reply) -> Outcome {
-    let condition = Condition::parse(call)?;
+    let condition = Condition::parse(&call.args()[3..])?;
     let at = unit.absolute(call.int(2)?, data.now()).ok_or_else(|| Failure::expire_time(call.spec.name))?;
     let mut place = data.locate(&call.key(0));
     let acts = data.entry(&place).is_some_and(|entry| condition.holds(entry.expire_at(), at));
@@ -151,7 +159,7 @@ pub(crate) fn persist(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
 }
 
 pub(crate) fn ttl(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    tell_expiry(data, call, reply, |at, now| (at.0.saturating_sub(now.0)).saturating_add(500) / 1000)
+    tell_expiry(data, call, reply, |at, now| round_to_seconds(at.0.saturating_sub(now.0)))
 }
 
 pub(crate) fn pttl(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
@@ -159,11 +167,15 @@ pub(crate) fn pttl(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
 }
 
 pub(crate) fn expiretime(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    tell_expiry(data, call, reply, |at, _| at.0.saturating_add(500) / 1000)
+    tell_expiry(data, call, reply, |at, _| round_to_seconds(at.0))
 }
 
 pub(crate) fn pexpiretime(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     tell_expiry(data, call, reply, |at, _| at.0)
+}
+
+pub(super) const fn round_to_seconds(millis: u64) -> u64 {
+    millis.saturating_add(500) / 1000
 }
 
 /// -2: no such key; -1: it does not expire.

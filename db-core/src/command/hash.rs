@@ -11,27 +11,56 @@ use crate::keyspace::Located;
 use crate::types::map::{MapChange, MapForm};
 use crate::value::{Kind, MapView, ValueView};
 
-type FoundHash<'a> = Option<MapView<'a, Arena>>;
+pub(super) type FoundHash<'a> = Option<MapView<'a, Arena>>;
 
-/// The form of a hash that `pairs` are added to.
-fn form_with(data: &Data<'_>, view: &FoundHash<'_>, pairs: &[&[u8]]) -> MapForm {
-    let items = Strings::from(pairs);
-    let value_max = data.size(sizes::HASH_VALUE);
-    let fits = || {
-        pairs.iter().all(|string| string.len() <= value_max)
-            && collection::count_with(view.as_ref(), pairs.iter().step_by(2).copied(), data.size(sizes::HASH_ENTRIES))
-            && MapForm::PackedHash.has_room(view.as_ref(), &items)
+/// The form of a hash that `items` are added to, which are pairs, or triples if fields may expire.
+fn form_with(data: &Data<'_>, view: &FoundHash<'_>, items: &[&[u8]], expires: bool) -> MapForm {
+    let (packed, large) = match expires {
+        true => (MapForm::ExpiringPackedHash, MapForm::ExpiringLargeHash),
+        false => (MapForm::PackedHash, MapForm::LargeHash),
     };
-    if view.as_ref().is_some_and(MapView::is_large) || !fits() { MapForm::LargeHash } else { MapForm::PackedHash }
+    let strings = Strings::from(items);
+    let (count_max, value_max) = (data.size(sizes::HASH_ENTRIES), data.size(sizes::HASH_VALUE));
+    let names = items.iter().step_by(packed.stride()).copied();
+    let fits = || {
+        // When a field expires does not count.
+        items.chunks_exact(packed.stride()).all(|item| item[0].len().max(item[1].len()) <= value_max)
+            && collection::count_with(view.as_ref(), names, count_max)
+            && packed.has_room(view.as_ref(), &strings)
+    };
+    if view.as_ref().is_some_and(MapView::is_large) || !fits() { large } else { packed }
 }
 
-/// Sets fields; returns how many are new.
+/// Sets fields, which do not expire; returns how many are new.
 fn put(data: &mut Data<'_>, at: &mut Located<'_>, pairs: &[&[u8]]) -> Result<u64, Failure> {
-    pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
+    if !data.map(at, Kind::Hash)?.is_some_and(|view| view.has_expiring_fields()) {
+        return put_items(data, at, pairs, false);
+    }
+    let triples: Vec<&[u8]> = pairs.chunks_exact(2).flat_map(|pair| [pair[0], pair[1], &[]]).collect();
+    put_items(data, at, &triples, true)
+}
+
+/// Sets a field, whose expiry stays.
+fn put_kept(data: &mut Data<'_>, at: &mut Located<'_>, name: &[u8], value: &[u8]) -> Outcome {
+    match data.map(at, Kind::Hash)?.and_then(|view| view.get(name)).and_then(|field| field.expiry) {
+        Some(expiry) => put_items(data, at, &[name, value, &expiry.to_le_bytes()], true)?,
+        None => put(data, at, &[name, value])?,
+    };
+    Ok(())
+}
+
+/// Sets fields; returns how many are new. `items`: names and values, and, if it `expires` fields, when each does.
+pub(super) fn put_items(
+    data: &mut Data<'_>,
+    at: &mut Located<'_>,
+    items: &[&[u8]],
+    expires: bool,
+) -> Result<u64, Failure> {
+    items.iter().step_by(if expires { 3 } else { 2 }).try_for_each(|name| check_name(name))?;
     let view = data.map(at, Kind::Hash)?;
     let (exists, before) = (view.is_some(), view.as_ref().map_or(0, MapView::len));
-    let form = form_with(data, &data.map_again(at, Kind::Hash)?, pairs);
-    data.change(at, MapChange::add(exists, form, pairs.into()))?;
+    let form = form_with(data, &data.map_again(at, Kind::Hash)?, items, expires);
+    data.change(at, MapChange::add(exists, form, items.into()))?;
     Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - before)
 }
 
@@ -81,7 +110,7 @@ pub(crate) fn hmget(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
     Ok(())
 }
 
-fn write_value(value: Option<ValueView<'_>>, reply: &mut Reply) {
+pub(super) fn write_value(value: Option<ValueView<'_>>, reply: &mut Reply) {
     match value {
         Some(value) => reply.value(&value),
         None => reply.null(),
@@ -145,7 +174,7 @@ fn each(
     let view = data.map(&at, Kind::Hash)?;
     start(reply, view.as_ref().map_or(0, MapView::len) as usize);
     if let Some(view) = view {
-        view.each(&mut |name, value| write(reply, name, value));
+        view.each(&mut |field| write(reply, field.name, field.value));
     }
     Ok(())
 }
@@ -160,7 +189,7 @@ pub(crate) fn hincrby(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
         None => 0,
     };
     let new = old.checked_add(by).ok_or(Failure::OVERFLOW)?;
-    put(data, &mut at, &[name, itoa::Buffer::new().format(new).as_bytes()])?;
+    put_kept(data, &mut at, name, itoa::Buffer::new().format(new).as_bytes())?;
     reply.int(new);
     Ok(())
 }
@@ -178,7 +207,7 @@ pub(crate) fn hincrbyfloat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Rep
     let text = text.as_deref().unwrap_or(b"0");
     let old = Extended::parse(text).ok_or(Failure::fixed("ERR hash value is not a float"))?;
     let new = old.plus(by).and_then(Extended::to_text).ok_or(Failure::NAN_OR_INFINITY)?;
-    put(data, &mut at, &[name, new.as_bytes()])?;
+    put_kept(data, &mut at, name, new.as_bytes())?;
     reply.bulk(new.as_bytes());
     Ok(())
 }

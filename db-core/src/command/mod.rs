@@ -11,6 +11,7 @@
 
 mod duration;
 mod extended;
+mod field_expiry;
 pub(crate) mod glob;
 mod natural;
 mod table;

@@ -11,6 +11,7 @@ const EMBEDDED_MAX: u64 = 44;
 /// The name that Redis gives to its representation of such a value. Strings that were made by APPEND or SETRANGE are
 /// `raw` in Redis whatever they contain; here the value alone decides.
 pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let now = data.now();
     let Some(entry) = data.find(&call.key(0)) else {
         reply.null();
         return Ok(());
@@ -24,9 +25,10 @@ pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
         return Ok(());
     }
     if entry.kind() != Kind::String {
-        let map = entry.map();
+        let map = entry.map(now);
         let name = match (map.is_of_integers(), map.is_large()) {
             (true, _) => "intset",
+            (_, false) if map.has_expiring_fields() => "listpackex",
             (_, true) => "hashtable",
             _ => "listpack",
         };

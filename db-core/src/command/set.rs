@@ -10,7 +10,7 @@ use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::engine::{Data, sizes};
 use crate::keyspace::{Key, Located};
 use crate::types::map::{MapChange, MapForm};
-use crate::value::{Kind, MapView};
+use crate::value::{Kind, MapView, Member};
 
 type FoundSet<'a> = Option<MapView<'a, Arena>>;
 
@@ -81,7 +81,7 @@ pub(crate) fn smembers(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
     let view = data.map(&at, Kind::Set)?;
     reply.set(view.as_ref().map_or(0, MapView::len) as usize);
     if let Some(view) = view {
-        view.each(&mut |member, _| reply.bulk(member));
+        view.each(&mut |member| reply.bulk(member.name));
     }
     Ok(())
 }
@@ -165,7 +165,7 @@ fn combine<'k>(
             // In the order in which they come, so that the same sets make the same set.
             let mut all = HashSet::new();
             views.iter().flatten().for_each(|view| {
-                view.each(&mut |member, _| {
+                view.each(&mut |Member { name: member, .. }| {
                     if !all.contains(member) {
                         all.insert(member.to_vec());
                         found.push(member.to_vec());
@@ -178,7 +178,7 @@ fn combine<'k>(
             views.sort_by_key(|view| view.as_ref().map_or(0, MapView::len));
             if let [Some(first), others @ ..] = views.as_slice() {
                 let others: Vec<_> = others.iter().flatten().collect();
-                first.each(&mut |member, _| {
+                first.each(&mut |Member { name: member, .. }| {
                     if found.len() < limit && others.iter().all(|view| view.contains(member)) {
                         found.push(member.to_vec());
                     }
@@ -187,7 +187,7 @@ fn combine<'k>(
         }
         SetOperation::Diff => {
             if let [Some(first), others @ ..] = views.as_slice() {
-                first.each(&mut |member, _| {
+                first.each(&mut |Member { name: member, .. }| {
                     if others.iter().flatten().all(|view| !view.contains(member)) {
                         found.push(member.to_vec());
                     }

@@ -14,7 +14,7 @@ use crate::arena::{Arena, Ref};
 use crate::clock::UnixMillis;
 use crate::effect::{ApplyError, Change, Effect, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
-use crate::keyspace::{Entry, Key, Located};
+use crate::keyspace::{Entry, Key, Located, is_alive};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
 use crate::value::record::Head;
@@ -88,13 +88,15 @@ impl<'a> Data<'a> {
     pub(crate) fn find(&mut self, key: &Key<'_>) -> Option<Entry<'_>> {
         let shard = self.shards.of(key.hash);
         self.seen = self.seen.max(shard.dirty.of(key.hash));
-        shard.keyspace.get(key).filter(|entry| is_alive(entry, self.now))
+        shard.keyspace.get(key).filter(|entry| entry.is_alive(self.now))
     }
 
     /// The entry of `key`, which must be a string if there is one.
     #[inline]
     pub(crate) fn find_string(&mut self, key: &Key<'_>) -> Result<Option<Entry<'_>>, Failure> {
-        of_kind(self.find(key), Kind::String)
+        let shard = self.shards.of(key.hash);
+        self.seen = self.seen.max(shard.dirty.of(key.hash));
+        string_of(shard.keyspace.get(key), self.now)
     }
 
     /// Looks `key` up, to read and then change it.
@@ -113,7 +115,7 @@ impl<'a> Data<'a> {
     pub(crate) fn entry(&mut self, at: &Located<'_>) -> Option<Entry<'_>> {
         let shard = self.shards.of(at.key().hash);
         self.seen = self.seen.max(shard.dirty.of(at.key().hash));
-        shard.keyspace.entry(at).filter(|entry| is_alive(entry, self.now))
+        shard.keyspace.entry(at).filter(|entry| entry.is_alive(self.now))
     }
 
     /// Whether there is a key at `at` that has not expired.
@@ -121,13 +123,18 @@ impl<'a> Data<'a> {
     pub(crate) fn exists(&mut self, at: &Located<'_>) -> bool {
         let shard = self.shards.of(at.key().hash);
         self.seen = self.seen.max(shard.dirty.of(at.key().hash));
-        shard.keyspace.record(at).is_some_and(|(_, head)| head.expiry.is_none_or(|at| at > self.now.0))
+        shard
+            .keyspace
+            .record(at)
+            .is_some_and(|(record, head)| is_alive(shard.keyspace.arena(), record, &head, self.now))
     }
 
     /// The entry at `at`, which must be a string if there is one.
     #[inline]
     pub(crate) fn string(&mut self, at: &Located<'_>) -> Result<Option<Entry<'_>>, Failure> {
-        of_kind(self.entry(at), Kind::String)
+        let shard = self.shards.of(at.key().hash);
+        self.seen = self.seen.max(shard.dirty.of(at.key().hash));
+        string_of(shard.keyspace.entry(at), self.now)
     }
 
     /// The set or hash at `at`, which must be one of `kind` if there is anything.
@@ -141,7 +148,7 @@ impl<'a> Data<'a> {
     #[inline]
     pub(crate) fn map_again(&self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
         let found = self.record(at, kind)?;
-        Ok(found.map(|(arena, record, head)| MapView::new(arena, record, &head)))
+        Ok(found.map(|(arena, record, head)| MapView::new(arena, record, &head, self.now)))
     }
 
     /// The list at `at`, which must be one if there is anything.
@@ -176,7 +183,8 @@ impl<'a> Data<'a> {
     #[inline]
     fn record(&self, at: &Located<'_>, kind: Kind) -> Result<Option<(&Arena, Ref, Head)>, Failure> {
         let keyspace = &self.shards.of(at.key().hash).keyspace;
-        match keyspace.record(at).filter(|(_, head)| head.expiry.is_none_or(|at| at > self.now.0)) {
+        let alive = |(record, head): &(Ref, Head)| is_alive(keyspace.arena(), *record, head, self.now);
+        match keyspace.record(at).filter(alive) {
             Some((_, head)) if head.kind != kind => Err(Failure::WRONG_TYPE),
             found => Ok(found.map(|(record, head)| (keyspace.arena(), record, head))),
         }
@@ -302,7 +310,7 @@ impl<'a> Data<'a> {
             let database = shard.keyspace.database(logical);
             let next = shard.keyspace.scan(database, cursor, count, &mut |entry| {
                 passed += 1;
-                if is_alive(&entry, now) {
+                if entry.is_alive(now) {
                     visit(entry);
                 }
             });
@@ -328,7 +336,7 @@ impl<'a> Data<'a> {
         let total = self.key_count();
         for _ in 0..if total == 0 { 0 } else { TRIES } {
             let (place, dice) = (self.scratch.roll() % total, self.scratch.roll());
-            if let Some(entry) = self.pick(place, dice).filter(|entry| is_alive(entry, self.now)) {
+            if let Some(entry) = self.pick(place, dice).filter(|entry| entry.is_alive(self.now)) {
                 visit(entry);
                 return true;
             }
@@ -404,17 +412,20 @@ fn done(applied: Result<(), ApplyError>) -> Result<(), Failure> {
     })
 }
 
+/// The string that was found, unless it has expired.
 #[inline]
-fn of_kind(found: Option<Entry<'_>>, kind: Kind) -> Result<Option<Entry<'_>>, Failure> {
-    match found {
-        Some(entry) if entry.kind() != kind => Err(Failure::WRONG_TYPE),
+fn string_of(found: Option<Entry<'_>>, now: UnixMillis) -> Result<Option<Entry<'_>>, Failure> {
+    // Strings have no fields that could have expired: the path of GET asks for no more than it needs.
+    match found.filter(|entry| entry.expire_at().is_none_or(|at| at > now)) {
+        Some(entry) if entry.kind() != Kind::String => {
+            if entry.is_alive(now) {
+                Err(Failure::WRONG_TYPE)
+            } else {
+                Ok(None)
+            }
+        }
         found => Ok(found),
     }
-}
-
-#[inline]
-fn is_alive(entry: &Entry<'_>, now: UnixMillis) -> bool {
-    entry.expire_at().is_none_or(|at| at > now)
 }
 
 fn each_alive(shard: &Shard, database: DatabaseId, now: UnixMillis, visit: &mut dyn FnMut(Entry<'_>)) {
@@ -422,7 +433,7 @@ fn each_alive(shard: &Shard, database: DatabaseId, now: UnixMillis, visit: &mut 
     let mut cursor = 0;
     loop {
         cursor = shard.keyspace.scan(database, cursor, STEP, &mut |entry| {
-            if is_alive(&entry, now) {
+            if entry.is_alive(now) {
                 visit(entry);
             }
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::Engine;
-use super::apply::{apply, apply_expired};
+use super::apply::{apply, apply_expired, change_key};
 use super::memory::Memory;
 use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
 use crate::arena::PagePool;
@@ -14,12 +14,16 @@ use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::{FrozenVersion, ImageMeta};
+use crate::keyspace::Entry;
 use crate::limits::{
     CLEAN_UP_COMPACT_KEYS_MAX, CLEAN_UP_KEYS_MAX, CLEAN_UP_STEPS_MAX, DATABASES, EXPIRE_RECORD_KEYS_MAX,
     RECLAIM_RECORD_STEPS_MAX,
 };
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
+
+use crate::types::map::MapChange;
+use crate::value::Kind;
 
 use crate::redo::{Applied, RedoQueue, ReplayError, replay};
 
@@ -182,7 +186,7 @@ impl Engine {
         deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_STEPS_MAX || compacts
     }
 
-    /// Deletes keys that have expired at `now`, about `max` of them; returns how many. Skips shards that a command holds. Does
+    /// Deletes keys and fields of hashes that have expired at `now`, about `max` of them; returns how many. Skips shards that a command holds. Does
     /// nothing unless this engine writes and its queue has room.
     pub fn expire_due(&self, now: UnixMillis, max: usize) -> usize {
         // Relaxed: no more than a turn-taking, so that a shard with many due keys does not keep the others waiting.
@@ -201,44 +205,54 @@ impl Engine {
         deleted
     }
 
-    /// Deletes up to `max` expired keys of one shard in one record.
+    /// Deletes about `max` expired keys and fields of one shard in one record.
     fn expire_in_shard(&self, at: usize, now: UnixMillis, max: usize) -> usize {
         let cell = &self.cells[at];
         if cell.expiring() == 0 {
             return 0;
         }
         let mut record = RecordWriter::default();
-        let mut deleted = Vec::new();
+        let (mut changed, mut deleted) = (Vec::new(), 0);
         let mut key = Vec::new();
         let Some(mut shards) = Shards::try_at(&self.cells, at) else { return 0 };
         if !self.is_writing() {
             return 0;
         }
-        while deleted.len() < max {
+        while deleted < max {
             let shard = shards.iter_mut().next().expect("one shard is held");
-            let database = match shard.keyspace.first_expiring() {
+            let (database, fields) = match shard.keyspace.first_expiring() {
                 Some((due, entry)) if due <= now => {
                     key.clear();
                     key.extend_from_slice(entry.key());
-                    entry.database()
+                    (entry.database(), expired_fields(&entry, now, max - deleted))
                 }
                 _ => break,
             };
             let key = self.hasher.key_in(database, &key);
-            apply_expired(shard, &key);
-            record.push_change(&key, &KeyChange::Del);
-            deleted.push(key.hash);
+            changed.push(key.hash);
+            if fields.is_empty() {
+                apply_expired(shard, &key);
+                record.push_change(&key, &KeyChange::Del);
+                deleted += 1;
+            } else {
+                deleted += fields.len();
+                let names: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+                let change = MapChange::Remove { names: names.as_slice().into() };
+                let done = change_key(shard, &mut shard.keyspace.locate(&key), &change);
+                done.expect("to remove fields needs no memory, and they are there");
+                record.push_change(&key, &change);
+            }
         }
-        if deleted.is_empty() {
+        if changed.is_empty() {
             return 0;
         }
         let appended = self.redo.append(record.bytes());
-        deleted.iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
+        changed.iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
         drop(shards);
         if appended.first {
             self.redo.wake();
         }
-        deleted.len()
+        deleted
     }
 
     /// Frees what was given up: at most about `steps` pages of large values, or keys of databases that were flushed; returns how
@@ -421,6 +435,14 @@ impl Engine {
     pub fn pool(&self) -> &PagePool {
         &self.pool
     }
+}
+
+/// Returns the names of at most `max` fields that have expired of a hash that has not; none: it has itself.
+fn expired_fields(entry: &Entry<'_>, now: UnixMillis, max: usize) -> Vec<Vec<u8>> {
+    if entry.kind() != Kind::Hash || entry.expire_at().is_some_and(|at| at <= now) {
+        return Vec::new();
+    }
+    entry.map(now).expired(max)
 }
 
 /// A record with its effects, or what is wrong with its bytes.

@@ -45,10 +45,11 @@ impl Keyspace {
         let tag = table::tag_of(self.hasher.key(head.key(page)).hash);
         let to = slab::allocate(&mut self.arena, head.record_bytes());
         paged::copy(&mut self.arena, from, to, head.record_bytes());
+        let expiry = head.first_expiry(self.arena.page(from.page()));
         slab::free(&mut self.arena, from);
         let found = table::find(&self.arena, root::table_of(database), tag, |at| at == from);
         table::replace(&mut self.arena, &mut found.expect("a record that moves is in its table"), to);
-        self.change_expiry(database, (head.expiry, from), (head.expiry, to));
+        self.change_expiry(database, (expiry, from), (expiry, to));
         if let Some(root) = root_of(&self.arena, to) {
             move_tail(&mut self.arena, root);
         }

@@ -42,7 +42,8 @@ impl Keyspace {
     }
 
     fn is_emptied(&self, database: DatabaseId) -> bool {
-        !table::has_memory(&self.arena, root::table_of(database)) && expiry::len(&self.arena, database) == 0
+        !table::has_memory(&self.arena, root::table_of(database))
+            && expiry::len(&self.arena, root::expiry_of(database)) == 0
     }
 
     /// Returns the databases that were flushed and are not reclaimed yet, lowest number first.
@@ -102,7 +103,7 @@ impl Keyspace {
 
     /// Removes every key of one database. Never fails: copies that it needs may exceed the pool's bound.
     pub(crate) fn clear_database(&mut self, database: DatabaseId) {
-        expiry::free(&mut self.arena, database);
+        expiry::free(&mut self.arena, root::expiry_of(database));
         let mut records = Vec::new();
         table::drain_all(&mut self.arena, root::table_of(database), |at| records.push(at));
         self.free_records(records);
@@ -129,11 +130,11 @@ impl Keyspace {
 
     /// Frees part of a database that was flushed; returns how many pages or records.
     fn reclaim_database(&mut self, database: DatabaseId, pages: usize) -> usize {
-        if expiry::len(&self.arena, database) == 0 {
+        if expiry::len(&self.arena, root::expiry_of(database)) == 0 {
             return self.drain_database(database);
         }
         let before = self.arena.pages_used();
-        expiry::free_some(&mut self.arena, database, pages);
+        expiry::free_some(&mut self.arena, root::expiry_of(database), pages);
         (before - self.arena.pages_used()) as usize
     }
 

@@ -27,6 +27,7 @@ use crate::value::reclaim;
 pub use crate::arena::FrozenShard;
 pub use key::{Key, KeyHasher};
 pub use located::Located;
+pub(crate) use read::is_alive;
 pub use read::{Entry, Read};
 
 /// Pages that any mutation may take or copy beside those of large values and of a directory of several pages: the superblock; five

@@ -45,7 +45,7 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         let large = External::of_record(self.at, &self.head).map_or(0, |external| external.memory_bytes(&self.pages));
-        let expiry = if self.head.expiry.is_some() { expiry::ITEM_BYTES } else { 0 };
+        let expiry = if self.head.first_expiry(self.page).is_some() { expiry::ITEM_BYTES } else { 0 };
         (slab::slot_bytes(slab::class_of(self.head.record_bytes())) + table::ENTRY_BYTES + expiry) as u64 + large
     }
 
@@ -61,10 +61,17 @@ impl<'a> Entry<'a> {
         self.head.expiry.map(UnixMillis)
     }
 
-    /// The set or hash.
+    /// Whether it is there at `now`: neither it has expired nor all of its fields.
+    #[inline]
     #[must_use]
-    pub fn map(&self) -> MapView<'_, &'a dyn Pages> {
-        MapView::new(&self.pages, self.at, &self.head)
+    pub fn is_alive(&self, now: UnixMillis) -> bool {
+        is_alive(&self.pages, self.at, &self.head, now)
+    }
+
+    /// The set or hash, with the fields that it has at `now`.
+    #[must_use]
+    pub fn map(&self, now: UnixMillis) -> MapView<'_, &'a dyn Pages> {
+        MapView::new(&self.pages, self.at, &self.head, now)
     }
 
     /// The sorted set.
@@ -143,7 +150,7 @@ impl<P: Pages> Read for P {
 
     #[inline]
     fn expiring_of(&self, database: DatabaseId) -> u64 {
-        expiry::len(self, database)
+        expiry::len(self, root::expiry_of(database))
     }
 
     #[inline]
@@ -160,7 +167,10 @@ impl<P: Pages> Read for P {
     }
 
     fn first_expiring(&self) -> Option<(UnixMillis, Entry<'_>)> {
-        let first = root::numbers(self).into_iter().filter_map(|number| expiry::first(self, DatabaseId(number))).min();
+        let first = root::numbers(self)
+            .into_iter()
+            .filter_map(|number| expiry::first(self, root::expiry_of(DatabaseId(number))))
+            .min();
         first.map(|(time, at)| (UnixMillis(time), Entry::at(self, at)))
     }
 }
@@ -171,6 +181,19 @@ pub(super) fn find<P: Pages>(pages: &P, key: &Key<'_>) -> Option<Found> {
     // `move` here and below, so that what the closure knows fits into two registers.
     let is_it = move |at: Ref| record::is_of(pages.page(at.page()), at, key.bytes);
     table::find(pages, root::table_of(key.database), table::tag_of(key.hash), is_it)
+}
+
+/// Whether the record at `at` is there at `now`: neither it has expired nor all of its fields.
+#[inline]
+pub(crate) fn is_alive<P: Pages>(pages: &P, at: Ref, head: &Head, now: UnixMillis) -> bool {
+    head.expiry.is_none_or(|time| time > now.0)
+        && (!head.encoding.has_expiring_fields() || has_fields(pages, at, head, now))
+}
+
+#[inline(never)]
+fn has_fields<P: Pages>(pages: &P, at: Ref, head: &Head, now: UnixMillis) -> bool {
+    let due = head.fields_expiry(pages.page(at.page())).is_some_and(|time| time <= now.0);
+    !due || !MapView::new(pages, at, head, now).is_empty()
 }
 
 /// The record of `key`: the same for readers, who need no more.

@@ -182,7 +182,7 @@ impl<'a> Check<'a> {
         expected.sort_unstable();
         if flushed {
             // Its index is given up before its table, from the end on.
-            let left = if draining { 0 } else { expiry::len(pages, database) };
+            let left = if draining { 0 } else { expiry::len(pages, root::expiry_of(database)) };
             expected.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         self.expiry(&expected)
@@ -228,7 +228,7 @@ impl<'a> Check<'a> {
         if table::tag_of(key.hash) != tag || key.shard(self.shards).0 != self.shard {
             return Err("a record is not where its key belongs");
         }
-        self.expiring.extend(head.expiry.map(|time| (time, at)));
+        self.expiring.extend(head.first_expiry(page).map(|time| (time, at)));
         self.value(page, at, &head)
     }
 
@@ -286,7 +286,7 @@ impl<'a> Check<'a> {
     fn expiry(&mut self, expected: &[(u64, Ref)]) -> Verdict {
         let mut next = expected.iter();
         let (pages, database) = (self.pages, self.database);
-        expiry::check(pages, database, &mut |id| self.claim(id), &mut |item| match next.next() {
+        expiry::check(pages, root::expiry_of(database), &mut |id| self.claim(id), &mut |item| match next.next() {
             Some(there) if *there == item => Ok(()),
             _ => Err("the expiry index and the records disagree"),
         })?;

@@ -76,7 +76,7 @@ impl Keyspace {
         let record = slab::allocate(&mut self.arena, shape.record_bytes(key.bytes.len()));
         table::insert(&mut self.arena, root::table_of(key.database), table::tag_of(key.hash), record);
         self.note_counted(key.database);
-        self.change_expiry(key.database, (None, record), (shape.expiry, record));
+        self.change_expiry(key.database, (None, record), (shape.first_expiry(), record));
         self.outdate_located();
         (record, self.write_head(key, record, shape))
     }
@@ -94,7 +94,8 @@ impl Keyspace {
 
     /// Makes the key of `at` hold `rest`, in this form; its expiry stays. What it leads to now is left as it is.
     pub(crate) fn put_rest(&mut self, at: &mut Located<'_>, kind: Kind, form: Form, rest: &[u8]) -> (Ref, Head) {
-        let shape = |expiry| RecordShape { kind, form, expiry };
+        let fields_expiry = record::fields_expiry(form.encoding, rest);
+        let shape = |expiry| RecordShape { kind, form, expiry, fields_expiry };
         let (record, head) = match self.record(at) {
             Some((_, head)) => self.reshape(at, shape(head.expiry), 0),
             None => self.replace(at, shape(None)),
@@ -111,8 +112,9 @@ impl Keyspace {
         if !same_slot || old.expiry.is_some() != shape.expiry.is_some() {
             return None;
         }
-        if old.expiry != shape.expiry {
-            self.change_expiry(old.database, (old.expiry, record), (shape.expiry, record));
+        let was = old.first_expiry(self.arena.page(record.page()));
+        if was != shape.first_expiry() {
+            self.change_expiry(old.database, (was, record), (shape.first_expiry(), record));
         }
         Some(record::change_shape(self.arena.page_mut(record.page()), record, old, shape))
     }
@@ -127,13 +129,14 @@ impl Keyspace {
         keep: usize,
     ) -> (Ref, Head) {
         let before = found.at;
+        let was = old.first_expiry(self.arena.page(before.page()));
         let bytes = shape.record_bytes(old.key_len);
         if slab::class_of(old.record_bytes()) != slab::class_of(bytes) {
             let record = paged::resize_slot(&mut self.arena, before, keep, bytes);
             table::replace(&mut self.arena, &mut found, record);
             self.moved(at, found);
         }
-        self.change_expiry(old.database, (old.expiry, before), (shape.expiry, found.at));
+        self.change_expiry(old.database, (was, before), (shape.first_expiry(), found.at));
         (found.at, self.write_head(at.key(), found.at, shape))
     }
 
@@ -148,16 +151,30 @@ impl Keyspace {
         let expiry = expire.map(|at| at.0);
         match (head.expiry, expiry) {
             (old, new) if old == new => {}
-            (Some(old), Some(new)) => {
-                record::put_expiry(self.arena.page_mut(record.page()), record, new);
-                self.change_expiry(head.database, (Some(old), record), (Some(new), record));
+            (Some(_), Some(new)) => {
+                let page = self.arena.page_mut(record.page());
+                let was = head.first_expiry(page);
+                record::put_expiry(page, record, new);
+                let is = Head { expiry, ..head }.first_expiry(page);
+                self.change_expiry(head.database, (was, record), (is, record));
             }
             _ => {
-                let rest = head.rest(self.arena.page(record.page())).to_vec();
-                let (record, head) = self.reshape(at, RecordShape { kind: head.kind, form: head.form(), expiry }, 0);
+                let page = self.arena.page(record.page());
+                let (rest, shape) = (head.rest(page).to_vec(), RecordShape { expiry, ..head.shape(page) });
+                let (record, head) = self.reshape(at, shape, 0);
                 self.arena.page_mut(record.page()).bytes_mut(head.rest_at, rest.len()).copy_from_slice(&rest);
             }
         }
+    }
+
+    /// Notes when the first field of the hash in the record at `record` expires now.
+    pub(crate) fn set_fields_expiry(&mut self, record: Ref, time: Option<u64>) {
+        let page = self.arena.page_mut(record.page());
+        let head = Head::of(page, record);
+        let was = head.first_expiry(page);
+        page.put_u64(head.rest_at, time.unwrap_or(0));
+        let is = head.first_expiry(page);
+        self.change_expiry(head.database, (was, record), (is, record));
     }
 
     /// Pages that [`move_to`](Self::move_to) may take beside those of any change.
@@ -179,7 +196,7 @@ impl Keyspace {
         self.note_counted(to);
         let page = self.arena.page_mut(record.page());
         record::put_database(page, record, to);
-        let expiry = Head::of(page, record).expiry;
+        let expiry = Head::of(page, record).first_expiry(page);
         self.change_expiry(key.database, (expiry, record), (None, record));
         self.change_expiry(to, (None, record), (expiry, record));
     }
@@ -201,8 +218,8 @@ impl Keyspace {
     pub(crate) fn rename(&mut self, at: &mut Located<'_>, to: &Key<'_>) {
         self.remove(&mut self.locate(to));
         let (record, head) = self.record(at).expect("a key that gets another name exists");
-        let rest = head.rest(self.arena.page(record.page())).to_vec();
-        let shape = RecordShape { kind: head.kind, form: head.form(), expiry: head.expiry };
+        let page = self.arena.page(record.page());
+        let (rest, shape) = (head.rest(page).to_vec(), head.shape(page));
         self.remove_record(at);
         let (record, head) = self.replace(&mut self.locate(to), shape);
         self.arena.page_mut(record.page()).bytes_mut(head.rest_at, rest.len()).copy_from_slice(&rest);
@@ -220,7 +237,8 @@ impl Keyspace {
     fn remove_record(&mut self, at: &mut Located<'_>) {
         let found = self.found(at).expect("a record that is removed exists");
         let key = at.key();
-        let old = Head::of(self.arena.page(found.at.page()), found.at).expiry;
+        let page = self.arena.page(found.at.page());
+        let old = Head::of(page, found.at).first_expiry(page);
         self.change_expiry(key.database, (old, found.at), (None, found.at));
         slab::free(&mut self.arena, found.at);
         table::remove(&mut self.arena, root::table_of(key.database), &found);
@@ -232,7 +250,12 @@ impl Keyspace {
     #[inline]
     pub(super) fn give_up_value(&mut self, at: Ref, head: &Head) {
         if External::of_record(at, head).is_some() {
-            reclaim::give_up(&mut self.arena, head.kind, RootAt { page: at.page(), offset: head.rest_at });
+            reclaim::give_up(
+                &mut self.arena,
+                head.kind,
+                head.encoding,
+                RootAt { page: at.page(), offset: head.rest_at },
+            );
         }
     }
 
@@ -242,10 +265,10 @@ impl Keyspace {
             return;
         }
         if let Some(time) = old.0 {
-            expiry::remove(&mut self.arena, database, (time, old.1));
+            expiry::remove(&mut self.arena, root::expiry_of(database), (time, old.1));
         }
         if let Some(time) = new.0 {
-            expiry::insert(&mut self.arena, database, (time, new.1));
+            expiry::insert(&mut self.arena, root::expiry_of(database), (time, new.1));
         }
         self.note_counted(database);
     }

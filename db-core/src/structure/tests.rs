@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::expiry::ExpiryIndex;
 use super::heap::Heap;
 use super::{expiry, root, slab};
 use crate::arena::{Arena, PagePool, Pages, Ref};
 use crate::ids::DatabaseId;
 use crate::keyspace::tests::Random;
 
-const DATABASE: DatabaseId = DatabaseId(3);
+const INDEX: ExpiryIndex = root::expiry_of(DatabaseId(3));
 
 fn arena() -> Arena {
     let mut arena = Arena::new(&PagePool::new(0));
@@ -19,15 +20,15 @@ fn arena() -> Arena {
 fn assert_expiry(arena: &Arena, expected: &BTreeSet<(u64, Ref)>) {
     let mut claimed = BTreeSet::new();
     let mut items = Vec::new();
-    expiry::check(arena, DATABASE, &mut |id| arena.is_used(id) && claimed.insert(id), &mut |item| {
+    expiry::check(arena, INDEX, &mut |id| arena.is_used(id) && claimed.insert(id), &mut |item| {
         items.push(item);
         Ok(())
     })
     .unwrap();
     assert!(items.iter().eq(expected));
     assert_eq!(claimed.len() + 1, arena.pages_used() as usize, "no node is lost");
-    assert_eq!(expiry::first(arena, DATABASE), expected.first().copied());
-    assert_eq!(expiry::len(arena, DATABASE), expected.len() as u64);
+    assert_eq!(expiry::first(arena, INDEX), expected.first().copied());
+    assert_eq!(expiry::len(arena, INDEX), expected.len() as u64);
 }
 
 #[test]
@@ -42,18 +43,18 @@ fn expiry_index_against_a_set() {
             let item = (random.below(500), Ref(1 + random.below(200) as u32));
             let grow = random.below(10) < if step < 60_000 { 8 } else { 1 };
             if grow && expected.insert(item) {
-                expiry::insert(&mut arena, DATABASE, item);
+                expiry::insert(&mut arena, INDEX, item);
             } else if let Some(item) = expected.range(item..).next().copied() {
                 expected.remove(&item);
-                expiry::remove(&mut arena, DATABASE, item);
+                expiry::remove(&mut arena, INDEX, item);
             }
             if step % 10_000 == 0 {
                 assert_expiry(&arena, &expected);
             }
         }
         while let Some(item) = expected.pop_first() {
-            assert_eq!(expiry::first(&arena, DATABASE), Some(item));
-            expiry::remove(&mut arena, DATABASE, item);
+            assert_eq!(expiry::first(&arena, INDEX), Some(item));
+            expiry::remove(&mut arena, INDEX, item);
         }
         assert_expiry(&arena, &expected);
     }
@@ -65,20 +66,20 @@ fn expiry_index_of_three_levels() {
     let mut random = Random(8);
     let mut arena = arena();
     let mut expected: BTreeSet<(u64, Ref)> = (0..1_000_000).map(|time| (time * 2, Ref(1))).collect();
-    expected.iter().for_each(|item| expiry::insert(&mut arena, DATABASE, *item));
+    expected.iter().for_each(|item| expiry::insert(&mut arena, INDEX, *item));
     // 1169 items of 12 bytes and their slots a leaf, 584 leaves an inner node.
     assert!(arena.pages_used() < 1_000_000 / 1169 + 6);
     for _ in 0..20_000 {
         let item = (random.below(2_000_000), Ref(2));
         if expected.insert(item) {
-            expiry::insert(&mut arena, DATABASE, item);
+            expiry::insert(&mut arena, INDEX, item);
         }
     }
     assert_expiry(&arena, &expected);
     let gone: Vec<_> = expected.iter().copied().filter(|_| random.below(100) != 0).collect();
     for item in gone {
         expected.remove(&item);
-        expiry::remove(&mut arena, DATABASE, item);
+        expiry::remove(&mut arena, INDEX, item);
     }
     assert_expiry(&arena, &expected);
 }

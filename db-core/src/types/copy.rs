@@ -1,8 +1,9 @@
 //! Copying a collection, from shard to shard too: a piece at a time.
 
+use crate::clock::UnixMillis;
 use crate::keyspace::{Key, Keyspace, Located};
 use crate::value::list::{self, LargeList, ListView};
-use crate::value::map::{self, Large, MapView, large};
+use crate::value::map::{self, ExpiringHash, Large, MapView, Member, expiring, large};
 use crate::value::record::{Encoding, Head, RecordShape};
 use crate::value::sorted::{self, LargeSorted, SortedView};
 use crate::value::{Kind, ValueView};
@@ -32,7 +33,7 @@ impl Piece {
     pub(crate) fn first(source: &Keyspace, from: &Located<'_>) -> Piece {
         let (record, head) = source.record(from).expect("what is copied exists");
         let arena = source.arena();
-        let Head { kind, expiry, rest_at, .. } = head;
+        let Head { rest_at, .. } = head;
         let mut rest = head.rest(arena.page(record.page())).to_vec();
         let pages = match head.encoding {
             Encoding::TABLE => {
@@ -43,13 +44,18 @@ impl Piece {
                 let large = LargeSorted::at(record.page(), rest_at).members();
                 Some(sorted::pages_to_make(large.len(arena), large.entry_bytes(arena)))
             }
+            Encoding::EXPIRING_TABLE => {
+                let fields = ExpiringHash::at(record.page(), rest_at).fields();
+                Some(expiring::pages_to_make(fields.len(arena), fields.entry_bytes(arena)))
+            }
             Encoding::TREE => Some(list::pages_to_make(LargeList::at(record.page(), rest_at).memory_bytes(arena))),
             _ => None,
         };
+        let mut shape = head.shape(arena.page(record.page()));
         if pages.is_some() {
             rest.fill(0);
+            shape.fields_expiry = None;
         }
-        let shape = RecordShape { kind, form: head.form(), expiry };
         Piece { shape, rest, pages: pages.unwrap_or(0), next: pages.map(|_| 0), strings: Vec::new() }
     }
 
@@ -90,12 +96,16 @@ impl Piece {
             });
             Some(next + strings.len() as u64).filter(|next| *next < list.len())
         } else {
+            let map = MapView::new(source.arena(), record, &head, UnixMillis(0));
             let has_values = map::stride(self.shape.kind) == 2;
-            let map = MapView::new(source.arena(), record, &head);
-            let next = map.scan(next, COPIED_AT_ONCE, &mut |name, value| {
+            let has_expiries = map.has_expiring_fields();
+            let next = map.scan(next, COPIED_AT_ONCE, &mut |Member { name, value, expiry }| {
                 strings.push(name.to_vec());
                 if has_values {
                     strings.push(owned(value));
+                }
+                if has_expiries {
+                    strings.push(expiry.map_or_else(Vec::new, |time| time.to_le_bytes().to_vec()));
                 }
             });
             Some(next).filter(|next| *next != 0)
@@ -114,7 +124,7 @@ impl Piece {
             let list = LargeList::at(record.page(), head.rest_at);
             strings.for_each(|element| list.push(target.arena_mut(), element));
         } else {
-            put_large(target, Large::at(record.page(), head.rest_at), self.shape.kind, strings);
+            put_large(target, record, strings);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::arena::{Arena, PAGE_BYTES, Pages, Ref};
 use super::Kind;
 use super::entry::CollectionInspector;
 use super::list::{self, LargeList};
-use super::map::{self, Large};
+use super::map::{self, ExpiringHash, Large};
 use super::paged::{self, ROOT_BYTES_MAX, Root, RootAt};
 use super::record::{Encoding, Head};
 use super::sorted::{self, LargeSorted};
@@ -27,12 +27,15 @@ pub(crate) enum External {
     List(LargeList),
     /// A sorted set.
     Sorted(LargeSorted),
+    /// A hash with fields that may expire.
+    Expiring(ExpiringHash),
 }
 
 impl External {
     /// What the root at `at` of a value of `kind` leads to.
-    pub(crate) const fn of(kind: Kind, at: RootAt) -> External {
+    pub(crate) const fn of(kind: Kind, encoding: Encoding, at: RootAt) -> External {
         match kind {
+            Kind::Hash if encoding.has_expiring_fields() => External::Expiring(ExpiringHash::at(at.page, at.offset)),
             Kind::String => External::Paged(at),
             Kind::Set | Kind::Hash => External::Map(kind, Large::at(at.page, at.offset)),
             Kind::List => External::List(LargeList::at(at.page, at.offset)),
@@ -44,16 +47,17 @@ impl External {
     #[inline]
     pub(crate) fn of_record(at: Ref, head: &Head) -> Option<External> {
         let root = RootAt { page: at.page(), offset: head.rest_at };
-        head.encoding.is_external().then(|| External::of(head.kind, root))
+        head.encoding.is_external().then(|| External::of(head.kind, head.encoding, root))
     }
 
-    /// Bytes of a root of a value of `kind`; at most so many of a string.
-    pub(crate) const fn root_bytes(kind: Kind) -> usize {
-        match kind {
-            Kind::String => ROOT_BYTES_MAX,
-            Kind::Set | Kind::Hash => map::large::ROOT_BYTES,
-            Kind::List => list::ROOT_BYTES,
-            Kind::SortedSet => sorted::ROOT_BYTES,
+    /// Bytes of its root; at most so many of a string's.
+    pub(super) const fn root_bytes(self) -> usize {
+        match self {
+            External::Paged(_) => ROOT_BYTES_MAX,
+            External::Map(..) => map::large::ROOT_BYTES,
+            External::List(_) => list::ROOT_BYTES,
+            External::Sorted(_) => sorted::ROOT_BYTES,
+            External::Expiring(_) => map::expiring::ROOT_BYTES,
         }
     }
 
@@ -64,6 +68,7 @@ impl External {
             External::Map(_, large) => large.pages_to_free(pages),
             External::List(list) => list.pages(pages),
             External::Sorted(sorted) => sorted.pages_to_free(pages),
+            External::Expiring(hash) => hash.pages_to_free(pages),
         }
     }
 
@@ -74,6 +79,7 @@ impl External {
             External::Map(_, large) => large.memory_bytes(pages),
             External::List(list) => list.memory_bytes(pages),
             External::Sorted(sorted) => sorted.memory_bytes(pages),
+            External::Expiring(hash) => hash.memory_bytes(pages),
         }
     }
 
@@ -87,6 +93,7 @@ impl External {
             External::Map(_, large) => few(large),
             External::List(list) => list.memory_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64,
             External::Sorted(sorted) => few(sorted.members()),
+            External::Expiring(hash) => few(hash.fields()),
         }
     }
 
@@ -107,6 +114,7 @@ impl External {
             External::Map(_, large) => large.drain(arena, max),
             External::List(list) => list.drain(arena, max),
             External::Sorted(sorted) => sorted.drain(arena, max),
+            External::Expiring(hash) => hash.drain(arena, max),
         }
     }
 
@@ -125,6 +133,7 @@ impl External {
             External::Map(kind, large) => map::check_large(pages, large, kind, true, inspector),
             External::List(list) => list::check_large(pages, list, inspector),
             External::Sorted(sorted) => sorted::check_large(pages, sorted, true, inspector),
+            External::Expiring(hash) => map::check_expiring(pages, hash, true, inspector),
         }
     }
 }
@@ -147,7 +156,7 @@ pub(crate) fn check_collection(
 impl Encoding {
     /// Whether the value is not all in its record.
     #[inline]
-    const fn is_external(self) -> bool {
-        matches!(self, Encoding::PAGED | Encoding::TABLE | Encoding::TREE | Encoding::SORTED)
+    pub(super) const fn is_external(self) -> bool {
+        !matches!(self, Encoding::RAW | Encoding::PACKED | Encoding::INTEGERS | Encoding::EXPIRING_PACKED)
     }
 }

@@ -20,7 +20,7 @@ use crate::structure::slab;
 use crate::structure::tree::{self, ByPosition, ITEM_BYTES_MAX, Tree};
 
 use super::ValueView;
-use super::entry::{self, CollectionInspector, EntryForm, SlotEntry, check_entry, give_up_value};
+use super::entry::{self, CollectionInspector, EntryContent, EntryForm, SlotEntry, check_entry, give_up_value};
 use super::packed;
 use super::record::{Encoding, Head};
 
@@ -276,7 +276,7 @@ impl LargeList {
         let len = value.len() as u64;
         let mut item = SmallVec::new();
         if is_long(len) {
-            let form = EntryForm::of(0, Some(len));
+            let form = EntryForm::of(0, Some(len), None);
             let at = slab::allocate(arena, form.bytes());
             form.write(arena, at, &[], value);
             self.count_long(arena, 1, form.memory_bytes(len).cast_signed());
@@ -363,7 +363,7 @@ pub(crate) fn check_large(
         let Some(at) = slot_of(item) else {
             return if item[0] == HERE { Ok(()) } else { Err("an element of a list is malformed") };
         };
-        let entry = check_entry(pages, at, false, &mut **inspector.borrow_mut())?;
+        let entry = check_entry(pages, at, EntryContent::Value, &mut **inspector.borrow_mut())?;
         let page = pages.page(at.page());
         if item.len() != 1 + size_of::<Ref>()
             || !entry.name(page).is_empty()

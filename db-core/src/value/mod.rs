@@ -16,7 +16,7 @@ pub(crate) mod sorted;
 mod view;
 
 pub use list::ListView;
-pub use map::MapView;
+pub use map::{MapView, Member};
 pub use record::Kind;
 pub use sorted::{Bound, Score, SortedView};
 pub use view::ValueView;

@@ -3,7 +3,8 @@
 //! ```text
 //!   0  members, fields or elements u16
 //!   2  strings: length u8 below 128, or u16 big-endian with the highest bit set; then its bytes
-//!      in a list the elements; in a set the members, in the order in which they came; in a hash each field, then its value
+//!      in a list the elements; in a set the members, in the order in which they came; in a hash each field, then its value, and then,
+//!      if fields of it may expire, when this one does (8 bytes, or none if it does not)
 //! ```
 //!
 //! A lookup reads it from the start, which is why it is small: [`BYTES_MAX`].
@@ -18,7 +19,7 @@ const LONG: u8 = 0x80;
 
 const _: () = assert!(BYTES_MAX < (LONG as usize) << 8);
 
-/// PackedStrings that belong to one member: itself, or a field and its value.
+/// Strings that belong to one member: itself, or a field and its value, or these and when it expires.
 pub(crate) type Stride = usize;
 
 /// Bytes that a string of `len` bytes takes.
@@ -72,14 +73,14 @@ pub(crate) fn strings(blob: &[u8]) -> PackedStrings<'_> {
     PackedStrings { blob, at: COUNT_BYTES }
 }
 
-/// Returns where the member `name` begins, and its value (itself in a set).
+/// Returns the strings from the member `name` on, itself the first.
 #[inline]
-fn find<'a>(blob: &'a [u8], stride: Stride, name: &[u8]) -> Option<(usize, PackedStrings<'a>)> {
+pub(crate) fn find<'a>(blob: &'a [u8], stride: Stride, name: &[u8]) -> Option<PackedStrings<'a>> {
     let mut all = strings(blob);
     loop {
         let at = all.at;
         if all.next()? == name {
-            return Some((at, all));
+            return Some(PackedStrings { blob, at });
         }
         for _ in 1..stride {
             all.next();
@@ -87,43 +88,52 @@ fn find<'a>(blob: &'a [u8], stride: Stride, name: &[u8]) -> Option<(usize, Packe
     }
 }
 
-/// Returns whether the member `name` is there.
-pub(crate) fn contains(blob: &[u8], stride: Stride, name: &[u8]) -> bool {
-    find(blob, stride, name).is_some()
-}
-
-/// Returns the value of the field `name`.
+/// Returns the value of the member `name`.
 #[inline]
 pub(crate) fn value<'a>(blob: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    find(blob, 2, name)?.1.next()
+    find(blob, 2, name)?.nth(1)
 }
 
-/// Adds a member, or replaces its value where it stands. The result may be too large to be kept.
-pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], value: Option<&[u8]>) {
-    let stride = 1 + usize::from(value.is_some());
-    match (find(blob, stride, name), value) {
-        (None, _) => {
+/// Adds a member with the strings that belong to it, or replaces these where they stand. The result may be too large to be kept.
+pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], rest: &[&[u8]]) {
+    match find(blob, 1 + rest.len(), name) {
+        None => {
             append(blob, name);
-            value.into_iter().for_each(|value| append(blob, value));
+            rest.iter().for_each(|string| append(blob, string));
             let count = len(blob) + 1;
             put_len(blob, count);
         }
-        (Some(_), None) => {}
-        (Some((_, mut rest)), Some(value)) => {
-            let start = rest.at;
-            rest.next();
-            let mut bytes = Vec::with_capacity(string_bytes(value.len()));
-            append(&mut bytes, value);
-            let old = start..rest.at;
+        Some(mut old) => {
+            old.next();
+            let start = old.at;
+            let mut bytes = Vec::new();
+            for string in rest {
+                old.next();
+                append(&mut bytes, string);
+            }
+            let old = start..old.at;
             blob.splice(old, bytes);
         }
     }
 }
 
+/// Returns it with an empty string behind those of each member, which are `stride`.
+pub(crate) fn widen(blob: &[u8], stride: Stride) -> Vec<u8> {
+    let mut wide = empty();
+    let mut all = strings(blob).peekable();
+    while all.peek().is_some() {
+        all.by_ref().take(stride).for_each(|string| append(&mut wide, string));
+        append(&mut wide, &[]);
+    }
+    put_len(&mut wide, len(blob));
+    wide
+}
+
 /// Takes a member out; returns whether it was there.
 pub(crate) fn remove(blob: &mut Vec<u8>, stride: Stride, name: &[u8]) -> bool {
-    let Some((start, mut rest)) = find(blob, stride, name) else { return false };
-    for _ in 1..stride {
+    let Some(mut rest) = find(blob, stride, name) else { return false };
+    let start = rest.at;
+    for _ in 0..stride {
         rest.next();
     }
     let old = start..rest.at;

@@ -9,7 +9,8 @@
 //! ```text
 //!   0  next item u32 (0: none)
 //!   4  its type u8: see [`Kind`]
-//!   5  reserved, zero
+//!   5  how it is held u8: see [`Encoding`]
+//!   6  reserved, zero
 //!   8  its root, then zero (`value/external.rs`)
 //! ```
 
@@ -19,6 +20,7 @@ use crate::structure::{root, slab};
 use super::Kind;
 use super::external::{External, PAGES_AT_ONCE};
 use super::paged::{ROOT_BYTES_MAX, RootAt};
+use super::record::Encoding;
 
 const NEXT: usize = 0;
 const KIND: usize = 4;
@@ -28,13 +30,13 @@ const ROOT: usize = 8;
 pub(crate) const ITEM_BYTES: usize = ROOT + ROOT_BYTES_MAX;
 
 /// Frees what the root at `at` of a value of `kind` leads to: at once, or by later steps if it is large.
-pub(crate) fn give_up(arena: &mut Arena, kind: Kind, at: RootAt) {
-    let external = External::of(kind, at);
+pub(crate) fn give_up(arena: &mut Arena, kind: Kind, encoding: Encoding, at: RootAt) {
+    let external = External::of(kind, encoding, at);
     if external.is_small(arena) {
         while !external.drain(arena, PAGES_AT_ONCE).1 {}
         return;
     }
-    let bytes = External::root_bytes(kind);
+    let bytes = external.root_bytes();
     let mut root = [0; ROOT_BYTES_MAX];
     root[..bytes].copy_from_slice(arena.page(at.page).bytes(at.offset, bytes));
     let pages = external.pages(arena);
@@ -42,7 +44,7 @@ pub(crate) fn give_up(arena: &mut Arena, kind: Kind, at: RootAt) {
     let (next, waiting) = (root::reclaim_head(arena), root::reclaim_pages(arena));
     let page = arena.page_mut(item.page());
     page.put_u32(item.offset() + NEXT, next.0);
-    page.put_u32(item.offset() + KIND, kind as u32);
+    page.put_u32(item.offset() + KIND, u32::from_le_bytes([kind as u8, encoding.0, 0, 0]));
     *page.array_mut(item.offset() + ROOT) = root;
     root::put_reclaim(arena, item, waiting + pages);
 }
@@ -77,17 +79,17 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
 
 /// Reads an item that may be damaged: what is next, and what waits.
 pub(crate) fn read(page: &Page, item: Ref) -> Result<(Ref, External), &'static str> {
-    let kind = match page.u32_at(item.offset() + KIND).to_le_bytes() {
-        [kind, 0, 0, 0] => Kind::from_bits(kind),
-        _ => None,
-    };
+    let [kind, encoding, reserved @ ..] = page.u32_at(item.offset() + KIND).to_le_bytes();
+    let encoding = Encoding(encoding);
+    let kind = Kind::from_bits(kind).filter(|kind| encoding.is_of(*kind) && encoding.is_external());
     let kind = kind.ok_or("what waits to be reclaimed is of no known type")?;
-    let rest = page.bytes(item.offset() + ROOT, ROOT_BYTES_MAX);
-    if rest[External::root_bytes(kind)..].iter().any(|byte| *byte != 0) {
+    let root = RootAt { page: item.page(), offset: item.offset() + ROOT };
+    let external = External::of(kind, encoding, root);
+    let rest = page.bytes(root.offset, ROOT_BYTES_MAX);
+    if reserved != [0; 2] || rest[external.root_bytes()..].iter().any(|byte| *byte != 0) {
         return Err("what waits to be reclaimed is malformed");
     }
-    let root = RootAt { page: item.page(), offset: item.offset() + ROOT };
-    Ok((Ref(page.u32_at(item.offset() + NEXT)), External::of(kind, root)))
+    Ok((Ref(page.u32_at(item.offset() + NEXT)), external))
 }
 
 /// Returns the number of pages that wait.

@@ -95,16 +95,30 @@ impl Encoding {
     pub(crate) const TREE: Encoding = Encoding(5);
     /// A sorted set: the root of a hash table and a tree (`value/sorted.rs`).
     pub(crate) const SORTED: Encoding = Encoding(6);
+    /// A hash with fields that may expire: when the first one does, then all of it in one piece (`value/packed.rs`).
+    pub(crate) const EXPIRING_PACKED: Encoding = Encoding(7);
+    /// A hash with fields that may expire: when the first one does, then the roots of a hash table and an expiry index
+    /// (`value/map/expiring.rs`).
+    pub(crate) const EXPIRING_TABLE: Encoding = Encoding(8);
 
     /// Whether values of a kind have it.
     pub(crate) const fn is_of(self, kind: Kind) -> bool {
         match kind {
             Kind::String => matches!(self, Encoding::RAW | Encoding::PAGED),
             Kind::Set => matches!(self, Encoding::PACKED | Encoding::INTEGERS | Encoding::TABLE),
-            Kind::Hash => matches!(self, Encoding::PACKED | Encoding::TABLE),
+            Kind::Hash => {
+                let expiring = matches!(self, Encoding::EXPIRING_PACKED | Encoding::EXPIRING_TABLE);
+                expiring || matches!(self, Encoding::PACKED | Encoding::TABLE)
+            }
             Kind::List => matches!(self, Encoding::PACKED | Encoding::TREE),
             Kind::SortedSet => matches!(self, Encoding::PACKED | Encoding::SORTED),
         }
+    }
+
+    /// Whether what follows the key begins with the time u64 at which the first field expires (0: none does).
+    #[inline]
+    pub(crate) const fn has_expiring_fields(self) -> bool {
+        self.0 >= Encoding::EXPIRING_PACKED.0
     }
 }
 
@@ -160,6 +174,24 @@ impl Head {
         self.encoding == Encoding::PAGED
     }
 
+    /// When the first of its fields expires, if any does.
+    #[inline]
+    pub(crate) fn fields_expiry(&self, page: &Page) -> Option<u64> {
+        fields_expiry(self.encoding, self.rest(page))
+    }
+
+    /// What the expiry index says of it: when it or the first of its fields expires.
+    #[inline]
+    pub(crate) fn first_expiry(&self, page: &Page) -> Option<u64> {
+        first_of(self.expiry, self.fields_expiry(page))
+    }
+
+    /// Its shape.
+    pub(crate) fn shape(&self, page: &Page) -> RecordShape {
+        let fields_expiry = self.fields_expiry(page);
+        RecordShape { kind: self.kind, form: self.form(), expiry: self.expiry, fields_expiry }
+    }
+
     /// The form of its rest.
     #[inline]
     pub(crate) fn form(&self) -> Form {
@@ -172,6 +204,25 @@ impl Head {
 
     pub(crate) fn rest<'a>(&self, page: &'a Page) -> &'a [u8] {
         page.bytes(self.rest_at, self.rest_len)
+    }
+}
+
+/// Bytes of the time at which the first field expires, before all else that follows the key.
+pub(crate) const FIELDS_EXPIRY_BYTES: usize = 8;
+
+/// When the first field expires, as `rest`, all that follows the key, says it.
+#[inline]
+pub(crate) fn fields_expiry(encoding: Encoding, rest: &[u8]) -> Option<u64> {
+    let time = rest.first_chunk().filter(|_| encoding.has_expiring_fields()).map(|time| u64::from_le_bytes(*time));
+    time.filter(|time| *time != 0)
+}
+
+#[inline]
+const fn first_of(expiry: Option<u64>, fields: Option<u64>) -> Option<u64> {
+    match (expiry, fields) {
+        (Some(expiry), Some(fields)) => Some(if expiry < fields { expiry } else { fields }),
+        (Some(time), None) | (None, Some(time)) => Some(time),
+        (None, None) => None,
     }
 }
 
@@ -242,9 +293,17 @@ pub(crate) struct RecordShape {
     pub(crate) kind: Kind,
     pub(crate) form: Form,
     pub(crate) expiry: Option<u64>,
+    /// When the first of its fields expires, which its rest will say.
+    pub(crate) fields_expiry: Option<u64>,
 }
 
 impl RecordShape {
+    /// What the expiry index says of it.
+    #[inline]
+    pub(crate) const fn first_expiry(&self) -> Option<u64> {
+        first_of(self.expiry, self.fields_expiry)
+    }
+
     /// Bytes of the whole record.
     #[inline]
     pub(crate) fn record_bytes(&self, key_len: usize) -> usize {
@@ -255,7 +314,7 @@ impl RecordShape {
 /// Changes the shape of a record with the header `old`, whose expiry it neither gets nor loses; returns its new header.
 #[inline]
 pub(crate) fn change_shape(page: &mut Page, at: Ref, old: &Head, shape: RecordShape) -> Head {
-    let RecordShape { kind, form, expiry } = shape;
+    let RecordShape { kind, form, expiry, .. } = shape;
     let offset = at.offset();
     page.put_u8(offset + KIND, first_byte(shape));
     page.put_u8(offset + ENCODING, form.encoding.0);
@@ -274,7 +333,7 @@ fn first_byte(shape: RecordShape) -> u8 {
 /// Writes header and key; the rest is left as it is.
 #[inline]
 pub(crate) fn write_head(page: &mut Page, at: Ref, shape: RecordShape, database: DatabaseId, key: &[u8]) -> Head {
-    let RecordShape { kind, form, expiry } = shape;
+    let RecordShape { kind, form, expiry, .. } = shape;
     let offset = at.offset();
     let head: &mut [u8; HEADER_BYTES] = page.array_mut(offset);
     head.fill(0);

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 
 impl Dice {
-    fn field(&mut self) -> String {
+    pub(crate) fn field(&mut self) -> String {
         match self.below(12) {
             0 => self.name(),
             1 => "f".repeat(1 + self.below(100) as usize),

@@ -140,13 +140,30 @@ const UNORDERED: [&str; 16] = [
 /// Numbers of a reply to TTL and PTTL agree if they are close; what is in no order as sets of lines; else all bytes do.
 fn agree(name: &str, theirs: &[u8], ours: &[u8]) -> bool {
     let number = |reply: &[u8]| String::from_utf8_lossy(&reply[1..]).trim_end().parse::<i64>().ok();
+    let times = ["httl", "hpttl", "hexpiretime", "hpexpiretime"].contains(&name);
     theirs == ours
         || match name {
+            _ if times => each_close(theirs, ours),
             "ttl" | "pttl" | "expiretime" | "pexpiretime" => {
                 number(theirs).zip(number(ours)).is_some_and(|(a, b)| a.abs_diff(b) < 2000 && (a < 0) == (b < 0))
             }
             name => lines(name, theirs) == lines(name, ours),
         }
+}
+
+/// Whether the numbers of two arrays are close, one by one.
+fn each_close(theirs: &[u8], ours: &[u8]) -> bool {
+    let numbers = |reply: &[u8]| -> Option<Vec<i64>> {
+        let text = std::str::from_utf8(reply).ok()?.strip_prefix('*')?;
+        text.split("\r\n")
+            .skip(1)
+            .filter(|line| !line.is_empty())
+            .map(|line| line.strip_prefix(':')?.parse().ok())
+            .collect()
+    };
+    let close = |(a, b): (&i64, &i64)| a.abs_diff(*b) < 2000 && (*a < 0) == (*b < 0);
+    let (theirs, ours) = (numbers(theirs), numbers(ours));
+    theirs.zip(ours).is_some_and(|(a, b)| a.len() == b.len() && a.iter().zip(&b).all(close))
 }
 
 /// The lines of a reply, in order if that is promised.

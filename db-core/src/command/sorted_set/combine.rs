@@ -59,7 +59,7 @@ impl Input<'_> {
 
     fn each(&self, visit: &mut dyn FnMut(&[u8], f64)) {
         match self {
-            Input::Set(set) => set.each(&mut |name, _| visit(name, 1.0)),
+            Input::Set(set) => set.each(&mut |member| visit(member.name, 1.0)),
             Input::Sorted(sorted) => sorted.each_from(0, &mut |name, score| {
                 visit(name, score.get());
                 true

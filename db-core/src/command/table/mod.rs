@@ -1,6 +1,7 @@
 //! The command tables: one spec per command, by group.
 
 mod connection;
+mod field_expiry;
 mod generic;
 mod hash;
 mod list;
@@ -14,12 +15,13 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 9] = [
+static TABLES: [&[CommandSpec]; 10] = [
     string::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
     hash::COMMANDS,
+    field_expiry::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

@@ -23,7 +23,8 @@ fn words(random: &mut Random) -> String {
     let (a, b) = (key(random), key(random));
     let long = |random: &mut Random| "x".repeat(random.below(20_000) as usize + 1);
     let database = random.below(4);
-    match random.below(27) {
+    let field = |random: &mut Random| random.below(150);
+    match random.below(33) {
         0..=4 => format!("set {a} value:{}", random.below(1000)),
         5 => format!("set {a} {}", long(random)),
         6 => format!("set {a} v px {}", random.below(5000) + 1),
@@ -42,6 +43,14 @@ fn words(random: &mut Random) -> String {
         22 => "exec".into(),
         23 | 24 => format!("move {a} {database}"),
         25 => format!("copy {a} {b} db {database} replace"),
+        26 | 27 => {
+            let (one, other) = (field(random), field(random));
+            format!("hsetex {a} px {} fields 2 {one} 1 {other} 2", random.below(3000) + 1)
+        }
+        28 => format!("hset {a} {} 1 {} {}", field(random), field(random), long(random)),
+        29 => format!("hpexpire {a} {} fields 2 {} {}", random.below(4000), field(random), field(random)),
+        30 => format!("hgetdel {a} fields 1 {}", field(random)),
+        31 => format!("hgetex {a} persist fields 2 {} {}", field(random), field(random)),
         _ if random.below(20) == 0 => format!("swapdb {database} {}", random.below(4)),
         _ if random.below(30) == 0 => {
             let pairs: Vec<String> = (0..400).map(|_| format!("many:{} v", random.below(5_000))).collect();

@@ -53,7 +53,7 @@ mod tests;
 
 use std::cmp::Ordering;
 
-use crate::arena::{Arena, PAGES_PER_SHARD_MAX, Pages};
+use crate::arena::{Arena, PAGE_BYTES, PAGES_PER_SHARD_MAX, Pages};
 use crate::ids::PageId;
 
 use super::root;
@@ -63,6 +63,14 @@ pub(crate) use position::{Cursor, Position};
 
 /// Bytes of a handle.
 pub(crate) const HANDLE_BYTES: usize = 16;
+
+/// Returns the pages of a tree of so many items of so many bytes, half full.
+pub(crate) const fn pages_of(items: u64, item_bytes: usize) -> usize {
+    const SLOT_BYTES: usize = 2;
+    const FAN_OUT: usize = 50;
+    let leaves = 2 * items as usize * (item_bytes + SLOT_BYTES) / PAGE_BYTES;
+    leaves + leaves / FAN_OUT + PAGES_MAX
+}
 
 /// Longest separator in bytes: an inner node has more than a hundred children when it is full.
 pub(crate) const SEPARATOR_BYTES_MAX: usize = 128;

@@ -1,24 +1,30 @@
 //! What becomes of a key that holds a set or a hash.
 
-use crate::arena::{Pages, Ref};
+use smallvec::SmallVec;
+
+use crate::arena::{Arena, PAGE_BYTES, Ref};
+use crate::clock::UnixMillis;
 use crate::effect::{Family, KeyEffect, Reader, RecordError, Strings};
 use crate::keyspace::{Keyspace, Located};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::structure::expiry;
 use crate::value::Kind;
 use crate::value::entry;
-use crate::value::map::{self, Large, MapView, integers, large};
+use crate::value::map::{ExpiringHash, Large, MapView, expiring, integers, large};
 use crate::value::number::parse_i64;
 use crate::value::packed;
-use crate::value::record::{Encoding, Form, Head};
+use crate::value::record::{Encoding, FIELDS_EXPIRY_BYTES, Form, Head};
+
+use super::MapForm;
 
 /// What becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapChange<'a> {
     /// It has these members, beside others; the key is made if it does not exist.
     Put {
-        /// How it is held then; it never goes back to a form before this one.
+        /// How it is held then: [`MapForm::may_follow`] what it was.
         form: MapForm,
-        /// The members of a set; of a hash fields, each followed by its value. A name may stand twice: the last one counts.
+        /// The members, each with the strings that belong to it: [`MapForm::stride`]. A name may stand twice: the last one counts.
         items: Strings<'a>,
     },
     /// It has these members and no others, and no expiry, whatever it held.
@@ -33,9 +39,25 @@ pub enum MapChange<'a> {
         /// Members of the set, or fields of the hash.
         names: Strings<'a>,
     },
+    /// Some of the fields that it has expire at other times.
+    ExpireFields {
+        /// How it is held then: a form with fields that may expire.
+        form: MapForm,
+        /// Fields, each followed by when it expires, as in [`MapForm::ExpiringPackedHash`].
+        items: Strings<'a>,
+    },
 }
 
 impl<'a> MapChange<'a> {
+    const fn strings(&self) -> &Strings<'a> {
+        match self {
+            MapChange::Put { items, .. } | MapChange::Store { items, .. } | MapChange::ExpireFields { items, .. } => {
+                items
+            }
+            MapChange::Remove { names } => names,
+        }
+    }
+
     /// Adds `items` to what the key holds; `exists`: what it holds, if anything, has not expired.
     #[must_use]
     pub const fn add(exists: bool, form: MapForm, items: Strings<'a>) -> MapChange<'a> {
@@ -43,66 +65,11 @@ impl<'a> MapChange<'a> {
     }
 }
 
-/// What a key holds and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum MapForm {
-    /// A set of integers in one piece.
-    IntegerSet = 0,
-    /// A set in one piece.
-    PackedSet = 1,
-    /// A set in a hash table.
-    LargeSet = 2,
-    /// A hash in one piece.
-    PackedHash = 3,
-    /// A hash in a hash table.
-    LargeHash = 4,
-}
-
-impl MapForm {
-    const ALL: [MapForm; 5] =
-        [MapForm::IntegerSet, MapForm::PackedSet, MapForm::LargeSet, MapForm::PackedHash, MapForm::LargeHash];
-
-    /// Returns the type of value.
-    #[must_use]
-    pub const fn kind(self) -> Kind {
-        match self {
-            MapForm::IntegerSet | MapForm::PackedSet | MapForm::LargeSet => Kind::Set,
-            MapForm::PackedHash | MapForm::LargeHash => Kind::Hash,
-        }
-    }
-
-    const fn encoding(self) -> Encoding {
-        match self {
-            MapForm::IntegerSet => Encoding::INTEGERS,
-            MapForm::PackedSet | MapForm::PackedHash => Encoding::PACKED,
-            MapForm::LargeSet | MapForm::LargeHash => Encoding::TABLE,
-        }
-    }
-
-    /// Whether `items` can be added to what `old` is, none or a set or hash of this kind in this form or one before it, so that it is in
-    /// this form then: the bytes in one piece are bounded.
-    #[must_use]
-    pub fn has_room(self, old: Option<&MapView<'_, impl Pages>>, items: &Strings<'_>) -> bool {
-        let bytes = old.map_or(0, MapView::packed_bytes);
-        match self {
-            MapForm::LargeSet | MapForm::LargeHash => true,
-            MapForm::IntegerSet => {
-                let count = old.map_or(0, MapView::len) as usize + items.len();
-                integers::bytes_max(count) <= packed::BYTES_MAX && items.iter().all(|item| parse_i64(item).is_some())
-            }
-            MapForm::PackedSet | MapForm::PackedHash => {
-                let more: usize = items.iter().map(|item| packed::string_bytes(item.len())).sum();
-                bytes + more <= packed::BYTES_MAX
-            }
-        }
-    }
-}
-
 const FAMILY: u8 = 3;
 const REMOVE: u8 = 5;
 /// And the number of the form.
 const STORE: u8 = 8;
+const EXPIRE_FIELDS: u8 = 13;
 
 impl KeyEffect for MapChange<'_> {
     #[inline]
@@ -112,18 +79,20 @@ impl KeyEffect for MapChange<'_> {
                 MapChange::Put { form, .. } => *form as u8,
                 MapChange::Store { form, .. } => STORE + *form as u8,
                 MapChange::Remove { .. } => REMOVE,
+                MapChange::ExpireFields { .. } => EXPIRE_FIELDS,
             }
     }
 
     #[inline]
     fn bytes_max(&self) -> usize {
-        let (MapChange::Put { items, .. } | MapChange::Store { items, .. } | MapChange::Remove { names: items }) = self;
-        items.bytes_max()
+        1 + self.strings().bytes_max()
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let (MapChange::Put { items, .. } | MapChange::Store { items, .. } | MapChange::Remove { names: items }) = self;
-        items.encode(out);
+        if let MapChange::ExpireFields { form, .. } = self {
+            out.push(*form as u8);
+        }
+        self.strings().encode(out);
     }
 
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
@@ -131,6 +100,7 @@ impl KeyEffect for MapChange<'_> {
         match self {
             MapChange::Put { form, items } => pages_to_put(keyspace, found, *form, items).map(Some),
             MapChange::Store { form, items } => pages_to_put(keyspace, None, *form, items).map(Some),
+            MapChange::ExpireFields { form, items } => pages_to_expire(keyspace, found, *form, items).map(Some),
             MapChange::Remove { .. } => match found {
                 Some((_, head)) if matches!(head.kind, Kind::Set | Kind::Hash) => Ok(None),
                 _ => Err("what it takes members out of is no set or hash"),
@@ -145,6 +115,7 @@ impl KeyEffect for MapChange<'_> {
                 keyspace.remove(at);
                 put(keyspace, at, *form, items);
             }
+            MapChange::ExpireFields { form, items } => expire_fields(keyspace, at, *form, items),
             MapChange::Remove { names } => remove(keyspace, at, names),
         }
     }
@@ -154,38 +125,61 @@ impl<'a> Family<'a> for MapChange<'a> {
     const NUMBER: u8 = FAMILY;
 
     fn decode(operation: u8, from: &mut Reader<'a>) -> Result<Option<MapChange<'a>>, RecordError> {
-        if operation == REMOVE {
-            return Ok(Some(MapChange::Remove { names: Strings::decode(from)? }));
-        }
-        let Some(form) = MapForm::ALL.get((operation & !STORE) as usize).copied() else { return Ok(None) };
+        let number = match operation {
+            REMOVE => return Ok(Some(MapChange::Remove { names: Strings::decode(from)? })),
+            EXPIRE_FIELDS => from.byte()?,
+            _ => operation & !STORE,
+        };
+        let Some(form) = MapForm::from_number(number) else { return Ok(None) };
         let items = Strings::decode(from)?;
-        Ok(Some(if operation & STORE == 0 { MapChange::Put { form, items } } else { MapChange::Store { form, items } }))
+        Ok(Some(match operation {
+            EXPIRE_FIELDS => MapChange::ExpireFields { form, items },
+            0..STORE => MapChange::Put { form, items },
+            _ => MapChange::Store { form, items },
+        }))
     }
 }
 
 /// Checks what does not depend on members.
 fn check_put(form: MapForm, items: &Strings<'_>, head: Option<&Head>) -> Result<(), &'static str> {
-    let stride = map::stride(form.kind());
+    let stride = form.stride();
     if items.is_empty() || !items.len().is_multiple_of(stride) {
         return Err("it adds no whole member");
     }
-    if head.is_some_and(|head| head.kind != form.kind()) {
-        return Err("what it adds members to is of another type");
-    }
-    let rank = |encoding: Encoding| match encoding {
-        Encoding::INTEGERS => 0,
-        Encoding::PACKED => 1,
-        _ => 2,
-    };
-    if head.is_some_and(|head| rank(head.encoding) > rank(form.encoding())) {
-        return Err("it adds members in a form that the collection has left");
-    }
+    check_form(form, head)?;
     let names_fit = items.iter().step_by(stride).all(|name| name.len() <= KEY_BYTES_MAX);
-    if names_fit && items.iter().all(|item| item.len() as u64 <= VALUE_BYTES_MAX) {
-        Ok(())
-    } else {
-        Err("a member is longer than the limit")
+    if !names_fit || items.iter().any(|item| item.len() as u64 > VALUE_BYTES_MAX) {
+        return Err("a member is longer than the limit");
     }
+    if form.expires_fields() { check_expiries(items.iter().skip(2).step_by(stride)) } else { Ok(()) }
+}
+
+fn check_form(form: MapForm, head: Option<&Head>) -> Result<(), &'static str> {
+    match head.map(|head| (head.kind, MapForm::of(head))) {
+        Some((kind, _)) if kind != form.kind() => Err("what it adds members to is of another type"),
+        Some((_, old)) if !old.is_some_and(|old| form.may_follow(old)) => {
+            Err("it adds members in a form that the collection has left")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_expiries<'a>(mut expiries: impl Iterator<Item = &'a [u8]>) -> Result<(), &'static str> {
+    let good = expiries.all(|expiry| expiry.is_empty() || expiring::expiry_of(expiry).is_some());
+    if good { Ok(()) } else { Err("a field expires at no time") }
+}
+
+/// A member and what belongs to it: of a hash a value, and maybe when it expires.
+type MemberItem<'a> = (&'a [u8], &'a [u8], Option<u64>);
+
+/// Members as they stand in an effect or in one piece.
+fn members<'a>(mut strings: impl Iterator<Item = &'a [u8]>, stride: usize) -> impl Iterator<Item = MemberItem<'a>> {
+    std::iter::from_fn(move || {
+        let name = strings.next()?;
+        let value = if stride >= 2 { strings.next() } else { None };
+        let expiry = if stride == expiring::STRIDE { strings.next().and_then(expiring::expiry_of) } else { None };
+        Some((name, value.unwrap_or_default(), expiry))
+    })
 }
 
 /// Pages that adding members to what is there may take or copy beside those of any change.
@@ -196,133 +190,238 @@ fn pages_to_put(
     items: &Strings<'_>,
 ) -> Result<usize, &'static str> {
     check_put(form, items, found.as_ref().map(|(_, head)| head))?;
-    let old = found.map(|(record, head)| MapView::new(keyspace.arena(), record, &head));
+    let old = found.map(|(record, head)| MapView::new(keyspace.arena(), record, &head, UnixMillis(0)));
     if !form.has_room(old.as_ref(), items) {
         return Err("a collection in one piece would be too long");
     }
-    if form.encoding() != Encoding::TABLE {
-        return Ok(0);
+    let (mut bytes, mut values) = (0, 0);
+    for (name, value, _) in members(items.iter(), form.stride()) {
+        values += entry::pages_of_value(name.len(), value.len() as u64);
+        bytes += name.len() + value.len();
     }
-    let stride = map::stride(form.kind());
-    let (mut members, mut bytes, mut values) = (items.len() / stride, 0, 0);
-    let mut items = items.iter();
-    while let Some(name) = items.next() {
-        let value = if stride == 2 { items.next() } else { None };
-        let len = value.map_or(0, <[u8]>::len);
-        values += entry::pages_of_value(name.len(), len as u64);
-        bytes += name.len() + len;
+    Ok(pages_of_members(keyspace, found, form, items.len() / form.stride(), bytes) + values)
+}
+
+/// Pages that adding or moving so many members of so many bytes may take or copy, but for the pages of their values.
+fn pages_of_members(
+    keyspace: &Keyspace,
+    found: Option<(Ref, Head)>,
+    form: MapForm,
+    mut members: usize,
+    mut bytes: usize,
+) -> usize {
+    if !form.is_large() {
+        return 0;
     }
-    let large = found.filter(|(_, head)| head.encoding == Encoding::TABLE);
+    let large = found.filter(|(_, head)| MapForm::of(head).is_some_and(MapForm::is_large));
     if let (Some((_, head)), None) = (&found, &large) {
         // What it is in one piece is added again.
         (members, bytes) = (members + head.rest_len, bytes + head.rest_len);
     }
-    let large = large.map(|(record, head)| Large::at(record.page(), head.rest_at));
-    Ok(large::pages_to_put(keyspace.arena(), large, members, bytes) + values)
+    let at = |expiring| {
+        let same = large.filter(|(_, head)| head.encoding.has_expiring_fields() == expiring);
+        same.map(|(record, head)| (record.page(), head.rest_at))
+    };
+    let hash = at(true).map(|(page, offset)| ExpiringHash::at(page, offset));
+    let table = hash.map(ExpiringHash::fields).or_else(|| at(false).map(|(page, offset)| Large::at(page, offset)));
+    let index = if form.expires_fields() { expiring::pages_to_put(keyspace.arena(), hash, members) } else { 0 };
+    large::pages_to_put(keyspace.arena(), table, members, bytes) + index
+}
+
+/// Pages that changing when fields expire may take or copy beside those of any change.
+fn pages_to_expire(
+    keyspace: &Keyspace,
+    found: Option<(Ref, Head)>,
+    form: MapForm,
+    items: &Strings<'_>,
+) -> Result<usize, &'static str> {
+    let Some((record, head)) = found else { return Err("the hash whose fields expire does not exist") };
+    check_form(form, Some(&head))?;
+    if !form.expires_fields() || items.is_empty() || !items.len().is_multiple_of(2) {
+        return Err("it says of no field when that expires");
+    }
+    check_expiries(items.iter().skip(1).step_by(2))?;
+    let view = MapView::new(keyspace.arena(), record, &head, UnixMillis(0));
+    if !form.has_room(Some(&view), items) {
+        return Err("a collection in one piece would be too long");
+    }
+    let bytes_of = |name: &[u8]| view.get(name).map_or(0, |field| name.len() + field.value.len() as usize);
+    let bytes = items.iter().step_by(2).map(|name| bytes_of(name).min(PAGE_BYTES)).sum();
+    Ok(pages_of_members(keyspace, found, form, items.len() / 2, bytes))
 }
 
 fn put(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, items: &Strings<'_>) {
-    match form.encoding() {
-        Encoding::TABLE => {
-            let large = make_large(keyspace, at, form.kind());
-            put_large(keyspace, large, form.kind(), items.iter());
-        }
-        Encoding::PACKED => {
-            let mut blob = packed_of(keyspace, at);
-            let mut items = items.iter();
-            while let Some(name) = items.next() {
-                let value = if form.kind() == Kind::Hash { items.next() } else { None };
-                packed::put(&mut blob, name, value);
-            }
-            write(keyspace, at, form, &blob);
-        }
-        _ => {
-            let old = keyspace.record(at);
-            let mut values: Vec<i64> = old.map_or_else(Vec::new, |(record, head)| {
-                integers::all(head.rest(keyspace.arena().page(record.page()))).collect()
-            });
-            values.extend(items.iter().filter_map(parse_i64));
-            values.sort_unstable();
-            values.dedup();
-            write(keyspace, at, form, &integers::pack(&values));
-        }
+    if form.is_large() {
+        let record = make_large(keyspace, at, form);
+        members(items.iter(), form.stride()).for_each(|item| put_member(keyspace, record, item));
+        return note_first_expiry(keyspace, record);
     }
+    if form != MapForm::IntegerSet {
+        let mut blob = packed_of(keyspace, at, form);
+        let mut items = items.iter();
+        while let Some(name) = items.next() {
+            let rest: SmallVec<[&[u8]; 2]> = items.by_ref().take(form.stride() - 1).collect();
+            packed::put(&mut blob, name, &rest);
+        }
+        return write(keyspace, at, form, &blob);
+    }
+    let old = keyspace.record(at);
+    let mut values: Vec<i64> = old.map_or_else(Vec::new, |(record, head)| {
+        integers::all(head.rest(keyspace.arena().page(record.page()))).collect()
+    });
+    values.extend(items.iter().filter_map(parse_i64));
+    values.sort_unstable();
+    values.dedup();
+    write(keyspace, at, form, &integers::pack(&values));
 }
 
-/// The members that the key has, in one piece.
-fn packed_of(keyspace: &Keyspace, at: &Located<'_>) -> Vec<u8> {
-    let Some((record, head)) = keyspace.record(at) else { return packed::empty() };
-    let rest = head.rest(keyspace.arena().page(record.page()));
-    if head.encoding == Encoding::PACKED {
-        return rest.to_vec();
-    }
+/// The members that the key has, in one piece of this form.
+fn packed_of(keyspace: &Keyspace, at: &Located<'_>, form: MapForm) -> Vec<u8> {
     let mut blob = packed::empty();
-    integers::all(rest).for_each(|value| packed::put(&mut blob, itoa::Buffer::new().format(value).as_bytes(), None));
-    blob
+    let Some((record, head)) = keyspace.record(at) else { return blob };
+    let rest = head.rest(keyspace.arena().page(record.page()));
+    match MapForm::of(&head) {
+        Some(MapForm::IntegerSet) => {
+            let mut text = itoa::Buffer::new();
+            integers::all(rest).for_each(|value| packed::put(&mut blob, text.format(value).as_bytes(), &[]));
+            blob
+        }
+        Some(MapForm::ExpiringPackedHash) => rest[FIELDS_EXPIRY_BYTES..].to_vec(),
+        Some(MapForm::PackedHash) if form.expires_fields() => packed::widen(rest, 2),
+        _ => rest.to_vec(),
+    }
 }
 
 /// Makes the key, which holds no hash table, hold `blob`; its expiry stays.
 fn write(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, blob: &[u8]) {
-    keyspace.put_rest(at, form.kind(), Form { encoding: form.encoding(), rest_len: blob.len() }, blob);
+    let mut rest = Vec::new();
+    let rest = if form.expires_fields() {
+        rest.extend_from_slice(&expiring::first_expiry(blob).unwrap_or(0).to_le_bytes());
+        rest.extend_from_slice(blob);
+        &rest
+    } else {
+        blob
+    };
+    keyspace.put_rest(at, form.kind(), Form { encoding: form.encoding(), rest_len: rest.len() }, rest);
 }
 
-/// Makes the key hold a hash table with the members that it has; its expiry stays.
-fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, kind: Kind) -> Large {
+/// Makes the key hold a hash table of this form with the members that it has; its expiry stays. Returns its record.
+fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm) -> Ref {
     let old = keyspace.record(at);
-    if let Some((record, head)) = old.filter(|(_, head)| head.encoding == Encoding::TABLE) {
-        return Large::at(record.page(), head.rest_at);
+    let old_form = old.and_then(|(_, head)| MapForm::of(&head));
+    if let (Some((record, _)), true) = (old, old_form == Some(form)) {
+        return record;
     }
-    let blob = packed_of(keyspace, at);
-    let form = Form { encoding: Encoding::TABLE, rest_len: large::ROOT_BYTES };
-    let (record, head) = keyspace.put_rest(at, kind, form, &[0; large::ROOT_BYTES]);
-    let large = Large::at(record.page(), head.rest_at);
-    put_large(keyspace, large, kind, packed::strings(&blob));
-    large
+    let mut root = [0; expiring::ROOT_BYTES];
+    let mut blob = packed::empty();
+    match (old, old_form) {
+        (Some((record, head)), Some(MapForm::LargeHash)) => {
+            let table = head.rest(keyspace.arena().page(record.page()));
+            root[FIELDS_EXPIRY_BYTES..][..table.len()].copy_from_slice(table);
+        }
+        _ => blob = packed_of(keyspace, at, form),
+    }
+    let root = if form.expires_fields() { &root[..] } else { &root[..large::ROOT_BYTES] };
+    let encoding = Form { encoding: form.encoding(), rest_len: root.len() };
+    let (record, _) = keyspace.put_rest(at, form.kind(), encoding, root);
+    members(packed::strings(&blob), form.stride()).for_each(|item| put_member(keyspace, record, item));
+    record
 }
 
-/// Adds members to a hash table.
-pub(crate) fn put_large<'a>(
-    keyspace: &mut Keyspace,
-    large: Large,
-    kind: Kind,
-    mut items: impl Iterator<Item = &'a [u8]>,
-) {
-    while let Some(name) = items.next() {
-        let value = if kind == Kind::Hash { items.next() } else { None };
-        large.put(keyspace.arena_mut(), name, value);
+/// Adds a member to the hash table in the record at `record`.
+fn put_member(keyspace: &mut Keyspace, record: Ref, (name, value, expiry): MemberItem<'_>) {
+    let arena = keyspace.arena_mut();
+    let head = Head::of(arena.page(record.page()), record);
+    if head.encoding == Encoding::EXPIRING_TABLE {
+        ExpiringHash::at(record.page(), head.rest_at).put(arena, name, value, expiry);
+    } else {
+        let value = if head.kind == Kind::Hash { Some(value) } else { None };
+        Large::at(record.page(), head.rest_at).put(arena, name, value, None);
     }
+}
+
+/// Notes when the first field of a hash table expires, if fields of it may.
+fn note_first_expiry(keyspace: &mut Keyspace, record: Ref) {
+    let head = Head::of(keyspace.arena().page(record.page()), record);
+    if head.encoding == Encoding::EXPIRING_TABLE {
+        let index = ExpiringHash::at(record.page(), head.rest_at).index();
+        let first = expiry::first(keyspace.arena(), index).map(|first| first.0);
+        keyspace.set_fields_expiry(record, first);
+    }
+}
+
+/// Adds members to a hash table, each with the strings that belong to it.
+pub(crate) fn put_large<'a>(keyspace: &mut Keyspace, record: Ref, strings: impl Iterator<Item = &'a [u8]>) {
+    let head = Head::of(keyspace.arena().page(record.page()), record);
+    let stride = MapForm::of(&head).map_or(1, MapForm::stride);
+    members(strings, stride).for_each(|item| put_member(keyspace, record, item));
+    note_first_expiry(keyspace, record);
+}
+
+fn expire_fields(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, items: &Strings<'_>) {
+    let items = members(items.iter(), 2).map(|(name, expiry, _)| (name, expiry));
+    if form.is_large() {
+        let record = make_large(keyspace, at, form);
+        let head = Head::of(keyspace.arena().page(record.page()), record);
+        let hash = ExpiringHash::at(record.page(), head.rest_at);
+        for (name, expiry) in items {
+            hash.expire(keyspace.arena_mut(), name, expiring::expiry_of(expiry));
+        }
+        return note_first_expiry(keyspace, record);
+    }
+    let mut blob = packed_of(keyspace, at, form);
+    for (name, expiry) in items {
+        if let Some(value) = packed::find(&blob, expiring::STRIDE, name).and_then(|mut field| field.nth(1)) {
+            let value = value.to_vec();
+            packed::put(&mut blob, name, &[&value, expiry]);
+        }
+    }
+    write(keyspace, at, form, &blob);
 }
 
 fn remove(keyspace: &mut Keyspace, at: &mut Located<'_>, names: &Strings<'_>) {
     let (record, head) = keyspace.record(at).expect("it was looked at when the change was planned");
-    let rest = head.rest(keyspace.arena().page(record.page()));
-    let (form, blob) = match head.encoding {
-        Encoding::TABLE => {
-            let large = Large::at(record.page(), head.rest_at);
-            names.iter().for_each(|name| {
-                large.remove(keyspace.arena_mut(), name);
-            });
-            if large.len(keyspace.arena()) == 0 {
-                keyspace.remove(at);
-            }
-            return;
+    let form = MapForm::of(&head).expect("it was looked at when the change was planned");
+    if form.is_large() {
+        if remove_large(keyspace.arena_mut(), record, &head, names) {
+            keyspace.remove(at);
+        } else {
+            note_first_expiry(keyspace, record);
         }
-        Encoding::PACKED => {
-            let mut blob = rest.to_vec();
-            names.iter().for_each(|name| {
-                packed::remove(&mut blob, map::stride(head.kind), name);
-            });
-            (if head.kind == Kind::Set { MapForm::PackedSet } else { MapForm::PackedHash }, blob)
+        return;
+    }
+    if form == MapForm::IntegerSet {
+        let gone: Vec<i64> = names.iter().filter_map(parse_i64).collect();
+        let all = integers::all(head.rest(keyspace.arena().page(record.page())));
+        let left: Vec<i64> = all.filter(|value| !gone.contains(value)).collect();
+        if left.is_empty() {
+            keyspace.remove(at);
+        } else {
+            write(keyspace, at, form, &integers::pack(&left));
         }
-        _ => {
-            let gone: Vec<i64> = names.iter().filter_map(parse_i64).collect();
-            let left: Vec<i64> = integers::all(rest).filter(|value| !gone.contains(value)).collect();
-            (MapForm::IntegerSet, integers::pack(&left))
-        }
-    };
-    if MapView::of_blob(keyspace.arena(), form.encoding(), form.kind(), &blob).is_empty() {
+        return;
+    }
+    let mut blob = packed_of(keyspace, at, form);
+    names.iter().for_each(|name| {
+        packed::remove(&mut blob, form.stride(), name);
+    });
+    if packed::len(&blob) == 0 {
         keyspace.remove(at);
     } else {
         write(keyspace, at, form, &blob);
     }
+}
+
+/// Removes members from a hash table; returns whether none is left.
+fn remove_large(arena: &mut Arena, record: Ref, head: &Head, names: &Strings<'_>) -> bool {
+    let hash = ExpiringHash::at(record.page(), head.rest_at);
+    if head.encoding == Encoding::EXPIRING_TABLE {
+        names.iter().for_each(|name| hash.remove(arena, name));
+        return hash.fields().len(arena) == 0;
+    }
+    let large = Large::at(record.page(), head.rest_at);
+    names.iter().for_each(|name| {
+        large.remove(arena, name);
+    });
+    large.len(arena) == 0
 }

@@ -54,7 +54,7 @@ impl KeysModel for Model {
             }
             assert_eq!(view.score(b"nobody"), None);
             let mut names = BTreeSet::new();
-            view.as_map().each(&mut |name, _| assert!(names.insert(name.to_vec())));
+            view.as_map().each(&mut |member| assert!(names.insert(member.name.to_vec())));
             assert!(names.iter().eq(members.keys()));
         }
     }

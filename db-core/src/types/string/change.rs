@@ -177,14 +177,16 @@ fn set(keyspace: &mut Keyspace, at: &mut Located<'_>, value: &[u8], expire: Opti
         write(keyspace, at, 0, value);
         return;
     }
-    let (record, head) = keyspace.replace(at, RecordShape { kind: Kind::String, form, expiry: expire.map(|at| at.0) });
+    let (record, head) = keyspace
+        .replace(at, RecordShape { kind: Kind::String, form, expiry: expire.map(|at| at.0), fields_expiry: None });
     keyspace.arena_mut().page_mut(record.page()).bytes_mut(head.rest_at, value.len()).copy_from_slice(value);
 }
 
 /// Makes the key hold `len` zeros, whatever it held.
 pub(crate) fn make(keyspace: &mut Keyspace, at: &mut Located<'_>, len: u64, expire: Option<UnixMillis>) {
     let form = Form::of(at.key().bytes.len(), len);
-    let (record, head) = keyspace.replace(at, RecordShape { kind: Kind::String, form, expiry: expire.map(|at| at.0) });
+    let (record, head) = keyspace
+        .replace(at, RecordShape { kind: Kind::String, form, expiry: expire.map(|at| at.0), fields_expiry: None });
     if form.is_paged() {
         paged::create(keyspace.arena_mut(), RootAt { page: record.page(), offset: head.rest_at }, len);
     } else {
@@ -218,7 +220,8 @@ fn write_inline(
     bytes: &[u8],
 ) {
     let keep = old.rest_at + old.rest_len - record.offset();
-    let (record, head) = keyspace.reshape(at, RecordShape { kind: old.kind, form, expiry: old.expiry }, keep);
+    let (record, head) =
+        keyspace.reshape(at, RecordShape { kind: old.kind, form, expiry: old.expiry, fields_expiry: None }, keep);
     let value = keyspace.arena_mut().page_mut(record.page()).bytes_mut(head.rest_at, form.rest_len);
     if offset > old.rest_len {
         value[old.rest_len..offset].fill(0);
@@ -237,7 +240,8 @@ fn write_paged(
     let page = keyspace.arena().page(record.page());
     let inline = if old.is_paged() { Vec::new() } else { old.rest(page).to_vec() };
     let keep = if old.is_paged() { old.rest_at + old.rest_len - record.offset() } else { 0 };
-    let (record, head) = keyspace.reshape(at, RecordShape { kind: old.kind, form, expiry: old.expiry }, keep);
+    let (record, head) =
+        keyspace.reshape(at, RecordShape { kind: old.kind, form, expiry: old.expiry, fields_expiry: None }, keep);
     let root = RootAt { page: record.page(), offset: head.rest_at };
     let arena = keyspace.arena_mut();
     if old.is_paged() {

@@ -18,9 +18,9 @@ use crate::ids::PageId;
 use crate::structure::heap::Heap;
 use crate::structure::table::{self, Found, TableAt};
 use crate::structure::{root, slab};
-use crate::value::ValueView;
+use crate::value::entry::{self, EntryForm, SlotEntry, give_up_value};
 
-use crate::value::entry::{EntryForm, SlotEntry, give_up_value};
+use super::Member;
 
 const HEAP: usize = 24;
 const RESERVED: usize = 28;
@@ -94,35 +94,27 @@ impl Large {
         self.find(pages, name).is_some()
     }
 
-    /// Returns the value of the field `name`.
+    /// Returns the member `name`.
     #[inline]
-    pub(crate) fn value<'a, P: Pages>(self, pages: &'a P, name: &[u8]) -> Option<ValueView<'a>> {
-        self.find(pages, name).map(|found| member(pages, found.at).1)
+    pub(crate) fn get<'a, P: Pages>(self, pages: &'a P, name: &[u8]) -> Option<Member<'a>> {
+        self.find(pages, name).map(|found| member(pages, found.at))
     }
 
     /// Visits about `count` members from `cursor` on (0: from the start) and returns the cursor to go on with (0: done; below 2^32).
     /// A member that is there during the whole iteration is visited once, whatever else changes.
-    pub(crate) fn scan<P: Pages>(
-        self,
-        pages: &P,
-        cursor: u64,
-        count: usize,
-        visit: &mut dyn FnMut(&[u8], ValueView<'_>),
-    ) -> u64 {
-        table::scan(pages, self.table(), cursor, count, |at| {
-            let (name, value) = member(pages, at);
-            visit(name, value);
-        })
+    pub(crate) fn scan<P: Pages>(self, pages: &P, cursor: u64, count: usize, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
+        table::scan(pages, self.table(), cursor, count, |at| visit(member(pages, at)))
     }
 
     /// Returns a member chosen by `random`, close to uniformly.
-    pub(crate) fn random<P: Pages>(self, pages: &P, random: u64) -> Option<(&[u8], ValueView<'_>)> {
+    pub(crate) fn random<P: Pages>(self, pages: &P, random: u64) -> Option<Member<'_>> {
         table::random(pages, self.table(), random).map(|at| member(pages, at))
     }
 
-    /// Adds a member, or replaces its value; `value`: none in a set. Returns its entry, which is the old one if the slot is of the same size.
-    pub(crate) fn put(self, arena: &mut Arena, name: &[u8], value: Option<&[u8]>) -> Ref {
-        let form = EntryForm::of(name.len(), value.map(|value| value.len() as u64));
+    /// Adds a member, or replaces its value; `value`: none in a set; `expiry`: only of an [`ExpiringHash`](super::ExpiringHash). Returns its
+    /// entry, which is the old one if the slot is of the same size.
+    pub(crate) fn put(self, arena: &mut Arena, name: &[u8], value: Option<&[u8]>, expiry: Option<u64>) -> Ref {
+        let form = EntryForm::of(name.len(), value.map(|value| value.len() as u64), expiry);
         let value = value.unwrap_or_default();
         let bytes = form.memory_bytes(value.len() as u64);
         let Some(mut found) = self.find(arena, name) else {
@@ -145,6 +137,24 @@ impl Large {
         }
         form.write(arena, found.at, name, value);
         self.count(arena, bytes, old_bytes);
+        found.at
+    }
+
+    /// Gives the entry `found` an expiry, or takes it away; returns where the entry is then.
+    pub(super) fn put_expiry(self, arena: &mut Arena, found: &mut Found, expiry: Option<u64>) -> Ref {
+        let from = found.at;
+        let done = entry::put_expiry(arena, from, expiry);
+        if let Some(time) = expiry.filter(|_| !done) {
+            let page = arena.page(from.page());
+            let old = SlotEntry::read(page, from);
+            let (old_bytes, value_len) = (old.memory_bytes(page), old.value(arena, page).len());
+            let form = EntryForm::of(old.name(page).len(), Some(value_len), expiry);
+            let to = self.allocate(arena, form);
+            entry::copy_with_expiry(arena, from, to, time);
+            table::replace(arena, found, to);
+            slab::free(arena, from);
+            self.count(arena, form.memory_bytes(value_len), old_bytes);
+        }
         found.at
     }
 
@@ -226,10 +236,10 @@ pub(super) fn tag_of(pages: &impl Pages, name: &[u8]) -> u32 {
 }
 
 #[inline]
-fn member<P: Pages>(pages: &P, at: Ref) -> (&[u8], ValueView<'_>) {
+fn member<P: Pages>(pages: &P, at: Ref) -> Member<'_> {
     let page = pages.page(at.page());
     let entry = SlotEntry::read(page, at);
-    (entry.name(page), entry.value(pages, page))
+    Member { name: entry.name(page), value: entry.value(pages, page), expiry: entry.expiry(page) }
 }
 
 /// Pages that the first of several changes of members may take: a directory, both halves of a segment, and slots.

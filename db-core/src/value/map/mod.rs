@@ -4,24 +4,28 @@
 //!
 //! **Idea.** A small one is [one piece](super::packed) in its record, read from the start; a small set whose members are all integers is
 //! [smaller still](integers). From some size on, which the command decides and the log says, it is a [hash table](large) of entries. It
-//! never goes back, so a size at the border costs nothing.
+//! never goes back, so a size at the border costs nothing. A hash with fields that may expire is [one of its own](expiring), small and large.
 //!
 //! **Iteration.** In every form a cursor is the tag of a member's name, a part of its hash: so a scan goes on where it was when the
 //! form has changed, on another node too.
 
 mod check;
+pub(crate) mod expiring;
 pub(crate) mod integers;
 pub(crate) mod large;
 
-use crate::arena::Pages;
-use crate::random::share;
+use crate::arena::{Pages, Ref};
+use crate::clock::UnixMillis;
+use crate::random::{SplitMix64, share};
 
 use super::number::parse_i64;
-use super::packed;
-use super::record::{Encoding, Head};
+use super::packed::{self, PackedStrings};
+use super::record::{Encoding, FIELDS_EXPIRY_BYTES, Head};
 use super::{Kind, ValueView};
 
-pub(crate) use check::{check, check_entries, check_large};
+pub(in crate::value) use check::check_entries;
+pub(crate) use check::{check, check_expiring, check_large};
+pub(crate) use expiring::ExpiringHash;
 pub(crate) use large::Large;
 
 /// A set or hash as readers see it.
@@ -29,6 +33,8 @@ pub(crate) use large::Large;
 pub struct MapView<'a, P> {
     pages: &'a P,
     repr: MapRepr<'a>,
+    /// Fields that expire until then are passed over.
+    now: UnixMillis,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +42,29 @@ enum MapRepr<'a> {
     Packed(&'a [u8], packed::Stride),
     Integers(&'a [u8]),
     Large(Large),
+    Expiring(ExpiringHash),
+}
+
+/// A member of a set, or a field of a hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// The value of a field; empty in a set.
+    pub value: ValueView<'a>,
+    /// When the field expires, in Unix milliseconds, if ever.
+    pub expiry: Option<u64>,
+}
+
+impl<'a> Member<'a> {
+    const fn new(name: &'a [u8], value: ValueView<'a>) -> Self {
+        Member { name, value, expiry: None }
+    }
+
+    #[inline]
+    fn is_alive(&self, now: UnixMillis) -> bool {
+        self.expiry.is_none_or(|time| time > now.0)
+    }
 }
 
 /// Strings that belong to one member of a kind.
@@ -44,38 +73,39 @@ pub(crate) const fn stride(kind: Kind) -> packed::Stride {
 }
 
 impl<'a, P: Pages> MapView<'a, P> {
-    /// The set or hash in the record at `at` with the header `head`.
+    /// The set or hash in the record at `at` with the header `head`, with the fields that it has at `now`.
     #[inline]
-    pub(crate) fn new(pages: &'a P, at: crate::arena::Ref, head: &Head) -> Self {
+    pub(crate) fn new(pages: &'a P, at: Ref, head: &Head, now: UnixMillis) -> Self {
         let page = pages.page(at.page());
         let repr = match head.encoding {
             Encoding::INTEGERS => MapRepr::Integers(head.rest(page)),
             Encoding::TABLE | Encoding::SORTED => MapRepr::Large(Large::at(at.page(), head.rest_at)),
+            Encoding::EXPIRING_PACKED => MapRepr::Packed(&head.rest(page)[FIELDS_EXPIRY_BYTES..], expiring::STRIDE),
+            Encoding::EXPIRING_TABLE => MapRepr::Expiring(ExpiringHash::at(at.page(), head.rest_at)),
             _ => MapRepr::Packed(head.rest(page), stride(head.kind)),
         };
-        MapView { pages, repr }
+        MapView { pages, repr, now }
     }
 
     /// A hash table.
     pub(crate) const fn of_large(pages: &'a P, large: Large) -> Self {
-        MapView { pages, repr: MapRepr::Large(large) }
+        MapView { pages, repr: MapRepr::Large(large), now: UnixMillis(0) }
     }
 
-    /// The set or hash in one piece, which may have no member.
-    pub(crate) fn of_blob(pages: &'a P, encoding: Encoding, kind: Kind, blob: &'a [u8]) -> Self {
-        let packed = MapRepr::Packed(blob, stride(kind));
-        MapView { pages, repr: if encoding == Encoding::INTEGERS { MapRepr::Integers(blob) } else { packed } }
+    /// A sorted set in one piece.
+    pub(crate) const fn of_packed(pages: &'a P, blob: &'a [u8]) -> Self {
+        MapView { pages, repr: MapRepr::Packed(blob, stride(Kind::SortedSet)), now: UnixMillis(0) }
     }
 
-    /// Returns the bytes of one in one piece, a set of integers as packed strings; 0 of a hash table.
-    pub(crate) fn packed_bytes(&self) -> usize {
+    /// Returns the bytes that it has as one in one piece with so many strings for each member; 0 of a hash table.
+    pub(crate) fn packed_bytes(&self, stride: packed::Stride) -> usize {
         match self.repr {
-            MapRepr::Packed(blob, _) => blob.len(),
+            MapRepr::Packed(blob, own) => blob.len() + (stride - own) * packed::len(blob) * packed::string_bytes(0),
             MapRepr::Integers(blob) => {
                 let text = |value: i64| packed::string_bytes(itoa::Buffer::new().format(value).len());
                 packed::empty().len() + integers::all(blob).map(text).sum::<usize>()
             }
-            MapRepr::Large(_) => 0,
+            MapRepr::Large(_) | MapRepr::Expiring(_) => 0,
         }
     }
 
@@ -83,13 +113,17 @@ impl<'a, P: Pages> MapView<'a, P> {
     #[must_use]
     pub fn len(&self) -> u64 {
         match self.repr {
+            MapRepr::Packed(blob, expiring::STRIDE) => {
+                packed_members(blob, expiring::STRIDE).filter(|member| member.is_alive(self.now)).count() as u64
+            }
             MapRepr::Packed(blob, _) => packed::len(blob) as u64,
             MapRepr::Integers(blob) => integers::len(blob) as u64,
             MapRepr::Large(large) => large.len(self.pages),
+            MapRepr::Expiring(hash) => hash.alive(self.pages, self.now.0),
         }
     }
 
-    /// Whether there is no member: never, of one that is kept.
+    /// Whether there is no member: of one that is kept only if all of its fields have expired.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -99,49 +133,71 @@ impl<'a, P: Pages> MapView<'a, P> {
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
         match self.repr {
-            MapRepr::Packed(blob, stride) => packed::contains(blob, stride, name),
             MapRepr::Integers(blob) => parse_i64(name).is_some_and(|value| integers::contains(blob, value)),
             MapRepr::Large(large) => large.contains(self.pages, name),
+            _ => self.get(name).is_some(),
         }
+    }
+
+    /// Returns the field `name` of a hash.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<Member<'a>> {
+        let found = match self.repr {
+            MapRepr::Packed(blob, stride) => {
+                packed::find(blob, stride, name).and_then(|mut strings| next_member(&mut strings, stride))
+            }
+            MapRepr::Integers(_) => None,
+            MapRepr::Large(large) => large.get(self.pages, name),
+            MapRepr::Expiring(hash) => hash.fields().get(self.pages, name),
+        };
+        found.filter(|member| member.is_alive(self.now))
     }
 
     /// Returns the value of the field `name` of a hash.
     #[must_use]
     pub fn value(&self, name: &[u8]) -> Option<ValueView<'a>> {
-        match self.repr {
-            MapRepr::Packed(blob, _) => packed::value(blob, name).map(ValueView::whole),
-            MapRepr::Integers(_) => None,
-            MapRepr::Large(large) => large.value(self.pages, name),
-        }
+        self.get(name).map(|member| member.value)
     }
 
-    /// Visits all members, each with its value (empty in a set).
-    pub fn each(&self, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
+    /// Visits all members.
+    pub fn each(&self, visit: &mut dyn FnMut(Member<'_>)) {
         match self.repr {
-            MapRepr::Large(large) => {
-                let mut cursor = large.scan(self.pages, 0, usize::MAX, visit);
+            MapRepr::Large(_) | MapRepr::Expiring(_) => {
+                let mut cursor = self.scan(0, usize::MAX, visit);
                 while cursor != 0 {
-                    cursor = large.scan(self.pages, cursor, usize::MAX, visit);
+                    cursor = self.scan(cursor, usize::MAX, visit);
                 }
             }
-            MapRepr::Packed(blob, stride) => each_packed(blob, stride, visit),
+            MapRepr::Packed(blob, stride) => {
+                packed_members(blob, stride).filter(|member| member.is_alive(self.now)).for_each(visit);
+            }
             MapRepr::Integers(blob) => integers::all(blob).for_each(|value| visit_integer(value, visit)),
         }
     }
 
     /// Visits about `count` members from `cursor` on (0: from the start) and returns the cursor to go on with (0: done; below 2^32).
     /// A member that is there during the whole iteration is visited once, whatever else changes.
-    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) -> u64 {
-        if let MapRepr::Large(large) = self.repr {
-            return large.scan(self.pages, cursor, count, visit);
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
+        match self.repr {
+            MapRepr::Large(large) => large.scan(self.pages, cursor, count, visit),
+            MapRepr::Expiring(hash) => hash.fields().scan(self.pages, cursor, count, &mut |member| {
+                if member.is_alive(self.now) {
+                    visit(member);
+                }
+            }),
+            _ => self.scan_piece(cursor, count, visit),
         }
+    }
+
+    /// The same for one in one piece.
+    fn scan_piece(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
         let Ok(from) = u32::try_from(cursor) else { return 0 };
         // Few members: those from the cursor on are put in the order of their tags each time.
         let mut members = Vec::new();
-        self.each(&mut |name, value| {
+        self.each(&mut |Member { name, value, expiry }| {
             let tag = large::tag_of(self.pages, name);
             if tag >= from {
-                members.push((tag, name.to_vec(), value.as_slice().unwrap_or_default().to_vec()));
+                members.push((tag, name.to_vec(), value.as_slice().unwrap_or_default().to_vec(), expiry));
             }
         });
         members.sort_unstable();
@@ -150,28 +206,59 @@ impl<'a, P: Pages> MapView<'a, P> {
         while behind > 0 && members.get(behind).is_some_and(|next| next.0 == members[behind - 1].0) {
             behind += 1;
         }
-        members[..behind].iter().for_each(|(_, name, value)| visit(name, ValueView::whole(value)));
+        for (_, name, value, expiry) in &members[..behind] {
+            visit(Member { name, value: ValueView::whole(value), expiry: *expiry });
+        }
         members.get(behind).map_or(0, |next| next.0.into())
     }
 
     /// Visits a member chosen by `random`, close to uniformly, if there is one.
-    pub fn random(&self, random: u64, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
-        let index = share(random, self.len()) as usize;
+    pub fn random(&self, random: u64, visit: &mut dyn FnMut(Member<'_>)) {
         match self.repr {
             MapRepr::Packed(blob, stride) => {
-                let mut strings = packed::strings(blob).skip(index * stride);
-                if let Some(name) = strings.next() {
-                    let value = if stride == 2 { strings.next() } else { None };
-                    visit(name, ValueView::whole(value.unwrap_or_default()));
-                }
+                let index = share(random, self.len()) as usize;
+                let mut members = packed_members(blob, stride).filter(|member| member.is_alive(self.now));
+                members.nth(index).into_iter().for_each(visit);
             }
-            MapRepr::Integers(blob) => visit_integer(integers::get(blob, index), visit),
-            MapRepr::Large(large) => {
-                if let Some((name, value)) = large.random(self.pages, random) {
-                    visit(name, value);
-                }
+            MapRepr::Integers(blob) => {
+                visit_integer(integers::get(blob, share(random, self.len()) as usize), visit);
             }
+            MapRepr::Large(large) => large.random(self.pages, random).into_iter().for_each(visit),
+            MapRepr::Expiring(hash) => self.random_alive(hash, random, visit),
         }
+    }
+
+    fn random_alive(&self, hash: ExpiringHash, random: u64, visit: &mut dyn FnMut(Member<'_>)) {
+        const TRIES: usize = 100;
+        let mut dice = SplitMix64(random);
+        let mut picks = (0..TRIES).filter_map(|_| hash.fields().random(self.pages, dice.next()));
+        if let Some(member) = picks.find(|member| member.is_alive(self.now)) {
+            return visit(member);
+        }
+        // Nearly all fields have expired: any one that has not will do.
+        let mut found = false;
+        self.each(&mut |member| {
+            if !std::mem::replace(&mut found, true) {
+                visit(member);
+            }
+        });
+    }
+
+    /// Returns the names of at most `max` fields that have expired, those first that were the first to.
+    pub(crate) fn expired(&self, max: usize) -> Vec<Vec<u8>> {
+        let mut names = Vec::new();
+        match self.repr {
+            MapRepr::Packed(blob, stride) => {
+                let gone = packed_members(blob, stride).filter(|member| !member.is_alive(self.now));
+                names.extend(gone.take(max).map(|member| member.name.to_vec()));
+            }
+            MapRepr::Expiring(hash) => hash.each_due(self.pages, self.now.0, &mut |name| {
+                names.push(name.to_vec());
+                names.len() < max
+            }),
+            MapRepr::Integers(_) | MapRepr::Large(_) => {}
+        }
+        names
     }
 
     /// Returns whether it is a set of integers in one piece.
@@ -183,25 +270,40 @@ impl<'a, P: Pages> MapView<'a, P> {
     /// Returns whether it is a hash table.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        matches!(self.repr, MapRepr::Large(_))
+        matches!(self.repr, MapRepr::Large(_) | MapRepr::Expiring(_))
+    }
+
+    /// Returns whether it is a hash with fields that may expire.
+    #[must_use]
+    pub fn has_expiring_fields(&self) -> bool {
+        matches!(self.repr, MapRepr::Packed(_, expiring::STRIDE) | MapRepr::Expiring(_))
     }
 
     /// Returns the bytes that it takes beside its record.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let MapRepr::Large(large) = self.repr else { return 0 };
-        large.memory_bytes(self.pages)
+        match self.repr {
+            MapRepr::Large(large) => large.memory_bytes(self.pages),
+            MapRepr::Expiring(hash) => hash.memory_bytes(self.pages),
+            MapRepr::Packed(..) | MapRepr::Integers(_) => 0,
+        }
     }
 }
 
-fn each_packed(blob: &[u8], stride: packed::Stride, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
+/// The next member of one in one piece.
+#[inline]
+fn next_member<'a>(strings: &mut PackedStrings<'a>, stride: packed::Stride) -> Option<Member<'a>> {
+    let name = strings.next()?;
+    let value = if stride >= 2 { strings.next() } else { None };
+    let expiry = if stride == expiring::STRIDE { strings.next().and_then(expiring::expiry_of) } else { None };
+    Some(Member { name, value: ValueView::whole(value.unwrap_or_default()), expiry })
+}
+
+fn packed_members(blob: &[u8], stride: packed::Stride) -> impl Iterator<Item = Member<'_>> {
     let mut strings = packed::strings(blob);
-    while let Some(name) = strings.next() {
-        let value = if stride == 2 { strings.next() } else { None };
-        visit(name, ValueView::whole(value.unwrap_or_default()));
-    }
+    std::iter::from_fn(move || next_member(&mut strings, stride))
 }
 
-fn visit_integer(value: i64, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
-    visit(itoa::Buffer::new().format(value).as_bytes(), ValueView::whole(&[]));
+fn visit_integer(value: i64, visit: &mut dyn FnMut(Member<'_>)) {
+    visit(Member::new(itoa::Buffer::new().format(value).as_bytes(), ValueView::whole(&[])));
 }

@@ -1,7 +1,7 @@
 //! The proof that bytes which may be damaged are a sorted set.
 
 use crate::arena::{Pages, Ref};
-use crate::value::entry::CollectionInspector;
+use crate::value::entry::{CollectionInspector, EntryContent};
 use crate::value::map::check_entries;
 use crate::value::packed;
 use crate::value::record::{Encoding, Head};
@@ -51,7 +51,7 @@ pub(crate) fn check_large(
     inspector: &mut impl CollectionInspector,
 ) -> Result<(), &'static str> {
     let mut entries = Vec::new();
-    check_entries(pages, sorted.members(), false, draining, inspector, &mut |at, entry, page| {
+    check_entries(pages, sorted.members(), EntryContent::Value, draining, inspector, &mut |at, entry, page| {
         let value = entry.value(&pages, page);
         let bytes = value.as_slice().filter(|bytes| bytes.len() == 8).ok_or("a score has a wrong length")?;
         let score = Score::from_bytes(bytes).ok_or("a score is not a number")?;

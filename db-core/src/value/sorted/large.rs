@@ -143,12 +143,12 @@ impl LargeSorted {
             }
             let at = self.find(arena, old, name);
             tree.remove(arena, &at);
-            members.put(arena, name, Some(&score.to_bytes()));
+            members.put(arena, name, Some(&score.to_bytes()), None);
             let at = self.find(arena, score, name);
             tree.insert(arena, &at, &item(score, found.at));
             return;
         }
-        let entry = members.put(arena, name, Some(&score.to_bytes()));
+        let entry = members.put(arena, name, Some(&score.to_bytes()), None);
         let at = self.find(arena, score, name);
         tree.insert(arena, &at, &item(score, entry));
     }
@@ -194,17 +194,11 @@ pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<LargeSorted>, membe
     let there = large.map_or(0, |large| large.tree().pages(pages) as usize);
     // A member that is there leaves one place of the tree and comes to another one.
     let each = 2 * tree::PAGES_MAX;
-    let more = (each * members.saturating_sub(1)).min(there + pages_of_items(members as u64));
+    let more = (each * members.saturating_sub(1)).min(there + tree::pages_of(members as u64, ITEM_BYTES));
     each + more + large::pages_to_put(pages, large.map(LargeSorted::members), members, bytes)
-}
-
-/// Pages of a tree of so many items, half full.
-const fn pages_of_items(items: u64) -> usize {
-    let leaves = 2 * items as usize * (ITEM_BYTES + 2) / PAGE_BYTES;
-    leaves + leaves / 50 + tree::PAGES_MAX
 }
 
 /// Pages that a copy of one of so many members may take, whose entries take so many bytes.
 pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
-    large::pages_to_make(members, bytes) + pages_of_items(members)
+    large::pages_to_make(members, bytes) + tree::pages_of(members, ITEM_BYTES)
 }

@@ -26,7 +26,6 @@ use std::cmp::Ordering;
 
 use crate::arena::{Pages, Ref};
 
-use super::Kind;
 use super::map::MapView;
 use super::packed;
 use super::record::{Encoding, Head};
@@ -91,7 +90,7 @@ impl<'a, P: Pages> SortedView<'a, P> {
     #[must_use]
     pub fn as_map(&self) -> MapView<'a, P> {
         match self.repr {
-            SortedRepr::Packed(blob) => MapView::of_blob(self.pages, Encoding::PACKED, Kind::SortedSet, blob),
+            SortedRepr::Packed(blob) => MapView::of_packed(self.pages, blob),
             SortedRepr::Large(sorted) => MapView::of_large(self.pages, sorted.members()),
         }
     }

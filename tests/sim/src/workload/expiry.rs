@@ -1,4 +1,5 @@
-//! Values that expire, on nodes whose wall clocks jump: a value exists before its deadline and not after it.
+//! Values that expire, of keys and of fields of small and large hashes, on nodes whose wall clocks jump: a value exists before its deadline
+//! and not after it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,7 +13,20 @@ use crate::clock::Time;
 use crate::random::Random;
 use crate::value::Value;
 
-const KEYS: u64 = 2;
+/// Values that are set and read, each by itself: two of keys, two of the fields of a small hash, two of a large one.
+const PLACES: u64 = 6;
+
+/// The key of a value, and its field if that is a hash.
+fn place(number: u64) -> (&'static str, Option<String>) {
+    let field = number % 2;
+    match number {
+        0 => ("expiry:0", None),
+        1 => ("expiry:1", None),
+        2 | 3 => ("expiry:small", Some(format!("field:{field}"))),
+        // A name of more than 64 bytes makes a hash large.
+        _ => ("expiry:large", Some(format!("field:{field}{}", ".".repeat(80)))),
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Expiry {
@@ -24,7 +38,7 @@ pub(super) struct Expiry {
 #[derive(Clone, Debug)]
 struct ExpiryCall {
     client: usize,
-    key: String,
+    place: u64,
     request: ExpiryRequest,
     /// Number of its command.
     command: u64,
@@ -43,8 +57,8 @@ impl Expiry {
         Expiry { asked: Rc::default(), count: 0 }
     }
 
-    fn script(&self, client: usize, key: u64, request: ExpiryRequest) -> Box<dyn Script> {
-        Box::new(ExpiryOp { client, key: format!("expiry:{key}"), request, command: 0, asked: Rc::clone(&self.asked) })
+    fn script(&self, client: usize, place: u64, request: ExpiryRequest) -> Box<dyn Script> {
+        Box::new(ExpiryOp { client, place, request, command: 0, asked: Rc::clone(&self.asked) })
     }
 }
 
@@ -56,11 +70,11 @@ impl Workload for Expiry {
         } else {
             ExpiryRequest::Set { value: self.count.to_string(), ttl_ms: random.between(20, 900) }
         };
-        self.script(client, random.below(KEYS), request)
+        self.script(client, random.below(PLACES), request)
     }
 
     fn last_words(&mut self) -> Vec<Box<dyn Script>> {
-        (0..KEYS).map(|key| self.script(0, key, ExpiryRequest::Get)).collect()
+        (0..PLACES).map(|place| self.script(0, place, ExpiryRequest::Get)).collect()
     }
 
     fn judge(&self, known: &Known) -> Judgement {
@@ -80,20 +94,27 @@ impl ExpiryCall {
         };
         let outcome = match (self.ended.fate, &self.reply) {
             (Fate::Done, Some(Value::Bulk(value))) => Outcome::Confirmed(Output(value.clone())),
-            (Fate::Done, Some(Value::Simple(_))) => Outcome::Confirmed(Output(None)),
-            (Fate::Done, reply) => panic!("{:?} of {} was answered with {reply:?}", self.request, self.key),
+            (Fate::Done, Some(Value::Simple(_) | Value::Int(1))) => Outcome::Confirmed(Output(None)),
+            (Fate::Done, reply) => panic!("{:?} of {} was answered with {reply:?}", self.request, self.place),
             (Fate::Refused, _) => Outcome::NotExecuted,
             (Fate::Unknown, _) => Outcome::Unknown,
         };
         let (invoked, returned) = (self.ended.invoked.0, Some(self.ended.returned.0));
-        Some(Operation { client: self.client as u32, key: self.key.clone(), invoked, returned, input, outcome })
+        Some(Operation {
+            client: self.client as u32,
+            key: format!("expiry:{}", self.place),
+            invoked,
+            returned,
+            input,
+            outcome,
+        })
     }
 }
 
 #[derive(Debug)]
 struct ExpiryOp {
     client: usize,
-    key: String,
+    place: u64,
     request: ExpiryRequest,
     command: u64,
     asked: Rc<RefCell<Vec<ExpiryCall>>>,
@@ -105,9 +126,14 @@ impl Script for ExpiryOp {
             return None;
         }
         self.command = number;
-        Some(match &self.request {
-            ExpiryRequest::Set { value, ttl_ms } => command(&["SET", &self.key, value, "PX", &ttl_ms.to_string()]),
-            ExpiryRequest::Get => command(&["GET", &self.key]),
+        let (key, field) = place(self.place);
+        Some(match (&self.request, &field) {
+            (ExpiryRequest::Set { value, ttl_ms }, None) => command(&["SET", key, value, "PX", &ttl_ms.to_string()]),
+            (ExpiryRequest::Set { value, ttl_ms }, Some(field)) => {
+                command(&["HSETEX", key, "PX", &ttl_ms.to_string(), "FIELDS", "1", field, value])
+            }
+            (ExpiryRequest::Get, None) => command(&["GET", key]),
+            (ExpiryRequest::Get, Some(field)) => command(&["HGET", key, field]),
         })
     }
 
@@ -116,9 +142,9 @@ impl Script for ExpiryOp {
     }
 
     fn ended(&mut self, ended: Ended, replies: &[Value]) {
-        let (client, key, request) = (self.client, self.key.clone(), self.request.clone());
+        let (client, place, request) = (self.client, self.place, self.request.clone());
         let (command, reply) = (self.command, replies.first().cloned());
-        self.asked.borrow_mut().push(ExpiryCall { client, key, request, command, ended, reply });
+        self.asked.borrow_mut().push(ExpiryCall { client, place, request, command, ended, reply });
     }
 }
 
