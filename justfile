@@ -35,6 +35,11 @@ sanitize-thread:
 whole-path rounds="100":
     TANIST_ROUNDS={{ rounds }} cargo test --release --test whole_path -- --nocapture
 
+# redis-py, ioredis and Rust's redis with a running pair. Needs python3 with venv; installs the clients into target/.
+stock-clients:
+    tests/stock_clients/install.sh
+    TANIST_NO_SKIPS=1 cargo test --test whole_path stock_clients -- --nocapture
+
 # Takeovers by fault, as many of each, into docs/takeover-times.md: half an hour for 200 on a machine that does nothing else. As root
 # its hosts have network namespaces; otherwise nothing can be cut off.
 takeovers rounds="200":

@@ -1,13 +1,15 @@
 //! Writes numbered keys as fast as the cluster accepts them, shows the effect of each failover, and verifies all writes at the
 //! end.
 //!
-//!     cargo run --release -- up --data data            # in one terminal
-//!     cargo run --release -p tanist-client --example failover -- data/tls 127.0.0.1:6379 127.0.0.1:6380
+//!     cargo run --release -- up                                          # in one terminal
+//!     cargo run --release -p tanist-client --example failover            # in another
 //!
-//! Then kill the primary's database process, or `tanist switchover --data data`, while it runs. Takes a number of seconds
-//! as its last argument (default 20). Exits with 1 if an acknowledged write is missing.
+//! Then kill the primary's database process, or `target/release/tanist switchover`, while it runs. Takes a folder of certificates,
+//! addresses and a number of seconds (20) as arguments. Exits with 1 if an acknowledged write is missing.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
+
+mod arguments;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -16,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::{AsyncCommands, Value};
-use tanist_client::{Client, Error, NodeAddress, Options};
+use tanist_client::{Client, Error};
 use tokio::time::Instant;
 
 const WRITERS: u64 = 64;
@@ -50,7 +52,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<bool, String> {
-    let (options, seconds) = arguments()?;
+    let (options, time) = arguments::read("failover")?;
     let client = Client::connect(options).await.map_err(|error| error.to_string())?;
     let start = Instant::now();
     let run = Arc::new(Run {
@@ -58,7 +60,7 @@ async fn run() -> Result<bool, String> {
         next: AtomicU64::new(0),
         acknowledged: AtomicU64::new(0),
         start,
-        end: start + Duration::from_secs(seconds),
+        end: start + time,
     });
     tokio::spawn(report_primary(client.clone(), run.clone()));
     let gaps = tokio::spawn(report_gaps(run.clone()));
@@ -82,24 +84,6 @@ async fn run() -> Result<bool, String> {
     total.failed.iter().for_each(|(error, times)| println!("  {times} x {error}"));
     println!("longest gap between acknowledged writes: {} ms", longest.as_millis());
     verify(client, &run.prefix, &total).await
-}
-
-fn arguments() -> Result<(Options, u64), String> {
-    let usage = "usage: failover TLS-FOLDER ADDRESS [ADDRESS...] [SECONDS]";
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let seconds = match words.last().and_then(|last| last.parse().ok()) {
-        Some(seconds) => {
-            words.pop();
-            seconds
-        }
-        None => 20,
-    };
-    let [tls, nodes @ ..] = &words[..] else { return Err(usage.to_owned()) };
-    let nodes: Result<Vec<NodeAddress>, _> = nodes.iter().map(|node| node.parse()).collect();
-    match nodes {
-        Ok(nodes) if !nodes.is_empty() => Ok((Options::new(nodes, tls), seconds)),
-        _ => Err(format!("{usage}\nan ADDRESS is like 127.0.0.1:6379 or db-a.example:6379")),
-    }
 }
 
 /// Writes the next number, again and again; each number once.

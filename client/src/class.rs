@@ -30,7 +30,9 @@ pub(crate) fn classify(name: &str, second: &str) -> Result<Class, Error> {
         "HELLO" | "AUTH" | "RESET" | "QUIT" => {
             unsuitable("the library keeps the connection itself, and the certificate says who the client is")
         }
-        "SELECT" => unsuitable("the choice would be that of all who share the connection, and end with it"),
+        "SELECT" => unsuitable(
+            "the choice would be that of all who share the connection: send it in a transaction whose last command is SELECT 0",
+        ),
         "CLIENT" if second == "REPLY" => unsuitable("every command is answered"),
         "WATCH" => Ok(Class::Watch),
         "UNWATCH" => Ok(Class::Unwatch),

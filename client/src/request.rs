@@ -57,7 +57,15 @@ impl Request {
     }
 
     pub(crate) fn of_pipeline(pipeline: &Pipeline) -> Result<Self, Error> {
-        let mut commands = pipeline.cmd_iter().map(Command::new).collect::<Result<Vec<_>, _>>()?;
+        let is_select = |command: &Cmd| word(command, 0) == "SELECT";
+        let goes_back = pipeline.cmd_iter().last().is_some_and(|last| is_select(last) && word(last, 1) == "0");
+        // What a transaction selects and takes back nobody else sees.
+        let selects = pipeline.is_transaction() && goes_back;
+        let command = |command: &Cmd| match selects && is_select(command) {
+            true => Ok(Command { bytes: command.get_packed_command().into(), class: Class::Read }),
+            false => Command::new(command),
+        };
+        let mut commands = pipeline.cmd_iter().map(command).collect::<Result<Vec<_>, _>>()?;
         if !pipeline.is_transaction() {
             if let Some(blocking) = pipeline.cmd_iter().find(|command| Wait::of(command).is_some()) {
                 let why = "it would hold up the rest of the pipeline: send it alone, or in a transaction, where it does not block";
@@ -128,6 +136,17 @@ mod tests {
             assert!(matches!(Request::of_args(words), Err(Error::Unsuitable { .. })), "{words:?}");
         }
         assert!(Request::of_args(&["CLIENT", "SETNAME", "x"]).is_ok());
+    }
+
+    #[test]
+    fn another_database_is_selected_by_transactions_that_go_back() {
+        let words = |pipeline: &redis::Pipeline| Request::of_pipeline(pipeline).is_ok();
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SELECT").arg(3).cmd("GET").arg("k");
+        assert!(!words(&pipeline) && !words(pipeline.clone().atomic()));
+        pipeline.cmd("select").arg(0);
+        assert!(!words(&pipeline) && words(pipeline.clone().atomic()));
+        assert!(!words(pipeline.cmd("SELECT").arg(1).atomic()));
     }
 
     #[test]

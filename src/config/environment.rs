@@ -12,7 +12,7 @@ use super::ConfigError;
 const PREFIX: &str = "TANIST_";
 
 /// What the project's own tests set for themselves; the programs that they start inherit it.
-const OF_TESTS: [&str; 14] = [
+const OF_TESTS: [&str; 17] = [
     "TANIST_CLOCK_SHIFT_MS",
     "TANIST_FAULT",
     "TANIST_FAULT_ROUNDS",
@@ -23,10 +23,13 @@ const OF_TESTS: [&str; 14] = [
     "TANIST_NO_SKIPS",
     "TANIST_OLD_PROGRAM",
     "TANIST_PROGRAM",
+    "TANIST_REDIS_SERVER",
     "TANIST_ROUNDS",
     "TANIST_SEED",
     "TANIST_SOAK_SECONDS",
+    "TANIST_STOCK_CLIENTS",
     "TANIST_TAKEOVERS_BOOK",
+    "TANIST_VALKEY_SERVER",
 ];
 
 /// How like a known name an unknown one must be to be taken for it, from 0 to 1.

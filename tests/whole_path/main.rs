@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "what was measured, and the seed")]
 
 mod harness;
+mod programs;
 mod redis;
 
 mod addresses;
@@ -20,6 +21,7 @@ mod data_folder;
 mod descriptions;
 mod disk;
 mod drill;
+mod examples;
 mod fencing;
 mod first_command;
 mod images;

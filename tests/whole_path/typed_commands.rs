@@ -176,7 +176,7 @@ async fn keys(db: &impl Execute) -> Result<(), Error> {
 async fn hashes(db: &impl Execute) -> Result<(), Error> {
     assert_eq!(db.hset("h", &[("name", "Brian"), ("born", "941")]).await?, 2);
     assert_eq!(db.hset("h", ("name", "Brian")).await?, 0);
-    assert_eq!(db.hset("h", &BTreeMap::from([("x", 1.5)])).await?, 1);
+    assert_eq!(db.hset("h", BTreeMap::from([("x", 1.5)])).await?, 1);
     assert!(!db.hsetnx("h", "x", 2).await? && db.hsetnx("h", "y", 2).await?);
     assert_eq!(db.hget("h", "name").await?, some("Brian"));
     assert_eq!(db.hget::<u16>("h", "nothing").await?, None);

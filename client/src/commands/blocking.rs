@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, ToRedisArgs};
 
-use super::{Call, End, Execute, Extreme, call};
+use super::{Call, End, Execute, Extreme, Scored, call};
 
 /// Commands that wait until there is an element to take, or until their timeout: `None` waits forever, and what is returned is `None` if
 /// nothing came.
@@ -82,7 +82,7 @@ pub trait BlockingCommands: Execute + Sized {
         which: Extreme,
         count: u64,
         timeout: Option<Duration>,
-    ) -> Call<'_, Option<(K, Vec<(M, f64)>)>> {
+    ) -> Call<'_, Option<(K, Scored<M>)>> {
         call(self, "BZMPOP").timeout(timeout).counted(keys).arg(which).arg("COUNT").arg(count)
     }
 }

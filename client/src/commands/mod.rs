@@ -51,7 +51,7 @@ pub use keys::{ExpireIf, KeyCommands, KeyKind, TimeToLive};
 pub use lists::{End, ListCommands, Place};
 pub use scan::Scan;
 pub use sets::SetCommands;
-pub use sorted_sets::{Extreme, SortedSetCommands, ZaddOptions};
+pub use sorted_sets::{Extreme, Scored, SortedSetCommands, ZaddOptions};
 pub use strings::{Expiry, SetOptions, StringCommands};
 pub use zcombine::{ScoreAggregate, ZCombine};
 pub use zrange::{ScoreRange, ZRange};

@@ -7,6 +7,9 @@ use redis::{FromRedisValue, RedisWrite, ToRedisArgs};
 use super::zrange::member_bounds;
 use super::{Call, Execute, Scan, ScoreRange, ZCombine, ZRange, call};
 
+/// Members with their scores.
+pub type Scored<M> = Vec<(M, f64)>;
+
 /// Commands for sorted sets. Members with equal scores are in the order of their bytes.
 pub trait SortedSetCommands: Execute + Sized {
     /// Sets scores: a pair of score and member, or several. Returns how many members are new.
@@ -91,7 +94,7 @@ pub trait SortedSetCommands: Execute + Sized {
     }
 
     /// The same with their scores. Not for ranges by member.
-    fn zrange_with_scores<M: FromRedisValue>(&self, key: impl ToRedisArgs, range: ZRange) -> Call<'_, Vec<(M, f64)>> {
+    fn zrange_with_scores<M: FromRedisValue>(&self, key: impl ToRedisArgs, range: ZRange) -> Call<'_, Scored<M>> {
         call(self, "ZRANGE").arg(key).arg(range).arg("WITHSCORES")
     }
 
@@ -116,12 +119,12 @@ pub trait SortedSetCommands: Execute + Sized {
     }
 
     /// Takes up to `count` members with the lowest scores, the lowest first.
-    fn zpopmin<M: FromRedisValue>(&self, key: impl ToRedisArgs, count: u64) -> Call<'_, Vec<(M, f64)>> {
+    fn zpopmin<M: FromRedisValue>(&self, key: impl ToRedisArgs, count: u64) -> Call<'_, Scored<M>> {
         call(self, "ZPOPMIN").arg(key).arg(count)
     }
 
     /// Takes up to `count` members with the highest scores, the highest first.
-    fn zpopmax<M: FromRedisValue>(&self, key: impl ToRedisArgs, count: u64) -> Call<'_, Vec<(M, f64)>> {
+    fn zpopmax<M: FromRedisValue>(&self, key: impl ToRedisArgs, count: u64) -> Call<'_, Scored<M>> {
         call(self, "ZPOPMAX").arg(key).arg(count)
     }
 
@@ -131,7 +134,7 @@ pub trait SortedSetCommands: Execute + Sized {
         keys: impl ToRedisArgs,
         which: Extreme,
         count: u64,
-    ) -> Call<'_, Option<(K, Vec<(M, f64)>)>> {
+    ) -> Call<'_, Option<(K, Scored<M>)>> {
         call(self, "ZMPOP").counted(keys).arg(which).arg("COUNT").arg(count)
     }
 
@@ -141,17 +144,17 @@ pub trait SortedSetCommands: Execute + Sized {
     }
 
     /// What is in any of the sorted sets, with the scores.
-    fn zunion<M: FromRedisValue>(&self, sets: ZCombine) -> Call<'_, Vec<(M, f64)>> {
+    fn zunion<M: FromRedisValue>(&self, sets: ZCombine) -> Call<'_, Scored<M>> {
         call(self, "ZUNION").arg(sets).arg("WITHSCORES")
     }
 
     /// What is in all of the sorted sets, with the scores.
-    fn zinter<M: FromRedisValue>(&self, sets: ZCombine) -> Call<'_, Vec<(M, f64)>> {
+    fn zinter<M: FromRedisValue>(&self, sets: ZCombine) -> Call<'_, Scored<M>> {
         call(self, "ZINTER").arg(sets).arg("WITHSCORES")
     }
 
     /// What is in the first of the sorted sets and in none of the others, with the scores.
-    fn zdiff<M: FromRedisValue>(&self, sets: ZCombine) -> Call<'_, Vec<(M, f64)>> {
+    fn zdiff<M: FromRedisValue>(&self, sets: ZCombine) -> Call<'_, Scored<M>> {
         call(self, "ZDIFF").arg(sets).arg("WITHSCORES")
     }
 

@@ -177,9 +177,9 @@ enum FieldLifetime {
 
 impl FieldLifetime {
     /// The moment at which it ends; it may be in the past.
-    fn deadline(self, data: &Data<'_>, call: &Call<'_>) -> Result<Option<UnixMillis>, Failure> {
+    fn deadline(self, now: UnixMillis, call: &Call<'_>) -> Result<Option<UnixMillis>, Failure> {
         match self {
-            FieldLifetime::Until(lifetime) => lifetime.field_deadline(data.now(), call.spec.name).map(Some),
+            FieldLifetime::Until(lifetime) => lifetime.field_deadline(now, call.spec.name).map(Some),
             FieldLifetime::Persist | FieldLifetime::Keep => Ok(None),
         }
     }
@@ -214,13 +214,16 @@ pub(crate) fn hgetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
         options = &options[words..];
     }
     let fields = fields_at(call, at, 1, FIELD_COUNT)?;
-    let deadline = lifetime.map(|lifetime| lifetime.deadline(data, call)).transpose()?;
+    let now = data.now();
     let mut place = data.locate(&call.key(0));
     let view = data.map(&place, Kind::Hash)?;
+    let deadline = lifetime.map(|lifetime| lifetime.deadline(now, call)).transpose()?;
+    let is_past = deadline.flatten().is_some_and(|deadline| deadline <= now);
     reply.array(fields.len());
     let mut names = Vec::new();
     for name in fields {
-        let field = view.as_ref().and_then(|view| view.get(name));
+        // One that is named again has gone by then.
+        let field = view.as_ref().and_then(|view| view.get(name)).filter(|_| !(is_past && names.contains(name)));
         write_value(field.map(|field| field.value), reply);
         if field.is_some_and(|field| deadline.is_some_and(|deadline| deadline.is_some() || field.expiry.is_some())) {
             names.push(*name);
@@ -269,10 +272,13 @@ impl SetCondition {
         Ok(true)
     }
 
-    fn holds<P: crate::arena::Pages>(&self, view: Option<&MapView<'_, P>>, fields: &[&[u8]]) -> bool {
+    fn holds_for_key(&self, there: bool) -> bool {
+        self.key.is_none_or(|exists| there == exists)
+    }
+
+    fn holds_for_fields<P: crate::arena::Pages>(&self, view: Option<&MapView<'_, P>>, fields: &[&[u8]]) -> bool {
         let there = |name: &&[u8]| view.is_some_and(|view| view.contains(name));
-        self.key.is_none_or(|exists| view.is_some() == exists)
-            && self.fields.is_none_or(|exists| fields.iter().step_by(2).all(|name| there(name) == exists))
+        self.fields.is_none_or(|exists| fields.iter().step_by(2).all(|name| there(name) == exists))
     }
 }
 
@@ -287,16 +293,22 @@ pub(crate) fn hsetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
         options = &options[words..];
     }
     let pairs = fields_at(call, at, 2, FIELD_COUNT)?;
-    let deadline = lifetime.map(|lifetime| lifetime.deadline(data, call)).transpose()?.flatten();
-    pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
+    let now = data.now();
     let mut place = data.locate(&call.key(0));
     let view = data.map(&place, Kind::Hash)?;
-    let holds = condition.holds(view.as_ref(), pairs);
+    // A key that is not as it should be comes before a time that is none, as in Valkey.
+    if !condition.holds_for_key(view.is_some()) {
+        reply.int(0);
+        return Ok(());
+    }
+    let deadline = lifetime.map(|lifetime| lifetime.deadline(now, call)).transpose()?.flatten();
+    pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
+    let holds = condition.holds_for_fields(view.as_ref(), pairs);
     reply.int(holds.into());
     if !holds {
         return Ok(());
     }
-    if deadline.is_some_and(|deadline| deadline <= data.now()) {
+    if deadline.is_some_and(|deadline| deadline <= now) {
         let view = data.map_again(&place, Kind::Hash)?;
         let there = |name: &&&[u8]| view.as_ref().is_some_and(|view| view.contains(name));
         let names: Vec<&[u8]> = pairs.iter().step_by(2).filter(there).copied().collect();

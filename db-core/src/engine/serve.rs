@@ -20,10 +20,8 @@ use super::data::Data;
 use super::shard::{Busy, Shards};
 use super::waiter::{Served, Waiter};
 use super::{Engine, Executed, Replied};
-use crate::ids::Lsn;
 use crate::keyspace::Key;
 use crate::limits::SERVED_AT_ONCE_MAX;
-use crate::planted::planted;
 
 /// A key that somebody waits for, and that is there.
 #[derive(Debug)]
@@ -52,9 +50,8 @@ impl Engine {
     fn commit_and_serve(&self, data: &mut Data<'_>) -> Executed {
         let handed = self.serve_ready(data);
         let committed = data.commit(&self.redo);
-        let lsn = if planted("the record of a hand-over is not waited for") { Lsn::ZERO } else { committed.lsn };
         for (waiter, reply) in handed {
-            waiter.serve(Served { reply, lsn });
+            waiter.serve(Served { reply, lsn: committed.lsn });
         }
         Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
     }

@@ -29,7 +29,7 @@ impl Dice {
         let (words, each) = match self.below(8) {
             0..=2 => {
                 let (name, unit) = self.expiring(["hexpire", "hpexpire", "hexpireat", "hpexpireat"]);
-                let time = if self.below(8) == 0 { self.integer() } else { self.time(unit) };
+                let time = if self.below(8) == 0 { self.no_time() } else { self.time(unit) };
                 let words = vec![name, key, time];
                 (self.with_maybe(words, &["nx", "XX", "gt", "lt", "foo"]), 1)
             }
@@ -55,12 +55,21 @@ impl Dice {
     fn time(&mut self, unit: usize) -> String {
         let far = 10_000 + self.below(100_000);
         match unit {
-            _ if self.below(6) == 0 => self.below(2).to_string(),
+            // One from now on is the future, which would come in the middle of the test.
+            0 | 1 if self.below(6) == 0 => "0".to_owned(),
+            2 | 3 if self.below(6) == 0 => self.below(2).to_string(),
             0 => far.to_string(),
             1 => (far * 1000).to_string(),
             2 => (4_000_000_000 + far).to_string(),
             _ => ((4_000_000_000 + far) * 1000).to_string(),
         }
+    }
+
+    /// What is no time, or too far away. Not any number: as a time from now on it would come in the middle of the test.
+    fn no_time(&mut self) -> String {
+        let edges = ["9223372036854775807", "-9223372036854775808", "9223372036854775808"];
+        let words = ["x", "", "-1", "-7", "01", "+1", " 1", "-0"];
+        if self.below(3) == 0 { self.of(&edges) } else { self.of(&words) }.to_owned()
     }
 
     fn with_maybe(&mut self, mut words: Vec<String>, options: &[&str]) -> Vec<String> {
@@ -74,7 +83,7 @@ impl Dice {
         let (name, unit) = self.expiring(["ex", "PX", "exat", "pxat"]);
         match self.below(12) {
             0..=2 => words.push(other.into()),
-            3 => words.extend([name, self.integer()]),
+            3 => words.extend([name, self.no_time()]),
             4 => words.push(name),
             5 => words.extend([name, self.time(unit), other.into()]),
             6..=9 => words.extend([name, self.time(unit)]),

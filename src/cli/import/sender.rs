@@ -87,6 +87,7 @@ async fn send(mut client: Client, batch: ImportBatch) -> Result<(), Failure> {
     for command in batch.commands {
         pipeline.add_command(command).ignore();
     }
+    back(&mut pipeline);
     let mut tries = 1;
     loop {
         let Err(error) = pipeline.exec_async(&mut client).await else { return Ok(()) };
@@ -118,6 +119,7 @@ async fn is_as_before(client: &mut Client, database: u64, continued: &Continued)
     loop {
         let mut pipeline = redis::pipe();
         pipeline.atomic().cmd("SELECT").arg(database).ignore().cmd("LLEN").arg(continued.key.as_slice());
+        back(&mut pipeline);
         let told: Result<(u64,), RedisError> = pipeline.query_async(client).await;
         match told {
             Ok((len,)) => return Ok(len == elements),
@@ -126,6 +128,11 @@ async fn is_as_before(client: &mut Client, database: u64, continued: &Continued)
         }
         sleep(PAUSE).await;
     }
+}
+
+/// Takes back which database was selected, which others of the connection must not notice.
+fn back(pipeline: &mut redis::Pipeline) {
+    pipeline.cmd("SELECT").arg(0).ignore();
 }
 
 async fn failure(client: &mut Client, error: &RedisError) -> Failure {

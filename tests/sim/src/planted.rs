@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 29] = [
+pub const BUGS: [&str; 28] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -30,7 +30,6 @@ pub const BUGS: [&str; 29] = [
     "two structures share a slot",
     "a feature level raised before the standby knows it",
     "a node's feature level is not remembered",
-    "the record of a hand-over is not waited for",
 ];
 
 /// The bug of that name.

@@ -6,15 +6,13 @@
 
 mod rust;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use tanist_test_support::{from_environment, skip};
 
-use crate::harness::{Cluster, PATIENCE};
+use crate::harness::Cluster;
+use crate::programs::run;
 
 #[test]
 fn redis_py() {
@@ -30,11 +28,13 @@ fn redis_py() {
 fn ioredis() {
     let folder = installed("");
     let needs = "node with ioredis: run tests/stock_clients/install.sh";
-    if !runs(Command::new("node").current_dir(&folder).args(["-e", "require('ioredis')"])) {
+    // Where the system's is too old there is one beside redis-py.
+    let node = Some(installed("venv/bin/node")).filter(|node| node.exists()).unwrap_or_else(|| "node".into());
+    if !runs(Command::new(&node).current_dir(&folder).args(["-e", "require('ioredis')"])) {
         return skip("ioredis with a running pair", needs);
     }
     check("ioredis.mjs", || {
-        let mut command = Command::new("node");
+        let mut command = Command::new(&node);
         command.current_dir(&folder);
         command
     });
@@ -66,33 +66,6 @@ fn on_a_pair(work: impl FnOnce(u16, u16)) {
     let cluster = Cluster::start();
     let (primary, standby) = cluster.wait_for_pair();
     work(primary.port, standby.port);
-}
-
-/// Runs a program to its end; whether it has succeeded, and what it has said.
-fn run(command: &mut Command) -> (bool, String) {
-    let (mut said, writer) = std::io::pipe().expect("a pipe");
-    let errors = writer.try_clone().expect("a second handle");
-    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(errors).spawn().expect("it was found before");
-    // The handles of this process, which would keep the pipe open.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        said.read_to_string(&mut text).map(|_| text)
-    });
-    // The scripts bound each of their waits; this one ends them all.
-    let end = Instant::now() + 4 * PATIENCE;
-    let status = loop {
-        match child.try_wait().expect("a child of this process") {
-            Some(status) => break Some(status),
-            None if Instant::now() > end => break None,
-            None => sleep(Duration::from_millis(20)),
-        }
-    };
-    if status.is_none() {
-        child.kill().and_then(|()| child.wait()).expect("a child of this process");
-    }
-    let text = reader.join().expect("the reader does not panic").expect("text");
-    (status.is_some_and(|status| status.success()), text)
 }
 
 fn runs(command: &mut Command) -> bool {

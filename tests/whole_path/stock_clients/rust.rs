@@ -9,13 +9,15 @@ use crate::harness::{PATIENCE, wait_until};
 /// Elements of what is scanned: many times what one call returns.
 const MANY: usize = 5000;
 
+type Check = fn(&Pair, &mut Connection);
+
 /// All checks on the node at `primary`, of which the last makes that at `standby` the primary.
 pub(super) fn check(primary: u16, standby: u16, protocol: u8) {
     println!("redis (Rust), RESP{protocol}");
     let client =
         |port| Client::open(format!("redis://127.0.0.1:{port}/?protocol=resp{protocol}")).expect("a good address");
     let clients = Pair { primary: client(primary), standby: client(standby), standby_port: standby };
-    let checks: [(&str, fn(&Pair, &mut Connection)); 10] = [
+    let checks: [(&str, Check); 10] = [
         ("strings", strings),
         ("hashes", hashes),
         ("lists", lists),

@@ -419,7 +419,7 @@ fn wait_for(client: &mut Client) -> String {
         match client.executed("debug bgetdel k 0") {
             (_, Executed::Blocked(_)) => {
                 let mut naps = 0..600;
-                if client.engine.last().0 % 3 == 0 && client.session.give_up() {
+                if client.engine.last().0.is_multiple_of(3) && client.session.give_up() {
                     client.session.unblock();
                     continue;
                 }

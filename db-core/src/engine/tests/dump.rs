@@ -131,14 +131,14 @@ fn another_value_is_replaced_with_its_expiry() {
 }
 
 #[test]
-fn who_waits_for_the_key_is_woken() {
+fn who_waits_for_the_key_is_served() {
     let engine = primary();
     let (mut writer, mut waiting) = (Client::new(&engine), Client::new(&engine));
     writer.run("rpush list a b");
     let payload = dumped(&mut writer, "list");
     assert_eq!(waiting.executed("blpop new 0").0, "");
     assert_eq!(restored(&mut writer, "new", &payload, &[]), "+OK|");
-    assert!(waiting.session.is_called());
+    assert!(waiting.session.is_served());
     assert_eq!(waiting.run("blpop new 0"), "*2|$3|new|$1|a|");
 }
 
@@ -175,10 +175,6 @@ fn what_no_server_dumps_is_refused_and_changes_nothing() {
     }
     let name = [&b"\x02\x01\x60\x01"[..], &[b'x'; 0x2001]].concat();
     refused(&sealed(&name), "ERR a field or member exceeds the maximum length of 8192 bytes");
-    let mut valkey = b"\x16\x01\x01a\x011\xff\x9frN\x18\x09\x00\x00\x50\x00".to_vec();
-    let checksum = rdb::CHECKSUM.checksum(&valkey);
-    valkey.extend_from_slice(&checksum.to_le_bytes());
-    refused(&valkey, "ERR Bad data format: fields that expire cannot be restored here");
     refused(&sealed(b"\x13\x00"), "ERR Bad data format: a stream cannot be restored here");
 }
 
@@ -190,4 +186,34 @@ fn names_of_the_longest_length_are_restored() {
     let payload = dumped(&mut client, "hash");
     assert_eq!(restored(&mut client, "copy", &payload, &[]), "+OK|");
     assert_eq!(client.run(&format!("hget copy {name}")), "$1|v|");
+}
+
+/// What has expired meanwhile is left out, and a hash of which nothing is left does not come to be.
+#[test]
+fn fields_keep_their_expiry() {
+    for fields in [3, 1000] {
+        let mut client = Client::alone();
+        let pairs: Vec<String> = (0..fields).map(|field| format!("f{field} v{field}")).collect();
+        client.run(&format!("hset hash {}", pairs.join(" ")));
+        client.run("hpexpire hash 100 fields 1 f0");
+        client.run("hpexpire hash 200 fields 1 f1");
+        let payload = dumped(&mut client, "hash");
+        assert_eq!(restored(&mut client, "copy", &payload, &[]), "+OK|");
+        assert_eq!(client.run("hpttl copy fields 3 f0 f1 f2"), "*3|:100|:200|:-1|");
+        assert_eq!(client.run("object encoding copy"), client.run("object encoding hash"));
+        client.now += 100;
+        assert_eq!(restored(&mut client, "late", &payload, &[]), "+OK|");
+        assert_eq!(client.run("hlen late"), format!(":{}|", fields - 1));
+        assert_eq!(client.run("hpttl late fields 2 f0 f1"), "*2|:-2|:100|");
+        client.now += 100;
+        let plain = dumped(&mut client, "copy");
+        assert_eq!(plain[0], 4, "a hash of which no field expires any more is dumped as such");
+    }
+    let mut client = Client::alone();
+    client.run("hsetex hash px 100 fields 2 a 1 b 2");
+    let payload = dumped(&mut client, "hash");
+    client.now += 100;
+    client.run("set k v");
+    assert_eq!(restored(&mut client, "k", &payload, &["replace"]), "+OK|");
+    assert_eq!(client.run("exists k"), ":0|");
 }
