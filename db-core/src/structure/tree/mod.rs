@@ -34,7 +34,8 @@
 //! look like. They are empty in a list, where a prefix would be longer, and where a full node has no room when two
 //! children share out anew, which therefore never splits anything.
 //!
-//! **Fill.** A node that is split is cut in halves of bytes, but an append leaves the left one full and what is added
+//! **Fill.** A leaf that is full shares out with a neighbour that is not, so that leaves are five sixths full after random
+//! insertions. A node that is split is cut in halves of bytes, but an append leaves the left one full and what is added
 //! at the left end leaves the right one full. A node below two fifths is merged with a neighbour or takes from it. The
 //! outermost leaves may run empty: a queue copies nothing. Nodes in between are a quarter full at least, always, which
 //! bounds the height.

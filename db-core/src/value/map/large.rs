@@ -50,7 +50,7 @@ impl Large {
 
     #[inline]
     pub(super) const fn table(self) -> TableAt {
-        TableAt { page: self.page, offset: self.offset }
+        TableAt::new(self.page, self.offset)
     }
 
     /// Returns the number of members.
@@ -250,6 +250,6 @@ pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<Large>, members: us
 
 /// Pages that one of so many members with entries of so many bytes may take.
 pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
-    let segments = members / table::SEGMENT_ENTRIES_MIN + 1;
+    let segments = members / table::segment_entries_min::<Ref>() + 1;
     (2 * bytes).div_ceil(PAGE_BYTES as u64) as usize + 2 * segments as usize + FIRST
 }
