@@ -110,6 +110,11 @@ pub(crate) trait Order {
     /// Returns how many bytes of `right` divide it from `left`, the item before it: with n bytes s of `right`,
     /// left <= s <= right. 0 if none do, as when an item goes on elsewhere and what is here does not decide.
     fn separator(&self, left: &[u8], right: &[u8]) -> usize;
+
+    /// Returns whether bytes that may be damaged can be compared as a separator.
+    fn is_separator(&self, _: &[u8]) -> bool {
+        true
+    }
 }
 
 /// Items that are unique and ascend as strings of bytes do. Every search must be a search in that order too, among any

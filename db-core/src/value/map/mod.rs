@@ -19,9 +19,10 @@ use crate::random::share;
 use super::number::parse_i64;
 use super::packed;
 use super::record::{Encoding, Head};
+use super::sorted::{LargeSorted, Score};
 use super::{Kind, ValueView};
 
-pub(crate) use check::{check, check_entries, check_large};
+pub(crate) use check::{check, check_large};
 pub(crate) use large::Large;
 
 /// A set or hash as readers see it.
@@ -36,6 +37,7 @@ enum MapRepr<'a> {
     Packed(&'a [u8], packed::Stride),
     Integers(&'a [u8]),
     Large(Large),
+    Sorted(LargeSorted),
 }
 
 /// Strings that belong to one member of a kind.
@@ -50,15 +52,16 @@ impl<'a, P: Pages> MapView<'a, P> {
         let page = pages.page(at.page());
         let repr = match head.encoding {
             Encoding::INTEGERS => MapRepr::Integers(head.rest(page)),
-            Encoding::TABLE | Encoding::SORTED => MapRepr::Large(Large::at(at.page(), head.rest_at)),
+            Encoding::TABLE => MapRepr::Large(Large::at(at.page(), head.rest_at)),
+            Encoding::SORTED => MapRepr::Sorted(LargeSorted::at(at.page(), head.rest_at)),
             _ => MapRepr::Packed(head.rest(page), stride(head.kind)),
         };
         MapView { pages, repr }
     }
 
-    /// A hash table.
-    pub(crate) const fn of_large(pages: &'a P, large: Large) -> Self {
-        MapView { pages, repr: MapRepr::Large(large) }
+    /// The members of a large sorted set.
+    pub(crate) const fn of_sorted(pages: &'a P, sorted: LargeSorted) -> Self {
+        MapView { pages, repr: MapRepr::Sorted(sorted) }
     }
 
     /// The set or hash in one piece, which may have no member.
@@ -75,7 +78,7 @@ impl<'a, P: Pages> MapView<'a, P> {
                 let text = |value: i64| packed::string_bytes(itoa::Buffer::new().format(value).len());
                 packed::empty().len() + integers::all(blob).map(text).sum::<usize>()
             }
-            MapRepr::Large(_) => 0,
+            MapRepr::Large(_) | MapRepr::Sorted(_) => 0,
         }
     }
 
@@ -86,6 +89,7 @@ impl<'a, P: Pages> MapView<'a, P> {
             MapRepr::Packed(blob, _) => packed::len(blob) as u64,
             MapRepr::Integers(blob) => integers::len(blob) as u64,
             MapRepr::Large(large) => large.len(self.pages),
+            MapRepr::Sorted(sorted) => sorted.len(self.pages),
         }
     }
 
@@ -102,6 +106,7 @@ impl<'a, P: Pages> MapView<'a, P> {
             MapRepr::Packed(blob, stride) => packed::contains(blob, stride, name),
             MapRepr::Integers(blob) => parse_i64(name).is_some_and(|value| integers::contains(blob, value)),
             MapRepr::Large(large) => large.contains(self.pages, name),
+            MapRepr::Sorted(sorted) => sorted.contains(self.pages, name),
         }
     }
 
@@ -110,7 +115,7 @@ impl<'a, P: Pages> MapView<'a, P> {
     pub fn value(&self, name: &[u8]) -> Option<ValueView<'a>> {
         match self.repr {
             MapRepr::Packed(blob, _) => packed::value(blob, name).map(ValueView::whole),
-            MapRepr::Integers(_) => None,
+            MapRepr::Integers(_) | MapRepr::Sorted(_) => None,
             MapRepr::Large(large) => large.value(self.pages, name),
         }
     }
@@ -126,14 +131,19 @@ impl<'a, P: Pages> MapView<'a, P> {
             }
             MapRepr::Packed(blob, stride) => each_packed(blob, stride, visit),
             MapRepr::Integers(blob) => integers::all(blob).for_each(|value| visit_integer(value, visit)),
+            MapRepr::Sorted(sorted) => sorted.each(self.pages, &mut |name, score| visit_scored(name, score, visit)),
         }
     }
 
     /// Visits about `count` members from `cursor` on (0: from the start) and returns the cursor to go on with (0: done; below 2^32).
     /// A member that is there during the whole iteration is visited once, whatever else changes.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) -> u64 {
-        if let MapRepr::Large(large) = self.repr {
-            return large.scan(self.pages, cursor, count, visit);
+        match self.repr {
+            MapRepr::Large(large) => return large.scan(self.pages, cursor, count, visit),
+            MapRepr::Sorted(sorted) => {
+                return sorted.scan(self.pages, cursor, count, &mut |name, score| visit_scored(name, score, visit));
+            }
+            MapRepr::Packed(..) | MapRepr::Integers(_) => {}
         }
         let Ok(from) = u32::try_from(cursor) else { return 0 };
         // Few members: those from the cursor on are put in the order of their tags each time.
@@ -171,6 +181,9 @@ impl<'a, P: Pages> MapView<'a, P> {
                     visit(name, value);
                 }
             }
+            MapRepr::Sorted(sorted) => {
+                sorted.random(self.pages, random, &mut |name, score| visit_scored(name, score, visit));
+            }
         }
     }
 
@@ -183,14 +196,17 @@ impl<'a, P: Pages> MapView<'a, P> {
     /// Returns whether it is a hash table.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        matches!(self.repr, MapRepr::Large(_))
+        matches!(self.repr, MapRepr::Large(_) | MapRepr::Sorted(_))
     }
 
     /// Returns the bytes that it takes beside its record.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let MapRepr::Large(large) = self.repr else { return 0 };
-        large.memory_bytes(self.pages)
+        match self.repr {
+            MapRepr::Packed(..) | MapRepr::Integers(_) => 0,
+            MapRepr::Large(large) => large.memory_bytes(self.pages),
+            MapRepr::Sorted(sorted) => sorted.memory_bytes(self.pages),
+        }
     }
 }
 
@@ -204,4 +220,8 @@ fn each_packed(blob: &[u8], stride: packed::Stride, visit: &mut dyn FnMut(&[u8],
 
 fn visit_integer(value: i64, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
     visit(itoa::Buffer::new().format(value).as_bytes(), ValueView::whole(&[]));
+}
+
+fn visit_scored(name: &[u8], score: Score, visit: &mut dyn FnMut(&[u8], ValueView<'_>)) {
+    visit(name, ValueView::whole(&score.to_bytes()));
 }
