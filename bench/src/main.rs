@@ -62,6 +62,7 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Throughput(run::throughput::Options),
+    Collections(run::collections::Options),
     Durable(run::durable::Options),
     Image(run::image::Options),
     LoadImage(run::load_image::Options),
@@ -107,6 +108,7 @@ fn measure(mut arguments: Arguments) -> Fallible<()> {
     Folder::sweep(&arguments.data);
     let report = match &arguments.what {
         What::Throughput(options) => run::throughput::run(&arguments, options)?,
+        What::Collections(options) => run::collections::run(&arguments, options)?,
         What::Durable(options) => run::durable::run(&arguments, options)?,
         What::Image(options) => run::image::run(&arguments, options)?,
         What::LoadImage(options) => run::load_image::run(&arguments, options)?,

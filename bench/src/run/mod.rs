@@ -1,5 +1,6 @@
 //! The subcommands, a file each, and how servers take turns.
 
+pub(crate) mod collections;
 pub(crate) mod connections;
 pub(crate) mod durable;
 pub(crate) mod image;

@@ -39,7 +39,7 @@ struct Aim {
     unit: &'static str,
 }
 
-const AIMS: [Aim; 20] = [
+const AIMS: [Aim; 25] = [
     aim(
         "throughput, `relaxed`, pipeline 1, 50 connections, against Redis",
         ">= 1.0 (stretch 1.3)",
@@ -124,6 +124,29 @@ const AIMS: [Aim; 20] = [
         "<= 0.8",
         Bound::AtMost(0.8),
         |s| s.memory_beside("hash, 16 B + 64 B"),
+        "",
+    ),
+    aim(
+        "collections: server CPU per million commands, pipeline 1, of the better neighbour's",
+        "<= 1.0",
+        Bound::AtMost(1.0),
+        |s| s.collections_beside(1),
+        "",
+    ),
+    aim("the same, pipeline 16", "<= 0.8", Bound::AtMost(0.8), |s| s.collections_beside(16), ""),
+    aim("the same, pipeline 64", "<= 0.7", Bound::AtMost(0.7), |s| s.collections_beside(64), ""),
+    aim(
+        "LINDEX and LSET in the middle of 10 M elements, time against at the end",
+        "<= 2",
+        Bound::AtMost(2.0),
+        |s| [s.deep("LINDEX"), s.deep("LSET")].concat(),
+        "",
+    ),
+    aim(
+        "LINSERT in the middle of 10 M elements, rate against the better neighbour",
+        ">= 3",
+        Bound::AtLeast(3.0),
+        Stored::linsert,
         "",
     ),
 ];
@@ -268,6 +291,41 @@ impl Stored {
         let results = self.results("memory");
         let is_it = |row: &&Value| row["server"] == server && row["shape"] == shape && row["keys"] == 1_000_000;
         results.iter().find(is_it).and_then(|row| row[field].as_f64())
+    }
+
+    /// Processor time of commands on collections, beside that of the neighbour that needs less.
+    fn collections_beside(&self, pipeline: u64) -> Vec<(String, f64)> {
+        let results = self.results("collections");
+        let rows = || results.iter().filter(|row| row["pipeline"] == pipeline && row["deep"] == false);
+        let cpu = |row: &Value| row["figures"]["cpu_per_million"].as_f64();
+        let ours = rows().filter(|row| row["server"] == "tanist relaxed");
+        ours.filter_map(|row| {
+            let is_it = |other: &&Value| ["command", "large"].iter().all(|name| other[*name] == row[*name]);
+            let neighbours = rows().filter(is_it).filter(|other| other["server"] != row["server"]).filter_map(cpu);
+            let size = if row["large"] == true { "large" } else { "small" };
+            let name = format!("{} {size}", row["command"].as_str()?);
+            Some((name, cpu(row)? / neighbours.min_by(f64::total_cmp)?))
+        })
+        .collect()
+    }
+
+    /// Time of a command in the middle of a long list against the same at its end.
+    fn deep(&self, command: &str) -> Vec<(String, f64)> {
+        let time = |place: &str| Some(1.0 / self.rate_in_list(&format!("{command}, {place}"), "tanist relaxed")?);
+        let ratio = ratio(time("middle"), time("end"));
+        ratio.into_iter().map(|(_, ratio)| (command.to_owned(), ratio)).collect()
+    }
+
+    fn linsert(&self) -> Vec<(String, f64)> {
+        let rate = |server: &&str| self.rate_in_list("LINSERT, middle", server);
+        let neighbours = ["redis", "valkey"].iter().filter_map(rate).max_by(f64::total_cmp);
+        ratio(rate(&"tanist relaxed"), neighbours)
+    }
+
+    fn rate_in_list(&self, command: &str, server: &str) -> Option<f64> {
+        let results = self.results("collections");
+        let row = results.iter().find(|row| row["command"] == command && row["server"] == server);
+        row.and_then(|row| row["figures"]["per_second"].as_f64())
     }
 
     fn micro(&self) -> Vec<(String, f64)> {

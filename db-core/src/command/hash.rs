@@ -28,9 +28,10 @@ fn form_with(data: &Data<'_>, view: &FoundHash<'_>, pairs: &[&[u8]]) -> MapForm 
 /// Sets fields; returns how many are new.
 fn put(data: &mut Data<'_>, at: &mut Located<'_>, pairs: &[&[u8]]) -> Result<u64, Failure> {
     pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
-    let view = data.map(at, Kind::Hash)?;
+    data.see(at);
+    let view = data.map_again(at, Kind::Hash)?;
     let (exists, before) = (view.is_some(), view.as_ref().map_or(0, MapView::len));
-    let form = form_with(data, &data.map_again(at, Kind::Hash)?, pairs);
+    let form = form_with(data, &view, pairs);
     data.change(at, MapChange::add(exists, form, pairs.into()))?;
     Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - before)
 }

@@ -8,6 +8,8 @@
 //!
 //! A lookup reads it from the start, which is why it is small: [`BYTES_MAX`].
 
+use std::ops::Range;
+
 use crate::arena::PAGE_BYTES;
 
 /// Bytes of the largest: a quarter of a page, and what 512 integers of 8 bytes take.
@@ -30,6 +32,14 @@ pub(crate) const fn string_bytes(len: usize) -> usize {
 #[inline]
 pub(crate) fn len(blob: &[u8]) -> usize {
     u16::from_le_bytes([blob[0], blob[1]]) as usize
+}
+
+/// Returns a copy to be changed, with room for a few strings more.
+pub(crate) fn copy(blob: &[u8]) -> Vec<u8> {
+    const ROOM: usize = 128;
+    let mut copy = Vec::with_capacity(blob.len() + ROOM);
+    copy.extend_from_slice(blob);
+    copy
 }
 
 /// Returns one without members.
@@ -103,8 +113,8 @@ pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], value: Option<&[u8]>) {
     let stride = 1 + usize::from(value.is_some());
     match (find(blob, stride, name), value) {
         (None, _) => {
-            append(blob, name);
-            value.into_iter().for_each(|value| append(blob, value));
+            let end = blob.len();
+            splice(blob, end..end, &[name, value.unwrap_or_default()][..stride]);
             let count = len(blob) + 1;
             put_len(blob, count);
         }
@@ -112,10 +122,8 @@ pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], value: Option<&[u8]>) {
         (Some((_, mut rest)), Some(value)) => {
             let start = rest.at;
             rest.next();
-            let mut bytes = Vec::with_capacity(string_bytes(value.len()));
-            append(&mut bytes, value);
             let old = start..rest.at;
-            blob.splice(old, bytes);
+            splice(blob, old, &[value]);
         }
     }
 }
@@ -133,14 +141,24 @@ pub(crate) fn remove(blob: &mut Vec<u8>, stride: Stride, name: &[u8]) -> bool {
     true
 }
 
-/// Appends a string. Counts nothing.
-fn append(blob: &mut Vec<u8>, string: &[u8]) {
-    if string.len() < LONG as usize {
-        blob.push(string.len() as u8);
-    } else {
-        blob.extend_from_slice(&(string.len() as u16 | u16::from(LONG) << 8).to_be_bytes());
+/// Puts strings in the place of the bytes `old`. Counts nothing.
+fn splice(blob: &mut Vec<u8>, old: Range<usize>, strings: &[&[u8]]) {
+    let bytes: usize = strings.iter().map(|string| string_bytes(string.len())).sum();
+    let (before, after) = (blob.len(), blob.len() - old.len() + bytes);
+    blob.resize(before.max(after), 0);
+    blob.copy_within(old.end..before, old.start + bytes);
+    blob.truncate(after);
+    let mut rest = &mut blob[old.start..old.start + bytes];
+    for string in strings {
+        let (len, room) = rest.split_at_mut(string_bytes(0) + usize::from(string.len() >= LONG as usize));
+        match len {
+            [short] => *short = string.len() as u8,
+            long => long.copy_from_slice(&(string.len() as u16 | u16::from(LONG) << 8).to_be_bytes()),
+        }
+        let (there, room) = room.split_at_mut(string.len());
+        there.copy_from_slice(string);
+        rest = room;
     }
-    blob.extend_from_slice(string);
 }
 
 fn put_len(blob: &mut [u8], len: usize) {
@@ -150,9 +168,7 @@ fn put_len(blob: &mut [u8], len: usize) {
 /// Inserts a string before the one at `index`, or at the end if that is their number.
 pub(crate) fn insert(blob: &mut Vec<u8>, index: usize, string: &[u8]) {
     let at = offset(blob, index);
-    let mut bytes = Vec::with_capacity(string_bytes(string.len()));
-    append(&mut bytes, string);
-    blob.splice(at..at, bytes);
+    splice(blob, at..at, &[string]);
     let count = len(blob) + 1;
     put_len(blob, count);
 }
@@ -164,10 +180,7 @@ pub(crate) fn insert_pair(blob: &mut Vec<u8>, index: usize, name: &[u8], value: 
         all.next();
     });
     let at = all.at;
-    let mut bytes = Vec::with_capacity(string_bytes(name.len()) + string_bytes(value.len()));
-    append(&mut bytes, name);
-    append(&mut bytes, value);
-    blob.splice(at..at, bytes);
+    splice(blob, at..at, &[name, value]);
     let count = len(blob) + 1;
     put_len(blob, count);
 }

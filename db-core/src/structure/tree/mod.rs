@@ -190,6 +190,11 @@ impl<O: Order> Tree<O> {
         pages.page(self.page).u32_at(self.offset + HEIGHT) >> 8
     }
 
+    /// Returns how many pages one insertion, replacement or removal may take or copy now: see [`PAGES_MAX`].
+    pub(crate) fn pages_to_change(&self, pages: &impl Pages) -> usize {
+        2 * self.handle(pages).height + 2
+    }
+
     /// Does a change, and counts the pages that it takes and frees.
     #[inline]
     fn counted<T>(&self, arena: &mut Arena, change: impl FnOnce(&mut Arena) -> T) -> T {

@@ -191,6 +191,21 @@ impl<O: Order> Tree<O> {
         })
     }
 
+    /// Returns the rank of the first item that is `item`: all before it are looked at.
+    pub(crate) fn rank_of(&self, pages: &impl Pages, item: &[u8]) -> Option<u64> {
+        let (mut at, mut before) = (self.start(pages), 0);
+        loop {
+            let page = pages.page(at.leaf()?.page);
+            if let Some(index) = LEAF.position(page, item) {
+                return Some(before + index as u64);
+            }
+            before += node::count(page) as u64;
+            if !at.enter_next_leaf(pages) {
+                return None;
+            }
+        }
+    }
+
     /// Returns the items before and behind `at`.
     pub(crate) fn around<'a>(&self, pages: &'a impl Pages, at: &Position) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
         let Some(leaf) = at.leaf() else { return (None, None) };

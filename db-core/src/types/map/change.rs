@@ -254,7 +254,7 @@ fn packed_of(keyspace: &Keyspace, at: &Located<'_>) -> Vec<u8> {
     let Some((record, head)) = keyspace.record(at) else { return packed::empty() };
     let rest = head.rest(keyspace.arena().page(record.page()));
     if head.encoding == Encoding::PACKED {
-        return rest.to_vec();
+        return packed::copy(rest);
     }
     let mut blob = packed::empty();
     integers::all(rest).for_each(|value| packed::put(&mut blob, itoa::Buffer::new().format(value).as_bytes(), None));

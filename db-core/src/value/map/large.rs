@@ -255,8 +255,8 @@ pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<Large>, members: us
         let slots = large.len(pages).min(members as u64);
         (large.pages_to_free(pages) + slots, table::pages_to_double(pages, large.table()))
     });
-    let new = pages_to_make(members as u64, bytes as u64);
-    let more = (MORE * members.saturating_sub(1)).min(there as usize + new);
+    let new = || pages_to_make(members as u64, bytes as u64);
+    let more = if members > 1 { (MORE * (members - 1)).min(there as usize + new()) } else { 0 };
     FIRST + more + doubling
 }
 

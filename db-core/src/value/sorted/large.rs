@@ -18,6 +18,8 @@ pub(crate) const ROOT_BYTES: usize = large::ROOT_BYTES + tree::HANDLE_BYTES;
 pub(super) struct Member {
     entry: Found<Place>,
     pub(super) score: Score,
+    /// Its place in the tree, if it was looked for there.
+    at: Option<Position>,
 }
 
 /// A large sorted set, by the place of its root: a page and a byte offset within it. Whoever owns the root may move it.
@@ -90,31 +92,35 @@ impl LargeSorted {
     pub(super) fn member<P: Pages>(self, pages: &P, place: Place) -> (&[u8], Score) {
         match place {
             Place::Slot(at) => in_slot(pages, at),
-            Place::Leaf(score) => {
-                let item = self.position_of_score(pages, score).item(pages);
-                (item.and_then(|item| name_of(pages, item)).unwrap_or_default(), score)
-            }
+            Place::Leaf(score) => (self.name_at(pages, &self.position_of_score(pages, score)), score),
         }
     }
 
+    /// The member at its place.
+    fn name_at<'a, P: Pages>(self, pages: &'a P, at: &Position) -> &'a [u8] {
+        at.item(pages).and_then(|item| name_of(pages, item)).unwrap_or_default()
+    }
+
     /// Returns a member.
-    #[inline]
     pub(super) fn find(self, pages: &impl Pages, name: &[u8]) -> Option<Member> {
-        let mut score = Score(0);
-        let entry = table::find(pages, self.table(), tag_of(pages, name), |place| {
-            let (there, its) = self.member(pages, place);
-            score = its;
-            there == name
+        let (mut score, mut at) = (Score(0), None);
+        let entry = table::find(pages, self.table(), tag_of(pages, name), |place| match place {
+            Place::Leaf(its) => {
+                score = its;
+                name == self.name_at(pages, at.insert(self.position_of_score(pages, its)))
+            }
+            Place::Slot(slot) => {
+                let (there, its) = in_slot(pages, slot);
+                (score, at) = (its, None);
+                there == name
+            }
         })?;
-        Some(Member { entry, score })
+        Some(Member { entry, score, at })
     }
 
     /// The place of a member that was found.
     pub(super) fn position_of(self, pages: &impl Pages, member: &Member, name: &[u8]) -> Position {
-        match member.entry.at {
-            Place::Leaf(score) => self.position_of_score(pages, score),
-            Place::Slot(_) => self.position(pages, member.score, name),
-        }
+        member.at.unwrap_or_else(|| self.position(pages, member.score, name))
     }
 
     /// Visits about `count` members from `cursor` on, as [`Large::scan`] does.
@@ -232,22 +238,24 @@ impl LargeSorted {
     }
 }
 
-/// Pages that one change of a member may take or copy: it leaves one place of the tree and comes to another one, and so may the member of
-/// its score; entries and slots of both.
-const PAGES_OF_MEMBER: usize = 3 * tree::PAGES_MAX + 8;
+/// Pages that one change of a member may take or copy beside those of the tree: entries and slots of the member and of the one that it
+/// shares a score with; a directory and both halves of a segment.
+const PAGES_OF_MEMBER: usize = 24;
 
-/// Pages that the first of several changes may take beside those: a directory and both halves of a segment.
-const FIRST: usize = 16;
+/// Changes of the tree for one member: it leaves one place and comes to another one, and so may the one that it shares a score with.
+const CHANGES_OF_MEMBER: usize = 3;
 
 /// Pages that adding or changing members may take or copy beside those of any change: no more than there are to be copied and will be new.
 pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<LargeSorted>, members: usize, bytes: usize) -> usize {
-    let (there, doubling) = large.map_or((0, 0), |large| {
+    let (there, first, doubling) = large.map_or((0, tree::PAGES_MAX, 0), |large| {
         let slots = 2 * large.len(pages).min(members as u64);
-        (large.pages_to_free(pages) + slots, table::pages_to_double(pages, large.table()))
+        let doubling = table::pages_to_double(pages, large.table());
+        (large.pages_to_free(pages) + slots, large.tree().pages_to_change(pages), doubling)
     });
-    let new = pages_to_make(members as u64, bytes as u64);
-    let more = (PAGES_OF_MEMBER * members.saturating_sub(1)).min(there as usize + new);
-    FIRST + PAGES_OF_MEMBER + more + doubling
+    let each = CHANGES_OF_MEMBER * tree::PAGES_MAX + PAGES_OF_MEMBER;
+    let new = || pages_to_make(members as u64, bytes as u64);
+    let more = if members > 1 { (each * (members - 1)).min(there as usize + new()) } else { 0 };
+    CHANGES_OF_MEMBER * first + PAGES_OF_MEMBER + more + doubling
 }
 
 /// Pages that one of so many members may take, whose names, scores and whatever is beside them take so many bytes.
@@ -255,5 +263,5 @@ pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
     let segments = members / table::segment_entries_min::<Place>() + 1;
     // Of a tree half full, and as much of slots.
     let pages = 2 * (bytes + 4 * members).div_ceil(PAGE_BYTES as u64);
-    (2 * pages + pages / 50 + 2 * segments) as usize + tree::PAGES_MAX + FIRST
+    (2 * pages + pages / 50 + 2 * segments) as usize + tree::PAGES_MAX + PAGES_OF_MEMBER
 }
