@@ -42,6 +42,8 @@ pub(crate) enum Deed {
     LsetEnd,
     /// LINSERT before an element in the middle
     Linsert,
+    /// SETRANGE of 100 bytes anywhere in a long string
+    Setrange,
 }
 
 impl Deed {
@@ -58,6 +60,9 @@ impl Deed {
         Deed::Zrank,
         Deed::Zrange,
     ];
+
+    /// One of each type of a large value.
+    pub(crate) const EACH_TYPE: [Deed; 5] = [Deed::Hset, Deed::Queue, Deed::Sadd, Deed::Zadd, Deed::Setrange];
 
     /// Those of one long list.
     pub(crate) const DEEP: [Deed; 5] =
@@ -80,27 +85,31 @@ impl Deed {
             Deed::LsetMiddle => "LSET, middle",
             Deed::LsetEnd => "LSET, end",
             Deed::Linsert => "LINSERT, middle",
+            Deed::Setrange => "SETRANGE",
         }
     }
 
     /// Whether replies are counted in lines: where the length is that of a number.
     pub(super) fn is_by_lines(self) -> bool {
-        matches!(self, Deed::Queue | Deed::Zrank | Deed::Linsert)
+        matches!(self, Deed::Queue | Deed::Zrank | Deed::Linsert | Deed::Setrange)
     }
 }
 
 /// A command on collections of a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Operation {
+pub(crate) struct CollectionCommand {
     pub(crate) deed: Deed,
     /// Whether it is about one large collection.
     pub(crate) large: bool,
-    /// Elements of each.
+    /// Elements of each; pieces of 1 MB of a string.
     pub(crate) elements: u64,
 }
 
 /// Elements of a range.
 const RANGE: u64 = 100;
+
+/// Bytes of a piece of a string.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Fields that HGETALL returns.
 const FIELDS: u64 = 20;
@@ -116,15 +125,16 @@ fn element(number: u64) -> [u8; ELEMENT_BYTES] {
     element
 }
 
-impl Operation {
+impl CollectionCommand {
     fn value(self) -> &'static [u8] {
         if self.deed == Deed::Hgetall && self.large { VALUE } else { &VALUE[..32] }
     }
 
-    fn key(self, number: u64) -> [u8; 16] {
+    pub(crate) fn key(self, number: u64) -> [u8; 16] {
         let first = match self.deed {
             Deed::Hset | Deed::Hget => b'h',
             Deed::Hgetall => b'g',
+            Deed::Setrange => b't',
             Deed::Sadd | Deed::Sismember => b's',
             Deed::Zadd | Deed::Zrank | Deed::Zrange => b'z',
             _ => b'l',
@@ -183,6 +193,11 @@ impl Operation {
                 send(&[b"LSET", &key, index.as_bytes(), &element(self.elements)]);
                 return "+OK\r\n".len();
             }
+            Deed::Setrange => {
+                let offset = at * PIECE_BYTES as u64 + rng.random_range(0..PIECE_BYTES as u64 - 100);
+                send(&[b"SETRANGE", &key, offset.to_string().as_bytes(), VALUE]);
+                return 1;
+            }
             Deed::Linsert => {
                 send(&[b"LINSERT", &key, b"BEFORE", &element(self.elements / 2 + 1), &element(self.elements + 1)]);
                 return 1;
@@ -193,6 +208,10 @@ impl Operation {
 
     /// Makes what it is about: `collections` of them.
     pub(crate) fn fill(self, port: u16, collections: u64) -> Fallible<()> {
+        if self.deed == Deed::Setrange {
+            let piece = vec![b'p'; PIECE_BYTES];
+            return send_all(port, 0..self.elements, |out, _| push_command(out, &[b"APPEND", &self.key(0), &piece]));
+        }
         let command: &[u8] = match self.deed {
             Deed::Hset | Deed::Hget | Deed::Hgetall => b"HSET",
             Deed::Sadd | Deed::Sismember => b"SADD",

@@ -19,7 +19,7 @@ mod outcome;
 mod requests;
 
 pub(crate) use clock::{Clock, pause};
-pub(crate) use collections::{Deed, Operation};
+pub(crate) use collections::{CollectionCommand, Deed};
 pub(crate) use drive::{Moment, Prepared, Timing};
 pub(crate) use fill::{fill, send_all};
 pub(crate) use outcome::{Outcome, SLICE_MICROS, Tally};

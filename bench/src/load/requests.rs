@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Group, Operation};
+use super::{CollectionCommand, Group};
 
 /// Which command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Mix,
     /// A command on collections, of which there are as many as keys.
     #[value(skip)]
-    On(Operation),
+    On(CollectionCommand),
 }
 
 impl Kind {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::turns::{Figures, take_turns};
-use crate::load::{Deed, Group, Kind, Operation, Pace, Prepared};
+use crate::load::{CollectionCommand, Deed, Group, Kind, Pace, Prepared};
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> 
     for large in [false, true] {
         let (collections, elements) = if large { (1, options.large) } else { (options.small, FEW) };
         for deed in &options.commands {
-            let operation = Operation { deed: *deed, large, elements };
+            let operation = CollectionCommand { deed: *deed, large, elements };
             // Of what it is about there are as many elements as at first, whoever was there before.
             for server in &servers {
                 server.client()?.ask(&["FLUSHALL"])?;
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> 
 
 /// Commands at the end and in the middle of a long list, one at a time.
 fn deep(arguments: &Arguments, options: &Options, servers: &[Server], report: &mut Report) -> Fallible<()> {
-    let on = |deed| Operation { deed, large: true, elements: options.long };
+    let on = |deed| CollectionCommand { deed, large: true, elements: options.long };
     for server in servers {
         server.client()?.ask(&["FLUSHALL"])?;
         on(Deed::LindexEnd).fill(server.port, 1)?;
@@ -78,7 +78,7 @@ fn deep(arguments: &Arguments, options: &Options, servers: &[Server], report: &m
     Ok(())
 }
 
-fn group(operation: Operation, keys: u64, connections: usize, pipeline: usize) -> Group {
+fn group(operation: CollectionCommand, keys: u64, connections: usize, pipeline: usize) -> Group {
     Group { kind: Kind::On(operation), connections, pipeline, keys, value_bytes: 0, pace: Pace::Closed }
 }
 

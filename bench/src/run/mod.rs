@@ -12,3 +12,4 @@ pub(crate) mod summary;
 pub(crate) mod throughput;
 mod turns;
 mod watch;
+pub(crate) mod worst;

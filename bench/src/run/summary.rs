@@ -39,7 +39,7 @@ struct Aim {
     unit: &'static str,
 }
 
-const AIMS: [Aim; 25] = [
+const AIMS: [Aim; 27] = [
     aim(
         "throughput, `relaxed`, pipeline 1, 50 connections, against Redis",
         ">= 1.0 (stretch 1.3)",
@@ -148,6 +148,20 @@ const AIMS: [Aim; 25] = [
         Bound::AtLeast(3.0),
         Stored::linsert,
         "",
+    ),
+    aim(
+        "writes to a large value of each type: p99.9 while an image is shipped / before",
+        "<= 2",
+        Bound::AtMost(2.0),
+        |s| s.worst("p999_ratio", 1.0),
+        "",
+    ),
+    aim(
+        "its deletion: longest pause of another client",
+        "<= 2 ms",
+        Bound::AtMost(2.0),
+        |s| s.worst("pause_us", 1e-3),
+        " ms",
     ),
 ];
 
@@ -326,6 +340,12 @@ impl Stored {
         let results = self.results("collections");
         let row = results.iter().find(|row| row["command"] == command && row["server"] == server);
         row.and_then(|row| row["figures"]["per_second"].as_f64())
+    }
+
+    fn worst(&self, field: &str, scale: f64) -> Vec<(String, f64)> {
+        let results = self.results("worst");
+        let rows = results.iter().filter(|row| row["server"] == "tanist relaxed");
+        rows.filter_map(|row| Some((row["writes"].as_str()?.to_owned(), row[field].as_f64()? * scale))).collect()
     }
 
     fn micro(&self) -> Vec<(String, f64)> {

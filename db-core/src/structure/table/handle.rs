@@ -48,7 +48,7 @@ impl<T> TableAt<T> {
     }
 
     /// Whether the reserved bytes are zero.
-    pub(super) fn is_clean(self, pages: &impl Pages) -> bool {
+    pub(super) fn is_clean(&self, pages: &impl Pages) -> bool {
         pages.page(self.page).u16_at(self.offset + RESERVED) == 0
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::arena::{PAGE_BYTES, Ref};
 use crate::clock::UnixMillis;
-use crate::effect::{KeyChange, Strings};
+use crate::effect::{KeyChange, KeyEffect, Strings};
 use crate::ids::PageId;
 use crate::keyspace::tests::{Direct, Random, new_shard};
 use crate::keyspace::{Keyspace, Read};
@@ -244,6 +244,33 @@ fn flipped_bits_are_refused() {
         }
     }
     assert!(refused > 1200, "{refused}");
+    shard.check(0, 1).unwrap();
+}
+
+/// Whatever is frozen, a change takes and copies no more pages than it has reserved.
+#[test]
+fn pages_are_reserved() {
+    let (mut shard, mut random, mut most) = (new_shard(), Random(1), 0);
+    let key = shard.hasher().key(b"sorted");
+    for step in 0..12_000 {
+        let name = random.below(4_000).to_le_bytes();
+        // From time to time only a few scores, so that members move to slots.
+        let score = Score::new(random.below(if step % 3 == 0 { 1_000 } else { 1 << 40 }) as f64).unwrap().to_bytes();
+        let items: [&[u8]; 2] = [&name, &score];
+        let change = SortedChange::Put { form: SortedForm::Large, items: items.as_slice().into() };
+        let frozen = (step % 20 == 0).then(|| shard.freeze());
+        let planned = change.pages(&shard, &shard.locate(&key)).unwrap().unwrap() as u64;
+        let pages = |shard: &Keyspace| {
+            u64::from(shard.arena().pages_used()) + shard.arena().pool().bytes_retired() / PAGE_BYTES as u64
+        };
+        let before = pages(&shard);
+        shard.change(&key, change).unwrap();
+        let taken = pages(&shard).saturating_sub(before);
+        assert!(taken <= planned, "step {step}: {taken} pages, {planned} planned");
+        most = most.max(taken);
+        drop(frozen);
+    }
+    println!("{most} pages at most");
     shard.check(0, 1).unwrap();
 }
 

@@ -8,7 +8,7 @@ use crate::value::map::large::tag_of;
 use crate::value::packed;
 use crate::value::record::{Encoding, Head};
 
-use super::item::{Place, fits_leaf, in_slot, is_sound, name_of, new_item, place_of, score_of};
+use super::item::{MemberPlace, fits_leaf, in_slot, is_sound, name_of, new_item, place_of, score_of};
 use super::{LargeSorted, ROOT_BYTES, Score, pairs};
 
 type Verdict = Result<(), &'static str>;
@@ -53,17 +53,17 @@ pub(crate) fn check_large(
     if let Some(heap) = slots.own_heap(pages) {
         inspector.heap(heap, draining)?;
     }
-    let mut entries = Entries { pages, inspector, all: Vec::new(), bytes: 0 };
+    let mut entries = SortedEntries { pages, inspector, all: Vec::new(), bytes: 0 };
     table::check(pages, sorted.table(), &mut entries)?;
-    let Entries { mut all, bytes, .. } = entries;
+    let SortedEntries { mut all, bytes, .. } = entries;
     if !draining && bytes != slots.entry_bytes(pages) {
         return Err("a sorted set counts its bytes wrong");
     }
     all.sort_unstable();
-    let mut items = Items { pages, entries: &all, names: Vec::new(), last: None };
+    let mut items = SortedItems { pages, entries: &all, names: Vec::new(), last: None };
     sorted.ordered(pages).check(pages, &mut |id| inspector.page(id), &mut |item| items.visit(item))?;
-    // Items are different, since they ascend, and each has an entry that is no other item's.
-    let Items { mut names, .. } = items;
+    // SortedItems are different, since they ascend, and each has an entry that is no other item's.
+    let SortedItems { mut names, .. } = items;
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err("a member is there twice");
@@ -73,14 +73,14 @@ pub(crate) fn check_large(
 }
 
 /// What the table leads to.
-struct Entries<'a, P, I> {
+struct SortedEntries<'a, P, I> {
     pages: &'a P,
     inspector: &'a mut I,
-    all: Vec<(Place, u32)>,
+    all: Vec<(MemberPlace, u32)>,
     bytes: u64,
 }
 
-impl<P: Pages, I: CollectionInspector> Inspector<Place> for Entries<'_, P, I> {
+impl<P: Pages, I: CollectionInspector> Inspector<MemberPlace> for SortedEntries<'_, P, I> {
     fn page(&mut self, id: PageId) -> bool {
         self.inspector.page(id)
     }
@@ -89,9 +89,9 @@ impl<P: Pages, I: CollectionInspector> Inspector<Place> for Entries<'_, P, I> {
         self.inspector.slot(at, &mut |_| Ok(bytes))
     }
 
-    fn entries(&mut self, entries: Vec<(u32, Place)>) -> Verdict {
+    fn entries(&mut self, entries: Vec<(u32, MemberPlace)>) -> Verdict {
         for (tag, place) in &entries {
-            let Place::Slot(at) = place else { continue };
+            let MemberPlace::Slot(at) = place else { continue };
             let entry = check_entry(self.pages, *at, false, self.inspector)?;
             let page = self.pages.page(at.page());
             let value = entry.value(&self.pages, page);
@@ -110,22 +110,22 @@ impl<P: Pages, I: CollectionInspector> Inspector<Place> for Entries<'_, P, I> {
 }
 
 /// The items of the tree, in their order.
-struct Items<'a, P> {
+struct SortedItems<'a, P> {
     pages: &'a P,
     /// What the table leads to, with tags, sorted.
-    entries: &'a [(Place, u32)],
+    entries: &'a [(MemberPlace, u32)],
     /// Members with the tags of their names.
     names: Vec<(u32, &'a [u8])>,
-    last: Option<(Score, Place)>,
+    last: Option<(Score, MemberPlace)>,
 }
 
-impl<'a, P: Pages> Items<'a, P> {
+impl<'a, P: Pages> SortedItems<'a, P> {
     /// Checks an item, which is compared with others only then.
     fn visit(&mut self, item: &'a [u8]) -> Verdict {
         let place = if is_sound(item) { place_of(item) } else { None };
         let place = place.ok_or("an item of a sorted set is malformed")?;
         let score = score_of(item);
-        if let Place::Slot(at) = place {
+        if let MemberPlace::Slot(at) = place {
             // A slot is looked at if the table leads to it.
             let from = self.entries.partition_point(|(there, _)| *there < place);
             if self.entries.get(from).is_none_or(|(there, _)| *there != place) || in_slot(self.pages, at).1 != score {
@@ -137,7 +137,7 @@ impl<'a, P: Pages> Items<'a, P> {
         if self.entries.binary_search(&(place, tag)).is_err() {
             return Err("an item of a sorted set leads to no entry of it");
         }
-        let in_leaf = |place| matches!(place, Place::Leaf(_));
+        let in_leaf = |place| matches!(place, MemberPlace::Leaf(_));
         if new_item(score, name, place).as_slice() != item || (in_leaf(place) && !fits_leaf(name)) {
             return Err("an item of a sorted set is malformed");
         }

@@ -20,7 +20,7 @@ const NAME_BYTES_MAX: usize = ITEM_BYTES_MAX - 1 - size_of::<Score>();
 
 /// Where a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub(crate) enum MemberPlace {
     /// In the tree's leaf, the only one of its score.
     Leaf(Score),
     /// In a slot (`value/entry.rs`), with its score.
@@ -28,19 +28,19 @@ pub(crate) enum Place {
 }
 
 /// An address has no upper half, and no score is so low.
-impl Target for Place {
+impl Target for MemberPlace {
     const BYTES: usize = 8;
 
     #[inline]
-    fn of_word(word: u64) -> Place {
-        u32::try_from(word).map_or(Place::Leaf(Score(word)), |at| Place::Slot(Ref(at)))
+    fn of_word(word: u64) -> MemberPlace {
+        u32::try_from(word).map_or(MemberPlace::Leaf(Score(word)), |at| MemberPlace::Slot(Ref(at)))
     }
 
     #[inline]
     fn word(self) -> u64 {
         match self {
-            Place::Leaf(score) => score.0,
-            Place::Slot(at) => at.0.into(),
+            MemberPlace::Leaf(score) => score.0,
+            MemberPlace::Slot(at) => at.0.into(),
         }
     }
 }
@@ -51,14 +51,14 @@ pub(super) const fn fits_leaf(name: &[u8]) -> bool {
 }
 
 /// The item of a member.
-pub(super) fn new_item(score: Score, name: &[u8], place: Place) -> SmallVec<[u8; 64]> {
+pub(super) fn new_item(score: Score, name: &[u8], place: MemberPlace) -> SmallVec<[u8; 64]> {
     let (bytes, len) = score.short_bytes();
     let mut item = SmallVec::new();
-    item.push(len as u8 | if matches!(place, Place::Slot(_)) { IN_SLOT } else { 0 });
+    item.push(len as u8 | if matches!(place, MemberPlace::Slot(_)) { IN_SLOT } else { 0 });
     item.extend_from_slice(&bytes[..len]);
     match place {
-        Place::Leaf(_) => item.extend_from_slice(name),
-        Place::Slot(at) => item.extend_from_slice(&at.0.to_be_bytes()),
+        MemberPlace::Leaf(_) => item.extend_from_slice(name),
+        MemberPlace::Slot(at) => item.extend_from_slice(&at.0.to_be_bytes()),
     }
     item
 }
@@ -88,12 +88,12 @@ pub(super) fn score_of(item: &[u8]) -> Score {
 
 /// Where the member of an item stands; `None` of a separator.
 #[inline]
-pub(super) fn place_of(item: &[u8]) -> Option<Place> {
+pub(super) fn place_of(item: &[u8]) -> Option<MemberPlace> {
     let rest = &item[key_len(item)..];
     if item[0] & IN_SLOT == 0 {
-        (!rest.is_empty()).then(|| Place::Leaf(score_of(item)))
+        (!rest.is_empty()).then(|| MemberPlace::Leaf(score_of(item)))
     } else {
-        rest.first_chunk().map(|at| Place::Slot(Ref(u32::from_be_bytes(*at))))
+        rest.first_chunk().map(|at| MemberPlace::Slot(Ref(u32::from_be_bytes(*at))))
     }
 }
 

@@ -8,15 +8,15 @@ use crate::structure::tree::{self, Position, Tree};
 use crate::value::entry::EntryForm;
 use crate::value::map::large::{self, Large, tag_of};
 
-use super::item::{ByMember, ByScore, Place, fits_leaf, in_slot, name_of, new_item, place_of, score_of};
+use super::item::{ByMember, ByScore, MemberPlace, fits_leaf, in_slot, name_of, new_item, place_of, score_of};
 use super::score::Score;
 
 /// Bytes of a root; zeros are one without members.
 pub(crate) const ROOT_BYTES: usize = large::ROOT_BYTES + tree::HANDLE_BYTES;
 
 /// A member that was found.
-pub(super) struct Member {
-    entry: Found<Place>,
+pub(super) struct FoundMember {
+    entry: Found<MemberPlace>,
     pub(super) score: Score,
     /// Its place in the tree, if it was looked for there.
     at: Option<Position>,
@@ -47,7 +47,7 @@ impl LargeSorted {
     }
 
     #[inline]
-    pub(super) const fn table(self) -> TableAt<Place> {
+    pub(super) const fn table(self) -> TableAt<MemberPlace> {
         TableAt::new(self.page, self.offset)
     }
 
@@ -89,10 +89,10 @@ impl LargeSorted {
     }
 
     /// The member that an entry leads to, and its score.
-    pub(super) fn member<P: Pages>(self, pages: &P, place: Place) -> (&[u8], Score) {
+    pub(super) fn member<P: Pages>(self, pages: &P, place: MemberPlace) -> (&[u8], Score) {
         match place {
-            Place::Slot(at) => in_slot(pages, at),
-            Place::Leaf(score) => (self.name_at(pages, &self.position_of_score(pages, score)), score),
+            MemberPlace::Slot(at) => in_slot(pages, at),
+            MemberPlace::Leaf(score) => (self.name_at(pages, &self.position_of_score(pages, score)), score),
         }
     }
 
@@ -102,24 +102,24 @@ impl LargeSorted {
     }
 
     /// Returns a member.
-    pub(super) fn find(self, pages: &impl Pages, name: &[u8]) -> Option<Member> {
+    pub(super) fn find(self, pages: &impl Pages, name: &[u8]) -> Option<FoundMember> {
         let (mut score, mut at) = (Score(0), None);
         let entry = table::find(pages, self.table(), tag_of(pages, name), |place| match place {
-            Place::Leaf(its) => {
+            MemberPlace::Leaf(its) => {
                 score = its;
                 name == self.name_at(pages, at.insert(self.position_of_score(pages, its)))
             }
-            Place::Slot(slot) => {
+            MemberPlace::Slot(slot) => {
                 let (there, its) = in_slot(pages, slot);
                 (score, at) = (its, None);
                 there == name
             }
         })?;
-        Some(Member { entry, score, at })
+        Some(FoundMember { entry, score, at })
     }
 
     /// The place of a member that was found.
-    pub(super) fn position_of(self, pages: &impl Pages, member: &Member, name: &[u8]) -> Position {
+    pub(super) fn position_of(self, pages: &impl Pages, member: &FoundMember, name: &[u8]) -> Position {
         member.at.unwrap_or_else(|| self.position(pages, member.score, name))
     }
 
@@ -153,12 +153,13 @@ impl LargeSorted {
         let tied = [before, behind].into_iter().flatten().find(|item| score_of(item) == score);
         let is_tied = tied.is_some();
         // A score has one member in a leaf at most, so that an entry leads to one member.
-        if let Some(alone) = tied.filter(|item| matches!(place_of(item), Some(Place::Leaf(_)))) {
+        if let Some(alone) = tied.filter(|item| matches!(place_of(item), Some(MemberPlace::Leaf(_)))) {
             let alone = name_of(arena, alone).unwrap_or_default().to_vec();
             self.move_to_slot(arena, score, &alone);
             at = self.position(arena, score, name);
         }
-        let place = if is_tied || !fits_leaf(name) { self.new_slot(arena, score, name) } else { Place::Leaf(score) };
+        let place =
+            if is_tied || !fits_leaf(name) { self.new_slot(arena, score, name) } else { MemberPlace::Leaf(score) };
         self.tree().insert(arena, &at, &new_item(score, name, place));
         match found {
             Some(mut member) => table::replace(arena, &mut member.entry, place),
@@ -172,23 +173,23 @@ impl LargeSorted {
     /// Moves the only member of a score from its leaf to a slot.
     fn move_to_slot(self, arena: &mut Arena, score: Score, name: &[u8]) {
         let tag = tag_of(arena, name);
-        let entry = table::find(arena, self.table(), tag, |place| place == Place::Leaf(score));
+        let entry = table::find(arena, self.table(), tag, |place| place == MemberPlace::Leaf(score));
         let place = self.new_slot(arena, score, name);
         let at = self.position_of_score(arena, score);
         self.tree().replace(arena, &at, &new_item(score, name, place));
         table::replace(arena, &mut entry.expect("what stands in a leaf has an entry"), place);
     }
 
-    fn new_slot(self, arena: &mut Arena, score: Score, name: &[u8]) -> Place {
+    fn new_slot(self, arena: &mut Arena, score: Score, name: &[u8]) -> MemberPlace {
         let form = EntryForm::of(name.len(), Some(size_of::<Score>() as u64));
         let at = self.slots().allocate(arena, form);
         form.write(arena, at, name, &score.to_bytes());
         self.slots().count(arena, form.slot_bytes() as u64, 0);
-        Place::Slot(at)
+        MemberPlace::Slot(at)
     }
 
-    fn free_slot(self, arena: &mut Arena, place: Place) {
-        if let Place::Slot(at) = place {
+    fn free_slot(self, arena: &mut Arena, place: MemberPlace) {
+        if let MemberPlace::Slot(at) = place {
             let bytes = slab::capacity(arena, at) as u64;
             self.slots().count(arena, 0, bytes);
             slab::free(arena, at);
@@ -209,7 +210,7 @@ impl LargeSorted {
         let tree = self.tree();
         let items = tree.cursor(arena, tree.seek(arena, rank)).take(usize::try_from(count).unwrap_or(usize::MAX));
         let entry = |item| Some((tag_of(arena, name_of(arena, item)?), place_of(item)?));
-        let gone: Vec<(u32, Place)> = items.filter_map(entry).collect();
+        let gone: Vec<(u32, MemberPlace)> = items.filter_map(entry).collect();
         tree.remove_range(arena, rank, count);
         for (tag, place) in gone {
             let entry = table::find(arena, self.table(), tag, |there| there == place);
@@ -232,8 +233,8 @@ impl LargeSorted {
             return ((before - self.tree().pages(arena)) as usize, false);
         }
         self.slots().drain_table(arena, self.table(), max, |place| match place {
-            Place::Slot(at) => Some(at),
-            Place::Leaf(_) => None,
+            MemberPlace::Slot(at) => Some(at),
+            MemberPlace::Leaf(_) => None,
         })
     }
 }
@@ -260,7 +261,7 @@ pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<LargeSorted>, membe
 
 /// Pages that one of so many members may take, whose names, scores and whatever is beside them take so many bytes.
 pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
-    let segments = members / table::segment_entries_min::<Place>() + 1;
+    let segments = members / table::segment_entries_min::<MemberPlace>() + 1;
     // Of a tree half full, and as much of slots.
     let pages = 2 * (bytes + 4 * members).div_ceil(PAGE_BYTES as u64);
     (2 * pages + pages / 50 + 2 * segments) as usize + tree::PAGES_MAX + PAGES_OF_MEMBER
