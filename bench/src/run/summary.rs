@@ -133,8 +133,8 @@ const AIMS: [Aim; 27] = [
         |s| s.collections_beside(1),
         "",
     ),
-    aim("the same, pipeline 16", "<= 0.8", Bound::AtMost(0.8), |s| s.collections_beside(16), ""),
-    aim("the same, pipeline 64", "<= 0.7", Bound::AtMost(0.7), |s| s.collections_beside(64), ""),
+    aim("collections: the same, pipeline 16", "<= 0.8", Bound::AtMost(0.8), |s| s.collections_beside(16), ""),
+    aim("collections: the same, pipeline 64", "<= 0.7", Bound::AtMost(0.7), |s| s.collections_beside(64), ""),
     aim(
         "LINDEX and LSET in the middle of 10 M elements, time against at the end",
         "<= 2",
