@@ -117,7 +117,7 @@ bench: (bench-all "")
 # The same with short turns and small data: shows that all of it works, not how fast anything is. Not into the book.
 bench-quick: (bench-all "quick")
 
-# One part of it: throughput, durable, image, load-image, memory, connections, micro, instructions, summary; `just bench-one NAME --help`.
+# One part of it: throughput, collections, durable, image, worst, load-image, memory, connections, micro, instructions, summary; `just bench-one NAME --help`.
 bench-one name *args: bench-build
     {{ bench }} {{ name }} {{ args }}
 
@@ -136,8 +136,10 @@ bench-all how: bench-build
     if [ "{{ how }}" = quick ]; then
         short="--turns 1 --seconds 1 --warm-up 0.3 --results target/bench/quick"
         $bench throughput $short --keys 100000 --value-bytes 100
+        $bench collections $short --small 10000 --large 100000 --long 1000000
         $bench durable $short --keys 10000
         $bench image $short --gigabytes 0.1 --interval 40
+        $bench worst $short --interval 3 --snapshots 1 --elements 100000 --megabytes 16
         $bench load-image $short --gigabytes 0.1
         $bench memory $short --keys 100000 --churn 200000
         $bench connections $short --idle 1000 --active 100
@@ -146,8 +148,10 @@ bench-all how: bench-build
         $bench summary $short
     else
         $bench throughput --keys 1000000,10000000 --book docs
+        $bench collections --book docs
         $bench durable --book docs
         $bench image --gigabytes 1,5 --book docs
+        $bench worst --book docs
         $bench load-image --gigabytes 1,5 --book docs
         $bench memory --keys 1000000,10000000 --book docs
         $bench connections --book docs

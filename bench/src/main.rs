@@ -62,11 +62,13 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Throughput(run::throughput::Options),
+    Collections(run::collections::Options),
     Durable(run::durable::Options),
     Image(run::image::Options),
     LoadImage(run::load_image::Options),
     Memory(run::memory::Options),
     Connections(run::connections::Options),
+    Worst(run::worst::Options),
     Micro(run::micro::Options),
     Instructions(run::instructions::Options),
     Summary(run::summary::Options),
@@ -107,10 +109,12 @@ fn measure(mut arguments: Arguments) -> Fallible<()> {
     Folder::sweep(&arguments.data);
     let report = match &arguments.what {
         What::Throughput(options) => run::throughput::run(&arguments, options)?,
+        What::Collections(options) => run::collections::run(&arguments, options)?,
         What::Durable(options) => run::durable::run(&arguments, options)?,
         What::Image(options) => run::image::run(&arguments, options)?,
         What::LoadImage(options) => run::load_image::run(&arguments, options)?,
         What::Memory(options) => run::memory::run(&arguments, options)?,
+        What::Worst(options) => run::worst::run(&arguments, options)?,
         What::Connections(options) => run::connections::run(&arguments, options)?,
         What::Summary(options) => return run::summary::run(&arguments, options),
         What::Instructions(_) => unreachable!("it has had its turn"),

@@ -1,7 +1,7 @@
 //! Runs one operation many times over the request parser and the engine: no sockets, threads, clock or dice, so that a run
 //! executes the same instructions each time.
 //!
-//! `cargo run --release -p tanist-hot-path -- get|set|append|incr|expire|del|frozen-set [times, default 20000]`
+//! `cargo run --release -p tanist-hot-path -- get|set|append|incr|expire|del|frozen-set|COLLECTION [times, default 20000]`
 //!
 //! `tanist-bench instructions` counts them. For each operation these are: parsing the request, finding its command, executing it,
 //! clearing the reply and, for a write, its share of taking the redo queue.
@@ -15,6 +15,9 @@
 //! - `frozen-set`: a SET where a frozen version still needs the page, so that it is copied before it is written. Each round
 //!   writes to one key of each page that has records, then lets the version go and freezes again; what the round costs is
 //!   shared by its writes, about eighty.
+//! - those of collections, each on many small ones and on one large one: see [`collections`].
+
+mod collections;
 
 use tanist::resp::{Parsed, RequestLimits, RequestParser};
 use tanist_db_core::arena::PAGE_BYTES;
@@ -62,7 +65,13 @@ fn main() {
             node.run(&(0..DELETED_MAX).map(delete).collect::<Vec<_>>(), times);
         }
         "frozen-set" => node.run_frozen(&set_requests(b'b'), times),
-        _ => panic!("usage: get|set|append|incr|expire|del|frozen-set [times]"),
+        _ => match collections::find(&operation) {
+            Some(load) => {
+                node.run(&load.fill, load.fill.len());
+                node.run(&load.requests, times);
+            }
+            None => panic!("usage: get|set|append|incr|expire|del|frozen-set|COLLECTION [times]"),
+        },
     }
 }
 
@@ -132,7 +141,7 @@ impl Node {
         let (session, reply) = (&mut self.session, &mut self.reply);
         let executed = self.engine.execute_resolved(spec, session, &mut Alone, &args, NOW, reply);
         let Executed::Replied(executed) = executed else { panic!("nobody holds a shard") };
-        assert!(matches!(reply.as_bytes()[0], b'+' | b'$' | b':'), "it succeeds");
+        assert!(matches!(reply.as_bytes()[0], b'+' | b'$' | b':' | b'*'), "it succeeds");
         reply.clear();
         if executed.wrote {
             self.writes += 1;

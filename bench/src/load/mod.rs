@@ -12,12 +12,14 @@
 //! requests, not one slow one (no coordinated omission).
 
 mod clock;
+mod collections;
 mod drive;
 mod fill;
 mod outcome;
 mod requests;
 
 pub(crate) use clock::{Clock, pause};
+pub(crate) use collections::{CollectionCommand, Deed};
 pub(crate) use drive::{Moment, Prepared, Timing};
 pub(crate) use fill::{fill, send_all};
 pub(crate) use outcome::{Outcome, SLICE_MICROS, Tally};

@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::Group;
+use super::{CollectionCommand, Group};
 
 /// Which command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -15,6 +15,9 @@ pub(crate) enum Kind {
     Mset,
     /// SET and GET, one to one, keys by a zipf distribution.
     Mix,
+    /// A command on collections, of which there are as many as keys.
+    #[value(skip)]
+    On(CollectionCommand),
 }
 
 impl Kind {
@@ -25,6 +28,7 @@ impl Kind {
             Kind::Incr => "INCR",
             Kind::Mset => "MSET",
             Kind::Mix => "MIX",
+            Kind::On(operation) => operation.deed.name(),
         }
     }
 }
@@ -76,6 +80,7 @@ impl Requests {
             }
             let expected = match group.kind {
                 Kind::Incr => Expected::Lines(group.pipeline),
+                Kind::On(operation) if operation.deed.is_by_lines() => Expected::Lines(reply_bytes),
                 _ => Expected::Bytes(reply_bytes),
             };
             requests.batches.push(Batch { start, end: requests.bytes.len(), expected });
@@ -93,16 +98,19 @@ struct Maker {
     keys: u64,
     value: Vec<u8>,
     rng: SmallRng,
+    /// Commands so far, and the key of the last one.
+    made: u64,
+    last: u64,
 }
 
 impl Maker {
     fn new(group: &Group, number: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(number + 1);
         let value = value(&mut rng, group.value_bytes);
-        Self { kind: group.kind, keys: group.keys, value, rng }
+        Self { kind: group.kind, keys: group.keys, value, rng, made: 0, last: 0 }
     }
 
-    /// Appends one command; the answer is the length of its reply, 0 if that is not known ahead.
+    /// Appends one command; the answer is the length of its reply in bytes or in lines, 0 if that is not known ahead.
     fn push(&mut self, out: &mut Vec<u8>) -> usize {
         let number = match self.kind {
             Kind::Mix => zipf(&mut self.rng, self.keys),
@@ -116,6 +124,14 @@ impl Maker {
             Kind::Incr => {
                 push_command(out, &[b"INCR", &key(b'n', number)]);
                 0
+            }
+            Kind::On(operation) => {
+                // Two commands in a row are about one collection: the second takes what the first has brought.
+                if self.made.is_multiple_of(2) {
+                    self.last = number;
+                }
+                self.made += 1;
+                operation.push(out, self.last, self.made - 1, &mut self.rng)
             }
             Kind::Mset => {
                 out.extend_from_slice(format!("*{}\r\n$4\r\nMSET\r\n", 2 * MSET_KEYS + 1).as_bytes());
@@ -142,7 +158,7 @@ impl Maker {
 const OK: &str = "+OK\r\n";
 
 /// Length of a bulk string reply.
-fn bulk_len(bytes: usize) -> usize {
+pub(super) fn bulk_len(bytes: usize) -> usize {
     format!("${bytes}\r\n").len() + bytes + 2
 }
 
@@ -179,7 +195,7 @@ pub(crate) fn push_command(out: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-fn push_bulk(out: &mut Vec<u8>, part: &[u8]) {
+pub(super) fn push_bulk(out: &mut Vec<u8>, part: &[u8]) {
     out.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
     out.extend_from_slice(part);
     out.extend_from_slice(b"\r\n");

@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> 
 
 /// What a slice of time belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// No snapshot has been begun yet.
     Before,
     /// A snapshot is under way in a part of it.
@@ -96,7 +96,7 @@ enum Phase {
 }
 
 /// What a run has shown.
-struct Run {
+pub(super) struct Run {
     outcome: Outcome,
     phases: Vec<Phase>,
     snapshots: Vec<(f64, f64)>,
@@ -108,23 +108,16 @@ struct Run {
 
 /// The serving process without a snapshot.
 #[derive(Clone, Copy)]
-struct Rest {
+pub(super) struct Rest {
     /// Anonymous resident memory of the empty process.
-    empty_bytes: u64,
+    pub(super) empty_bytes: u64,
     /// What the server counts as its data.
-    data_bytes: u64,
+    pub(super) data_bytes: u64,
 }
 
 fn measure(arguments: &Arguments, options: &Options, system: System, gigabytes: f64) -> Fallible<Vec<(String, Run)>> {
     let every = options.interval * gigabytes;
-    let extra = if system.is_tanist() {
-        let every = ((every * 1e3) as u64).max(1).to_string();
-        // Only time causes images here, so that they come as regularly as the neighbours' snapshots.
-        ["--image-log-bytes", "1024gb", "--image-interval-ms", &every].map(str::to_owned).to_vec()
-    } else {
-        Vec::new()
-    };
-    let server = Server::start_with(&arguments.programs(), system, &extra)?;
+    let server = start(arguments, system, every)?;
     let (empty_bytes, empty_data) = (server.resident().anonymous, data_bytes(&server)?);
     let keys = ((gigabytes * 1e9) as u64 / (16 + options.value_bytes as u64)).max(1);
     fill(server.port, 0, keys, options.value_bytes)?;
@@ -150,7 +143,19 @@ fn measure(arguments: &Arguments, options: &Options, system: System, gigabytes: 
     Ok(runs)
 }
 
-fn one(server: &Server, group: &Group, timing: Timing, every: f64, rest: Rest) -> Fallible<Run> {
+/// A server that takes an image each `every` seconds, if it does so by itself.
+pub(super) fn start(arguments: &Arguments, system: System, every: f64) -> Fallible<Server> {
+    let extra = if system.is_tanist() {
+        let every = ((every * 1e3) as u64).max(1).to_string();
+        // Only time causes images here, so that they come as regularly as the neighbours' snapshots.
+        ["--image-log-bytes", "1024gb", "--image-interval-ms", &every].map(str::to_owned).to_vec()
+    } else {
+        Vec::new()
+    };
+    Server::start_with(&arguments.programs(), system, &extra)
+}
+
+pub(super) fn one(server: &Server, group: &Group, timing: Timing, every: f64, rest: Rest) -> Fallible<Run> {
     let load = Prepared::new(std::slice::from_ref(group));
     let_an_image_pass(server)?;
     let watch = Watch::start(server, every)?;
@@ -223,7 +228,7 @@ impl Run {
     }
 
     /// The slices of one phase together.
-    fn part(&self, phase: Phase) -> Part {
+    pub(super) fn part(&self, phase: Phase) -> Part {
         let mut all = Tally::new(2);
         let slices = (0..self.phases.len()).filter(|i| self.phases[*i] == phase);
         let count = slices.clone().count();
@@ -234,9 +239,9 @@ impl Run {
     }
 }
 
-struct Part {
-    per_second: f64,
-    tally: Tally,
+pub(super) struct Part {
+    pub(super) per_second: f64,
+    pub(super) tally: Tally,
 }
 
 impl Part {

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::system::found;
 use crate::{Arguments, Fallible};
 
-/// Instructions per GET, SET, APPEND, INCR, EXPIRE, DEL and SET on a frozen page, over the request parser and the engine, counted by valgrind
+/// Instructions per GET, SET, APPEND, INCR, EXPIRE, DEL, SET on a frozen page, and of commands on collections, over the request parser and the engine, counted by valgrind
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Fail if an operation takes more instructions than its bound, or so few that the bound is stale
@@ -28,7 +28,7 @@ struct Operation {
     instructions_max: u64,
 }
 
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 31] = [
     Operation { name: "get", instructions_max: 1_345 },
     Operation { name: "set", instructions_max: 2_135 },
     Operation { name: "append", instructions_max: 3_005 },
@@ -36,6 +36,30 @@ const OPERATIONS: [Operation; 7] = [
     Operation { name: "expire", instructions_max: 2_170 },
     Operation { name: "del", instructions_max: 2_520 },
     Operation { name: "frozen-set", instructions_max: 7_005 },
+    Operation { name: "hset-small", instructions_max: 4_695 },
+    Operation { name: "hset-large", instructions_max: 3_870 },
+    Operation { name: "hget-small", instructions_max: 1_915 },
+    Operation { name: "hget-large", instructions_max: 1_870 },
+    Operation { name: "sadd-small", instructions_max: 5_680 },
+    Operation { name: "sadd-large", instructions_max: 5_280 },
+    Operation { name: "sismember-small", instructions_max: 2_040 },
+    Operation { name: "sismember-large", instructions_max: 1_960 },
+    Operation { name: "lpush-small", instructions_max: 4_145 },
+    Operation { name: "lpush-large", instructions_max: 3_720 },
+    Operation { name: "lpop-small", instructions_max: 3_660 },
+    Operation { name: "lpop-large", instructions_max: 3_565 },
+    Operation { name: "zadd-small", instructions_max: 6_300 },
+    Operation { name: "zadd-large", instructions_max: 16_805 },
+    Operation { name: "zadd-new-small", instructions_max: 8_220 },
+    Operation { name: "zadd-new-large", instructions_max: 9_140 },
+    Operation { name: "zrank-small", instructions_max: 2_030 },
+    Operation { name: "zrank-large", instructions_max: 3_965 },
+    Operation { name: "zrange-small", instructions_max: 3_970 },
+    Operation { name: "zrange-large", instructions_max: 25_795 },
+    Operation { name: "lrange-small", instructions_max: 2_960 },
+    Operation { name: "lrange-large", instructions_max: 19_310 },
+    Operation { name: "hgetall-small", instructions_max: 5_735 },
+    Operation { name: "hgetall-large", instructions_max: 7_870 },
 ];
 
 /// Share of its bound below which an operation has become so much cheaper that the bound guards nothing.

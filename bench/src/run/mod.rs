@@ -1,5 +1,6 @@
 //! The subcommands, a file each, and how servers take turns.
 
+pub(crate) mod collections;
 pub(crate) mod connections;
 pub(crate) mod durable;
 pub(crate) mod image;
@@ -11,3 +12,4 @@ pub(crate) mod summary;
 pub(crate) mod throughput;
 mod turns;
 mod watch;
+pub(crate) mod worst;

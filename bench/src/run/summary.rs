@@ -39,7 +39,7 @@ struct Aim {
     unit: &'static str,
 }
 
-const AIMS: [Aim; 15] = [
+const AIMS: [Aim; 27] = [
     aim(
         "throughput, `relaxed`, pipeline 1, 50 connections, against Redis",
         ">= 1.0 (stretch 1.3)",
@@ -97,6 +97,72 @@ const AIMS: [Aim; 15] = [
     ),
     aim("image load, one core, page cache warm", ">= 1 GB/s", Bound::AtLeast(1000.0), Stored::load_image, " MB/s"),
     aim("bytes per key, 16 B key + 100 B value, 1 M", "<= 150", Bound::AtMost(150.0), Stored::memory, ""),
+    aim(
+        "bytes a member over those of 20 B, sorted set of 1 M, members and scores rising",
+        "<= 26",
+        Bound::AtMost(26.0),
+        |s| s.overhead("sorted set, 20 B, rising"),
+        "",
+    ),
+    aim("the same in random order", "<= 32", Bound::AtMost(32.0), |s| s.overhead("sorted set, 20 B, random"), ""),
+    aim(
+        "bytes an element over those of 32 B, list of 1 M",
+        "<= 5",
+        Bound::AtMost(5.0),
+        |s| s.overhead("list, 32 B"),
+        "",
+    ),
+    aim(
+        "memory of 1 M hashes and sets of 10, of the better neighbour's",
+        "<= 0.9",
+        Bound::AtMost(0.9),
+        |s| [s.memory_beside("hashes of 10, 6 B + 8 B"), s.memory_beside("sets of 10, 8 B")].concat(),
+        "",
+    ),
+    aim(
+        "memory of a hash of 1 M, 16 B + 64 B, of the better neighbour's",
+        "<= 0.8",
+        Bound::AtMost(0.8),
+        |s| s.memory_beside("hash, 16 B + 64 B"),
+        "",
+    ),
+    aim(
+        "collections: server CPU per million commands, pipeline 1, of the better neighbour's",
+        "<= 1.0",
+        Bound::AtMost(1.0),
+        |s| s.collections_beside(1),
+        "",
+    ),
+    aim("collections: the same, pipeline 16", "<= 0.8", Bound::AtMost(0.8), |s| s.collections_beside(16), ""),
+    aim("collections: the same, pipeline 64", "<= 0.7", Bound::AtMost(0.7), |s| s.collections_beside(64), ""),
+    aim(
+        "LINDEX and LSET in the middle of 10 M elements, time against at the end",
+        "<= 2",
+        Bound::AtMost(2.0),
+        |s| [s.deep("LINDEX"), s.deep("LSET")].concat(),
+        "",
+    ),
+    aim(
+        "LINSERT in the middle of 10 M elements, rate against the better neighbour",
+        ">= 3",
+        Bound::AtLeast(3.0),
+        Stored::linsert,
+        "",
+    ),
+    aim(
+        "writes to a large value of each type: p99.9 while an image is shipped / before",
+        "<= 2",
+        Bound::AtMost(2.0),
+        |s| s.worst("p999_ratio", 1.0),
+        "",
+    ),
+    aim(
+        "its deletion: longest pause of another client",
+        "<= 2 ms",
+        Bound::AtMost(2.0),
+        |s| s.worst("pause_us", 1e-3),
+        " ms",
+    ),
 ];
 
 /// The last line, of which two figures come from one run.
@@ -213,13 +279,73 @@ impl Stored {
     }
 
     fn memory(&self) -> Vec<(String, f64)> {
-        let results = self.results("memory");
-        let row = results.iter().find(|row| {
-            row["server"] == "tanist relaxed" && row["shape"] == "16 B + 100 B" && row["keys"] == 1_000_000
-        });
-        let of = |field: &str| row.and_then(|row| row[field].as_f64());
+        let of = |field: &str| self.memory_of("16 B + 100 B", "tanist relaxed", field);
         let named = |name: &str, value: Option<f64>| value.map(|value| (name.to_owned(), value));
         [named("in pages", of("in_pages")), named("resident", of("resident"))].into_iter().flatten().collect()
+    }
+
+    fn overhead(&self, shape: &str) -> Vec<(String, f64)> {
+        let overhead = self.memory_of(shape, "tanist relaxed", "overhead");
+        overhead.map(|value| (String::new(), value)).into_iter().collect()
+    }
+
+    /// Memory beside that of the neighbour that needs less.
+    fn memory_beside(&self, shape: &str) -> Vec<(String, f64)> {
+        let kind = shape.split([' ', ',']).next().unwrap_or_default();
+        let of = |name: &str, field: &str| {
+            let neighbours = ["redis", "valkey"].into_iter().filter_map(|server| self.memory_of(shape, server, field));
+            let ours = self.memory_of(shape, "tanist relaxed", field)?;
+            Some((format!("{kind} {name}"), ours / neighbours.min_by(f64::total_cmp)?))
+        };
+        [of("in pages", "in_pages"), of("resident", "resident")].into_iter().flatten().collect()
+    }
+
+    /// A figure of the memory of 1 M.
+    fn memory_of(&self, shape: &str, server: &str, field: &str) -> Option<f64> {
+        let results = self.results("memory");
+        let is_it = |row: &&Value| row["server"] == server && row["shape"] == shape && row["keys"] == 1_000_000;
+        results.iter().find(is_it).and_then(|row| row[field].as_f64())
+    }
+
+    /// Processor time of commands on collections, beside that of the neighbour that needs less.
+    fn collections_beside(&self, pipeline: u64) -> Vec<(String, f64)> {
+        let results = self.results("collections");
+        let rows = || results.iter().filter(|row| row["pipeline"] == pipeline && row["deep"] == false);
+        let cpu = |row: &Value| row["figures"]["cpu_per_million"].as_f64();
+        let ours = rows().filter(|row| row["server"] == "tanist relaxed");
+        ours.filter_map(|row| {
+            let is_it = |other: &&Value| ["command", "large"].iter().all(|name| other[*name] == row[*name]);
+            let neighbours = rows().filter(is_it).filter(|other| other["server"] != row["server"]).filter_map(cpu);
+            let size = if row["large"] == true { "large" } else { "small" };
+            let name = format!("{} {size}", row["command"].as_str()?);
+            Some((name, cpu(row)? / neighbours.min_by(f64::total_cmp)?))
+        })
+        .collect()
+    }
+
+    /// Time of a command in the middle of a long list against the same at its end.
+    fn deep(&self, command: &str) -> Vec<(String, f64)> {
+        let time = |place: &str| Some(1.0 / self.rate_in_list(&format!("{command}, {place}"), "tanist relaxed")?);
+        let ratio = ratio(time("middle"), time("end"));
+        ratio.into_iter().map(|(_, ratio)| (command.to_owned(), ratio)).collect()
+    }
+
+    fn linsert(&self) -> Vec<(String, f64)> {
+        let rate = |server: &&str| self.rate_in_list("LINSERT, middle", server);
+        let neighbours = ["redis", "valkey"].iter().filter_map(rate).max_by(f64::total_cmp);
+        ratio(rate(&"tanist relaxed"), neighbours)
+    }
+
+    fn rate_in_list(&self, command: &str, server: &str) -> Option<f64> {
+        let results = self.results("collections");
+        let row = results.iter().find(|row| row["command"] == command && row["server"] == server);
+        row.and_then(|row| row["figures"]["per_second"].as_f64())
+    }
+
+    fn worst(&self, field: &str, scale: f64) -> Vec<(String, f64)> {
+        let results = self.results("worst");
+        let rows = results.iter().filter(|row| row["server"] == "tanist relaxed");
+        rows.filter_map(|row| Some((row["writes"].as_str()?.to_owned(), row[field].as_f64()? * scale))).collect()
     }
 
     fn micro(&self) -> Vec<(String, f64)> {

@@ -13,8 +13,9 @@ use super::raw::{OwnedPage, reclaim_unpinned};
 use super::table::{Slot, Table};
 use crate::ids::PageId;
 
-/// Spare pages that a shard keeps at hand beyond what a mutation reserved; more go back to the pool.
-const SPARES_MAX: usize = 64;
+/// Spare pages that a shard keeps at hand beyond what a mutation reserved; more go back to the pool. About what a change of one element of a
+/// large collection reserves, which so does not go to the pool each time.
+const SPARES_MAX: usize = 100;
 
 /// How full the allocator's pages are. Not state: it follows from them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

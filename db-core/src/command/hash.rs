@@ -57,9 +57,10 @@ pub(super) fn put_items(
     expires: bool,
 ) -> Result<u64, Failure> {
     items.iter().step_by(if expires { 3 } else { 2 }).try_for_each(|name| check_name(name))?;
-    let view = data.map(at, Kind::Hash)?;
+    data.see(at);
+    let view = data.map_again(at, Kind::Hash)?;
     let (exists, before) = (view.is_some(), view.as_ref().map_or(0, MapView::len));
-    let form = form_with(data, &data.map_again(at, Kind::Hash)?, items, expires);
+    let form = form_with(data, &view, items, expires);
     data.change(at, MapChange::add(exists, form, items.into()))?;
     Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - before)
 }

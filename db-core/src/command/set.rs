@@ -38,13 +38,14 @@ pub(super) fn form_with(data: &Data<'_>, view: &FoundSet<'_>, members: &[&[u8]])
 pub(crate) fn sadd(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (mut at, members) = (data.locate(&call.key(0)), &call.args()[2..]);
     members.iter().try_for_each(|member| check_name(member))?;
-    let view = data.map(&at, Kind::Set)?;
+    data.see(&at);
+    let view = data.map_again(&at, Kind::Set)?;
     let before = view.as_ref().map_or(0, MapView::len);
     if view.as_ref().is_some_and(|view| members.iter().all(|member| view.contains(member))) {
         reply.int(0);
         return Ok(());
     }
-    let (exists, form) = (view.is_some(), form_with(data, &data.map_again(&at, Kind::Set)?, members));
+    let (exists, form) = (view.is_some(), form_with(data, &view, members));
     data.change(&mut at, MapChange::add(exists, form, members.into()))?;
     reply.count(data.map_again(&at, Kind::Set)?.map_or(0, |view| view.len()) - before);
     Ok(())

@@ -138,14 +138,20 @@ impl<'a> Data<'a> {
         string_of(shard.keyspace.entry(at), self.now)
     }
 
+    /// Notes that the reply depends on what is at `at`.
+    #[inline]
+    pub(crate) fn see(&mut self, at: &Located<'_>) {
+        self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+    }
+
     /// The set or hash at `at`, which must be one of `kind` if there is anything.
     #[inline]
     pub(crate) fn map(&mut self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
-        self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+        self.see(at);
         self.map_again(at, kind)
     }
 
-    /// The same for one that was looked at before.
+    /// The same for one that was [seen](Self::see).
     #[inline]
     pub(crate) fn map_again(&self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
         let found = self.record(at, kind)?;
@@ -155,11 +161,11 @@ impl<'a> Data<'a> {
     /// The list at `at`, which must be one if there is anything.
     #[inline]
     pub(crate) fn list(&mut self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
-        self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+        self.see(at);
         self.list_again(at)
     }
 
-    /// The same for one that was looked at before.
+    /// The same for one that was [seen](Self::see).
     #[inline]
     pub(crate) fn list_again(&self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
         let found = self.record(at, Kind::List)?;
@@ -169,11 +175,11 @@ impl<'a> Data<'a> {
     /// The sorted set at `at`, which must be one if there is anything.
     #[inline]
     pub(crate) fn sorted(&mut self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
-        self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
+        self.see(at);
         self.sorted_again(at)
     }
 
-    /// The same for one that was looked at before.
+    /// The same for one that was [seen](Self::see).
     #[inline]
     pub(crate) fn sorted_again(&self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
         let found = self.record(at, Kind::SortedSet)?;

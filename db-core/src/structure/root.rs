@@ -175,7 +175,7 @@ pub(crate) fn swap(arena: &mut Arena, one: u8, other: u8) {
 /// Returns the table of the keys of a database.
 #[inline]
 pub(crate) const fn table_of(database: DatabaseId) -> TableAt {
-    TableAt { page: ROOT, offset: DATABASE + DATABASE_BYTES * database.0 as usize }
+    TableAt::new(ROOT, DATABASE + DATABASE_BYTES * database.0 as usize)
 }
 
 /// Returns the expiry index of a database.

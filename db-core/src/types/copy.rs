@@ -41,8 +41,8 @@ impl Piece {
                 Some(large::pages_to_make(large.len(arena), large.entry_bytes(arena)))
             }
             Encoding::SORTED => {
-                let large = LargeSorted::at(record.page(), rest_at).members();
-                Some(sorted::pages_to_make(large.len(arena), large.entry_bytes(arena)))
+                let large = LargeSorted::at(record.page(), rest_at);
+                Some(sorted::pages_to_make(large.len(arena), large.memory_bytes(arena)))
             }
             Encoding::EXPIRING_TABLE => {
                 let fields = ExpiringHash::at(record.page(), rest_at).fields();

@@ -92,7 +92,10 @@ impl External {
             External::Paged(at) => paged::pages(pages, at) <= PAGES_AT_ONCE,
             External::Map(_, large) => few(large),
             External::List(list) => list.memory_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64,
-            External::Sorted(sorted) => few(sorted.members()),
+            External::Sorted(sorted) => {
+                sorted.len(pages) <= MEMBERS_AT_ONCE
+                    && sorted.memory_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64
+            }
             External::Expiring(hash) => few(hash.fields()),
         }
     }

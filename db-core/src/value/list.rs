@@ -106,6 +106,27 @@ impl<'a, P: Pages> ListView<'a, P> {
         }
     }
 
+    /// Returns the index of the first element that is `value`.
+    #[must_use]
+    pub fn find(&self, value: &[u8]) -> Option<u64> {
+        match self.repr {
+            ListRepr::Packed(blob) => {
+                packed::strings(blob).position(|string| string == value).map(|index| index as u64)
+            }
+            ListRepr::Large(large) if is_long(value.len() as u64) => {
+                let tree = large.tree();
+                let mut items = tree.cursor(self.pages, tree.start(self.pages));
+                items.position(|item| element(self.pages, item).equals(value)).map(|index| index as u64)
+            }
+            ListRepr::Large(large) => {
+                let mut item = SmallVec::<[u8; 128]>::new();
+                item.push(HERE);
+                item.extend_from_slice(value);
+                large.tree().rank_of(self.pages, &item)
+            }
+        }
+    }
+
     /// Visits the elements from `index` on, until `visit` returns false.
     pub fn each_from(&self, index: u64, visit: &mut dyn FnMut(ValueView<'a>) -> bool) {
         match self.repr {

@@ -9,6 +9,10 @@
 //!
 //! A lookup reads it from the start, which is why it is small: [`BYTES_MAX`].
 
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
 use crate::arena::PAGE_BYTES;
 
 /// Bytes of the largest: a quarter of a page, and what 512 integers of 8 bytes take.
@@ -31,6 +35,14 @@ pub(crate) const fn string_bytes(len: usize) -> usize {
 #[inline]
 pub(crate) fn len(blob: &[u8]) -> usize {
     u16::from_le_bytes([blob[0], blob[1]]) as usize
+}
+
+/// Returns a copy to be changed, with room for a few strings more.
+pub(crate) fn copy(blob: &[u8]) -> Vec<u8> {
+    const ROOM: usize = 128;
+    let mut copy = Vec::with_capacity(blob.len() + ROOM);
+    copy.extend_from_slice(blob);
+    copy
 }
 
 /// Returns one without members.
@@ -98,34 +110,33 @@ pub(crate) fn value<'a>(blob: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], rest: &[&[u8]]) {
     match find(blob, 1 + rest.len(), name) {
         None => {
-            append(blob, name);
-            rest.iter().for_each(|string| append(blob, string));
+            let end = blob.len();
+            let strings: SmallVec<[&[u8]; 3]> = std::iter::once(name).chain(rest.iter().copied()).collect();
+            splice(blob, end..end, &strings);
             let count = len(blob) + 1;
             put_len(blob, count);
         }
         Some(mut old) => {
             old.next();
             let start = old.at;
-            let mut bytes = Vec::new();
-            for string in rest {
+            rest.iter().for_each(|_| {
                 old.next();
-                append(&mut bytes, string);
-            }
+            });
             let old = start..old.at;
-            blob.splice(old, bytes);
+            splice(blob, old, rest);
         }
     }
 }
 
 /// Returns it with an empty string behind those of each member, which are `stride`.
 pub(crate) fn widen(blob: &[u8], stride: Stride) -> Vec<u8> {
-    let mut wide = empty();
-    let mut all = strings(blob).peekable();
-    while all.peek().is_some() {
-        all.by_ref().take(stride).for_each(|string| append(&mut wide, string));
-        append(&mut wide, &[]);
+    let mut wide = copy(blob);
+    let mut all = strings(blob);
+    for member in 0..len(blob) {
+        all.by_ref().take(stride).for_each(drop);
+        let at = all.at + member * string_bytes(0);
+        splice(&mut wide, at..at, &[&[]]);
     }
-    put_len(&mut wide, len(blob));
     wide
 }
 
@@ -143,14 +154,24 @@ pub(crate) fn remove(blob: &mut Vec<u8>, stride: Stride, name: &[u8]) -> bool {
     true
 }
 
-/// Appends a string. Counts nothing.
-fn append(blob: &mut Vec<u8>, string: &[u8]) {
-    if string.len() < LONG as usize {
-        blob.push(string.len() as u8);
-    } else {
-        blob.extend_from_slice(&(string.len() as u16 | u16::from(LONG) << 8).to_be_bytes());
+/// Puts strings in the place of the bytes `old`. Counts nothing.
+fn splice(blob: &mut Vec<u8>, old: Range<usize>, strings: &[&[u8]]) {
+    let bytes: usize = strings.iter().map(|string| string_bytes(string.len())).sum();
+    let (before, after) = (blob.len(), blob.len() - old.len() + bytes);
+    blob.resize(before.max(after), 0);
+    blob.copy_within(old.end..before, old.start + bytes);
+    blob.truncate(after);
+    let mut rest = &mut blob[old.start..old.start + bytes];
+    for string in strings {
+        let (len, room) = rest.split_at_mut(string_bytes(0) + usize::from(string.len() >= LONG as usize));
+        match len {
+            [short] => *short = string.len() as u8,
+            long => long.copy_from_slice(&(string.len() as u16 | u16::from(LONG) << 8).to_be_bytes()),
+        }
+        let (there, room) = room.split_at_mut(string.len());
+        there.copy_from_slice(string);
+        rest = room;
     }
-    blob.extend_from_slice(string);
 }
 
 fn put_len(blob: &mut [u8], len: usize) {
@@ -160,9 +181,7 @@ fn put_len(blob: &mut [u8], len: usize) {
 /// Inserts a string before the one at `index`, or at the end if that is their number.
 pub(crate) fn insert(blob: &mut Vec<u8>, index: usize, string: &[u8]) {
     let at = offset(blob, index);
-    let mut bytes = Vec::with_capacity(string_bytes(string.len()));
-    append(&mut bytes, string);
-    blob.splice(at..at, bytes);
+    splice(blob, at..at, &[string]);
     let count = len(blob) + 1;
     put_len(blob, count);
 }
@@ -174,10 +193,7 @@ pub(crate) fn insert_pair(blob: &mut Vec<u8>, index: usize, name: &[u8], value: 
         all.next();
     });
     let at = all.at;
-    let mut bytes = Vec::with_capacity(string_bytes(name.len()) + string_bytes(value.len()));
-    append(&mut bytes, name);
-    append(&mut bytes, value);
-    blob.splice(at..at, bytes);
+    splice(blob, at..at, &[name, value]);
     let count = len(blob) + 1;
     put_len(blob, count);
 }

@@ -52,14 +52,15 @@ fn end(arg: &[u8]) -> Result<End, Failure> {
 
 fn push(data: &mut Data<'_>, call: &Call<'_>, end: End, only_if_present: bool, reply: &mut Reply) -> Outcome {
     let (mut at, elements) = (data.locate(&call.key(0)), &call.args()[2..]);
-    let view = data.list(&at)?;
+    data.see(&at);
+    let view = data.list_again(&at)?;
     let there = len(&view);
     if view.is_none() && only_if_present {
         reply.int(0);
         return Ok(());
     }
     let exists = view.is_some();
-    let form = form_with(data, &data.list_again(&at)?, elements.iter().copied());
+    let form = form_with(data, &view, elements.iter().copied());
     add(data, &mut at, exists, form, end, elements)?;
     reply.count(there + elements.len() as u64);
     Ok(())
@@ -329,15 +330,8 @@ pub(crate) fn linsert(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
         reply.int(0);
         return Ok(());
     };
-    let (len, mut passed, mut found) = (there.len(), 0, None);
-    there.each_from(0, &mut |value| {
-        if value.equals(pivot) {
-            found = Some(passed + after);
-        }
-        passed += 1;
-        found.is_none()
-    });
-    let Some(index) = found else {
+    let (len, found) = (there.len(), there.find(pivot));
+    let Some(index) = found.map(|index| index + after) else {
         reply.int(-1);
         return Ok(());
     };

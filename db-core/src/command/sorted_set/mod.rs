@@ -6,6 +6,8 @@ mod range;
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use super::collection::{self, check_name};
 use super::float;
 use crate::arena::Arena;
@@ -149,7 +151,7 @@ pub(crate) fn zincrby(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
 
 fn add(data: &mut Data<'_>, call: &Call<'_>, options: &AddOptions, pairs: &[&[u8]], reply: &mut Reply) -> Outcome {
     options.check(pairs)?;
-    let scores: Vec<f64> = pairs
+    let scores: SmallVec<[f64; 4]> = pairs
         .iter()
         .step_by(2)
         .map(|score| float::parse(score).ok_or(Failure::NOT_A_FLOAT))
@@ -157,13 +159,14 @@ fn add(data: &mut Data<'_>, call: &Call<'_>, options: &AddOptions, pairs: &[&[u8
     let names = || pairs.iter().skip(1).step_by(2).copied();
     names().try_for_each(check_name)?;
     let mut at = data.locate(&call.key(0));
-    let view = data.sorted(&at)?;
+    data.see(&at);
+    let view = data.sorted_again(&at)?;
     // A member may be there twice: what the first one has done counts.
-    let mut changed: Vec<(&[u8], Score)> = Vec::new();
-    let mut places: HashMap<&[u8], usize> = HashMap::new();
+    let mut changed: SmallVec<[(&[u8], Score); 4]> = SmallVec::new();
+    let mut places: Option<HashMap<&[u8], usize>> = (pairs.len() > 2).then(HashMap::new);
     let (mut added, mut updated, mut last) = (0, 0, None);
     for (name, score) in names().zip(scores) {
-        let place = if pairs.len() > 2 { places.get(name).copied() } else { None };
+        let place = places.as_ref().and_then(|places| places.get(name).copied());
         let old = match place {
             Some(place) => Some(changed[place].1),
             None => view.as_ref().and_then(|view| view.score(name)),
@@ -174,16 +177,17 @@ fn add(data: &mut Data<'_>, call: &Call<'_>, options: &AddOptions, pairs: &[&[u8
         match place {
             Some(place) => changed[place].1 = new,
             None => {
-                places.insert(name, changed.len());
+                places.iter_mut().for_each(|places| _ = places.insert(name, changed.len()));
                 changed.push((name, new));
             }
         }
     }
     if !changed.is_empty() {
-        let items = Items::new(changed.into_iter());
-        let slices = items.slices();
-        let (exists, form) = (view.is_some(), form_with(data, &data.sorted_again(&at)?, &slices));
-        data.change(&mut at, SortedChange::add(exists, form, slices.as_slice().into()))?;
+        let scores: SmallVec<[[u8; 8]; 4]> = changed.iter().map(|(_, score)| score.to_bytes()).collect();
+        let items: SmallVec<[&[u8]; 8]> =
+            changed.iter().zip(&scores).flat_map(|((name, _), score)| [*name, score.as_slice()]).collect();
+        let (exists, form) = (view.is_some(), form_with(data, &view, &items));
+        data.change(&mut at, SortedChange::add(exists, form, items.as_slice().into()))?;
     }
     match (options.increment, last) {
         (true, Some(score)) => reply.double(score.get()),

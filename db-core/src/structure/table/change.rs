@@ -4,23 +4,23 @@ use crate::arena::{Arena, Pages, Ref};
 use crate::structure::slab;
 
 use super::handle::{self, TableAt, TableHandle, Top, form};
-use super::segment::{self, BUCKET_BYTES, BUCKETS, SegmentSpan};
+use super::segment::{self, BUCKET_BYTES, BUCKETS, SegmentSpan, Target};
 use super::{Found, directory, locate};
 
 /// How many removals apart a segment in a page is compared with its neighbour, which is elsewhere in memory.
 const REMOVALS_PER_LOOK: usize = 32;
 
 /// Adds an entry.
-pub(crate) fn insert(arena: &mut Arena, table: TableAt, tag: u32, at: Ref) {
+pub(crate) fn insert<T: Target>(arena: &mut Arena, table: TableAt<T>, tag: u32, at: T) {
     loop {
         if let Some(run) = locate(arena, table, tag) {
             let entries = handle::entries(arena, table);
             let page = arena.page_mut(run.page);
-            if !run.has_page() && (entries as usize) < segment::entries_max(run.buckets()) {
+            if !run.has_page() && (entries as usize) < run.entries_max() {
                 run.insert(page, tag, at);
                 break;
             }
-            if run.has_page() && segment::count(page) < segment::ENTRIES_MAX {
+            if run.has_page() && segment::count(page) < SegmentSpan::<T>::ENTRIES_MAX {
                 run.insert(page, tag, at);
                 segment::put_count(page, segment::count(page) + 1);
                 break;
@@ -31,24 +31,24 @@ pub(crate) fn insert(arena: &mut Arena, table: TableAt, tag: u32, at: Ref) {
     handle::count(arena, table, 1);
 }
 
-/// Changes the address of an entry.
+/// Changes what an entry leads to.
 #[inline]
-pub(crate) fn replace(arena: &mut Arena, found: &mut Found, at: Ref) {
+pub(crate) fn replace<T: Target>(arena: &mut Arena, found: &mut Found<T>, at: T) {
     found.at = at;
-    arena.page_mut(found.run.page).put_u32(found.ref_at as usize, at.0);
+    SegmentSpan::<T>::put_word(arena.page_mut(found.run.page), found.place as usize, at.word());
 }
 
 /// Removes an entry.
-pub(crate) fn remove(arena: &mut Arena, table: TableAt, found: &Found) {
-    let (run, ref_at) = (found.run, found.ref_at as usize);
+pub(crate) fn remove<T: Target>(arena: &mut Arena, table: TableAt<T>, found: &Found<T>) {
+    let (run, place) = (found.run, found.place as usize);
     let page = arena.page_mut(run.page);
-    let tag = SegmentSpan::tag_at(page, ref_at);
-    run.remove(page, ref_at);
+    let tag = run.tag_at(page, place);
+    run.remove(page, place);
     if run.has_page() {
         let count = segment::count(page) - 1;
         segment::put_count(page, count);
         handle::count(arena, table, -1);
-        if count <= segment::ENTRIES_MERGED_MAX && count.is_multiple_of(REMOVALS_PER_LOOK) {
+        if count <= SegmentSpan::<T>::ENTRIES_MERGED_MAX && count.is_multiple_of(REMOVALS_PER_LOOK) {
             shrink(arena, table, tag);
         }
     } else {
@@ -59,37 +59,37 @@ pub(crate) fn remove(arena: &mut Arena, table: TableAt, found: &Found) {
 
 /// Pages that doubling a directory may take or copy beside those of a mutation that splits one segment.
 #[inline]
-pub(crate) fn pages_to_double(pages: &impl Pages, table: TableAt) -> usize {
+pub(crate) fn pages_to_double<T>(pages: &impl Pages, table: TableAt<T>) -> usize {
     let depth = Top::read(pages, table).depth;
     if depth <= directory::DEPTH_OF_PAGE { 0 } else { 2 * directory::pages(depth) }
 }
 
 /// Entries at which a table of one segment becomes one of the form below: well below the number at which that one grows.
-const fn entries_to_shrink(form: u8) -> usize {
-    if form <= 1 { 0 } else { segment::entries_max(BUCKETS[form as usize - 1]) * 3 / 5 }
+fn entries_to_shrink<T: Target>(form: u8) -> usize {
+    if form <= 1 { 0 } else { Top { form: form - 1, ..Top::EMPTY }.single::<T>().entries_max() * 3 / 5 }
 }
 
 /// Makes room where `tag` belongs; not always enough at once.
 #[cold]
-fn grow(arena: &mut Arena, table: TableAt, tag: u32) {
+fn grow<T: Target>(arena: &mut Arena, table: TableAt<T>, tag: u32) {
     let mut handle = TableHandle::read(arena, table);
     match handle.top.form {
         form::DRAINING => panic!("nothing is added to a table that is drained"),
-        form::DIRECTORY => split(arena, &mut handle, tag),
+        form::DIRECTORY => split::<T>(arena, &mut handle, tag),
         form::PAGE => {
             let page = Ref(handle.top.at).page();
             let at = directory::create(arena, page).0;
             (handle.top, handle.deepest) = (Top { at, form: form::DIRECTORY, depth: 0 }, 1);
-            split(arena, &mut handle, tag);
+            split::<T>(arena, &mut handle, tag);
         }
-        smaller => resize(arena, &mut handle, smaller + 1),
+        smaller => resize::<T>(arena, &mut handle, smaller + 1),
     }
     handle.write(arena, table);
 }
 
 /// Splits the segment of `tag`.
-fn split(arena: &mut Arena, handle: &mut TableHandle, tag: u32) {
-    let low = directory::lookup(arena, handle.top, tag);
+fn split<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32) {
+    let low = directory::lookup::<T>(arena, handle.top, tag);
     if low.depth == handle.top.depth {
         directory::double(arena, handle);
     }
@@ -105,28 +105,28 @@ fn split(arena: &mut Arena, handle: &mut TableHandle, tag: u32) {
 }
 
 /// Makes the table smaller where `tag` belongs, if it has become empty enough.
-fn shrink(arena: &mut Arena, table: TableAt, tag: u32) {
+fn shrink<T: Target>(arena: &mut Arena, table: TableAt<T>, tag: u32) {
     let now = Top::read(arena, table).form;
-    if now < form::PAGE && handle::entries(arena, table) as usize > entries_to_shrink(now) {
+    if now < form::PAGE && handle::entries(arena, table) as usize > entries_to_shrink::<T>(now) {
         return;
     }
     let before = TableHandle::read(arena, table);
     let mut handle = before;
     if now == form::DIRECTORY {
-        while merge(arena, &mut handle, tag) {}
+        while merge::<T>(arena, &mut handle, tag) {}
         if handle.segments == 1 {
-            let segment = directory::entry(arena, handle.top, 0).run();
+            let segment = directory::entry(arena, handle.top, 0).run::<T>();
             arena.free(directory::page_of(arena, handle.top, 0));
             (handle.top, handle.deepest) = (Top { at: segment.first().0, form: form::PAGE, depth: 0 }, 0);
         }
     }
     if handle.top.form <= form::PAGE {
         let mut smaller = handle.top.form;
-        while smaller > form::EMPTY && handle.entries as usize <= entries_to_shrink(smaller) {
+        while smaller > form::EMPTY && handle.entries as usize <= entries_to_shrink::<T>(smaller) {
             smaller -= 1;
         }
         if smaller < handle.top.form {
-            resize(arena, &mut handle, smaller);
+            resize::<T>(arena, &mut handle, smaller);
         }
     }
     if handle != before {
@@ -136,8 +136,8 @@ fn shrink(arena: &mut Arena, table: TableAt, tag: u32) {
 
 /// Merges the segment of `tag` with its neighbour, if both are of one depth and have few entries. The directory follows. Returns
 /// whether it did: the merged segment may have a neighbour to merge with in turn.
-fn merge(arena: &mut Arena, handle: &mut TableHandle, tag: u32) -> bool {
-    let run = directory::lookup(arena, handle.top, tag);
+fn merge<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32) -> bool {
+    let run = directory::lookup::<T>(arena, handle.top, tag);
     if run.depth == 0 {
         return false;
     }
@@ -147,7 +147,7 @@ fn merge(arena: &mut Arena, handle: &mut TableHandle, tag: u32) -> bool {
         return false;
     }
     let together = segment::count(arena.page(run.page)) + segment::count(arena.page(neighbour.page));
-    if together > segment::ENTRIES_MERGED_MAX {
+    if together > SegmentSpan::<T>::ENTRIES_MERGED_MAX {
         return false;
     }
     let (low, high) = if tag & bit == 0 { (run, neighbour) } else { (neighbour, run) };
@@ -164,14 +164,14 @@ fn merge(arena: &mut Arena, handle: &mut TableHandle, tag: u32) -> bool {
 }
 
 /// Moves a table without a directory to buckets of another form's number.
-fn resize(arena: &mut Arena, handle: &mut TableHandle, form: u8) {
+fn resize<T: Target>(arena: &mut Arena, handle: &mut TableHandle, form: u8) {
     let old = handle.top;
-    handle.top = place(arena, form);
+    handle.top = place::<T>(arena, form);
     handle.segments = u32::from(form != form::EMPTY);
     if old.form == form::EMPTY {
         return;
     }
-    let from = old.single();
+    let from = old.single::<T>();
     if form != form::EMPTY {
         let to = handle.top.single();
         let (read, write) = arena.page_pair(from.page, to.page);
@@ -184,10 +184,10 @@ fn resize(arena: &mut Arena, handle: &mut TableHandle, form: u8) {
 }
 
 /// Room for the one segment of a table of `form`, without entries.
-fn place(arena: &mut Arena, form: u8) -> Top {
+fn place<T: Target>(arena: &mut Arena, form: u8) -> Top {
     let first = match form {
         form::EMPTY => Ref::NULL,
-        form::PAGE => SegmentSpan::of_page(segment::create(arena), 0).first(),
+        form::PAGE => SegmentSpan::<T>::of_page(segment::create(arena), 0).first(),
         _ => {
             let bytes = BUCKETS[form as usize] * BUCKET_BYTES;
             let at = slab::allocate(arena, bytes);
@@ -199,7 +199,7 @@ fn place(arena: &mut Arena, form: u8) -> Top {
 }
 
 /// Frees the memory of a segment.
-pub(super) fn give_up(arena: &mut Arena, run: SegmentSpan) {
+pub(super) fn give_up<T: Target>(arena: &mut Arena, run: SegmentSpan<T>) {
     if run.has_page() {
         arena.free(run.page);
     } else {

@@ -5,25 +5,25 @@ use crate::arena::{Page, Pages, Ref};
 use crate::ids::PageId;
 
 use super::directory::{self, DEPTH_MAX, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
-use super::handle::{self, TableAt, TableHandle, form};
-use super::segment::{self, BUCKET_BYTES, PAGE_BUCKETS_AT, SegmentSpan};
+use super::handle::{TableAt, TableHandle, form};
+use super::segment::{self, BUCKET_BYTES, PAGE_BUCKETS_AT, SegmentSpan, Target};
 
 type Verdict = Result<(), &'static str>;
 
 /// What a table is checked against.
-pub(crate) trait Inspector {
+pub(crate) trait Inspector<T = Ref> {
     /// Claims a page; false if it is not in use or somebody else's.
     fn page(&mut self, id: PageId) -> bool;
     /// Claims a slot of the size of `bytes` bytes.
     fn slot(&mut self, at: Ref, bytes: usize) -> Verdict;
     /// Checks what the entries of a segment lead to.
-    fn entries(&mut self, entries: Vec<(u32, Ref)>) -> Verdict;
+    fn entries(&mut self, entries: Vec<(u32, T)>) -> Verdict;
 }
 
 /// Checks the table whose handle stands at `table`, within a page that is in use. Never panics, whatever is there.
-pub(crate) fn check(pages: &impl Pages, table: TableAt, inspector: &mut impl Inspector) -> Verdict {
+pub(crate) fn check<T: Target>(pages: &impl Pages, table: TableAt<T>, inspector: &mut impl Inspector<T>) -> Verdict {
     let handle = TableHandle::read(pages, table);
-    if !handle::is_clean(pages.page(table.page), table) {
+    if !table.is_clean(pages) {
         return Err("a table's handle is malformed");
     }
     match handle.top.form {
@@ -34,11 +34,11 @@ pub(crate) fn check(pages: &impl Pages, table: TableAt, inspector: &mut impl Ins
     }
 }
 
-fn check_single(pages: &impl Pages, handle: &TableHandle, inspector: &mut impl Inspector) -> Verdict {
+fn check_single<T: Target>(pages: &impl Pages, handle: &TableHandle, inspector: &mut impl Inspector<T>) -> Verdict {
     if handle.segments != 1 || handle.deepest != 0 || handle.top.depth != 0 {
         return Err("a table's handle is malformed");
     }
-    let run = handle.top.single();
+    let run = handle.top.single::<T>();
     if handle.top.form == form::PAGE {
         if run.first().offset() != PAGE_BUCKETS_AT || !inspector.page(run.page) {
             return Err("a segment of a table is no page of its own");
@@ -50,7 +50,7 @@ fn check_single(pages: &impl Pages, handle: &TableHandle, inspector: &mut impl I
     if found == handle.entries { Ok(()) } else { Err("a table counts its entries wrong") }
 }
 
-fn check_directory(pages: &impl Pages, handle: &TableHandle, inspector: &mut impl Inspector) -> Verdict {
+fn check_directory<T: Target>(pages: &impl Pages, handle: &TableHandle, inspector: &mut impl Inspector<T>) -> Verdict {
     let (depth, draining) = (handle.top.depth, handle.top.form == form::DRAINING);
     if depth == 0 || depth > DEPTH_MAX {
         return Err("a directory is of no possible depth");
@@ -69,7 +69,7 @@ fn check_directory(pages: &impl Pages, handle: &TableHandle, inspector: &mut imp
     let (mut entries, mut segments, mut deepest) = (0, 0, 0);
     while index < end {
         let there = directory::entry(pages, handle.top, index);
-        let run = there.run();
+        let run = there.run::<T>();
         if run.depth > depth || !inspector.page(run.page) {
             return Err("a segment of a table is no page of its own");
         }
@@ -90,21 +90,24 @@ fn check_directory(pages: &impl Pages, handle: &TableHandle, inspector: &mut imp
 }
 
 /// Checks a segment in itself, whose tags begin with `prefix`; returns the number of its entries.
-fn check_segment(
+fn check_segment<T: Target>(
     page: &Page,
-    run: SegmentSpan,
+    run: SegmentSpan<T>,
     prefix: usize,
-    inspector: &mut impl Inspector,
+    inspector: &mut impl Inspector<T>,
 ) -> Result<u64, &'static str> {
-    let entries: Vec<(u32, Ref)> = run.entries(page).collect();
+    let entries: Vec<(u32, T)> = run.entries(page).collect();
     if run.has_page() && (!segment::is_segment(page) || segment::count(page) != entries.len()) {
         return Err("a segment of a table is malformed");
     }
-    if entries.len() > segment::entries_max(run.buckets()) {
+    if entries.len() > run.entries_max() {
         return Err("a segment of a table is too full");
     }
     if entries.iter().any(|(tag, _)| directory::index_of(*tag, run.depth) != prefix) {
         return Err("an entry of a table is in a segment of another prefix");
+    }
+    if !run.is_clean(page) {
+        return Err("bytes of a segment that are no entry's are not zero");
     }
     if !run.is_searchable(page) {
         return Err("an entry of a table is where no search finds it");

@@ -14,7 +14,7 @@ use crate::arena::{Arena, PAGE_BYTES, Page, Pages};
 use crate::ids::PageId;
 
 use super::handle::{TableHandle, Top};
-use super::segment::SegmentSpan;
+use super::segment::{SegmentSpan, Target};
 
 pub(super) const ENTRIES_PER_PAGE: usize = PAGE_BYTES / 4;
 
@@ -36,9 +36,13 @@ impl SegmentEntry {
         SegmentEntry(page.0 << DEPTH_BITS | depth as u32)
     }
 
+    const fn depth(self) -> u8 {
+        (self.0 & ((1 << DEPTH_BITS) - 1)) as u8
+    }
+
     #[inline]
-    pub(super) const fn run(self) -> SegmentSpan {
-        SegmentSpan::of_page(PageId(self.0 >> DEPTH_BITS), (self.0 & ((1 << DEPTH_BITS) - 1)) as u8)
+    pub(super) const fn run<T: Target>(self) -> SegmentSpan<T> {
+        SegmentSpan::of_page(PageId(self.0 >> DEPTH_BITS), self.depth())
     }
 }
 
@@ -55,7 +59,7 @@ pub(super) const fn pages(depth: u8) -> usize {
 
 /// The segment of `tag`.
 #[inline]
-pub(super) fn lookup<P: Pages>(pages: &P, top: Top, tag: u32) -> SegmentSpan {
+pub(super) fn lookup<T: Target>(pages: &impl Pages, top: Top, tag: u32) -> SegmentSpan<T> {
     entry(pages, top, index_of(tag, top.depth)).run()
 }
 
@@ -129,7 +133,7 @@ pub(super) fn halve(arena: &mut Arena, handle: &mut TableHandle) {
     handle.deepest = 0;
     for index in 0..1usize << new.depth {
         let entry = entry(arena, old, 2 * index);
-        handle.deepest += u32::from(entry.run().depth == new.depth);
+        handle.deepest += u32::from(entry.depth() == new.depth);
         put(arena, old, index, entry);
     }
     for page in pages(new.depth)..pages(old.depth) {

@@ -5,39 +5,40 @@
 //! frozen version, only the handle's page is copied. Between steps the table is part of the state, and is verified in an image:
 //! it may be that of a flushed database.
 
-use crate::arena::{Arena, Pages, Ref};
+use crate::arena::{Arena, Pages};
 use crate::ids::PageId;
 
 use super::change::give_up;
 use super::directory::{self, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
 use super::handle::{TableAt, TableHandle, form};
+use super::segment::Target;
 
 /// Frees all memory of a table, which is empty then, and hands each of its entries to `visit`.
-pub(crate) fn drain_all(arena: &mut Arena, table: TableAt, mut visit: impl FnMut(Ref)) {
+pub(crate) fn drain_all<T: Target>(arena: &mut Arena, table: TableAt<T>, mut visit: impl FnMut(T)) {
     let mut handle = TableHandle::read(arena, table);
     while handle.top.form != form::EMPTY {
-        drain_segment(arena, &mut handle).into_iter().for_each(&mut visit);
+        drain_segment::<T>(arena, &mut handle).into_iter().for_each(&mut visit);
     }
     TableHandle::EMPTY.write(arena, table);
 }
 
 /// Whether a table has memory of its own, be there entries or not.
-pub(crate) fn has_memory(pages: &impl Pages, table: TableAt) -> bool {
+pub(crate) fn has_memory<T>(pages: &impl Pages, table: TableAt<T>) -> bool {
     TableHandle::read(pages, table).top.form != form::EMPTY
 }
 
 /// Whether a table is half given up.
-pub(crate) fn is_draining(pages: &impl Pages, table: TableAt) -> bool {
+pub(crate) fn is_draining<T>(pages: &impl Pages, table: TableAt<T>) -> bool {
     TableHandle::read(pages, table).top.form == form::DRAINING
 }
 
 /// Frees at most `segments` segments of a table and hands each of their entries to `visit`, which may change the arena but not the
 /// table. Returns whether the table is empty now. Until then it is good for nothing but to be drained and freed.
-pub(crate) fn drain(
+pub(crate) fn drain<T: Target>(
     arena: &mut Arena,
-    table: TableAt,
+    table: TableAt<T>,
     segments: usize,
-    mut visit: impl FnMut(&mut Arena, Ref),
+    mut visit: impl FnMut(&mut Arena, T),
 ) -> bool {
     for _ in 0..segments {
         let mut handle = TableHandle::read(arena, table);
@@ -52,14 +53,14 @@ pub(crate) fn drain(
 }
 
 /// Frees the first segment; returns its entries.
-fn drain_segment(arena: &mut Arena, handle: &mut TableHandle) -> Vec<Ref> {
+fn drain_segment<T: Target>(arena: &mut Arena, handle: &mut TableHandle) -> Vec<T> {
     if handle.top.form == form::DIRECTORY {
         (handle.top.form, handle.deepest) = (form::DRAINING, 0);
     }
     let draining = handle.top.form == form::DRAINING;
     let run =
         if draining { directory::entry(arena, handle.top, handle.deepest as usize).run() } else { handle.top.single() };
-    let all: Vec<Ref> = run.entries(arena.page(run.page)).map(|(_, at)| at).collect();
+    let all: Vec<T> = run.entries(arena.page(run.page)).map(|(_, at)| at).collect();
     give_up(arena, run);
     handle.entries -= all.len() as u64;
     handle.segments -= 1;

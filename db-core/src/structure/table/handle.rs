@@ -13,13 +13,15 @@
 //!
 //! An empty table's handle is 24 zero bytes.
 
-use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
+use std::marker::PhantomData;
+
+use crate::arena::{Arena, PAGE_BYTES, Pages, Ref};
 use crate::ids::PageId;
 
 use crate::structure::slab;
 
 use super::directory::{DEPTH_OF_PAGE, pages as pages_of};
-use super::segment::{self, SegmentSpan};
+use super::segment::{self, SegmentSpan, Target};
 
 /// Length of a handle in bytes.
 pub(crate) const HANDLE_BYTES: usize = 24;
@@ -30,11 +32,25 @@ const DEEPEST: usize = 12;
 const TOP: usize = 16;
 const RESERVED: usize = 21;
 
-/// Where a handle stands: the page and the byte offset within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TableAt {
-    pub(crate) page: PageId,
-    pub(crate) offset: usize,
+/// Where a handle stands, and what the entries of its table lead to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableAt<T = Ref> {
+    page: PageId,
+    offset: usize,
+    target: PhantomData<T>,
+}
+
+impl<T> TableAt<T> {
+    /// The one at byte `offset` of `page`.
+    #[inline]
+    pub(crate) const fn new(page: PageId, offset: usize) -> TableAt<T> {
+        TableAt { page, offset, target: PhantomData }
+    }
+
+    /// Whether the reserved bytes are zero.
+    pub(super) fn is_clean(&self, pages: &impl Pages) -> bool {
+        pages.page(self.page).u16_at(self.offset + RESERVED) == 0
+    }
 }
 
 /// What the top of a table is: a number of [`segment::BUCKETS`], or one of these.
@@ -60,8 +76,10 @@ pub(super) struct Top {
 }
 
 impl Top {
+    pub(super) const EMPTY: Top = Top { at: 0, form: form::EMPTY, depth: 0 };
+
     #[inline]
-    pub(super) fn read(pages: &impl Pages, table: TableAt) -> Top {
+    pub(super) fn read<T>(pages: &impl Pages, table: TableAt<T>) -> Top {
         Top::from_word(word(pages, table))
     }
 
@@ -72,7 +90,7 @@ impl Top {
 
     /// The segment of a table that has one and no directory.
     #[inline]
-    pub(super) fn single(self) -> SegmentSpan {
+    pub(super) fn single<T: Target>(self) -> SegmentSpan<T> {
         let first = Ref(self.at);
         SegmentSpan::new(first.page(), first.offset(), segment::BUCKETS[self.form as usize])
     }
@@ -80,7 +98,7 @@ impl Top {
 
 /// The part of a handle that a search needs, as it stands there.
 #[inline]
-pub(super) fn word(pages: &impl Pages, table: TableAt) -> u64 {
+pub(super) fn word<T>(pages: &impl Pages, table: TableAt<T>) -> u64 {
     pages.page(table.page).u64_at(table.offset + TOP)
 }
 
@@ -103,10 +121,9 @@ pub(super) struct TableHandle {
 }
 
 impl TableHandle {
-    pub(super) const EMPTY: TableHandle =
-        TableHandle { entries: 0, segments: 0, deepest: 0, top: Top { at: 0, form: form::EMPTY, depth: 0 } };
+    pub(super) const EMPTY: TableHandle = TableHandle { entries: 0, segments: 0, deepest: 0, top: Top::EMPTY };
 
-    pub(super) fn read(pages: &impl Pages, table: TableAt) -> TableHandle {
+    pub(super) fn read<T>(pages: &impl Pages, table: TableAt<T>) -> TableHandle {
         let page = pages.page(table.page);
         TableHandle {
             entries: page.u64_at(table.offset + ENTRIES),
@@ -116,7 +133,7 @@ impl TableHandle {
         }
     }
 
-    pub(super) fn write(self, arena: &mut Arena, table: TableAt) {
+    pub(super) fn write<T>(self, arena: &mut Arena, table: TableAt<T>) {
         let page = arena.page_mut(table.page);
         page.put_u64(table.offset + ENTRIES, self.entries);
         page.put_u32(table.offset + SEGMENTS, self.segments);
@@ -128,31 +145,26 @@ impl TableHandle {
 
 /// Number of entries.
 #[inline]
-pub(crate) fn entries(pages: &impl Pages, table: TableAt) -> u64 {
+pub(crate) fn entries<T>(pages: &impl Pages, table: TableAt<T>) -> u64 {
     pages.page(table.page).u64_at(table.offset + ENTRIES)
 }
 
 /// Changes the number of entries by `change`; returns the new one.
 #[inline]
-pub(super) fn count(arena: &mut Arena, table: TableAt, change: i64) -> u64 {
+pub(super) fn count<T>(arena: &mut Arena, table: TableAt<T>, change: i64) -> u64 {
     let page = arena.page_mut(table.page);
     let entries = page.u64_at(table.offset + ENTRIES).wrapping_add_signed(change);
     page.put_u64(table.offset + ENTRIES, entries);
     entries
 }
 
-/// Whether the reserved bytes are zero.
-pub(super) fn is_clean(page: &Page, table: TableAt) -> bool {
-    page.u16_at(table.offset + RESERVED) == 0
-}
-
 /// Number of segments.
-pub(crate) fn segments(pages: &impl Pages, table: TableAt) -> u32 {
+pub(crate) fn segments<T>(pages: &impl Pages, table: TableAt<T>) -> u32 {
     pages.page(table.page).u32_at(table.offset + SEGMENTS)
 }
 
 /// Bytes of the slots and pages of a table, its directory's included.
-pub(crate) fn memory_bytes(pages: &impl Pages, table: TableAt) -> u64 {
+pub(crate) fn memory_bytes<T>(pages: &impl Pages, table: TableAt<T>) -> u64 {
     let handle = TableHandle::read(pages, table);
     match handle.top.form {
         form::EMPTY => 0,

@@ -3,7 +3,8 @@
 //! **Problem.** A key space of millions and a set of five are both looked up by hash. Growth must never rehash everything at
 //! once, a small table must be cheap, and a scan must continue across growth, shrinking, restarts and takeovers.
 //!
-//! **Idea.** An entry is a tag (32 bits of a hash) and an address; the owner compares the data at that address itself. A table
+//! **Idea.** An entry is a tag (32 bits of a hash) and a [target](Target): an address, or another word that leads its owner to the data,
+//! which the owner compares itself. A table
 //! grows through these forms and shrinks back the same way, with hysteresis:
 //!
 //! ```text
@@ -20,7 +21,7 @@
 //! **Invariants.** A table knows nothing of who owns it, and nothing in it points back at the handle: the handle's bytes can be
 //! copied elsewhere and are the table then. All of it is in pages: same changes in the same order, same bytes.
 //!
-//! **Not done here.** Keys are not compared here, so duplicates are not refused. More than 1836 entries whose tags agree in 22
+//! **Not done here.** Keys are not compared here, so duplicates are not refused. More than 1836 entries (of addresses) whose tags agree in 22
 //! bits do not fit: hashes are seeded, so an attacker cannot produce them.
 
 mod change;
@@ -46,21 +47,24 @@ pub(crate) use drain::{drain, drain_all, has_memory, is_draining};
 pub(crate) use handle::{HANDLE_BYTES, TableAt, entries, memory_bytes, segments};
 pub(crate) use random::random;
 pub(crate) use scan::scan;
+pub(crate) use segment::Target;
 
-/// Bytes of an entry: a tag and an address.
+/// Bytes of an entry of an address.
 pub(crate) const ENTRY_BYTES: usize = 8;
 
-/// Entries that a segment of a table of several has on average at least, if it has only grown.
-pub(crate) const SEGMENT_ENTRIES_MIN: u64 = segment::ENTRIES_MAX as u64 / 3;
+/// Entries of `T` that a segment of a table of several has on average at least, if it has only grown.
+pub(crate) const fn segment_entries_min<T: Target>() -> u64 {
+    SegmentSpan::<T>::ENTRIES_MAX as u64 / 3
+}
 
 /// An entry that was found, valid until the table changes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    run: SegmentSpan,
-    /// Byte offset of its address.
-    ref_at: u32,
+pub(crate) struct Found<T = Ref> {
+    run: SegmentSpan<T>,
+    /// Byte offset of its target.
+    place: u32,
     /// What it leads to.
-    pub(crate) at: Ref,
+    pub(crate) at: T,
 }
 
 /// The part of a hash that tables work with.
@@ -71,12 +75,12 @@ pub(crate) const fn tag_of(hash: u64) -> u32 {
 
 /// The segment in which `tag` is if it is there; `None` if the table has none or is being drained.
 #[inline]
-fn locate<P: Pages>(pages: &P, table: TableAt, tag: u32) -> Option<SegmentSpan> {
+fn locate<T: Target>(pages: &impl Pages, table: TableAt<T>, tag: u32) -> Option<SegmentSpan<T>> {
     locate_in(pages, Top::read(pages, table), tag)
 }
 
 #[inline(always)]
-fn locate_in<P: Pages>(pages: &P, top: Top, tag: u32) -> Option<SegmentSpan> {
+fn locate_in<T: Target>(pages: &impl Pages, top: Top, tag: u32) -> Option<SegmentSpan<T>> {
     if top.form == form::DIRECTORY {
         Some(directory::lookup(pages, top, tag))
     } else if top.form.wrapping_sub(form::EMPTY + 1) < form::PAGE {
@@ -88,7 +92,12 @@ fn locate_in<P: Pages>(pages: &P, top: Top, tag: u32) -> Option<SegmentSpan> {
 
 /// The entry of `tag` for which `is_it` is true.
 #[inline(always)]
-pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
+pub(crate) fn find<T: Target>(
+    pages: &impl Pages,
+    table: TableAt<T>,
+    tag: u32,
+    is_it: impl FnMut(T) -> bool,
+) -> Option<Found<T>> {
     let word = handle::word(pages, table);
     if let Some((directory, depth)) = handle::short_directory(word) {
         let run = directory::entry_in(pages.page(directory), directory::index_of(tag, depth)).run();
@@ -99,13 +108,18 @@ pub(crate) fn find<P: Pages>(pages: &P, table: TableAt, tag: u32, is_it: impl Fn
 
 /// Inlined for each of the two, since one of them knows the number of buckets.
 #[inline(always)]
-fn find_in<P: Pages>(pages: &P, run: SegmentSpan, tag: u32, is_it: impl FnMut(Ref) -> bool) -> Option<Found> {
-    run.find(pages.page(run.page), tag, is_it).map(|(ref_at, at)| Found { run, ref_at: ref_at as u32, at })
+fn find_in<T: Target>(
+    pages: &impl Pages,
+    run: SegmentSpan<T>,
+    tag: u32,
+    is_it: impl FnMut(T) -> bool,
+) -> Option<Found<T>> {
+    run.find(pages.page(run.page), tag, is_it).map(|(place, at)| Found { run, place: place as u32, at })
 }
 
 /// Prefetches the memory in which a search for `tag` starts.
 #[inline]
-pub(crate) fn prefetch(arena: &Arena, table: TableAt, tag: u32) {
+pub(crate) fn prefetch<T: Target>(arena: &Arena, table: TableAt<T>, tag: u32) {
     if let Some(run) = locate(arena, table, tag) {
         arena.prefetch(run.page, run.offset(run.home(tag)));
     }
@@ -113,7 +127,7 @@ pub(crate) fn prefetch(arena: &Arena, table: TableAt, tag: u32) {
 
 /// Visits what a search for `tag` will look at first. The bucket should have been prefetched.
 #[inline]
-pub(crate) fn likely(arena: &Arena, table: TableAt, tag: u32, visit: impl FnMut(Ref)) {
+pub(crate) fn likely<T: Target>(arena: &Arena, table: TableAt<T>, tag: u32, visit: impl FnMut(T)) {
     if let Some(run) = locate(arena, table, tag) {
         run.likely(arena.page(run.page), tag, visit);
     }

@@ -10,10 +10,11 @@
 //! with entries from a random one on gives one of its own. Of segments without entries at most two a bit of the directory's depth
 //! are neighbours, since all others merge; so this too looks at some tens of places, and not at thousands of empty buckets.
 
-use crate::arena::{Pages, Ref};
+use crate::arena::Pages;
 use crate::random::SplitMix64;
 
 use super::handle::{TableAt, TableHandle, form};
+use super::segment::Target;
 use super::{directory, segment};
 
 /// Draws until equal chances are given up for a bounded time. One that is refused by the directory takes some nanoseconds.
@@ -25,7 +26,7 @@ const fn share(fraction: u32, whole: usize) -> usize {
 }
 
 /// An entry chosen by `random`; `None` if there is none. Any two are equally likely, but for what the module's essay says.
-pub(crate) fn random<P: Pages>(pages: &P, table: TableAt, random: u64) -> Option<Ref> {
+pub(crate) fn random<T: Target>(pages: &impl Pages, table: TableAt<T>, random: u64) -> Option<T> {
     let handle = TableHandle::read(pages, table);
     if handle.entries == 0 || handle.top.form == form::DRAINING {
         return None;
@@ -52,7 +53,7 @@ pub(crate) fn random<P: Pages>(pages: &P, table: TableAt, random: u64) -> Option
 }
 
 /// One of the entries of the first segment that has any, from that of a random tag on.
-fn nearby<P: Pages>(pages: &P, handle: &TableHandle, draw: u64) -> Option<Ref> {
+fn nearby<T: Target>(pages: &impl Pages, handle: &TableHandle, draw: u64) -> Option<T> {
     let (mut tag, fraction) = ((draw >> 32) as u32, draw as u32);
     for _ in 0..=handle.segments {
         let directory = handle.top.form == form::DIRECTORY;

@@ -7,10 +7,11 @@
 //! exactly once, and no entry is visited twice unless it was removed and added again, however the table grows, shrinks, splits
 //! and merges in between. This does not depend on the table's form or size, so the cursor contains neither.
 
-use crate::arena::{Pages, Ref};
+use crate::arena::Pages;
 
 use super::handle::TableAt;
 use super::locate;
+use super::segment::Target;
 
 /// Empty buckets that cost about as much as an entry.
 const BUCKETS_PER_ENTRY: usize = 10;
@@ -19,7 +20,13 @@ const BUCKETS_MIN: usize = 64;
 
 /// Visits entries from `cursor` on until about `count` were visited; returns the cursor to go on with, below 2^32, or 0 at the end.
 /// A cursor that no scan returned goes on somewhere or ends.
-pub(crate) fn scan<P: Pages>(pages: &P, table: TableAt, cursor: u64, count: usize, mut visit: impl FnMut(Ref)) -> u64 {
+pub(crate) fn scan<T: Target>(
+    pages: &impl Pages,
+    table: TableAt<T>,
+    cursor: u64,
+    count: usize,
+    mut visit: impl FnMut(T),
+) -> u64 {
     let Ok(mut tag) = u32::try_from(cursor) else { return 0 };
     let mut visited = 0;
     let mut left = count.saturating_mul(BUCKETS_PER_ENTRY).max(BUCKETS_MIN);

@@ -7,7 +7,8 @@
 //!   4  reserved, zero
 //!  64  255 buckets of 64 bytes
 //!
-//!      a bucket: 8 tags u32, then 8 addresses u32 (0: free)
+//!      a bucket: as many tags u32 as targets fit beside them, then the targets (0: free), then zero
+//!      8 entries of addresses u32, or 5 of words u64
 //! ```
 //!
 //! A *tag* is 32 bits of a hash. The first `depth` bits chose the segment; the bits after them, as a fraction, choose the *home*
@@ -16,13 +17,40 @@
 //! to the first. Invariant: **all buckets from an entry's home to before its place are full**, so a search ends at the first
 //! bucket with room, and a removal moves later entries back.
 
+use std::marker::PhantomData;
+
 use crate::arena::{Arena, GRANULE_BYTES, PAGE_BYTES, Page, Ref};
 use crate::ids::PageId;
 use crate::structure::PageType;
 
-const SLOTS_PER_BUCKET: usize = 8;
 pub(super) const BUCKET_BYTES: usize = 64;
-const REFS_AT: usize = 4 * SLOTS_PER_BUCKET;
+
+const TAG_BYTES: usize = 4;
+
+/// What an entry leads to: a word that is never zero.
+pub(crate) trait Target: Copy + Ord + 'static {
+    /// Bytes of the word, 4 or 8.
+    const BYTES: usize;
+
+    /// The target of a word that is not zero.
+    fn of_word(word: u64) -> Self;
+
+    fn word(self) -> u64;
+}
+
+impl Target for Ref {
+    const BYTES: usize = 4;
+
+    #[inline]
+    fn of_word(word: u64) -> Ref {
+        Ref(word as u32)
+    }
+
+    #[inline]
+    fn word(self) -> u64 {
+        self.0.into()
+    }
+}
 
 /// Buckets of a segment in a page.
 const PAGE_BUCKETS: usize = 255;
@@ -33,16 +61,10 @@ pub(super) const PAGE_BUCKETS_AT: usize = 64;
 /// for 48 bytes at most.
 pub(super) const BUCKETS: [usize; 16] = [0, 1, 2, 3, 4, 6, 8, 11, 15, 21, 31, 42, 63, 85, 127, PAGE_BUCKETS];
 
-/// Entries at which a segment of `buckets` grows: 9 in 10. Above that, searches for what is absent get long.
-pub(super) const fn entries_max(buckets: usize) -> usize {
-    (buckets * SLOTS_PER_BUCKET * 9).div_ceil(10)
+/// Entries at which a segment of `slots` slots grows: 9 in 10. Above that, searches for what is absent get long.
+const fn entries_max(slots: usize) -> usize {
+    (slots * 9).div_ceil(10)
 }
-
-/// Entries at which a segment in a page splits.
-pub(super) const ENTRIES_MAX: usize = entries_max(PAGE_BUCKETS);
-
-/// Two neighbours of together at most so many entries merge: far enough below a split not to swing.
-pub(super) const ENTRIES_MERGED_MAX: usize = ENTRIES_MAX * 2 / 5;
 
 const TYPE: usize = 0;
 const COUNT: usize = 2;
@@ -51,28 +73,38 @@ type BucketLine = [u8; BUCKET_BYTES];
 
 /// Where a segment is and how large: 8 bytes, so that it travels in a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SegmentSpan {
+pub(super) struct SegmentSpan<T> {
     pub(super) page: PageId,
     /// Byte offset of the first bucket.
     at: u16,
     buckets: u8,
     /// Bits of a tag that lead here.
     pub(super) depth: u8,
+    target: PhantomData<T>,
 }
 
 const _: () = assert!(PAGE_BUCKETS <= u8::MAX as usize && PAGE_BYTES <= u16::MAX as usize);
 
-impl SegmentSpan {
+impl<T: Target> SegmentSpan<T> {
+    const SLOTS_PER_BUCKET: usize = BUCKET_BYTES / (TAG_BYTES + T::BYTES);
+    const TARGETS_AT: usize = TAG_BYTES * Self::SLOTS_PER_BUCKET;
+
+    /// Entries at which a segment in a page splits.
+    pub(super) const ENTRIES_MAX: usize = entries_max(PAGE_BUCKETS * Self::SLOTS_PER_BUCKET);
+
+    /// Two neighbours of together at most so many entries merge: far enough below a split not to swing.
+    pub(super) const ENTRIES_MERGED_MAX: usize = Self::ENTRIES_MAX * 2 / 5;
+
     /// The only segment of a table.
     #[inline]
-    pub(super) const fn new(page: PageId, at: usize, buckets: usize) -> SegmentSpan {
-        SegmentSpan { page, at: at as u16, buckets: buckets as u8, depth: 0 }
+    pub(super) const fn new(page: PageId, at: usize, buckets: usize) -> Self {
+        SegmentSpan { page, at: at as u16, buckets: buckets as u8, depth: 0, target: PhantomData }
     }
 
     /// The segment in a page of its own.
     #[inline]
-    pub(super) const fn of_page(page: PageId, depth: u8) -> SegmentSpan {
-        SegmentSpan { page, at: PAGE_BUCKETS_AT as u16, buckets: PAGE_BUCKETS as u8, depth }
+    pub(super) const fn of_page(page: PageId, depth: u8) -> Self {
+        SegmentSpan { page, at: PAGE_BUCKETS_AT as u16, buckets: PAGE_BUCKETS as u8, depth, target: PhantomData }
     }
 
     /// Whether it has a page of its own.
@@ -85,6 +117,11 @@ impl SegmentSpan {
     #[inline]
     pub(super) const fn buckets(self) -> usize {
         self.buckets as usize
+    }
+
+    /// Entries at which it grows.
+    pub(super) const fn entries_max(self) -> usize {
+        entries_max(self.slots())
     }
 
     /// Address of the first bucket.
@@ -127,18 +164,18 @@ impl SegmentSpan {
     }
 
     fn has_room(self, page: &Page, bucket: usize) -> bool {
-        free_slot(self.line(page, bucket)).is_some()
+        Self::free_slot(self.line(page, bucket)).is_some()
     }
 
     /// The entry of `tag` for which `is_it` is true: the byte offset of its address, and the address. Most searches end at home,
     /// so that part is inlined and the other is not.
     #[inline(always)]
-    pub(super) fn find(self, page: &Page, tag: u32, mut is_it: impl FnMut(Ref) -> bool) -> Option<(usize, Ref)> {
+    pub(super) fn find(self, page: &Page, tag: u32, mut is_it: impl FnMut(T) -> bool) -> Option<(usize, T)> {
         let home = self.home(tag);
         let line = self.line(page, home);
-        match in_line(line, tag, &mut is_it) {
-            Some((slot, at)) => Some((self.offset(home) + REFS_AT + 4 * slot, at)),
-            None if free_slot(line).is_some() => None,
+        match Self::in_line(line, tag, &mut is_it) {
+            Some((slot, at)) => Some((self.place(home, slot), at)),
+            None if Self::free_slot(line).is_some() => None,
             None => self.find_from(page, self.next(home), tag, is_it),
         }
     }
@@ -150,14 +187,14 @@ impl SegmentSpan {
         page: &Page,
         mut bucket: usize,
         tag: u32,
-        mut is_it: impl FnMut(Ref) -> bool,
-    ) -> Option<(usize, Ref)> {
+        mut is_it: impl FnMut(T) -> bool,
+    ) -> Option<(usize, T)> {
         for _ in 0..self.buckets() {
             let line = self.line(page, bucket);
-            if let Some((slot, at)) = in_line(line, tag, &mut is_it) {
-                return Some((self.offset(bucket) + REFS_AT + 4 * slot, at));
+            if let Some((slot, at)) = Self::in_line(line, tag, &mut is_it) {
+                return Some((self.place(bucket, slot), at));
             }
-            if free_slot(line).is_some() {
+            if Self::free_slot(line).is_some() {
                 return None;
             }
             bucket = self.next(bucket);
@@ -165,61 +202,87 @@ impl SegmentSpan {
         None
     }
 
-    /// The addresses that a search for `tag` looks at first: those in its home bucket with this very tag.
+    /// The targets that a search for `tag` looks at first: those in its home bucket with this very tag.
     #[inline]
-    pub(super) fn likely(self, page: &Page, tag: u32, mut visit: impl FnMut(Ref)) {
+    pub(super) fn likely(self, page: &Page, tag: u32, mut visit: impl FnMut(T)) {
         let line = self.line(page, self.home(tag));
-        let mut same = equal(line, 0, tag);
+        let mut same = Self::with_tag(line, tag);
         while same != 0 {
-            visit(Ref(word(line, REFS_AT + 4 * first(same))));
+            visit(T::of_word(Self::word(line, first(same))));
             same &= !(3 << (2 * first(same)));
         }
     }
 
     /// Adds an entry; there is room. Counts nothing.
     #[inline]
-    pub(super) fn insert(self, page: &mut Page, tag: u32, at: Ref) {
+    pub(super) fn insert(self, page: &mut Page, tag: u32, at: T) {
         let mut bucket = self.home(tag);
         let slot = loop {
-            match free_slot(self.line(page, bucket)) {
+            match Self::free_slot(self.line(page, bucket)) {
                 Some(slot) => break slot,
                 None => bucket = self.next(bucket),
             }
         };
-        put(page, self.offset(bucket) + REFS_AT + 4 * slot, tag, at);
+        self.put(page, self.place(bucket, slot), tag, at.word());
     }
 
-    /// The tag of the entry whose address stands at `ref_at`.
-    pub(super) fn tag_at(page: &Page, ref_at: usize) -> u32 {
-        page.u32_at(ref_at - REFS_AT)
+    /// Byte offset of a target.
+    #[inline]
+    const fn place(self, bucket: usize, slot: usize) -> usize {
+        self.offset(bucket) + Self::TARGETS_AT + T::BYTES * slot
     }
 
-    /// Removes the entry whose address is at `ref_at` and moves later ones back, which keeps the invariant. Does not change the
+    /// The bucket of the target at `place`, and the byte offset of its tag.
+    #[inline]
+    const fn tag_of_place(self, place: usize) -> (usize, usize) {
+        let bucket = (place - self.at as usize) / BUCKET_BYTES;
+        let first = self.offset(bucket);
+        (bucket, first + TAG_BYTES * ((place - first - Self::TARGETS_AT) / T::BYTES))
+    }
+
+    /// The tag of the entry whose target stands at `place`.
+    pub(super) fn tag_at(self, page: &Page, place: usize) -> u32 {
+        page.u32_at(self.tag_of_place(place).1)
+    }
+
+    #[inline]
+    fn put(self, page: &mut Page, place: usize, tag: u32, word: u64) {
+        page.put_u32(self.tag_of_place(place).1, tag);
+        Self::put_word(page, place, word);
+    }
+
+    /// Writes a target at its place.
+    #[inline]
+    pub(super) fn put_word(page: &mut Page, place: usize, word: u64) {
+        if T::BYTES == 4 { page.put_u32(place, word as u32) } else { page.put_u64(place, word) }
+    }
+
+    /// Removes the entry whose target is at `place` and moves later ones back, which keeps the invariant. Does not change the
     /// count.
     #[inline]
-    pub(super) fn remove(self, page: &mut Page, ref_at: usize) {
-        let bucket = (ref_at - self.at as usize) / BUCKET_BYTES;
-        let ref_at = if self.has_room(page, bucket) { ref_at } else { self.move_back(page, ref_at, bucket) };
-        put(page, ref_at, 0, Ref::NULL);
+    pub(super) fn remove(self, page: &mut Page, place: usize) {
+        let (bucket, _) = self.tag_of_place(place);
+        let place = if self.has_room(page, bucket) { place } else { self.move_back(page, place, bucket) };
+        self.put(page, place, 0, 0);
     }
 
-    /// Moves entries that would have stood in or before the full bucket `bucket` back into the hole at `ref_at`, and so on;
+    /// Moves entries that would have stood in or before the full bucket `bucket` back into the hole at `place`, and so on;
     /// returns the last hole.
     #[inline(never)]
-    fn move_back(self, page: &mut Page, ref_at: usize, mut bucket: usize) -> usize {
-        let mut hole = (ref_at, bucket);
+    fn move_back(self, page: &mut Page, place: usize, mut bucket: usize) -> usize {
+        let mut hole = (place, bucket);
         for _ in 1..self.buckets() {
             bucket = self.next(bucket);
             let line = self.line(page, bucket);
-            let back = (0..SLOTS_PER_BUCKET).find_map(|slot| {
-                let (tag, at) = (word(line, 4 * slot), word(line, REFS_AT + 4 * slot));
-                let passed = at != 0 && self.distance(self.home(tag), bucket) >= self.distance(hole.1, bucket);
-                passed.then_some((slot, tag, Ref(at)))
+            let back = (0..Self::SLOTS_PER_BUCKET).find_map(|slot| {
+                let (tag, word) = (Self::tag(line, slot), Self::word(line, slot));
+                let passed = word != 0 && self.distance(self.home(tag), bucket) >= self.distance(hole.1, bucket);
+                passed.then_some((slot, tag, word))
             });
-            let last = free_slot(line).is_some();
-            if let Some((slot, tag, at)) = back {
-                put(page, hole.0, tag, at);
-                hole = (self.offset(bucket) + REFS_AT + 4 * slot, bucket);
+            let last = Self::free_slot(line).is_some();
+            if let Some((slot, tag, word)) = back {
+                self.put(page, hole.0, tag, word);
+                hole = (self.place(bucket, slot), bucket);
             }
             // Behind a bucket with room, nothing has passed the hole.
             if last {
@@ -230,28 +293,28 @@ impl SegmentSpan {
     }
 
     /// All entries in the order of their places.
-    pub(super) fn entries(self, page: &Page) -> impl Iterator<Item = (u32, Ref)> + '_ {
-        (0..self.buckets()).flat_map(move |bucket| in_bucket(self.line(page, bucket)))
+    pub(super) fn entries(self, page: &Page) -> impl Iterator<Item = (u32, T)> + '_ {
+        (0..self.buckets()).flat_map(move |bucket| Self::in_bucket(self.line(page, bucket)))
     }
 
     /// The entry in one of the slots, which are counted from the first bucket on.
-    pub(super) fn in_slot(self, page: &Page, slot: usize) -> Option<Ref> {
-        let line = self.line(page, slot / SLOTS_PER_BUCKET);
-        Some(Ref(word(line, REFS_AT + 4 * (slot % SLOTS_PER_BUCKET)))).filter(|at| !at.is_null())
+    pub(super) fn in_slot(self, page: &Page, slot: usize) -> Option<T> {
+        let line = self.line(page, slot / Self::SLOTS_PER_BUCKET);
+        Some(Self::word(line, slot % Self::SLOTS_PER_BUCKET)).filter(|word| *word != 0).map(T::of_word)
     }
 
     /// Number of slots for entries.
     pub(super) const fn slots(self) -> usize {
-        self.buckets() * SLOTS_PER_BUCKET
+        self.buckets() * Self::SLOTS_PER_BUCKET
     }
 
     /// The entries whose home is `bucket`.
-    pub(super) fn at_home(self, page: &Page, bucket: usize, mut visit: impl FnMut(u32, Ref)) {
+    pub(super) fn at_home(self, page: &Page, bucket: usize, mut visit: impl FnMut(u32, T)) {
         let mut place = bucket;
         for _ in 0..self.buckets() {
             let line = self.line(page, place);
-            in_bucket(line).filter(|(tag, _)| self.home(*tag) == bucket).for_each(|(tag, at)| visit(tag, at));
-            if free_slot(line).is_some() {
+            Self::in_bucket(line).filter(|(tag, _)| self.home(*tag) == bucket).for_each(|(tag, at)| visit(tag, at));
+            if Self::free_slot(line).is_some() {
                 return;
             }
             place = self.next(place);
@@ -261,61 +324,79 @@ impl SegmentSpan {
     /// Whether a search finds every entry where it is.
     pub(super) fn is_searchable(self, page: &Page) -> bool {
         (0..self.buckets()).all(|bucket| {
-            in_bucket(self.line(page, bucket)).all(|(tag, _)| {
+            Self::in_bucket(self.line(page, bucket)).all(|(tag, _)| {
                 let home = self.home(tag);
                 (0..self.distance(home, bucket)).all(|step| !self.has_room(page, (home + step) % self.buckets()))
             })
         })
     }
-}
 
-#[inline]
-fn word(line: &BucketLine, at: usize) -> u32 {
-    u32::from_le_bytes(*line[at..].first_chunk().expect("within a bucket"))
-}
+    #[inline]
+    fn tag(line: &BucketLine, slot: usize) -> u32 {
+        u32::from_le_bytes(*line[TAG_BYTES * slot..].first_chunk().expect("within a bucket"))
+    }
 
-/// Two bits for each of the 8 words from `at` on: whether it equals `value`. Two, since the compiler makes vectors of that only.
-#[inline]
-fn equal(line: &BucketLine, at: usize, value: u32) -> u32 {
-    (0..SLOTS_PER_BUCKET)
-        .fold(0, |mask, slot| mask | if word(line, at + 4 * slot) == value { 3 << (2 * slot) } else { 0 })
+    /// The word of a target; 0: the slot is free.
+    #[inline]
+    fn word(line: &BucketLine, slot: usize) -> u64 {
+        let bytes = &line[Self::TARGETS_AT + T::BYTES * slot..];
+        if T::BYTES == 4 {
+            u32::from_le_bytes(*bytes.first_chunk().expect("within a bucket")).into()
+        } else {
+            u64::from_le_bytes(*bytes.first_chunk().expect("within a bucket"))
+        }
+    }
+
+    /// Two bits for each slot: whether its tag is `tag`. Two, since the compiler makes vectors of that only.
+    #[inline]
+    fn with_tag(line: &BucketLine, tag: u32) -> u32 {
+        (0..Self::SLOTS_PER_BUCKET)
+            .fold(0, |mask, slot| mask | if Self::tag(line, slot) == tag { 3 << (2 * slot) } else { 0 })
+    }
+
+    #[inline]
+    fn free_slot(line: &BucketLine) -> Option<usize> {
+        let free = (0..Self::SLOTS_PER_BUCKET)
+            .fold(0, |mask, slot| mask | if Self::word(line, slot) == 0 { 3 << (2 * slot) } else { 0 });
+        (free != 0).then(|| first(free))
+    }
+
+    /// The slot of the entry of `tag` for which `is_it` is true, and its target.
+    #[inline(always)]
+    fn in_line(line: &BucketLine, tag: u32, is_it: &mut impl FnMut(T) -> bool) -> Option<(usize, T)> {
+        let mut same = Self::with_tag(line, tag);
+        while same != 0 {
+            let word = Self::word(line, first(same));
+            if word != 0 && is_it(T::of_word(word)) {
+                return Some((first(same), T::of_word(word)));
+            }
+            same &= !(3 << (2 * first(same)));
+        }
+        None
+    }
+
+    fn in_bucket(line: &BucketLine) -> impl Iterator<Item = (u32, T)> + '_ {
+        (0..Self::SLOTS_PER_BUCKET)
+            .map(move |slot| (Self::tag(line, slot), Self::word(line, slot)))
+            .filter(|(_, word)| *word != 0)
+            .map(|(tag, word)| (tag, T::of_word(word)))
+    }
+
+    /// Whether all that is not an entry is zero.
+    pub(super) fn is_clean(self, page: &Page) -> bool {
+        (0..self.buckets()).all(|bucket| {
+            let line = self.line(page, bucket);
+            let end = Self::TARGETS_AT + T::BYTES * Self::SLOTS_PER_BUCKET;
+            let free = |slot| Self::word(line, slot) != 0 || Self::tag(line, slot) == 0;
+            line[end..].iter().all(|byte| *byte == 0) && (0..Self::SLOTS_PER_BUCKET).all(free)
+        })
+    }
 }
 
 /// The first slot whose bits are set; those of one are.
 #[inline]
 const fn first(same: u32) -> usize {
     same.trailing_zeros() as usize / 2
-}
-
-#[inline]
-fn free_slot(line: &BucketLine) -> Option<usize> {
-    let free = equal(line, REFS_AT, 0);
-    (free != 0).then(|| first(free))
-}
-
-/// The slot of the entry of `tag` for which `is_it` is true, and its address.
-#[inline(always)]
-fn in_line(line: &BucketLine, tag: u32, is_it: &mut impl FnMut(Ref) -> bool) -> Option<(usize, Ref)> {
-    let mut same = equal(line, 0, tag);
-    while same != 0 {
-        let at = Ref(word(line, REFS_AT + 4 * first(same)));
-        if !at.is_null() && is_it(at) {
-            return Some((first(same), at));
-        }
-        same &= !(3 << (2 * first(same)));
-    }
-    None
-}
-
-fn in_bucket(line: &BucketLine) -> impl Iterator<Item = (u32, Ref)> + '_ {
-    (0..SLOTS_PER_BUCKET)
-        .map(move |slot| (word(line, 4 * slot), Ref(word(line, REFS_AT + 4 * slot))))
-        .filter(|(_, at)| !at.is_null())
-}
-
-fn put(page: &mut Page, ref_at: usize, tag: u32, at: Ref) {
-    page.put_u32(ref_at - REFS_AT, tag);
-    page.put_u32(ref_at, at.0);
 }
 
 /// Makes `page` a segment without entries.
@@ -348,20 +429,20 @@ pub(super) fn is_segment(page: &Page) -> bool {
     head[TYPE] == PageType::Segment as u8 && head[TYPE + 1] == 0 && head[COUNT + 2..].iter().all(|byte| *byte == 0)
 }
 
-fn fill(arena: &mut Arena, run: SegmentSpan, all: impl Iterator<Item = (u32, Ref)>) {
+fn fill<T: Target>(arena: &mut Arena, run: SegmentSpan<T>, all: impl Iterator<Item = (u32, T)>) {
     let page = arena.page_mut(run.page);
     let mut entries = 0;
     for (tag, at) in all {
         run.insert(page, tag, at);
         entries += 1;
     }
-    assert!(entries <= ENTRIES_MAX, "a segment is split before it is full");
+    assert!(entries <= SegmentSpan::<T>::ENTRIES_MAX, "a segment is split before it is full");
     put_count(page, entries);
 }
 
 /// Moves the entries whose next bit is 1 from `low` to a new segment, which is returned.
-pub(super) fn split(arena: &mut Arena, low: SegmentSpan) -> PageId {
-    let all: Vec<(u32, Ref)> = low.entries(arena.page(low.page)).collect();
+pub(super) fn split<T: Target>(arena: &mut Arena, low: SegmentSpan<T>) -> PageId {
+    let all: Vec<(u32, T)> = low.entries(arena.page(low.page)).collect();
     let high = SegmentSpan { page: create(arena), depth: low.depth + 1, ..low };
     let low = SegmentSpan { depth: high.depth, ..low };
     reset(arena.page_mut(low.page));
@@ -372,8 +453,8 @@ pub(super) fn split(arena: &mut Arena, low: SegmentSpan) -> PageId {
 }
 
 /// Moves the entries of `high` to `low`, its neighbour of the same depth, and gives `high` up.
-pub(super) fn merge(arena: &mut Arena, low: SegmentSpan, high: SegmentSpan) {
-    let all: Vec<(u32, Ref)> = [low, high].iter().flat_map(|run| run.entries(arena.page(run.page))).collect();
+pub(super) fn merge<T: Target>(arena: &mut Arena, low: SegmentSpan<T>, high: SegmentSpan<T>) {
+    let all: Vec<(u32, T)> = [low, high].iter().flat_map(|run| run.entries(arena.page(run.page))).collect();
     reset(arena.page_mut(low.page));
     fill(arena, SegmentSpan { depth: low.depth - 1, ..low }, all.into_iter());
     arena.free(high.page);

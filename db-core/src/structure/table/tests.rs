@@ -1,6 +1,7 @@
 //! Tables against plain maps: several of them in one arena, of all forms.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 
 use super::directory::{DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
 use super::drain::drain;
@@ -15,42 +16,85 @@ use crate::structure::{root, slab};
 /// Handles stand in a page of their own, at odd places as they do in records.
 const PLACES: [usize; 4] = [3, 41, 1000, 16_360];
 
-/// The expected content of a table: by address, the tag. An address stands for itself; nothing is there.
+/// A target that is told by a number. It stands for itself; nothing is there.
+trait Numbered: Target {
+    fn of(number: u32) -> Self;
+    fn number(self) -> u32;
+}
+
+impl Numbered for Ref {
+    fn of(number: u32) -> Ref {
+        Ref(number)
+    }
+
+    fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// A target of 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Long(u64);
+
+impl Target for Long {
+    const BYTES: usize = 8;
+
+    fn of_word(word: u64) -> Long {
+        Long(word)
+    }
+
+    fn word(self) -> u64 {
+        self.0
+    }
+}
+
+impl Numbered for Long {
+    fn of(number: u32) -> Long {
+        Long(u64::from(number) << 32)
+    }
+
+    fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// The expected content of a table: by number, the tag.
 type Model = BTreeMap<u32, u32>;
 
 /// Number of segments of a table.
-pub(crate) fn segments(pages: &impl Pages, table: TableAt) -> u32 {
+pub(crate) fn segments<T>(pages: &impl Pages, table: TableAt<T>) -> u32 {
     TableHandle::read(pages, table).segments
 }
 
-struct Tables {
+struct Tables<T> {
+    target: PhantomData<T>,
     arena: Arena,
     handles: PageId,
     models: [Model; PLACES.len()],
     next: u32,
 }
 
-impl Tables {
-    fn new() -> Tables {
+impl<T: Numbered> Tables<T> {
+    fn new() -> Self {
         let mut arena = Arena::new(&PagePool::new(0));
         root::create(&mut arena, 1);
         let handles = arena.allocate();
-        Tables { arena, handles, models: Default::default(), next: 1 }
+        Tables { target: PhantomData, arena, handles, models: Default::default(), next: 1 }
     }
 
-    fn at(&self, which: usize) -> TableAt {
-        TableAt { page: self.handles, offset: PLACES[which] }
+    fn at(&self, which: usize) -> TableAt<T> {
+        TableAt::new(self.handles, PLACES[which])
     }
 
     fn insert(&mut self, which: usize, tag: u32) {
         let at = self.at(which);
-        insert(&mut self.arena, at, tag, Ref(self.next));
+        insert(&mut self.arena, at, tag, T::of(self.next));
         self.models[which].insert(self.next, tag);
         self.next += 1;
     }
 
-    fn find(&self, which: usize, tag: u32, at: u32) -> Option<Found> {
-        find(&self.arena, self.at(which), tag, |there| there.0 == at)
+    fn find(&self, which: usize, tag: u32, at: u32) -> Option<Found<T>> {
+        find(&self.arena, self.at(which), tag, |there| there.number() == at)
     }
 
     fn remove(&mut self, which: usize, at: u32) {
@@ -76,7 +120,7 @@ impl Tables {
     fn check(&self) {
         let mut claims =
             Claims { arena: &self.arena, pages: BTreeSet::new(), slots: BTreeSet::new(), seen: Vec::new() };
-        assert!(claims.page(root::ROOT) && claims.page(self.handles));
+        assert!(claims.claim(root::ROOT) && claims.claim(self.handles));
         for (which, model) in self.models.iter().enumerate() {
             claims.seen.clear();
             check(&self.arena, self.at(which), &mut claims).unwrap();
@@ -101,9 +145,15 @@ struct Claims<'a> {
     seen: Vec<(u32, u32)>,
 }
 
-impl Inspector for Claims<'_> {
-    fn page(&mut self, id: PageId) -> bool {
+impl Claims<'_> {
+    fn claim(&mut self, id: PageId) -> bool {
         self.arena.is_used(id) && self.pages.insert(id)
+    }
+}
+
+impl<T: Numbered> Inspector<T> for Claims<'_> {
+    fn page(&mut self, id: PageId) -> bool {
+        self.claim(id)
     }
 
     fn slot(&mut self, at: Ref, bytes: usize) -> Result<(), &'static str> {
@@ -112,17 +162,17 @@ impl Inspector for Claims<'_> {
         if fits && self.slots.insert(at) { Ok(()) } else { Err("no slot of its own") }
     }
 
-    fn entries(&mut self, entries: Vec<(u32, Ref)>) -> Result<(), &'static str> {
-        self.seen.extend(entries.iter().map(|(tag, at)| (at.0, *tag)));
+    fn entries(&mut self, entries: Vec<(u32, T)>) -> Result<(), &'static str> {
+        self.seen.extend(entries.iter().map(|(tag, at)| (at.number(), *tag)));
         Ok(())
     }
 }
 
 /// All entries of a table, by a scan.
-fn scanned<P: Pages>(pages: &P, table: TableAt, count: usize) -> Vec<u32> {
+fn scanned<T: Numbered>(pages: &impl Pages, table: TableAt<T>, count: usize) -> Vec<u32> {
     let (mut seen, mut cursor) = (Vec::new(), 0);
     loop {
-        cursor = scan(pages, table, cursor, count, |at| seen.push(at.0));
+        cursor = scan(pages, table, cursor, count, |at| seen.push(at.number()));
         assert!(cursor < 1 << 32);
         if cursor == 0 {
             seen.sort_unstable();
@@ -131,10 +181,10 @@ fn scanned<P: Pages>(pages: &P, table: TableAt, count: usize) -> Vec<u32> {
     }
 }
 
-fn assert_equals<P: Pages>(pages: &P, table: TableAt, model: &Model) {
+fn assert_equals<T: Numbered>(pages: &impl Pages, table: TableAt<T>, model: &Model) {
     assert_eq!(entries(pages, table), model.len() as u64);
     for (at, tag) in model {
-        assert!(find(pages, table, *tag, |there| there.0 == *at).is_some());
+        assert!(find(pages, table, *tag, |there| there.number() == *at).is_some());
     }
     assert!(scanned(pages, table, 10).iter().eq(model.keys()));
 }
@@ -150,10 +200,10 @@ fn tag(random: &mut Random) -> u32 {
 }
 
 /// Random changes of several tables; what was frozen is compared later.
-fn run(seed: u64, steps: u64) -> Vec<u8> {
+fn run<T: Numbered>(seed: u64, steps: u64) -> Vec<u8> {
     println!("seed {seed}");
     let mut random = Random(seed);
-    let mut tables = Tables::new();
+    let mut tables = Tables::<T>::new();
     let mut frozen: Vec<(FrozenShard, usize, Model)> = Vec::new();
     let mut forms = BTreeSet::new();
     for step in 0..steps {
@@ -184,7 +234,7 @@ fn run(seed: u64, steps: u64) -> Vec<u8> {
                 if let Some(at) = tables.some(which, &mut random) {
                     let tag = tables.models[which].remove(&at).unwrap();
                     let found = tables.find(which, tag, at).unwrap();
-                    replace(&mut tables.arena, &mut { found }, Ref(tables.next));
+                    replace(&mut tables.arena, &mut { found }, T::of(tables.next));
                     tables.models[which].insert(tables.next, tag);
                     tables.next += 1;
                 }
@@ -192,7 +242,7 @@ fn run(seed: u64, steps: u64) -> Vec<u8> {
             4 => {
                 let pick = super::random(&tables.arena, table, random.next());
                 assert_eq!(pick.is_some(), !tables.models[which].is_empty());
-                assert!(pick.is_none_or(|at| tables.models[which].contains_key(&at.0)));
+                assert!(pick.is_none_or(|at| tables.models[which].contains_key(&at.number())));
             }
             5 if random.below(8) == 0 => {
                 super::drain::drain_all(&mut tables.arena, table, |_| {});
@@ -217,12 +267,12 @@ fn run(seed: u64, steps: u64) -> Vec<u8> {
 }
 
 /// Drains a table by steps; it is in order after each.
-fn drain_all(tables: &mut Tables, which: usize, random: &mut Random) {
+fn drain_all<T: Numbered>(tables: &mut Tables<T>, which: usize, random: &mut Random) {
     let table = tables.at(which);
     let model = std::mem::take(&mut tables.models[which]);
     let mut gone = BTreeMap::new();
     while !drain(&mut tables.arena, table, random.below(4) as usize, |_, at| {
-        assert!(gone.insert(at.0, model[&at.0]).is_none());
+        assert!(gone.insert(at.number(), model[&at.number()]).is_none());
     }) {
         tables.models[which] = model.iter().filter(|(at, _)| !gone.contains_key(at)).map(|(a, b)| (*a, *b)).collect();
         tables.check();
@@ -244,8 +294,9 @@ fn drain_all(tables: &mut Tables, which: usize, random: &mut Random) {
 #[test]
 fn random_changes_of_several_tables() {
     for seed in 1..=3 {
-        let first = run(seed, 3000);
-        assert!(seed != 1 || first == run(seed, 3000), "same changes, same bytes");
+        let first = run::<Ref>(seed, 3000);
+        assert!(seed != 1 || first == run::<Ref>(seed, 3000), "same changes, same bytes");
+        run::<Long>(seed, 3000);
     }
 }
 
@@ -255,7 +306,7 @@ fn a_scan_survives_every_change_of_form() {
     for seed in 1..=60u64 {
         println!("seed {seed}");
         let mut random = Random(seed);
-        let mut tables = Tables::new();
+        let mut tables = Tables::<Ref>::new();
         // From a handful to several segments and back, in steps as large as the table.
         let sizes: Vec<usize> = (0..40).map(|_| [0, 5, 30, 200, 900, 3000, 9000][random.below(7) as usize]).collect();
         for _ in 0..1 + random.below(40) {
@@ -264,7 +315,8 @@ fn a_scan_survives_every_change_of_form() {
         let stay = tables.models[0].clone();
         let (mut seen, mut cursor) = (Vec::new(), 0);
         for size in sizes.into_iter().cycle() {
-            cursor = scan(&tables.arena, tables.at(0), cursor, 1 + random.below(4) as usize, |at| seen.push(at.0));
+            cursor =
+                scan(&tables.arena, tables.at(0), cursor, 1 + random.below(4) as usize, |at| seen.push(at.number()));
             if cursor == 0 {
                 break;
             }
@@ -287,7 +339,7 @@ fn a_scan_survives_every_change_of_form() {
 fn homes_are_in_the_order_of_tags_in_every_size() {
     let mut random = Random(7);
     for (buckets, depth) in BUCKETS[1..].iter().map(|buckets| (*buckets, 0)).chain((0..=22).map(|depth| (255, depth))) {
-        let run =
+        let run: SegmentSpan<Ref> =
             if depth == 0 { SegmentSpan::new(PageId(1), 64, buckets) } else { SegmentSpan::of_page(PageId(1), depth) };
         let inside = random.next() as u32;
         let mut previous = 0;
@@ -319,7 +371,7 @@ fn small_segments_fill_their_slots() {
 #[test]
 fn directories_of_two_levels() {
     let mut random = Random(3);
-    let mut tables = Tables::new();
+    let mut tables = Tables::<Ref>::new();
     for at in 0..60_000u64 {
         let free = random.next() as u32;
         tables.insert(0, if at % 2 == 0 { free } else { 0xab00_0000 | free >> 8 });
@@ -340,7 +392,7 @@ fn directories_of_two_levels() {
     assert_equals(&frozen, tables.at(0), &drained);
     drop(frozen);
     for (at, tag) in drained {
-        insert(&mut tables.arena, TableAt { page: tables.handles, offset: PLACES[0] }, tag, Ref(at));
+        insert(&mut tables.arena, TableAt::new(tables.handles, PLACES[0]), tag, Ref(at));
         tables.models[0].insert(at, tag);
     }
     drain_all(&mut tables, 0, &mut random);
@@ -352,7 +404,7 @@ fn directories_of_two_levels() {
 fn random_picks_are_even() {
     let mut random = Random(5);
     for (fill, keep) in [(20, 20), (3_000, 40), (20_000, 50), (20_000, 400), (60_000, 1_600)] {
-        let mut tables = Tables::new();
+        let mut tables = Tables::<Ref>::new();
         for _ in 0..fill {
             tables.insert(0, random.next() as u32);
         }
@@ -373,9 +425,14 @@ fn random_picks_are_even() {
 /// Bits that are flipped in handle, directory or segments: refused, or nothing that a search could notice. Never a panic.
 #[test]
 fn flipped_bits_are_noticed() {
+    flip::<Ref>();
+    flip::<Long>();
+}
+
+fn flip<T: Numbered>() {
     let mut random = Random(9);
     for size in [1, 7, 60, 1000, 1700, 6000] {
-        let mut tables = Tables::new();
+        let mut tables = Tables::<T>::new();
         for _ in 0..size {
             tables.insert(0, random.next() as u32);
         }
@@ -385,7 +442,7 @@ fn flipped_bits_are_noticed() {
             let (page, from, len) = match random.below(3) {
                 0 => (tables.handles, PLACES[0], HANDLE_BYTES),
                 1 if top.form < form::DIRECTORY => {
-                    let run = top.single();
+                    let run = top.single::<T>();
                     (run.page, run.offset(0), run.buckets() * BUCKET_BYTES)
                 }
                 1 => (PageId(top.at), 0, 4 << top.depth),
@@ -399,7 +456,7 @@ fn flipped_bits_are_noticed() {
             tables.arena.page_mut(page).put_u8(at, old ^ bit);
             let (pages, slots, seen) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
             let mut claims = Claims { arena: &tables.arena, pages, slots, seen };
-            let verdict = claims.page(tables.handles) && check(&tables.arena, tables.at(0), &mut claims).is_ok();
+            let verdict = claims.claim(tables.handles) && check(&tables.arena, tables.at(0), &mut claims).is_ok();
             refused += u32::from(!verdict);
             if verdict {
                 scanned(&tables.arena, tables.at(0), 100);

@@ -93,6 +93,9 @@ impl<'a, P: Pages, O: Order> Walk<'a, '_, P, O> {
         if index == 0 || !O::SEPARATES {
             return Err("a node of a tree has a separator where none belongs");
         }
+        if !self.order.is_separator(separator) {
+            return Err("a separator of a tree is malformed");
+        }
         if self.last.is_some_and(|last| self.order.compare(last, separator) == Ordering::Greater) {
             return Err("a separator of a tree is out of order");
         }

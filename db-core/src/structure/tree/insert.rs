@@ -5,7 +5,11 @@ use crate::ids::PageId;
 
 use super::node::{self, CAPACITY, INNER, ITEM_BYTES_MAX, LEAF, NodeLayout};
 use super::position::{Position, Step};
+use super::remove::{neighbours, put_boundary};
 use super::{HEIGHT_MAX, Order, Separator, Tree, TreeHandle};
+
+/// Bytes of a leaf above which a full neighbour is split: what comes next would soon have to be shared out again.
+const SPILLED_INTO_MAX: usize = CAPACITY * 7 / 8;
 
 /// A node that has become two.
 struct Split {
@@ -80,7 +84,11 @@ impl<O: Order> Tree<O> {
             LEAF.insert(page, leaf.index, item);
             return;
         }
-        let mut split = self.split_leaf(arena, at, *leaf, item);
+        let cut = self.cut_of(arena, at, *leaf, item);
+        if cut.side == Side::Middle && self.spill(arena, at, *leaf, item) {
+            return;
+        }
+        let mut split = self.split_leaf(arena, *leaf, &cut, item);
         for (depth, step) in inner.iter().enumerate().rev() {
             match self.put_split(arena, at, depth, *step, split) {
                 None => return,
@@ -90,18 +98,54 @@ impl<O: Order> Tree<O> {
         self.put_root(arena, at.height(), &split);
     }
 
-    fn split_leaf(&self, arena: &mut Arena, at: &Position, leaf: Step, item: &[u8]) -> Split {
-        let depth = at.height() - 1;
-        let page = arena.page(leaf.page);
+    /// Where a full leaf is cut.
+    fn cut_of(&self, arena: &Arena, at: &Position, leaf: Step, item: &[u8]) -> Cut {
+        let (depth, page) = (at.height() - 1, arena.page(leaf.page));
         let entries = node::count(page);
-        let cut = if leaf.index == entries && at.is_right_most(arena, depth) {
+        if leaf.index == entries && at.is_right_most(arena, depth) {
             Cut { left: entries, side: Side::End }
         } else if leaf.index == 0 && at.is_left_most(depth) {
             Cut { left: 1, side: Side::Start }
         } else {
             middle(LEAF, page, leaf.index, item.len())
-        };
-        let (left, right) = split_page(arena, LEAF, leaf, &cut, item);
+        }
+    }
+
+    /// Adds to a full leaf by sharing out with the emptier one of its neighbours; returns false without a change if neither has the room.
+    fn spill(&self, arena: &mut Arena, at: &Position, leaf: Step, item: &[u8]) -> bool {
+        let Some(above) = at.height().checked_sub(2).map(|depth| at.steps()[depth]) else { return false };
+        let Some(pair) = neighbours(arena, LEAF, above.page, above.index) else { return false };
+        let is_low = pair.low == leaf.page;
+        let (page, other) = (arena.page(leaf.page), if is_low { pair.high } else { pair.low });
+        let (entries, cell, there) = (node::count(page), LEAF.cell(item.len()), LEAF.used(arena.page(other)));
+        if there > SPILLED_INTO_MAX {
+            return false;
+        }
+        let sum = LEAF.used(page) + cell + there;
+        let size = |left| size_with(LEAF, page, leaf.index, cell, left);
+        // Entries of the leaf that are in the lower one of both then.
+        let left = node::closest(entries + 1, if is_low { sum / 2 } else { sum / 2 - there }, size).clamp(1, entries);
+        let low = size(left) + if is_low { 0 } else { there };
+        if low.max(sum - low) > CAPACITY {
+            return false;
+        }
+        let in_left = leaf.index < left;
+        let kept = left - usize::from(in_left);
+        let before = if is_low { 0 } else { node::count(arena.page(pair.low)) };
+        if is_low {
+            LEAF.transfer(arena, pair.low, kept..entries, pair.high, 0);
+        } else {
+            LEAF.transfer(arena, pair.high, 0..kept, pair.low, before);
+        }
+        let (page, index) = if in_left { (pair.low, before + leaf.index) } else { (pair.high, leaf.index - left) };
+        LEAF.insert(arena.page_mut(page), index, item);
+        let separator = self.separator(arena, pair.low, pair.high);
+        put_boundary(arena, LEAF, &pair, &separator);
+        true
+    }
+
+    fn split_leaf(&self, arena: &mut Arena, leaf: Step, cut: &Cut, item: &[u8]) -> Split {
+        let (left, right) = split_page(arena, LEAF, leaf, cut, item);
         let separator = self.separator(arena, left, right);
         let right_items = node::count(arena.page(right)) as u64;
         Split { left, right, right_items, separator }
@@ -174,10 +218,14 @@ fn put_child(page: &mut Page, index: usize, split: &Split) {
 /// Cuts a node in halves of bytes, counting an additional entry at `index`.
 fn middle(shape: NodeLayout, page: &Page, index: usize, len: usize) -> Cut {
     let (entries, cell) = (node::count(page), shape.cell(len));
-    let size =
-        |left: usize| if left <= index { shape.used_by(page, left) } else { shape.used_by(page, left - 1) + cell };
+    let size = |left| size_with(shape, page, index, cell, left);
     let left = node::closest(entries + 1, (shape.used(page) + cell) / 2, size);
     Cut { left: left.clamp(1, entries), side: Side::Middle }
+}
+
+/// Bytes of the first `left` entries, counting an additional one at `index`.
+fn size_with(shape: NodeLayout, page: &Page, index: usize, cell: usize, left: usize) -> usize {
+    if left <= index { shape.used_by(page, left) } else { shape.used_by(page, left - 1) + cell }
 }
 
 /// Makes two nodes of one and an additional entry, which is put at the step's index.

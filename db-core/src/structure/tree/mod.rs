@@ -34,7 +34,8 @@
 //! look like. They are empty in a list, where a prefix would be longer, and where a full node has no room when two
 //! children share out anew, which therefore never splits anything.
 //!
-//! **Fill.** A node that is split is cut in halves of bytes, but an append leaves the left one full and what is added
+//! **Fill.** A leaf that is full shares out with a neighbour that is not, so that leaves are five sixths full after random
+//! insertions. A node that is split is cut in halves of bytes, but an append leaves the left one full and what is added
 //! at the left end leaves the right one full. A node below two fifths is merged with a neighbour or takes from it. The
 //! outermost leaves may run empty: a queue copies nothing. Nodes in between are a quarter full at least, always, which
 //! bounds the height.
@@ -117,6 +118,11 @@ pub(crate) trait Order {
     /// Returns how many bytes of `right` divide it from `left`, the item before it: with n bytes s of `right`,
     /// left <= s <= right. 0 if none do, as when an item goes on elsewhere and what is here does not decide.
     fn separator(&self, left: &[u8], right: &[u8]) -> usize;
+
+    /// Returns whether bytes that may be damaged can be compared as a separator.
+    fn is_separator(&self, _: &[u8]) -> bool {
+        true
+    }
 }
 
 /// Items that are unique and ascend as strings of bytes do. Every search must be a search in that order too, among any
@@ -190,6 +196,11 @@ impl<O: Order> Tree<O> {
     /// Returns the number of pages.
     pub(crate) fn pages(&self, pages: &impl Pages) -> u32 {
         pages.page(self.page).u32_at(self.offset + HEIGHT) >> 8
+    }
+
+    /// Returns how many pages one insertion, replacement or removal may take or copy now: see [`PAGES_MAX`].
+    pub(crate) fn pages_to_change(&self, pages: &impl Pages) -> usize {
+        2 * self.handle(pages).height + 2
     }
 
     /// Does a change, and counts the pages that it takes and frees.

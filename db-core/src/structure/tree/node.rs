@@ -182,6 +182,19 @@ impl NodeLayout {
         closest(count(page), target, |entries| self.used_by(page, entries))
     }
 
+    /// Returns the first entry of a leaf that is `bytes`.
+    pub(super) fn position(self, page: &Page, bytes: &[u8]) -> Option<usize> {
+        let (ends, _) = page.bytes(HEADER_BYTES, count(page) * LEAF_SLOT_BYTES).as_chunks::<LEAF_SLOT_BYTES>();
+        let mut start = self.start(page, 0);
+        ends.iter().position(|end| {
+            let end = u16::from_le_bytes(*end) as usize;
+            let entry = &page.all()[PAGE_BYTES - end..PAGE_BYTES - start];
+            start = end;
+            // Most entries of the same length differ in their last bytes, which need no call to be compared.
+            entry.len() == bytes.len() && entry.last_chunk::<8>() == bytes.last_chunk() && entry == bytes
+        })
+    }
+
     /// Returns the first entry from `low` on for which `order` does not say Less, or the number of entries.
     #[inline]
     pub(super) fn lower_bound(self, page: &Page, low: usize, mut order: impl FnMut(usize, &[u8]) -> Ordering) -> usize {

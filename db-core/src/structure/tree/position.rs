@@ -191,6 +191,33 @@ impl<O: Order> Tree<O> {
         })
     }
 
+    /// Returns the rank of the first item that is `item`: all before it are looked at.
+    pub(crate) fn rank_of(&self, pages: &impl Pages, item: &[u8]) -> Option<u64> {
+        let (mut at, mut before) = (self.start(pages), 0);
+        loop {
+            let page = pages.page(at.leaf()?.page);
+            if let Some(index) = LEAF.position(page, item) {
+                return Some(before + index as u64);
+            }
+            before += node::count(page) as u64;
+            if !at.enter_next_leaf(pages) {
+                return None;
+            }
+        }
+    }
+
+    /// Returns the items before and behind `at`.
+    pub(crate) fn around<'a>(&self, pages: &'a impl Pages, at: &Position) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+        let Some(leaf) = at.leaf() else { return (None, None) };
+        let page = pages.page(leaf.page);
+        let before = match leaf.index.checked_sub(1) {
+            Some(index) => Some(LEAF.bytes(page, index)),
+            None => self.cursor(pages, *at).previous(),
+        };
+        let behind = if leaf.index < node::count(page) { Some(LEAF.bytes(page, leaf.index)) } else { at.item(pages) };
+        (before, behind)
+    }
+
     /// Returns how many items are before `at`.
     pub(crate) fn rank(&self, pages: &impl Pages, at: &Position) -> u64 {
         let Some((leaf, inner)) = at.steps().split_last() else { return 0 };

@@ -15,11 +15,11 @@ const SMALL: usize = CAPACITY * 2 / 5;
 const MERGED_AT_END_MAX: usize = CAPACITY * 3 / 4;
 
 /// Two neighbouring nodes and the entry of the left one in the node above them.
-struct Pair {
+pub(super) struct Pair {
     parent: PageId,
     index: usize,
-    low: PageId,
-    high: PageId,
+    pub(super) low: PageId,
+    pub(super) high: PageId,
 }
 
 impl<O: Order> Tree<O> {
@@ -155,21 +155,12 @@ impl<O: Order> Tree<O> {
 
     /// Merges the small child at `index` with the emptier one of its neighbours, or lets it take from that.
     fn share(&self, arena: &mut Arena, parent: PageId, index: usize, shape: NodeLayout, outermost: bool) {
-        let page = arena.page(parent);
-        let used = |index: usize| shape.used(arena.page(node::child(page, index)));
-        let last = node::count(page) - 1;
-        let left = match (index > 0, index < last) {
-            (false, false) => return,
-            (true, true) if used(index + 1) <= used(index - 1) => index,
-            (false, true) => index,
-            _ => index - 1,
-        };
-        let pair = Pair { parent, index: left, low: node::child(page, left), high: node::child(page, left + 1) };
-        let separator = if shape.is_leaf() { 0 } else { INNER.len(page, left + 1) };
-        let sum = used(left) + used(left + 1) + separator;
+        let Some(pair) = neighbours(arena, shape, parent, index) else { return };
+        let separator = if shape.is_leaf() { 0 } else { INNER.len(arena.page(parent), pair.index + 1) };
+        let sum = shape.used(arena.page(pair.low)) + shape.used(arena.page(pair.high)) + separator;
         if sum <= if outermost { MERGED_AT_END_MAX } else { CAPACITY } {
             merge(arena, shape, &pair);
-        } else if !outermost && left == index {
+        } else if !outermost && pair.index == index {
             self.take_from_right(arena, shape, &pair, sum / 2);
         } else if !outermost {
             self.take_from_left(arena, shape, &pair, sum / 2);
@@ -209,6 +200,20 @@ impl<O: Order> Tree<O> {
     }
 }
 
+/// The child at `index` and the emptier one of its neighbours; `None` if it has none.
+pub(super) fn neighbours(arena: &Arena, shape: NodeLayout, parent: PageId, index: usize) -> Option<Pair> {
+    let page = arena.page(parent);
+    let used = |index: usize| shape.used(arena.page(node::child(page, index)));
+    let last = node::count(page) - 1;
+    let left = match (index > 0, index < last) {
+        (false, false) => return None,
+        (true, true) if used(index + 1) <= used(index - 1) => index,
+        (false, true) => index,
+        _ => index - 1,
+    };
+    Some(Pair { parent, index: left, low: node::child(page, left), high: node::child(page, left + 1) })
+}
+
 /// The separator between the two.
 fn separator_above(arena: &Arena, pair: &Pair) -> Separator {
     let page = arena.page(pair.parent);
@@ -216,7 +221,7 @@ fn separator_above(arena: &Arena, pair: &Pair) -> Separator {
 }
 
 /// Enters above what divides the two now, and how many items each has. A full node gets an empty separator.
-fn put_boundary(arena: &mut Arena, shape: NodeLayout, pair: &Pair, separator: &Separator) {
+pub(super) fn put_boundary(arena: &mut Arena, shape: NodeLayout, pair: &Pair, separator: &Separator) {
     let high = arena.page(pair.high);
     let entries = node::count(high);
     let right = if shape.is_leaf() { entries as u64 } else { node::items_of(high, 0..entries) };

@@ -365,7 +365,7 @@ fn push(keyspace: &mut Keyspace, at: &mut Located<'_>, form: ListForm, end: End,
 
 /// The list in one piece; empty if the key does not exist.
 fn packed_of(keyspace: &Keyspace, at: &Located<'_>) -> Vec<u8> {
-    let rest = |(record, head): (Ref, Head)| head.rest(keyspace.arena().page(record.page())).to_vec();
+    let rest = |(record, head): (Ref, Head)| packed::copy(head.rest(keyspace.arena().page(record.page())));
     keyspace.record(at).map_or_else(packed::empty, rest)
 }
 

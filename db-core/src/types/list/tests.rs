@@ -47,6 +47,9 @@ impl KeysModel for Model {
                 assert_eq!(view.get(index).map(owned).as_ref(), elements.get(index as usize));
             }
             assert!(view.get(elements.len() as u64).is_none());
+            let sought = &elements[end as usize];
+            assert_eq!(view.find(sought), elements.iter().position(|element| element == sought).map(|at| at as u64));
+            assert_eq!(view.find(b"nobody has put this"), None);
         }
     }
 }

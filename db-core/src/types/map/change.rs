@@ -286,9 +286,9 @@ fn packed_of(keyspace: &Keyspace, at: &Located<'_>, form: MapForm) -> Vec<u8> {
             integers::all(rest).for_each(|value| packed::put(&mut blob, text.format(value).as_bytes(), &[]));
             blob
         }
-        Some(MapForm::ExpiringPackedHash) => rest[FIELDS_EXPIRY_BYTES..].to_vec(),
+        Some(MapForm::ExpiringPackedHash) => packed::copy(&rest[FIELDS_EXPIRY_BYTES..]),
         Some(MapForm::PackedHash) if form.expires_fields() => packed::widen(rest, 2),
-        _ => rest.to_vec(),
+        _ => packed::copy(rest),
     }
 }
 

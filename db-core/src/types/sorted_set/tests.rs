@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::arena::PAGE_BYTES;
+use crate::arena::{PAGE_BYTES, Ref};
 use crate::clock::UnixMillis;
-use crate::effect::{KeyChange, Strings};
+use crate::effect::{KeyChange, KeyEffect, Strings};
+use crate::ids::PageId;
 use crate::keyspace::tests::{Direct, Random, new_shard};
 use crate::keyspace::{Keyspace, Read};
 use crate::types::tests::{KeysModel, ReplicatedShard, delete_frozen, reclaim_all};
+use crate::value::Member;
 use crate::value::{Bound, Kind, Score, SortedView};
 
 /// Members with their scores, by key.
@@ -53,8 +55,20 @@ impl KeysModel for Model {
                 assert_eq!(view.count_before(Bound::BehindScore(*score)), lower + same);
             }
             assert_eq!(view.score(b"nobody"), None);
-            let mut names = BTreeSet::new();
-            view.as_map().each(&mut |member| assert!(names.insert(member.name.to_vec())));
+            let (map, mut names, mut cursor) = (view.as_map(), BTreeSet::new(), 0);
+            map.each(&mut |member| assert!(names.insert(member.name.to_vec())));
+            assert!(names.iter().eq(members.keys()));
+            map.random(members.len() as u64, &mut |member| assert!(members.contains_key(member.name)));
+            names.clear();
+            loop {
+                cursor = map.scan(cursor, 7, &mut |Member { name, value, .. }| {
+                    assert_eq!(value.as_slice().and_then(Score::from_bytes), Some(members[name]));
+                    assert!(names.insert(name.to_vec()), "none is visited twice");
+                });
+                if cursor == 0 {
+                    break;
+                }
+            }
             assert!(names.iter().eq(members.keys()));
         }
     }
@@ -175,6 +189,7 @@ fn random_changes_of_small_ones() {
 fn random_changes_of_large_ones() {
     run(10, 8_000, 5_000, 1_000_000);
     run(11, 6_000, 5_000, 3);
+    run(12, 6_000, 2_000, 1_500);
 }
 
 #[test]
@@ -196,27 +211,99 @@ fn a_large_one_is_reclaimed_by_steps() {
     assert!(left < 3 * PAGE_BYTES as u64, "{left} bytes are left");
 }
 
-/// Each flipped bit of the tree's handle and of a leaf's items is refused.
+/// Each flipped bit of the root, of a leaf's items, of the table and of slots is refused. Two members of five share their score.
 #[test]
 fn flipped_bits_are_refused() {
     let mut shard = new_shard();
     let key = shard.hasher().key(b"sorted");
-    for number in 0..3u32 {
-        let (name, score) = (number.to_le_bytes(), Score::new(f64::from(number)).unwrap().to_bytes());
+    for number in 0..5u32 {
+        let (name, score) = (number.to_le_bytes(), Score::new(f64::from(number.min(3))).unwrap().to_bytes());
         let items: [&[u8]; 2] = [&name, &score];
         shard.change(&key, SortedChange::Put { form: SortedForm::Large, items: items.as_slice().into() }).unwrap();
     }
     let (record, head) = shard.record(&shard.locate(&key)).unwrap();
-    let leaf = crate::ids::PageId(shard.arena().page(record.page()).u32_at(head.rest_at + 40));
-    let places = [(record.page(), head.rest_at..head.rest_at + head.rest_len), (leaf, PAGE_BYTES - 36..PAGE_BYTES)];
+    let root = |at: usize| shard.arena().page(record.page()).u32_at(head.rest_at + at);
+    let (table, leaf) = (Ref(root(16)), PageId(root(40)));
+    let items = shard.arena().page(leaf);
+    // The last one is in a slot: its bytes stand at the end of the items.
+    let end = PAGE_BYTES - items.u16_at(16 + 2 * 4) as usize;
+    let slot = Ref(u32::from_be_bytes(*items.bytes(end, 7)[3..].first_chunk().unwrap()));
+    let mut refused = 0;
+    let places = [
+        (record.page(), head.rest_at..head.rest_at + head.rest_len),
+        (leaf, end..PAGE_BYTES),
+        (table.page(), table.offset()..table.offset() + 64),
+        (slot.page(), slot.offset()..slot.offset() + 15),
+    ];
     for (page, range) in places {
         for (at, bit) in range.flat_map(|at| (0..8).map(move |bit| (at, 1 << bit))) {
             let byte = shard.arena().page(page).u8_at(at);
             shard.arena_mut().page_mut(page).put_u8(at, byte ^ bit);
             assert!(shard.check(0, 1).is_err(), "bit {bit} of byte {at} of page {page}");
             shard.arena_mut().page_mut(page).put_u8(at, byte);
+            refused += 1;
         }
     }
+    assert!(refused > 1200, "{refused}");
+    shard.check(0, 1).unwrap();
+}
+
+/// Whatever is frozen, a change takes and copies no more pages than it has reserved.
+#[test]
+fn pages_are_reserved() {
+    let (mut shard, mut random, mut most) = (new_shard(), Random(1), 0);
+    let key = shard.hasher().key(b"sorted");
+    for step in 0..12_000 {
+        let name = random.below(4_000).to_le_bytes();
+        // From time to time only a few scores, so that members move to slots.
+        let score = Score::new(random.below(if step % 3 == 0 { 1_000 } else { 1 << 40 }) as f64).unwrap().to_bytes();
+        let items: [&[u8]; 2] = [&name, &score];
+        let change = SortedChange::Put { form: SortedForm::Large, items: items.as_slice().into() };
+        let frozen = (step % 20 == 0).then(|| shard.freeze());
+        let planned = change.pages(&shard, &shard.locate(&key)).unwrap().unwrap() as u64;
+        let pages = |shard: &Keyspace| {
+            u64::from(shard.arena().pages_used()) + shard.arena().pool().bytes_retired() / PAGE_BYTES as u64
+        };
+        let before = pages(&shard);
+        shard.change(&key, change).unwrap();
+        let taken = pages(&shard).saturating_sub(before);
+        assert!(taken <= planned, "step {step}: {taken} pages, {planned} planned");
+        most = most.max(taken);
+        drop(frozen);
+    }
+    println!("{most} pages at most");
+    shard.check(0, 1).unwrap();
+}
+
+/// The members of a score move to slots when there is a second one, and stay there; an entry leads to one member always.
+#[test]
+fn ties_are_in_slots() {
+    let mut shard = new_shard();
+    let key = shard.hasher().key(b"sorted");
+    let put = |shard: &mut Keyspace, name: &[u8], score: f64| {
+        let score = Score::new(score).unwrap().to_bytes();
+        let items: [&[u8]; 2] = [name, &score];
+        shard.change(&key, SortedChange::Put { form: SortedForm::Large, items: items.as_slice().into() }).unwrap();
+        shard.check(0, 1).unwrap();
+    };
+    let slots = |shard: &Keyspace| {
+        let (record, head) = shard.record(&shard.locate(&key)).unwrap();
+        shard.arena().page(record.page()).u64_at(head.rest_at + 32) / 16
+    };
+    put(&mut shard, b"a", 1.0);
+    put(&mut shard, b"b", 2.0);
+    assert_eq!(slots(&shard), 0);
+    put(&mut shard, b"c", 2.0);
+    assert_eq!(slots(&shard), 2, "both");
+    put(&mut shard, b"c", 3.0);
+    assert_eq!(slots(&shard), 1, "the other one stays");
+    put(&mut shard, b"b", 4.0);
+    assert_eq!(slots(&shard), 0, "until it moves itself");
+    put(&mut shard, b"", 5.0);
+    put(&mut shard, &[b'n'; 8000], 6.0);
+    assert!(slots(&shard) > 500);
+    let all: [&[u8]; 5] = [b"a", b"b", b"c", b"", &[b'n'; 8000]];
+    shard.change(&key, SortedChange::Remove { names: all.as_slice().into() }).unwrap();
     shard.check(0, 1).unwrap();
 }
 

@@ -16,7 +16,7 @@
 use crate::arena::{Arena, PAGE_BYTES, Pages, Ref};
 use crate::ids::PageId;
 use crate::structure::heap::Heap;
-use crate::structure::table::{self, Found, TableAt};
+use crate::structure::table::{self, Found, TableAt, Target};
 use crate::structure::{root, slab};
 use crate::value::entry::{self, EntryForm, SlotEntry, give_up_value};
 
@@ -50,7 +50,7 @@ impl Large {
 
     #[inline]
     pub(super) const fn table(self) -> TableAt {
-        TableAt { page: self.page, offset: self.offset }
+        TableAt::new(self.page, self.offset)
     }
 
     /// Returns the number of members.
@@ -75,7 +75,7 @@ impl Large {
     }
 
     /// Whether what is fixed in the layout of the root is so.
-    pub(super) fn is_clean(self, pages: &impl Pages) -> bool {
+    pub(in crate::value) fn is_clean(self, pages: &impl Pages) -> bool {
         pages.page(self.page).u32_at(self.offset + RESERVED) == 0
     }
 
@@ -172,7 +172,7 @@ impl Large {
     }
 
     /// A slot for an entry.
-    fn allocate(self, arena: &mut Arena, form: EntryForm) -> Ref {
+    pub(in crate::value) fn allocate(self, arena: &mut Arena, form: EntryForm) -> Ref {
         let heap = match self.own_heap(arena) {
             Some(heap) => heap,
             None if self.entry_bytes(arena) < OWN_HEAP_BYTES => Heap::SHARED,
@@ -185,7 +185,8 @@ impl Large {
         slab::allocate_in(arena, heap, form.bytes())
     }
 
-    fn count(self, arena: &mut Arena, more: u64, less: u64) {
+    /// Counts bytes of slots and values that have come and gone.
+    pub(in crate::value) fn count(self, arena: &mut Arena, more: u64, less: u64) {
         let bytes = self.entry_bytes(arena) + more - less;
         arena.page_mut(self.page).put_u64(self.offset + ENTRY_BYTES, bytes);
     }
@@ -200,17 +201,28 @@ impl Large {
     /// of [`pages_to_free`](Self::pages_to_free) that were, and whether they were the last. Until then it is good for nothing but to
     /// be freed.
     pub(crate) fn drain(self, arena: &mut Arena, max: usize) -> (usize, bool) {
+        self.drain_table(arena, self.table(), max, Some)
+    }
+
+    /// The same with a table whose entries lead to slots where `slot_of` says so.
+    pub(in crate::value) fn drain_table<T: Target>(
+        self,
+        arena: &mut Arena,
+        table: TableAt<T>,
+        max: usize,
+        slot_of: impl Fn(T) -> Option<Ref>,
+    ) -> (usize, bool) {
         let own = self.own_heap(arena);
-        if table::has_memory(arena, self.table()) {
+        if table::has_memory(arena, table) {
             let mut entries = Vec::new();
-            let segments = table::segments(arena, self.table());
-            let mut empty = table::drain(arena, self.table(), 1, |_, at| entries.push(at));
-            if table::entries(arena, self.table()) == 0 {
+            let segments = table::segments(arena, table);
+            let mut empty = table::drain(arena, table, 1, |_, target| entries.extend(slot_of(target)));
+            if table::entries(arena, table) == 0 {
                 // Segments without entries, some tens at most.
-                table::drain_all(arena, self.table(), |_| {});
+                table::drain_all(arena, table, |_| {});
                 empty = true;
             }
-            let freed = (segments - table::segments(arena, self.table())) as usize;
+            let freed = (segments - table::segments(arena, table)) as usize;
             for at in &entries {
                 let entry = SlotEntry::read(arena.page(at.page()), *at);
                 give_up_value(arena, &entry, *at);
@@ -231,7 +243,7 @@ impl Large {
 
 /// The part of a name's hash that tables work with.
 #[inline]
-pub(super) fn tag_of(pages: &impl Pages, name: &[u8]) -> u32 {
+pub(in crate::value) fn tag_of(pages: &impl Pages, name: &[u8]) -> u32 {
     table::tag_of(xxhash_rust::xxh3::xxh3_64_with_seed(name, root::hash_seed(pages)))
 }
 
@@ -253,13 +265,13 @@ pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<Large>, members: us
         let slots = large.len(pages).min(members as u64);
         (large.pages_to_free(pages) + slots, table::pages_to_double(pages, large.table()))
     });
-    let new = pages_to_make(members as u64, bytes as u64);
-    let more = (MORE * members.saturating_sub(1)).min(there as usize + new);
+    let new = || pages_to_make(members as u64, bytes as u64);
+    let more = if members > 1 { (MORE * (members - 1)).min(there as usize + new()) } else { 0 };
     FIRST + more + doubling
 }
 
 /// Pages that one of so many members with entries of so many bytes may take.
 pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
-    let segments = members / table::SEGMENT_ENTRIES_MIN + 1;
+    let segments = members / table::segment_entries_min::<Ref>() + 1;
     (2 * bytes).div_ceil(PAGE_BYTES as u64) as usize + 2 * segments as usize + FIRST
 }

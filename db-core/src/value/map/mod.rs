@@ -21,9 +21,9 @@ use crate::random::{SplitMix64, share};
 use super::number::parse_i64;
 use super::packed::{self, PackedStrings};
 use super::record::{Encoding, FIELDS_EXPIRY_BYTES, Head};
+use super::sorted::{LargeSorted, Score};
 use super::{Kind, ValueView};
 
-pub(in crate::value) use check::check_entries;
 pub(crate) use check::{check, check_expiring, check_large};
 pub(crate) use expiring::ExpiringHash;
 pub(crate) use large::Large;
@@ -43,6 +43,7 @@ enum MapRepr<'a> {
     Integers(&'a [u8]),
     Large(Large),
     Expiring(ExpiringHash),
+    Sorted(LargeSorted),
 }
 
 /// A member of a set, or a field of a hash.
@@ -79,7 +80,8 @@ impl<'a, P: Pages> MapView<'a, P> {
         let page = pages.page(at.page());
         let repr = match head.encoding {
             Encoding::INTEGERS => MapRepr::Integers(head.rest(page)),
-            Encoding::TABLE | Encoding::SORTED => MapRepr::Large(Large::at(at.page(), head.rest_at)),
+            Encoding::TABLE => MapRepr::Large(Large::at(at.page(), head.rest_at)),
+            Encoding::SORTED => MapRepr::Sorted(LargeSorted::at(at.page(), head.rest_at)),
             Encoding::EXPIRING_PACKED => MapRepr::Packed(&head.rest(page)[FIELDS_EXPIRY_BYTES..], expiring::STRIDE),
             Encoding::EXPIRING_TABLE => MapRepr::Expiring(ExpiringHash::at(at.page(), head.rest_at)),
             _ => MapRepr::Packed(head.rest(page), stride(head.kind)),
@@ -87,9 +89,9 @@ impl<'a, P: Pages> MapView<'a, P> {
         MapView { pages, repr, now }
     }
 
-    /// A hash table.
-    pub(crate) const fn of_large(pages: &'a P, large: Large) -> Self {
-        MapView { pages, repr: MapRepr::Large(large), now: UnixMillis(0) }
+    /// The members of a large sorted set.
+    pub(crate) const fn of_sorted(pages: &'a P, sorted: LargeSorted) -> Self {
+        MapView { pages, repr: MapRepr::Sorted(sorted), now: UnixMillis(0) }
     }
 
     /// A sorted set in one piece.
@@ -105,7 +107,7 @@ impl<'a, P: Pages> MapView<'a, P> {
                 let text = |value: i64| packed::string_bytes(itoa::Buffer::new().format(value).len());
                 packed::empty().len() + integers::all(blob).map(text).sum::<usize>()
             }
-            MapRepr::Large(_) | MapRepr::Expiring(_) => 0,
+            MapRepr::Large(_) | MapRepr::Expiring(_) | MapRepr::Sorted(_) => 0,
         }
     }
 
@@ -120,6 +122,7 @@ impl<'a, P: Pages> MapView<'a, P> {
             MapRepr::Integers(blob) => integers::len(blob) as u64,
             MapRepr::Large(large) => large.len(self.pages),
             MapRepr::Expiring(hash) => hash.alive(self.pages, self.now.0),
+            MapRepr::Sorted(sorted) => sorted.len(self.pages),
         }
     }
 
@@ -135,6 +138,7 @@ impl<'a, P: Pages> MapView<'a, P> {
         match self.repr {
             MapRepr::Integers(blob) => parse_i64(name).is_some_and(|value| integers::contains(blob, value)),
             MapRepr::Large(large) => large.contains(self.pages, name),
+            MapRepr::Sorted(sorted) => sorted.contains(self.pages, name),
             _ => self.get(name).is_some(),
         }
     }
@@ -146,7 +150,7 @@ impl<'a, P: Pages> MapView<'a, P> {
             MapRepr::Packed(blob, stride) => {
                 packed::find(blob, stride, name).and_then(|mut strings| next_member(&mut strings, stride))
             }
-            MapRepr::Integers(_) => None,
+            MapRepr::Integers(_) | MapRepr::Sorted(_) => None,
             MapRepr::Large(large) => large.get(self.pages, name),
             MapRepr::Expiring(hash) => hash.fields().get(self.pages, name),
         };
@@ -172,6 +176,7 @@ impl<'a, P: Pages> MapView<'a, P> {
                 packed_members(blob, stride).filter(|member| member.is_alive(self.now)).for_each(visit);
             }
             MapRepr::Integers(blob) => integers::all(blob).for_each(|value| visit_integer(value, visit)),
+            MapRepr::Sorted(sorted) => sorted.each(self.pages, &mut |name, score| visit_scored(name, score, visit)),
         }
     }
 
@@ -185,7 +190,10 @@ impl<'a, P: Pages> MapView<'a, P> {
                     visit(member);
                 }
             }),
-            _ => self.scan_piece(cursor, count, visit),
+            MapRepr::Sorted(sorted) => {
+                sorted.scan(self.pages, cursor, count, &mut |name, score| visit_scored(name, score, visit))
+            }
+            MapRepr::Packed(..) | MapRepr::Integers(_) => self.scan_piece(cursor, count, visit),
         }
     }
 
@@ -225,6 +233,9 @@ impl<'a, P: Pages> MapView<'a, P> {
             }
             MapRepr::Large(large) => large.random(self.pages, random).into_iter().for_each(visit),
             MapRepr::Expiring(hash) => self.random_alive(hash, random, visit),
+            MapRepr::Sorted(sorted) => {
+                sorted.random(self.pages, random, &mut |name, score| visit_scored(name, score, visit));
+            }
         }
     }
 
@@ -256,7 +267,7 @@ impl<'a, P: Pages> MapView<'a, P> {
                 names.push(name.to_vec());
                 names.len() < max
             }),
-            MapRepr::Integers(_) | MapRepr::Large(_) => {}
+            MapRepr::Integers(_) | MapRepr::Large(_) | MapRepr::Sorted(_) => {}
         }
         names
     }
@@ -270,7 +281,7 @@ impl<'a, P: Pages> MapView<'a, P> {
     /// Returns whether it is a hash table.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        matches!(self.repr, MapRepr::Large(_) | MapRepr::Expiring(_))
+        matches!(self.repr, MapRepr::Large(_) | MapRepr::Expiring(_) | MapRepr::Sorted(_))
     }
 
     /// Returns whether it is a hash with fields that may expire.
@@ -285,6 +296,7 @@ impl<'a, P: Pages> MapView<'a, P> {
         match self.repr {
             MapRepr::Large(large) => large.memory_bytes(self.pages),
             MapRepr::Expiring(hash) => hash.memory_bytes(self.pages),
+            MapRepr::Sorted(sorted) => sorted.memory_bytes(self.pages),
             MapRepr::Packed(..) | MapRepr::Integers(_) => 0,
         }
     }
@@ -306,4 +318,8 @@ fn packed_members(blob: &[u8], stride: packed::Stride) -> impl Iterator<Item = M
 
 fn visit_integer(value: i64, visit: &mut dyn FnMut(Member<'_>)) {
     visit(Member::new(itoa::Buffer::new().format(value).as_bytes(), ValueView::whole(&[])));
+}
+
+fn visit_scored(name: &[u8], score: Score, visit: &mut dyn FnMut(Member<'_>)) {
+    visit(Member::new(name, ValueView::whole(&score.to_bytes())));
 }

@@ -1,35 +1,46 @@
 //! Sorted sets: members with scores, in the order of (score, member).
 //!
-//! A small one is one piece in that order, as a small hash is (`value/packed.rs`): each member, then its score. A large one is a hash
-//! table of its members, each with its score, and a counted B+tree of the same entries by order:
+//! A small one is one piece in that order, as a small hash is (`value/packed.rs`): each member, then its score. A large one is a counted
+//! B+tree of its members by order, and a hash table that leads from a member to its place there:
 //!
 //! ```text
-//!   0  root of the hash table (`value/map/large.rs`); the value of an entry is a score, big-endian
+//!   0  handle of the table (`structure/table/handle.rs`), whose entries lead to words u64
+//!  24  heap and bytes of its slots, as a hash has them (`value/map/large.rs`)
 //!  40  handle of the tree (`structure/tree/mod.rs`)
 //!
 //!      an item of the tree:
-//!   0  score u64 big-endian
-//!   8  address u32 of the entry, big-endian
+//!   0  bytes of the score u8, 1 to 8; with the highest bit set if the member is in a slot
+//!   1  the score, big-endian, without zeros at its end
+//!      the member; or the address u32 of its slot, big-endian (`value/entry.rs`, with the score as its value)
+//!
+//!      a word of the table: the score of a member in a leaf; or the address of a slot
 //! ```
 //!
-//! **Scores.** A double as a number that ascends as doubles do ([`Score`]). In one piece it is without the zero bytes at its end: most
-//! scores are small integers, which then take two or three bytes.
+//! **Scores.** A double as a number that ascends as doubles do ([`Score`]), without the zero bytes at its end: most scores are small
+//! integers, which then take two to four bytes.
 //!
-//! **Ties.** Members of one score ascend as strings of bytes do. They are compared in their entries, so that the tree's items are short;
-//! where scores differ, as they mostly do, no entry is read.
+//! **Where a member stands.** In its leaf, once, so that a range is read from one page to the next. The table says its score, and the tree
+//! finds that score and confirms the member. So nothing has to be put right when a leaf is split, and the bytes of an entry are those
+//! of a score.
+//!
+//! **Ties.** Members of one score ascend as strings of bytes do. From its score alone none of them could be found (by a scan, which goes by
+//! hash), so **a score has one member in a leaf, or all of its members in slots**, whose addresses are in the table and in the tree. When a
+//! second one comes to a score, the first moves; it stays there when it is alone again. Very long members and the empty one are in slots too.
 
 mod check;
+mod item;
 mod large;
 mod score;
 
 use std::cmp::Ordering;
 
 use crate::arena::{Pages, Ref};
+use crate::random::share;
 
 use super::map::MapView;
 use super::packed;
 use super::record::{Encoding, Head};
-use large::{entry_of, member, score_in, score_of};
+use item::{name_of, score_of};
 
 pub(crate) use check::{check, check_large};
 pub(crate) use large::{LargeSorted, ROOT_BYTES, pages_to_make, pages_to_put};
@@ -91,7 +102,7 @@ impl<'a, P: Pages> SortedView<'a, P> {
     pub fn as_map(&self) -> MapView<'a, P> {
         match self.repr {
             SortedRepr::Packed(blob) => MapView::of_packed(self.pages, blob),
-            SortedRepr::Large(sorted) => MapView::of_large(self.pages, sorted.members()),
+            SortedRepr::Large(sorted) => MapView::of_sorted(self.pages, sorted),
         }
     }
 
@@ -138,9 +149,7 @@ impl<'a, P: Pages> SortedView<'a, P> {
     pub fn score(&self, name: &[u8]) -> Option<Score> {
         match self.repr {
             SortedRepr::Packed(blob) => packed::value(blob, name).and_then(Score::from_bytes),
-            SortedRepr::Large(sorted) => {
-                sorted.members().find(self.pages, name).map(|found| score_in(self.pages, found.at))
-            }
+            SortedRepr::Large(sorted) => sorted.find(self.pages, name).map(|member| member.score),
         }
     }
 
@@ -153,10 +162,9 @@ impl<'a, P: Pages> SortedView<'a, P> {
                 Some((rank as u64, score))
             }
             SortedRepr::Large(sorted) => {
-                let at = sorted.members().find(self.pages, name)?.at;
-                let score = score_in(self.pages, at);
-                let position = sorted.find(self.pages, score, name);
-                Some((sorted.tree().rank(self.pages, &position), score))
+                let member = sorted.find(self.pages, name)?;
+                let position = sorted.position_of(self.pages, &member, name);
+                Some((sorted.tree().rank(self.pages, &position), member.score))
             }
         }
     }
@@ -171,8 +179,8 @@ impl<'a, P: Pages> SortedView<'a, P> {
             }
             SortedRepr::Large(sorted) => {
                 let (pages, tree) = (self.pages, sorted.tree());
-                let position = tree.find(pages, |item| match entry_of(item) {
-                    Some(at) => bound.order(score_of(item), || member(pages, at)),
+                let position = tree.find(pages, |item| match name_of(pages, item) {
+                    Some(name) => bound.order(score_of(item), || name),
                     // A separator: nothing before it has its score. Where all members are of one score there is none.
                     None => match bound {
                         Bound::BeforeScore(score) | Bound::BehindScore(score) if score_of(item) > score => {
@@ -220,8 +228,29 @@ impl<'a, P: Pages> SortedView<'a, P> {
     }
 }
 
-fn visit_item<'a, P: Pages>(pages: &'a P, item: &[u8], visit: &mut dyn FnMut(&'a [u8], Score) -> bool) -> bool {
-    entry_of(item).is_none_or(|at| visit(member(pages, at), score_in(pages, at)))
+fn visit_item<'a, P: Pages>(pages: &'a P, item: &'a [u8], visit: &mut dyn FnMut(&'a [u8], Score) -> bool) -> bool {
+    name_of(pages, item).is_none_or(|name| visit(name, score_of(item)))
+}
+
+impl LargeSorted {
+    /// Visits all members in order.
+    pub(crate) fn each(self, pages: &impl Pages, visit: &mut dyn FnMut(&[u8], Score)) {
+        let tree = self.tree();
+        tree.cursor(pages, tree.start(pages))
+            .for_each(|item| visit(name_of(pages, item).unwrap_or_default(), score_of(item)));
+    }
+
+    /// Visits a member chosen by `random`.
+    pub(crate) fn random(self, pages: &impl Pages, random: u64, visit: &mut dyn FnMut(&[u8], Score)) {
+        if let Some(item) = self.tree().get(pages, share(random, self.len(pages))) {
+            visit(name_of(pages, item).unwrap_or_default(), score_of(item));
+        }
+    }
+
+    /// Returns whether a member is there.
+    pub(crate) fn contains(self, pages: &impl Pages, name: &[u8]) -> bool {
+        self.find(pages, name).is_some()
+    }
 }
 
 /// The members of one in one piece, in order.

@@ -1,4 +1,6 @@
-//! Bytes per key.
+//! Bytes per key, and per element of a collection.
+
+mod shape;
 
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
@@ -6,13 +8,15 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use tanist_plot::Bars;
 
-use crate::load::{key, push_command, send_all};
+use crate::load::{push_command, send_all};
 use crate::report::Report;
 use crate::system::{Server, System};
 use crate::table::figure;
 use crate::{Arguments, Fallible, machine};
 
-/// Bytes per key of several shapes, in pages and resident, also after deletes and refills
+use shape::Shape;
+
+/// Bytes per key of several shapes and per element of collections, in pages and resident, also after deletes and refills
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000])]
@@ -26,72 +30,18 @@ pub(crate) struct Options {
     pub(crate) systems: Vec<System>,
 }
 
-/// What is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Shape {
-    /// Keys of 16 bytes, values of 10
-    Small,
-    /// Keys of 16 bytes, values of 100
-    Usual,
-    /// The same, each with an expiry
-    Expiring,
-    /// Keys of 32 bytes, values of 1000
-    Large,
-    /// Keys of 16 bytes, integers
-    Integers,
-    /// Keys of 16 bytes, values of 10 to 500
-    Mixed,
-}
-
-impl Shape {
-    const ALL: [Shape; 6] = [Shape::Small, Shape::Usual, Shape::Expiring, Shape::Large, Shape::Integers, Shape::Mixed];
-
-    fn words(self) -> &'static str {
-        match self {
-            Shape::Small => "16 B + 10 B",
-            Shape::Usual => "16 B + 100 B",
-            Shape::Expiring => "16 B + 100 B, expiring",
-            Shape::Large => "32 B + 1000 B",
-            Shape::Integers => "16 B + integer",
-            Shape::Mixed => "16 B + 10 to 500 B",
-        }
-    }
-
-    fn value_bytes_max(self) -> u64 {
-        match self {
-            Shape::Small | Shape::Integers => 10,
-            Shape::Usual | Shape::Expiring => 100,
-            Shape::Large => 1000,
-            Shape::Mixed => 500,
-        }
-    }
-
-    fn key(self, number: u64) -> Vec<u8> {
-        let name = key(b'k', number);
-        if self == Shape::Large { [name, name].concat() } else { name.to_vec() }
-    }
-
-    fn push_set(self, out: &mut Vec<u8>, number: u64) {
-        const LETTERS: [u8; 1000] = [b'v'; 1000];
-        let key = self.key(number);
-        let value = match self {
-            Shape::Small => &LETTERS[..10],
-            Shape::Usual | Shape::Expiring => &LETTERS[..100],
-            Shape::Large => &LETTERS[..],
-            Shape::Integers => return push_command(out, &[b"SET", &key, number.to_string().as_bytes()]),
-            // Scattered, but the same for the same key: all servers get the same.
-            Shape::Mixed => &LETTERS[..10 + (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % 491],
-        };
-        match self {
-            // Far enough away that nothing expires while it is measured.
-            Shape::Expiring => push_command(out, &[b"SET", &key, value, b"EX", b"1000000"]),
-            _ => push_command(out, &[b"SET", &key, value]),
-        }
-    }
-}
-
-const HEADING: [&str; 8] =
-    ["keys", "shape", "server", "in pages", "resident", "ratio", "in pages after churn", "resident after churn"];
+const HEADING: [&str; 10] = [
+    "keys",
+    "shape",
+    "server",
+    "data",
+    "in pages",
+    "over the data",
+    "resident",
+    "ratio",
+    "in pages after churn",
+    "resident after churn",
+];
 
 pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> {
     let mut report = Report::new("memory", &HEADING);
@@ -123,7 +73,9 @@ pub(crate) fn run(arguments: &Arguments, options: &Options) -> Fallible<Report> 
         report.plots.push((format!("memory-{keys}"), bars.title.clone(), bars.svg()));
     }
     report.notes.push(format!(
-        "*churn*: {} keys were deleted in random order, half of all keys at a time, and as many others set.",
+        "*keys* are keys, small collections, or elements of the only large one. Bytes are those of a key, or of an element. *data* is what a \
+         client has sent of it: key and value, or the element with its share of the key; of a sorted set the member without its \
+         score. *churn*: {} keys were deleted in random order, half of all keys at a time, and as many others set.",
         options.churn
     ));
     Ok(report)
@@ -141,12 +93,12 @@ fn measure(server: &Server, shape: Shape, keys: u64, churn: u64) -> Fallible<[Pe
     let empty = bytes(server)?;
     let per_key = || -> Fallible<PerKey> {
         let now = bytes(server)?;
-        let of = |now: u64, empty: u64| now.saturating_sub(empty) as f64 / keys as f64;
+        let of = |now: u64, empty: u64| now.saturating_sub(empty) as f64 / (keys * shape.units()) as f64;
         Ok(PerKey { in_pages: of(now.0, empty.0), resident: of(now.1, empty.1) })
     };
-    send_all(server.port, 0..keys, |out, number| shape.push_set(out, number))?;
+    send_all(server.port, 0..keys, |out, number| shape.push(out, number, keys))?;
     let full = per_key()?;
-    if churn == 0 {
+    if churn == 0 || !shape.is_plain() {
         return Ok([full, PerKey { in_pages: f64::NAN, resident: f64::NAN }]);
     }
     let mut live: Vec<u64> = (0..keys).collect();
@@ -163,7 +115,7 @@ fn measure(server: &Server, shape: Shape, keys: u64, churn: u64) -> Fallible<[Pe
         // New keys come in an order of their own.
         let turn = rng.random_range(0..half);
         gone.rotate_left(turn);
-        send_all(server.port, 0..half as u64, |out, i| shape.push_set(out, gone[i as usize]))?;
+        send_all(server.port, 0..half as u64, |out, i| shape.push(out, gone[i as usize], keys))?;
     }
     Ok([full, per_key()?])
 }
@@ -179,14 +131,17 @@ fn add(report: &mut Report, keys: u64, shape: Shape, system: System, [full, chur
         keys.to_string(),
         shape.words().into(),
         system.name().into(),
+        figure(shape.data_bytes()),
         figure(full.in_pages),
+        figure(full.in_pages - shape.data_bytes()),
         figure(full.resident),
         figure(full.resident / first),
         figure(churned.in_pages),
         figure(churned.resident),
     ]);
     report.results.push(json!({
-        "keys": keys, "shape": shape.words(), "server": system.name(), "in_pages": full.in_pages,
+        "keys": keys, "shape": shape.words(), "server": system.name(), "data": shape.data_bytes(),
+        "in_pages": full.in_pages, "overhead": full.in_pages - shape.data_bytes(),
         "resident": full.resident, "ratio": full.resident / first,
         "in_pages_after_churn": churned.in_pages, "resident_after_churn": churned.resident,
     }));
