@@ -33,8 +33,13 @@ pub(super) fn form_with(data: &Data<'_>, view: &FoundHash<'_>, items: &[&[u8]], 
 
 /// Sets fields, which do not expire; returns how many are new.
 fn put(data: &mut Data<'_>, at: &mut Located<'_>, pairs: &[&[u8]]) -> Result<u64, Failure> {
-    if !data.map(at, Kind::Hash)?.is_some_and(|view| view.has_expiring_fields()) {
-        return put_items(data, at, pairs, false);
+    data.see(at);
+    let view = data.map_again(at, Kind::Hash)?;
+    if !view.as_ref().is_some_and(MapView::has_expiring_fields) {
+        let there = There::of(&view);
+        pairs.iter().step_by(2).try_for_each(|name| check_name(name))?;
+        let form = form_with(data, &view, pairs, false);
+        return there.add(data, at, form, pairs);
     }
     let triples: Vec<&[u8]> = pairs.chunks_exact(2).flat_map(|pair| [pair[0], pair[1], &[]]).collect();
     put_items(data, at, &triples, true)
@@ -59,10 +64,27 @@ pub(super) fn put_items(
     items.iter().step_by(if expires { 3 } else { 2 }).try_for_each(|name| check_name(name))?;
     data.see(at);
     let view = data.map_again(at, Kind::Hash)?;
-    let (exists, before) = (view.is_some(), view.as_ref().map_or(0, MapView::len));
-    let form = form_with(data, &view, items, expires);
-    data.change(at, MapChange::add(exists, form, items.into()))?;
-    Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - before)
+    let (there, form) = (There::of(&view), form_with(data, &view, items, expires));
+    there.add(data, at, form, items)
+}
+
+/// What there was before fields are set.
+#[derive(Clone, Copy)]
+struct There {
+    exists: bool,
+    fields: u64,
+}
+
+impl There {
+    fn of(view: &FoundHash<'_>) -> There {
+        There { exists: view.is_some(), fields: view.as_ref().map_or(0, MapView::len) }
+    }
+
+    /// Adds `items`; returns how many are new.
+    fn add(self, data: &mut Data<'_>, at: &mut Located<'_>, form: MapForm, items: &[&[u8]]) -> Result<u64, Failure> {
+        data.change(at, MapChange::add(self.exists, form, items.into()))?;
+        Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - self.fields)
+    }
 }
 
 fn put_pairs(data: &mut Data<'_>, call: &Call<'_>) -> Result<u64, Failure> {

@@ -13,14 +13,14 @@
 //! disconnects. They are not part of the replicated state: standbys and images do not have them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use super::call::{Block, Blocking, Call, CommandSpec, Failure, Flag, Reply};
 use super::data::Data;
 use super::line::{Lines, Ticket};
 use super::outcome::{Blocked, Executed, Refused, Replied, Until};
-use super::shard::{ShardCell, Shards, shard_of};
+use super::shard::{ShardCell, shard_of};
 use super::waiter::{Waiter, WaitingCall};
 use super::{Engine, Session};
 use crate::clock::UnixMillis;
@@ -33,6 +33,8 @@ pub(super) struct Place {
     cells: Arc<[ShardCell]>,
     waiter: Arc<Waiter>,
     ticket: Ticket,
+    /// Counts it.
+    seated: Arc<AtomicUsize>,
 }
 
 impl Place {
@@ -53,6 +55,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.waiter.leave();
+        // Relaxed: no more than a hint.
+        self.seated.fetch_sub(1, Ordering::Relaxed);
         for (bytes, hash) in self.waiter.call.awaited() {
             // Whether the key is there would take its shard's lock to know: the next in line finds out.
             cell_of(&self.cells, hash).lines.lock().leave(self.waiter.call.logical, bytes, self.ticket, true);
@@ -119,10 +123,7 @@ impl Engine {
             return Executed::AT_ONCE;
         }
         let over_memory = spec.flags.has(Flag::DenyOom) && self.stays_over_memory();
-        let keys = || session.keys.iter().map(|key| (args[key.at as usize], key.hash));
-        let shards = Shards::try_of_keys(&self.cells, keys().map(|(_, hash)| hash))
-            .and_then(|shards| self.with_those_to_serve(shards, keys));
-        let shards = match shards {
+        let shards = match self.shards_to_serve(&session.keys, args) {
             Ok(shards) => shards,
             Err(busy) => return busy.into(),
         };
@@ -206,7 +207,9 @@ impl Engine {
         let logical = call.logical;
         // Relaxed: two who come at once have the order of their shards' locks, if they have a key in common.
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let place = Place { cells: Arc::clone(&self.cells), waiter: Arc::new(Waiter::new(call)), ticket };
+        self.seated.fetch_add(1, Ordering::Relaxed);
+        let (cells, seated) = (Arc::clone(&self.cells), Arc::clone(&self.seated));
+        let place = Place { cells, waiter: Arc::new(Waiter::new(call)), ticket, seated };
         for (bytes, hash) in place.waiter.call.awaited() {
             data.heed_lines(hash);
             cell_of(&self.cells, hash).lines.lock().join(bytes, ticket, &place.waiter);

@@ -303,12 +303,6 @@ impl<'a> Data<'a> {
         if len > RECORD_BYTES_MAX { Err(Failure::RECORD_TOO_LONG) } else { Ok(()) }
     }
 
-    /// Whether a key has come that somebody waits for.
-    #[inline]
-    pub(super) fn has_ready(&self) -> bool {
-        self.shards.anybody_waits() && self.shards.iter().any(|shard| shard.watched.has_ready())
-    }
-
     /// Takes the keys that have come, in the order in which they were changed.
     pub(super) fn take_ready(&mut self) -> Vec<ReadyKey> {
         let mut ready: Vec<ReadyKey> = self.shards.iter().flat_map(|shard| shard.watched.take_ready()).collect();

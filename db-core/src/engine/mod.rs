@@ -132,6 +132,8 @@ pub struct Engine {
     applying: Mutex<()>,
     /// The next ticket of who blocks.
     tickets: AtomicU64,
+    /// Blocked commands that wait for keys.
+    seated: Arc<AtomicUsize>,
 }
 
 impl Engine {
@@ -181,6 +183,7 @@ impl Engine {
             compaction: Compaction::new(count),
             applying: Mutex::new(()),
             tickets: AtomicU64::new(0),
+            seated: Arc::default(),
         }
     }
 
@@ -248,6 +251,9 @@ impl Engine {
             return Executed::AT_ONCE;
         }
         let (run, shards) = match spec.handler {
+            Handler::Keys(run) if spec.writes() && self.anybody_waits() => {
+                (run, self.shards_to_serve(&session.keys, args))
+            }
             Handler::Keys(run) => match session.keys[..] {
                 [KeyArg { hash, .. }] => (run, Shards::try_one(&self.cells, hash)),
                 ref keys => (run, Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))),
@@ -260,16 +266,9 @@ impl Engine {
             Ok(shards) => shards,
             Err(busy) => return busy.into(),
         };
-        let shards = if spec.writes() {
-            let keys = || session.keys.iter().map(|key| (args[key.at as usize], key.hash));
-            match self.with_those_to_serve(shards, keys) {
-                Ok(shards) if self.is_writing() => shards,
-                Ok(_) => return Executed::Refused(Refused::NotWriting),
-                Err(busy) => return busy.into(),
-            }
-        } else {
-            shards
-        };
+        if spec.writes() && !self.is_writing() {
+            return Executed::Refused(Refused::NotWriting);
+        }
         let mut data = Data::new(shards, &self.settings, now, session.database, &mut session.scratch);
         let reply_start = reply.len();
         let call = Call::new(spec, args, &session.keys, data.database());

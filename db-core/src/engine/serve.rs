@@ -13,6 +13,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::blocking::cell_of;
 use super::call::{Call, Failure, KeyArg, Reply};
@@ -20,6 +21,7 @@ use super::data::Data;
 use super::shard::{Busy, Shards};
 use super::waiter::{Served, Waiter};
 use super::{Engine, Executed, Replied};
+use crate::ids::Lsn;
 use crate::keyspace::Key;
 use crate::limits::SERVED_AT_ONCE_MAX;
 
@@ -37,43 +39,40 @@ type Handed = (Arc<Waiter>, Vec<u8>);
 
 impl Engine {
     /// Serves whoever waits for what `data` has added, and appends the record of all of it; the locks are still held.
-    #[inline]
+    #[inline(always)]
     pub(super) fn commit(&self, data: &mut Data<'_>) -> Executed {
-        if data.has_ready() {
-            return self.commit_and_serve(data);
-        }
+        let handed = if self.anybody_waits() { self.serve_ready(data) } else { Vec::new() };
         let committed = data.commit(&self.redo);
+        if !handed.is_empty() {
+            hand_over(handed, committed.lsn);
+        }
         Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
     }
 
+    /// Whether a blocked command waits for a key. Whoever takes a seat after it was asked is [called](super::line).
+    #[inline]
+    pub(super) fn anybody_waits(&self) -> bool {
+        // Relaxed: no more than a hint.
+        self.seated.load(Ordering::Relaxed) > 0
+    }
+
+    /// The shards of these keys, and those that serving whoever waits for them may need.
+    ///
+    /// # Errors
+    /// If one of them is busy; then none is held.
     #[cold]
-    fn commit_and_serve(&self, data: &mut Data<'_>) -> Executed {
-        let handed = self.serve_ready(data);
-        let committed = data.commit(&self.redo);
-        for (waiter, reply) in handed {
-            waiter.serve(Served { reply, lsn: committed.lsn });
-        }
-        Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
+    pub(super) fn shards_to_serve(&self, keys: &[KeyArg], args: &[&[u8]]) -> Result<Shards<'_>, Busy> {
+        let keys = keys.iter().map(|key| (args[key.at as usize], key.hash));
+        let shards = Shards::try_of_keys(&self.cells, keys.clone().map(|(_, hash)| hash))?;
+        self.with_those_to_serve(shards, keys)
     }
 
     /// Returns `shards` with those beside them that serving whoever waits for these keys may need.
     ///
     /// # Errors
     /// If one of them is busy; then none is held.
-    #[inline]
-    pub(super) fn with_those_to_serve<'e, 'k, K>(
-        &'e self,
-        shards: Shards<'e>,
-        keys: impl FnOnce() -> K,
-    ) -> Result<Shards<'e>, Busy>
-    where
-        K: Iterator<Item = (&'k [u8], u64)> + Clone,
-    {
-        if shards.anybody_waits() { self.add_those_to_serve(shards, keys()) } else { Ok(shards) }
-    }
-
     #[cold]
-    fn add_those_to_serve<'e, 'k>(
+    pub(super) fn with_those_to_serve<'e, 'k>(
         &'e self,
         mut shards: Shards<'e>,
         keys: impl Iterator<Item = (&'k [u8], u64)> + Clone,
@@ -109,6 +108,7 @@ impl Engine {
     }
 
     /// Serves whoever waits for keys that have come, as far as it can; returns who has what.
+    #[cold]
     fn serve_ready(&self, data: &mut Data<'_>) -> Vec<Handed> {
         let (mut ready, mut handed) = (VecDeque::from(data.take_ready()), Vec::new());
         while let Some(key) = ready.pop_front() {
@@ -154,6 +154,14 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// Tells those who were served, by the record at `lsn`.
+#[cold]
+fn hand_over(handed: Vec<Handed>, lsn: Lsn) {
+    for (waiter, reply) in handed {
+        waiter.serve(Served { reply, lsn });
     }
 }
 

@@ -191,16 +191,6 @@ impl<'e> Guard<'e> {
     }
 }
 
-/// Whoever frees a shard without having served those who wait for a key calls them.
-impl Drop for Guard<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.shard.watched.has_ready() {
-            self.shard.watched.call_ready();
-        }
-    }
-}
-
 impl std::ops::Deref for Guard<'_> {
     type Target = Shard;
 
@@ -323,15 +313,6 @@ impl<'e> Shards<'e> {
     /// Whether the shard of the key of `hash` is held.
     pub(crate) fn holds(&self, hash: u64) -> bool {
         self.held(shard_of(self.cells, hash)).is_some()
-    }
-
-    /// Whether sessions watch or wait for keys of a shard that is held.
-    #[inline]
-    pub(super) fn anybody_waits(&self) -> bool {
-        match &self.held {
-            Held::One(_, shard) => shard.watched.any.get(),
-            _ => self.iter().any(|shard| shard.watched.any.get()),
-        }
     }
 
     /// Whether keys of these hashes are in one shard.

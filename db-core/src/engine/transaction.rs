@@ -210,10 +210,13 @@ impl Engine {
         let watching = session.watching.take();
         let watched = watching.iter().flat_map(|watching| watching.hashes());
         let shards = transaction.locks(self, watched.clone()).and_then(|shards| {
+            if !transaction.writes || !self.anybody_waits() {
+                return Ok(shards);
+            }
             // Whoever waits for watched keys is not served, but these shards stay locked.
             let watched = watched.map(|hash| (&[][..], hash));
-            let keys = || transaction.keys().into_iter().chain(watched);
-            if transaction.writes { self.with_those_to_serve(shards, keys) } else { Ok(shards) }
+            let keys = transaction.keys().into_iter().chain(watched);
+            self.with_those_to_serve(shards, keys)
         });
         let shards = match shards {
             Ok(shards) if !transaction.writes || self.is_writing() => shards,

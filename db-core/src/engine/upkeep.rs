@@ -160,6 +160,9 @@ impl Engine {
             }
         }
         keys.iter().for_each(|(hash, _)| shards.wrote(*hash, lsn));
+        if self.anybody_waits() {
+            shards.iter().for_each(|shard| shard.watched.call_ready());
+        }
         if whole {
             shards.wrote_all(lsn);
         }
@@ -248,6 +251,7 @@ impl Engine {
         }
         let appended = self.redo.append(record.bytes());
         changed.iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
+        shards.iter().for_each(|shard| shard.watched.call_ready());
         drop(shards);
         if appended.first {
             self.redo.wake();

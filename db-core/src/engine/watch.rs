@@ -76,19 +76,12 @@ impl Watched {
         self.any.set(!self.databases.is_empty() || !lines.is_empty());
     }
 
-    /// Whether a key has come that somebody waits for.
-    #[inline]
-    pub(super) fn has_ready(&self) -> bool {
-        self.any.get() && !self.ready.borrow().is_empty()
-    }
-
     /// Takes the keys that have come.
     pub(super) fn take_ready(&self) -> Vec<ReadyKey> {
         self.ready.take()
     }
 
-    /// Calls the first who waits for each of the keys that have come: nobody has served them.
-    #[cold]
+    /// Calls the first who waits for each of the keys that have come otherwise than by a command, which would have served them.
     pub(super) fn call_ready(&self) {
         for ReadyKey { logical, bytes, .. } in self.take_ready() {
             self.lines.lock().changed(logical, &bytes, || true);

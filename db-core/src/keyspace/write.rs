@@ -61,7 +61,7 @@ impl Keyspace {
 
     /// Makes the key of `at` hold something else: its record has this shape, and its rest is whatever was there. What it held is
     /// given up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace(&mut self, at: &mut Located<'_>, shape: RecordShape) -> (Ref, Head) {
         if let Some(found) = self.found(at) {
             let old = Head::of(self.arena.page(found.at.page()), found.at);

@@ -11,8 +11,6 @@
 
 use std::ops::Range;
 
-use smallvec::SmallVec;
-
 use crate::arena::PAGE_BYTES;
 
 /// Bytes of the largest: a quarter of a page, and what 512 integers of 8 bytes take.
@@ -106,13 +104,14 @@ pub(crate) fn value<'a>(blob: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     find(blob, 2, name)?.nth(1)
 }
 
-/// Adds a member with the strings that belong to it, or replaces these where they stand. The result may be too large to be kept.
-pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], rest: &[&[u8]]) {
-    match find(blob, 1 + rest.len(), name) {
+/// Adds a member: `item` is its name with the strings that belong to it. If it is there they are replaced where they stand. The result may
+/// be too large to be kept.
+pub(crate) fn put(blob: &mut Vec<u8>, item: &[&[u8]]) {
+    let (name, rest) = (item[0], &item[1..]);
+    match find(blob, item.len(), name) {
         None => {
             let end = blob.len();
-            let strings: SmallVec<[&[u8]; 3]> = std::iter::once(name).chain(rest.iter().copied()).collect();
-            splice(blob, end..end, &strings);
+            splice(blob, end..end, item);
             let count = len(blob) + 1;
             put_len(blob, count);
         }

@@ -1,7 +1,5 @@
 //! What becomes of a key that holds a set or a hash.
 
-use smallvec::SmallVec;
-
 use crate::arena::{Arena, PAGE_BYTES, Ref};
 use crate::clock::UnixMillis;
 use crate::effect::{Family, KeyEffect, Reader, RecordError, Strings};
@@ -194,6 +192,9 @@ fn pages_to_put(
     if !form.has_room(old.as_ref(), items) {
         return Err("a collection in one piece would be too long");
     }
+    if !form.is_large() {
+        return Ok(0);
+    }
     let (mut bytes, mut values) = (0, 0);
     for (name, value, _) in members(items.iter(), form.stride()) {
         values += entry::pages_of_value(name.len(), value.len() as u64);
@@ -260,8 +261,9 @@ fn put(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, items: &Str
         let mut blob = packed_of(keyspace, at, form);
         let mut items = items.iter();
         while let Some(name) = items.next() {
-            let rest: SmallVec<[&[u8]; 2]> = items.by_ref().take(form.stride() - 1).collect();
-            packed::put(&mut blob, name, &rest);
+            let mut item = [name, &[], &[]];
+            item[1..form.stride()].iter_mut().zip(items.by_ref()).for_each(|(place, string)| *place = string);
+            packed::put(&mut blob, &item[..form.stride()]);
         }
         return write(keyspace, at, form, &blob);
     }
@@ -277,13 +279,12 @@ fn put(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, items: &Str
 
 /// The members that the key has, in one piece of this form.
 fn packed_of(keyspace: &Keyspace, at: &Located<'_>, form: MapForm) -> Vec<u8> {
-    let mut blob = packed::empty();
-    let Some((record, head)) = keyspace.record(at) else { return blob };
+    let Some((record, head)) = keyspace.record(at) else { return packed::empty() };
     let rest = head.rest(keyspace.arena().page(record.page()));
     match MapForm::of(&head) {
         Some(MapForm::IntegerSet) => {
-            let mut text = itoa::Buffer::new();
-            integers::all(rest).for_each(|value| packed::put(&mut blob, text.format(value).as_bytes(), &[]));
+            let (mut blob, mut text) = (packed::empty(), itoa::Buffer::new());
+            integers::all(rest).for_each(|value| packed::put(&mut blob, &[text.format(value).as_bytes()]));
             blob
         }
         Some(MapForm::ExpiringPackedHash) => packed::copy(&rest[FIELDS_EXPIRY_BYTES..]),
@@ -313,14 +314,14 @@ fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm) -> R
         return record;
     }
     let mut root = [0; expiring::ROOT_BYTES];
-    let mut blob = packed::empty();
-    match (old, old_form) {
+    let blob = match (old, old_form) {
         (Some((record, head)), Some(MapForm::LargeHash)) => {
             let table = head.rest(keyspace.arena().page(record.page()));
             root[FIELDS_EXPIRY_BYTES..][..table.len()].copy_from_slice(table);
+            packed::empty()
         }
-        _ => blob = packed_of(keyspace, at, form),
-    }
+        _ => packed_of(keyspace, at, form),
+    };
     let root = if form.expires_fields() { &root[..] } else { &root[..large::ROOT_BYTES] };
     let encoding = Form { encoding: form.encoding(), rest_len: root.len() };
     let (record, _) = keyspace.put_rest(at, form.kind(), encoding, root);
@@ -373,7 +374,7 @@ fn expire_fields(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, i
     for (name, expiry) in items {
         if let Some(value) = packed::find(&blob, expiring::STRIDE, name).and_then(|mut field| field.nth(1)) {
             let value = value.to_vec();
-            packed::put(&mut blob, name, &[&value, expiry]);
+            packed::put(&mut blob, &[name, &value, expiry]);
         }
     }
     write(keyspace, at, form, &blob);

@@ -81,7 +81,16 @@ impl MapForm {
 
     /// The form of what the record with the header `head` holds; `None`: it is no set or hash.
     pub(super) fn of(head: &Head) -> Option<MapForm> {
-        MapForm::ALL.into_iter().find(|form| form.kind() == head.kind && form.encoding() == head.encoding)
+        Some(match (head.kind, head.encoding) {
+            (Kind::Set, Encoding::INTEGERS) => MapForm::IntegerSet,
+            (Kind::Set, Encoding::PACKED) => MapForm::PackedSet,
+            (Kind::Set, Encoding::TABLE) => MapForm::LargeSet,
+            (Kind::Hash, Encoding::PACKED) => MapForm::PackedHash,
+            (Kind::Hash, Encoding::TABLE) => MapForm::LargeHash,
+            (Kind::Hash, Encoding::EXPIRING_PACKED) => MapForm::ExpiringPackedHash,
+            (Kind::Hash, Encoding::EXPIRING_TABLE) => MapForm::ExpiringLargeHash,
+            _ => return None,
+        })
     }
 
     /// Whether one of the form `old` may become one of this form: it never becomes smaller, and fields that may expire stay such.
