@@ -63,6 +63,33 @@ fn wait_is_refused_by_a_standby_as_by_a_replica() {
 const CORNERS: &str = "
     NOSUCH
     NOSUCH a b c
+    SORT
+    SORT missing
+    SORT missing STORE
+    SORT missing STORE to
+    SORT missing LIMIT 1
+    SORT missing LIMIT a 1
+    SORT missing LIMIT 1 9223372036854775808
+    SORT missing BY
+    SORT missing GET
+    SORT missing FOO
+    SORT_RO missing STORE to
+    SORT_RO missing ALPHA ASC DESC
+    COMMAND GETKEYS SORT a BY store GET store STORE first STORE last LIMIT 0 store
+    COMMAND GETKEYS SORT a STORE
+    COMMAND GETKEYS SORT_RO a STORE b
+    COMMAND GETKEYSANDFLAGS SORT a STORE b
+    RPUSH sorted 3 20 1 x
+    SORT sorted
+    SORT sorted ALPHA
+    SORT sorted BY nosort DESC LIMIT 1 2
+    SORT sorted BY nosort BY sorted*
+    SORT sorted BY sorted* BY nosort DESC
+    SORT sorted BY sorted* ALPHA GET # GET sorted* GET # LIMIT 0 3
+    SORT sorted ALPHA STORE sorted
+    LRANGE sorted 0 -1
+    SORT sorted LIMIT 4 1 ALPHA STORE sorted
+    EXISTS sorted
     DUMP
     DUMP missing
     DUMP a b

@@ -18,6 +18,8 @@ pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: 
     match spec.handler {
         Handler::Keys(_) | Handler::Blocking(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
         Handler::Whole(_) => true,
+        // SORT takes more than a moment for each element, of which its arguments say nothing.
+        Handler::KeysOrWhole(..) => true,
         Handler::Cursor(_) => scan::takes_long(args),
         Handler::Control(_) => spec.is_exec() && session.exec_takes_long(),
         Handler::Free(_) | Handler::Front(_) => false,

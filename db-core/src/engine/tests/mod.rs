@@ -8,6 +8,7 @@ mod dump;
 mod field_expiry;
 mod gate;
 mod replay;
+mod sort;
 mod transactions;
 mod work;
 
