@@ -4,6 +4,7 @@ mod atomic;
 mod blocking;
 mod busy;
 mod commands;
+mod describe;
 mod dump;
 mod field_expiry;
 mod gate;
