@@ -40,6 +40,7 @@ mod tests {
     #[test]
     fn what_needs_everything_or_has_many_keys_or_bytes_takes_long() {
         assert!(long(&["KEYS", "*"]) && long(&["FLUSHALL"]) && long(&["DBSIZE"]));
+        assert!(long(&["SORT", "a"]) && long(&["SORT_RO", "a", "BY", "w*"]));
         assert!(!long(&["GET", "a"]) && !long(&["PING"]) && !long(&["COMMAND"]) && !long(&["EXEC"]));
         let many = vec!["k"; LONG_ARGUMENTS];
         assert!(long(&[&["DEL"][..], &many[..]].concat()) && !long(&[&["DEL"][..], &many[1..]].concat()));
