@@ -27,6 +27,9 @@ pub const TRANSACTION_BYTES_MAX: u64 = 768 * 1024 * 1024;
 /// Most commands that one transaction may queue: all of them run under the locks of their shards.
 pub const TRANSACTION_COMMANDS_MAX: usize = 1024 * 1024;
 
+/// Most bytes that one SORT holds beside the data: copies of elements and weights, and its reply. Two values of the largest size fit.
+pub const SORT_BYTES_MAX: u64 = 2 * VALUE_BYTES_MAX + 1024 * 1024;
+
 /// Bytes that a session's watched keys may take: each of them costs the writers of its shard a look-up.
 pub const WATCHED_BYTES_MAX: usize = 4 * 1024 * 1024;
 

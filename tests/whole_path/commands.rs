@@ -63,6 +63,33 @@ fn wait_is_refused_by_a_standby_as_by_a_replica() {
 const CORNERS: &str = "
     NOSUCH
     NOSUCH a b c
+    SORT
+    SORT missing
+    SORT missing STORE
+    SORT missing STORE to
+    SORT missing LIMIT 1
+    SORT missing LIMIT a 1
+    SORT missing LIMIT 1 9223372036854775808
+    SORT missing BY
+    SORT missing GET
+    SORT missing FOO
+    SORT_RO missing STORE to
+    SORT_RO missing ALPHA ASC DESC
+    COMMAND GETKEYS SORT a BY store GET store STORE first STORE last LIMIT 0 store
+    COMMAND GETKEYS SORT a STORE
+    COMMAND GETKEYS SORT_RO a STORE b
+    COMMAND GETKEYSANDFLAGS SORT a STORE b
+    RPUSH sorted 3 20 1 x
+    SORT sorted
+    SORT sorted ALPHA
+    SORT sorted BY nosort DESC LIMIT 1 2
+    SORT sorted BY nosort BY sorted*
+    SORT sorted BY sorted* BY nosort DESC
+    SORT sorted BY sorted* ALPHA GET # GET sorted* GET # LIMIT 0 3
+    SORT sorted ALPHA STORE sorted
+    LRANGE sorted 0 -1
+    SORT sorted LIMIT 4 1 ALPHA STORE sorted
+    EXISTS sorted
     DUMP
     DUMP missing
     DUMP a b
@@ -158,6 +185,57 @@ const CORNERS: &str = "
     TYPE d
     TYPE missing
     OBJECT ENCODING d
+    OBJECT ENCODING missing
+    OBJECT REFCOUNT missing
+    OBJECT FREQ d
+    OBJECT FREQ missing
+    OBJECT IDLETIME missing
+    OBJECT ENCODING
+    OBJECT FREQ a b
+    OBJECT HELP x
+    OBJECT FOO d
+    OBJECT
+    MEMORY
+    MEMORY USAGE
+    MEMORY FOO
+    MEMORY HELP x
+    MEMORY USAGE missing
+    MEMORY USAGE missing SAMPLES 5
+    MEMORY USAGE missing SAMPLES 0 SAMPLES 7
+    MEMORY USAGE d SAMPLES
+    MEMORY USAGE d SAMPLES x
+    MEMORY USAGE d SAMPLES -1
+    MEMORY USAGE d SAMPLES 0 foo
+    MEMORY USAGE d foo 1
+    SET typed:string text
+    RPUSH typed:list a 2
+    SADD typed:integers 1 2
+    HSET typed:hash f v
+    ZADD typed:zset 1 a
+    TYPE typed:string
+    TYPE typed:list
+    TYPE typed:integers
+    TYPE typed:hash
+    TYPE typed:zset
+    OBJECT ENCODING typed:string
+    OBJECT ENCODING typed:list
+    OBJECT ENCODING typed:integers
+    OBJECT ENCODING typed:hash
+    OBJECT ENCODING typed:zset
+    OBJECT REFCOUNT typed:list
+    OBJECT REFCOUNT typed:zset
+    OBJECT FREQ typed:hash
+    SCAN 0 COUNT 1000 MATCH typed:* TYPE string
+    SCAN 0 COUNT 1000 MATCH typed:* TYPE LIST
+    SCAN 0 COUNT 1000 MATCH typed:* TYPE set
+    SCAN 0 COUNT 1000 MATCH typed:* TYPE hash
+    SCAN 0 COUNT 1000 MATCH typed:* TYPE zset
+    SCAN 0 COUNT 1000 TYPE none
+    SCAN 0 COUNT 1000 TYPE stream
+    SCAN 0 COUNT 1000 TYPE foo
+    SCAN 0 COUNT 1000 TYPE
+    SCAN 0 COUNT 1000 TYPE list TYPE hash MATCH typed:*
+    DEL typed:string typed:list typed:integers typed:hash typed:zset
     EXISTS d d missing
     TOUCH d e missing
     DEL d e missing

@@ -117,6 +117,8 @@ async fn check(db: &impl Execute) -> Result<(), Error> {
     sorted_sets(db).await?;
     sorted_set_ranges(db).await?;
     sorted_set_algebra(db).await?;
+    sorting(db).await?;
+    dumps(db).await?;
     blocking(db).await?;
     scans(db).await
 }
@@ -320,6 +322,41 @@ async fn sorted_set_algebra(db: &impl Execute) -> Result<(), Error> {
     Ok(())
 }
 
+async fn sorting(db: &impl Execute) -> Result<(), Error> {
+    db.del("l").await?;
+    db.rpush("l", &["3", "1", "2", "10"]).await?;
+    db.mset(&[("w1", "7"), ("w2", "-1.5"), ("w3", "8")]).await?;
+    db.hset("o1", &[("name", "one")]).await?;
+    let by_weight = || SortOptions::default().by("w*");
+    assert_eq!(db.sort::<u8>("l", SortOptions::default()).await?, [1, 2, 3, 10]);
+    assert_eq!(db.sort_ro::<u8>("l", by_weight()).await?, [2, 10, 1, 3]);
+    assert_eq!(db.sort::<u8>("l", SortOptions::default().alphabetically().descending()).await?, [3, 2, 10, 1]);
+    assert_eq!(db.sort::<u8>("l", SortOptions::default().unsorted().descending().limit(1, 2)).await?, [2, 1]);
+    let named = SortOptions::default().limit(0, 2).get("#").get("o*->name");
+    assert_eq!(db.sort_ro::<(u8, Option<String>)>("l", named.clone()).await?, [(1, some("one")), (2, None)]);
+    assert_eq!(db.sort_store("l", named, "l2").await?, 4);
+    assert_eq!(db.lrange::<String>("l2", 0, -1).await?, ["1", "one", "2", ""]);
+    assert_eq!(db.sort_store("nothing", SortOptions::default(), "l2").await?, 0);
+    assert!(db.sort::<u8>("o1", SortOptions::default()).await.is_err());
+    Ok(())
+}
+
+async fn dumps(db: &impl Execute) -> Result<(), Error> {
+    let dumped = db.dump("l").await?.expect("it is there");
+    assert_eq!(db.dump("nothing").await?, None);
+    db.restore("l2", &dumped, RestoreOptions::default()).await?;
+    assert_eq!(db.lrange::<u8>("l2", 0, -1).await?, [3, 1, 2, 10]);
+    assert_eq!(db.ttl("l2").await?, TimeToLive::Forever);
+    assert!(db.restore("l2", &dumped, RestoreOptions::default()).await.is_err());
+    db.restore("l2", &dumped, RestoreOptions::default().replace().expire_after(PATIENCE)).await?;
+    assert!(matches!(db.ttl("l2").await?, TimeToLive::Left(left) if left <= PATIENCE));
+    let later = SystemTime::now() + PATIENCE;
+    db.restore("l2", &dumped, RestoreOptions::default().replace().expire_at(later)).await?;
+    assert!(matches!(db.ttl("l2").await?, TimeToLive::Left(left) if left <= PATIENCE));
+    assert!(db.restore("l3", "damaged", RestoreOptions::default()).await.is_err());
+    Ok(())
+}
+
 async fn blocking(db: &impl Execute) -> Result<(), Error> {
     db.del(&["l", "l2", "z"]).await?;
     db.rpush("l", &["1", "2", "3", "4", "5"]).await?;
@@ -377,5 +414,37 @@ async fn newer(db: &impl Execute) -> Result<(), Error> {
     assert_eq!(db.zrank_with_score("newer", "x").await?, None);
     let fields: BTreeSet<String> = db.hscan_fields("hash").count(100).all().await?.into_iter().collect();
     assert_eq!(fields, (0..2000).map(|n| format!("f{n}")).collect());
+    field_expiry(db).await
+}
+
+async fn field_expiry(db: &impl Execute) -> Result<(), Error> {
+    use FieldChange::{Changed, Deleted, Missing, Unchanged};
+    db.del("h").await?;
+    assert!(db.hsetex("h", &[("a", "1"), ("b", "2")], SetOptions::default().expire_after(PATIENCE)).await?);
+    assert!(!db.hsetex("h", ("a", "9"), SetOptions::default().only_if_missing()).await?);
+    assert!(db.hsetex("h", ("a", "3"), SetOptions::default().only_if_there().keep_ttl()).await?);
+    assert!(db.hsetex("h", ("c", "4"), SetOptions::default()).await?);
+    assert_eq!(db.hget("h", "a").await?, Some(3));
+    let left = db.httl("h", &["a", "c", "x"]).await?;
+    assert!(matches!(left[..], [TimeToLive::Left(left), TimeToLive::Forever, TimeToLive::Missing] if left <= PATIENCE));
+    let second = Duration::from_secs(1);
+    let later = SystemTime::UNIX_EPOCH + Duration::from_millis(9_999_999_999_123);
+    assert_eq!(db.hexpire_at("h", &["a", "x"], later).await?, [Changed, Missing]);
+    assert_eq!(
+        db.hexpiretime("h", &["a", "c", "x"]).await?,
+        [FieldExpiry::At(later), FieldExpiry::Never, FieldExpiry::Missing]
+    );
+    assert_eq!(db.hexpire_at_if("h", "a", later - second, ExpireIf::Longer).await?, [Unchanged]);
+    assert_eq!(db.hexpire_if("h", &["a", "c"], PATIENCE, ExpireIf::HasNone).await?, [Unchanged, Changed]);
+    assert_eq!(db.hexpire("h", "b", PATIENCE).await?, [Changed]);
+    assert_eq!(db.hpersist("h", &["a", "a", "x"]).await?, [Changed, Unchanged, Missing]);
+    assert_eq!(db.hexpire_at("h", "b", SystemTime::UNIX_EPOCH + second).await?, [Deleted]);
+    assert_eq!(db.hgetex("h", &["a", "b"], Expiry::At(later)).await?, [some("3"), None]);
+    assert_eq!(db.hexpiretime("h", "a").await?, [FieldExpiry::At(later)]);
+    assert_eq!(db.hgetex("h", "a", Expiry::Never).await?, [Some(3)]);
+    assert_eq!(db.httl("h", "a").await?, [TimeToLive::Forever]);
+    assert_eq!(db.hgetdel("h", &["a", "b", "c"]).await?, [Some(3), None, Some(4)]);
+    assert_eq!(db.key_type("h").await?, KeyKind::Missing);
+    assert_eq!(db.httl("h", "a").await?, [TimeToLive::Missing]);
     Ok(())
 }

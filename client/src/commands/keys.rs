@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::{FromRedisValue, ParsingError, RedisWrite, ToRedisArgs, Value};
 
-use super::{Call, Execute, Scan, call};
+use super::strings::Expiry;
+use super::{Call, Execute, Scan, SortOptions, call};
 
 /// Commands for keys of any type.
 pub trait KeyCommands: Execute + Sized {
@@ -41,7 +42,7 @@ pub trait KeyCommands: Execute + Sized {
     /// Lets a key expire at a moment, to the millisecond; returns whether there is such a key. A moment that has passed deletes it.
     /// (`PEXPIREAT`)
     fn expire_at(&self, key: impl ToRedisArgs, at: SystemTime) -> Call<'_, bool> {
-        call(self, "PEXPIREAT").arg(key).arg(milliseconds(at.duration_since(UNIX_EPOCH).unwrap_or_default()))
+        call(self, "PEXPIREAT").arg(key).arg(unix_milliseconds(at))
     }
 
     /// Keeps a key that would have expired; returns whether it would have.
@@ -94,6 +95,39 @@ pub trait KeyCommands: Execute + Sized {
         call(self, "DBSIZE")
     }
 
+    /// The elements of a list, set or sorted set, sorted, or what the options get of each: with several patterns `V` is a tuple, and what
+    /// may be missing an `Option`.
+    fn sort<V: FromRedisValue>(&self, key: impl ToRedisArgs, options: SortOptions) -> Call<'_, Vec<V>> {
+        call(self, "SORT").arg(key).arg(options)
+    }
+
+    /// The same by a command that changes nothing: it is asked for again when its reply is lost.
+    fn sort_ro<V: FromRedisValue>(&self, key: impl ToRedisArgs, options: SortOptions) -> Call<'_, Vec<V>> {
+        call(self, "SORT_RO").arg(key).arg(options)
+    }
+
+    /// Stores as a list what `sort` returns, with nothing in the place of what is missing; returns how many elements it has.
+    fn sort_store(&self, key: impl ToRedisArgs, options: SortOptions, to: impl ToRedisArgs) -> Call<'_, u64> {
+        call(self, "SORT").arg(key).arg(options).arg("STORE").arg(to)
+    }
+
+    /// The value of a key as bytes that `restore` takes, here or at a Redis or Valkey.
+    fn dump(&self, key: impl ToRedisArgs) -> Call<'_, Option<Vec<u8>>> {
+        call(self, "DUMP").arg(key)
+    }
+
+    /// Makes a key of what `dump` has returned. An error if the key is there, unless it is replaced.
+    fn restore(&self, key: impl ToRedisArgs, dumped: impl ToRedisArgs, options: RestoreOptions) -> Call<'_, ()> {
+        let (time, absolute) = match options.expiry {
+            // 0 is for none.
+            Expiry::After(time) => (milliseconds(time).max(1), false),
+            Expiry::At(at) => (unix_milliseconds(at).max(1), true),
+            Expiry::Never => (0, false),
+        };
+        let restore = call(self, "RESTORE").arg(key).arg(time).arg(dumped);
+        restore.flag("REPLACE", options.replace).flag("ABSTTL", absolute)
+    }
+
     /// How a value is stored, in Redis's words: `listpack`, `hashtable`. (`OBJECT ENCODING`)
     fn object_encoding(&self, key: impl ToRedisArgs) -> Call<'_, Option<String>> {
         call(self, "OBJECT").arg("ENCODING").arg(key)
@@ -105,6 +139,44 @@ impl<E: Execute> KeyCommands for E {}
 /// Whole milliseconds, as many as a command takes.
 pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whole milliseconds since 1970, as many as a command takes.
+pub(super) fn unix_milliseconds(at: SystemTime) -> u64 {
+    milliseconds(at.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Options of `RESTORE`. Without them a key that is there stays, and the new one does not expire.
+#[derive(Clone, Copy, Debug)]
+pub struct RestoreOptions {
+    replace: bool,
+    expiry: Expiry,
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        Self { replace: false, expiry: Expiry::Never }
+    }
+}
+
+impl RestoreOptions {
+    /// Over a key that is there.
+    #[must_use]
+    pub fn replace(self) -> Self {
+        Self { replace: true, ..self }
+    }
+
+    /// The key expires after a time.
+    #[must_use]
+    pub fn expire_after(self, time: Duration) -> Self {
+        Self { expiry: Expiry::After(time), ..self }
+    }
+
+    /// The key expires at a moment.
+    #[must_use]
+    pub fn expire_at(self, at: SystemTime) -> Self {
+        Self { expiry: Expiry::At(at), ..self }
+    }
 }
 
 /// The type of a key's value.
@@ -155,10 +227,10 @@ impl FromRedisValue for KeyKind {
     }
 }
 
-/// How long a key has left.
+/// How long a key, or a field of a hash, has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeToLive {
-    /// There is no such key.
+    /// There is no such key or field.
     Missing,
     /// It does not expire.
     Forever,
@@ -177,16 +249,16 @@ impl FromRedisValue for TimeToLive {
     }
 }
 
-/// When a time to live is to be set.
+/// When the time to live of a key or field is to be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpireIf {
-    /// The key has none.
+    /// It has none.
     HasNone,
-    /// The key has one.
+    /// It has one.
     HasOne,
-    /// It is longer than the present one, if there is one: none counts as endless.
+    /// The new one is longer than the present one, if there is one: none counts as endless.
     Longer,
-    /// It is shorter than the present one.
+    /// The new one is shorter than the present one.
     Shorter,
 }
 

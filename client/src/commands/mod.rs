@@ -21,7 +21,7 @@
 //!   fields) is of the type that the caller asks for, see [`FromRedisValue`](redis::FromRedisValue). `None` is what is not there.
 //! - Arguments are what can be written as such, see [`ToRedisArgs`](redis::ToRedisArgs): where several are taken, a slice, a `Vec`
 //!   or a reference to an array of them; pairs are tuples, or a map.
-//! - Options are a value: [`SetOptions`], [`ZaddOptions`], [`ZRange`].
+//! - Options are a value: [`SetOptions`], [`SortOptions`], [`ZaddOptions`], [`ZRange`].
 //! - A timeout is `Some(duration)`, or `None` to wait forever. A command that blocks holds up no other of the same client.
 //! - Nothing is sent before the call is awaited. [`Call::into_command`] puts it into a pipeline or a transaction of the `redis` crate
 //!   instead.
@@ -34,11 +34,13 @@
 
 mod blocking;
 mod call;
+mod field_expiry;
 mod hashes;
 mod keys;
 mod lists;
 mod scan;
 mod sets;
+mod sort;
 mod sorted_sets;
 mod strings;
 mod zcombine;
@@ -46,11 +48,13 @@ mod zrange;
 
 pub use blocking::BlockingCommands;
 pub use call::{Call, Execute, call};
+pub use field_expiry::{FieldChange, FieldExpiry, FieldExpiryCommands};
 pub use hashes::HashCommands;
-pub use keys::{ExpireIf, KeyCommands, KeyKind, TimeToLive};
+pub use keys::{ExpireIf, KeyCommands, KeyKind, RestoreOptions, TimeToLive};
 pub use lists::{End, ListCommands, Place};
 pub use scan::Scan;
 pub use sets::SetCommands;
+pub use sort::SortOptions;
 pub use sorted_sets::{Extreme, Scored, SortedSetCommands, ZaddOptions};
 pub use strings::{Expiry, SetOptions, StringCommands};
 pub use zcombine::{ScoreAggregate, ZCombine};

@@ -1,10 +1,10 @@
 //! Strings.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use redis::{FromRedisValue, RedisWrite, ToRedisArgs};
 
-use super::keys::milliseconds;
+use super::keys::{milliseconds, unix_milliseconds};
 use super::{Call, Execute, call};
 
 /// Commands for strings.
@@ -97,7 +97,7 @@ pub trait StringCommands: Execute + Sized {
 
 impl<E: Execute> StringCommands for E {}
 
-/// How a key's time to live is set.
+/// How the time to live of a key or field is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// So long from now, to the millisecond.
@@ -112,15 +112,13 @@ impl ToRedisArgs for Expiry {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         match self {
             Expiry::After(time) => ("PX", milliseconds(*time)).write_redis_args(out),
-            Expiry::At(at) => {
-                ("PXAT", milliseconds(at.duration_since(UNIX_EPOCH).unwrap_or_default())).write_redis_args(out);
-            }
+            Expiry::At(at) => ("PXAT", unix_milliseconds(*at)).write_redis_args(out),
             Expiry::Never => "PERSIST".write_redis_args(out),
         }
     }
 }
 
-/// Options of `SET`. Without them it sets the key whatever was there, and the key does not expire.
+/// Options of `SET`, and of `HSETEX`, there for each field. Without them it sets the key whatever was there, and the key does not expire.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SetOptions {
     condition: Option<&'static str>,
@@ -157,6 +155,11 @@ impl SetOptions {
     #[must_use]
     pub fn keep_ttl(self) -> Self {
         Self { expiry: None, keep_ttl: true, ..self }
+    }
+
+    /// The same in the words of `HSETEX`, which has `NX` and `XX` for the hash.
+    pub(super) fn of_fields(self) -> Self {
+        Self { condition: self.condition.map(|word| if word == "NX" { "FNX" } else { "FXX" }), ..self }
     }
 }
 

@@ -18,6 +18,8 @@ pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: 
     match spec.handler {
         Handler::Keys(_) | Handler::Blocking(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
         Handler::Whole(_) => true,
+        // SORT takes more than a moment for each element, of which its arguments say nothing.
+        Handler::KeysOrWhole(..) => true,
         Handler::Cursor(_) => scan::takes_long(args),
         Handler::Control(_) => spec.is_exec() && session.exec_takes_long(),
         Handler::Free(_) | Handler::Front(_) => false,
@@ -38,6 +40,7 @@ mod tests {
     #[test]
     fn what_needs_everything_or_has_many_keys_or_bytes_takes_long() {
         assert!(long(&["KEYS", "*"]) && long(&["FLUSHALL"]) && long(&["DBSIZE"]));
+        assert!(long(&["SORT", "a"]) && long(&["SORT_RO", "a", "BY", "w*"]));
         assert!(!long(&["GET", "a"]) && !long(&["PING"]) && !long(&["COMMAND"]) && !long(&["EXEC"]));
         let many = vec!["k"; LONG_ARGUMENTS];
         assert!(long(&[&["DEL"][..], &many[..]].concat()) && !long(&[&["DEL"][..], &many[1..]].concat()));

@@ -7,15 +7,34 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
         return None;
     }
     let value = read(text)?;
-    let out_of_range = (value.is_infinite() && !names_infinity(text)) || (value == 0.0 && has_digits(text));
-    (!out_of_range).then_some(value)
+    (!is_out_of_range(value, text)).then_some(value)
 }
 
-/// Returns the double that all of `text` is, as bounds of ranges are read: blanks may be before it, nothing at all is 0, and what is too
-/// large is infinite.
+/// Returns the double that all of `text` is, as bounds of ranges are read: blanks may be before it, nothing at all is 0, what is too
+/// large is infinite, and a zero byte ends it.
 pub(super) fn parse_bound(text: &[u8]) -> Option<f64> {
-    let text = text.trim_ascii_start();
-    if text.is_empty() { Some(0.0) } else { read(text) }
+    let text = until_zero(text);
+    if text.is_empty() { Some(0.0) } else { read(after_blanks(text)) }
+}
+
+/// Returns the double that all of `text` is, as SORT reads weights: as bounds, but not what is too large or too small for a double.
+pub(super) fn parse_weight(text: &[u8]) -> Option<f64> {
+    let value = parse_bound(text)?;
+    (!is_out_of_range(value, after_blanks(until_zero(text))) && !value.is_subnormal()).then_some(value)
+}
+
+fn until_zero(text: &[u8]) -> &[u8] {
+    &text[..text.iter().position(|byte| *byte == 0).unwrap_or(text.len())]
+}
+
+/// What is behind the blanks of C at the beginning.
+fn after_blanks(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    &text[text.iter().take_while(|byte| blank(byte)).count()..]
+}
+
+fn is_out_of_range(value: f64, text: &[u8]) -> bool {
+    (value.is_infinite() && !names_infinity(text)) || (value == 0.0 && has_digits(text))
 }
 
 fn read(text: &[u8]) -> Option<f64> {
@@ -94,7 +113,16 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }
         assert_eq!(parse_bound(b" 1"), Some(1.0));
+        assert_eq!(parse_bound(b"\x0b\r1"), Some(1.0));
         assert_eq!(parse_bound(b""), Some(0.0));
+        assert_eq!(parse_bound(b" "), None);
+        assert_eq!(parse_bound(b"5\0x"), Some(5.0));
         assert_eq!(parse_bound(b"1e400"), Some(f64::INFINITY));
+        for (text, weight) in [("", 0.0), (" 7", 7.0), ("-inf", f64::NEG_INFINITY), ("0x1f", 31.0), ("3\0", 3.0)] {
+            assert_eq!(parse_weight(text.as_bytes()), Some(weight), "{text:?}");
+        }
+        for text in [" ", "7 ", "nan", "1e400", " 1e400", "1e-400", "1e-310", "x"] {
+            assert_eq!(parse_weight(text.as_bytes()), None, "{text:?}");
+        }
     }
 }

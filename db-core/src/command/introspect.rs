@@ -4,7 +4,7 @@ use super::glob::matches;
 use crate::engine::call::lookup::subcommand;
 use crate::engine::call::spec::KeyRange;
 use crate::engine::call::{
-    Argument, ArgumentKind, Begin, Call, CommandSpec, CommandTable, Failure, Find, KeySpec, KeyUse, Outcome, Reply, is,
+    Argument, Begin, Call, CommandSpec, CommandTable, Failure, Find, KeySpec, KeyUse, Outcome, Reply, is,
 };
 use crate::engine::{Front, Session};
 
@@ -188,12 +188,12 @@ fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
                 reply.bulk(word.as_bytes());
                 write_field(reply, ("startfrom", i64::from(from)));
             }
-            Begin::AfterOption(..) => write_search(reply, "unknown", &[]),
+            Begin::AfterOption(..) | Begin::Elsewhere => write_search(reply, "unknown", &[]),
         }
         reply.bulk(b"find_keys");
         let range = |last, step, limit| [("lastkey", last), ("keystep", step), ("limit", limit)];
         match *find {
-            _ if matches!(begin, Begin::AfterOption(..)) => write_search(reply, "unknown", &[]),
+            _ if matches!(begin, Begin::AfterOption(..) | Begin::Elsewhere) => write_search(reply, "unknown", &[]),
             Find::Range { last, step } => write_search(reply, "range", &range(i64::from(last), i64::from(step), 0)),
             Find::Part(of) => write_search(reply, "range", &range(-1, 1, i64::from(of))),
             Find::Count { first } => {
@@ -275,10 +275,7 @@ fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
     for argument in arguments {
         let parts = argument.kind.parts();
         let flags = argument.flags();
-        let key = match argument.kind {
-            ArgumentKind::Key(spec) => Some(spec),
-            _ => None,
-        };
+        let key = argument.kind.key_spec();
         let fields = [
             key.is_some(),
             !argument.token.is_empty(),

@@ -64,7 +64,9 @@ pub(crate) fn idletime(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
 
 pub(crate) fn freq(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     if data.find(&call.key(0)).is_some() {
-        return Err(Failure::fixed("ERR Access frequency is not tracked: keys are never evicted."));
+        let text = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
+                    between policies at runtime LRU and LFU data will take some time to adjust.";
+        return Err(Failure::fixed(text));
     }
     reply.null();
     Ok(())

@@ -84,6 +84,12 @@ impl<'a> Data<'a> {
         self.now
     }
 
+    /// The key of that name, which need not be an argument. All shards are held.
+    pub(crate) fn key<'k>(&self, name: &'k [u8]) -> Key<'k> {
+        let first = self.shards.iter().next().expect("a command that makes names of keys holds all shards");
+        first.keyspace.hasher().key_in(self.database(), name)
+    }
+
     /// The entry of `key`, unless it is missing or has expired.
     #[inline]
     pub(crate) fn find(&mut self, key: &Key<'_>) -> Option<Entry<'_>> {

@@ -229,7 +229,7 @@ impl Engine {
             return self.queue(spec, session, args, reply);
         }
         match spec.handler {
-            Handler::Keys(_) | Handler::Whole(_) | Handler::Cursor(_) | Handler::Free(_) => {
+            Handler::Keys(_) | Handler::Whole(_) | Handler::KeysOrWhole(..) | Handler::Cursor(_) | Handler::Free(_) => {
                 self.execute_data(spec, session, args, now, reply)
             }
             Handler::Blocking(blocking) => self.execute_blocking(blocking, spec, session, args, now, reply),
@@ -258,7 +258,10 @@ impl Engine {
                 [KeyArg { hash, .. }] => (run, Shards::try_one(&self.cells, hash)),
                 ref keys => (run, Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))),
             },
-            Handler::Whole(run) => (run, Shards::try_all(&self.cells)),
+            Handler::KeysOrWhole(run, whole) if !whole(args) => {
+                (run, Shards::try_of_keys(&self.cells, session.keys.iter().map(|key| key.hash)))
+            }
+            Handler::Whole(run) | Handler::KeysOrWhole(run, _) => (run, Shards::try_all(&self.cells)),
             Handler::Cursor(run) | Handler::Free(run) => (run, Ok(Shards::none(&self.cells))),
             Handler::Blocking(_) | Handler::Front(_) | Handler::Control(_) => unreachable!("not executed here"),
         };

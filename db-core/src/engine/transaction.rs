@@ -71,7 +71,7 @@ impl Transaction {
         self.commands.push(Queued { spec, args_end: self.ends.len(), keys_end: self.keys.len() });
         self.writes |= spec.writes();
         self.needs_memory |= spec.flags.has(Flag::DenyOom);
-        self.all_shards |= matches!(spec.handler, Handler::Whole(_) | Handler::Cursor(_));
+        self.all_shards |= spec.handler.needs_more_than_keys(args);
         Ok(())
     }
 
@@ -265,7 +265,11 @@ fn run_all(
         let keys = &transaction.keys[keys_done..queued.keys_end];
         let call = Call::new(queued.spec, &args, keys, data.database());
         match queued.spec.handler {
-            Handler::Keys(run) | Handler::Whole(run) | Handler::Cursor(run) | Handler::Free(run) => {
+            Handler::Keys(run)
+            | Handler::Whole(run)
+            | Handler::KeysOrWhole(run, _)
+            | Handler::Cursor(run)
+            | Handler::Free(run) => {
                 let reply_start = reply.len();
                 if let Err(failure) = run(data, &call, reply) {
                     reply.truncate(reply_start);

@@ -16,6 +16,7 @@ mod newer;
 mod server;
 mod sets;
 mod sorted_sets;
+mod sorts;
 mod strings;
 
 use tanist_db_core::clock::{Clock, SystemClock};
@@ -34,13 +35,14 @@ const COMMANDS: usize = 60_000;
 type Module = fn(&mut Dice) -> Vec<String>;
 
 /// Each module, and the servers that it is compared with. Modules of one server are mixed, as their keys are: each meets the others'.
-const MODULES: [(Module, &[System]); 7] = [
+const MODULES: [(Module, &[System]); 8] = [
     (Dice::string_command, &[System::Redis]),
     (Dice::set_command, &[System::Redis]),
     (Dice::list_command, &[System::Redis]),
     (Dice::sorted_set_command, &[System::Redis, System::Valkey]),
     (Dice::hash_command, &[System::Redis, System::Valkey]),
     (Dice::dump_command, &[System::Redis, System::Valkey]),
+    (Dice::sort_command, &[System::Redis]),
     // What Redis 7.0 does not have.
     (Dice::newer_command, &[System::Valkey]),
 ];
@@ -119,8 +121,12 @@ fn command(dice: &mut Dice, system: System) -> Vec<String> {
     words
 }
 
+/// The name by which a SORT is compared whose reply is in no order.
+const BY_CHANCE: &str = "sort by chance";
+
 /// Commands whose replies are in no order that is promised.
-const UNORDERED: [&str; 16] = [
+const UNORDERED: [&str; 17] = [
+    BY_CHANCE,
     "keys",
     "exec",
     "smembers",
@@ -231,6 +237,13 @@ fn compare(system: System, protocol: Protocol) {
     let commands = std::env::var("TANIST_COMMANDS").ok().and_then(|count| count.parse().ok()).unwrap_or(COMMANDS);
     for _ in 0..commands {
         let words = command(&mut dice, system);
+        if words[0].to_lowercase().starts_with("sort") {
+            // Redis 7.0 fails a SORT because of a number that an earlier command has found out of range, until a score was read.
+            let words = ["zunion", "1", "missing", "weights", "1"].map(str::to_owned);
+            let args: Vec<Vec<u8>> = words.iter().map(|word| word.clone().into_bytes()).collect();
+            history.push(words.to_vec());
+            same_replies((&mut theirs, &args), (&mut ours, &args), &history, seed);
+        }
         let args: Vec<Vec<u8>> = words.iter().map(|word| word.clone().into_bytes()).collect();
         let dumps = words[0].eq_ignore_ascii_case("dump");
         history.push(words);
@@ -254,7 +267,10 @@ fn same_replies(
     history: &[Vec<String>],
     seed: u64,
 ) -> (Vec<u8>, Vec<u8>) {
-    let name = history.last().map(|words| words[0].to_lowercase()).unwrap_or_default();
+    let name = history.last().map_or_else(String::new, |words| match words {
+        words if sorts::is_unordered(words) => BY_CHANCE.to_owned(),
+        words => words[0].to_lowercase(),
+    });
     let (expected, found) = (theirs.call(their_args), ours.call(our_args));
     let in_exec = name == "exec" && differs(history);
     if !agree(&name, &expected, &found) && !in_exec {

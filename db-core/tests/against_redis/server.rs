@@ -50,6 +50,8 @@ impl Process {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
         let process = Command::new(system.program())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            // SORT ALPHA compares as the locale says.
+            .env("LC_ALL", "C")
             .stdout(Stdio::null())
             .spawn()
             .ok()?;

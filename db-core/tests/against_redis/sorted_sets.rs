@@ -29,7 +29,7 @@ impl Dice {
 
     fn score_bound(&mut self) -> String {
         let bound = match self.below(8) {
-            0 => self.of(&["-inf", "+inf", "x", "(x", "", "nan", "(", "1e400"]).to_owned(),
+            0 => self.of(&["-inf", "+inf", "x", "(x", "", "nan", "(", "1e400", " ", " 2"]).to_owned(),
             _ => self.score(),
         };
         if self.below(3) == 0 { format!("({bound}") } else { bound }

@@ -1,10 +1,31 @@
 //! Specs of commands on keys of any type.
 
 use Flag::*;
-use Handler::{Cursor, Free, Keys, Whole};
+use Handler::{Cursor, Free, Keys, KeysOrWhole, Whole};
 
-use crate::command::{dump, expiry, key, object, scan};
-use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
+use crate::command::{dump, expiry, key, object, scan, sort};
+use crate::engine::call::spec::{
+    Argument, Begin, Category, CommandSpec, Find, Flag, Group, Handler, KeySpec, KeyUse, spec,
+};
+
+const SORT: Handler = KeysOrWhole(sort::sort, sort::names_keys);
+const SORT_CATEGORIES: &[Category] = &[Category::Set, Category::SortedSet, Category::List, Category::Dangerous];
+const SORT_COMPLEXITY: &str = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).";
+
+/// The options of SORT that take values beside STORE, and how many.
+const SORT_VALUES: &[(&str, u8)] = &[("BY", 1), ("GET", 1), ("LIMIT", 2)];
+
+const SORT_ARGUMENTS: &[Argument] = &[
+    Argument::key("key", 0),
+    Argument::key_pattern("pattern", 1).after("BY").optional(),
+    Argument::block("offset_count", &[Argument::integer("offset"), Argument::integer("count")])
+        .after("LIMIT")
+        .optional(),
+    Argument::key_pattern("pattern", 1).each_after("GET").optional(),
+    Argument::one_of("order", &[Argument::word("asc", "ASC"), Argument::word("desc", "DESC")]).optional(),
+    Argument::word("sorting", "ALPHA").optional(),
+    Argument::key("destination", 2).after("STORE").optional(),
+];
 
 const OBJECT: &[CommandSpec] = &[
     spec("object|encoding", 3, &[Readonly], Group::Generic, "2.2.3", Keys(object::encoding))
@@ -144,6 +165,20 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .categories_own(&[Category::Keyspace, Category::Dangerous])
         .arguments(&[Argument::key("key", 0), Argument::integer("ttl"), Argument::string("serialized-value"), Argument::word("replace", "REPLACE").since("3.0.0").optional(), Argument::word("absttl", "ABSTTL").since("5.0.0").optional(), Argument::integer("seconds").after("IDLETIME").since("5.0.0").optional(), Argument::integer("frequency").after("FREQ").since("5.0.0").optional()])
         .doc("Makes a key with the value that DUMP has returned.", "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N))."),
+    spec("sort", -2, &[Write, DenyOom], Group::Generic, "1.0.0", SORT)
+        .keys(&[
+            KeySpec::at(1, KeyUse::Read),
+            KeySpec::elsewhere(KeyUse::Read),
+            KeySpec { begin: Begin::AfterOption("STORE", 2, SORT_VALUES), find: Find::Range { last: 0, step: 1 }, key_use: KeyUse::Overwrite },
+        ])
+        .categories_own(SORT_CATEGORIES)
+        .arguments(SORT_ARGUMENTS)
+        .doc("Sorts the elements of a list, set or sorted set.", SORT_COMPLEXITY),
+    spec("sort_ro", -2, &[Readonly], Group::Generic, "7.0.0", SORT)
+        .keys(&[KeySpec::at(1, KeyUse::Read), KeySpec::elsewhere(KeyUse::Read)])
+        .categories_own(SORT_CATEGORIES)
+        .arguments(SORT_ARGUMENTS.split_last().unwrap().1)
+        .doc("As SORT, without STORE.", SORT_COMPLEXITY),
     spec("randomkey", 1, &[Readonly, TouchesArbitraryKeys], Group::Generic, "1.0.0", Whole(key::randomkey))
         .categories_own(&[Category::Keyspace])
         .tips(&["request_policy:all_shards", "nondeterministic_output"])

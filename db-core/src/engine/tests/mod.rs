@@ -4,10 +4,12 @@ mod atomic;
 mod blocking;
 mod busy;
 mod commands;
+mod describe;
 mod dump;
 mod field_expiry;
 mod gate;
 mod replay;
+mod sort;
 mod transactions;
 mod work;
 

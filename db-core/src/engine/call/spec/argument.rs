@@ -13,6 +13,8 @@ pub enum ArgumentKind {
     Key(u8),
     /// A glob pattern.
     Pattern,
+    /// What names of keys are made of, those of the command's key specification of this number.
+    KeyPattern(u8),
     /// Seconds or milliseconds since 1970.
     UnixTime,
     /// The token alone.
@@ -32,11 +34,20 @@ impl ArgumentKind {
             ArgumentKind::Integer => "integer",
             ArgumentKind::Double => "double",
             ArgumentKind::Key(_) => "key",
-            ArgumentKind::Pattern => "pattern",
+            ArgumentKind::Pattern | ArgumentKind::KeyPattern(_) => "pattern",
             ArgumentKind::UnixTime => "unix-time",
             ArgumentKind::PureToken => "pure-token",
             ArgumentKind::OneOf(_) => "oneof",
             ArgumentKind::Block(_) => "block",
+        }
+    }
+
+    /// The number of the key specification that it belongs to.
+    #[must_use]
+    pub const fn key_spec(self) -> Option<u8> {
+        match self {
+            ArgumentKind::Key(spec) | ArgumentKind::KeyPattern(spec) => Some(spec),
+            _ => None,
         }
     }
 
@@ -67,6 +78,8 @@ pub struct Argument {
     pub optional: bool,
     /// It may be given several times.
     pub multiple: bool,
+    /// With its token each time.
+    pub multiple_token: bool,
 }
 
 macro_rules! kinds {
@@ -81,7 +94,16 @@ macro_rules! kinds {
 
 impl Argument {
     const fn new(name: &'static str, kind: ArgumentKind) -> Argument {
-        Argument { name, kind, token: "", since: "", deprecated_since: "", optional: false, multiple: false }
+        Argument {
+            name,
+            kind,
+            token: "",
+            since: "",
+            deprecated_since: "",
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+        }
     }
 
     kinds! {
@@ -101,6 +123,12 @@ impl Argument {
     #[must_use]
     pub const fn key(name: &'static str, spec: u8) -> Argument {
         Argument::new(name, ArgumentKind::Key(spec))
+    }
+
+    /// What names of keys are made of, those of the command's key specification of this number.
+    #[must_use]
+    pub const fn key_pattern(name: &'static str, spec: u8) -> Argument {
+        Argument::new(name, ArgumentKind::KeyPattern(spec))
     }
 
     /// A word that stands alone.
@@ -156,9 +184,17 @@ impl Argument {
         self
     }
 
+    /// It may be given several times, each time after its token.
+    #[must_use]
+    pub const fn each_after(self, token: &'static str) -> Argument {
+        let mut argument = self.after(token).multiple();
+        argument.multiple_token = true;
+        argument
+    }
+
     /// Names of its flags on the wire.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> + Clone {
-        let flags = [(self.optional, "optional"), (self.multiple, "multiple")];
+        let flags = [(self.optional, "optional"), (self.multiple, "multiple"), (self.multiple_token, "multiple_token")];
         flags.into_iter().filter_map(|(has, name)| has.then_some(name))
     }
 

@@ -64,9 +64,11 @@ pub enum Begin {
     /// After the first argument that is this word in any case, looked for from an argument on; negative: from that one, counted
     /// from the end, backwards. Without the word there are no such keys.
     After(&'static str, i8),
-    /// After the last of the options from an argument on that is this word. The other options that take values are listed with how
+    /// After the last of the options from an argument on that is this word and has a value. The other options that take values are listed with how
     /// many: what is a value is no option.
     AfterOption(&'static str, u8, &'static [(&'static str, u8)]),
+    /// Nowhere: their names are made of what the data holds.
+    Elsewhere,
 }
 
 /// How keys are found from where the search begins.
@@ -118,6 +120,11 @@ impl KeySpec {
     /// Every `step`th argument from one on to the end.
     pub(crate) const fn from(argument: u8, step: u8, key_use: KeyUse) -> KeySpec {
         KeySpec { begin: Begin::At(argument), find: Find::Range { last: -1, step }, key_use }
+    }
+
+    /// Keys that are no arguments.
+    pub(crate) const fn elsewhere(key_use: KeyUse) -> KeySpec {
+        KeySpec { begin: Begin::Elsewhere, find: Find::Range { last: 0, step: 1 }, key_use }
     }
 
     /// Whether these are all keys of a command that has one, as its first argument.
@@ -180,13 +187,14 @@ impl KeySpec {
                 while let Some(arg) = args.get(at) {
                     let values =
                         others.iter().find(|(other, _)| is(arg, other)).map(|(_, values)| usize::from(*values));
-                    if is(arg, word) {
+                    if is(arg, word) && at + 1 < args.len() {
                         found = Some(at + 1);
                     }
                     at += 1 + values.unwrap_or(usize::from(is(arg, word)));
                 }
                 found
             }
+            Begin::Elsewhere => None,
         }
     }
 
@@ -309,6 +317,12 @@ mod tests {
         assert_eq!(keys(&sort, "sort k BY store LIMIT 0 store STORE to"), Ok(vec![8]));
         assert_eq!(keys(&sort, "sort store BY store"), Ok(vec![]));
         assert_eq!(keys(&sort, "sort k STORE first GET # STORE last"), Ok(vec![7]));
+        assert_eq!(
+            keys(&sort, "sort k STORE first STORE"),
+            Ok(vec![3]),
+            "what lacks a value is refused by the command"
+        );
+        assert_eq!(keys(&[KeySpec::elsewhere(KeyUse::Read)], "sort k BY w_*"), Ok(vec![]));
     }
 
     #[test]

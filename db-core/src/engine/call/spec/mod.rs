@@ -160,6 +160,8 @@ pub(crate) enum Handler {
     Keys(HandlerFn),
     /// Needs the whole keyspace.
     Whole(HandlerFn),
+    /// Needs the whole keyspace if the function says so of the arguments, and else the shards of its keys.
+    KeysOrWhole(HandlerFn, fn(&[&[u8]]) -> bool),
     /// Needs the shard that its cursor names.
     Cursor(HandlerFn),
     /// Needs the shards of its keys, and may wait until one of them is there.
@@ -170,6 +172,17 @@ pub(crate) enum Handler {
     Front(FrontRun),
     /// The session's transaction.
     Control(Control),
+}
+
+impl Handler {
+    /// Whether a call may need shards in which none of its keys lie.
+    pub(crate) fn needs_more_than_keys(self, args: &[&[u8]]) -> bool {
+        match self {
+            Handler::Whole(_) | Handler::Cursor(_) => true,
+            Handler::KeysOrWhole(_, whole) => whole(args),
+            _ => false,
+        }
+    }
 }
 
 /// Everything there is to say about a command.
@@ -314,6 +327,7 @@ impl CommandSpec {
             self.handler,
             Handler::Keys(_)
                 | Handler::Whole(_)
+                | Handler::KeysOrWhole(..)
                 | Handler::Cursor(_)
                 | Handler::Blocking(_)
                 | Handler::Control(Control::Exec | Control::Watch)
