@@ -258,9 +258,7 @@ impl Engine {
                 [KeyArg { hash, .. }] => (run, Shards::try_one(&self.cells, hash)),
                 ref keys => (run, Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))),
             },
-            Handler::KeysOrWhole(run, whole) if !whole(args) => {
-                (run, Shards::try_of_keys(&self.cells, session.keys.iter().map(|key| key.hash)))
-            }
+            Handler::KeysOrWhole(run, whole) if !whole(args) => (run, self.shards_to_serve(&session.keys, args)),
             Handler::Whole(run) | Handler::KeysOrWhole(run, _) => (run, Shards::try_all(&self.cells)),
             Handler::Cursor(run) | Handler::Free(run) => (run, Ok(Shards::none(&self.cells))),
             Handler::Blocking(_) | Handler::Front(_) | Handler::Control(_) => unreachable!("not executed here"),

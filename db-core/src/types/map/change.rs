@@ -171,6 +171,7 @@ fn check_expiries<'a>(mut expiries: impl Iterator<Item = &'a [u8]>) -> Result<()
 type MemberItem<'a> = (&'a [u8], &'a [u8], Option<u64>);
 
 /// Members as they stand in an effect or in one piece.
+#[inline(always)]
 fn members<'a>(mut strings: impl Iterator<Item = &'a [u8]>, stride: usize) -> impl Iterator<Item = MemberItem<'a>> {
     std::iter::from_fn(move || {
         let name = strings.next()?;
@@ -330,6 +331,7 @@ fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm) -> R
 }
 
 /// Adds a member to the hash table in the record at `record`.
+#[inline]
 fn put_member(keyspace: &mut Keyspace, record: Ref, (name, value, expiry): MemberItem<'_>) {
     let arena = keyspace.arena_mut();
     let head = Head::of(arena.page(record.page()), record);
@@ -342,6 +344,7 @@ fn put_member(keyspace: &mut Keyspace, record: Ref, (name, value, expiry): Membe
 }
 
 /// Notes when the first field of a hash table expires, if fields of it may.
+#[inline]
 fn note_first_expiry(keyspace: &mut Keyspace, record: Ref) {
     let head = Head::of(keyspace.arena().page(record.page()), record);
     if head.encoding == Encoding::EXPIRING_TABLE {

@@ -14,7 +14,7 @@ pub(crate) mod expiring;
 pub(crate) mod integers;
 pub(crate) mod large;
 
-use crate::arena::{Pages, Ref};
+use crate::arena::{Page, Pages, Ref};
 use crate::clock::UnixMillis;
 use crate::random::{SplitMix64, share};
 
@@ -46,6 +46,16 @@ enum MapRepr<'a> {
     Sorted(LargeSorted),
 }
 
+impl<'a> MapRepr<'a> {
+    #[cold]
+    fn of_expiring(page: &'a Page, at: Ref, head: &Head) -> MapRepr<'a> {
+        if head.encoding == Encoding::EXPIRING_TABLE {
+            return MapRepr::Expiring(ExpiringHash::at(at.page(), head.rest_at));
+        }
+        MapRepr::Packed(&head.rest(page)[FIELDS_EXPIRY_BYTES..], expiring::STRIDE)
+    }
+}
+
 /// A member of a set, or a field of a hash.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
@@ -75,16 +85,15 @@ pub(crate) const fn stride(kind: Kind) -> packed::Stride {
 
 impl<'a, P: Pages> MapView<'a, P> {
     /// The set or hash in the record at `at` with the header `head`, with the fields that it has at `now`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(pages: &'a P, at: Ref, head: &Head, now: UnixMillis) -> Self {
         let page = pages.page(at.page());
         let repr = match head.encoding {
             Encoding::INTEGERS => MapRepr::Integers(head.rest(page)),
             Encoding::TABLE => MapRepr::Large(Large::at(at.page(), head.rest_at)),
             Encoding::SORTED => MapRepr::Sorted(LargeSorted::at(at.page(), head.rest_at)),
-            Encoding::EXPIRING_PACKED => MapRepr::Packed(&head.rest(page)[FIELDS_EXPIRY_BYTES..], expiring::STRIDE),
-            Encoding::EXPIRING_TABLE => MapRepr::Expiring(ExpiringHash::at(at.page(), head.rest_at)),
-            _ => MapRepr::Packed(head.rest(page), stride(head.kind)),
+            Encoding::PACKED => MapRepr::Packed(head.rest(page), stride(head.kind)),
+            _ => MapRepr::of_expiring(page, at, head),
         };
         MapView { pages, repr, now }
     }
