@@ -68,6 +68,11 @@ impl Lines {
         self.line(logical, key).is_some()
     }
 
+    /// Whether anybody waits for the key, in any database.
+    pub(super) fn is_awaited(&self, key: &[u8]) -> bool {
+        self.databases.values().any(|lines| lines.contains_key(key))
+    }
+
     /// The next who waits for the key, from a place in the line on.
     pub(super) fn next(&self, logical: u8, key: &[u8], from: Bound<Ticket>) -> Option<(Ticket, Arc<Waiter>)> {
         let (ticket, seat) = self.line(logical, key)?.seats.range((from, Bound::Unbounded)).next()?;

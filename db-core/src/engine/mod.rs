@@ -251,7 +251,7 @@ impl Engine {
             return Executed::AT_ONCE;
         }
         let (run, shards) = match spec.handler {
-            Handler::Keys(run) if spec.writes() && self.anybody_waits() => {
+            Handler::Keys(run) if spec.writes() && self.anybody_waits() && self.waits_for(&session.keys, args) => {
                 (run, self.shards_to_serve(&session.keys, args))
             }
             Handler::Keys(run) => match session.keys[..] {

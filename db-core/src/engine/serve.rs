@@ -1,4 +1,5 @@
-//! Hand-over: a command that adds what blocked commands wait for serves them, before anybody else sees it, in its own log record.
+//! Serving those who wait: a command that adds what blocked commands wait for executes them, before anybody else sees it, in its own log
+//! record.
 //!
 //! **Locks.** A blocked command may need a shard beside that of the key which has come (BLMOVE: where it moves to). So a command that
 //! writes looks first whether somebody waits for its keys, and takes the locks that serving all of them may need, those of whoever
@@ -35,16 +36,16 @@ pub(crate) struct ReadyKey {
 }
 
 /// A command that was served, and its reply.
-type Handed = (Arc<Waiter>, Vec<u8>);
+type ServedCall = (Arc<Waiter>, Vec<u8>);
 
 impl Engine {
     /// Serves whoever waits for what `data` has added, and appends the record of all of it; the locks are still held.
     #[inline(always)]
     pub(super) fn commit(&self, data: &mut Data<'_>) -> Executed {
-        let handed = if self.anybody_waits() { self.serve_ready(data) } else { Vec::new() };
+        let served = if self.anybody_waits() { self.serve_ready(data) } else { Vec::new() };
         let committed = data.commit(&self.redo);
-        if !handed.is_empty() {
-            hand_over(handed, committed.lsn);
+        if !served.is_empty() {
+            tell(served, committed.lsn);
         }
         Executed::Replied(Replied { lsn: committed.lsn, wrote: committed.wrote, wakes: committed.wakes })
     }
@@ -54,6 +55,12 @@ impl Engine {
     pub(super) fn anybody_waits(&self) -> bool {
         // Relaxed: no more than a hint.
         self.seated.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a blocked command waits for one of these keys, in any database.
+    #[cold]
+    pub(super) fn waits_for(&self, keys: &[KeyArg], args: &[&[u8]]) -> bool {
+        keys.iter().any(|key| cell_of(&self.cells, key.hash).lines.lock().is_awaited(args[key.at as usize]))
     }
 
     /// The shards of these keys, and those that serving whoever waits for them may need.
@@ -109,16 +116,16 @@ impl Engine {
 
     /// Serves whoever waits for keys that have come, as far as it can; returns who has what.
     #[cold]
-    fn serve_ready(&self, data: &mut Data<'_>) -> Vec<Handed> {
-        let (mut ready, mut handed) = (VecDeque::from(data.take_ready()), Vec::new());
+    fn serve_ready(&self, data: &mut Data<'_>) -> Vec<ServedCall> {
+        let (mut ready, mut served) = (VecDeque::from(data.take_ready()), Vec::new());
         while let Some(key) = ready.pop_front() {
-            self.serve_key(data, &key, &mut handed);
+            self.serve_key(data, &key, &mut served);
             ready.extend(data.take_ready());
         }
-        handed
+        served
     }
 
-    fn serve_key(&self, data: &mut Data<'_>, ready: &ReadyKey, handed: &mut Vec<Handed>) {
+    fn serve_key(&self, data: &mut Data<'_>, ready: &ReadyKey, served: &mut Vec<ServedCall>) {
         let lines = &cell_of(&self.cells, ready.hash).lines;
         let mut from = Bound::Unbounded;
         loop {
@@ -132,7 +139,7 @@ impl Engine {
                 continue;
             }
             let fits =
-                handed.len() < SERVED_AT_ONCE_MAX && waiter.call.others().all(|(_, hash)| data.holds_shard(hash));
+                served.len() < SERVED_AT_ONCE_MAX && waiter.call.others().all(|(_, hash)| data.holds_shard(hash));
             if !fits {
                 return lines.lock().call(ready.logical, &ready.bytes, ticket);
             }
@@ -144,7 +151,7 @@ impl Engine {
                     for (bytes, hash) in waiter.call.awaited() {
                         cell_of(&self.cells, hash).lines.lock().leave(ready.logical, bytes, ticket, false);
                     }
-                    handed.push((waiter, reply));
+                    served.push((waiter, reply));
                 }
                 Ok(None) => waiter.release(),
                 // Of memory, or of the record: it tries by itself, and is told.
@@ -159,8 +166,8 @@ impl Engine {
 
 /// Tells those who were served, by the record at `lsn`.
 #[cold]
-fn hand_over(handed: Vec<Handed>, lsn: Lsn) {
-    for (waiter, reply) in handed {
+fn tell(served: Vec<ServedCall>, lsn: Lsn) {
+    for (waiter, reply) in served {
         waiter.serve(Served { reply, lsn });
     }
 }

@@ -1,5 +1,7 @@
 //! A command handler's view of the engine: locked shards, the time, and the log record under construction.
 
+mod views;
+
 use super::apply::{apply, change_key, change_planned};
 use super::flush::plan_flush;
 use super::scratch::Scratch;
@@ -11,15 +13,13 @@ use super::shard::{Busy, Shard, Shards};
 use smallvec::SmallVec;
 
 use super::call::Failure;
-use crate::arena::{Arena, Ref};
 use crate::clock::UnixMillis;
 use crate::effect::{ApplyError, Change, Effect, KeyChange, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};
 use crate::keyspace::{Entry, Key, Located, is_alive};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::redo::RedoQueue;
-use crate::value::record::Head;
-use crate::value::{Kind, ListView, MapView, SortedView};
+use crate::value::Kind;
 
 /// The data of one command, or of all commands of one EXEC.
 pub(crate) struct Data<'a> {
@@ -150,59 +150,6 @@ impl<'a> Data<'a> {
         self.seen = self.seen.max(self.shards.of(at.key().hash).dirty.of(at.key().hash));
     }
 
-    /// The set or hash at `at`, which must be one of `kind` if there is anything.
-    #[inline]
-    pub(crate) fn map(&mut self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
-        self.see(at);
-        self.map_again(at, kind)
-    }
-
-    /// The same for one that was [seen](Self::see).
-    #[inline]
-    pub(crate) fn map_again(&self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
-        let found = self.record(at, kind)?;
-        Ok(found.map(|(arena, record, head)| MapView::new(arena, record, &head, self.now)))
-    }
-
-    /// The list at `at`, which must be one if there is anything.
-    #[inline]
-    pub(crate) fn list(&mut self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
-        self.see(at);
-        self.list_again(at)
-    }
-
-    /// The same for one that was [seen](Self::see).
-    #[inline]
-    pub(crate) fn list_again(&self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
-        let found = self.record(at, Kind::List)?;
-        Ok(found.map(|(arena, record, head)| ListView::new(arena, record, &head)))
-    }
-
-    /// The sorted set at `at`, which must be one if there is anything.
-    #[inline]
-    pub(crate) fn sorted(&mut self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
-        self.see(at);
-        self.sorted_again(at)
-    }
-
-    /// The same for one that was [seen](Self::see).
-    #[inline]
-    pub(crate) fn sorted_again(&self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
-        let found = self.record(at, Kind::SortedSet)?;
-        Ok(found.map(|(arena, record, head)| SortedView::new(arena, record, &head)))
-    }
-
-    /// The record at `at`, which must be one of `kind` if there is any that has not expired.
-    #[inline]
-    fn record(&self, at: &Located<'_>, kind: Kind) -> Result<Option<(&Arena, Ref, Head)>, Failure> {
-        let keyspace = &self.shards.of(at.key().hash).keyspace;
-        let alive = |(record, head): &(Ref, Head)| is_alive(keyspace.arena(), *record, head, self.now);
-        match keyspace.record(at).filter(alive) {
-            Some((_, head)) if head.kind != kind => Err(Failure::WRONG_TYPE),
-            found => Ok(found.map(|(record, head)| (keyspace.arena(), record, head))),
-        }
-    }
-
     /// Returns a size up to which collections are held in one piece.
     #[inline]
     pub(crate) fn size(&self, size: Size) -> usize {
@@ -311,6 +258,9 @@ impl<'a> Data<'a> {
 
     /// Takes the keys that have come, in the order in which they were changed.
     pub(super) fn take_ready(&mut self) -> Vec<ReadyKey> {
+        if self.scratch.log.is_empty() {
+            return Vec::new();
+        }
         let mut ready: Vec<ReadyKey> = self.shards.iter().flat_map(|shard| shard.watched.take_ready()).collect();
         let hashes = &self.scratch.log.hashes;
         ready.sort_by_key(|key| hashes.iter().position(|hash| *hash == key.hash));

@@ -1,0 +1,63 @@
+//! Collections as handlers look at them.
+
+use super::Data;
+use crate::arena::{Arena, Ref};
+use crate::engine::call::Failure;
+use crate::keyspace::{Located, is_alive};
+use crate::value::record::Head;
+use crate::value::{Kind, ListView, MapView, SortedView};
+
+impl Data<'_> {
+    /// The set or hash at `at`, which must be one of `kind` if there is anything.
+    #[inline]
+    pub(crate) fn map(&mut self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
+        self.see(at);
+        self.map_again(at, kind)
+    }
+
+    /// The same for one that was [seen](Self::see).
+    #[inline]
+    pub(crate) fn map_again(&self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {
+        let found = self.record(at, kind)?;
+        Ok(found.map(|(arena, record, head)| MapView::new(arena, record, &head, self.now)))
+    }
+
+    /// The list at `at`, which must be one if there is anything.
+    #[inline]
+    pub(crate) fn list(&mut self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
+        self.see(at);
+        self.list_again(at)
+    }
+
+    /// The same for one that was [seen](Self::see).
+    #[inline]
+    pub(crate) fn list_again(&self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
+        let found = self.record(at, Kind::List)?;
+        Ok(found.map(|(arena, record, head)| ListView::new(arena, record, &head)))
+    }
+
+    /// The sorted set at `at`, which must be one if there is anything.
+    #[inline]
+    pub(crate) fn sorted(&mut self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
+        self.see(at);
+        self.sorted_again(at)
+    }
+
+    /// The same for one that was [seen](Self::see).
+    #[inline]
+    pub(crate) fn sorted_again(&self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
+        let found = self.record(at, Kind::SortedSet)?;
+        Ok(found.map(|(arena, record, head)| SortedView::new(arena, record, &head)))
+    }
+
+    /// The record at `at`, which must be one of `kind` if there is any that has not expired.
+    #[inline]
+    fn record(&self, at: &Located<'_>, kind: Kind) -> Result<Option<(&Arena, Ref, Head)>, Failure> {
+        let keyspace = &self.shards.of(at.key().hash).keyspace;
+        let alive = |(record, head): &(Ref, Head)| is_alive(keyspace.arena(), *record, head, self.now);
+        match keyspace.record(at).filter(alive) {
+            Some((_, head)) if head.kind != kind => Err(Failure::WRONG_TYPE),
+            found => Ok(found.map(|(record, head)| (keyspace.arena(), record, head))),
+        }
+    }
+}
