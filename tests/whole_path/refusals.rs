@@ -2,6 +2,8 @@
 
 use std::net::TcpStream;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Cluster, Node, TANIST};
 use crate::load::connect;
@@ -22,7 +24,7 @@ fn a_refusal_names_its_cause_and_operators_have_places_of_their_own() {
     refused(&mut Raw::connect(primary.port), "GET a", "-ERR max number of clients reached\r\n");
     cluster.wait_for_pair();
     for node in [&primary, &standby] {
-        operators.extend((1..=OPERATOR_PLACES).map(|_| Raw::connect(node.port)));
+        operators.extend((1..=OPERATOR_PLACES).map(|_| operator(node)));
     }
     // Those whose words come last, so that nobody is cut for silence before the tools have asked.
     operators.iter_mut().for_each(|operator| drop(operator.ask(&words("ROLE"))));
@@ -58,6 +60,19 @@ fn full(node: &Node) -> Raw {
     let mut operator = Raw::connect(node.port);
     assert_eq!(operator.ask(&words("CONFIG SET maxclients 1")), "+OK\r\n");
     operator
+}
+
+/// An operator's connection that has a place: those that have just gone may still have theirs.
+fn operator(node: &Node) -> Raw {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut operator = Raw::connect(node.port);
+        if operator.ask(&words("ROLE")).starts_with('*') {
+            return operator;
+        }
+        assert!(Instant::now() < until, "no place for an operator");
+        sleep(Duration::from_millis(5));
+    }
 }
 
 fn refused(client: &mut Raw, command: &str, reply: &str) {
