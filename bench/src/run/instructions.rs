@@ -42,7 +42,7 @@ const OPERATIONS: [Operation; 31] = [
     Operation { name: "hget-large", instructions_max: 2_035 },
     Operation { name: "sadd-small", instructions_max: 6_225 },
     Operation { name: "sadd-large", instructions_max: 5_750 },
-    Operation { name: "sismember-small", instructions_max: 2_040 },
+    Operation { name: "sismember-small", instructions_max: 2_200 },
     Operation { name: "sismember-large", instructions_max: 1_960 },
     Operation { name: "lpush-small", instructions_max: 4_145 },
     Operation { name: "lpush-large", instructions_max: 3_720 },
