@@ -220,10 +220,10 @@ pub(crate) fn hgetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     let deadline = lifetime.map(|lifetime| lifetime.deadline(now, call)).transpose()?;
     let is_past = deadline.flatten().is_some_and(|deadline| deadline <= now);
     reply.array(fields.len());
-    let mut names = Vec::new();
+    let (mut gone, mut names) = (HashSet::new(), Vec::new());
     for name in fields {
         // One that is named again has gone by then.
-        let field = view.as_ref().and_then(|view| view.get(name)).filter(|_| !(is_past && names.contains(name)));
+        let field = view.as_ref().and_then(|view| view.get(name)).filter(|_| !is_past || gone.insert(*name));
         write_value(field.map(|field| field.value), reply);
         if field.is_some_and(|field| deadline.is_some_and(|deadline| deadline.is_some() || field.expiry.is_some())) {
             names.push(*name);

@@ -164,7 +164,7 @@ impl Engine {
     }
 }
 
-/// Tells those who were served, by the record at `lsn`.
+/// Hands their replies to those who were served, in the record at `lsn`.
 #[cold]
 fn tell(served: Vec<ServedCall>, lsn: Lsn) {
     for (waiter, reply) in served {

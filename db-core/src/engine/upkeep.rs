@@ -21,11 +21,9 @@ use crate::limits::{
 };
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
-
+use crate::redo::{Applied, RedoQueue, ReplayError, replay};
 use crate::types::map::MapChange;
 use crate::value::Kind;
-
-use crate::redo::{Applied, RedoQueue, ReplayError, replay};
 
 /// Records of a batch that are read before the first of them is applied: as many as a processor can ask its memory for.
 const RECORDS_AHEAD: usize = 32;
@@ -189,8 +187,8 @@ impl Engine {
         deleted >= CLEAN_UP_KEYS_MAX || freed >= CLEAN_UP_STEPS_MAX || compacts
     }
 
-    /// Deletes keys and fields of hashes that have expired at `now`, about `max` of them; returns how many. Skips shards that a command holds. Does
-    /// nothing unless this engine writes and its queue has room.
+    /// Deletes keys and fields of hashes that have expired at `now`, about `max` of them; returns how many. Skips shards that a
+    /// command holds. Does nothing unless this engine writes and its queue has room.
     pub fn expire_due(&self, now: UnixMillis, max: usize) -> usize {
         // Relaxed: no more than a turn-taking, so that a shard with many due keys does not keep the others waiting.
         let start = self.expire_first.fetch_add(1, Ordering::Relaxed);

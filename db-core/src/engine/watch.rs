@@ -28,7 +28,8 @@ pub(crate) struct Watched {
     /// Somebody watches or waits; lines are left without the shard's lock, so it is taken back with the next change.
     pub(super) any: Cell<bool>,
     lines: Arc<Mutex<Lines>>,
-    /// Keys that have come since somebody served those who wait for them. Nothing, while nobody holds the shard.
+    /// Keys that have come, for whoever has changed them to serve those who wait. One whose waiters have all left meanwhile stays until
+    /// somebody is served again, and does no harm.
     ready: RefCell<Vec<ReadyKey>>,
     /// By the logical number of their database; one without a watched key has no entry.
     pub(super) databases: BTreeMap<u8, BTreeMap<Box<[u8]>, Vec<Watcher>>>,
@@ -255,5 +256,5 @@ fn holds(keyspace: &Keyspace, logical: u8, bytes: &[u8]) -> bool {
 }
 
 fn has_expired(keyspace: &Keyspace, key: &Key<'_>, now: UnixMillis) -> bool {
-    keyspace.get(key).and_then(|entry| entry.expire_at()).is_some_and(|at| at <= now)
+    keyspace.get(key).is_some_and(|entry| !entry.is_alive(now))
 }

@@ -127,15 +127,14 @@ pub(crate) fn put(blob: &mut Vec<u8>, item: &[&[u8]]) {
     }
 }
 
-/// Returns it with an empty string behind those of each member, which are `stride`.
-pub(crate) fn widen(blob: &[u8], stride: Stride) -> Vec<u8> {
-    let mut wide = copy(blob);
-    let mut all = strings(blob);
-    for member in 0..len(blob) {
-        all.by_ref().take(stride).for_each(drop);
-        let at = all.at + member * string_bytes(0);
-        splice(&mut wide, at..at, &[&[]]);
+/// Returns a hash with an empty string behind the value of each field.
+pub(crate) fn widen(blob: &[u8]) -> Vec<u8> {
+    let (mut wide, mut all) = (empty(), strings(blob));
+    while let (Some(name), Some(value)) = (all.next(), all.next()) {
+        let end = wide.len();
+        splice(&mut wide, end..end, &[name, value, &[]]);
     }
+    put_len(&mut wide, len(blob));
     wide
 }
 

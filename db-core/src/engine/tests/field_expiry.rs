@@ -122,3 +122,15 @@ fn watchers_notice_a_deleted_field() {
     client.run("set other v");
     assert_eq!(client.run("exec"), "*-1|");
 }
+
+/// A hash that is gone with its last field counts as changed, deleted or not.
+#[test]
+fn watchers_notice_that_all_fields_have_expired() {
+    let mut client = Client::alone();
+    hash(&mut client, 2, &[0, 1]);
+    client.run("watch h");
+    client.now += 100;
+    client.run("multi");
+    client.run("set other v");
+    assert_eq!(client.run("exec"), "*-1|");
+}

@@ -8,7 +8,7 @@ use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::structure::expiry;
 use crate::value::Kind;
 use crate::value::entry;
-use crate::value::map::{ExpiringHash, Large, MapView, expiring, integers, large};
+use crate::value::map::{ExpiringHash, Large, MapView, MemberStrings, expiring, integers, large, members};
 use crate::value::number::parse_i64;
 use crate::value::packed;
 use crate::value::record::{Encoding, FIELDS_EXPIRY_BYTES, Form, Head};
@@ -167,20 +167,6 @@ fn check_expiries<'a>(mut expiries: impl Iterator<Item = &'a [u8]>) -> Result<()
     if good { Ok(()) } else { Err("a field expires at no time") }
 }
 
-/// A member and what belongs to it: of a hash a value, and maybe when it expires.
-type MemberItem<'a> = (&'a [u8], &'a [u8], Option<u64>);
-
-/// Members as they stand in an effect or in one piece.
-#[inline(always)]
-fn members<'a>(mut strings: impl Iterator<Item = &'a [u8]>, stride: usize) -> impl Iterator<Item = MemberItem<'a>> {
-    std::iter::from_fn(move || {
-        let name = strings.next()?;
-        let value = if stride >= 2 { strings.next() } else { None };
-        let expiry = if stride == expiring::STRIDE { strings.next().and_then(expiring::expiry_of) } else { None };
-        Some((name, value.unwrap_or_default(), expiry))
-    })
-}
-
 /// Pages that adding members to what is there may take or copy beside those of any change.
 fn pages_to_put(
     keyspace: &Keyspace,
@@ -289,7 +275,7 @@ fn packed_of(keyspace: &Keyspace, at: &Located<'_>, form: MapForm) -> Vec<u8> {
             blob
         }
         Some(MapForm::ExpiringPackedHash) => packed::copy(&rest[FIELDS_EXPIRY_BYTES..]),
-        Some(MapForm::PackedHash) if form.expires_fields() => packed::widen(rest, 2),
+        Some(MapForm::PackedHash) if form.expires_fields() => packed::widen(rest),
         _ => packed::copy(rest),
     }
 }
@@ -332,7 +318,7 @@ fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm) -> R
 
 /// Adds a member to the hash table in the record at `record`.
 #[inline]
-fn put_member(keyspace: &mut Keyspace, record: Ref, (name, value, expiry): MemberItem<'_>) {
+fn put_member(keyspace: &mut Keyspace, record: Ref, (name, value, expiry): MemberStrings<'_>) {
     let arena = keyspace.arena_mut();
     let head = Head::of(arena.page(record.page()), record);
     if head.encoding == Encoding::EXPIRING_TABLE {

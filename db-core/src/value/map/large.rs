@@ -140,7 +140,7 @@ impl Large {
         found.at
     }
 
-    /// Gives the entry `found` an expiry, or takes it away; returns where the entry is then.
+    /// Sets or removes the expiry of the entry `found`; returns where the entry is then.
     pub(super) fn put_expiry(self, arena: &mut Arena, found: &mut Found, expiry: Option<u64>) -> Ref {
         let from = found.at;
         let done = entry::put_expiry(arena, from, expiry);

@@ -19,7 +19,7 @@ use crate::clock::UnixMillis;
 use crate::random::{SplitMix64, share};
 
 use super::number::parse_i64;
-use super::packed::{self, PackedStrings};
+use super::packed;
 use super::record::{Encoding, FIELDS_EXPIRY_BYTES, Head};
 use super::sorted::{LargeSorted, Score};
 use super::{Kind, ValueView};
@@ -70,6 +70,11 @@ pub struct Member<'a> {
 impl<'a> Member<'a> {
     const fn new(name: &'a [u8], value: ValueView<'a>) -> Self {
         Member { name, value, expiry: None }
+    }
+
+    #[inline]
+    fn of((name, value, expiry): MemberStrings<'a>) -> Self {
+        Member { name, value: ValueView::whole(value), expiry }
     }
 
     #[inline]
@@ -157,7 +162,7 @@ impl<'a, P: Pages> MapView<'a, P> {
     pub fn get(&self, name: &[u8]) -> Option<Member<'a>> {
         let found = match self.repr {
             MapRepr::Packed(blob, stride) => {
-                packed::find(blob, stride, name).and_then(|mut strings| next_member(&mut strings, stride))
+                packed::find(blob, stride, name).and_then(|strings| members(strings, stride).next()).map(Member::of)
             }
             MapRepr::Integers(_) | MapRepr::Sorted(_) => None,
             MapRepr::Large(large) => large.get(self.pages, name),
@@ -311,18 +316,25 @@ impl<'a, P: Pages> MapView<'a, P> {
     }
 }
 
-/// The next member of one in one piece.
-#[inline]
-fn next_member<'a>(strings: &mut PackedStrings<'a>, stride: packed::Stride) -> Option<Member<'a>> {
-    let name = strings.next()?;
-    let value = if stride >= 2 { strings.next() } else { None };
-    let expiry = if stride == expiring::STRIDE { strings.next().and_then(expiring::expiry_of) } else { None };
-    Some(Member { name, value: ValueView::whole(value.unwrap_or_default()), expiry })
+/// A member as its strings stand: its name, the value of a field (empty in a set), and when that expires.
+pub(crate) type MemberStrings<'a> = (&'a [u8], &'a [u8], Option<u64>);
+
+/// Members out of the strings of an effect, or of one in one piece.
+#[inline(always)]
+pub(crate) fn members<'a>(
+    mut strings: impl Iterator<Item = &'a [u8]>,
+    stride: packed::Stride,
+) -> impl Iterator<Item = MemberStrings<'a>> {
+    std::iter::from_fn(move || {
+        let name = strings.next()?;
+        let value = if stride >= 2 { strings.next() } else { None };
+        let expiry = if stride == expiring::STRIDE { strings.next().and_then(expiring::expiry_of) } else { None };
+        Some((name, value.unwrap_or_default(), expiry))
+    })
 }
 
 fn packed_members(blob: &[u8], stride: packed::Stride) -> impl Iterator<Item = Member<'_>> {
-    let mut strings = packed::strings(blob);
-    std::iter::from_fn(move || next_member(&mut strings, stride))
+    members(packed::strings(blob), stride).map(Member::of)
 }
 
 fn visit_integer(value: i64, visit: &mut dyn FnMut(Member<'_>)) {
