@@ -396,6 +396,7 @@ fn a_dump_of_valkey_is_imported() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let mut ours = Raw::connect(cluster.port);
         same_content(&mut raw, &mut ours);
+        call(&mut ours, words("SELECT 0"));
         let times = ours.ask(&words("HPEXPIRETIME expiring FIELDS 3 a b c"));
         assert_eq!(times, "*3\r\n:9999999999999\r\n:9999999999999\r\n:-1\r\n");
     }
