@@ -30,6 +30,16 @@ pub const TRANSACTION_COMMANDS_MAX: usize = 1024 * 1024;
 /// Most bytes that one SORT holds beside the data: copies of elements and weights, and its reply. Two values of the largest size fit.
 pub const SORT_BYTES_MAX: u64 = 2 * VALUE_BYTES_MAX + 1024 * 1024;
 
+/// Bytes of a reply that is made while its shards are locked: copying them takes some 0.1 ms. A read with a larger one is executed on a
+/// frozen version.
+pub const LARGE_REPLY_BYTES: usize = 1024 * 1024;
+
+/// Elements of such a reply: visiting them takes some 0.1 ms too.
+pub const LARGE_REPLY_ELEMENTS: u64 = 16 * 1024;
+
+/// Bytes that the replies of one EXEC take together: it holds its locks, so they are made in one piece.
+pub const EXEC_REPLY_BYTES_MAX: usize = VALUE_BYTES_MAX as usize + 1024 * 1024;
+
 /// Bytes that a session's watched keys may take: each of them costs the writers of its shard a look-up.
 pub const WATCHED_BYTES_MAX: usize = 4 * 1024 * 1024;
 

@@ -9,6 +9,10 @@ pub(super) struct PageSet {
 }
 
 impl PageSet {
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     #[inline]
     pub(super) fn contains(&self, id: PageId) -> bool {
         self.words.get(id.0 as usize / 64).is_some_and(|word| word >> (id.0 % 64) & 1 == 1)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::bits::PageSet;
 use super::page::{Page, Pages};
 use super::pins::Pins;
+use super::pool::PagePool;
 use super::table::{Slot, Table};
 use crate::ids::PageId;
 
@@ -33,6 +34,19 @@ impl FrozenShard {
     #[inline]
     pub(super) fn slot(&self, id: PageId) -> Slot {
         self.table.slot(id)
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(super) fn pool(&self) -> &Arc<PagePool> {
+        self.pins.pool()
+    }
+
+    /// Whether no page was given back yet.
+    pub(super) fn is_complete(&self) -> bool {
+        self.passed == 0 && self.early.is_empty()
     }
 
     /// Whether the page was given back.

@@ -42,6 +42,8 @@ pub struct Arena {
     spares: Vec<OwnedPage>,
     cleared: Cleared,
     pins: Arc<Pins>,
+    /// The frozen version whose pages these are: they are read only then.
+    source: Option<FrozenShard>,
 }
 
 impl Arena {
@@ -59,7 +61,24 @@ impl Arena {
             spares: Vec::new(),
             cleared: Cleared::default(),
             pins: Pins::new(Arc::clone(pool)),
+            source: None,
         }
+    }
+
+    /// The pages of a frozen version, to read them by whatever reads a live shard.
+    ///
+    /// # Panics
+    /// If some of its pages were released; and whatever would change a page of it panics.
+    pub(crate) fn of_frozen(frozen: FrozenShard) -> Self {
+        assert!(frozen.is_complete(), "all pages of a version that is read are there");
+        let mut arena = Self::new(frozen.pool());
+        arena.table = frozen.table().clone();
+        arena.bound = frozen.page_bound();
+        arena.used = frozen.pages_used();
+        // So every write would have to copy first, which is refused.
+        arena.newest_frozen = u64::MAX;
+        arena.source = Some(frozen);
+        arena
     }
 
     /// Makes sure that `pages` pages can be used or copied without asking the pool.
@@ -138,6 +157,7 @@ impl Arena {
     /// # Panics
     /// If the page is not in use.
     pub fn free(&mut self, id: PageId) {
+        self.assert_live();
         let slot = self.slot(id);
         assert!(slot.page.is_some(), "a page that is freed is in use");
         self.table.put(id, Slot::EMPTY);
@@ -157,6 +177,7 @@ impl Arena {
 
     /// Sets all pages aside, in constant time; ids start from 0 again. [`recycle`](Self::recycle) returns them to the pool.
     pub fn clear(&mut self) {
+        self.assert_live();
         let table = std::mem::take(&mut self.table);
         self.cleared.add(table, self.bound, self.used, self.newest_frozen);
         self.bound = 0;
@@ -182,6 +203,7 @@ impl Arena {
 
     /// Fixes this moment's pages. Costs one reference count for each 512 pages.
     pub fn freeze(&mut self) -> FrozenShard {
+        self.assert_live();
         self.newest_frozen += 1;
         self.trim(SPARES_MAX);
         FrozenShard::new(self.table.clone(), self.bound, self.used, self.newest_frozen, Arc::clone(&self.pins))
@@ -214,6 +236,7 @@ impl Arena {
     #[cold]
     #[inline(never)]
     pub(super) fn make_private(&mut self, id: PageId) {
+        self.assert_live();
         let old = self.slot(id);
         let Some(shared) = old.page else { return };
         let born = self.newest_frozen + 1;
@@ -227,7 +250,13 @@ impl Arena {
         self.pins.retire(id, shared, old.born, self.newest_frozen);
     }
 
+    /// The pages of a frozen version are not this arena's to change, nor to give back.
+    fn assert_live(&self) {
+        assert!(self.source.is_none(), "a frozen version is only read");
+    }
+
     fn put_new(&mut self, id: PageId, page: OwnedPage) {
+        self.assert_live();
         self.table.put(id, Slot { page: Some(page.into_shared()), born: self.newest_frozen + 1 });
         self.used += 1;
         self.use_changed = true;
@@ -273,6 +302,10 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
+        if self.source.is_some() {
+            self.trim(0);
+            return;
+        }
         self.clear();
         while self.recycle() {}
     }

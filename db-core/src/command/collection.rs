@@ -25,6 +25,17 @@ pub(super) enum SetOperation {
     Diff,
 }
 
+impl SetOperation {
+    /// How many members are looked at of sets that have so many.
+    pub(super) fn looks_at(self, mut lens: impl Iterator<Item = u64>) -> u64 {
+        match self {
+            SetOperation::Inter => lens.min().unwrap_or(0),
+            SetOperation::Union => lens.sum(),
+            SetOperation::Diff => lens.next().unwrap_or(0),
+        }
+    }
+}
+
 /// Checks the length of a field or of a member.
 pub(super) fn check_name(name: &[u8]) -> Outcome {
     if name.len() > KEY_BYTES_MAX {
@@ -114,6 +125,20 @@ pub(super) fn random_count(arg: &[u8]) -> Result<RandomCount, Failure> {
     }
 }
 
+/// Replies with members chosen by chance are expected to be so large.
+pub(super) fn expect_random(
+    data: &mut Data<'_>,
+    at: &Located<'_>,
+    kind: Kind,
+    count: RandomCount,
+    reply: &mut Reply,
+) -> Outcome {
+    reply.expect(match count {
+        RandomCount::Any(count) => count,
+        RandomCount::Different(count) => data.map(at, kind)?.map_or(0, |view| view.len()).min(count),
+    })
+}
+
 /// A member and its value.
 pub(super) type PickedMember = (Vec<u8>, Vec<u8>);
 
@@ -173,6 +198,7 @@ pub(super) fn scan(data: &mut Data<'_>, call: &Call<'_>, kind: Kind, own_word: &
     let (mut count, mut next) = (0, 0);
     if let Some(view) = data.map(&at, kind)? {
         let options = ScanOptions::parse(call, 3, own_word)?;
+        reply.expect(view.len().min(options.count as u64))?;
         next = view.scan(cursor, options.count, &mut |Member { name, value, .. }| {
             if options.matches(name) {
                 found.bulk(name);
@@ -187,6 +213,7 @@ pub(super) fn scan(data: &mut Data<'_>, call: &Call<'_>, kind: Kind, own_word: &
             }
         });
     }
+    reply.expect_bytes(found.len() as u64)?;
     reply.array(2);
     reply.bulk(itoa::Buffer::new().format(next).as_bytes());
     reply.array(count);

@@ -195,7 +195,9 @@ fn each(
 ) -> Outcome {
     let at = data.locate(&call.key(0));
     let view = data.map(&at, Kind::Hash)?;
-    start(reply, view.as_ref().map_or(0, MapView::len) as usize);
+    let len = view.as_ref().map_or(0, MapView::len);
+    reply.expect(len)?;
+    start(reply, len as usize);
     if let Some(view) = view {
         view.each(&mut |field| write(reply, field.name, field.value));
     }
@@ -253,6 +255,7 @@ pub(crate) fn hrandfield(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
         [word] if is(word, "WITHVALUES") => true,
         _ => return Err(Failure::SYNTAX),
     };
+    collection::expect_random(data, &at, Kind::Hash, count, reply)?;
     let picked = collection::random_many(data, &at, Kind::Hash, count)?;
     let pairs = with_values && reply.protocol() == Protocol::Resp3;
     reply.array(if with_values && !pairs { 2 * picked.len() } else { picked.len() });

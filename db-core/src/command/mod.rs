@@ -40,7 +40,7 @@ mod timeout;
 
 pub use crate::engine::call::{
     Argument, ArgumentKind, Begin, Call, Category, CommandSpec, CommandTable, Failure, Find, Flag, Flags, FrontRun,
-    Group, KeySpec, KeyUse, Options, Outcome, Protocol, Reply, Unfit, database, front_command, is,
+    Group, KeySpec, KeyUse, Options, Outcome, Protocol, Reply, SendPiece, Unfit, database, front_command, is,
 };
 pub use duration::takes_long;
 pub use glob::matches as glob_matches;

@@ -17,16 +17,16 @@ const COUNT_DEFAULT: usize = 10;
 
 pub(crate) fn keys(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let pattern = call.arg(1);
-    let mut found = Reply::new(reply.protocol());
+    reply.expect(data.key_count())?;
+    // Twice, so that no copy of them is held.
     let mut count = 0;
+    data.each(&mut |entry| count += usize::from(matches(pattern, entry.key())));
+    reply.array(count);
     data.each(&mut |entry| {
         if matches(pattern, entry.key()) {
-            found.bulk(entry.key());
-            count += 1;
+            reply.bulk(entry.key());
         }
     });
-    reply.array(count);
-    reply.raw(found.as_bytes());
     Ok(())
 }
 
@@ -79,6 +79,7 @@ impl<'a> ScanOptions<'a> {
 pub(crate) fn scan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let cursor = parse_cursor(call.arg(1)).ok_or(Failure::fixed("ERR invalid cursor"))?;
     let options = ScanOptions::parse(call, 2, "TYPE")?;
+    reply.expect(options.count as u64)?;
     let shards = u64::from(data.shard_count());
     let (mut shard, mut inner) = (cursor % shards, cursor / shards);
     let mut left = options.count;
@@ -100,6 +101,7 @@ pub(crate) fn scan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
         shard += u64::from(next == 0);
     }
     let next = if shard == shards { 0 } else { inner * shards + shard };
+    reply.expect_bytes(found.len() as u64)?;
     reply.array(2);
     reply.bulk(itoa::Buffer::new().format(next).as_bytes());
     reply.array(count);

@@ -80,7 +80,9 @@ pub(crate) fn smismember(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
 pub(crate) fn smembers(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let at = data.locate(&call.key(0));
     let view = data.map(&at, Kind::Set)?;
-    reply.set(view.as_ref().map_or(0, MapView::len) as usize);
+    let len = view.as_ref().map_or(0, MapView::len);
+    reply.expect(len)?;
+    reply.set(len as usize);
     if let Some(view) = view {
         view.each(&mut |member| reply.bulk(member.name));
     }
@@ -94,6 +96,7 @@ pub(crate) fn srandmember(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Repl
         [count] => collection::random_count(count)?,
         _ => return Err(Failure::SYNTAX),
     };
+    collection::expect_random(data, &at, Kind::Set, count, reply)?;
     let picked = collection::random_many(data, &at, Kind::Set, count)?;
     reply.array(picked.len());
     picked.iter().for_each(|(member, _)| reply.bulk(member));
@@ -148,18 +151,20 @@ pub(crate) fn smove(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> 
     Ok(())
 }
 
-/// The members of what is made of the sets `keys`; at most `limit` of them.
+/// The members of what is made of the sets `keys`; at most `limit` of them. `admit` is asked whether so many may be looked at.
 fn combine<'k>(
     data: &mut Data<'_>,
     keys: impl Iterator<Item = Key<'k>>,
     operation: SetOperation,
     limit: usize,
+    admit: impl FnOnce(u64) -> Outcome,
 ) -> Result<Vec<Vec<u8>>, Failure> {
     let sets: Vec<Located<'k>> = keys.map(|key| data.locate(&key)).collect();
     for at in &sets {
         data.map(at, Kind::Set)?;
     }
     let mut views: Vec<FoundSet<'_>> = sets.iter().map(|at| data.map_again(at, Kind::Set)).collect::<Result<_, _>>()?;
+    admit(operation.looks_at(views.iter().map(|view| view.as_ref().map_or(0, MapView::len))))?;
     let mut found = Vec::new();
     match operation {
         SetOperation::Union => {
@@ -200,14 +205,14 @@ fn combine<'k>(
 }
 
 fn show(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
-    let found = combine(data, call.keys(), operation, usize::MAX)?;
+    let found = combine(data, call.keys(), operation, usize::MAX, |members| reply.expect(members))?;
     reply.set(found.len());
     found.iter().for_each(|member| reply.bulk(member));
     Ok(())
 }
 
 fn store(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
-    let found = combine(data, call.keys().skip(1), operation, usize::MAX)?;
+    let found = combine(data, call.keys().skip(1), operation, usize::MAX, |_| Ok(()))?;
     let members: Vec<&[u8]> = found.iter().map(Vec::as_slice).collect();
     let mut at = data.locate(&call.key(0));
     if !members.is_empty() {
@@ -256,7 +261,8 @@ pub(crate) fn sintercard(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
         let value = parse_i64(options.value()?).and_then(|limit| usize::try_from(limit).ok());
         limit = value.ok_or(Failure::fixed("ERR LIMIT can't be negative"))?;
     }
-    let found = combine(data, call.keys(), SetOperation::Inter, if limit == 0 { usize::MAX } else { limit })?;
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let found = combine(data, call.keys(), SetOperation::Inter, limit, |members| reply.expect(members))?;
     reply.count(found.len() as u64);
     Ok(())
 }

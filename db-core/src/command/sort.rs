@@ -309,6 +309,7 @@ pub(crate) fn sort(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     }
     let mut room = Room(SORT_BYTES_MAX);
     let mut elements = options.elements(data, &at, &mut room)?;
+    reply.expect(elements.len() as u64)?;
     if !options.as_held {
         elements = options.sort(data, elements, &mut room)?.collect();
     }

@@ -202,6 +202,7 @@ fn check_pairs(call: &Call<'_>) -> Outcome {
 }
 
 pub(crate) fn mget(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    reply.expect(call.args().len() as u64 - 1)?;
     reply.array(call.args().len() - 1);
     for key in call.keys() {
         // A key of another type counts as missing here.
@@ -256,13 +257,7 @@ pub(crate) fn getrange(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
     };
     let value = entry.value();
     let (from, to) = range(start, end, value.len());
-    if let Some(all) = value.as_slice() {
-        reply.bulk(&all[from as usize..to as usize]);
-        return Ok(());
-    }
-    let mut part = Vec::new();
-    value.range(from, to, &mut part);
-    reply.bulk(&part);
+    reply.bulk_chunks(to - from, value.chunks_of(from, to));
     Ok(())
 }
 

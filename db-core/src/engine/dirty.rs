@@ -22,9 +22,14 @@ impl Dirty {
         Dirty { slots: vec![Lsn::ZERO; DIRTY_SLOTS].into(), newest: Lsn::ZERO, all: Lsn::ZERO }
     }
 
+    /// That of a frozen version with all records up to `cut`: whatever is read depends on all of them.
+    pub(crate) fn of_frozen(cut: Lsn) -> Dirty {
+        Dirty { slots: Box::default(), newest: cut, all: cut }
+    }
+
     /// Newest record that may have written the key of `hash`.
     pub(crate) fn of(&self, hash: u64) -> Lsn {
-        self.slots[slot(hash)].max(self.all)
+        self.slots.get(slot(hash)).map_or(self.all, |slot| self.all.max(*slot))
     }
 
     /// Newest record that wrote anything in the shard.
@@ -65,5 +70,7 @@ mod tests {
         assert_eq!((dirty.of(here), dirty.of(elsewhere), dirty.newest()), (Lsn(4), Lsn(4), Lsn(4)));
         dirty.wrote(elsewhere, Lsn(5));
         assert_eq!((dirty.of(here), dirty.of(elsewhere), dirty.newest()), (Lsn(4), Lsn(5), Lsn(5)));
+        let dirty = Dirty::of_frozen(Lsn(7));
+        assert_eq!((dirty.of(here), dirty.newest()), (Lsn(7), Lsn(7)));
     }
 }

@@ -16,6 +16,9 @@
 //! A blocking command waits in the wait queues (lines) of its keys (`blocking.rs`); its session executes it again when it is
 //! woken.
 //!
+//! A read whose reply grows large is refused too ([`Refused::Large`]), where its session asks for that: it is executed again by an
+//! engine over a frozen version ([`Engine::try_pin`]), which locks nobody out.
+//!
 //! Not done here: the engine reads no clock (the time comes with each call), does not decide who may write, and never blocks a
 //! thread within a command.
 
@@ -26,6 +29,7 @@ mod compaction;
 mod data;
 mod dirty;
 mod flush;
+mod frozen;
 mod level;
 mod line;
 mod memory;
@@ -60,7 +64,7 @@ use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
 use crate::image::RestoredImage;
 use crate::keyspace::{Key, KeyHasher, Keyspace, Prefetch};
 use crate::level::Levels;
-use crate::limits::{KEY_BYTES_MAX, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, SHARDS_MAX};
+use crate::limits::{KEY_BYTES_MAX, LARGE_REPLY_ELEMENTS, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
 use call::{Call, CommandSpec, CommandTable, Failure, Find, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
@@ -145,7 +149,7 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Engine {
         let pool = PagePool::new(0);
         let shard = |_| Keyspace::new(&pool, options.hash_seed).expect("a pool without a bound gives its first pages");
-        let shards = (0..options.shards).map(shard).collect();
+        let shards = (0..options.shards).map(shard).map(ShardCell::new).collect();
         let queue = RedoQueue::new(Epoch::ZERO, Lsn::ZERO);
         let engine = Engine { levels: options.levels, ..Engine::assemble(shards, &pool, options.hash_seed, queue) };
         engine.with_memory_max(options.memory_bytes_max)
@@ -159,16 +163,17 @@ impl Engine {
     pub fn restored(image: RestoredImage, pool: &Arc<PagePool>, memory_bytes_max: u64) -> Engine {
         let last = if planted("image and log tail off by one") { image.meta.cut.next() } else { image.meta.cut };
         let queue = RedoQueue::new(image.meta.epoch, last);
-        Engine::assemble(image.shards, pool, image.meta.hash_seed, queue).with_memory_max(memory_bytes_max)
+        let shards = image.shards.into_iter().map(ShardCell::new).collect();
+        Engine::assemble(shards, pool, image.meta.hash_seed, queue).with_memory_max(memory_bytes_max)
     }
 
-    fn assemble(shards: Vec<Keyspace>, pool: &Arc<PagePool>, hash_seed: u64, redo: RedoQueue) -> Engine {
-        let count = shards.len();
+    fn assemble(cells: Arc<[ShardCell]>, pool: &Arc<PagePool>, hash_seed: u64, redo: RedoQueue) -> Engine {
+        let count = cells.len();
         assert!(count.is_power_of_two() && count <= usize::from(SHARDS_MAX), "{count} shards");
         let settings = Settings::default();
-        settings.publish(&shards[0]);
+        settings.publish(&cells[0].lock().keyspace);
         Engine {
-            cells: shards.into_iter().map(ShardCell::new).collect(),
+            cells,
             hasher: KeyHasher::new(hash_seed),
             hash_seed,
             pool: Arc::clone(pool),
@@ -272,8 +277,17 @@ impl Engine {
         }
         let mut data = Data::new(shards, &self.settings, now, session.database, &mut session.scratch);
         let reply_start = reply.len();
+        let is_bounded = session.large_bytes < usize::MAX && !spec.writes();
+        if is_bounded {
+            reply.bound(session.large_bytes, LARGE_REPLY_ELEMENTS);
+        }
         let call = Call::new(spec, args, &session.keys, data.database());
-        if let Err(failure) = run(&mut data, &call, reply) {
+        let outcome = run(&mut data, &call, reply);
+        if is_bounded && reply.unbound() {
+            reply.truncate(reply_start);
+            return Executed::Refused(Refused::Large);
+        }
+        if let Err(failure) = outcome {
             reply.truncate(reply_start);
             if let Some(busy) = data.busy() {
                 return busy.into();

@@ -44,6 +44,8 @@ pub enum Refused {
     NotWriting,
     /// It needs this shard, which a long command holds: wait for [`Engine::shard_free`](super::Engine::shard_free).
     Busy(ShardId),
+    /// Its reply is [large](super::Session::set_large_bytes): an engine over a frozen version is to execute it.
+    Large,
 }
 
 /// What a blocked command waits for, and for how long.

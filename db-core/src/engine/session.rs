@@ -16,6 +16,8 @@ pub struct Session {
     /// The seats of its blocked command.
     pub(super) place: Option<Place>,
     pub(super) scratch: Scratch,
+    /// Bytes of a read's reply beyond which it is large.
+    pub(super) large_bytes: usize,
     /// Logical number of the database that is selected.
     pub(super) database: u8,
     /// Keys of the command being executed.
@@ -32,6 +34,7 @@ impl Session {
             watching: None,
             place: None,
             scratch: Scratch::new(seed),
+            large_bytes: usize::MAX,
             database: 0,
             keys: Vec::new(),
         }
@@ -46,6 +49,19 @@ impl Session {
     /// Changes the version (HELLO); the reply being written must be told too.
     pub fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
+    }
+
+    /// Reads whose reply takes more than `bytes` are refused from now on ([`Refused::Large`](super::Refused::Large)), if there is a
+    /// bound (not `usize::MAX`, as at first), and so are those of more than [`LARGE_REPLY_ELEMENTS`](crate::limits::LARGE_REPLY_ELEMENTS). Within EXEC they are not.
+    pub fn set_large_bytes(&mut self, bytes: usize) {
+        self.large_bytes = bytes;
+    }
+
+    /// A session for a single read elsewhere, with the protocol and the database of this one.
+    #[must_use]
+    pub fn for_one_read(&mut self) -> Session {
+        let (protocol, database) = (self.protocol, self.database);
+        Session { protocol, database, ..Session::new(self.scratch.roll()) }
     }
 
     /// The logical number of the database that is selected.

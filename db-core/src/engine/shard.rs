@@ -84,9 +84,18 @@ impl DatabaseCounts {
 
 impl ShardCell {
     pub(crate) fn new(keyspace: Keyspace) -> ShardCell {
+        ShardCell::with(keyspace, Dirty::new())
+    }
+
+    /// A shard of a frozen version that has all records up to `cut`.
+    pub(super) fn of_frozen(keyspace: Keyspace, cut: Lsn) -> ShardCell {
+        ShardCell::with(keyspace, Dirty::of_frozen(cut))
+    }
+
+    fn with(keyspace: Keyspace, dirty: Dirty) -> ShardCell {
         let lines = Arc::default();
         let cell = ShardCell {
-            shard: Mutex::new(Shard { keyspace, dirty: Dirty::new(), watched: Watched::new(&lines) }),
+            shard: Mutex::new(Shard { keyspace, dirty, watched: Watched::new(&lines) }),
             waiting: ShardWaiters::default(),
             lines,
             abandoned: Mutex::default(),

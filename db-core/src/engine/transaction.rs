@@ -12,7 +12,7 @@ use super::shard::Shards;
 use super::watch::Watching;
 use super::{Busy, Engine, Executed, Front, Refused, Session, front_command};
 use crate::clock::UnixMillis;
-use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
+use crate::limits::{EXEC_REPLY_BYTES_MAX, LONG_ARGUMENTS, LONG_REQUEST_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
 
 /// Commands queued since MULTI.
 #[derive(Debug, Default)]
@@ -243,6 +243,10 @@ impl Engine {
     }
 }
 
+const REPLY_LEFT_OUT: Failure = Failure::fixed(
+    "ERR this command was executed, its reply is left out: the replies of one transaction may take 513 MiB together",
+);
+
 /// Runs the queued commands one after another, each with its reply.
 fn run_all(
     transaction: &Transaction,
@@ -252,6 +256,7 @@ fn run_all(
     reply: &mut Reply,
 ) {
     reply.array(transaction.commands.len());
+    let replies_start = reply.len();
     let (mut start, mut args_done, mut keys_done) = (0, 0, 0);
     let mut args: Vec<&[u8]> = Vec::new();
     for queued in &transaction.commands {
@@ -263,6 +268,8 @@ fn run_all(
         // A SELECT may have come before, and a SWAPDB.
         data.select(session.database);
         let keys = &transaction.keys[keys_done..queued.keys_end];
+        let reply_start = reply.len();
+        reply.bound(EXEC_REPLY_BYTES_MAX.saturating_sub(reply_start - replies_start), u64::MAX);
         let call = Call::new(queued.spec, &args, keys, data.database());
         match queued.spec.handler {
             Handler::Keys(run)
@@ -270,14 +277,12 @@ fn run_all(
             | Handler::KeysOrWhole(run, _)
             | Handler::Cursor(run)
             | Handler::Free(run) => {
-                let reply_start = reply.len();
                 if let Err(failure) = run(data, &call, reply) {
                     reply.truncate(reply_start);
                     reply.failure(&failure);
                 }
             }
             Handler::Blocking(blocking) => {
-                let reply_start = reply.len();
                 if let Err(failure) = blocking.run_at_once(data, &call, reply) {
                     reply.truncate(reply_start);
                     reply.failure(&failure);
@@ -291,6 +296,10 @@ fn run_all(
             },
             // Only UNWATCH is ever queued, and EXEC has ended the watch.
             Handler::Control(_) => reply.ok(),
+        }
+        if reply.unbound() {
+            reply.truncate(reply_start);
+            reply.failure(&REPLY_LEFT_OUT);
         }
         (args_done, keys_done) = (queued.args_end, queued.keys_end);
     }

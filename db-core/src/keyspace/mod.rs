@@ -92,6 +92,11 @@ impl Keyspace {
         Self { arena, hasher, version: 0, planned: Planned::default(), flushed_keys: 0, counted: 0 }
     }
 
+    /// The keyspace as it was when `frozen` was frozen, to read; whatever would change it panics.
+    pub(crate) fn of_frozen(frozen: FrozenShard, hasher: KeyHasher) -> Self {
+        Self::of(Arena::of_frozen(frozen), hasher)
+    }
+
     /// A keyspace out of an image's pages, for shard `shard` of `shards`.
     ///
     /// # Errors

@@ -73,25 +73,26 @@ impl<'a> ValueView<'a> {
 
     /// Appends the bytes from `start` to before `end` (clipped to the length) to `out`. Reads the pages concerned only.
     pub fn range(&self, start: u64, end: u64, out: &mut Vec<u8>) {
-        let end = end.min(self.len());
-        if start >= end {
-            return;
-        }
-        let mut left = (end - start) as usize;
-        let mut skip = start;
-        out.reserve(left);
-        if matches!(self.repr, ValueRepr::Paged(..)) {
-            skip = start % PAGE_BYTES as u64;
-        }
-        for piece in self.pieces_from((start / PAGE_BYTES as u64) as usize) {
-            let piece = &piece[skip as usize..];
-            let taken = &piece[..piece.len().min(left)];
-            out.extend_from_slice(taken);
-            (skip, left) = (0, left - taken.len());
+        out.reserve(end.min(self.len()).saturating_sub(start) as usize);
+        self.chunks_of(start, end).for_each(|piece| out.extend_from_slice(piece));
+    }
+
+    /// The pieces of the bytes from `start` to before `end` (clipped to the length). Reads the pages concerned only.
+    pub fn chunks_of(&self, start: u64, end: u64) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut left = end.min(self.len()).saturating_sub(start) as usize;
+        let (first, mut skip) = match self.repr {
+            ValueRepr::Whole(_) => (0, start.min(self.len())),
+            ValueRepr::Paged(..) => (start / PAGE_BYTES as u64, start % PAGE_BYTES as u64),
+        };
+        self.pieces_from(first as usize).map_while(move |piece| {
             if left == 0 {
-                return;
+                return None;
             }
-        }
+            let piece = &piece[std::mem::take(&mut skip) as usize..];
+            let taken = &piece[..piece.len().min(left)];
+            left -= taken.len();
+            Some(taken)
+        })
     }
 
     fn pieces_from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {

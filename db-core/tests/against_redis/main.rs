@@ -19,9 +19,9 @@ mod sorted_sets;
 mod sorts;
 mod strings;
 
-use tanist_db_core::clock::{Clock, SystemClock};
+use tanist_db_core::clock::{Clock, SystemClock, UnixMillis};
 use tanist_db_core::command::{Call, CommandTable, Group, Outcome, Protocol, Reply, database, front_command};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Session};
+use tanist_db_core::engine::{Engine, EngineOptions, Front, Refused, Session};
 use tanist_db_core::ids::Epoch;
 use tanist_test_support::skip;
 
@@ -74,17 +74,40 @@ struct Ours {
     engine: Engine,
     session: Session,
     clock: SystemClock,
+    calls: u64,
+    frozen_reads: u64,
 }
 
 impl Ours {
     fn call(&mut self, args: &[Vec<u8>]) -> Vec<u8> {
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let mut reply = Reply::new(Protocol::Resp2);
-        let executed =
-            self.engine.execute(&mut self.session, &mut SelectingFront, &args, self.clock.unix(), &mut reply);
+        let now = self.clock.unix();
+        // Every second read is refused as if its reply were large, and executed on a frozen version.
+        self.calls += 1;
+        self.session.set_large_bytes(if self.calls.is_multiple_of(2) { 0 } else { usize::MAX });
+        let executed = self.engine.execute(&mut self.session, &mut SelectingFront, &args, now, &mut reply);
+        if executed.refused() == Some(Refused::Large) {
+            assert!(reply.is_empty(), "nothing is left of a reply that is given up");
+            return self.read_frozen(&args, now);
+        }
         assert!(executed.replied().is_some());
         while self.engine.redo().take(1 << 20).is_some() {}
         reply.take()
+    }
+}
+
+impl Ours {
+    /// The reply in pieces, from a frozen version.
+    fn read_frozen(&mut self, args: &[&[u8]], now: UnixMillis) -> Vec<u8> {
+        let frozen = self.engine.try_pin().unwrap();
+        let (send, pieces) = std::sync::mpsc::channel();
+        let mut session = self.session.for_one_read();
+        let mut reply = Reply::in_pieces(session.protocol(), Box::new(move |piece| send.send(piece).is_ok()));
+        let executed = frozen.execute(&mut session, &mut SelectingFront, args, now, &mut reply);
+        assert!(executed.replied().is_some() && reply.finish());
+        self.frozen_reads += 1;
+        pieces.into_iter().flatten().collect()
     }
 }
 
@@ -227,7 +250,7 @@ fn compare(system: System, protocol: Protocol) {
     println!("TANIST_SEED={seed}");
     let engine = Engine::new(EngineOptions { shards: 4, hash_seed: seed, ..EngineOptions::default() });
     engine.begin_epoch(Epoch(1)).expect("a newer epoch");
-    let mut ours = Ours { engine, session: Session::new(seed), clock };
+    let mut ours = Ours { engine, session: Session::new(seed), clock, calls: 0, frozen_reads: 0 };
     if protocol == Protocol::Resp3 {
         theirs.call(&[b"hello".to_vec(), b"3".to_vec()]);
         ours.session.set_protocol(protocol);
@@ -257,6 +280,8 @@ fn compare(system: System, protocol: Protocol) {
             same_replies((&mut theirs, &args_of_redis), (&mut ours, &args_of_ours), &history, seed);
         }
     }
+    println!("{} reads of frozen versions", ours.frozen_reads);
+    assert!(ours.frozen_reads * 20 > ours.calls, "many replies are read from frozen versions");
     same_content(&mut theirs, &mut ours);
 }
 

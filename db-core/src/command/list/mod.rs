@@ -277,6 +277,7 @@ pub(crate) fn lrange(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     let view = data.list(&at)?;
     let range = range(start, stop, len(&view));
     let mut left = range.end - range.start;
+    reply.expect(left)?;
     reply.array(left as usize);
     if let Some(view) = view.filter(|_| left > 0) {
         view.each_from(range.start, &mut |value| {

@@ -143,13 +143,14 @@ impl CombineOptions {
 /// Members with their scores, in the order of (score, member).
 type Scored = Vec<(Vec<u8>, Score)>;
 
-/// Combines the keys from the `skip`-th on, whose number is the argument at `at`.
+/// Combines the keys whose number is the argument at `at`. `admit` is asked whether so many members may be looked at.
 fn combine(
     data: &mut Data<'_>,
     call: &Call<'_>,
     at: usize,
     operation: SetOperation,
     kinds: Kinds,
+    admit: impl FnOnce(u64) -> Outcome,
 ) -> Result<(Scored, CombineOptions), Failure> {
     let keys = parse_i64(call.arg(at)).ok_or(Failure::NOT_AN_INTEGER)?;
     let keys = usize::try_from(keys).ok().filter(|keys| *keys > 0).ok_or_else(|| {
@@ -161,6 +162,7 @@ fn combine(
     let sets: Vec<Located<'_>> = call.keys().skip(at - 1).map(|key| data.locate(&key)).collect();
     let inputs = inputs(data, &sets)?;
     let query = CombineOptions::parse(call, at, keys, operation, kinds)?;
+    admit(operation.looks_at(inputs.iter().map(|input| input.as_ref().map_or(0, Input::len))))?;
     let mut weighted: Vec<(Option<Input<'_>>, f64)> = inputs.into_iter().zip(query.weights.iter().copied()).collect();
     if operation != SetOperation::Diff {
         // Scores are added up in this order.
@@ -215,7 +217,7 @@ fn combine(
 }
 
 fn show(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
-    let (found, query) = combine(data, call, 1, operation, Kinds::Shows)?;
+    let (found, query) = combine(data, call, 1, operation, Kinds::Shows, |members| reply.expect(members))?;
     let members = Members::new(query.with_scores, reply);
     members.start(found.len() as u64, reply);
     found.iter().for_each(|(name, score)| members.write(name, *score, reply));
@@ -223,7 +225,7 @@ fn show(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &m
 }
 
 fn store_all(data: &mut Data<'_>, call: &Call<'_>, operation: SetOperation, reply: &mut Reply) -> Outcome {
-    let (found, _) = combine(data, call, 2, operation, Kinds::Stores)?;
+    let (found, _) = combine(data, call, 2, operation, Kinds::Stores, |_| Ok(()))?;
     let items = Items::new(found.iter().map(|(name, score)| (name.as_slice(), *score)));
     reply.count(store(data, &mut data.locate(&call.key(0)), &items)?);
     Ok(())
@@ -254,7 +256,8 @@ pub(crate) fn zdiffstore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply
 }
 
 pub(crate) fn zintercard(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (found, _) = combine(data, call, 1, SetOperation::Inter, Kinds::Counts)?;
+    let admit = |members| reply.expect(members);
+    let (found, _) = combine(data, call, 1, SetOperation::Inter, Kinds::Counts, admit)?;
     reply.count(found.len() as u64);
     Ok(())
 }

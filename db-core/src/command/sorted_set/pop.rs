@@ -174,6 +174,7 @@ pub(crate) fn zrandmember(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Repl
         [word] if is(word, "WITHSCORES") => true,
         _ => return Err(Failure::SYNTAX),
     };
+    collection::expect_random(data, &at, Kind::SortedSet, count, reply)?;
     let picked = collection::random_many(data, &at, Kind::SortedSet, count)?;
     let members = Members::new(with_scores, reply);
     members.start(picked.len() as u64, reply);

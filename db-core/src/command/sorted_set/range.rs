@@ -201,6 +201,7 @@ fn show(data: &mut Data<'_>, call: &Call<'_>, by: Option<By>, direction: Option<
         return Ok(());
     };
     let (from, to) = query.ranks(&view);
+    reply.expect(to - from)?;
     let members = Members::new(query.with_scores, reply);
     members.start(to - from, reply);
     query.each(&view, &mut |name, score| members.write(name, score, reply));

@@ -38,6 +38,8 @@ impl Failure {
     pub(crate) const NOT_IN_TRANSACTION: Failure = Failure::fixed("ERR Command not allowed inside a transaction");
     /// Never seen by a client: the engine refuses the command instead.
     pub(crate) const BUSY: Failure = Failure::fixed("BUSY another command holds the data");
+    /// Never seen by a client, as [`Failure::BUSY`].
+    pub(crate) const LARGE: Failure = Failure::fixed("ERR the reply is large");
     /// An EXEC that is refused ends its transaction, and says so.
     pub(crate) const EXEC_ARITY: Failure =
         Failure::fixed("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");

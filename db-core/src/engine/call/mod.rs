@@ -13,7 +13,7 @@ pub use args::{Call, Options, database, is};
 pub use failure::{Failure, Outcome};
 pub use lookup::{CommandTable, Unfit};
 pub(crate) use reply::double_text;
-pub use reply::{Protocol, Reply};
+pub use reply::{Protocol, Reply, SendPiece};
 pub use spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Flags, FrontRun, Group, KeySpec, KeyUse,
     front_command,

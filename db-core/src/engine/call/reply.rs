@@ -1,5 +1,7 @@
 //! Replies in RESP2 and RESP3, appended to one growing buffer.
 
+use std::fmt;
+
 use super::failure::Failure;
 use super::number::INTEGER_TEXT_MAX;
 use crate::value::ValueView;
@@ -14,19 +16,125 @@ pub enum Protocol {
     Resp3,
 }
 
+/// Bytes of a piece in which a large reply is sent.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Takes the next piece of a large reply; false if nobody wants it any more.
+pub type SendPiece = Box<dyn FnMut(Vec<u8>) -> bool + Send>;
+
 /// Encoder of replies. Aggregates are written as a header with a count, then that many members; where RESP2 lacks a
 /// type, its accepted stand-in is written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reply {
     out: Vec<u8>,
     protocol: Protocol,
+    /// Bytes of `out` at which the reply is sent in part, if it leaves in pieces, and else given up.
+    limit: usize,
+    /// Elements beyond which it is given up.
+    elements_max: u64,
+    is_given_up: bool,
+    pieces: Option<Pieces>,
+}
+
+/// A reply that leaves in pieces.
+struct Pieces {
+    send: SendPiece,
+    any_sent: bool,
+    is_wanted: bool,
+}
+
+impl Default for Reply {
+    fn default() -> Reply {
+        Reply::new(Protocol::default())
+    }
 }
 
 impl Reply {
     /// An empty buffer.
     #[must_use]
     pub fn new(protocol: Protocol) -> Reply {
-        Reply { out: Vec::new(), protocol }
+        Reply {
+            out: Vec::new(),
+            protocol,
+            limit: usize::MAX,
+            elements_max: u64::MAX,
+            is_given_up: false,
+            pieces: None,
+        }
+    }
+
+    /// An encoder of one reply that leaves in pieces of about 64 KiB. [`finish`](Self::finish) is due at the end.
+    #[must_use]
+    pub fn in_pieces(protocol: Protocol, send: SendPiece) -> Reply {
+        let pieces = Some(Pieces { send, any_sent: false, is_wanted: true });
+        Reply { limit: PIECE_BYTES, pieces, ..Reply::new(protocol) }
+    }
+
+    /// Sends what is left of a reply in pieces. False if nobody wanted all of it.
+    #[must_use]
+    pub fn finish(mut self) -> bool {
+        self.flush()
+    }
+
+    /// From here on the reply may take so many bytes, and so many elements.
+    #[inline]
+    pub(crate) fn bound(&mut self, bytes: usize, elements: u64) {
+        self.limit = self.out.len().saturating_add(bytes);
+        self.elements_max = elements;
+    }
+
+    /// Ends the bound; returns whether the reply has outgrown it, so that what was written of it is of no use.
+    #[inline]
+    pub(crate) fn unbound(&mut self) -> bool {
+        self.limit = usize::MAX;
+        self.elements_max = u64::MAX;
+        std::mem::take(&mut self.is_given_up)
+    }
+
+    /// A reply of so many elements is about to be written.
+    ///
+    /// # Errors
+    /// If that is more than the bound allows: the caller spares itself the work.
+    pub(crate) fn expect(&mut self, elements: u64) -> Result<(), Failure> {
+        if elements > self.elements_max { Err(self.give_up()) } else { Ok(()) }
+    }
+
+    /// A reply of so many bytes is about to be written; errors as [`expect`](Self::expect).
+    pub(crate) fn expect_bytes(&mut self, bytes: u64) -> Result<(), Failure> {
+        let fits = self.pieces.is_some() || bytes <= self.limit.saturating_sub(self.out.len()) as u64;
+        if fits { Ok(()) } else { Err(self.give_up()) }
+    }
+
+    #[cold]
+    fn give_up(&mut self) -> Failure {
+        self.is_given_up = true;
+        // So nothing more is written.
+        self.limit = 0;
+        Failure::LARGE
+    }
+
+    /// The limit is reached: makes room if the reply leaves in pieces. False if nothing more is to be written.
+    #[cold]
+    #[inline(never)]
+    fn makes_room(&mut self) -> bool {
+        if self.pieces.is_none() {
+            self.give_up();
+        }
+        self.flush()
+    }
+
+    /// Sends what there is; false if nobody wants it.
+    fn flush(&mut self) -> bool {
+        let Some(pieces) = &mut self.pieces else { return false };
+        if pieces.is_wanted && !self.out.is_empty() {
+            pieces.any_sent = true;
+            pieces.is_wanted = (pieces.send)(std::mem::take(&mut self.out));
+        }
+        if !pieces.is_wanted {
+            self.limit = 0;
+            self.out.clear();
+        }
+        pieces.is_wanted
     }
 
     /// The version written from now on.
@@ -71,6 +179,10 @@ impl Reply {
 
     /// Forgets what was written after `len` bytes.
     pub fn truncate(&mut self, len: usize) {
+        if let Some(Pieces { any_sent: true, is_wanted, .. }) = &mut self.pieces {
+            // A part of it has left: nothing else can be said in its place.
+            *is_wanted = false;
+        }
         self.out.truncate(len);
     }
 
@@ -123,6 +235,9 @@ impl Reply {
 
     #[inline(always)]
     fn put_bulk(&mut self, bytes: &[u8]) {
+        if self.out.len() >= self.limit && !self.makes_room() {
+            return;
+        }
         self.out.reserve(bytes.len() + INTEGER_TEXT_MAX + 5);
         self.header(b'$', bytes.len() as u64);
         self.out.extend_from_slice(bytes);
@@ -131,11 +246,20 @@ impl Reply {
 
     /// A string of `len` bytes that lies in pieces.
     pub fn bulk_chunks<'a>(&mut self, len: u64, chunks: impl Iterator<Item = &'a [u8]>) {
+        if self.expect_bytes(len).is_err() {
+            return;
+        }
         self.header(b'$', len);
-        let start = self.out.len();
-        self.out.reserve(usize::try_from(len).unwrap_or(0) + 2);
-        chunks.for_each(|chunk| self.out.extend_from_slice(chunk));
-        assert_eq!((self.out.len() - start) as u64, len, "the pieces of a string add up to its length");
+        self.out.reserve(usize::try_from(len).unwrap_or(0).min(self.limit) + 2);
+        let mut written = 0;
+        for chunk in chunks {
+            if self.out.len() >= self.limit && !self.makes_room() {
+                return;
+            }
+            self.out.extend_from_slice(chunk);
+            written += chunk.len() as u64;
+        }
+        assert_eq!(written, len, "the pieces of a string add up to its length");
         self.end_line();
     }
 
@@ -230,6 +354,12 @@ impl Reply {
 
     fn end_line(&mut self) {
         self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pieces").field("any_sent", &self.any_sent).field("is_wanted", &self.is_wanted).finish()
     }
 }
 

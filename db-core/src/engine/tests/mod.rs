@@ -7,6 +7,7 @@ mod commands;
 mod describe;
 mod dump;
 mod field_expiry;
+mod frozen;
 mod gate;
 mod replay;
 mod sort;
