@@ -105,6 +105,12 @@ fn check_node(config: &Config) -> Result<(), ConfigError> {
     if node.maxclients == 0 {
         return refuse("maxclients is 0: set it to the number of clients that may be connected at a time".into());
     }
+    if !(1..=86_400).contains(&node.pinned_seconds_max) {
+        return refuse(format!("pinned_seconds_max is {}: choose from 1 to 86400 (a day)", node.pinned_seconds_max));
+    }
+    if !(1..=100).contains(&node.pinned_memory_percent) {
+        return refuse(format!("pinned_memory_percent is {}: choose from 1 to 100", node.pinned_memory_percent));
+    }
     if node.threads > THREADS_MAX {
         return refuse(format!("threads is {}: choose from 0 (by the processors) to {THREADS_MAX}", node.threads));
     }

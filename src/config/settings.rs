@@ -138,6 +138,12 @@ settings! {
         image_log_bytes: ByteSize = "256mb", "BYTES", "TANIST_IMAGE_LOG_BYTES", shown;
         /// Memory that writing may cost while an image is taken before writes wait, in percent of the data
         image_memory_percent: u16 = "20", "PERCENT", "TANIST_IMAGE_MEMORY_PERCENT", shown;
+        /// Versions of the data that connections may have pinned at a time (TANIST PIN)
+        pinned_versions_max: u16 = "16", "N", "TANIST_PINNED_VERSIONS_MAX", shown;
+        /// Age at which a pinned version is ended, and the connection cut off that is still sent a large reply from it
+        pinned_seconds_max: u64 = "600", "SECONDS", "TANIST_PINNED_SECONDS_MAX", shown;
+        /// Memory that writing may cost while versions are pinned before the oldest of them is ended, in percent of the data
+        pinned_memory_percent: u16 = "10", "PERCENT", "TANIST_PINNED_MEMORY_PERCENT", shown;
         /// Who may use DEBUG, which keeps all clients waiting: no, local (connections of this machine) or yes
         enable_debug_command: DebugCommand = "no", "WHO", "TANIST_ENABLE_DEBUG_COMMAND", shown;
         /// Threads that execute commands; 0 is one for each processor, of which nodes that `up` starts have equal shares

@@ -11,6 +11,7 @@ use tanist_db_core::ids::Lsn;
 use super::NodeContext;
 use super::commands::COMMANDS;
 use super::registry::{Entry, Registration};
+use super::versions::{Pin, PinnedVersion};
 
 /// Which replies the client wants (`CLIENT REPLY`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) struct Caller {
     pub(super) last_write: Lsn,
     /// Time of the turn.
     pub(super) now: Monotonic,
+    /// The version that its commands read.
+    pub(super) pin: Option<Arc<Pin>>,
 }
 
 impl Caller {
@@ -67,6 +70,7 @@ impl Caller {
             closing: false,
             alone: false,
             last_write: Lsn::ZERO,
+            pin: None,
         }
     }
 
@@ -80,6 +84,21 @@ impl Caller {
 
     pub(super) fn entry(&self) -> &Entry {
         self.registration.entry()
+    }
+
+    pub(super) fn shared_entry(&self) -> &Arc<Entry> {
+        self.registration.entry()
+    }
+
+    /// The version that the client has pinned, or why it was ended; nothing if it has pinned none.
+    #[inline]
+    pub(super) fn pinned(&self) -> Option<Result<Arc<PinnedVersion>, String>> {
+        self.pin.as_ref().map(|pin| pin.version())
+    }
+
+    /// Whether the client wants replies at all.
+    pub(super) fn wants_replies(&self) -> bool {
+        self.replies == Replies::On
     }
 
     pub(super) fn set_authenticated(&mut self, authenticated: bool) {

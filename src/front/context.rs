@@ -13,10 +13,11 @@ use tanist_replication::serving::Serving;
 use tanist_replication::{LoadProgress, VaultLink};
 use tokio::sync::Semaphore;
 
-use super::limits::LONG_COMMANDS_MAX;
+use super::limits::{LARGE_REPLIES_MAX, LONG_COMMANDS_MAX};
 use super::registry::Registry;
 use super::risk::Risk;
 use super::settings::Settings;
+use super::versions::Pins;
 use crate::config::Durability;
 
 /// What the front asks of the machinery behind it; the node's wiring answers.
@@ -141,8 +142,11 @@ pub struct NodeContext {
     /// How far the loading of the data has come.
     pub loading: LoadProgress,
     pub(super) risk: Risk,
+    pub(super) pins: Pins,
     /// Places for commands that take long, each on a thread of its own.
     pub(super) long_places: Arc<Semaphore>,
+    /// The same for large replies.
+    pub(super) large_places: Arc<Semaphore>,
 }
 
 impl NodeContext {
@@ -165,7 +169,9 @@ impl NodeContext {
             identity,
             loading: LoadProgress::default(),
             risk: Risk::default(),
+            pins: Pins::default(),
             long_places: Arc::new(Semaphore::new(LONG_COMMANDS_MAX)),
+            large_places: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
         })
     }
 

@@ -38,6 +38,7 @@ mod risk;
 pub mod session;
 mod settings;
 pub mod tcp;
+mod versions;
 
 pub(crate) use health::HealthSigns;
 pub(crate) use redirect::NOT_EXECUTED;

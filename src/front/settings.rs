@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tanist_db_core::engine::{Engine, SettingId, Size};
 
+use super::versions::PinBounds;
 use crate::config;
 use crate::config::{DebugCommand, Durability};
 use crate::telemetry::EVENT;
@@ -26,6 +27,9 @@ pub struct Settings {
     connections_max: AtomicUsize,
     idle_seconds_max: AtomicU64,
     memory_bytes_max: u64,
+    pinned_versions_max: AtomicUsize,
+    pinned_seconds_max: AtomicU64,
+    pinned_memory_percent: AtomicU64,
     debug: DebugCommand,
     /// Has the cluster's settings, once it is there.
     engine: OnceLock<Arc<Engine>>,
@@ -56,6 +60,9 @@ impl Settings {
             connections_max: AtomicUsize::new(config.maxclients as usize),
             idle_seconds_max: AtomicU64::new(0),
             memory_bytes_max: config.maxmemory.0,
+            pinned_versions_max: AtomicUsize::new(usize::from(config.pinned_versions_max)),
+            pinned_seconds_max: AtomicU64::new(config.pinned_seconds_max),
+            pinned_memory_percent: AtomicU64::new(config.pinned_memory_percent.into()),
             debug: config.enable_debug_command,
             engine: OnceLock::new(),
         };
@@ -165,6 +172,23 @@ impl Settings {
     /// Sets [`idle_time_max`](Self::idle_time_max); 0: never.
     pub fn set_idle_seconds_max(&self, seconds: u64) {
         self.idle_seconds_max.store(seconds, Ordering::Relaxed);
+    }
+
+    /// How much pinned versions may be and take.
+    #[must_use]
+    pub fn pin_bounds(&self) -> PinBounds {
+        PinBounds {
+            versions: self.pinned_versions_max.load(Ordering::Relaxed),
+            age: Duration::from_secs(self.pinned_seconds_max.load(Ordering::Relaxed)),
+            memory_percent: self.pinned_memory_percent.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Changes [`pin_bounds`](Self::pin_bounds).
+    pub fn set_pin_bounds(&self, bounds: PinBounds) {
+        self.pinned_versions_max.store(bounds.versions, Ordering::Relaxed);
+        self.pinned_seconds_max.store(bounds.age.as_secs(), Ordering::Relaxed);
+        self.pinned_memory_percent.store(bounds.memory_percent, Ordering::Relaxed);
     }
 
     /// Most bytes of data, 0 for no bound.

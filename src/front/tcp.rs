@@ -132,7 +132,9 @@ impl Actor for TcpAcceptor {
             ctx.run_interval(SWEEP_INTERVAL, |acceptor, _| {
                 let context = &acceptor.context;
                 let idle = context.settings.idle_time_max();
-                context.registry.sweep(context.clock.monotonic(), idle, AUTHENTICATION_TIME);
+                let now = context.clock.monotonic();
+                context.registry.sweep(now, idle, AUTHENTICATION_TIME);
+                context.end_old_pins(now);
             });
         }
     }

@@ -134,7 +134,18 @@ impl Collected {
         if input.left() > 0 || read.items == 0 || read.has_twice() {
             return Err(BAD_DATA);
         }
+        read.narrow();
         Ok(read)
+    }
+
+    /// Forgets the expiries where no field has one.
+    fn narrow(&mut self) {
+        if !self.expires || self.strings().into_iter().skip(2).step_by(3).any(|expiry| !expiry.is_empty()) {
+            return;
+        }
+        // None of them has bytes.
+        self.ends = self.ends.chunks_exact(3).flat_map(|field| [field[0], field[1]]).collect();
+        self.expires = false;
     }
 
     /// Whether all that there was has expired.

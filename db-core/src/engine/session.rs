@@ -85,6 +85,12 @@ impl Session {
         self.transaction.is_some()
     }
 
+    /// Whether keys are watched.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        self.watching.is_some()
+    }
+
     /// Whether an EXEC now would execute a command that may write.
     #[must_use]
     pub fn exec_writes(&self) -> bool {

@@ -12,7 +12,9 @@ use super::shard::Shards;
 use super::watch::Watching;
 use super::{Busy, Engine, Executed, Front, Refused, Session, front_command};
 use crate::clock::UnixMillis;
-use crate::limits::{EXEC_REPLY_BYTES_MAX, LONG_ARGUMENTS, LONG_REQUEST_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX};
+use crate::limits::{
+    EXEC_REPLY_BYTES_MAX, LONG_ARGUMENTS, LONG_REQUEST_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_COMMANDS_MAX,
+};
 
 /// Commands queued since MULTI.
 #[derive(Debug, Default)]

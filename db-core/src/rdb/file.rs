@@ -204,13 +204,19 @@ impl<R: Read> RdbFile<R> {
 }
 
 fn version(magic: &[u8; MAGIC_BYTES]) -> Result<u32, RdbError> {
-    let digits = magic.strip_prefix(REDIS).or_else(|| magic.strip_prefix(VALKEY));
+    let of_valkey = magic.strip_prefix(VALKEY);
+    let digits = magic.strip_prefix(REDIS).or(of_valkey);
     let digits = digits.ok_or(RdbError::Damaged("it does not begin as a dump of Redis or Valkey does"))?;
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(RdbError::Damaged("its version is no number"));
     }
     let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
-    if is_known(version) { Ok(version) } else { Err(RdbError::UnknownVersion(version)) }
+    // Each of the two counts its own versions.
+    if is_known(version) && of_valkey.is_some() == (version >= VALKEY_VERSION) {
+        Ok(version)
+    } else {
+        Err(RdbError::UnknownVersion(version))
+    }
 }
 
 const _: () = assert!(REDIS_VERSION_MAX < VALKEY_VERSION);

@@ -300,7 +300,11 @@ impl<R: Read, E: From<RdbError>, V: FnMut(RdbItem<'_>) -> Result<(), E>> Parts<'
             string(self.input, &mut self.text)?;
             string(self.input, &mut self.second)?;
             if let Some(ExpiryPlace::Behind) = expiry {
-                expire = u64::try_from(self.time()?.cast_signed()).ok().map(UnixMillis);
+                expire = match self.time()? {
+                    NEVER => None,
+                    time if time > i64::MAX as u64 => return Err(WRONG_TIME.into()),
+                    time => Some(UnixMillis(time)),
+                };
             }
             (self.visit)(RdbItem::Field { name: &self.text, value: &self.second, expire })?;
         }
@@ -320,6 +324,9 @@ impl<R: Read, E: From<RdbError>, V: FnMut(RdbItem<'_>) -> Result<(), E>> Parts<'
         self.input.array().map(u64::from_le_bytes)
     }
 }
+
+/// Instead of when it expires, of a field that never does.
+pub(super) const NEVER: u64 = u64::MAX;
 
 const NO_NUMBER: RdbError = RdbError::Damaged("a score is not a number");
 const WRONG_TIME: RdbError = RdbError::Damaged("the expiry of a field is no time");

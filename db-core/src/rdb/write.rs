@@ -4,6 +4,7 @@
 use super::VALKEY_VERSION;
 use super::payload::{VERSION_WRITTEN, seal};
 use super::string::{BITS_14, BITS_32, BITS_64};
+use super::value::NEVER;
 use crate::arena::Pages;
 use crate::value::{Kind, ListView, MapView, Member, SortedView, ValueView};
 
@@ -13,9 +14,6 @@ const SET: u8 = 2;
 const HASH: u8 = 4;
 const SORTED_SET: u8 = 5;
 const HASH_EXPIRING: u8 = 22;
-
-/// Instead of when it expires, of a field that never does.
-const NEVER: i64 = -1;
 
 /// Returns the payload of a string.
 #[must_use]
@@ -56,7 +54,7 @@ pub fn map(view: &MapView<'_, impl Pages>, kind: Kind) -> Vec<u8> {
                 put_value(out, &value);
             }
             if expires {
-                let time = expiry.map_or(NEVER, |time| i64::try_from(time).unwrap_or(i64::MAX));
+                let time = expiry.map_or(NEVER, |time| time.min(i64::MAX as u64));
                 out.extend_from_slice(&time.to_le_bytes());
             }
         });

@@ -1,4 +1,4 @@
-//! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | PUSH client-id message | HELP`.
+//! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | PUSH client-id message | HELP`; `pin` has the rest.
 
 use futures_util::future::BoxFuture;
 use tanist_db_core::command::{Call, Failure, Outcome, Reply};
@@ -9,7 +9,7 @@ use crate::front::Admin;
 use crate::front::caller::Caller;
 use crate::front::inbox::Message;
 
-const HELP: [&str; 12] = [
+const HELP: [&str; 16] = [
     "TANIST <subcommand> [<arg> ...]. Subcommands are:",
     "STATUS",
     "    The state of node and cluster as JSON.",
@@ -17,10 +17,14 @@ const HELP: [&str; 12] = [
     "    Log position and hash of all pages: equal on nodes that hold the same.",
     "HEALTH",
     "    OK from the node that is primary and serves; from any other an error that says why not.",
+    "PIN [NEW]",
+    "    Make this connection read a frozen version: the newest that is pinned, or with NEW the state of this moment.",
     "PUSH <client-id> <message>",
     "    For tests: send a connection a message, which tells of what this connection has written.",
     "SWITCHOVER [<node>]",
     "    Hand leadership over to <node>, or to the standby. Nothing is lost; clients wait for a moment.",
+    "UNPIN",
+    "    Make this connection read and write the present state again.",
     "HELP",
 ];
 

@@ -113,6 +113,7 @@ pub(super) fn quit(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &m
 
 pub(super) fn reset(caller: &mut Caller, _: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
     session.reset();
+    caller.pin = None;
     let authenticated = caller.entry().peer().authenticated || caller.context.settings.password().is_none();
     caller.set_authenticated(authenticated);
     caller.set_protocol(Protocol::Resp2, session, reply);

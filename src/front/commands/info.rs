@@ -106,6 +106,12 @@ fn memory(caller: &Caller, lines: &mut SectionText) {
     lines.add("tanist_reclaimable_keys", memory.reclaimable_keys);
     lines.add("tanist_cleared_bytes", memory.cleared);
     lines.add("tanist_frozen_bytes", figure(Engine::frozen_bytes));
+    let pins = caller.context.pins.figures(caller.now);
+    lines.add("tanist_pinned_versions", pins.versions);
+    lines.add("tanist_pinned_connections", pins.connections);
+    lines.add("tanist_pinned_oldest_seconds", pins.oldest.as_secs());
+    lines.add("tanist_pins_ended", pins.ended);
+    lines.add("tanist_large_replies", pins.replies);
     lines.add("tanist_free_bytes", figure(|engine| engine.pool().bytes_free()));
     lines.add("tanist_returned_bytes", figure(|engine| engine.pool().bytes_returned()));
 }

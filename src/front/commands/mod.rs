@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod info;
 mod parameters;
+mod pin;
 mod replication;
 mod table;
 
@@ -23,6 +24,11 @@ pub(super) const REDIS_VERSION: &str = "7.0.15";
 /// Whether the call changes what the cluster has in common: a write, though no key is among its arguments.
 pub(super) fn sets_common(spec: &CommandSpec, args: &[&[u8]]) -> bool {
     spec.front().is_some() && spec.name == "config|set" && config::sets_common(args)
+}
+
+/// Whether it freezes a version, of the state of the primary.
+pub(super) fn pins(spec: &CommandSpec) -> bool {
+    spec.front().is_some() && spec.name == "tanist|pin"
 }
 
 /// An argument as text for people, shortened.

@@ -3,6 +3,8 @@
 //! Parameters that Redis's tools read and that have only one possible value here are constants: they show the true value and
 //! cannot be set. All others are also settings of the configuration, under the same name with `_` for `-`.
 
+use std::time::Duration;
+
 use tanist_db_core::engine::{MEMORY_MAX, SettingId, sizes};
 use tanist_db_core::limits::DATABASES;
 
@@ -12,6 +14,7 @@ use crate::files;
 use crate::front::NodeContext;
 use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG};
 use crate::front::settings::cluster as setting;
+use crate::front::versions::PinBounds;
 use crate::resp::RequestLimits;
 
 /// One parameter.
@@ -150,6 +153,21 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     common("maxmemory", MEMORY_MAX, |node| node.settings.memory_bytes_max().to_string(), memory),
     constant("maxmemory-policy", Cluster, |_| "noeviction".into()),
     constant("notify-keyspace-events", Cluster, |_| String::new()),
+    own(
+        "pinned-memory-percent",
+        |node| node.settings.pin_bounds().memory_percent.to_string(),
+        |value, _| set_pins(whole(value, 1, 100)?, |bounds, percent| bounds.memory_percent = percent),
+    ),
+    own(
+        "pinned-seconds-max",
+        |node| node.settings.pin_bounds().age.as_secs().to_string(),
+        |value, _| set_pins(whole(value, 1, 86_400)?, |bounds, seconds| bounds.age = Duration::from_secs(seconds)),
+    ),
+    own(
+        "pinned-versions-max",
+        |node| node.settings.pin_bounds().versions.to_string(),
+        |value, _| set_pins(whole(value, 0, u16::MAX.into())?, |bounds, count| bounds.versions = count as usize),
+    ),
     constant("port", Node, |node| node.identity.port.to_string()),
     constant("proto-max-bulk-len", Cluster, |_| RequestLimits::TRUSTED.bulk_bytes_max.to_string()),
     common(
@@ -199,6 +217,15 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     size!("zset-max-ziplist-entries", SORTED_ENTRIES),
     size!("zset-max-ziplist-value", SORTED_VALUE),
 ];
+
+/// Applies a bound of pinned versions.
+fn set_pins(value: u64, change: fn(&mut PinBounds, u64)) -> Result<Apply, String> {
+    Ok(Box::new(move |node| {
+        let mut bounds = node.settings.pin_bounds();
+        change(&mut bounds, value);
+        node.settings.set_pin_bounds(bounds);
+    }))
+}
 
 fn memory(value: &str) -> Result<u64, String> {
     let bytes: ByteSize = value.parse().map_err(|_| "argument must be a memory value")?;

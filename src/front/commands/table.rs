@@ -3,7 +3,7 @@
 use Flag::*;
 use tanist_db_core::command::{Argument, Category, CommandSpec, CommandTable, Flag, Group, front_command};
 
-use super::{admin, client, config, connection, info, replication};
+use super::{admin, client, config, connection, info, pin, replication};
 use crate::front::caller::Caller;
 
 /// All commands.
@@ -302,6 +302,7 @@ const GENERIC: &[CommandSpec] =
 const TANIST_SINCE: &str = "0.1.0";
 
 const ADMIN: &[Flag] = &[Admin, NoScript, NoMulti, Loading, Stale];
+const PIN: &[Flag] = &[NoScript, NoMulti, Loading, Stale];
 const PUSH: &[Flag] = &[Admin, NoScript, NoMulti, Loading, Stale, Protected];
 const ADMIN_CATEGORIES: &[Category] = &[Category::Admin, Category::Dangerous];
 
@@ -318,6 +319,12 @@ const TANIST_SUBCOMMANDS: &[CommandSpec] = &[
     front_command("tanist|help", 2, ADMIN, Group::Module, TANIST_SINCE, run!(admin::help))
         .categories_own(ADMIN_CATEGORIES)
         .doc("Lists the subcommands.", "O(1)"),
+    front_command("tanist|pin", -2, PIN, Group::Module, TANIST_SINCE, run!(pin::pin))
+        .arguments(&[Argument::word("new", "NEW").optional()])
+        .doc(
+            "Makes this connection read a frozen version: the newest that is pinned, or the state of this moment.",
+            "O(N) where N is the number of shards",
+        ),
     front_command("tanist|push", 4, PUSH, Group::Module, TANIST_SINCE, run!(admin::push))
         .categories_own(ADMIN_CATEGORIES)
         .arguments(&[Argument::integer("client-id"), Argument::string("message")])
@@ -329,6 +336,10 @@ const TANIST_SUBCOMMANDS: &[CommandSpec] = &[
         .categories_own(ADMIN_CATEGORIES)
         .arguments(&[Argument::string("node").optional()])
         .doc("Makes the standby the primary. Nothing is lost; clients wait for a moment.", "O(1)"),
+    front_command("tanist|unpin", 2, PIN, Group::Module, TANIST_SINCE, run!(pin::unpin)).doc(
+        "Makes this connection read and write the present state again.",
+        "O(N) where N is the number of kept pages",
+    ),
 ];
 
 const TANIST: &[CommandSpec] = &[front_command("tanist", -2, ADMIN, Group::Module, TANIST_SINCE, run!(admin::help))

@@ -70,6 +70,11 @@ impl Ahead {
         !self.planned.is_empty()
     }
 
+    /// The front request, once [`next`](Self::next) has returned it.
+    pub(super) fn front(&self) -> Option<&Planned> {
+        self.planned.front()
+    }
+
     /// The front request has been dealt with, its bytes are consumed.
     pub(super) fn done(&mut self) {
         self.planned.pop_front();

@@ -1,5 +1,7 @@
 //! One turn (one pass of the event loop): executes the complete requests in the input, up to the budget.
 
+use std::sync::Arc;
+
 use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
 use tanist_db_core::engine::{Executed, Rank, Refused, Replied, Session, front_command};
@@ -19,6 +21,7 @@ use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
 use crate::front::redirect::{self, NO_PLACE};
 use crate::front::registry::Way;
 use crate::front::reply_gate::Instead;
+use crate::front::versions::PinnedVersion;
 
 /// Why a turn has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +72,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn count(&mut self, spec: &CommandSpec) {
+    pub(super) fn count(&mut self, spec: &CommandSpec) {
         self.commands += 1;
         self.last = Some(spec.name);
     }
@@ -159,6 +162,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     fn next_step(&mut self, batch: &mut Batch<'a>) -> Step {
         if self.later.is_some() {
             return Step::End(Turn::Acting);
+        }
+        if let Some(step) = self.go_on_large(batch) {
+            return step;
         }
         if self.away.is_some() {
             return self.welcome_back(batch).unwrap_or(Step::End(Turn::Acting));
@@ -262,6 +268,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 Step::Done(bytes)
             }
             Executed::Refused(Refused::Busy(shard)) => self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch.now),
+            Executed::Refused(Refused::Large) => self.begin_large(spec, bytes, batch),
             Executed::Refused(Refused::NotWriting) => self.refuse(spec, bytes, held, batch.now),
             Executed::Blocked(blocked) => self.blocked(spec, bytes, *blocked, batch),
             Executed::Later(later) => {
@@ -341,7 +348,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 }
 
-/// Executes the command that `spec` describes. While data is being loaded, only what needs none.
+/// Executes the command that `spec` describes, on the version that the client has pinned if it has. While data is being loaded, only what needs none.
 pub(super) fn execute(
     context: &NodeContext,
     session: &mut Session,
@@ -351,7 +358,19 @@ pub(super) fn execute(
     args: &[&[u8]],
     now: UnixMillis,
 ) -> Executed {
-    if let Some(engine) = context.engine() {
+    let pinned = caller.pinned();
+    if spec.touches_data()
+        && let Some(refusal) = pinned.as_ref().and_then(|pinned| pin_refuses(pinned, spec))
+    {
+        session.refuse(args);
+        reply.error(&refusal);
+        return Executed::AT_ONCE;
+    }
+    let (engine, now) = match &pinned {
+        Some(Ok(version)) => (Some(&version.engine), version.unix),
+        _ => (context.engine().map(|engine| &**engine), now),
+    };
+    if let Some(engine) = engine {
         return engine.execute_resolved(spec, session, caller, args, now, reply);
     }
     let Some(run) = spec.front() else {
@@ -360,6 +379,19 @@ pub(super) fn execute(
     };
     reply.set_protocol(session.protocol());
     front_command(run, caller, &Call::without_keys(spec, args), session, reply)
+}
+
+/// Why a client that has pinned a version may not execute a command on data.
+fn pin_refuses(pinned: &Result<Arc<PinnedVersion>, String>, spec: &CommandSpec) -> Option<String> {
+    match pinned {
+        Err(why) => {
+            Some(format!("UNPINNED the version that this connection had pinned {why}; use TANIST PIN or TANIST UNPIN"))
+        }
+        Ok(_) if spec.writes() || spec.name == "watch" => {
+            Some("ERR this connection has pinned a version, which is only read; TANIST UNPIN ends that".to_owned())
+        }
+        Ok(_) => None,
+    }
 }
 
 /// No record has this position: only a change ends the wait.

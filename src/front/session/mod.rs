@@ -17,6 +17,7 @@
 //! * `execute`: one *turn* (event-loop pass): executes every complete request, up to a budget, so that other sessions on the
 //!   thread are served too.
 //! * `apart`: long commands, on worker threads.
+//! * `large`: large replies, from a frozen version.
 //! * `blocked`: commands that wait for keys or a position, and what ends their wait.
 //! * `messages`: push messages of other sessions, between replies.
 //! * `runtime`: the timers and threads that it uses: tokio's, or the simulator's.
@@ -31,7 +32,7 @@
 //! that says it was not executed. The same happens to a command whose shards are locked by a long command: the thread serves
 //! others meanwhile.
 //!
-//! **A command that has no reply yet** delays those after it: it runs on a worker thread (apart); or another part of the node
+//! **A command that has no reply yet** delays those after it: it runs on a worker thread (apart, large); or another part of the node
 //! will make its reply; or it is blocked. While it is blocked, its client still receives push messages.
 //!
 //! **A fenced node sends nothing more**: delayed replies are dropped with the connection.
@@ -41,6 +42,7 @@ mod apart;
 mod blocked;
 mod execute;
 mod input;
+mod large;
 mod messages;
 mod output;
 mod permission;
@@ -72,6 +74,7 @@ pub use apart::Job;
 use blocked::Block;
 use execute::{Turn, Until};
 use input::Input;
+use large::LargeReply;
 use output::Output;
 use permission::Hold;
 pub use runtime::{Runtime, TokioThread};
@@ -158,6 +161,8 @@ struct Conversation<'a, W> {
     caller: Caller,
     /// The command that is executed apart.
     away: Option<Away>,
+    /// The large reply that is being made.
+    large: Option<LargeReply>,
     /// The command whose reply somebody else makes.
     later: Option<Box<Later>>,
     /// The command that is blocked. Also while it is executed again, here or apart, or waits to be.
@@ -203,6 +208,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let id = registration.entry().id();
         let mut caller = Caller::new(context, registration);
         let mut session = Session::new(id);
+        session.set_large_bytes(runtime.large_bytes());
         let mut output = Output::default();
         if caller.entry().peer().way == Way::Library {
             caller.set_protocol(Protocol::Resp3, &mut session, &mut output.reply);
@@ -217,6 +223,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             session,
             caller,
             away: None,
+            large: None,
             later: None,
             block: None,
             output,
@@ -283,7 +290,14 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         };
         let blocked = matches!(turn, Turn::Blocked(_));
         let block_deadline = self.block.and_then(|block| block.deadline).filter(|_| blocked);
-        let deadlines = [pending.map(|pending| pending.deadline), hold_deadline, block_deadline, self.closing_until];
+        let piece_deadline = self.large_deadline().filter(|_| turn == Turn::Full);
+        let deadlines = [
+            pending.map(|pending| pending.deadline),
+            hold_deadline,
+            block_deadline,
+            piece_deadline,
+            self.closing_until,
+        ];
         let read = match turn {
             Turn::Hungry => true,
             Turn::Held(_) | Turn::Busy(..) | Turn::Acting | Turn::Blocked(_) => {
@@ -380,6 +394,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
         progress |= interest.blocked && (self.received_all || conversation.poll_blocked(cx).is_ready());
         progress |= conversation.may_take_messages();
         progress |= conversation.poll_away(cx).is_ready();
+        progress |= conversation.poll_large(cx).is_ready();
         if progress || interest.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
     }
 

@@ -12,6 +12,7 @@ use tanist_replication::serving::{Permit, Version};
 use super::execute::{Batch, NEVER, Step, Turn, Until};
 use super::{Conversation, Runtime};
 use crate::config::{DebugCommand, Durability};
+use crate::front::commands;
 use crate::front::context::Stats;
 use crate::front::redirect;
 
@@ -43,7 +44,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
 
     /// Whether `spec` touches data now, rather than being queued.
     pub(super) fn asks_permission(&self, spec: &CommandSpec) -> bool {
-        spec.touches_data() && (!self.session.in_multi() || spec.is_exec())
+        (spec.touches_data() || commands::pins(spec)) && (!self.session.in_multi() || spec.is_exec())
     }
 
     pub(super) fn permission(&self, spec: &CommandSpec, common: bool, batch: &mut Batch<'a>) -> Result<(), Refusal> {
@@ -65,6 +66,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     fn room(&self, batch: &mut Batch<'a>) -> Result<(), Refusal> {
         let Some(engine) = self.context.engine() else { return Ok(()) };
         let serving = &*self.context.serving;
+        self.context.bound_pins(engine, batch.now);
         if !engine.has_room() {
             let seen = serving.want_room();
             if !engine.has_room() {

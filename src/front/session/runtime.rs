@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::limits::LARGE_REPLY_BYTES;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 
@@ -22,6 +23,11 @@ pub trait Runtime {
     /// Runs `job` on a thread that serves nobody else, once there is one of `places`; the future ends when it has run. A job
     /// whose future is dropped before it has begun is not run.
     fn apart(&mut self, places: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()>;
+
+    /// Bytes of a reply beyond which it is made from a frozen version.
+    fn large_bytes(&self) -> usize {
+        LARGE_REPLY_BYTES
+    }
 
     /// A command has permission to execute, and has not begun to.
     fn permitted(&mut self) {}

@@ -9,8 +9,10 @@ mod bounds;
 mod commands;
 mod ends;
 mod gate;
+mod large;
 mod messages;
 mod permission;
+mod pins;
 mod random;
 mod replies;
 
@@ -230,6 +232,11 @@ impl Client {
         self.send(request).await;
         self.expect(reply).await;
     }
+}
+
+/// The request that sets the key `string`, however long `text` is.
+fn set_string(text: &str) -> String {
+    format!("*3\r\n$3\r\nSET\r\n$6\r\nstring\r\n${}\r\n{text}\r\n", text.len())
 }
 
 fn run(test: impl Future<Output = ()>) {

@@ -53,14 +53,7 @@ impl Reply {
     /// An empty buffer.
     #[must_use]
     pub fn new(protocol: Protocol) -> Reply {
-        Reply {
-            out: Vec::new(),
-            protocol,
-            limit: usize::MAX,
-            elements_max: u64::MAX,
-            is_given_up: false,
-            pieces: None,
-        }
+        Reply { out: Vec::new(), protocol, limit: usize::MAX, elements_max: u64::MAX, is_given_up: false, pieces: None }
     }
 
     /// An encoder of one reply that leaves in pieces of about 64 KiB. [`finish`](Self::finish) is due at the end.

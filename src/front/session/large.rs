@@ -1,0 +1,257 @@
+//! Large replies are made from a frozen version, on a worker thread, and sent in pieces.
+//!
+//! A read is executed like any other until its reply outgrows a bound; then it is given up, and executed again on a version that is
+//! frozen for it (or that the connection has pinned). No lock is held meanwhile, and only a few pieces are ahead of the peer, so
+//! neither a large value nor a slow reader costs others anything but the pages that the version keeps.
+//!
+//! Nothing of the reply leaves before all that the version shows is durable. A peer that does not take a piece in time is cut off, and
+//! so is one whose version comes to the end of its time.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Fuse};
+use tanist_db_core::clock::{Monotonic, UnixMillis};
+use tanist_db_core::command::{CommandSpec, CommandTable, Reply};
+use tanist_db_core::engine::{Front, Rank, Session};
+use tanist_db_core::ids::{Lsn, ShardId};
+use tanist_replication::serving::{Permit, Version};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::execute::{Batch, Step, Turn, Until};
+use super::permission::{Refusal, permitted};
+use super::{Conversation, Job, Runtime};
+use crate::config::Durability;
+use crate::front::NodeContext;
+use crate::front::commands::COMMANDS;
+use crate::front::limits::{PIECE_TIME_MAX, PIECES_AHEAD};
+use crate::front::registry::Entry;
+use crate::front::versions::PinnedVersion;
+
+/// What comes from the worker thread, in this order.
+#[derive(Debug)]
+enum Made {
+    /// The read was not executed.
+    NotPermitted(Permit),
+    /// Nor was it: a long command holds this shard.
+    Busy(ShardId),
+    /// The version is there, with all records up to here, and the reply is being made.
+    Begun {
+        cut: Lsn,
+        unix: UnixMillis,
+    },
+    Piece(Vec<u8>),
+    /// Its last piece has come.
+    Complete,
+}
+
+/// A large reply on its way.
+pub(super) struct LargeReply {
+    spec: &'static CommandSpec,
+    /// Of its request.
+    bytes: usize,
+    /// Before it was begun: a change since then ends its hold, should it not have been executed.
+    seen: Version,
+    running: Fuse<BoxFuture<'static, ()>>,
+    made: Receiver<Made>,
+    /// What has come and is not dealt with.
+    next: Option<Made>,
+    begun: Option<(Lsn, UnixMillis)>,
+    /// The worker thread makes nothing more.
+    is_over: bool,
+    /// The peer must have taken something by then.
+    deadline: Monotonic,
+}
+
+/// A read whose reply is large.
+struct LargeRead {
+    context: Arc<NodeContext>,
+    entry: Arc<Entry>,
+    /// That the connection has pinned.
+    pinned: Option<Arc<PinnedVersion>>,
+    spec: &'static CommandSpec,
+    args: Vec<Vec<u8>>,
+    session: Session,
+    made: Sender<Made>,
+}
+
+/// A read of data asks its caller for nothing.
+struct Nobody;
+
+impl Front for Nobody {
+    fn commands(&self) -> &'static CommandTable {
+        &COMMANDS
+    }
+}
+
+impl LargeRead {
+    fn run(mut self) {
+        if let Some(why) = self.try_run() {
+            // Whoever has gone needs no reply.
+            let _ = self.made.blocking_send(why);
+        }
+    }
+
+    /// Makes the reply; or returns why there is none.
+    fn try_run(&mut self) -> Option<Made> {
+        let now = self.context.clock.monotonic();
+        let pin = {
+            let _executing = match self.context.serving.enter(now) {
+                Ok(executing) => executing,
+                Err(permit) => return Some(Made::NotPermitted(permit)),
+            };
+            let engine = self.context.engine()?;
+            match self.context.pin_for_reply(engine, self.pinned.take(), &self.entry) {
+                Ok(pin) => pin,
+                Err(shard) => return Some(Made::Busy(shard)),
+            }
+        };
+        let version = pin.version().ok()?;
+        self.made.blocking_send(Made::Begun { cut: version.cut(), unix: version.unix }).ok()?;
+        let made = self.made.clone();
+        let send = Box::new(move |piece| made.blocking_send(Made::Piece(piece)).is_ok());
+        let mut reply = Reply::in_pieces(self.session.protocol(), send);
+        let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
+        let (engine, session) = (&version.engine, &mut self.session);
+        let executed = engine.execute_resolved(self.spec, session, &mut Nobody, &args, version.unix, &mut reply);
+        let complete = reply.finish() && executed.replied().is_some();
+        complete.then_some(Made::Complete)
+    }
+}
+
+impl<'a, W: Runtime> Conversation<'a, W> {
+    /// Begins to make the reply of the request at the front of the input, which is large.
+    pub(super) fn begin_large(&mut self, spec: &'static CommandSpec, bytes: usize, batch: &Batch<'a>) -> Step {
+        let args = self.ahead.front().map(|planned| self.parser.arguments(&planned.request, self.input.unread()));
+        let args = args.unwrap_or_default().iter().map(|arg| arg.to_vec()).collect();
+        let (made, coming) = channel(PIECES_AHEAD);
+        let read = LargeRead {
+            context: Arc::clone(self.context),
+            entry: Arc::clone(self.caller.shared_entry()),
+            pinned: self.caller.pinned().and_then(Result::ok),
+            spec,
+            args,
+            session: self.session.for_one_read(),
+            made,
+        };
+        let job: Job = Box::new(move || read.run());
+        let running = self.runtime.apart(&self.context.large_places, job).fuse();
+        self.large = Some(LargeReply {
+            spec,
+            bytes,
+            seen: batch.seen,
+            running,
+            made: coming,
+            next: None,
+            begun: None,
+            is_over: false,
+            deadline: Monotonic(u64::MAX),
+        });
+        Step::End(Turn::Acting)
+    }
+
+    /// Ready when something of the large reply has come, or nothing more will.
+    pub(super) fn poll_large(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(large) = &mut self.large else { return Poll::Pending };
+        if large.next.is_some() || large.is_over {
+            // Its turn comes when there is room.
+            return Poll::Pending;
+        }
+        let running = large.running.poll_unpin(cx).is_ready();
+        match large.made.poll_recv(cx) {
+            Poll::Ready(Some(made)) => large.next = Some(made),
+            Poll::Ready(None) => large.is_over = true,
+            Poll::Pending if running => {}
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    /// When the peer must have taken something of a large reply.
+    pub(super) fn large_deadline(&self) -> Option<Monotonic> {
+        self.large.as_ref().map(|large| large.deadline).filter(|deadline| *deadline < Monotonic(u64::MAX))
+    }
+
+    /// Goes on with a large reply; nothing if there is none.
+    pub(super) fn go_on_large(&mut self, batch: &mut Batch<'a>) -> Option<Step> {
+        loop {
+            let large = self.large.as_mut()?;
+            if let Some((cut, _)) = large.begun
+                && batch.durability == Durability::Durable
+                && self.context.serving.durable() < cut
+            {
+                let until = Until { lsn: cut, seen: batch.seen };
+                return Some(self.refuse_large(Refusal::Hold(until), batch.now));
+            }
+            if self.output.is_full() {
+                return Some(self.wait_for_peer(batch.now));
+            }
+            let Some(made) = large.next.take().or_else(|| large.made.try_recv().ok()) else {
+                if large.is_over {
+                    // Its thread was not to be had, or nobody wants the rest: it cannot be told otherwise.
+                    return Some(Step::End(Turn::Stopped));
+                }
+                return Some(Step::End(Turn::Acting));
+            };
+            if let Some(step) = self.take_made(made, batch) {
+                return Some(step);
+            }
+        }
+    }
+
+    fn take_made(&mut self, made: Made, batch: &mut Batch<'a>) -> Option<Step> {
+        let large = self.large.as_mut()?;
+        match made {
+            Made::NotPermitted(permit) => {
+                let refusal = permitted(permit, large.seen);
+                Some(self.refuse_large(refusal, batch.now))
+            }
+            Made::Busy(shard) => Some(self.refuse_large(Refusal::Busy(shard, Rank::First), batch.now)),
+            Made::Begun { cut, unix } => {
+                large.begun = Some((cut, unix));
+                None
+            }
+            Made::Piece(piece) => {
+                large.deadline = batch.now.after(PIECE_TIME_MAX);
+                self.hold = None;
+                let start = self.output.reply.len();
+                self.output.reply.raw(&piece);
+                if self.caller.wants_replies() {
+                    self.output.finish_free(start);
+                } else {
+                    self.output.reply.truncate(start);
+                }
+                None
+            }
+            Made::Complete => {
+                let LargeReply { spec, bytes, begun, .. } = self.large.take()?;
+                let _wanted = self.caller.take_reply();
+                self.runtime.replied(begun);
+                batch.count(spec);
+                Some(Step::Done(bytes))
+            }
+        }
+    }
+
+    /// The large reply was not begun, or may not be seen yet. It is begun again if its request is still at the front.
+    fn refuse_large(&mut self, refusal: Refusal, now: Monotonic) -> Step {
+        let Some(large) = &self.large else { return Step::End(Turn::Stopped) };
+        let (spec, bytes, begun) = (large.spec, large.bytes, large.begun.is_some());
+        let step = self.refuse(spec, bytes, refusal, now);
+        if !begun || matches!(step, Step::Done(_)) {
+            self.large = None;
+        }
+        step
+    }
+
+    fn wait_for_peer(&mut self, now: Monotonic) -> Step {
+        if self.large_deadline().is_some_and(|deadline| deadline <= now) {
+            let seconds = PIECE_TIME_MAX.as_secs();
+            let why = format!("it has not taken a piece of its large reply within {seconds} s");
+            self.context.registry.cut_off(self.caller.entry(), &why);
+            return Step::End(Turn::Stopped);
+        }
+        Step::End(Turn::Full)
+    }
+}

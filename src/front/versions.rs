@@ -1,0 +1,258 @@
+//! Frozen versions that connections read: those that they have pinned (`TANIST PIN`), and those from which large replies are made.
+//!
+//! A version costs a copy of each page that is written while it is kept. So versions are bounded in number, age and memory; at a
+//! bound the oldest is *ended*: whoever has pinned it gets an error for all that it reads until it lets go or pins again, and who is
+//! in the middle of a large reply is cut off. Writers wait for none of this.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tanist_db_core::clock::{Monotonic, UnixMillis};
+use tanist_db_core::engine::Engine;
+use tanist_db_core::ids::{Lsn, ShardId};
+
+use super::NodeContext;
+use super::limits::{PINNED_BYTES_MIN, PINS_END_EVERY, VERSION_BYTES_AT_ONCE};
+use super::registry::Entry;
+
+/// A frozen version, to read.
+pub(super) struct PinnedVersion {
+    pub(super) engine: Engine,
+    /// The moment at which all reads of it happen.
+    pub(super) unix: UnixMillis,
+    since: Monotonic,
+}
+
+/// Keeps a version, until it is dropped or ended.
+pub(super) struct Pin {
+    context: Arc<NodeContext>,
+    version: Mutex<Result<Arc<PinnedVersion>, String>>,
+    /// The connection that is sent a large reply from it, and is cut off if it ends.
+    sends_to: Option<Arc<Entry>>,
+}
+
+/// All pins of a node.
+#[derive(Debug, Default)]
+pub(super) struct Pins {
+    /// Oldest first.
+    all: Mutex<Vec<std::sync::Weak<Pin>>>,
+    /// Pins that there are.
+    count: AtomicUsize,
+    /// Pins that were ended at a bound.
+    ended: AtomicU64,
+    /// When the memory bound last ended one, in microseconds.
+    ended_at: AtomicU64,
+}
+
+/// How much the versions may be and take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PinBounds {
+    /// Versions that are pinned by connections.
+    pub versions: usize,
+    /// Age of a version.
+    pub age: Duration,
+    /// Pages kept for frozen versions, in percent of the data.
+    pub memory_percent: u64,
+}
+
+/// Figures for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PinFigures {
+    pub(super) versions: usize,
+    /// Connections that have pinned one.
+    pub(super) connections: usize,
+    /// Large replies on their way.
+    pub(super) replies: usize,
+    pub(super) oldest: Duration,
+    pub(super) ended: u64,
+}
+
+impl Pin {
+    /// The version.
+    ///
+    /// # Errors
+    /// A sentence that says why it was ended.
+    pub(super) fn version(&self) -> Result<Arc<PinnedVersion>, String> {
+        self.version.lock().clone()
+    }
+
+    /// Ends it; returns whether it had not been before.
+    fn end(&self, why: &str) -> bool {
+        let ended = {
+            let mut version = self.version.lock();
+            if version.is_err() {
+                return false;
+            }
+            std::mem::replace(&mut *version, Err(why.to_owned()))
+        };
+        if let Some(entry) = &self.sends_to {
+            self.context.registry.cut_off(entry, &format!("the version of which it is sent a large reply {why}"));
+        }
+        self.context.give_back(ended.ok());
+        true
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.context.pins.count.fetch_sub(1, Ordering::Relaxed);
+        let version = std::mem::replace(self.version.get_mut(), Err(String::new()));
+        self.context.give_back(version.ok());
+    }
+}
+
+impl Pins {
+    /// Every pin, oldest version first.
+    fn live(&self) -> Vec<Arc<Pin>> {
+        let mut all = self.all.lock();
+        all.retain(|pin| pin.strong_count() > 0);
+        let mut live: Vec<Arc<Pin>> = all.iter().filter_map(std::sync::Weak::upgrade).collect();
+        drop(all);
+        live.sort_by_key(|pin| pin.version().map_or(Monotonic(0), |version| version.since));
+        live
+    }
+
+    /// Ends the pins of all versions for which `is_over` says so.
+    fn end_where(&self, why: &str, is_over: impl Fn(&Arc<PinnedVersion>) -> bool) {
+        for pin in self.live() {
+            if pin.version().is_ok_and(|version| is_over(&version)) && pin.end(why) {
+                self.ended.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn figures(&self, now: Monotonic) -> PinFigures {
+        let live = self.live();
+        let versions: Vec<_> =
+            live.iter().filter_map(|pin| Some((pin.version().ok()?, pin.sends_to.is_some()))).collect();
+        let replies = versions.iter().filter(|(_, sends)| *sends).count();
+        PinFigures {
+            versions: different(versions.iter().map(|(version, _)| version)),
+            connections: versions.len() - replies,
+            replies,
+            oldest: versions.first().map_or(Duration::ZERO, |(version, _)| now.since(version.since)),
+            ended: self.ended.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// How many of the versions, oldest first, are different ones.
+fn different<'v>(versions: impl Iterator<Item = &'v Arc<PinnedVersion>>) -> usize {
+    let mut addresses: Vec<_> = versions.map(Arc::as_ptr).collect();
+    addresses.dedup();
+    addresses.len()
+}
+
+impl NodeContext {
+    /// Pins the newest version that is pinned already, or with `is_new` or without one the state of this moment.
+    ///
+    /// # Errors
+    /// With a shard that a long command holds: nothing is frozen. Or a sentence if too many versions are pinned.
+    pub(super) fn pin(self: &Arc<Self>, engine: &Engine, is_new: bool) -> Result<Result<Arc<Pin>, String>, ShardId> {
+        let live = self.pins.live();
+        let pinned: Vec<_> =
+            live.iter().filter(|pin| pin.sends_to.is_none()).filter_map(|pin| pin.version().ok()).collect();
+        if let Some(newest) = pinned.last().filter(|_| !is_new) {
+            return Ok(Ok(self.keep(Arc::clone(newest), None)));
+        }
+        let max = self.settings.pin_bounds().versions;
+        if different(pinned.iter()) >= max {
+            return Ok(Err(format!(
+                "ERR {max} versions are pinned already, which is pinned-versions-max: TANIST PIN without NEW takes the newest of them"
+            )));
+        }
+        Ok(Ok(self.keep(self.frozen(engine)?, None)))
+    }
+
+    /// Pins a version for a large reply to `entry`: `version`, or the state of this moment.
+    ///
+    /// # Errors
+    /// With a shard that a long command holds: nothing is frozen.
+    pub(super) fn pin_for_reply(
+        self: &Arc<Self>,
+        engine: &Engine,
+        version: Option<Arc<PinnedVersion>>,
+        entry: &Arc<Entry>,
+    ) -> Result<Arc<Pin>, ShardId> {
+        let version = version.map_or_else(|| self.frozen(engine), Ok)?;
+        Ok(self.keep(version, Some(Arc::clone(entry))))
+    }
+
+    fn frozen(&self, engine: &Engine) -> Result<Arc<PinnedVersion>, ShardId> {
+        let (unix, since) = (self.clock.unix(), self.clock.monotonic());
+        Ok(Arc::new(PinnedVersion { engine: engine.try_pin()?, unix, since }))
+    }
+
+    fn keep(self: &Arc<Self>, version: Arc<PinnedVersion>, sends_to: Option<Arc<Entry>>) -> Arc<Pin> {
+        let pin = Arc::new(Pin { context: Arc::clone(self), version: Mutex::new(Ok(version)), sends_to });
+        self.pins.count.fetch_add(1, Ordering::Relaxed);
+        self.pins.all.lock().push(Arc::downgrade(&pin));
+        pin
+    }
+
+    /// Ends versions that are too old.
+    pub(super) fn end_old_pins(&self, now: Monotonic) {
+        let age = self.settings.pin_bounds().age;
+        let why = format!("was ended: it was older than {} s (pinned-seconds-max)", age.as_secs());
+        self.pins.end_where(&why, |version| now.since(version.since) >= age);
+    }
+
+    /// Ends the oldest version if frozen ones take too much memory. Costs nothing where nothing is pinned.
+    #[inline]
+    pub(super) fn bound_pins(&self, engine: &Engine, now: Monotonic) {
+        if self.pins.count.load(Ordering::Relaxed) > 0 {
+            self.end_pins_of_much_memory(engine, now);
+        }
+    }
+
+    #[cold]
+    fn end_pins_of_much_memory(&self, engine: &Engine, now: Monotonic) {
+        let percent = self.settings.pin_bounds().memory_percent;
+        let max = (engine.memory_bytes() / 100 * percent).max(PINNED_BYTES_MIN).min(engine.frozen_bytes_max() / 2);
+        let last = self.pins.ended_at.load(Ordering::Relaxed);
+        // What is ended while it is read gives its memory back a little later.
+        if engine.frozen_bytes() <= max || now.since(Monotonic(last)) < PINS_END_EVERY {
+            return;
+        }
+        self.pins.ended_at.store(now.0, Ordering::Relaxed);
+        let oldest = self.pins.live().iter().find_map(|pin| pin.version().ok());
+        if let Some(oldest) = oldest {
+            let mib = max >> 20;
+            let why = format!("was ended: frozen versions took more than {mib} MiB (pinned-memory-percent)");
+            self.pins.end_where(&why, |version| Arc::ptr_eq(version, &oldest));
+        }
+    }
+
+    /// Lets go of a version. If it was the last to have it, its pages are given back: on a thread of its own where they are many.
+    fn give_back(&self, version: Option<Arc<PinnedVersion>>) {
+        let Some(version) = version else { return };
+        let many = self.engine().is_some_and(|engine| engine.frozen_bytes() > VERSION_BYTES_AT_ONCE);
+        let serving = Arc::clone(&self.serving);
+        let drop_it = move || {
+            drop(version);
+            serving.room_freed();
+        };
+        if many {
+            // Without a thread it is dropped here, with the closure.
+            let _ = std::thread::Builder::new().name("give-back".into()).spawn(drop_it);
+        } else {
+            drop_it();
+        }
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin").field("cut", &self.version().map(|version| version.cut())).finish_non_exhaustive()
+    }
+}
+
+impl PinnedVersion {
+    /// The newest record in it.
+    pub(super) fn cut(&self) -> Lsn {
+        self.engine.last()
+    }
+}
