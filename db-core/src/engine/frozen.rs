@@ -2,9 +2,8 @@
 
 use super::Engine;
 use super::shard::{Busy, ShardCell, Shards};
-use crate::ids::{Lsn, ShardId};
+use crate::ids::ShardId;
 use crate::keyspace::Keyspace;
-use crate::planted::planted;
 use crate::redo::RedoQueue;
 
 impl Engine {
@@ -18,8 +17,7 @@ impl Engine {
         let (cut, epoch) = (self.redo.last(), self.redo.epoch());
         let frozen: Vec<_> = shards.iter_mut().map(|shard| shard.keyspace.freeze()).collect();
         drop(shards);
-        let shown = if planted("a frozen read passes the gate") { Lsn::ZERO } else { cut };
-        let cell = |shard| ShardCell::of_frozen(Keyspace::of_frozen(shard, self.hasher), shown);
+        let cell = |shard| ShardCell::of_frozen(Keyspace::of_frozen(shard, self.hasher), cut);
         let cells = frozen.into_iter().map(cell).collect();
         Ok(Engine::assemble(cells, &self.pool, self.hash_seed, RedoQueue::new(epoch, cut)))
     }

@@ -16,6 +16,7 @@ use tanist_db_core::clock::{Monotonic, UnixMillis};
 use tanist_db_core::command::{CommandSpec, CommandTable, Reply};
 use tanist_db_core::engine::{Front, Rank, Session};
 use tanist_db_core::ids::{Lsn, ShardId};
+use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Permit, Version};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -180,6 +181,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             if let Some((cut, _)) = large.begun
                 && batch.durability == Durability::Durable
                 && self.context.serving.durable() < cut
+                && !planted("a frozen read passes the gate")
             {
                 let until = Until { lsn: cut, seen: batch.seen };
                 return Some(self.refuse_large(Refusal::Hold(until), batch.now));

@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 28] = [
+pub const BUGS: [&str; 29] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -30,6 +30,7 @@ pub const BUGS: [&str; 28] = [
     "two structures share a slot",
     "a feature level raised before the standby knows it",
     "a node's feature level is not remembered",
+    "a frozen read passes the gate",
 ];
 
 /// The bug of that name.

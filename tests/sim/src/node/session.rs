@@ -15,6 +15,7 @@ use tanist::config;
 use tanist::front::{Identity, NodeContext, Peer, Settings, Way, session};
 use tanist_db_core::clock::Clock;
 use tanist_db_core::engine::Engine;
+use tanist_db_core::limits::LARGE_REPLY_BYTES;
 use tanist_replication::serving::Serving;
 
 use super::NodeEvent;
@@ -46,6 +47,9 @@ pub(crate) enum Request {
     /// It sends nothing more and takes nothing more.
     Close,
 }
+
+/// Bytes of a reply beyond which every second client's is made from a frozen version.
+const LARGE_BYTES: usize = 16;
 
 /// The error of a process that has no data yet.
 const LOADING: &str = "-LOADING Tanist is loading the dataset in memory\r\n";
@@ -126,7 +130,8 @@ impl Conversation {
         let registration = registration.expect("no bound on connections was asked for");
         let (wire, stream) = Wire::pair();
         let watch = Arc::<Mutex<Watch>>::default();
-        let thread = SimThread::new(Arc::clone(&watch));
+        let large_bytes = if client.is_multiple_of(2) { LARGE_REPLY_BYTES } else { LARGE_BYTES };
+        let thread = SimThread::new(Arc::clone(&watch), large_bytes);
         let task = Box::pin(session::serve(Arc::clone(context), registration, stream, thread));
         Conversation {
             state: ExecutionState::Waiting(task),

@@ -57,11 +57,14 @@ pub(super) struct Watch {
 pub(super) type Sent = (Job, oneshot::Sender<()>);
 
 /// The session's side.
-pub(super) struct SimThread(Arc<Mutex<Watch>>);
+pub(super) struct SimThread {
+    watch: Arc<Mutex<Watch>>,
+    large_bytes: usize,
+}
 
 impl SimThread {
-    pub(super) fn new(watch: Arc<Mutex<Watch>>) -> SimThread {
-        SimThread(watch)
+    pub(super) fn new(watch: Arc<Mutex<Watch>>, large_bytes: usize) -> SimThread {
+        SimThread { watch, large_bytes }
     }
 }
 
@@ -70,13 +73,17 @@ impl Runtime for SimThread {
         if deadline <= clock.monotonic() {
             return Poll::Ready(());
         }
-        let alarm = &mut self.0.lock().alarm;
+        let alarm = &mut self.watch.lock().alarm;
         *alarm = Some(alarm.map_or(deadline, |at| at.min(deadline))).filter(|at| *at < Monotonic(u64::MAX));
         Poll::Pending
     }
 
+    fn large_bytes(&self) -> usize {
+        self.large_bytes
+    }
+
     fn permitted(&mut self) {
-        let mut watch = self.0.lock();
+        let mut watch = self.watch.lock();
         if !watch.parked {
             watch.notes.push(Note::Permitted);
         }
@@ -89,12 +96,12 @@ impl Runtime for SimThread {
 
     fn apart(&mut self, _: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()> {
         let (done, ran) = oneshot::channel();
-        self.0.lock().job = Some((job, done));
+        self.watch.lock().job = Some((job, done));
         async move { drop(ran.await) }.boxed()
     }
 
     fn replied(&mut self, executed: Option<(Lsn, UnixMillis)>) {
-        let mut watch = self.0.lock();
+        let mut watch = self.watch.lock();
         let command = watch.commands.pop_front().expect("a reply answers a command");
         if let Some((_, unix)) = executed {
             watch.notes.push(Note::Executed { command, unix });
@@ -103,6 +110,6 @@ impl Runtime for SimThread {
     }
 
     fn messaged(&mut self, lsn: Lsn) {
-        self.0.lock().written.push_back(Written::Message(lsn));
+        self.watch.lock().written.push_back(Written::Message(lsn));
     }
 }
