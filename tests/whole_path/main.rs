@@ -24,6 +24,7 @@ mod drill;
 mod examples;
 mod fencing;
 mod first_command;
+mod frozen_reads;
 mod images;
 mod import;
 mod kill;

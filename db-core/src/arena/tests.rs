@@ -309,3 +309,45 @@ fn pages_without_memory_are_used_again() {
         assert_eq!(pool.bytes_returned() % (2 << 20), 0);
     }
 }
+
+/// An arena over a frozen version shows it while the live one goes on, keeps its pages, and refuses to change any.
+#[test]
+fn an_arena_over_a_frozen_version_is_only_read() {
+    let pool = PagePool::new(0);
+    let mut arena = Arena::new(&pool);
+    for number in 0..20 {
+        let id = arena.allocate();
+        write(&mut arena, id.0, number);
+    }
+    let over = Arena::of_frozen(arena.freeze());
+    for number in 0..20 {
+        write(&mut arena, number, 100 + u64::from(number));
+    }
+    arena.free(PageId(3));
+    arena.clear();
+    while arena.recycle() {}
+    assert_eq!((over.pages_used(), retired(&arena)), (20, 20));
+    (0..20).for_each(|number| assert_page(over.page(PageId(number)), u64::from(number)));
+    assert!(!over.is_used(PageId(20)) && over.page_bound() == 20);
+    type Change = fn(&mut Arena);
+    let changes: [Change; 6] = [
+        |arena| arena.page_mut(PageId(1)).put_u64(0, 1),
+        |arena| _ = arena.allocate(),
+        |arena| arena.free(PageId(1)),
+        |arena| arena.clear(),
+        |arena| drop(arena.freeze()),
+        |arena| _ = arena.insert(PageId(40), &[0; PAGE_BYTES]),
+    ];
+    let over = std::sync::Mutex::new(over);
+    for (number, change) in changes.into_iter().enumerate() {
+        let panics = std::panic::catch_unwind(|| {
+            let mut over = over.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            change(&mut over);
+        });
+        assert!(panics.is_err(), "change {number}");
+    }
+    let over = over.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    (0..20).for_each(|number| assert_page(over.page(PageId(number)), u64::from(number)));
+    drop(over);
+    assert_eq!(retired(&arena), 0);
+}
