@@ -110,7 +110,7 @@ impl Registry {
         true
     }
 
-    /// Ends a connection that would miss a message: its client is to know that it has.
+    /// Ends a connection that would miss a message or does not take its large reply: its client is to know that.
     pub(super) fn cut_off(&self, entry: &Entry, why: &str) {
         if !entry.is_killed() {
             self.cut_off.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +119,7 @@ impl Registry {
         }
     }
 
-    /// Connections that were cut off because they would have missed a message.
+    /// Connections that were [cut off](Self::cut_off).
     #[must_use]
     pub fn cut_offs(&self) -> u64 {
         self.cut_off.load(Ordering::Relaxed)

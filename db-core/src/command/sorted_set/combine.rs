@@ -143,6 +143,15 @@ impl CombineOptions {
 /// Members with their scores, in the order of (score, member).
 type Scored = Vec<(Vec<u8>, Score)>;
 
+/// The number of keys, which is the argument at `at`.
+fn key_count(call: &Call<'_>, at: usize) -> Result<usize, Failure> {
+    let keys = parse_i64(call.arg(at)).ok_or(Failure::NOT_AN_INTEGER)?;
+    let keys = usize::try_from(keys).ok().filter(|keys| *keys > 0).ok_or_else(|| {
+        Failure::owned(format!("ERR at least 1 input key is needed for '{}' command", call.spec.name))
+    })?;
+    if keys > call.args().len() - at - 1 { Err(Failure::SYNTAX) } else { Ok(keys) }
+}
+
 /// Combines the keys whose number is the argument at `at`. `admit` is asked whether so many members may be looked at.
 fn combine(
     data: &mut Data<'_>,
@@ -152,13 +161,7 @@ fn combine(
     kinds: Kinds,
     admit: impl FnOnce(u64) -> Outcome,
 ) -> Result<(Scored, CombineOptions), Failure> {
-    let keys = parse_i64(call.arg(at)).ok_or(Failure::NOT_AN_INTEGER)?;
-    let keys = usize::try_from(keys).ok().filter(|keys| *keys > 0).ok_or_else(|| {
-        Failure::owned(format!("ERR at least 1 input key is needed for '{}' command", call.spec.name))
-    })?;
-    if keys > call.args().len() - at - 1 {
-        return Err(Failure::SYNTAX);
-    }
+    let keys = key_count(call, at)?;
     let sets: Vec<Located<'_>> = call.keys().skip(at - 1).map(|key| data.locate(&key)).collect();
     let inputs = inputs(data, &sets)?;
     let query = CombineOptions::parse(call, at, keys, operation, kinds)?;

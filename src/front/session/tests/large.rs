@@ -103,7 +103,7 @@ fn nothing_of_a_large_reply_leaves_before_what_it_shows_is_durable() {
         client.send("GET string\r\nPING\r\n").await;
         while Stats::read(&node.context.stats.not_executed) == 0 {
             tokio::time::advance(millis(100)).await;
-            std::thread::sleep(millis(1));
+            std::thread::yield_now();
         }
         let refused = client.line().await;
         assert!(refused.starts_with("-NOTDURABLE ") && refused.ends_with("within 3000 ms (not executed)"), "{refused}");
@@ -125,7 +125,7 @@ fn who_does_not_take_a_large_reply_is_cut_off() {
         while node.context.registry.cut_offs() == 0 {
             tokio::time::advance(millis(1_000)).await;
             other.ask("PING\r\n", "+PONG\r\n").await;
-            std::thread::sleep(millis(1));
+            std::thread::yield_now();
         }
         assert!(node.context.clock.monotonic().since(begun) >= PIECE_TIME_MAX);
         assert!(other.bulk("INFO memory\r\n").await.contains("tanist_large_replies:0\r\n"));
