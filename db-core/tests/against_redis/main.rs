@@ -101,7 +101,8 @@ impl Ours {
     /// The reply in pieces, from a frozen version.
     fn read_frozen(&mut self, args: &[&[u8]], now: UnixMillis) -> Vec<u8> {
         let frozen = self.engine.try_pin().unwrap();
-        let (send, pieces) = std::sync::mpsc::channel();
+        // All pieces of a reply of these tests fit.
+        let (send, pieces) = std::sync::mpsc::sync_channel(1_000);
         let mut session = self.session.for_one_read();
         let mut reply = Reply::in_pieces(session.protocol(), Box::new(move |piece| send.send(piece).is_ok()));
         let executed = frozen.execute(&mut session, &mut SelectingFront, args, now, &mut reply);

@@ -7,7 +7,7 @@ use crate::engine::call::Protocol;
 
 /// Reads `words` from `engine` in pieces; returns the reply and the number of pieces.
 fn in_pieces(engine: &Arc<Engine>, words: &str) -> (String, usize) {
-    let (send, pieces) = mpsc::channel::<Vec<u8>>();
+    let (send, pieces) = mpsc::sync_channel::<Vec<u8>>(100);
     let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
     let mut reply = Reply::in_pieces(Protocol::Resp2, Box::new(move |piece| send.send(piece).is_ok()));
     let now = UnixMillis(1_000_000);
@@ -155,7 +155,7 @@ fn nobody_wants_the_rest_of_a_reply() {
     client.run(&format!("set string {}", "x".repeat(1 << 20)));
     let frozen = client.engine.try_pin().unwrap();
     let mut pieces = 0;
-    let (told, wanted) = mpsc::channel();
+    let (told, wanted) = mpsc::sync_channel(100);
     let send = Box::new(move |_| {
         pieces += 1;
         told.send(pieces).unwrap();
