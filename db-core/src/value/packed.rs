@@ -17,6 +17,9 @@ use crate::arena::PAGE_BYTES;
 pub(crate) const BYTES_MAX: usize = PAGE_BYTES / 4 + 16;
 
 const COUNT_BYTES: usize = 2;
+
+/// Bytes of one without members.
+pub(crate) const EMPTY_BYTES: usize = COUNT_BYTES;
 const LONG: u8 = 0x80;
 
 const _: () = assert!(BYTES_MAX < (LONG as usize) << 8);

@@ -97,7 +97,7 @@ impl ListForm {
         if self == ListForm::Tree {
             return true;
         }
-        let mut bytes = old.map_or(packed::empty().len(), ListView::packed_bytes);
+        let mut bytes = old.map_or(packed::EMPTY_BYTES, ListView::packed_bytes);
         elements.all(|element| {
             bytes += packed::string_bytes(element.len());
             bytes <= packed::BYTES_MAX
@@ -114,6 +114,37 @@ enum CutsRepr<'a> {
     Plain(&'a [(u64, u64)]),
     /// So many pairs of numbers, which have been read once.
     Encoded(usize, Reader<'a>),
+}
+
+/// What is left of several parts.
+struct EachCut<'a> {
+    plain: std::slice::Iter<'a, (u64, u64)>,
+    /// How many parts of a record come behind them.
+    encoded: usize,
+    from: Reader<'a>,
+}
+
+impl Iterator for EachCut<'_> {
+    type Item = (u64, u64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u64, u64)> {
+        match self.plain.next() {
+            Some(cut) => Some(*cut),
+            None if self.encoded == 0 => None,
+            None => Some(self.read()),
+        }
+    }
+}
+
+impl EachCut<'_> {
+    /// Not inlined: a node that executes has no need of it.
+    #[inline(never)]
+    fn read(&mut self) -> (u64, u64) {
+        self.encoded -= 1;
+        let mut number = || self.from.number().expect("a record's numbers were read before");
+        (number(), number())
+    }
 }
 
 impl<'a> From<&'a [(u64, u64)]> for Cuts<'a> {
@@ -139,13 +170,11 @@ impl<'a> Cuts<'a> {
     }
 
     #[inline]
-    fn iter(&self) -> impl Iterator<Item = (u64, u64)> + use<'a> {
-        let (plain, count, mut from) = match self.0 {
-            CutsRepr::Plain(cuts) => (cuts, 0, Reader::EMPTY),
-            CutsRepr::Encoded(count, from) => (&[][..], count, from),
-        };
-        let mut number = move || from.number().expect("a record's numbers were read before");
-        plain.iter().copied().chain((0..count).map(move |_| (number(), number())))
+    fn iter(&self) -> EachCut<'a> {
+        match self.0 {
+            CutsRepr::Plain(cuts) => EachCut { plain: cuts.iter(), encoded: 0, from: Reader::EMPTY },
+            CutsRepr::Encoded(count, from) => EachCut { plain: [].iter(), encoded: count, from },
+        }
     }
 
     fn decode(from: &mut Reader<'a>) -> Result<Self, RecordError> {
@@ -228,19 +257,19 @@ impl KeyEffect for ListChange<'_> {
 
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let found = keyspace.record(at);
+        let found = found.as_ref();
         if found.is_some_and(|(_, head)| head.kind != Kind::List) && !matches!(self, ListChange::Store { .. }) {
             return Err("what it changes is no list");
         }
-        let list = found.filter(|(_, head)| head.kind == Kind::List);
-        let len = list.map_or(0, |(record, head)| ListView::new(keyspace.arena(), record, &head).len());
+        let len = || found.map_or(0, |(record, head)| ListView::new(keyspace.arena(), *record, head).len());
         match *self {
             ListChange::Push { form, elements, .. } => pages_to_add(keyspace, found, form, elements.iter()).map(Some),
             ListChange::Store { form, elements } => pages_to_add(keyspace, None, form, elements.iter()).map(Some),
-            ListChange::Insert { form, index, element } | ListChange::Set { form, index, element } if index < len => {
+            ListChange::Insert { form, index, element } | ListChange::Set { form, index, element } if index < len() => {
                 pages_to_add(keyspace, found, form, std::iter::once(element)).map(Some)
             }
-            ListChange::Cut { cuts } if cuts.fit(len) => Ok(None),
-            ListChange::Rotate { .. } if len > 0 => Ok(Some(crate::structure::tree::PAGES_MAX)),
+            ListChange::Cut { cuts } if cuts.fit(len()) => Ok(None),
+            ListChange::Rotate { .. } if len() > 0 => Ok(Some(crate::structure::tree::PAGES_MAX)),
             _ => Err("it changes elements that the list does not have"),
         }
     }
@@ -295,7 +324,7 @@ impl<'a> Family<'a> for ListChange<'a> {
 /// Pages that adding elements to what is there may take or copy beside those of any change.
 fn pages_to_add<'e>(
     keyspace: &Keyspace,
-    found: Option<(Ref, Head)>,
+    found: Option<&(Ref, Head)>,
     form: ListForm,
     elements: impl Iterator<Item = &'e [u8]> + Clone,
 ) -> Result<usize, &'static str> {
@@ -307,7 +336,7 @@ fn pages_to_add<'e>(
     if count == 0 || too_long {
         return Err("it adds no element, or one that is longer than the limit");
     }
-    let old = found.map(|(record, head)| ListView::new(keyspace.arena(), record, &head));
+    let old = found.map(|(record, head)| ListView::new(keyspace.arena(), *record, head));
     if form == ListForm::Packed && old.as_ref().is_some_and(ListView::is_large) {
         return Err("it adds elements in a form that the list has left");
     }

@@ -146,7 +146,7 @@ impl<'a> Family<'a> for MapChange<'a> {
 /// Checks what does not depend on members; returns the bytes that `items` take in one piece.
 #[inline]
 fn check_put(form: MapForm, items: &Strings<'_>, head: Option<&Head>) -> Result<usize, &'static str> {
-    if items.is_empty() || !items.len().is_multiple_of(form.stride()) {
+    if items.is_empty() || !form.is_of_members(items.len()) {
         return Err("it adds no whole member");
     }
     check_form(form, head)?;
@@ -201,12 +201,13 @@ fn pages_to_put(
         let fits = form.has_room_for(old.as_ref(), items, bytes);
         return if fits { Ok(0) } else { Err(TOO_LONG_FOR_ONE_PIECE) };
     }
-    let (mut bytes, mut values) = (0, 0);
+    let (mut bytes, mut values, mut members) = (0, 0, 0);
     each_member(form, items.iter(), |name, value, _| {
+        members += 1;
         values += entry::pages_of_value(name.len(), value.len() as u64);
         bytes += name.len() + value.len();
     });
-    Ok(pages_of_members(keyspace, found, form, items.len() / form.stride(), bytes) + values)
+    Ok(pages_of_members(keyspace, found, form, members, bytes) + values)
 }
 
 /// Pages that adding or moving so many members of so many bytes may take or copy, but for the pages of their values.

@@ -55,6 +55,15 @@ impl MapForm {
         if self.expires_fields() { expiring::STRIDE } else { map::stride(self.kind()) }
     }
 
+    /// Whether so many strings are members as a whole; without the division that the number of strings of a member would take.
+    pub(super) const fn is_of_members(self, strings: usize) -> bool {
+        match self.stride() {
+            1 => true,
+            2 => strings.is_multiple_of(2),
+            _ => strings.is_multiple_of(expiring::STRIDE),
+        }
+    }
+
     /// Returns whether it has fields that may expire.
     #[must_use]
     pub const fn expires_fields(self) -> bool {

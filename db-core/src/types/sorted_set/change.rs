@@ -72,7 +72,7 @@ impl SortedForm {
         if self == SortedForm::Large {
             return true;
         }
-        let bytes = old.map_or(packed::empty().len(), SortedView::packed_bytes);
+        let bytes = old.map_or(packed::EMPTY_BYTES, SortedView::packed_bytes);
         bytes + names.map(|name| sorted::pair_bytes(name.len())).sum::<usize>() <= packed::BYTES_MAX
     }
 }
@@ -119,15 +119,18 @@ impl KeyEffect for SortedChange<'_> {
 
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let found = keyspace.record(at);
+        let found = found.as_ref();
         if found.is_some_and(|(_, head)| head.kind != Kind::SortedSet) && !matches!(self, SortedChange::Store { .. }) {
             return Err("what it changes is no sorted set");
         }
         match *self {
-            SortedChange::Put { form, items } => pages_to_put(keyspace, found, form, &items).map(Some),
-            SortedChange::Store { form, items } => pages_to_put(keyspace, None, form, &items).map(Some),
+            SortedChange::Put { form, items } | SortedChange::Store { form, items } => {
+                let old = found.filter(|_| matches!(self, SortedChange::Put { .. }));
+                pages_to_put(keyspace, old, form, &items).map(Some)
+            }
             SortedChange::Remove { .. } if found.is_some() => Ok(None),
             SortedChange::Cut { rank, count } => {
-                let len = found.map_or(0, |(record, head)| SortedView::new(keyspace.arena(), record, &head).len());
+                let len = found.map_or(0, |(record, head)| SortedView::new(keyspace.arena(), *record, head).len());
                 let fits = count > 0 && rank.checked_add(count).is_some_and(|end| end <= len);
                 if fits { Ok(None) } else { Err("it removes members that there are not") }
             }
@@ -176,7 +179,7 @@ impl<'a> Family<'a> for SortedChange<'a> {
 /// Pages that adding members to what is there may take or copy beside those of any change.
 fn pages_to_put(
     keyspace: &Keyspace,
-    found: Option<(Ref, Head)>,
+    found: Option<&(Ref, Head)>,
     form: SortedForm,
     items: &Strings<'_>,
 ) -> Result<usize, &'static str> {
@@ -191,7 +194,7 @@ fn pages_to_put(
     if too_long {
         return Err("a member is longer than the limit");
     }
-    let old = found.map(|(record, head)| SortedView::new(keyspace.arena(), record, &head));
+    let old = found.map(|(record, head)| SortedView::new(keyspace.arena(), *record, head));
     if form == SortedForm::Packed && old.as_ref().is_some_and(SortedView::is_large) {
         return Err("it adds members in a form that the sorted set has left");
     }

@@ -147,6 +147,7 @@ impl<'a, P: Pages> MapView<'a, P> {
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
         match self.repr {
+            MapRepr::Packed(blob, stride) if stride < expiring::STRIDE => packed::find(blob, stride, name).is_some(),
             MapRepr::Integers(blob) => parse_i64(name).is_some_and(|value| integers::contains(blob, value)),
             MapRepr::Large(large) => large.contains(self.pages, name),
             MapRepr::Sorted(sorted) => sorted.contains(self.pages, name),
@@ -339,7 +340,7 @@ fn alive_in_piece(blob: &[u8], now: UnixMillis) -> u64 {
 /// Bytes of a set of integers as a set of strings.
 fn integers_packed_bytes(blob: &[u8]) -> usize {
     let text = |value: i64| packed::string_bytes(itoa::Buffer::new().format(value).len());
-    packed::empty().len() + integers::all(blob).map(text).sum::<usize>()
+    packed::EMPTY_BYTES + integers::all(blob).map(text).sum::<usize>()
 }
 
 fn packed_members(blob: &[u8], stride: packed::Stride) -> impl Iterator<Item = Member<'_>> {
