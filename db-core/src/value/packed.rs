@@ -20,6 +20,7 @@ const COUNT_BYTES: usize = 2;
 
 /// Bytes of one without members.
 pub(crate) const EMPTY_BYTES: usize = COUNT_BYTES;
+
 const LONG: u8 = 0x80;
 
 const _: () = assert!(BYTES_MAX < (LONG as usize) << 8);
@@ -51,26 +52,16 @@ pub(crate) fn empty() -> Vec<u8> {
     vec![0; COUNT_BYTES]
 }
 
-/// Reads the string at `at`; returns it and where the next one begins, or `None` if it does not end within the blob.
+/// Where the string whose length stands at `at` begins and ends, which may be beyond the blob.
 #[inline]
-fn string_at(blob: &[u8], at: usize) -> Option<(&[u8], usize)> {
+fn span(blob: &[u8], at: usize) -> Option<Range<usize>> {
     let first = *blob.get(at)?;
     let (start, len) = if first & LONG == 0 {
         (at + 1, first as usize)
     } else {
         (at + 2, usize::from(first & !LONG) << 8 | usize::from(*blob.get(at + 1)?))
     };
-    Some((blob.get(start..start + len)?, start + len))
-}
-
-/// Where the string behind the one at `at` begins, which may be beyond the blob.
-#[inline]
-fn behind(blob: &[u8], at: usize) -> Option<usize> {
-    let first = *blob.get(at)?;
-    if first & LONG == 0 {
-        return Some(at + 1 + first as usize);
-    }
-    Some(at + 2 + (usize::from(first & !LONG) << 8 | usize::from(*blob.get(at + 1)?)))
+    Some(start..start + len)
 }
 
 /// All strings in order; ends before one that is cut off.
@@ -85,8 +76,9 @@ impl<'a> Iterator for PackedStrings<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let (string, next) = string_at(self.blob, self.at)?;
-        self.at = next;
+        let span = span(self.blob, self.at)?;
+        let string = self.blob.get(span.clone())?;
+        self.at = span.end;
         Some(string)
     }
 }
@@ -101,7 +93,7 @@ impl PackedStrings<'_> {
     #[inline]
     fn skip_strings(&mut self, count: usize) -> usize {
         for _ in 0..count {
-            self.at = behind(self.blob, self.at).unwrap_or(self.at);
+            self.at = span(self.blob, self.at).map_or(self.at, |span| span.end);
         }
         self.at
     }
@@ -354,4 +346,28 @@ pub(crate) fn check(blob: &[u8], stride: Stride) -> Result<(), &'static str> {
     })?;
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) { Err("a member is there twice") } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_moves_leaves_the_others_in_order() {
+        let names: [&[u8]; 4] = [b"a", &[b'b'; 200], b"", b"dd"];
+        let mut all = empty();
+        names.iter().for_each(|name| Edit::append(&all, &[*name]).apply(&mut all));
+        let start = |index| strings(&all).skip_strings(index);
+        for new in [&b"x"[..], &[b'x'; 300]] {
+            for (from, to) in (0..4).flat_map(|from| (0..5).map(move |to| (from, to))) {
+                let mut moved = all.clone();
+                Edit::put_at(&all, start(to), Some(start(from)..start(from + 1)), &[new]).apply(&mut moved);
+                let mut wanted = names.to_vec();
+                wanted.remove(from);
+                wanted.insert(if to > from { to - 1 } else { to }, new);
+                assert_eq!(strings(&moved).collect::<Vec<_>>(), wanted, "from {from} to {to}");
+                check_strings(&moved).expect("nothing else is there");
+            }
+        }
+    }
 }
