@@ -6,8 +6,11 @@ use smallvec::SmallVec;
 
 use super::{RequestLimits, inline};
 
-/// A command's arguments, name first. Sixteen need no allocation.
-pub type Arguments<'a> = SmallVec<[&'a [u8]; 6]>;
+/// A command's arguments, name first. [`ARGUMENTS_HERE`] need no allocation.
+pub type Arguments<'a> = SmallVec<[&'a [u8]; ARGUMENTS_HERE]>;
+
+/// Arguments of nearly all commands.
+const ARGUMENTS_HERE: usize = 6;
 
 /// Spans kept between commands; a longer list is given back after the command that needed it.
 const SPANS_KEPT: usize = 1024;
@@ -184,10 +187,15 @@ impl RequestParser {
     #[must_use]
     pub fn arguments<'a>(&'a self, request: &Request, input: &'a [u8]) -> Arguments<'a> {
         let source = if request.inline { &self.unquoted[..] } else { input };
-        let mut arguments = Arguments::new();
         let spans = &self.spans[request.first as usize..request.end as usize];
-        arguments.extend(spans.iter().map(|span| &source[span.start as usize..span.end as usize]));
-        arguments
+        let arguments = spans.iter().map(|span| &source[span.start as usize..span.end as usize]);
+        if spans.len() > ARGUMENTS_HERE {
+            return arguments.collect();
+        }
+        // Without the checks for room that collecting them makes.
+        let mut here: [&[u8]; ARGUMENTS_HERE] = Default::default();
+        here.iter_mut().zip(arguments).for_each(|(place, argument)| *place = argument);
+        Arguments::from_buf_and_len(here, spans.len())
     }
 
     /// One argument of `request`, which stands at the front of `input`.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::cleared::Cleared;
@@ -157,6 +158,19 @@ impl Arena {
     /// # Panics
     /// If the page is not in use.
     pub fn free(&mut self, id: PageId) {
+        self.free_page(id, None);
+    }
+
+    /// The same for a page that is zero outside of `used`. Should it be taken into use again soon, it need not be cleared as a whole.
+    ///
+    /// # Panics
+    /// If the page is not in use.
+    pub(crate) fn free_cleared(&mut self, id: PageId, used: [Range<usize>; 2]) {
+        self.free_page(id, Some(used));
+    }
+
+    #[inline]
+    fn free_page(&mut self, id: PageId, used: Option<[Range<usize>; 2]>) {
         self.assert_live();
         let slot = self.slot(id);
         assert!(slot.page.is_some(), "a page that is freed is in use");
@@ -164,7 +178,7 @@ impl Arena {
         self.holes.push(Reverse(id.0));
         self.used -= 1;
         self.use_changed = true;
-        self.discard(id, slot);
+        self.discard(id, slot, used);
     }
 
     /// Returns spare pages beyond what a mutation needs to the pool: the end of a mutation.
@@ -263,14 +277,19 @@ impl Arena {
     }
 
     /// Sends the page of a slot that was emptied to where it is needed: frozen versions, or the spares.
-    fn discard(&mut self, id: PageId, slot: Slot) {
+    /// If it is zero outside of `used`, all of it is zero then.
+    fn discard(&mut self, id: PageId, slot: Slot, used: Option<[Range<usize>; 2]>) {
         let Some(page) = slot.page else { return };
         let last = self.newest_frozen;
         let pinned = slot.born <= last && self.pins.is_pinned(id, slot.born, last);
         if pinned {
             self.pins.retire(id, page, slot.born, last);
         } else {
-            self.spares.push(reclaim_unpinned(page, pinned));
+            let mut page = reclaim_unpinned(page, pinned);
+            if let Some(used) = used {
+                page.clear(used);
+            }
+            self.spares.push(page);
         }
     }
 

@@ -27,7 +27,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::ptr::NonNull;
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
@@ -119,6 +119,13 @@ impl OwnedPage {
             self.all_mut().fill(0);
             self.zeroed = true;
         }
+    }
+
+    /// Makes all bytes zero, as those outside of `used` are.
+    pub(super) fn clear(&mut self, used: [Range<usize>; 2]) {
+        used.into_iter().for_each(|part| self.all_mut()[part].fill(0));
+        debug_assert!(self.all().iter().all(|byte| *byte == 0), "nothing else was in use");
+        self.zeroed = true;
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) fn remove(data: &mut Data<'_>, at: &mut Located<'_>, kind: Kind, name
         return Ok(0);
     }
     data.change(at, MapChange::Remove { names: names.into() })?;
-    Ok(before - data.map_again(at, kind)?.map_or(0, |view| view.len()))
+    Ok(before - data.members(at))
 }
 
 /// Replies with a member chosen by chance.

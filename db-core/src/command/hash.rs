@@ -21,14 +21,15 @@ pub(super) fn form_with(data: &Data<'_>, view: &FoundHash<'_>, items: &[&[u8]], 
     };
     let strings = Strings::from(items);
     let (count_max, value_max) = (data.size(sizes::HASH_ENTRIES), data.size(sizes::HASH_VALUE));
+    if view.as_ref().is_some_and(MapView::is_large) {
+        return large;
+    }
     let names = items.iter().step_by(packed.stride()).copied();
-    let fits = || {
-        // When a field expires does not count.
-        items.chunks_exact(packed.stride()).all(|item| item[0].len().max(item[1].len()) <= value_max)
-            && collection::count_with(view.as_ref(), names, count_max)
-            && packed.has_room(view.as_ref(), &strings)
-    };
-    if view.as_ref().is_some_and(MapView::is_large) || !fits() { large } else { packed }
+    // When a field expires does not count.
+    let fits = items.chunks_exact(packed.stride()).all(|item| item[0].len().max(item[1].len()) <= value_max)
+        && collection::count_with(view.as_ref(), names, count_max)
+        && packed.has_room(view.as_ref(), &strings);
+    if fits { packed } else { large }
 }
 
 /// Sets fields, which do not expire; returns how many are new.
@@ -83,7 +84,7 @@ impl There {
     /// Adds `items`; returns how many are new.
     fn add(self, data: &mut Data<'_>, at: &mut Located<'_>, form: MapForm, items: &[&[u8]]) -> Result<u64, Failure> {
         data.change(at, MapChange::add(self.exists, form, items.into()))?;
-        Ok(data.map_again(at, Kind::Hash)?.map_or(0, |view| view.len()) - self.fields)
+        Ok(data.members(at) - self.fields)
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn sadd(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     }
     let (exists, form) = (view.is_some(), form_with(data, &view, members));
     data.change(&mut at, MapChange::add(exists, form, members.into()))?;
-    reply.count(data.map_again(&at, Kind::Set)?.map_or(0, |view| view.len()) - before);
+    reply.count(data.members(&at) - before);
     Ok(())
 }
 

@@ -88,7 +88,13 @@ impl RecordWriter {
     /// Appends a change of a key.
     #[inline]
     pub(crate) fn push_change(&mut self, key: &Key<'_>, change: &impl KeyEffect) {
-        self.bytes.reserve(bytes_max(key, change));
+        self.push_change_of(bytes_max(key, change), key, change);
+    }
+
+    /// The same for one that takes at most `bytes_max` bytes.
+    #[inline]
+    pub(crate) fn push_change_of(&mut self, bytes_max: usize, key: &Key<'_>, change: &impl KeyEffect) {
+        self.bytes.reserve(bytes_max);
         self.push_key(change.operation(), key);
         change.encode(&mut self.bytes);
     }

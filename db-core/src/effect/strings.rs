@@ -27,6 +27,37 @@ impl PartialEq for Strings<'_> {
 
 impl Eq for Strings<'_> {}
 
+/// What is left of several strings.
+#[derive(Clone, Debug)]
+struct Each<'a> {
+    args: std::slice::Iter<'a, &'a [u8]>,
+    /// How many strings of a record come behind them.
+    encoded: usize,
+    from: Reader<'a>,
+}
+
+impl<'a> Iterator for Each<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self.args.next() {
+            Some(arg) => Some(arg),
+            None if self.encoded == 0 => None,
+            None => Some(self.read()),
+        }
+    }
+}
+
+impl<'a> Each<'a> {
+    /// Not inlined: where there are arguments, which is where clients wait, it is not needed.
+    #[inline(never)]
+    fn read(&mut self) -> &'a [u8] {
+        self.encoded -= 1;
+        self.from.value().expect("a record's strings were read before")
+    }
+}
+
 impl<'a> Strings<'a> {
     /// Returns the number of strings.
     #[must_use]
@@ -44,14 +75,12 @@ impl<'a> Strings<'a> {
     }
 
     /// Returns the strings in order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        let (args, count, encoded) = match self.0 {
-            StringsRepr::Args(args) => (args, 0, &[][..]),
-            StringsRepr::Encoded(count, bytes) => (&[][..], count, bytes),
-        };
-        let mut from = Reader(encoded);
-        let read = (0..count).map(move |_| from.value().expect("a record's strings were read before"));
-        args.iter().copied().chain(read)
+        match self.0 {
+            StringsRepr::Args(args) => Each { args: args.iter(), encoded: 0, from: Reader::EMPTY },
+            StringsRepr::Encoded(count, bytes) => Each { args: [].iter(), encoded: count, from: Reader(bytes) },
+        }
     }
 
     /// No fewer bytes than they take in a record.

@@ -323,7 +323,9 @@ impl Engine {
         keys: impl Iterator<Item = (u64, D)>,
         database: impl Fn(&Keyspace, D) -> DatabaseId,
     ) {
-        let keys: SmallVec<[(u64, D); PREFETCH_KEYS]> = keys.collect();
+        let mut keys: SmallVec<[(u64, D); PREFETCH_KEYS]> = keys.collect();
+        // Many a pipeline is about one key.
+        keys.dedup_by_key(|(hash, _)| *hash);
         // The second step waits for what the first one has asked for: with a single key nothing is won by it.
         let steps = if keys.len() > 1 { &[Prefetch::Index, Prefetch::Record][..] } else { &[Prefetch::Index] };
         for step in steps {

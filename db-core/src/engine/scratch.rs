@@ -56,8 +56,8 @@ impl Log {
     }
 
     #[inline]
-    pub(super) fn push_change(&mut self, key: &Key<'_>, change: &impl KeyEffect) {
-        self.record.push_change(key, change);
+    pub(super) fn push_change(&mut self, bytes_max: usize, key: &Key<'_>, change: &impl KeyEffect) {
+        self.record.push_change_of(bytes_max, key, change);
         self.hashes.push(key.hash);
     }
 

@@ -28,6 +28,10 @@ use crate::structure::root;
 /// A shard that is not free after this long is held by a long command; a short one takes a microsecond.
 const BUSY_PATIENCE: Duration = Duration::from_micros(100);
 
+/// Looks at a shard before a thread is parked for it, one to three microseconds altogether: a short command is done by then, and to park
+/// a thread and to wake it takes longer.
+const SPINS: usize = 64;
+
 /// This shard is locked by another command, and will be for longer than a short command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Busy(pub(crate) ShardId);
@@ -132,6 +136,14 @@ impl ShardCell {
         // Where others wait already there is nothing to hope for, and every session of a thread would hope in turn.
         if self.waiting.anyone() {
             return None;
+        }
+        for _ in 0..SPINS {
+            std::hint::spin_loop();
+            if !self.shard.is_locked()
+                && let Some(guard) = self.try_lock()
+            {
+                return Some(guard);
+            }
         }
         self.shard.try_lock_for(BUSY_PATIENCE).map(|shard| Guard::new(shard, &self.waiting))
     }

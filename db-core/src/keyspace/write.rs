@@ -10,9 +10,10 @@ use crate::structure::table::{self, Found};
 use crate::structure::{expiry, root, slab};
 use crate::value::Kind;
 use crate::value::external::External;
+use crate::value::packed::{self, Edit};
 use crate::value::paged::{self, RootAt};
 use crate::value::reclaim;
-use crate::value::record::{self, Form, Head, RecordShape};
+use crate::value::record::{self, Encoding, Form, Head, RecordShape};
 
 use super::{Key, Keyspace, Located, MORE_PAGES, MUTATION_PAGES, Planned, RESERVED_PAGES_MAX};
 
@@ -102,6 +103,75 @@ impl Keyspace {
         };
         self.arena.page_mut(record.page()).bytes_mut(head.rest_at, rest.len()).copy_from_slice(rest);
         (record, head)
+    }
+
+    /// Makes a change of the collection in one piece of the key at `at`, where `found` is its record: as `edit` makes it of the piece. The
+    /// key is made if it does not exist, and removed with its last member.
+    #[inline]
+    pub(crate) fn edit<'s>(
+        &mut self,
+        at: &mut Located<'_>,
+        found: Option<(Ref, Head)>,
+        kind: Kind,
+        edit: impl FnOnce(&[u8]) -> Edit<'s>,
+    ) {
+        let Some((record, head)) = found else {
+            let mut blob = packed::empty();
+            edit(&blob).apply(&mut blob);
+            self.put_rest(at, kind, Form { encoding: Encoding::PACKED, rest_len: blob.len() }, &blob);
+            return;
+        };
+        let edit = edit(head.rest(self.arena.page(record.page())));
+        if edit.len() == 0 {
+            self.remove(at);
+        } else {
+            self.edit_record(at, record, &head, &edit);
+        }
+    }
+
+    /// Makes the change where the record stands, if its slot has room.
+    #[inline]
+    fn edit_record(&mut self, at: &mut Located<'_>, record: Ref, head: &Head, edit: &Edit<'_>) {
+        let form = Form { rest_len: edit.bytes_after(head.rest_len), ..head.form() };
+        let bytes = form.record_bytes(head.key_len, head.expiry.is_some());
+        if slab::class_of(head.record_bytes()) != slab::class_of(bytes) {
+            return self.edit_elsewhere(at, record, head, (edit, form.rest_len, bytes));
+        }
+        let page = self.arena.page_mut(record.page());
+        record::put_rest_len(page, record, form.rest_len);
+        let len = head.rest_len.max(form.rest_len);
+        edit.apply_within(page.bytes_mut(head.rest_at, len), head.rest_len);
+    }
+
+    /// The same for a record that comes into another slot, where it has `bytes` bytes, of them `rest_len` behind its key.
+    #[inline(never)]
+    fn edit_elsewhere(
+        &mut self,
+        at: &mut Located<'_>,
+        before: Ref,
+        head: &Head,
+        (edit, rest_len, bytes): (&Edit<'_>, usize, usize),
+    ) {
+        let mut found = self.found(at).expect("a record that is edited exists");
+        let record = slab::allocate(&mut self.arena, bytes);
+        let rest = head.rest_at - before.offset();
+        paged::copy(&mut self.arena, before, record, rest + edit.front());
+        for (part, to) in edit.moves(head.rest_len) {
+            let from = head.rest_at + part.start;
+            paged::copy_bytes(
+                &mut self.arena,
+                (before.page(), from),
+                (record.page(), record.offset() + rest + to),
+                part.len(),
+            );
+        }
+        let page = self.arena.page_mut(record.page());
+        record::put_rest_len(page, record, rest_len);
+        edit.fill(page.bytes_mut(record.offset() + rest, rest_len));
+        slab::free(&mut self.arena, before);
+        table::replace(&mut self.arena, &mut found, record);
+        self.moved(at, found);
+        self.change_expiry(head.database, (head.expiry, before), (head.expiry, record));
     }
 
     /// Changes the shape of the record at `record`, if its slot and its key stay where they are.

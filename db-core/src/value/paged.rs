@@ -280,11 +280,19 @@ pub(crate) fn move_tail(arena: &mut Arena, root: RootAt) {
 
 /// Copies the first `bytes` bytes of a slot to another one.
 pub(crate) fn copy(arena: &mut Arena, from: Ref, to: Ref, bytes: usize) {
-    if from.page() == to.page() {
-        arena.page_mut(to.page()).all_mut().copy_within(from.offset()..from.offset() + bytes, to.offset());
+    copy_bytes(arena, (from.page(), from.offset()), (to.page(), to.offset()), bytes);
+}
+
+/// Copies bytes to another place; each place is a page and a byte offset within it.
+pub(crate) fn copy_bytes(arena: &mut Arena, from: (PageId, usize), to: (PageId, usize), bytes: usize) {
+    if bytes == 0 {
+        return;
+    }
+    if from.0 == to.0 {
+        arena.page_mut(to.0).all_mut().copy_within(from.1..from.1 + bytes, to.1);
     } else {
-        let (source, target) = arena.page_pair(from.page(), to.page());
-        target.bytes_mut(to.offset(), bytes).copy_from_slice(source.bytes(from.offset(), bytes));
+        let (source, target) = arena.page_pair(from.0, to.0);
+        target.bytes_mut(to.1, bytes).copy_from_slice(source.bytes(from.1, bytes));
     }
 }
 

@@ -311,6 +311,12 @@ impl RecordShape {
     }
 }
 
+/// Changes the number of bytes behind the key of the record at `at`.
+#[inline]
+pub(crate) fn put_rest_len(page: &mut Page, at: Ref, rest_len: usize) {
+    page.put_u16(at.offset() + REST_LEN, rest_len as u16);
+}
+
 /// Changes the shape of a record with the header `old`, whose expiry it neither gets nor loses; returns its new header.
 #[inline]
 pub(crate) fn change_shape(page: &mut Page, at: Ref, old: &Head, shape: RecordShape) -> Head {

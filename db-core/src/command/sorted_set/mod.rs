@@ -151,21 +151,20 @@ pub(crate) fn zincrby(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
 
 fn add(data: &mut Data<'_>, call: &Call<'_>, options: &AddOptions, pairs: &[&[u8]], reply: &mut Reply) -> Outcome {
     options.check(pairs)?;
-    let scores: SmallVec<[f64; 4]> = pairs
-        .iter()
-        .step_by(2)
-        .map(|score| float::parse(score).ok_or(Failure::NOT_A_FLOAT))
-        .collect::<Result<_, _>>()?;
-    let names = || pairs.iter().skip(1).step_by(2).copied();
-    names().try_for_each(check_name)?;
+    let (pairs, _) = pairs.as_chunks::<2>();
+    let mut scores: SmallVec<[f64; 4]> = SmallVec::new();
+    for [score, _] in pairs {
+        scores.push(float::parse(score).ok_or(Failure::NOT_A_FLOAT)?);
+    }
+    pairs.iter().try_for_each(|[_, name]| check_name(name))?;
     let mut at = data.locate(&call.key(0));
     data.see(&at);
     let view = data.sorted_again(&at)?;
     // A member may be there twice: what the first one has done counts.
     let mut changed: SmallVec<[(&[u8], Score); 4]> = SmallVec::new();
-    let mut places: Option<HashMap<&[u8], usize>> = (pairs.len() > 2).then(HashMap::new);
+    let mut places: Option<HashMap<&[u8], usize>> = (pairs.len() > 1).then(HashMap::new);
     let (mut added, mut updated, mut last) = (0, 0, None);
-    for (name, score) in names().zip(scores) {
+    for ([_, name], score) in pairs.iter().copied().zip(scores) {
         let place = places.as_ref().and_then(|places| places.get(name).copied());
         let old = match place {
             Some(place) => Some(changed[place].1),
@@ -183,9 +182,13 @@ fn add(data: &mut Data<'_>, call: &Call<'_>, options: &AddOptions, pairs: &[&[u8
         }
     }
     if !changed.is_empty() {
-        let scores: SmallVec<[[u8; 8]; 4]> = changed.iter().map(|(_, score)| score.to_bytes()).collect();
-        let items: SmallVec<[&[u8]; 8]> =
-            changed.iter().zip(&scores).flat_map(|((name, _), score)| [*name, score.as_slice()]).collect();
+        let mut scores: SmallVec<[[u8; 8]; 4]> = SmallVec::new();
+        changed.iter().for_each(|(_, score)| scores.push(score.to_bytes()));
+        let mut items: SmallVec<[&[u8]; 8]> = SmallVec::new();
+        for ((name, _), score) in changed.iter().zip(&scores) {
+            items.push(name);
+            items.push(score);
+        }
         let (exists, form) = (view.is_some(), form_with(data, &view, &items));
         data.change(&mut at, SortedChange::add(exists, form, items.as_slice().into()))?;
     }

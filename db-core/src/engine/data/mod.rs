@@ -170,9 +170,10 @@ impl<'a> Data<'a> {
     /// If the change contradicts the content: a handler made it without looking.
     #[inline]
     pub(crate) fn change(&mut self, at: &mut Located<'_>, change: impl KeyEffect) -> Result<(), Failure> {
-        self.check_room(bytes_max(at.key(), &change))?;
+        let bytes = bytes_max(at.key(), &change);
+        self.check_room(bytes)?;
         done(change_key(self.shards.of_mut(at.key().hash), at, &change))?;
-        self.scratch.log.push_change(at.key(), &change);
+        self.scratch.log.push_change(bytes, at.key(), &change);
         Ok(())
     }
 
@@ -190,7 +191,8 @@ impl<'a> Data<'a> {
         expire: UnixMillis,
     ) -> Result<(), Failure> {
         let expiry = KeyChange::Expire(Some(expire));
-        self.check_room(bytes_max(at.key(), &change) + bytes_max(at.key(), &expiry))?;
+        let bytes = [bytes_max(at.key(), &change), bytes_max(at.key(), &expiry)];
+        self.check_room(bytes[0] + bytes[1])?;
         let shard = self.shards.of_mut(at.key().hash);
         let planned = change.plan(&mut shard.keyspace, at).and_then(|()| Ok(shard.keyspace.plan(None, 0)?));
         if planned.is_ok() {
@@ -199,8 +201,8 @@ impl<'a> Data<'a> {
         }
         shard.keyspace.settle();
         done(planned)?;
-        self.scratch.log.push_change(at.key(), &change);
-        self.scratch.log.push_change(at.key(), &expiry);
+        self.scratch.log.push_change(bytes[0], at.key(), &change);
+        self.scratch.log.push_change(bytes[1], at.key(), &expiry);
         Ok(())
     }
 
@@ -227,7 +229,7 @@ impl<'a> Data<'a> {
         if planned.is_ok() {
             for (at, (key, change)) in located.iter_mut().zip(changes) {
                 change_planned(self.shards.of_mut(key.hash), at, &change);
-                self.scratch.log.push_change(&key, &change);
+                self.scratch.log.push_change(bytes_max(&key, &change), &key, &change);
             }
         }
         for at in &located {

@@ -22,6 +22,14 @@ impl Data<'_> {
         Ok(found.map(|(arena, record, head)| MapView::new(arena, record, &head, self.now)))
     }
 
+    /// The number of members of the set or hash at `at` that was [seen](Self::see), or was changed: nothing else is there.
+    #[inline]
+    pub(crate) fn members(&self, at: &Located<'_>) -> u64 {
+        let keyspace = &self.shards.of(at.key().hash).keyspace;
+        let view = |(record, head): (Ref, Head)| MapView::new(keyspace.arena(), record, &head, self.now);
+        keyspace.record(at).map_or(0, |found| view(found).len())
+    }
+
     /// The list at `at`, which must be one if there is anything.
     #[inline]
     pub(crate) fn list(&mut self, at: &Located<'_>) -> Result<Option<ListView<'_, Arena>>, Failure> {
@@ -50,8 +58,9 @@ impl Data<'_> {
         Ok(found.map(|(arena, record, head)| SortedView::new(arena, record, &head)))
     }
 
-    /// The record at `at`, which must be one of `kind` if there is any that has not expired.
-    #[inline]
+    /// The record at `at`, which must be one of `kind` if there is any that has not expired. Inlined, so that the header stays in
+    /// registers.
+    #[inline(always)]
     fn record(&self, at: &Located<'_>, kind: Kind) -> Result<Option<(&Arena, Ref, Head)>, Failure> {
         let keyspace = &self.shards.of(at.key().hash).keyspace;
         let alive = |(record, head): &(Ref, Head)| is_alive(keyspace.arena(), *record, head, self.now);

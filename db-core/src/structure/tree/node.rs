@@ -177,6 +177,12 @@ impl NodeLayout {
         self.slot_bytes + len
     }
 
+    /// The bytes of a node outside of which all are zero: header and slots, and the entries.
+    pub(super) fn parts(self, page: &Page) -> [Range<usize>; 2] {
+        let all = count(page);
+        [0..self.slot(all), PAGE_BYTES - self.start(page, all)..PAGE_BYTES - self.start(page, 0)]
+    }
+
     /// Returns the number of leading entries whose bytes come closest to `target`.
     pub(super) fn closest(self, page: &Page, target: usize) -> usize {
         closest(count(page), target, |entries| self.used_by(page, entries))

@@ -155,6 +155,10 @@ impl<O: Order> Tree<O> {
 
     /// Returns the place before the item at `rank`, or the end if there are no more than that.
     pub(crate) fn seek(&self, pages: &impl Pages, rank: u64) -> Position {
+        // Where a queue is taken from.
+        if rank == 0 {
+            return self.start(pages);
+        }
         let mut total = self.len(pages);
         let mut rank = rank.min(total);
         self.walk(pages, |shape, page, _| {

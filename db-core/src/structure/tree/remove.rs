@@ -1,5 +1,7 @@
 //! Removal: nodes that become too small are merged with a neighbour, or take entries from it.
 
+use std::ops::Range;
+
 use crate::arena::Arena;
 use crate::ids::PageId;
 
@@ -13,6 +15,9 @@ const SMALL: usize = CAPACITY * 2 / 5;
 
 /// Bytes of two leaves, one of them outermost, up to which they are merged.
 const MERGED_AT_END_MAX: usize = CAPACITY * 3 / 4;
+
+/// Bytes in use of a node that are cleared when it is freed.
+const CLEARED_MAX: usize = 1024;
 
 /// Two neighbouring nodes and the entry of the left one in the node above them.
 pub(super) struct Pair {
@@ -60,7 +65,10 @@ impl<O: Order> Tree<O> {
             let above = steps[below - 1];
             let items = node::items(arena.page(above.page), above.index);
             if items <= count && steps[below..].iter().all(|step| step.index == 0) {
-                free_subtree(arena, steps[below].page, at.height() - below);
+                match at.height() - below {
+                    1 => free_node(arena, LEAF, steps[below].page),
+                    height => free_subtree(arena, steps[below].page, height),
+                }
                 unlink(arena, above.page, above.index);
                 self.add(arena, &at, below - 1, items.wrapping_neg());
                 self.fix(arena, &at, below - 1);
@@ -125,7 +133,7 @@ impl<O: Order> Tree<O> {
             let page = arena.page(id);
             if node::count(page) == 0 {
                 unlink(arena, above.page, above.index);
-                arena.free(id);
+                free_node(arena, shape, id);
             } else if shape.used(page) >= SMALL {
                 return;
             } else {
@@ -253,6 +261,17 @@ fn unlink(arena: &mut Arena, parent: PageId, index: usize) {
     INNER.remove(page, index..index + 1);
     if index == 0 && node::count(page) > 0 {
         INNER.replace(page, 0, &[]);
+    }
+}
+
+/// Frees a node whose page is at hand. Where little of it is in use that is cleared at once, since a queue whose length goes up and down
+/// frees its first leaf and takes another one again and again.
+fn free_node(arena: &mut Arena, shape: NodeLayout, id: PageId) {
+    let parts = shape.parts(arena.page(id));
+    if parts.iter().map(Range::len).sum::<usize>() <= CLEARED_MAX {
+        arena.free_cleared(id, parts);
+    } else {
+        arena.free(id);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::keyspace::{Keyspace, Located};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::value::Kind;
 use crate::value::list::{self, LargeList, ListView};
-use crate::value::packed;
+use crate::value::packed::{self, Edit};
 use crate::value::record::{Encoding, Form, Head};
 
 /// Changes of a list.
@@ -86,13 +86,6 @@ pub enum ListForm {
 }
 
 impl ListForm {
-    const fn encoding(self) -> Encoding {
-        match self {
-            ListForm::Packed => Encoding::PACKED,
-            ListForm::Tree => Encoding::TREE,
-        }
-    }
-
     /// Whether elements can be added to what is there, none or a list in this form or one before it, so that it is in this form then:
     /// the bytes in one piece are bounded.
     #[must_use]
@@ -104,7 +97,7 @@ impl ListForm {
         if self == ListForm::Tree {
             return true;
         }
-        let mut bytes = old.map_or(packed::empty().len(), ListView::packed_bytes);
+        let mut bytes = old.map_or(packed::EMPTY_BYTES, ListView::packed_bytes);
         elements.all(|element| {
             bytes += packed::string_bytes(element.len());
             bytes <= packed::BYTES_MAX
@@ -121,6 +114,37 @@ enum CutsRepr<'a> {
     Plain(&'a [(u64, u64)]),
     /// So many pairs of numbers, which have been read once.
     Encoded(usize, Reader<'a>),
+}
+
+/// What is left of several parts.
+struct EachCut<'a> {
+    plain: std::slice::Iter<'a, (u64, u64)>,
+    /// How many parts of a record come behind them.
+    encoded: usize,
+    from: Reader<'a>,
+}
+
+impl Iterator for EachCut<'_> {
+    type Item = (u64, u64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u64, u64)> {
+        match self.plain.next() {
+            Some(cut) => Some(*cut),
+            None if self.encoded == 0 => None,
+            None => Some(self.read()),
+        }
+    }
+}
+
+impl EachCut<'_> {
+    /// Not inlined: a node that executes has no need of it.
+    #[inline(never)]
+    fn read(&mut self) -> (u64, u64) {
+        self.encoded -= 1;
+        let mut number = || self.from.number().expect("a record's numbers were read before");
+        (number(), number())
+    }
 }
 
 impl<'a> From<&'a [(u64, u64)]> for Cuts<'a> {
@@ -145,13 +169,12 @@ impl<'a> Cuts<'a> {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (u64, u64)> + use<'a> {
-        let (plain, count, mut from) = match self.0 {
-            CutsRepr::Plain(cuts) => (cuts, 0, Reader::EMPTY),
-            CutsRepr::Encoded(count, from) => (&[][..], count, from),
-        };
-        let mut number = move || from.number().expect("a record's numbers were read before");
-        plain.iter().copied().chain((0..count).map(move |_| (number(), number())))
+    #[inline]
+    fn iter(&self) -> EachCut<'a> {
+        match self.0 {
+            CutsRepr::Plain(cuts) => EachCut { plain: cuts.iter(), encoded: 0, from: Reader::EMPTY },
+            CutsRepr::Encoded(count, from) => EachCut { plain: [].iter(), encoded: count, from },
+        }
     }
 
     fn decode(from: &mut Reader<'a>) -> Result<Self, RecordError> {
@@ -234,19 +257,19 @@ impl KeyEffect for ListChange<'_> {
 
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let found = keyspace.record(at);
+        let found = found.as_ref();
         if found.is_some_and(|(_, head)| head.kind != Kind::List) && !matches!(self, ListChange::Store { .. }) {
             return Err("what it changes is no list");
         }
-        let list = found.filter(|(_, head)| head.kind == Kind::List);
-        let len = list.map_or(0, |(record, head)| ListView::new(keyspace.arena(), record, &head).len());
+        let len = || found.map_or(0, |(record, head)| ListView::new(keyspace.arena(), *record, head).len());
         match *self {
             ListChange::Push { form, elements, .. } => pages_to_add(keyspace, found, form, elements.iter()).map(Some),
             ListChange::Store { form, elements } => pages_to_add(keyspace, None, form, elements.iter()).map(Some),
-            ListChange::Insert { form, index, element } | ListChange::Set { form, index, element } if index < len => {
+            ListChange::Insert { form, index, element } | ListChange::Set { form, index, element } if index < len() => {
                 pages_to_add(keyspace, found, form, std::iter::once(element)).map(Some)
             }
-            ListChange::Cut { cuts } if cuts.fit(len) => Ok(None),
-            ListChange::Rotate { .. } if len > 0 => Ok(Some(crate::structure::tree::PAGES_MAX)),
+            ListChange::Cut { cuts } if cuts.fit(len()) => Ok(None),
+            ListChange::Rotate { .. } if len() > 0 => Ok(Some(crate::structure::tree::PAGES_MAX)),
             _ => Err("it changes elements that the list does not have"),
         }
     }
@@ -259,22 +282,18 @@ impl KeyEffect for ListChange<'_> {
                 push(keyspace, at, form, End::Right, elements);
             }
             ListChange::Insert { form, index, element } => {
-                change(
-                    keyspace,
-                    at,
-                    form,
-                    |blob| packed::insert(blob, index as usize, element),
-                    |list, keyspace| {
-                        list.insert(keyspace.arena_mut(), index, element);
-                    },
-                );
+                let element = &[element];
+                let in_one_piece = |blob: &[u8]| Edit::insert(blob, index as usize, element);
+                change(keyspace, at, form, in_one_piece, |list, keyspace| {
+                    list.insert(keyspace.arena_mut(), index, element[0]);
+                });
             }
             ListChange::Set { form, index, element } => {
-                let replace = |blob: &mut Vec<u8>| {
-                    packed::cut(blob, index as usize, 1);
-                    packed::insert(blob, index as usize, element);
-                };
-                change(keyspace, at, form, replace, |list, keyspace| list.set(keyspace.arena_mut(), index, element));
+                let element = &[element];
+                let in_one_piece = |blob: &[u8]| Edit::set(blob, index as usize, element);
+                change(keyspace, at, form, in_one_piece, |list, keyspace| {
+                    list.set(keyspace.arena_mut(), index, element[0]);
+                });
             }
             ListChange::Cut { cuts } => cut(keyspace, at, &cuts),
             ListChange::Rotate { from } => rotate(keyspace, at, from),
@@ -305,42 +324,44 @@ impl<'a> Family<'a> for ListChange<'a> {
 /// Pages that adding elements to what is there may take or copy beside those of any change.
 fn pages_to_add<'e>(
     keyspace: &Keyspace,
-    found: Option<(Ref, Head)>,
+    found: Option<&(Ref, Head)>,
     form: ListForm,
     elements: impl Iterator<Item = &'e [u8]> + Clone,
 ) -> Result<usize, &'static str> {
-    let old = found.map(|(record, head)| ListView::new(keyspace.arena(), record, &head));
-    if elements.clone().next().is_none() || elements.clone().any(|element| element.len() as u64 > VALUE_BYTES_MAX) {
+    let (mut count, mut too_long) = (0_usize, false);
+    elements.clone().for_each(|element| {
+        count += 1;
+        too_long |= element.len() as u64 > VALUE_BYTES_MAX;
+    });
+    if count == 0 || too_long {
         return Err("it adds no element, or one that is longer than the limit");
     }
+    let old = found.map(|(record, head)| ListView::new(keyspace.arena(), *record, head));
     if form == ListForm::Packed && old.as_ref().is_some_and(ListView::is_large) {
         return Err("it adds elements in a form that the list has left");
     }
     if !form.has_room(old.as_ref(), elements.clone()) {
         return Err("a list in one piece would be too long");
     }
-    if form == ListForm::Packed {
-        return Ok(0);
-    }
-    // What it is in one piece is added again.
-    let again = old.as_ref().map_or(0, ListView::packed_bytes);
-    Ok(list::pages_to_add(elements.map(<[u8]>::len).chain(std::iter::repeat_n(1, again))))
+    let lengths = elements.map(<[u8]>::len);
+    Ok(match (form, old.as_ref().map_or(0, ListView::packed_bytes)) {
+        (ListForm::Packed, _) => 0,
+        (ListForm::Tree, 0) => list::pages_to_add(lengths),
+        // What it is in one piece is added again.
+        (ListForm::Tree, again) => list::pages_to_add(lengths.chain(std::iter::repeat_n(1, again))),
+    })
 }
 
 /// Changes the list in one piece, or in a tree that it may become for that.
-fn change(
+fn change<'s>(
     keyspace: &mut Keyspace,
     at: &mut Located<'_>,
     form: ListForm,
-    in_one_piece: impl FnOnce(&mut Vec<u8>),
+    in_one_piece: impl FnOnce(&[u8]) -> Edit<'s>,
     in_tree: impl FnOnce(LargeList, &mut Keyspace),
 ) {
     match form {
-        ListForm::Packed => {
-            let mut blob = packed_of(keyspace, at);
-            in_one_piece(&mut blob);
-            write(keyspace, at, &blob);
-        }
+        ListForm::Packed => keyspace.edit(at, keyspace.record(at), Kind::List, in_one_piece),
         ListForm::Tree => {
             let list = make_large(keyspace, at);
             in_tree(list, keyspace);
@@ -349,14 +370,19 @@ fn change(
 }
 
 fn push(keyspace: &mut Keyspace, at: &mut Located<'_>, form: ListForm, end: End, elements: Strings<'_>) {
-    let in_one_piece = |blob: &mut Vec<u8>| {
-        for element in elements.iter() {
-            let index = if end == End::Left { 0 } else { packed::len(blob) };
-            packed::insert(blob, index, element);
+    let mut each = elements.iter();
+    if form == ListForm::Packed && elements.len() > 1 {
+        let mut blob = packed_of(keyspace, at);
+        for element in each {
+            let index = if end == End::Left { 0 } else { packed::len(&blob) };
+            packed::insert(&mut blob, index, element);
         }
-    };
+        return write(keyspace, at, &blob);
+    }
+    let first = &[each.next().unwrap_or_default()];
+    let in_one_piece = |blob: &[u8]| Edit::insert(blob, if end == End::Left { 0 } else { packed::len(blob) }, first);
     change(keyspace, at, form, in_one_piece, |list, keyspace| {
-        for element in elements.iter() {
+        for element in std::iter::once(first[0]).chain(each) {
             let index = if end == End::Left { 0 } else { list.len(keyspace.arena()) };
             list.insert(keyspace.arena_mut(), index, element);
         }
@@ -377,10 +403,15 @@ fn write(keyspace: &mut Keyspace, at: &mut Located<'_>, blob: &[u8]) {
 
 /// Makes the key hold a tree with the elements that it has; its expiry stays.
 fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>) -> LargeList {
-    let old = keyspace.record(at);
-    if let Some((record, head)) = old.filter(|(_, head)| head.encoding == ListForm::Tree.encoding()) {
-        return LargeList::at(record.page(), head.rest_at);
+    match keyspace.record(at) {
+        Some((record, head)) if head.encoding == Encoding::TREE => LargeList::at(record.page(), head.rest_at),
+        _ => make_large_of_piece(keyspace, at),
     }
+}
+
+/// The same for a list in one piece, or none.
+#[cold]
+fn make_large_of_piece(keyspace: &mut Keyspace, at: &mut Located<'_>) -> LargeList {
     let blob = packed_of(keyspace, at);
     let form = Form { encoding: Encoding::TREE, rest_len: list::ROOT_BYTES };
     let (record, head) = keyspace.put_rest(at, Kind::List, form, &[0; list::ROOT_BYTES]);
@@ -392,20 +423,27 @@ fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>) -> LargeList {
 }
 
 fn cut(keyspace: &mut Keyspace, at: &mut Located<'_>, cuts: &Cuts<'_>) {
-    let (record, head) = keyspace.record(at).expect("it was looked at when the change was planned");
-    let left = if head.encoding == Encoding::TREE {
+    let found = keyspace.record(at);
+    let (record, head) = found.expect("it was looked at when the change was planned");
+    if head.encoding == Encoding::TREE {
         let list = LargeList::at(record.page(), head.rest_at);
         cuts.iter().for_each(|(index, count)| list.remove(keyspace.arena_mut(), index, count));
-        list.len(keyspace.arena())
-    } else {
-        let mut blob = packed_of(keyspace, at);
-        cuts.iter().for_each(|(index, count)| packed::cut(&mut blob, index as usize, count as usize));
-        if packed::len(&blob) > 0 {
-            write(keyspace, at, &blob);
+        if list.len(keyspace.arena()) == 0 {
+            keyspace.remove(at);
         }
-        packed::len(&blob) as u64
-    };
-    if left == 0 {
+        return;
+    }
+    let mut each = cuts.iter().map(|(index, count)| (index as usize, count as usize));
+    if cuts.len() == 1
+        && let Some((index, count)) = each.next()
+    {
+        return keyspace.edit(at, found, Kind::List, |blob| Edit::cut(blob, 1, index, count));
+    }
+    let mut blob = packed_of(keyspace, at);
+    each.for_each(|(index, count)| packed::cut(&mut blob, 1, index, count));
+    if packed::len(&blob) > 0 {
+        write(keyspace, at, &blob);
+    } else {
         keyspace.remove(at);
     }
 }
@@ -424,7 +462,7 @@ fn rotate(keyspace: &mut Keyspace, at: &mut Located<'_>, from: End) {
         value.range(0, value.len(), &mut element);
     }
     let mut blob = packed_of(keyspace, at);
-    packed::cut(&mut blob, taken as usize, 1);
+    packed::cut(&mut blob, 1, taken as usize, 1);
     packed::insert(&mut blob, put as usize, &element);
     write(keyspace, at, &blob);
 }

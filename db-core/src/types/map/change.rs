@@ -8,9 +8,9 @@ use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::structure::expiry;
 use crate::value::Kind;
 use crate::value::entry;
-use crate::value::map::{ExpiringHash, Large, MapView, MemberStrings, expiring, integers, large, members};
+use crate::value::map::{ExpiringHash, Large, MapView, expiring, integers, large, members};
 use crate::value::number::parse_i64;
-use crate::value::packed;
+use crate::value::packed::{self, Edit};
 use crate::value::record::{Encoding, FIELDS_EXPIRY_BYTES, Form, Head};
 
 use super::MapForm;
@@ -63,6 +63,8 @@ impl<'a> MapChange<'a> {
     }
 }
 
+const TOO_LONG_FOR_ONE_PIECE: &str = "a collection in one piece would be too long";
+
 const FAMILY: u8 = 3;
 const REMOVE: u8 = 5;
 /// And the number of the form.
@@ -95,9 +97,12 @@ impl KeyEffect for MapChange<'_> {
 
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let found = keyspace.record(at);
+        let found = found.as_ref();
         match self {
-            MapChange::Put { form, items } => pages_to_put(keyspace, found, *form, items).map(Some),
-            MapChange::Store { form, items } => pages_to_put(keyspace, None, *form, items).map(Some),
+            MapChange::Put { form, items } | MapChange::Store { form, items } => {
+                let old = found.filter(|_| matches!(self, MapChange::Put { .. }));
+                pages_to_put(keyspace, old, *form, items).map(Some)
+            }
             MapChange::ExpireFields { form, items } => pages_to_expire(keyspace, found, *form, items).map(Some),
             MapChange::Remove { .. } => match found {
                 Some((_, head)) if matches!(head.kind, Kind::Set | Kind::Hash) => Ok(None),
@@ -138,21 +143,37 @@ impl<'a> Family<'a> for MapChange<'a> {
     }
 }
 
-/// Checks what does not depend on members.
-fn check_put(form: MapForm, items: &Strings<'_>, head: Option<&Head>) -> Result<(), &'static str> {
-    let stride = form.stride();
-    if items.is_empty() || !items.len().is_multiple_of(stride) {
+/// Checks what does not depend on members; returns the bytes that `items` take in one piece.
+#[inline]
+fn check_put(form: MapForm, items: &Strings<'_>, head: Option<&Head>) -> Result<usize, &'static str> {
+    if items.is_empty() || !form.is_of_members(items.len()) {
         return Err("it adds no whole member");
     }
     check_form(form, head)?;
-    let names_fit = items.iter().step_by(stride).all(|name| name.len() <= KEY_BYTES_MAX);
-    if !names_fit || items.iter().any(|item| item.len() as u64 > VALUE_BYTES_MAX) {
+    let (mut each, mut bytes, mut too_long) = (items.iter(), 0, false);
+    while let Some(name) = each.next() {
+        too_long |= name.len() > KEY_BYTES_MAX;
+        bytes += packed::string_bytes(name.len());
+        for _ in 1..form.stride() {
+            let len = each.next().map_or(0, <[u8]>::len);
+            too_long |= len as u64 > VALUE_BYTES_MAX;
+            bytes += packed::string_bytes(len);
+        }
+    }
+    if too_long {
         return Err("a member is longer than the limit");
     }
-    if form.expires_fields() { check_expiries(items.iter().skip(2).step_by(stride)) } else { Ok(()) }
+    if form.expires_fields() {
+        check_expiries(items.iter().skip(2).step_by(form.stride()))?;
+    }
+    Ok(bytes)
 }
 
+#[inline]
 fn check_form(form: MapForm, head: Option<&Head>) -> Result<(), &'static str> {
+    if head.is_none_or(|head| head.encoding == form.encoding() && head.kind == form.kind()) {
+        return Ok(());
+    }
     match head.map(|head| (head.kind, MapForm::of(head))) {
         Some((kind, _)) if kind != form.kind() => Err("what it adds members to is of another type"),
         Some((_, old)) if !old.is_some_and(|old| form.may_follow(old)) => {
@@ -170,30 +191,29 @@ fn check_expiries<'a>(mut expiries: impl Iterator<Item = &'a [u8]>) -> Result<()
 /// Pages that adding members to what is there may take or copy beside those of any change.
 fn pages_to_put(
     keyspace: &Keyspace,
-    found: Option<(Ref, Head)>,
+    found: Option<&(Ref, Head)>,
     form: MapForm,
     items: &Strings<'_>,
 ) -> Result<usize, &'static str> {
-    check_put(form, items, found.as_ref().map(|(_, head)| head))?;
-    let old = found.map(|(record, head)| MapView::new(keyspace.arena(), record, &head, UnixMillis(0)));
-    if !form.has_room(old.as_ref(), items) {
-        return Err("a collection in one piece would be too long");
-    }
+    let bytes = check_put(form, items, found.map(|(_, head)| head))?;
     if !form.is_large() {
-        return Ok(0);
+        let old = found.map(|(record, head)| MapView::new(keyspace.arena(), *record, head, UnixMillis(0)));
+        let fits = form.has_room_for(old.as_ref(), items, bytes);
+        return if fits { Ok(0) } else { Err(TOO_LONG_FOR_ONE_PIECE) };
     }
-    let (mut bytes, mut values) = (0, 0);
-    for (name, value, _) in members(items.iter(), form.stride()) {
+    let (mut bytes, mut values, mut members) = (0, 0, 0);
+    each_member(form, items.iter(), |name, value, _| {
+        members += 1;
         values += entry::pages_of_value(name.len(), value.len() as u64);
         bytes += name.len() + value.len();
-    }
-    Ok(pages_of_members(keyspace, found, form, items.len() / form.stride(), bytes) + values)
+    });
+    Ok(pages_of_members(keyspace, found, form, members, bytes) + values)
 }
 
 /// Pages that adding or moving so many members of so many bytes may take or copy, but for the pages of their values.
 fn pages_of_members(
     keyspace: &Keyspace,
-    found: Option<(Ref, Head)>,
+    found: Option<&(Ref, Head)>,
     form: MapForm,
     mut members: usize,
     mut bytes: usize,
@@ -202,7 +222,7 @@ fn pages_of_members(
         return 0;
     }
     let large = found.filter(|(_, head)| MapForm::of(head).is_some_and(MapForm::is_large));
-    if let (Some((_, head)), None) = (&found, &large) {
+    if let (Some((_, head)), None) = (found, large) {
         // What it is in one piece is added again.
         (members, bytes) = (members + head.rest_len, bytes + head.rest_len);
     }
@@ -219,19 +239,19 @@ fn pages_of_members(
 /// Pages that changing when fields expire may take or copy beside those of any change.
 fn pages_to_expire(
     keyspace: &Keyspace,
-    found: Option<(Ref, Head)>,
+    found: Option<&(Ref, Head)>,
     form: MapForm,
     items: &Strings<'_>,
 ) -> Result<usize, &'static str> {
     let Some((record, head)) = found else { return Err("the hash whose fields expire does not exist") };
-    check_form(form, Some(&head))?;
+    check_form(form, Some(head))?;
     if !form.expires_fields() || items.is_empty() || !items.len().is_multiple_of(2) {
         return Err("it says of no field when that expires");
     }
     check_expiries(items.iter().skip(1).step_by(2))?;
-    let view = MapView::new(keyspace.arena(), record, &head, UnixMillis(0));
+    let view = MapView::new(keyspace.arena(), *record, head, UnixMillis(0));
     if !form.has_room(Some(&view), items) {
-        return Err("a collection in one piece would be too long");
+        return Err(TOO_LONG_FOR_ONE_PIECE);
     }
     let bytes_of = |name: &[u8]| view.get(name).map_or(0, |field| name.len() + field.value.len() as usize);
     let bytes = items.iter().step_by(2).map(|name| bytes_of(name).min(PAGE_BYTES)).sum();
@@ -241,19 +261,30 @@ fn pages_to_expire(
 fn put(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, items: &Strings<'_>) {
     if form.is_large() {
         let record = make_large(keyspace, at, form);
-        members(items.iter(), form.stride()).for_each(|item| put_member(keyspace, record, item));
-        return note_first_expiry(keyspace, record);
+        return put_members(keyspace, record, form, items.iter());
     }
-    if form != MapForm::IntegerSet {
-        let mut blob = packed_of(keyspace, at, form);
-        let mut items = items.iter();
-        while let Some(name) = items.next() {
-            let mut item = [name, &[], &[]];
-            item[1..form.stride()].iter_mut().zip(items.by_ref()).for_each(|(place, string)| *place = string);
-            packed::put(&mut blob, &item[..form.stride()]);
+    if form == MapForm::IntegerSet {
+        return put_integers(keyspace, at, items);
+    }
+    let stride = form.stride();
+    let mut item: [&[u8]; expiring::STRIDE] = Default::default();
+    let mut each = items.iter();
+    if items.len() == stride && !form.expires_fields() {
+        let found = keyspace.record(at);
+        if found.as_ref().is_none_or(|(_, head)| head.encoding == Encoding::PACKED) {
+            item.iter_mut().zip(each).for_each(|(place, string)| *place = string);
+            return keyspace.edit(at, found, form.kind(), |blob| Edit::put(blob, &item[..stride]));
         }
-        return write(keyspace, at, form, &blob);
     }
+    let mut blob = packed_of(keyspace, at, form);
+    for _ in 0..items.len() / stride {
+        item[..stride].iter_mut().zip(each.by_ref()).for_each(|(place, string)| *place = string);
+        packed::put(&mut blob, &item[..stride]);
+    }
+    write(keyspace, at, form, &blob);
+}
+
+fn put_integers(keyspace: &mut Keyspace, at: &mut Located<'_>, items: &Strings<'_>) {
     let old = keyspace.record(at);
     let mut values: Vec<i64> = old.map_or_else(Vec::new, |(record, head)| {
         integers::all(head.rest(keyspace.arena().page(record.page()))).collect()
@@ -261,7 +292,7 @@ fn put(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, items: &Str
     values.extend(items.iter().filter_map(parse_i64));
     values.sort_unstable();
     values.dedup();
-    write(keyspace, at, form, &integers::pack(&values));
+    write(keyspace, at, MapForm::IntegerSet, &integers::pack(&values));
 }
 
 /// The members that the key has, in one piece of this form.
@@ -296,13 +327,24 @@ fn write(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, blob: &[u
 /// Makes the key hold a hash table of this form with the members that it has; its expiry stays. Returns its record.
 fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm) -> Ref {
     let old = keyspace.record(at);
-    let old_form = old.and_then(|(_, head)| MapForm::of(&head));
+    let old_form = old.as_ref().and_then(|(_, head)| MapForm::of(head));
     if let (Some((record, _)), true) = (old, old_form == Some(form)) {
         return record;
     }
+    make_large_of(keyspace, at, form, old.zip(old_form))
+}
+
+/// The same for one that is not of this form yet; `old`: its record and its form.
+#[cold]
+fn make_large_of(
+    keyspace: &mut Keyspace,
+    at: &mut Located<'_>,
+    form: MapForm,
+    old: Option<((Ref, Head), MapForm)>,
+) -> Ref {
     let mut root = [0; expiring::ROOT_BYTES];
-    let blob = match (old, old_form) {
-        (Some((record, head)), Some(MapForm::LargeHash)) => {
+    let blob = match old {
+        Some(((record, head), MapForm::LargeHash)) => {
             let table = head.rest(keyspace.arena().page(record.page()));
             root[FIELDS_EXPIRY_BYTES..][..table.len()].copy_from_slice(table);
             packed::empty()
@@ -312,20 +354,42 @@ fn make_large(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm) -> R
     let root = if form.expires_fields() { &root[..] } else { &root[..large::ROOT_BYTES] };
     let encoding = Form { encoding: form.encoding(), rest_len: root.len() };
     let (record, _) = keyspace.put_rest(at, form.kind(), encoding, root);
-    members(packed::strings(&blob), form.stride()).for_each(|item| put_member(keyspace, record, item));
+    put_members(keyspace, record, form, packed::strings(&blob));
     record
 }
 
-/// Adds a member to the hash table in the record at `record`.
+/// Shows the members of a form among `strings`: name, value (empty in a set), and when the field expires.
+#[inline(always)]
+fn each_member<'a>(
+    form: MapForm,
+    mut strings: impl Iterator<Item = &'a [u8]>,
+    mut show: impl FnMut(&'a [u8], &'a [u8], Option<u64>),
+) {
+    if form.expires_fields() {
+        return members(strings, form.stride()).for_each(|(name, value, expiry)| show(name, value, expiry));
+    }
+    let is_hash = form.kind() == Kind::Hash;
+    while let Some(name) = strings.next() {
+        show(name, if is_hash { strings.next().unwrap_or_default() } else { &[] }, None);
+    }
+}
+
+/// Adds members to the hash table of this form in the record at `record`, each with the strings that belong to it.
 #[inline]
-fn put_member(keyspace: &mut Keyspace, record: Ref, (name, value, expiry): MemberStrings<'_>) {
+fn put_members<'a>(keyspace: &mut Keyspace, record: Ref, form: MapForm, strings: impl Iterator<Item = &'a [u8]>) {
     let arena = keyspace.arena_mut();
-    let head = Head::of(arena.page(record.page()), record);
-    if head.encoding == Encoding::EXPIRING_TABLE {
-        ExpiringHash::at(record.page(), head.rest_at).put(arena, name, value, expiry);
-    } else {
-        let value = if head.kind == Kind::Hash { Some(value) } else { None };
-        Large::at(record.page(), head.rest_at).put(arena, name, value, None);
+    let at = Head::of(arena.page(record.page()), record).rest_at;
+    let (hash, large) = (ExpiringHash::at(record.page(), at), Large::at(record.page(), at));
+    let has_values = form.kind() == Kind::Hash;
+    each_member(form, strings, |name, value, expiry| {
+        if form.expires_fields() {
+            hash.put(arena, name, value, expiry);
+        } else {
+            large.put(arena, name, has_values.then_some(value), None);
+        }
+    });
+    if form.expires_fields() {
+        note_first_expiry(keyspace, record);
     }
 }
 
@@ -343,9 +407,8 @@ fn note_first_expiry(keyspace: &mut Keyspace, record: Ref) {
 /// Adds members to a hash table, each with the strings that belong to it.
 pub(crate) fn put_large<'a>(keyspace: &mut Keyspace, record: Ref, strings: impl Iterator<Item = &'a [u8]>) {
     let head = Head::of(keyspace.arena().page(record.page()), record);
-    let stride = MapForm::of(&head).map_or(1, MapForm::stride);
-    members(strings, stride).for_each(|item| put_member(keyspace, record, item));
-    note_first_expiry(keyspace, record);
+    let form = MapForm::of(&head).expect("members are added to a set or hash");
+    put_members(keyspace, record, form, strings);
 }
 
 fn expire_fields(keyspace: &mut Keyspace, at: &mut Located<'_>, form: MapForm, items: &Strings<'_>) {
@@ -392,9 +455,7 @@ fn remove(keyspace: &mut Keyspace, at: &mut Located<'_>, names: &Strings<'_>) {
         return;
     }
     let mut blob = packed_of(keyspace, at, form);
-    names.iter().for_each(|name| {
-        packed::remove(&mut blob, form.stride(), name);
-    });
+    names.iter().for_each(|name| packed::remove(&mut blob, form.stride(), name));
     if packed::len(&blob) == 0 {
         keyspace.remove(at);
     } else {

@@ -55,6 +55,15 @@ impl MapForm {
         if self.expires_fields() { expiring::STRIDE } else { map::stride(self.kind()) }
     }
 
+    /// Whether so many strings are members as a whole; without the division that the number of strings of a member would take.
+    pub(super) const fn is_of_members(self, strings: usize) -> bool {
+        match self.stride() {
+            1 => true,
+            2 => strings.is_multiple_of(2),
+            _ => strings.is_multiple_of(expiring::STRIDE),
+        }
+    }
+
     /// Returns whether it has fields that may expire.
     #[must_use]
     pub const fn expires_fields(self) -> bool {
@@ -80,6 +89,7 @@ impl MapForm {
     }
 
     /// The form of what the record with the header `head` holds; `None`: it is no set or hash.
+    #[inline]
     pub(super) fn of(head: &Head) -> Option<MapForm> {
         Some(match (head.kind, head.encoding) {
             (Kind::Set, Encoding::INTEGERS) => MapForm::IntegerSet,
@@ -94,6 +104,7 @@ impl MapForm {
     }
 
     /// Whether one of the form `old` may become one of this form: it never becomes smaller, and fields that may expire stay such.
+    #[inline]
     #[must_use]
     pub fn may_follow(self, old: MapForm) -> bool {
         let grows = match self {
@@ -107,16 +118,19 @@ impl MapForm {
     /// it is in this form then: the bytes in one piece are bounded.
     #[must_use]
     pub fn has_room(self, old: Option<&MapView<'_, impl Pages>>, items: &Strings<'_>) -> bool {
-        if self.is_large() {
-            return true;
+        self.has_room_for(old, items, items.iter().map(|item| packed::string_bytes(item.len())).sum())
+    }
+
+    /// The same for items that take `bytes` bytes in one piece.
+    #[inline]
+    pub(super) fn has_room_for(self, old: Option<&MapView<'_, impl Pages>>, items: &Strings<'_>, bytes: usize) -> bool {
+        match self {
+            MapForm::LargeSet | MapForm::LargeHash | MapForm::ExpiringLargeHash => true,
+            MapForm::IntegerSet => {
+                let count = old.map_or(0, MapView::len) as usize + items.len();
+                integers::bytes_max(count) <= packed::BYTES_MAX && items.iter().all(|item| parse_i64(item).is_some())
+            }
+            _ => old.map_or(0, |old| old.packed_bytes(self.stride())) + bytes <= packed::BYTES_MAX,
         }
-        if self == MapForm::IntegerSet {
-            let count = old.map_or(0, MapView::len) as usize + items.len();
-            return integers::bytes_max(count) <= packed::BYTES_MAX
-                && items.iter().all(|item| parse_i64(item).is_some());
-        }
-        let bytes = old.map_or(0, |old| old.packed_bytes(self.stride()));
-        let more: usize = items.iter().map(|item| packed::string_bytes(item.len())).sum();
-        bytes + more <= packed::BYTES_MAX
     }
 }

@@ -72,7 +72,7 @@ impl SortedForm {
         if self == SortedForm::Large {
             return true;
         }
-        let bytes = old.map_or(packed::empty().len(), SortedView::packed_bytes);
+        let bytes = old.map_or(packed::EMPTY_BYTES, SortedView::packed_bytes);
         bytes + names.map(|name| sorted::pair_bytes(name.len())).sum::<usize>() <= packed::BYTES_MAX
     }
 }
@@ -119,15 +119,18 @@ impl KeyEffect for SortedChange<'_> {
 
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let found = keyspace.record(at);
+        let found = found.as_ref();
         if found.is_some_and(|(_, head)| head.kind != Kind::SortedSet) && !matches!(self, SortedChange::Store { .. }) {
             return Err("what it changes is no sorted set");
         }
         match *self {
-            SortedChange::Put { form, items } => pages_to_put(keyspace, found, form, &items).map(Some),
-            SortedChange::Store { form, items } => pages_to_put(keyspace, None, form, &items).map(Some),
+            SortedChange::Put { form, items } | SortedChange::Store { form, items } => {
+                let old = found.filter(|_| matches!(self, SortedChange::Put { .. }));
+                pages_to_put(keyspace, old, form, &items).map(Some)
+            }
             SortedChange::Remove { .. } if found.is_some() => Ok(None),
             SortedChange::Cut { rank, count } => {
-                let len = found.map_or(0, |(record, head)| SortedView::new(keyspace.arena(), record, &head).len());
+                let len = found.map_or(0, |(record, head)| SortedView::new(keyspace.arena(), *record, head).len());
                 let fits = count > 0 && rank.checked_add(count).is_some_and(|end| end <= len);
                 if fits { Ok(None) } else { Err("it removes members that there are not") }
             }
@@ -144,16 +147,14 @@ impl KeyEffect for SortedChange<'_> {
             }
             SortedChange::Remove { names } => {
                 let in_one_piece = |blob: &mut Vec<u8>| {
-                    names.iter().for_each(|name| {
-                        packed::remove(blob, 2, name);
-                    });
+                    names.iter().for_each(|name| packed::remove(blob, 2, name));
                 };
                 shrink(keyspace, at, in_one_piece, |large, keyspace| {
                     names.iter().for_each(|name| large.remove(keyspace.arena_mut(), name));
                 });
             }
             SortedChange::Cut { rank, count } => {
-                let in_one_piece = |blob: &mut Vec<u8>| packed::cut_pairs(blob, rank as usize, count as usize);
+                let in_one_piece = |blob: &mut Vec<u8>| packed::cut(blob, 2, rank as usize, count as usize);
                 shrink(keyspace, at, in_one_piece, |large, keyspace| large.cut(keyspace.arena_mut(), rank, count));
             }
         }
@@ -178,24 +179,26 @@ impl<'a> Family<'a> for SortedChange<'a> {
 /// Pages that adding members to what is there may take or copy beside those of any change.
 fn pages_to_put(
     keyspace: &Keyspace,
-    found: Option<(Ref, Head)>,
+    found: Option<&(Ref, Head)>,
     form: SortedForm,
     items: &Strings<'_>,
 ) -> Result<usize, &'static str> {
-    let old = found.map(|(record, head)| SortedView::new(keyspace.arena(), record, &head));
-    let scores = items.iter().skip(1).step_by(2);
-    let sound = scores.clone().all(|score| score.len() == 8 && Score::from_bytes(score).is_some());
-    if items.is_empty() || !items.len().is_multiple_of(2) || !sound {
+    let (mut each, mut sound, mut too_long) = (items.iter(), true, false);
+    while let Some(name) = each.next() {
+        too_long |= name.len() > KEY_BYTES_MAX;
+        sound &= each.next().is_some_and(|score| score.len() == 8 && Score::from_bytes(score).is_some());
+    }
+    if items.is_empty() || !sound {
         return Err("it adds no whole member, or no score");
     }
-    let names = items.iter().step_by(2);
-    if names.clone().any(|name| name.len() > KEY_BYTES_MAX) {
+    if too_long {
         return Err("a member is longer than the limit");
     }
+    let old = found.map(|(record, head)| SortedView::new(keyspace.arena(), *record, head));
     if form == SortedForm::Packed && old.as_ref().is_some_and(SortedView::is_large) {
         return Err("it adds members in a form that the sorted set has left");
     }
-    if !form.has_room(old.as_ref(), names) {
+    if !form.has_room(old.as_ref(), names(items)) {
         return Err("a sorted set in one piece would be too long");
     }
     if form == SortedForm::Packed {
@@ -207,6 +210,16 @@ fn pages_to_put(
     let large = large.map(|(record, head)| LargeSorted::at(record.page(), head.rest_at));
     let bytes: usize = items.iter().map(<[u8]>::len).sum();
     Ok(sorted::pages_to_put(keyspace.arena(), large, items.len() / 2 + again, bytes + again))
+}
+
+/// The members among strings each of which is followed by its score.
+fn names<'a>(items: &Strings<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let mut each = items.iter();
+    std::iter::from_fn(move || {
+        let name = each.next();
+        each.next();
+        name
+    })
 }
 
 /// The members in one piece; none if the key does not exist.
@@ -225,9 +238,17 @@ fn put(keyspace: &mut Keyspace, at: &mut Located<'_>, form: SortedForm, items: &
         put_large(keyspace, large, items.iter());
         return;
     }
+    let mut each = items.iter();
+    let mut next = || Some((each.next()?, each.next().and_then(Score::from_bytes)?));
+    if items.len() == 2
+        && let Some((name, score)) = next()
+    {
+        let (bytes, len) = score.short_bytes();
+        let item = [name, &bytes[..len]];
+        return keyspace.edit(at, keyspace.record(at), Kind::SortedSet, |blob| sorted::put_edit(blob, score, &item));
+    }
     let mut blob = packed_of(keyspace, at);
-    let mut items = items.iter();
-    while let (Some(name), Some(score)) = (items.next(), items.next().and_then(Score::from_bytes)) {
+    while let Some((name, score)) = next() {
         sorted::put(&mut blob, name, score);
     }
     write(keyspace, at, &blob);

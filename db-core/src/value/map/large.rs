@@ -187,6 +187,9 @@ impl Large {
 
     /// Counts bytes of slots and values that have come and gone.
     pub(in crate::value) fn count(self, arena: &mut Arena, more: u64, less: u64) {
+        if more == less {
+            return;
+        }
         let bytes = self.entry_bytes(arena) + more - less;
         arena.page_mut(self.page).put_u64(self.offset + ENTRY_BYTES, bytes);
     }
@@ -261,13 +264,14 @@ const FIRST: usize = 16;
 /// there are to be copied and will be new; and of a directory that doubles.
 pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<Large>, members: usize, bytes: usize) -> usize {
     const MORE: usize = 4;
-    let (there, doubling) = large.map_or((0, 0), |large| {
-        let slots = large.len(pages).min(members as u64);
-        (large.pages_to_free(pages) + slots, table::pages_to_double(pages, large.table()))
-    });
-    let new = || pages_to_make(members as u64, bytes as u64);
-    let more = if members > 1 { (MORE * (members - 1)).min(there as usize + new()) } else { 0 };
-    FIRST + more + doubling
+    let doubling = large.map_or(0, |large| table::pages_to_double(pages, large.table()));
+    if members <= 1 {
+        return FIRST + doubling;
+    }
+    let slots = |large: Large| large.len(pages).min(members as u64);
+    let there = large.map_or(0, |large| large.pages_to_free(pages) + slots(large));
+    let new = pages_to_make(members as u64, bytes as u64);
+    FIRST + (MORE * (members - 1)).min(there as usize + new) + doubling
 }
 
 /// Pages that one of so many members with entries of so many bytes may take.

@@ -114,24 +114,21 @@ impl<'a, P: Pages> MapView<'a, P> {
     }
 
     /// Returns the bytes that it has as one in one piece with so many strings for each member; 0 of a hash table.
+    #[inline]
     pub(crate) fn packed_bytes(&self, stride: packed::Stride) -> usize {
         match self.repr {
             MapRepr::Packed(blob, own) => blob.len() + (stride - own) * packed::len(blob) * packed::string_bytes(0),
-            MapRepr::Integers(blob) => {
-                let text = |value: i64| packed::string_bytes(itoa::Buffer::new().format(value).len());
-                packed::empty().len() + integers::all(blob).map(text).sum::<usize>()
-            }
+            MapRepr::Integers(blob) => integers_packed_bytes(blob),
             MapRepr::Large(_) | MapRepr::Expiring(_) | MapRepr::Sorted(_) => 0,
         }
     }
 
     /// Returns the number of members.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> u64 {
         match self.repr {
-            MapRepr::Packed(blob, expiring::STRIDE) => {
-                packed_members(blob, expiring::STRIDE).filter(|member| member.is_alive(self.now)).count() as u64
-            }
+            MapRepr::Packed(blob, expiring::STRIDE) => alive_in_piece(blob, self.now),
             MapRepr::Packed(blob, _) => packed::len(blob) as u64,
             MapRepr::Integers(blob) => integers::len(blob) as u64,
             MapRepr::Large(large) => large.len(self.pages),
@@ -150,6 +147,7 @@ impl<'a, P: Pages> MapView<'a, P> {
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
         match self.repr {
+            MapRepr::Packed(blob, stride) if stride < expiring::STRIDE => packed::find(blob, stride, name).is_some(),
             MapRepr::Integers(blob) => parse_i64(name).is_some_and(|value| integers::contains(blob, value)),
             MapRepr::Large(large) => large.contains(self.pages, name),
             MapRepr::Sorted(sorted) => sorted.contains(self.pages, name),
@@ -331,6 +329,18 @@ pub(crate) fn members<'a>(
         let expiry = if stride == expiring::STRIDE { strings.next().and_then(expiring::expiry_of) } else { None };
         Some((name, value.unwrap_or_default(), expiry))
     })
+}
+
+/// Fields of an expiring hash in one piece that have not expired.
+#[inline(never)]
+fn alive_in_piece(blob: &[u8], now: UnixMillis) -> u64 {
+    packed_members(blob, expiring::STRIDE).filter(|member| member.is_alive(now)).count() as u64
+}
+
+/// Bytes of a set of integers as a set of strings.
+fn integers_packed_bytes(blob: &[u8]) -> usize {
+    let text = |value: i64| packed::string_bytes(itoa::Buffer::new().format(value).len());
+    packed::EMPTY_BYTES + integers::all(blob).map(text).sum::<usize>()
 }
 
 fn packed_members(blob: &[u8], stride: packed::Stride) -> impl Iterator<Item = Member<'_>> {

@@ -248,15 +248,17 @@ const CHANGES_OF_MEMBER: usize = 3;
 
 /// Pages that adding or changing members may take or copy beside those of any change: no more than there are to be copied and will be new.
 pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<LargeSorted>, members: usize, bytes: usize) -> usize {
-    let (there, first, doubling) = large.map_or((0, tree::PAGES_MAX, 0), |large| {
-        let slots = 2 * large.len(pages).min(members as u64);
-        let doubling = table::pages_to_double(pages, large.table());
-        (large.pages_to_free(pages) + slots, large.tree().pages_to_change(pages), doubling)
+    let (first, doubling) = large.map_or((tree::PAGES_MAX, 0), |large| {
+        (large.tree().pages_to_change(pages), table::pages_to_double(pages, large.table()))
     });
+    let first = CHANGES_OF_MEMBER * first + PAGES_OF_MEMBER + doubling;
+    if members <= 1 {
+        return first;
+    }
+    let slots = |large: LargeSorted| 2 * large.len(pages).min(members as u64);
+    let there = large.map_or(0, |large| large.pages_to_free(pages) + slots(large));
     let each = CHANGES_OF_MEMBER * tree::PAGES_MAX + PAGES_OF_MEMBER;
-    let new = || pages_to_make(members as u64, bytes as u64);
-    let more = if members > 1 { (each * (members - 1)).min(there as usize + new()) } else { 0 };
-    CHANGES_OF_MEMBER * first + PAGES_OF_MEMBER + more + doubling
+    first + (each * (members - 1)).min(there as usize + pages_to_make(members as u64, bytes as u64))
 }
 
 /// Pages that one of so many members may take, whose names, scores and whatever is beside them take so many bytes.

@@ -38,7 +38,7 @@ use crate::arena::{Pages, Ref};
 use crate::random::share;
 
 use super::map::MapView;
-use super::packed;
+use super::packed::{self, Edit};
 use super::record::{Encoding, Head};
 use item::{name_of, score_of};
 
@@ -261,11 +261,29 @@ pub(crate) fn pairs(blob: &[u8]) -> impl Iterator<Item = (&[u8], Score)> + Clone
 
 /// Adds a member to one in one piece, or changes its score.
 pub(crate) fn put(blob: &mut Vec<u8>, name: &[u8], score: Score) {
-    packed::remove(blob, 2, name);
-    let before = |(other, there): &(&[u8], Score)| there.cmp(&score).then_with(|| (*other).cmp(name)).is_lt();
-    let index = pairs(blob).take_while(before).count();
     let (bytes, len) = score.short_bytes();
-    packed::insert_pair(blob, index, name, &bytes[..len]);
+    put_edit(blob, score, &[name, &bytes[..len]]).apply(blob);
+}
+
+/// The change of one in one piece that adds a member, or changes its score; `item` are its name and its score's
+/// [bytes](Score::short_bytes).
+pub(crate) fn put_edit<'s>(blob: &[u8], score: Score, item: &'s [&'s [u8]; 2]) -> Edit<'s> {
+    let name = item[0];
+    let mut strings = packed::strings(blob);
+    let (mut old, mut place) = (None, None);
+    while old.is_none() || place.is_none() {
+        let at = strings.at();
+        let (Some(other), Some(bytes)) = (strings.next(), strings.next()) else { break };
+        // Most members of the same length differ in their last bytes, which need no call to be compared.
+        if other.len() == name.len() && other.last_chunk::<8>() == name.last_chunk() && other == name {
+            old = Some(at..strings.at());
+        } else if place.is_none() {
+            let there = Score::from_own_bytes(bytes);
+            let is_before = there.cmp(&score).then_with(|| other.cmp(name)).is_lt();
+            place = if is_before { None } else { Some(at) };
+        }
+    }
+    Edit::put_at(blob, place.unwrap_or(blob.len()), old, item)
 }
 
 /// Bytes that a member takes in one piece, at most.

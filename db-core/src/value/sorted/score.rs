@@ -30,14 +30,21 @@ impl Score {
     /// Reads a score whose last bytes are zero if they are not there; `None` if it is none.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Score> {
-        let mut all = [0; 8];
-        all.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        let score = Score(u64::from_be_bytes(all));
-        (Score::new(score.get()) == Some(score)).then_some(score)
+        let score = Score::from_own_bytes(bytes);
+        (bytes.len() <= 8 && Score::new(score.get()) == Some(score)).then_some(score)
+    }
+
+    /// The same for bytes that are those of a score.
+    #[inline]
+    pub(super) fn from_own_bytes(bytes: &[u8]) -> Score {
+        let missing = 8_usize.saturating_sub(bytes.len()) as u32;
+        let value = bytes.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
+        Score(value.checked_shl(8 * missing).unwrap_or(0))
     }
 
     /// Returns the bytes without zeros at the end, and how many.
-    pub(super) fn short_bytes(self) -> ([u8; 8], usize) {
+    #[inline]
+    pub(crate) fn short_bytes(self) -> ([u8; 8], usize) {
         (self.to_bytes(), 8 - self.0.trailing_zeros() as usize / 8)
     }
 }
