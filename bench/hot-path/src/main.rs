@@ -25,6 +25,7 @@ use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::command::{CommandTable, Protocol, Reply};
 use tanist_db_core::engine::{Engine, EngineOptions, Executed, Front, Session};
 use tanist_db_core::ids::Epoch;
+use tanist_db_core::limits::LARGE_REPLY_BYTES;
 
 /// What the database uses.
 #[global_allocator]
@@ -93,6 +94,8 @@ impl Node {
             reply: Reply::new(Protocol::Resp2),
             writes: 0,
         };
+        // As sessions of the server have it.
+        node.session.set_large_bytes(LARGE_REPLY_BYTES);
         node.engine.begin_epoch(Epoch(1)).expect("a newer epoch");
         node.run(&set_requests(b'a'), KEYS);
         assert_eq!(node.engine.keys(), KEYS as u64);

@@ -30,6 +30,8 @@ pub struct Reply {
     protocol: Protocol,
     /// Bytes of `out` at which the reply is sent in part, if it leaves in pieces, and else given up.
     limit: usize,
+    /// Bytes up to which `out` has memory and no limit is reached, or fewer: one comparison for both.
+    room: usize,
     /// Elements beyond which it is given up.
     elements_max: u64,
     is_given_up: bool,
@@ -53,7 +55,15 @@ impl Reply {
     /// An empty buffer.
     #[must_use]
     pub fn new(protocol: Protocol) -> Reply {
-        Reply { out: Vec::new(), protocol, limit: usize::MAX, elements_max: u64::MAX, is_given_up: false, pieces: None }
+        Reply {
+            out: Vec::new(),
+            protocol,
+            limit: usize::MAX,
+            room: 0,
+            elements_max: u64::MAX,
+            is_given_up: false,
+            pieces: None,
+        }
     }
 
     /// An encoder of one reply that leaves in pieces of about 64 KiB. [`finish`](Self::finish) is due at the end.
@@ -73,6 +83,7 @@ impl Reply {
     #[inline]
     pub(crate) fn bound(&mut self, bytes: usize, elements: u64) {
         self.limit = self.out.len().saturating_add(bytes);
+        self.room = self.limit.min(self.out.capacity());
         self.elements_max = elements;
     }
 
@@ -80,6 +91,7 @@ impl Reply {
     #[inline]
     pub(crate) fn unbound(&mut self) -> bool {
         self.limit = usize::MAX;
+        self.room = self.out.capacity();
         self.elements_max = u64::MAX;
         std::mem::take(&mut self.is_given_up)
     }
@@ -101,15 +113,30 @@ impl Reply {
     #[cold]
     fn give_up(&mut self) -> Failure {
         self.is_given_up = true;
-        // So nothing more is written.
-        self.limit = 0;
+        self.stop();
         Failure::LARGE
     }
 
-    /// The limit is reached: makes room if the reply leaves in pieces. False if nothing more is to be written.
+    /// Nothing more is written.
+    fn stop(&mut self) {
+        self.limit = 0;
+        self.room = 0;
+    }
+
+    /// Makes room for `bytes`. False if nothing more is to be written.
     #[cold]
     #[inline(never)]
-    fn makes_room(&mut self) -> bool {
+    fn makes_room(&mut self, bytes: usize) -> bool {
+        if self.out.len() >= self.limit && !self.passes_limit() {
+            return false;
+        }
+        self.out.reserve(bytes);
+        self.room = self.limit.min(self.out.capacity());
+        true
+    }
+
+    /// Sends the reply so far if it leaves in pieces. False if nothing more is to be written.
+    fn passes_limit(&mut self) -> bool {
         if self.pieces.is_none() {
             self.give_up();
         }
@@ -123,11 +150,12 @@ impl Reply {
             pieces.any_sent = true;
             pieces.is_wanted = (pieces.send)(std::mem::take(&mut self.out));
         }
-        if !pieces.is_wanted {
-            self.limit = 0;
+        let is_wanted = pieces.is_wanted;
+        if !is_wanted {
             self.out.clear();
+            self.stop();
         }
-        pieces.is_wanted
+        is_wanted
     }
 
     /// The version written from now on.
@@ -162,6 +190,7 @@ impl Reply {
     /// Takes everything written, leaving the buffer empty and without memory.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
+        self.room = 0;
         std::mem::take(&mut self.out)
     }
 
@@ -228,10 +257,10 @@ impl Reply {
 
     #[inline(always)]
     fn put_bulk(&mut self, bytes: &[u8]) {
-        if self.out.len() >= self.limit && !self.makes_room() {
+        let more = bytes.len() + INTEGER_TEXT_MAX + 5;
+        if self.out.len() + more > self.room && !self.makes_room(more) {
             return;
         }
-        self.out.reserve(bytes.len() + INTEGER_TEXT_MAX + 5);
         self.header(b'$', bytes.len() as u64);
         self.out.extend_from_slice(bytes);
         self.end_line();
@@ -246,7 +275,7 @@ impl Reply {
         self.out.reserve(usize::try_from(len).unwrap_or(0).min(self.limit) + 2);
         let mut written = 0;
         for chunk in chunks {
-            if self.out.len() >= self.limit && !self.makes_room() {
+            if self.out.len() >= self.limit && !self.passes_limit() {
                 return;
             }
             self.out.extend_from_slice(chunk);
