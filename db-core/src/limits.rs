@@ -57,9 +57,12 @@ pub const SHARDS_MAX: u16 = 256;
 /// Most keys deleted by one record of the expiry: its shard is locked for that long.
 pub const EXPIRE_RECORD_KEYS_MAX: usize = 256;
 
-/// Most pages of given-up values, or keys of flushed databases, that one record frees, but for 64 pages or the keys of a segment (1836)
+/// Most pages and entries of given-up values, or keys of flushed databases, that one record frees, but for 64 pages or the entries of a segment (447)
 /// more: its shard is locked for some 0.1 ms.
 pub const RECLAIM_RECORD_STEPS_MAX: usize = 1024;
+
+/// Most free pages that are kept at hand while a version is frozen (8 MiB): more than a burst of writes copies between two chunks of an image.
+pub const WARM_PAGES_MAX: usize = 512;
 
 /// Keys that have expired and that are deleted in one step of cleaning up, and pages of given-up values that are freed: a
 /// millisecond or two of a thread that has other work as well.

@@ -103,7 +103,9 @@ fn pages_that_deletions_at_random_leave_behind_are_compacted() {
                 steps += 1;
             }
             let after = database.fill(&format!("compacted in {steps} steps"));
-            assert!(after > before.max(0.5) || database.engine.memory().slabs < 4 * 256 * 1024, "{after}");
+            let full_enough = steps == 0 && before > 0.5;
+            let small = database.engine.memory().slabs < 4 * 256 * 1024;
+            assert!(after > before.max(0.5) || full_enough || small, "{after}");
             assert_eq!(database.engine.keys(), keys);
         }
     }

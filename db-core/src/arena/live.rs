@@ -109,7 +109,7 @@ impl Arena {
     /// are in use, and an image restored elsewhere continues with the same choices.
     ///
     /// # Panics
-    /// If the shard has used up its addresses (64 GiB); callers check [`has_addresses`](Self::has_addresses) first.
+    /// If the shard has used up its addresses (32 GiB); callers check [`has_addresses`](Self::has_addresses) first.
     pub fn allocate(&mut self) -> PageId {
         let id = match self.holes.pop() {
             Some(Reverse(id)) => id,

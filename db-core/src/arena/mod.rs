@@ -4,7 +4,7 @@
 //! depend on the kind of values.
 //!
 //! **Idea.** All state of a shard is in pages of [`PAGE_BYTES`] bytes, addressed by logical number
-//! ([`PageId`](crate::ids::PageId)) and 16-byte granule ([`Ref`]). A two-level table leads from the logical page to the physical
+//! ([`PageId`](crate::ids::PageId)) and 8-byte granule ([`Ref`]). A two-level table leads from the logical page to the physical
 //! one:
 //!
 //! ```text

@@ -9,7 +9,7 @@ use crate::ids::PageId;
 pub const PAGE_BYTES: usize = 16 * 1024;
 
 /// Size of a granule in bytes: what a [`Ref`] can address within a page.
-pub const GRANULE_BYTES: usize = 16;
+pub const GRANULE_BYTES: usize = 8;
 
 /// Granules in a page.
 pub const GRANULES_PER_PAGE: usize = PAGE_BYTES / GRANULE_BYTES;

@@ -139,6 +139,26 @@ impl PagePool {
         bytes as u64
     }
 
+    /// Faults free pages in until there are `pages` of them, so that those who copy pages need not wait for the machine. The pool is not
+    /// locked meanwhile. Returns how many.
+    pub fn warm(&self, pages: usize) -> usize {
+        if cfg!(feature = "page-heap") {
+            return 0;
+        }
+        let mut cold: Vec<OwnedPage> = {
+            let mut state = self.state.lock();
+            let room = usize::try_from(self.pages_max.saturating_sub(state.pages_out)).unwrap_or(usize::MAX);
+            let missing = pages.min(room).saturating_sub(state.free.len());
+            (0..missing).map_while(|_| state.untouched()).collect()
+        };
+        cold.iter_mut().for_each(OwnedPage::touch);
+        let warmed = cold.len();
+        let mut state = self.state.lock();
+        state.idle.raised(warmed);
+        cold.into_iter().for_each(|page| state.free.push_front(page));
+        warmed
+    }
+
     /// Moves `count` pages to `out`; some of them may be there even if it fails.
     pub(super) fn take(&self, count: usize, out: &mut Vec<OwnedPage>) -> Result<(), OutOfMemory> {
         let mut state = self.state.lock();

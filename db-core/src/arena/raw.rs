@@ -113,6 +113,12 @@ impl OwnedPage {
         self.page.as_ptr().addr()
     }
 
+    /// Writes to all of it, so that the machine gives it memory now and not when somebody waits.
+    pub(super) fn touch(&mut self) {
+        self.all_mut().fill(0);
+        self.zeroed = true;
+    }
+
     /// Makes all bytes zero, if they are not known to be.
     pub(super) fn make_zero(&mut self) {
         if !self.zeroed {

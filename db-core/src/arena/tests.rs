@@ -351,3 +351,17 @@ fn an_arena_over_a_frozen_version_is_only_read() {
     drop(over);
     assert_eq!(retired(&arena), 0);
 }
+
+#[test]
+#[cfg(not(feature = "page-heap"))]
+fn warm_pages_are_at_hand_and_zero_and_within_the_bound() {
+    let pool = PagePool::new(40 * PAGE_BYTES as u64);
+    let mut arena = Arena::new(&pool);
+    arena.reserve(10).unwrap();
+    assert_eq!((pool.warm(20), pool.bytes_free()), (20, 20 * PAGE_BYTES as u64));
+    assert_eq!(pool.warm(20), 0, "they are there");
+    assert_eq!(pool.warm(1000), 10, "as many as can be handed out");
+    let ids: Vec<PageId> = (0..40).map(|_| arena.allocate()).collect();
+    assert!(ids.iter().all(|id| arena.page(*id).all().iter().all(|byte| *byte == 0)));
+    assert_eq!((pool.warm(1), pool.bytes_free()), (0, 0));
+}

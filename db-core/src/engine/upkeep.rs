@@ -9,7 +9,7 @@ use super::Engine;
 use super::apply::{apply, apply_expired, change_key};
 use super::memory::Memory;
 use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
-use crate::arena::PagePool;
+use crate::arena::{PAGE_BYTES, PagePool};
 use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
 use crate::ids::{DatabaseId, Epoch, Lsn, ShardId};
@@ -17,7 +17,7 @@ use crate::image::{FrozenVersion, ImageMeta};
 use crate::keyspace::Entry;
 use crate::limits::{
     CLEAN_UP_COMPACT_KEYS_MAX, CLEAN_UP_KEYS_MAX, CLEAN_UP_STEPS_MAX, DATABASES, EXPIRE_RECORD_KEYS_MAX,
-    RECLAIM_RECORD_STEPS_MAX,
+    RECLAIM_RECORD_STEPS_MAX, WARM_PAGES_MAX,
 };
 use crate::planted::planted;
 use crate::redo::batch::BatchView;
@@ -430,6 +430,13 @@ impl Engine {
     pub fn give_back(&self, now: Monotonic) -> u64 {
         self.cells.iter().for_each(ShardCell::recycle);
         self.pool.give_back(now)
+    }
+
+    /// Has free pages at hand for those that writes copy while a version is frozen: an eighth of the pages in use, 8 MiB at most. It takes
+    /// a millisecond or two where memory is touched for the first time; commands go on meanwhile.
+    pub fn warm(&self) {
+        let eighth = self.memory().pages / (8 * PAGE_BYTES as u64);
+        self.pool.warm(usize::try_from(eighth).unwrap_or(usize::MAX).min(WARM_PAGES_MAX));
     }
 
     /// The pages' pool, for its figures.

@@ -94,7 +94,7 @@ fn chunks_and_superblocks_of_another_version_are_refused_with_both_versions() {
     other[1][superblock + 2] = 9;
     chunk::seal(&mut other[1]);
     let why = load_into(&pool, &other).unwrap_err().to_string();
-    assert!(why.starts_with("image: a superblock has format version 9, and this program knows version 3: "), "{why}");
+    assert!(why.starts_with("image: a superblock has format version 9, and this program knows version 4: "), "{why}");
 }
 
 #[test]

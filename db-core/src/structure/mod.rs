@@ -8,7 +8,7 @@
 //! | `root` | page 0, the superblock | seed, free-slot lists, the handles of each database's table and expiry index |
 //! | `slab` | one size class a page | free slots for records |
 //! | `heap` | a slot | the allocator's pages of one large collection |
-//! | `table` | a hash table: a slot at first, then segments of a page and a directory | a key's record |
+//! | `table` | a hash table: slots for its segments, and a directory | a key's record |
 //! | `tree` | counted B+trees, any number of them | an item by its order or by its rank |
 //! | `expiry` | those of one tree a database | the record that expires first |
 //!
@@ -31,7 +31,6 @@ mod tests;
 #[repr(u8)]
 pub(crate) enum PageType {
     Root = 1,
-    Segment = 3,
     Slab = 4,
     TreeLeaf = 5,
     TreeInner = 6,

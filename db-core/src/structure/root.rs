@@ -31,7 +31,7 @@ use super::tree::{self, ByBytes, Tree};
 pub(crate) const ROOT: PageId = PageId(0);
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TNSH");
-const LAYOUT_VERSION: u16 = 3;
+const LAYOUT_VERSION: u16 = 4;
 
 /// Size classes that the superblock has room for.
 pub(crate) const CLASSES_MAX: usize = 64;

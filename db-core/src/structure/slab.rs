@@ -13,7 +13,8 @@
 //! Allocation takes the first page of the class with room, its newest free slot first, then its first never used one. An empty
 //! page is freed unless it is the only one of its class with room, since otherwise it would be freed and allocated again and
 //! again at the boundary; no page is kept for a slot that is [released](release) by an owner which will not need this size again
-//! soon. Sizes up to 256 B are exact in granules, larger ones are what divides a page well: at most 1/8 is lost up to 2 KiB.
+//! soon. Sizes up to 256 B are exact in granules, larger ones are what divides a page well: at most 1/8 is lost up to 1984 B. From there on
+//! slots are whole cache lines long, so that all begin 32 bytes behind one.
 
 use crate::arena::{Arena, GRANULE_BYTES, GRANULES_PER_PAGE, PAGE_BYTES, Page, Pages, Ref};
 use crate::ids::PageId;
@@ -34,19 +35,26 @@ const HEAP: usize = 16;
 const NEXT_OWNED: usize = 20;
 const PREVIOUS_OWNED: usize = 24;
 const RESERVED: usize = 28;
-const HEADER_GRANULES: usize = 2;
+const HEADER_BYTES: usize = 32;
+const HEADER_GRANULES: usize = HEADER_BYTES / GRANULE_BYTES;
 
 const SLOT_GRANULES: usize = GRANULES_PER_PAGE - HEADER_GRANULES;
 
 /// Largest slot in bytes.
 pub(crate) const SLOT_BYTES_MAX: usize = SLOT_GRANULES * GRANULE_BYTES;
 
-/// Slots a page of the classes above 16 granules; each class is as large as that number allows.
+/// Smallest slot in bytes: a page has at most 1022.
+const SLOT_BYTES_MIN: usize = 16;
+
+/// Classes that are exact in granules: those up to 256 bytes.
+const EXACT: usize = (256 - SLOT_BYTES_MIN) / GRANULE_BYTES + 1;
+
+/// Slots a page of the classes above those; each class is as large as that number allows.
 const SLOTS_OF_LARGE: [usize; 27] =
     [56, 51, 46, 42, 39, 36, 31, 28, 25, 22, 20, 18, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1];
 
 /// Number of size classes.
-pub(crate) const CLASSES: usize = 16 + SLOTS_OF_LARGE.len();
+pub(crate) const CLASSES: usize = EXACT + SLOTS_OF_LARGE.len();
 
 const _: () = assert!(CLASSES <= root::CLASSES_MAX);
 
@@ -55,13 +63,22 @@ const GRANULES: [u16; CLASSES] = {
     let mut granules = [0; CLASSES];
     let mut class = 0;
     while class < CLASSES {
-        granules[class] =
-            if class < 16 { class as u16 + 1 } else { (SLOT_GRANULES / SLOTS_OF_LARGE[class - 16]) as u16 };
+        granules[class] = match class {
+            0..EXACT => (SLOT_BYTES_MIN / GRANULE_BYTES + class) as u16,
+            _ => granules_of_large(SLOTS_OF_LARGE[class - EXACT]) as u16,
+        };
         assert!(class == 0 || granules[class] > granules[class - 1]);
         class += 1;
     }
     granules
 };
+
+/// Granules of each of so many slots of a page.
+const fn granules_of_large(slots: usize) -> usize {
+    const LINE: usize = 64 / GRANULE_BYTES;
+    let all = SLOT_GRANULES / slots;
+    if slots == 1 || slots > 8 { all } else { all / LINE * LINE }
+}
 
 /// Smallest class with room for a number of granules.
 const CLASS_OF: [u8; SLOT_GRANULES + 1] = {
@@ -388,7 +405,7 @@ mod tests {
             let class = class_of(bytes);
             assert!(slot_bytes(class) >= bytes);
             assert!(class == 0 || slot_bytes(class - 1) < bytes);
-            if (256..2048).contains(&bytes) {
+            if (256..1984).contains(&bytes) {
                 assert!(slot_bytes(class) - bytes < slot_bytes(class) / 8 + GRANULE_BYTES, "{bytes}");
             }
         }

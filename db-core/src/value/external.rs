@@ -72,6 +72,16 @@ impl External {
         }
     }
 
+    /// Entries of its table that are not given up yet, if it has one.
+    pub(super) fn members(self, pages: &impl Pages) -> u64 {
+        match self {
+            External::Paged(_) | External::List(_) => 0,
+            External::Map(_, large) => large.len(pages),
+            External::Sorted(sorted) => sorted.len(pages),
+            External::Expiring(hash) => hash.fields().len(pages),
+        }
+    }
+
     /// Bytes that it takes.
     pub(crate) fn memory_bytes(self, pages: &impl Pages) -> u64 {
         match self {

@@ -49,7 +49,8 @@ pub(crate) fn give_up(arena: &mut Arena, kind: Kind, encoding: Encoding, at: Roo
     root::put_reclaim(arena, item, waiting + pages);
 }
 
-/// Frees about `max` of the pages that wait; fewer if there are not so many. Returns how many.
+/// Frees about `max` of the pages that wait; fewer if there are not so many, or if a table is among it, each of whose entries counts as a page:
+/// to read one takes about the time of freeing the other. Returns how many of both.
 pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
     let mut done = 0;
     while done < max {
@@ -61,7 +62,9 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
         // What is in an item may have to wait itself: so it is taken off, and put back if something is left.
         let waiting = root::reclaim_pages(arena);
         root::put_reclaim(arena, next, waiting);
+        let members = external.members(arena);
         let (freed, is_gone) = external.drain(arena, max - done);
+        let passed = if is_gone { 0 } else { members - external.members(arena) };
         let (first, waiting) = (root::reclaim_head(arena), root::reclaim_pages(arena) - freed as u64);
         if is_gone {
             slab::free(arena, item);
@@ -72,7 +75,7 @@ pub(crate) fn step(arena: &mut Arena, max: usize) -> usize {
             }
             root::put_reclaim(arena, item, waiting);
         }
-        done += freed.max(1);
+        done += freed.max(1) + passed as usize;
     }
     done
 }

@@ -65,6 +65,7 @@ impl Carrying {
     ) -> Result<(FrozenVersion, Duration), ShardId> {
         let share = engine.memory_bytes() / 100 * u64::from(memory_percent);
         engine.set_frozen_bytes_max(share.max(FROZEN_BYTES_MIN));
+        engine.warm();
         engine.try_freeze(clock)
     }
 
@@ -106,9 +107,14 @@ impl Carrying {
         Some(Load::End(Request::ImageEnd { chunks: self.chunks, bytes: self.bytes }))
     }
 
-    /// How long to wait before the next chunk: briefly, the more is kept a second time for the image.
+    /// How long to wait before the next chunk: briefly, the more is kept a second time for the image. Where writes copy pages, some are
+    /// at hand for the next copies then.
     pub fn pause(&mut self, engine: &Engine, now: Monotonic) -> Option<Duration> {
-        self.pace.sent(self.chunk.len() as u64, now, engine.frozen_bytes(), engine.frozen_bytes_max())
+        let held = engine.frozen_bytes();
+        if held > 0 {
+            engine.warm();
+        }
+        self.pace.sent(self.chunk.len() as u64, now, held, engine.frozen_bytes_max())
     }
 
     /// What `answer` means.

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::arena::PAGE_BYTES;
+use crate::limits::RECLAIM_RECORD_STEPS_MAX;
 
 /// Bytes of the large value: 2442 pages.
 const LARGE: &str = "40000000";
@@ -95,4 +96,84 @@ fn what_a_command_does_to_pages_is_bounded_whatever_was_there() {
     }
     println!("{:32} {:8} {:8} {:8}", "a step of reclaiming, at most", most.written, most.taken, most.freed);
     assert!(most.freed <= 66, "{most:?}");
+}
+
+/// Elements of a collection that is built one by one: beyond every change of its form but a directory of more than a page.
+const ELEMENTS: u64 = 4_000;
+/// Elements of one that is deleted.
+const MANY: u64 = 40_000;
+
+/// The commands that add the `number`th element to a collection of each kind; the last one is counted.
+fn adding(kind: &str, number: u64) -> Vec<String> {
+    let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let value = "v".repeat(40);
+    match kind {
+        "hash" => vec![format!("hset large field:{number} {value}")],
+        "expiring hash" => {
+            let field = format!("field:{number}");
+            vec![format!("hset large {field} {value}"), format!("hpexpire large 1000000 fields 1 {field}")]
+        }
+        "set" => vec![format!("sadd large member:{scattered:020}")],
+        "set of integers" => vec![format!("sadd large {}", scattered >> 8)],
+        "list" => vec![format!("rpush large {value}")],
+        "sorted set" => vec![format!("zadd large {} member:{number:020}", scattered >> 40)],
+        other => panic!("no {other}"),
+    }
+}
+
+const KINDS: [&str; 6] = ["hash", "expiring hash", "set", "set of integers", "list", "sorted set"];
+
+/// The most of two.
+fn most(a: Work, b: Work) -> Work {
+    Work { written: a.written.max(b.written), taken: a.taken.max(b.taken), freed: a.freed.max(b.freed) }
+}
+
+fn show(what: &str, work: &Work) {
+    println!("{what:40} {:8} {:8} {:8}", work.written, work.taken, work.freed);
+}
+
+/// Whatever a collection becomes: from one piece to a table or a tree, from one size of it to the next.
+#[test]
+fn what_one_more_element_does_to_pages_is_bounded() {
+    println!("{:40} {:>8} {:>8} {:>8}", "one more element, at most", "written", "taken", "freed");
+    for kind in KINDS {
+        let mut client = Client::alone();
+        let mut most_of_all = Work { written: 0, taken: 0, freed: 0 };
+        for number in 0..ELEMENTS {
+            for command in adding(kind, number) {
+                let one = work(&mut client, |client| {
+                    let reply = client.run(&command);
+                    assert!(!reply.starts_with('-') && reply != ":0|", "{command}: {reply}");
+                });
+                most_of_all = most(most_of_all, one);
+            }
+        }
+        show(kind, &most_of_all);
+        assert!(
+            most_of_all.written <= 16 && most_of_all.taken <= 8 && most_of_all.freed <= 16,
+            "{kind}: {most_of_all:?}"
+        );
+    }
+}
+
+/// What is unlinked at once, and what one step of reclaiming frees.
+#[test]
+fn what_a_deletion_does_to_pages_is_bounded() {
+    println!("{:40} {:>8} {:>8} {:>8}", "deletion, and its steps at most", "written", "taken", "freed");
+    for (kind, command) in KINDS.iter().flat_map(|kind| [(kind, "del large"), (kind, "unlink large")]) {
+        let mut client = Client::alone();
+        (0..MANY).flat_map(|number| adding(kind, number)).for_each(|command| {
+            client.run(&command);
+        });
+        let at_once = work(&mut client, |client| assert_eq!(client.run(command), ":1|"));
+        show(&format!("{command}: {kind}"), &at_once);
+        assert!(at_once.written <= 8 && at_once.taken <= 2 && at_once.freed <= 2, "{kind}, {command}: {at_once:?}");
+        let mut step = Work { written: 0, taken: 0, freed: 0 };
+        while client.engine.memory().reclaimable > 0 {
+            let steps = RECLAIM_RECORD_STEPS_MAX;
+            step = most(step, work(&mut client, |client| assert!(client.engine.reclaim_due(steps) > 0)));
+        }
+        show("  a record of steps", &step);
+        assert!(step.written <= 300 && step.freed <= RECLAIM_RECORD_STEPS_MAX as u64 + 66, "{kind}: {step:?}");
+    }
 }

@@ -1,28 +1,27 @@
 //! Insertion and removal of entries; the table grows and shrinks with them.
 
-use crate::arena::{Arena, Pages, Ref};
+use crate::arena::{Arena, Pages};
 use crate::structure::slab;
 
 use super::handle::{self, TableAt, TableHandle, Top, form};
-use super::segment::{self, BUCKET_BYTES, BUCKETS, SegmentSpan, Target};
+use super::segment::{self, SegmentSpan, Target, give_up};
 use super::{Found, directory, locate};
 
-/// How many removals apart a segment in a page is compared with its neighbour, which is elsewhere in memory.
-const REMOVALS_PER_LOOK: usize = 32;
+/// How many removals apart a segment is compared with its neighbour, which is elsewhere in memory.
+const REMOVALS_PER_LOOK: usize = 16;
 
 /// Adds an entry.
 pub(crate) fn insert<T: Target>(arena: &mut Arena, table: TableAt<T>, tag: u32, at: T) {
     loop {
         if let Some(run) = locate(arena, table, tag) {
-            let entries = handle::entries(arena, table);
+            let alone = handle::entries(arena, table) as usize;
             let page = arena.page_mut(run.page);
-            if !run.has_page() && (entries as usize) < run.entries_max() {
+            let entries = if run.has_head() { run.count(page) } else { alone };
+            if entries < run.entries_max() {
                 run.insert(page, tag, at);
-                break;
-            }
-            if run.has_page() && segment::count(page) < SegmentSpan::<T>::ENTRIES_MAX {
-                run.insert(page, tag, at);
-                segment::put_count(page, segment::count(page) + 1);
+                if run.has_head() {
+                    run.put_count(page, entries + 1);
+                }
                 break;
             }
         }
@@ -44,9 +43,9 @@ pub(crate) fn remove<T: Target>(arena: &mut Arena, table: TableAt<T>, found: &Fo
     let page = arena.page_mut(run.page);
     let tag = run.tag_at(page, place);
     run.remove(page, place);
-    if run.has_page() {
-        let count = segment::count(page) - 1;
-        segment::put_count(page, count);
+    if run.has_head() {
+        let count = run.count(page) - 1;
+        run.put_count(page, count);
         handle::count(arena, table, -1);
         if count <= SegmentSpan::<T>::ENTRIES_MERGED_MAX && count.is_multiple_of(REMOVALS_PER_LOOK) {
             shrink(arena, table, tag);
@@ -75,52 +74,76 @@ fn grow<T: Target>(arena: &mut Arena, table: TableAt<T>, tag: u32) {
     let mut handle = TableHandle::read(arena, table);
     match handle.top.form {
         form::DRAINING => panic!("nothing is added to a table that is drained"),
-        form::DIRECTORY => split::<T>(arena, &mut handle, tag),
-        form::PAGE => {
-            let page = Ref(handle.top.at).page();
-            let at = directory::create(arena, page).0;
-            (handle.top, handle.deepest) = (Top { at, form: form::DIRECTORY, depth: 0 }, 1);
-            split::<T>(arena, &mut handle, tag);
+        form::DIRECTORY => widen::<T>(arena, &mut handle, tag),
+        form::LARGEST => {
+            let old = handle.top.single::<T>();
+            let all = old.all(arena.page(old.page));
+            give_up(arena, old);
+            handle.top = directory::create(arena, 1);
+            (handle.segments, handle.deepest) = (2, 2);
+            put_two(arena, &mut handle, &all, 0);
         }
         smaller => resize::<T>(arena, &mut handle, smaller + 1),
     }
     handle.write(arena, table);
 }
 
-/// Splits the segment of `tag`.
-fn split<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32) {
-    let low = directory::lookup::<T>(arena, handle.top, tag);
-    if low.depth == handle.top.depth {
+/// Copies the segment of `tag` to a larger one, or splits it if there is none.
+fn widen<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32) {
+    let full: SegmentSpan<T> = directory::lookup(arena, handle.top, tag);
+    if let Some(buckets) = full.wider() {
+        return rebuild(arena, handle, tag, full, buckets);
+    }
+    let all = take(arena, handle, full);
+    if full.depth == handle.top.depth {
         directory::double(arena, handle);
     }
-    let depth = low.depth + 1;
-    let bit = 1 << (32 - u32::from(depth));
-    let high = segment::split(arena, low);
-    directory::point(arena, handle.top, tag & !bit, depth, low.page);
-    directory::point(arena, handle.top, tag | bit, depth, high);
     handle.segments += 1;
-    if depth == handle.top.depth {
+    if full.depth + 1 == handle.top.depth {
         handle.deepest += 2;
+    }
+    put_two(arena, handle, &all, full.depth);
+}
+
+/// Copies a segment, in which `tag` belongs, to one of so many buckets.
+fn rebuild<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32, old: SegmentSpan<T>, buckets: usize) {
+    let all = take(arena, handle, old);
+    let new = segment::create(arena, old.depth, buckets, all.into_iter());
+    directory::point(arena, handle.top, tag, new);
+    handle.buckets += buckets as u32;
+}
+
+/// Frees a segment under the directory and returns its entries.
+fn take<T: Target>(arena: &mut Arena, handle: &mut TableHandle, run: SegmentSpan<T>) -> Vec<(u32, T)> {
+    let all = run.all(arena.page(run.page));
+    give_up(arena, run);
+    handle.buckets -= run.buckets() as u32;
+    all
+}
+
+/// Puts two segments under the directory, of entries whose tags share `depth` bits.
+fn put_two<T: Target>(arena: &mut Arena, handle: &mut TableHandle, all: &[(u32, T)], depth: u8) {
+    let bit = 1 << (31 - u32::from(depth));
+    let inside = all[0].0 & !bit;
+    for (half, tag) in segment::create_two(arena, depth, all).into_iter().zip([inside, inside | bit]) {
+        directory::point(arena, handle.top, tag, half);
+        handle.buckets += half.buckets() as u32;
     }
 }
 
 /// Makes the table smaller where `tag` belongs, if it has become empty enough.
 fn shrink<T: Target>(arena: &mut Arena, table: TableAt<T>, tag: u32) {
     let now = Top::read(arena, table).form;
-    if now < form::PAGE && handle::entries(arena, table) as usize > entries_to_shrink::<T>(now) {
+    if now < form::DIRECTORY && handle::entries(arena, table) as usize > entries_to_shrink::<T>(now) {
         return;
     }
     let before = TableHandle::read(arena, table);
     let mut handle = before;
     if now == form::DIRECTORY {
         while merge::<T>(arena, &mut handle, tag) {}
-        if handle.segments == 1 {
-            let segment = directory::entry(arena, handle.top, 0).run::<T>();
-            arena.free(directory::page_of(arena, handle.top, 0));
-            (handle.top, handle.deepest) = (Top { at: segment.first().0, form: form::PAGE, depth: 0 }, 0);
-        }
+        narrow::<T>(arena, &mut handle, tag);
     }
-    if handle.top.form <= form::PAGE {
+    if handle.top.form < form::DIRECTORY {
         let mut smaller = handle.top.form;
         while smaller > form::EMPTY && handle.entries as usize <= entries_to_shrink::<T>(smaller) {
             smaller -= 1;
@@ -137,23 +160,31 @@ fn shrink<T: Target>(arena: &mut Arena, table: TableAt<T>, tag: u32) {
 /// Merges the segment of `tag` with its neighbour, if both are of one depth and have few entries. The directory follows. Returns
 /// whether it did: the merged segment may have a neighbour to merge with in turn.
 fn merge<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32) -> bool {
-    let run = directory::lookup::<T>(arena, handle.top, tag);
-    if run.depth == 0 {
+    if handle.top.form != form::DIRECTORY {
         return false;
     }
+    let run: SegmentSpan<T> = directory::lookup(arena, handle.top, tag);
     let bit = 1 << (32 - u32::from(run.depth));
-    let neighbour = directory::lookup(arena, handle.top, tag ^ bit);
+    let neighbour: SegmentSpan<T> = directory::lookup(arena, handle.top, tag ^ bit);
     if neighbour.depth != run.depth {
         return false;
     }
-    let together = segment::count(arena.page(run.page)) + segment::count(arena.page(neighbour.page));
+    let together = run.count(arena.page(run.page)) + neighbour.count(arena.page(neighbour.page));
     if together > SegmentSpan::<T>::ENTRIES_MERGED_MAX {
         return false;
     }
     let (low, high) = if tag & bit == 0 { (run, neighbour) } else { (neighbour, run) };
-    segment::merge(arena, low, high);
-    directory::point(arena, handle.top, tag, low.depth - 1, low.page);
+    let mut all = take(arena, handle, low);
+    all.extend(take(arena, handle, high));
     handle.segments -= 1;
+    if low.depth == 1 {
+        collapse(arena, handle, &all);
+        return true;
+    }
+    let buckets = SegmentSpan::<T>::buckets_for(all.len());
+    let merged = segment::create(arena, low.depth - 1, buckets, all.into_iter());
+    directory::point(arena, handle.top, tag, merged);
+    handle.buckets += buckets as u32;
     if low.depth == handle.top.depth {
         handle.deepest -= 2;
         if handle.deepest == 0 {
@@ -161,6 +192,30 @@ fn merge<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32) -> bo
         }
     }
     true
+}
+
+/// Makes a table of one segment out of one whose directory leads to none any more.
+fn collapse<T: Target>(arena: &mut Arena, handle: &mut TableHandle, all: &[(u32, T)]) {
+    directory::give_up(arena, handle.top);
+    let has_room = |form: &u8| entries_to_shrink::<T>(form + 1) >= all.len();
+    handle.top = place::<T>(arena, (1..form::LARGEST).find(has_room).unwrap_or(form::LARGEST));
+    handle.deepest = 0;
+    let run = handle.top.single::<T>();
+    let page = arena.page_mut(run.page);
+    all.iter().for_each(|(tag, at)| run.insert(page, *tag, *at));
+}
+
+/// Copies the segment of `tag` to a smaller one, if it has become empty enough.
+fn narrow<T: Target>(arena: &mut Arena, handle: &mut TableHandle, tag: u32) {
+    if handle.top.form != form::DIRECTORY {
+        return;
+    }
+    let run: SegmentSpan<T> = directory::lookup(arena, handle.top, tag);
+    let entries = run.count(arena.page(run.page));
+    let buckets = SegmentSpan::<T>::buckets_for(entries);
+    if entries <= SegmentSpan::<T>::ENTRIES_MERGED_MAX && buckets < run.buckets() {
+        rebuild(arena, handle, tag, run, buckets);
+    }
 }
 
 /// Moves a table without a directory to buckets of another form's number.
@@ -176,33 +231,17 @@ fn resize<T: Target>(arena: &mut Arena, handle: &mut TableHandle, form: u8) {
         let to = handle.top.single();
         let (read, write) = arena.page_pair(from.page, to.page);
         from.entries(read).for_each(|(tag, at)| to.insert(write, tag, at));
-        if to.has_page() {
-            segment::put_count(write, handle.entries as usize);
-        }
     }
     give_up(arena, from);
 }
 
 /// Room for the one segment of a table of `form`, without entries.
 fn place<T: Target>(arena: &mut Arena, form: u8) -> Top {
-    let first = match form {
-        form::EMPTY => Ref::NULL,
-        form::PAGE => SegmentSpan::<T>::of_page(segment::create(arena), 0).first(),
-        _ => {
-            let bytes = BUCKETS[form as usize] * BUCKET_BYTES;
-            let at = slab::allocate(arena, bytes);
-            arena.page_mut(at.page()).bytes_mut(at.offset(), bytes).fill(0);
-            at
-        }
-    };
-    Top { at: first.0, form, depth: 0 }
-}
-
-/// Frees the memory of a segment.
-pub(super) fn give_up<T: Target>(arena: &mut Arena, run: SegmentSpan<T>) {
-    if run.has_page() {
-        arena.free(run.page);
-    } else {
-        slab::release(arena, run.first());
+    if form == form::EMPTY {
+        return Top::EMPTY;
     }
+    let bytes = Top { form, ..Top::EMPTY }.single::<T>().slot_bytes();
+    let at = slab::allocate(arena, bytes);
+    arena.page_mut(at.page()).bytes_mut(at.offset(), bytes).fill(0);
+    Top { at: at.0, form, depth: 0 }
 }

@@ -1,48 +1,52 @@
 //! The directory (of extendible hashing): which segment contains the tags that begin with given bits.
 //!
 //! ```text
-//!      up to 2^12 entries: one page
-//!      more: a root page of up to 1024 page numbers u32, each of a page of 4096 entries
+//!      up to 2^9 entries: a slot
+//!      up to 2^11: a page
+//!      more: a root page of up to 2048 page numbers u32, each of a page of 2048 entries
 //!
-//!      an entry u32: the segment's page number in the upper 27 bits, its local depth in the lower 5
+//!      an entry: the segment's page u32, byte offset of its first bucket there u16, its buckets u8, its local depth u8
 //! ```
 //!
-//! It has 2^depth entries; a segment of local depth `d` has 2^(depth - d) neighbouring entries. The local depth is stored in the
-//! entry since a search needs it before it reads the segment.
+//! It has 2^depth entries; a segment of local depth `d` has 2^(depth - d) neighbouring entries. Size and local depth are stored in the
+//! entry since a search needs them before it reads the segment.
 
-use crate::arena::{Arena, PAGE_BYTES, Page, Pages};
+use crate::arena::{Arena, PAGE_BYTES, Page, Pages, Ref};
 use crate::ids::PageId;
+use crate::structure::slab;
 
-use super::handle::{TableHandle, Top};
+use super::handle::{TableHandle, Top, form};
 use super::segment::{SegmentSpan, Target};
 
-pub(super) const ENTRIES_PER_PAGE: usize = PAGE_BYTES / 4;
+const ENTRY_BYTES: usize = 8;
 
-/// Depth up to which a directory is one page.
+pub(super) const ENTRIES_PER_PAGE: usize = PAGE_BYTES / ENTRY_BYTES;
+
+/// Depth up to which a directory is in a slot.
+const DEPTH_OF_SLOT: u8 = 9;
+
+/// Depth up to which it is in one piece.
 pub(super) const DEPTH_OF_PAGE: u8 = ENTRIES_PER_PAGE.trailing_zeros() as u8;
 
-/// Depth of the largest directory: as many segments as a shard has pages. 10 bits of a tag are left to choose the home bucket.
+/// Depth of the largest directory. 10 bits of a tag are left to choose the home bucket.
 pub(super) const DEPTH_MAX: u8 = 22;
-
-const DEPTH_BITS: u32 = 5;
 
 /// What the directory says of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SegmentEntry(pub(super) u32);
+pub(super) struct SegmentEntry(u64);
 
 impl SegmentEntry {
-    #[inline]
-    pub(super) const fn new(page: PageId, depth: u8) -> SegmentEntry {
-        SegmentEntry(page.0 << DEPTH_BITS | depth as u32)
+    pub(super) fn new<T: Target>(run: SegmentSpan<T>) -> SegmentEntry {
+        SegmentEntry(run.to_word())
     }
 
     const fn depth(self) -> u8 {
-        (self.0 & ((1 << DEPTH_BITS) - 1)) as u8
+        (self.0 >> 56) as u8
     }
 
     #[inline]
     pub(super) const fn run<T: Target>(self) -> SegmentSpan<T> {
-        SegmentSpan::of_page(PageId(self.0 >> DEPTH_BITS), self.depth())
+        SegmentSpan::of_word(self.0)
     }
 }
 
@@ -66,43 +70,83 @@ pub(super) fn lookup<T: Target>(pages: &impl Pages, top: Top, tag: u32) -> Segme
 /// The entry at `index`.
 #[inline]
 pub(super) fn entry<P: Pages>(pages: &P, top: Top, index: usize) -> SegmentEntry {
-    entry_in(pages.page(page_of(pages, top, index)), index)
+    let (page, offset) = place(pages, top, index);
+    SegmentEntry(pages.page(page).u64_at(offset))
 }
 
-/// The entry at `index`, in the page of the directory where it stands.
+/// The entry at `index` of a directory in one piece, which begins at `at` in its page.
 #[inline]
-pub(super) fn entry_in(page: &Page, index: usize) -> SegmentEntry {
-    SegmentEntry(page.u32_at(4 * (index % ENTRIES_PER_PAGE)))
+pub(super) fn entry_in(page: &Page, at: Ref, index: usize) -> SegmentEntry {
+    SegmentEntry(page.u64_at(at.offset() + ENTRY_BYTES * index))
 }
 
 /// The page in which the entry at `index` stands.
-#[inline]
 pub(super) fn page_of<P: Pages>(pages: &P, top: Top, index: usize) -> PageId {
+    place(pages, top, index).0
+}
+
+/// The page and the byte offset at which the entry at `index` stands.
+#[inline]
+fn place<P: Pages>(pages: &P, top: Top, index: usize) -> (PageId, usize) {
+    let at = Ref(top.at);
     if top.depth <= DEPTH_OF_PAGE {
-        PageId(top.at)
+        (at.page(), at.offset() + ENTRY_BYTES * index)
     } else {
-        PageId(pages.page(PageId(top.at)).u32_at(4 * (index / ENTRIES_PER_PAGE)))
+        let page = pages.page(at.page()).u32_at(4 * (index / ENTRIES_PER_PAGE));
+        (PageId(page), ENTRY_BYTES * (index % ENTRIES_PER_PAGE))
     }
 }
 
 fn put(arena: &mut Arena, top: Top, index: usize, entry: SegmentEntry) {
-    let page = page_of(arena, top, index);
-    arena.page_mut(page).put_u32(4 * (index % ENTRIES_PER_PAGE), entry.0);
+    let (page, offset) = place(arena, top, index);
+    arena.page_mut(page).put_u64(offset, entry.0);
 }
 
-/// A directory of depth 0 that leads to `segment` only; returns its page.
-pub(super) fn create(arena: &mut Arena, segment: PageId) -> PageId {
-    let page = arena.allocate();
-    arena.page_mut(page).put_u32(0, SegmentEntry::new(segment, 0).0);
-    page
+/// Bytes of the slot of a directory that is in one.
+const fn slot_bytes(depth: u8) -> usize {
+    ENTRY_BYTES << depth
 }
 
-/// Points all entries of tags that begin as `tag` does, by `local` bits, at `segment`.
-pub(super) fn point(arena: &mut Arena, top: Top, tag: u32, local: u8, segment: PageId) {
-    let width = top.depth - local;
-    let first = index_of(tag, local) << width;
+/// Bytes of the slot of a directory of `depth`, or 0 if it is in pages.
+pub(super) const fn bytes_in_slot(depth: u8) -> usize {
+    if depth <= DEPTH_OF_SLOT { slot_bytes(depth) } else { 0 }
+}
+
+/// Bytes that a directory of `depth` takes.
+pub(super) fn memory_bytes(depth: u8) -> u64 {
+    let root = usize::from(depth > DEPTH_OF_PAGE);
+    let bytes = match bytes_in_slot(depth) {
+        0 => (root + pages(depth)) * PAGE_BYTES,
+        bytes => slab::slot_bytes(slab::class_of(bytes)),
+    };
+    bytes as u64
+}
+
+/// Room for a directory of `depth` in one piece, without entries.
+pub(super) fn create(arena: &mut Arena, depth: u8) -> Top {
+    let at = match bytes_in_slot(depth) {
+        0 => Ref::new(arena.allocate(), 0),
+        bytes => slab::allocate(arena, bytes),
+    };
+    Top { at: at.0, form: form::DIRECTORY, depth }
+}
+
+/// Frees a directory in one piece, or the root page of a larger one.
+pub(super) fn give_up(arena: &mut Arena, top: Top) {
+    let at = Ref(top.at);
+    if bytes_in_slot(top.depth) == 0 {
+        arena.free(at.page());
+    } else {
+        slab::release(arena, at);
+    }
+}
+
+/// Points all entries of tags that begin as `tag` does, by the segment's local depth, at it.
+pub(super) fn point<T: Target>(arena: &mut Arena, top: Top, tag: u32, run: SegmentSpan<T>) {
+    let width = top.depth - run.depth;
+    let first = index_of(tag, run.depth) << width;
     for index in first..first + (1 << width) {
-        put(arena, top, index, SegmentEntry::new(segment, local));
+        put(arena, top, index, SegmentEntry::new(run));
     }
 }
 
@@ -111,17 +155,24 @@ pub(super) fn double(arena: &mut Arena, handle: &mut TableHandle) {
     let old = handle.top;
     assert!(old.depth < DEPTH_MAX, "a table has used up its directory");
     let mut new = Top { depth: old.depth + 1, ..old };
-    if old.depth == DEPTH_OF_PAGE {
-        new.at = arena.allocate().0;
-        arena.page_mut(PageId(new.at)).put_u32(0, old.at);
+    let moves = old.depth <= DEPTH_OF_SLOT;
+    if moves {
+        new = create(arena, new.depth);
+    } else if old.depth == DEPTH_OF_PAGE {
+        let root = arena.allocate();
+        arena.page_mut(root).put_u32(0, Ref(old.at).page().0);
+        new.at = Ref::new(root, 0).0;
     }
     for page in pages(old.depth)..pages(new.depth) {
         let id = arena.allocate();
-        arena.page_mut(PageId(new.at)).put_u32(4 * page, id.0);
+        arena.page_mut(Ref(new.at).page()).put_u32(4 * page, id.0);
     }
     for index in (0..1usize << new.depth).rev() {
         let entry = entry(arena, old, index / 2);
         put(arena, new, index, entry);
+    }
+    if moves {
+        give_up(arena, old);
     }
     (handle.top, handle.deepest) = (new, 0);
 }
@@ -130,21 +181,29 @@ pub(super) fn double(arena: &mut Arena, handle: &mut TableHandle) {
 pub(super) fn halve(arena: &mut Arena, handle: &mut TableHandle) {
     let old = handle.top;
     let mut new = Top { depth: old.depth - 1, ..old };
+    let moves = new.depth <= DEPTH_OF_SLOT;
+    if moves {
+        new = create(arena, new.depth);
+    }
     handle.deepest = 0;
     for index in 0..1usize << new.depth {
         let entry = entry(arena, old, 2 * index);
         handle.deepest += u32::from(entry.depth() == new.depth);
-        put(arena, old, index, entry);
+        put(arena, if moves { new } else { old }, index, entry);
     }
     for page in pages(new.depth)..pages(old.depth) {
-        let root = PageId(old.at);
+        let root = Ref(old.at).page();
         let id = PageId(arena.page(root).u32_at(4 * page));
         arena.page_mut(root).put_u32(4 * page, 0);
         arena.free(id);
     }
     if old.depth == DEPTH_OF_PAGE + 1 {
-        new.at = arena.page(PageId(old.at)).u32_at(0);
-        arena.free(PageId(old.at));
+        let root = Ref(old.at).page();
+        new.at = Ref::new(PageId(arena.page(root).u32_at(0)), 0).0;
+        arena.free(root);
+    }
+    if moves {
+        give_up(arena, old);
     }
     handle.top = new;
 }

@@ -6,12 +6,10 @@
 //! it may be that of a flushed database.
 
 use crate::arena::{Arena, Pages};
-use crate::ids::PageId;
 
-use super::change::give_up;
 use super::directory::{self, DEPTH_OF_PAGE, ENTRIES_PER_PAGE};
 use super::handle::{TableAt, TableHandle, form};
-use super::segment::Target;
+use super::segment::{Target, give_up};
 
 /// Frees all memory of a table, which is empty then, and hands each of its entries to `visit`.
 pub(crate) fn drain_all<T: Target>(arena: &mut Arena, table: TableAt<T>, mut visit: impl FnMut(T)) {
@@ -60,10 +58,12 @@ fn drain_segment<T: Target>(arena: &mut Arena, handle: &mut TableHandle) -> Vec<
     let draining = handle.top.form == form::DRAINING;
     let run =
         if draining { directory::entry(arena, handle.top, handle.deepest as usize).run() } else { handle.top.single() };
+    let buckets = if draining { run.buckets() } else { 0 };
     let all: Vec<T> = run.entries(arena.page(run.page)).map(|(_, at)| at).collect();
     give_up(arena, run);
     handle.entries -= all.len() as u64;
     handle.segments -= 1;
+    handle.buckets -= buckets as u32;
     if draining {
         let passed = handle.deepest as usize + (1 << (handle.top.depth - run.depth));
         free_directory(arena, handle, passed);
@@ -84,6 +84,6 @@ fn free_directory(arena: &mut Arena, handle: &TableHandle, passed: usize) {
         }
     }
     if passed == 1 << handle.top.depth {
-        arena.free(PageId(handle.top.at));
+        directory::give_up(arena, handle.top);
     }
 }

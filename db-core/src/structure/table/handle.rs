@@ -2,31 +2,33 @@
 //! copied elsewhere.
 //!
 //! ```text
-//!   0  entries u64
+//!   0  entries u32
+//!   4  buckets of the segments under a directory u32; without a directory 0
 //!   8  segments u32
 //!  12  directory: segments whose local depth is the directory's u32; draining: directory entries drained u32; else 0
-//!  16  top u32: the address of the first bucket; the directory's page; 0 in an empty table
+//!  16  top u32: the address of the first bucket, or of the directory; 0 in an empty table
 //!  20  depth u8: bits of a tag that the directory is addressed by, 1 to 22; without a directory 0
 //!  21  reserved u16, zero
-//!  23  form u8: 0 empty, 1 to 14 one segment in a slot, 15 one segment in a page, 16 directory, 17 draining
+//!  23  form u8: 0 empty, 1 to 14 one segment, 15 directory, 16 draining
 //! ```
 //!
 //! An empty table's handle is 24 zero bytes.
 
 use std::marker::PhantomData;
 
-use crate::arena::{Arena, PAGE_BYTES, Pages, Ref};
+use crate::arena::{Arena, Pages, Ref};
 use crate::ids::PageId;
 
 use crate::structure::slab;
 
-use super::directory::{DEPTH_OF_PAGE, pages as pages_of};
+use super::directory::{self, DEPTH_OF_PAGE};
 use super::segment::{self, SegmentSpan, Target};
 
 /// Length of a handle in bytes.
 pub(crate) const HANDLE_BYTES: usize = 24;
 
 const ENTRIES: usize = 0;
+const BUCKETS: usize = 4;
 const SEGMENTS: usize = 8;
 const DEEPEST: usize = 12;
 const TOP: usize = 16;
@@ -57,15 +59,15 @@ impl<T> TableAt<T> {
 pub(super) mod form {
     /// No memory at all.
     pub(in super::super) const EMPTY: u8 = 0;
-    /// One segment, of a page.
-    pub(in super::super) const PAGE: u8 = 15;
-    /// A directory of segments, each of a page.
-    pub(in super::super) const DIRECTORY: u8 = 16;
+    /// The largest table of one segment.
+    pub(in super::super) const LARGEST: u8 = 14;
+    /// A directory of segments.
+    pub(in super::super) const DIRECTORY: u8 = 15;
     /// The same, given up from its beginning on: nothing is found in it any more.
-    pub(in super::super) const DRAINING: u8 = 17;
+    pub(in super::super) const DRAINING: u8 = 16;
 }
 
-const _: () = assert!(segment::BUCKETS.len() == form::PAGE as usize + 1);
+const _: () = assert!(segment::BUCKETS.len() == form::LARGEST as usize + 1);
 
 /// What a search needs of a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,18 +104,20 @@ pub(super) fn word<T>(pages: &impl Pages, table: TableAt<T>) -> u64 {
     pages.page(table.page).u64_at(table.offset + TOP)
 }
 
-/// The page and the depth of a directory of one page, which most searches of large tables go through: told from everything else by one
+/// The place and the depth of a directory in one piece, which most searches of large tables go through: told from everything else by one
 /// comparison. The word is that of a handle.
 #[inline]
-pub(super) const fn short_directory(word: u64) -> Option<(PageId, u8)> {
+pub(super) const fn short_directory(word: u64) -> Option<(Ref, u8)> {
     let depth = ((word >> 32) as u32).wrapping_sub((form::DIRECTORY as u32) << 24);
-    if depth <= DEPTH_OF_PAGE as u32 { Some((PageId(word as u32), depth as u8)) } else { None }
+    if depth <= DEPTH_OF_PAGE as u32 { Some((Ref(word as u32), depth as u8)) } else { None }
 }
 
 /// A whole handle, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TableHandle {
     pub(super) entries: u64,
+    /// Of the segments under a directory.
+    pub(super) buckets: u32,
     pub(super) segments: u32,
     /// With a directory: segments of the directory's depth, at least two. Draining: entries of the directory that are void.
     pub(super) deepest: u32,
@@ -121,12 +125,14 @@ pub(super) struct TableHandle {
 }
 
 impl TableHandle {
-    pub(super) const EMPTY: TableHandle = TableHandle { entries: 0, segments: 0, deepest: 0, top: Top::EMPTY };
+    pub(super) const EMPTY: TableHandle =
+        TableHandle { entries: 0, buckets: 0, segments: 0, deepest: 0, top: Top::EMPTY };
 
     pub(super) fn read<T>(pages: &impl Pages, table: TableAt<T>) -> TableHandle {
         let page = pages.page(table.page);
         TableHandle {
-            entries: page.u64_at(table.offset + ENTRIES),
+            entries: page.u32_at(table.offset + ENTRIES).into(),
+            buckets: page.u32_at(table.offset + BUCKETS),
             segments: page.u32_at(table.offset + SEGMENTS),
             deepest: page.u32_at(table.offset + DEEPEST),
             top: Top::read(pages, table),
@@ -135,7 +141,8 @@ impl TableHandle {
 
     pub(super) fn write<T>(self, arena: &mut Arena, table: TableAt<T>) {
         let page = arena.page_mut(table.page);
-        page.put_u64(table.offset + ENTRIES, self.entries);
+        page.put_u32(table.offset + ENTRIES, self.entries as u32);
+        page.put_u32(table.offset + BUCKETS, self.buckets);
         page.put_u32(table.offset + SEGMENTS, self.segments);
         page.put_u32(table.offset + DEEPEST, self.deepest);
         let top = u64::from(self.top.at) | u64::from(self.top.form) << 56 | u64::from(self.top.depth) << 32;
@@ -146,16 +153,15 @@ impl TableHandle {
 /// Number of entries.
 #[inline]
 pub(crate) fn entries<T>(pages: &impl Pages, table: TableAt<T>) -> u64 {
-    pages.page(table.page).u64_at(table.offset + ENTRIES)
+    pages.page(table.page).u32_at(table.offset + ENTRIES).into()
 }
 
-/// Changes the number of entries by `change`; returns the new one.
+/// Changes the number of entries by `change`. It stays below 2^32: each leads to a granule or more of its shard's.
 #[inline]
-pub(super) fn count<T>(arena: &mut Arena, table: TableAt<T>, change: i64) -> u64 {
+pub(super) fn count<T>(arena: &mut Arena, table: TableAt<T>, change: i32) {
     let page = arena.page_mut(table.page);
-    let entries = page.u64_at(table.offset + ENTRIES).wrapping_add_signed(change);
-    page.put_u64(table.offset + ENTRIES, entries);
-    entries
+    let entries = page.u32_at(table.offset + ENTRIES).wrapping_add_signed(change);
+    page.put_u32(table.offset + ENTRIES, entries);
 }
 
 /// Number of segments.
@@ -169,10 +175,9 @@ pub(crate) fn memory_bytes<T>(pages: &impl Pages, table: TableAt<T>) -> u64 {
     match handle.top.form {
         form::EMPTY => 0,
         form::DIRECTORY | form::DRAINING => {
-            let directory = if handle.top.depth > DEPTH_OF_PAGE { 1 + pages_of(handle.top.depth) } else { 1 };
-            (u64::from(handle.segments) + directory as u64) * PAGE_BYTES as u64
+            directory::memory_bytes(handle.top.depth)
+                + segment::memory_bytes(handle.segments.into(), handle.buckets.into())
         }
-        form::PAGE => PAGE_BYTES as u64,
         smaller => slab::slot_bytes(slab::class_of(segment::BUCKETS[smaller as usize] * segment::BUCKET_BYTES)) as u64,
     }
 }

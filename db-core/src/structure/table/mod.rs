@@ -9,9 +9,8 @@
 //!
 //! ```text
 //!   empty      nothing but the handle
-//!   1 to 127   buckets in a slot of the allocator; copied to the next size when they are full
-//!   255        buckets in a page: a segment
-//!   directory  segments, each of which splits in two when it is full: extendible hashing
+//!   1 to 62    buckets in a slot of the allocator, a segment; copied to the next size when they are full
+//!   directory  segments, each of which is copied to the next size, and splits in two when it is of the last: extendible hashing
 //! ```
 //!
 //! A tag, read from its highest bit on, is a fraction of 1. Its first bits choose the segment and what follows, times the number
@@ -21,7 +20,7 @@
 //! **Invariants.** A table knows nothing of who owns it, and nothing in it points back at the handle: the handle's bytes can be
 //! copied elsewhere and are the table then. All of it is in pages: same changes in the same order, same bytes.
 //!
-//! **Not done here.** Keys are not compared here, so duplicates are not refused. More than 1836 entries (of addresses) whose tags agree in 22
+//! **Not done here.** Keys are not compared here, so duplicates are not refused. More than 447 entries (of addresses) whose tags agree in 22
 //! bits do not fit: hashes are seeded, so an attacker cannot produce them.
 
 mod change;
@@ -52,9 +51,10 @@ pub(crate) use segment::Target;
 /// Bytes of an entry of an address.
 pub(crate) const ENTRY_BYTES: usize = 8;
 
-/// Entries of `T` that a segment of a table of several has on average at least, if it has only grown.
-pub(crate) const fn segment_entries_min<T: Target>() -> u64 {
-    SegmentSpan::<T>::ENTRIES_MAX as u64 / 3
+/// Entries of `T` for each page that the segments of a growing table take, at least: a quarter of the pages' room is slots that
+/// others have left behind, and segments are three quarters full.
+pub(crate) const fn page_entries_min<T: Target>() -> u64 {
+    SegmentSpan::<T>::ENTRIES_MAX as u64 * 2
 }
 
 /// An entry that was found, valid until the table changes.
@@ -83,7 +83,7 @@ fn locate<T: Target>(pages: &impl Pages, table: TableAt<T>, tag: u32) -> Option<
 fn locate_in<T: Target>(pages: &impl Pages, top: Top, tag: u32) -> Option<SegmentSpan<T>> {
     if top.form == form::DIRECTORY {
         Some(directory::lookup(pages, top, tag))
-    } else if top.form.wrapping_sub(form::EMPTY + 1) < form::PAGE {
+    } else if top.form.wrapping_sub(form::EMPTY + 1) < form::LARGEST {
         Some(top.single())
     } else {
         None
@@ -99,14 +99,13 @@ pub(crate) fn find<T: Target>(
     is_it: impl FnMut(T) -> bool,
 ) -> Option<Found<T>> {
     let word = handle::word(pages, table);
-    if let Some((directory, depth)) = handle::short_directory(word) {
-        let run = directory::entry_in(pages.page(directory), directory::index_of(tag, depth)).run();
+    if let Some((at, depth)) = handle::short_directory(word) {
+        let run = directory::entry_in(pages.page(at.page()), at, directory::index_of(tag, depth)).run();
         return find_in(pages, run, tag, is_it);
     }
     find_in(pages, locate_in(pages, Top::from_word(word), tag)?, tag, is_it)
 }
 
-/// Inlined for each of the two, since one of them knows the number of buckets.
 #[inline(always)]
 fn find_in<T: Target>(
     pages: &impl Pages,

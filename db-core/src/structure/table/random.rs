@@ -2,8 +2,9 @@
 //!
 //! Draw a random tag and one of the slots of its segment. If the slot has an entry, return it; if not, draw again (rejection
 //! sampling). A segment of a lower depth than the directory's is drawn too often, so it is rejected with a probability that makes
-//! up for that, which needs the directory only. So **all entries are equally likely**, and the number of draws is the number of
-//! slots over that of entries, were all segments of the directory's depth: two to four in a table that has only grown.
+//! up for that, which needs the directory only; one that has fewer buckets than others is drawn as if it had as many. So **all entries are
+//! equally likely**, and the number of draws is the number of slots over that of entries, were all segments as deep and large as
+//! any: two to four in a table that has only grown.
 //!
 //! A sparse table rejects more. Merging bounds how sparse it gets, since it continues until neighbours of one depth have enough
 //! entries together; what remains is a directory made deep by a few full regions. After [`DRAWS_MAX`] draws the first segment
@@ -13,9 +14,9 @@
 use crate::arena::Pages;
 use crate::random::SplitMix64;
 
+use super::directory;
 use super::handle::{TableAt, TableHandle, form};
-use super::segment::Target;
-use super::{directory, segment};
+use super::segment::{SegmentSpan, Target};
 
 /// Draws until equal chances are given up for a bounded time. One that is refused by the directory takes some nanoseconds.
 const DRAWS_MAX: usize = 1024;
@@ -45,7 +46,11 @@ pub(crate) fn random<T: Target>(pages: &impl Pages, table: TableAt<T>, random: u
         } else {
             handle.top.single()
         };
-        if let Some(at) = run.in_slot(pages.page(run.page), share(fraction, run.slots())) {
+        let slots = if run.has_head() { SegmentSpan::<T>::SLOTS_MAX } else { run.slots() };
+        let slot = share(fraction, slots);
+        if slot < run.slots()
+            && let Some(at) = run.in_slot(pages.page(run.page), slot)
+        {
             return Some(at);
         }
     }
@@ -59,7 +64,7 @@ fn nearby<T: Target>(pages: &impl Pages, handle: &TableHandle, draw: u64) -> Opt
         let directory = handle.top.form == form::DIRECTORY;
         let run = if directory { directory::lookup(pages, handle.top, tag) } else { handle.top.single() };
         let page = pages.page(run.page);
-        let count = if directory { segment::count(page) } else { handle.entries as usize };
+        let count = if directory { run.count(page) } else { handle.entries as usize };
         if count != 0 {
             return run.entries(page).nth(share(fraction, count)).map(|(_, at)| at);
         }

@@ -1,11 +1,12 @@
-//! A segment: a run of buckets, a table of its own, in a slot or in a page.
+//! A segment: a run of buckets, a table of its own, in a slot.
 //!
 //! ```text
-//!      in a slot: 1 to 127 buckets of 64 bytes
-//!      in a page:
-//!   0  page type u8 = 3, zero u8, entries u16
-//!   4  reserved, zero
-//!  64  255 buckets of 64 bytes
+//!      the only one of a table: 1 to 62 buckets of 64 bytes
+//!      under a directory:
+//!   0  entries u16
+//!   2  reserved, zero
+//!  32  30 to 62 buckets of 64 bytes
+//!      reserved, 32 bytes, zero
 //!
 //!      a bucket: as many tags u32 as targets fit beside them, then the targets (0: free), then zero
 //!      8 entries of addresses u32, or 5 of words u64
@@ -16,12 +17,17 @@
 //! of any size. A bucket is a cache line's worth; an entry whose home is full goes to the next bucket with room, from the last on
 //! to the first. Invariant: **all buckets from an entry's home to before its place are full**, so a search ends at the first
 //! bucket with room, and a removal moves later entries back.
+//!
+//! **A segment under a directory grows in steps of a fifth before it splits.** All segments of a table are about equally full, since hashes are even;
+//! if each only split, all would at about the same time, and a table would be half empty then. So a table is about 80 % full whatever its size.
+
+mod check;
 
 use std::marker::PhantomData;
 
 use crate::arena::{Arena, GRANULE_BYTES, PAGE_BYTES, Page, Ref};
 use crate::ids::PageId;
-use crate::structure::PageType;
+use crate::structure::slab;
 
 pub(super) const BUCKET_BYTES: usize = 64;
 
@@ -52,22 +58,29 @@ impl Target for Ref {
     }
 }
 
-/// Buckets of a segment in a page.
-const PAGE_BUCKETS: usize = 255;
-/// Where they begin.
-pub(super) const PAGE_BUCKETS_AT: usize = 64;
+/// Buckets of the only segment of a table, by its form: steps of at most 1.5, each a slot of the allocator that is filled but for 64 bytes at
+/// most.
+pub(super) const BUCKETS: [usize; 15] = [0, 1, 2, 3, 4, 6, 8, 11, 15, 21, 31, 36, 42, 51, 62];
 
-/// Buckets of a segment, by the form of its table. In slots: steps of about 1.4, each a slot of the allocator that is filled but
-/// for 48 bytes at most.
-pub(super) const BUCKETS: [usize; 16] = [0, 1, 2, 3, 4, 6, 8, 11, 15, 21, 31, 42, 63, 85, 127, PAGE_BUCKETS];
+/// Buckets of a segment under a directory. Half of the last is a little less than the second, so that a split is a step like any other.
+pub(super) const SIZES: [usize; 5] = [30, 35, 41, 50, 62];
 
-/// Entries at which a segment of `slots` slots grows: 9 in 10. Above that, searches for what is absent get long.
-const fn entries_max(slots: usize) -> usize {
-    (slots * 9).div_ceil(10)
+const BUCKETS_MAX: usize = SIZES[SIZES.len() - 1];
+
+/// Bytes before the buckets of a segment under a directory. Slots of these sizes begin 32 bytes behind a cache line, so that buckets are lines.
+const HEAD_BYTES: usize = 32;
+
+/// Entries at which a segment of so many buckets grows: 9 in 10 slots, 8 where few of them make a bucket. Above that, searches for what is absent
+/// get long.
+const fn entries_max(buckets: usize, slots_per_bucket: usize) -> usize {
+    let tenths = if slots_per_bucket < 8 { 8 } else { 9 };
+    (buckets * slots_per_bucket * tenths).div_ceil(10)
 }
 
-const TYPE: usize = 0;
-const COUNT: usize = 2;
+/// Bytes of `segments` segments with `buckets` buckets, under a directory: head and tail are as long as a bucket.
+pub(super) const fn memory_bytes(segments: u64, buckets: u64) -> u64 {
+    (segments + buckets) * BUCKET_BYTES as u64
+}
 
 type BucketLine = [u8; BUCKET_BYTES];
 
@@ -78,19 +91,22 @@ pub(super) struct SegmentSpan<T> {
     /// Byte offset of the first bucket.
     at: u16,
     buckets: u8,
-    /// Bits of a tag that lead here.
+    /// Bits of a tag that lead here; 0: it is the only one of its table.
     pub(super) depth: u8,
     target: PhantomData<T>,
 }
 
-const _: () = assert!(PAGE_BUCKETS <= u8::MAX as usize && PAGE_BYTES <= u16::MAX as usize);
+const _: () = assert!(BUCKETS_MAX <= u8::MAX as usize && PAGE_BYTES <= u16::MAX as usize);
 
 impl<T: Target> SegmentSpan<T> {
     const SLOTS_PER_BUCKET: usize = BUCKET_BYTES / (TAG_BYTES + T::BYTES);
     const TARGETS_AT: usize = TAG_BYTES * Self::SLOTS_PER_BUCKET;
 
-    /// Entries at which a segment in a page splits.
-    pub(super) const ENTRIES_MAX: usize = entries_max(PAGE_BUCKETS * Self::SLOTS_PER_BUCKET);
+    /// Entries at which a segment splits.
+    pub(super) const ENTRIES_MAX: usize = entries_max(BUCKETS_MAX, Self::SLOTS_PER_BUCKET);
+
+    /// Slots of the largest segment.
+    pub(super) const SLOTS_MAX: usize = BUCKETS_MAX * Self::SLOTS_PER_BUCKET;
 
     /// Two neighbours of together at most so many entries merge: far enough below a split not to swing.
     pub(super) const ENTRIES_MERGED_MAX: usize = Self::ENTRIES_MAX * 2 / 5;
@@ -101,16 +117,39 @@ impl<T: Target> SegmentSpan<T> {
         SegmentSpan { page, at: at as u16, buckets: buckets as u8, depth: 0, target: PhantomData }
     }
 
-    /// The segment in a page of its own.
+    /// The one of a directory's entry: its fields, from the lowest bits on.
     #[inline]
-    pub(super) const fn of_page(page: PageId, depth: u8) -> Self {
-        SegmentSpan { page, at: PAGE_BUCKETS_AT as u16, buckets: PAGE_BUCKETS as u8, depth, target: PhantomData }
+    pub(super) const fn of_word(word: u64) -> Self {
+        let (at, buckets, depth) = ((word >> 32) as u16, (word >> 48) as u8, (word >> 56) as u8);
+        SegmentSpan { page: PageId(word as u32), at, buckets, depth, target: PhantomData }
     }
 
-    /// Whether it has a page of its own.
+    pub(super) const fn to_word(self) -> u64 {
+        self.page.0 as u64 | (self.at as u64) << 32 | (self.buckets as u64) << 48 | (self.depth as u64) << 56
+    }
+
+    /// The one in the slot at `slot`, under a directory.
     #[inline]
-    pub(super) const fn has_page(self) -> bool {
-        self.buckets() == PAGE_BUCKETS
+    pub(super) const fn in_directory(slot: Ref, buckets: usize, depth: u8) -> Self {
+        let at = (slot.offset() + HEAD_BYTES) as u16;
+        SegmentSpan { page: slot.page(), at, buckets: buckets as u8, depth, target: PhantomData }
+    }
+
+    /// Whether it is under a directory, and counts its entries.
+    #[inline]
+    pub(super) const fn has_head(self) -> bool {
+        self.depth != 0
+    }
+
+    /// Entries of one under a directory.
+    #[inline]
+    pub(super) fn count(self, page: &Page) -> usize {
+        page.u16_at(self.at as usize - HEAD_BYTES) as usize
+    }
+
+    #[inline]
+    pub(super) fn put_count(self, page: &mut Page, entries: usize) {
+        page.put_u16(self.at as usize - HEAD_BYTES, entries as u16);
     }
 
     /// Number of buckets.
@@ -121,12 +160,30 @@ impl<T: Target> SegmentSpan<T> {
 
     /// Entries at which it grows.
     pub(super) const fn entries_max(self) -> usize {
-        entries_max(self.slots())
+        entries_max(self.buckets(), Self::SLOTS_PER_BUCKET)
     }
 
-    /// Address of the first bucket.
-    pub(super) fn first(self) -> Ref {
-        Ref::new(self.page, self.at as usize / GRANULE_BYTES)
+    /// Address of its slot.
+    pub(super) fn slot(self) -> Ref {
+        let head = if self.has_head() { HEAD_BYTES } else { 0 };
+        Ref::new(self.page, (self.at as usize - head) / GRANULE_BYTES)
+    }
+
+    /// Bytes that its slot is asked for.
+    pub(super) const fn slot_bytes(self) -> usize {
+        let more = if self.has_head() { 1 } else { 0 };
+        (self.buckets() + more) * BUCKET_BYTES
+    }
+
+    /// Buckets of a segment for so many entries, with some to come.
+    pub(super) fn buckets_for(entries: usize) -> usize {
+        let fits = |buckets: &usize| 20 * entries <= 19 * entries_max(*buckets, Self::SLOTS_PER_BUCKET);
+        SIZES.into_iter().find(fits).unwrap_or(BUCKETS_MAX)
+    }
+
+    /// Buckets of the next larger segment under a directory.
+    pub(super) fn wider(self) -> Option<usize> {
+        SIZES.into_iter().find(|buckets| *buckets > self.buckets())
     }
 
     /// The bucket at which a search for `tag` starts.
@@ -297,6 +354,32 @@ impl<T: Target> SegmentSpan<T> {
         (0..self.buckets()).flat_map(move |bucket| Self::in_bucket(self.line(page, bucket)))
     }
 
+    /// The same at once.
+    pub(super) fn all(self, page: &Page) -> Vec<(u32, T)> {
+        let mut all = Vec::with_capacity(self.slots());
+        for bucket in 0..self.buckets() {
+            all.extend(Self::in_bucket(self.line(page, bucket)));
+        }
+        all
+    }
+
+    /// Adds entries to one that has none, faster than one by one and with the same result. Returns how many.
+    fn fill(self, page: &mut Page, entries: impl Iterator<Item = (u32, T)>) -> usize {
+        let (mut used, mut count) = ([0; BUCKETS_MAX], 0);
+        for (tag, at) in entries {
+            let mut bucket = self.home(tag);
+            while used[bucket] == Self::SLOTS_PER_BUCKET {
+                bucket = self.next(bucket);
+            }
+            let first = self.offset(bucket);
+            page.put_u32(first + TAG_BYTES * used[bucket], tag);
+            Self::put_word(page, first + Self::TARGETS_AT + T::BYTES * used[bucket], at.word());
+            used[bucket] += 1;
+            count += 1;
+        }
+        count
+    }
+
     /// The entry in one of the slots, which are counted from the first bucket on.
     pub(super) fn in_slot(self, page: &Page, slot: usize) -> Option<T> {
         let line = self.line(page, slot / Self::SLOTS_PER_BUCKET);
@@ -319,16 +402,6 @@ impl<T: Target> SegmentSpan<T> {
             }
             place = self.next(place);
         }
-    }
-
-    /// Whether a search finds every entry where it is.
-    pub(super) fn is_searchable(self, page: &Page) -> bool {
-        (0..self.buckets()).all(|bucket| {
-            Self::in_bucket(self.line(page, bucket)).all(|(tag, _)| {
-                let home = self.home(tag);
-                (0..self.distance(home, bucket)).all(|step| !self.has_room(page, (home + step) % self.buckets()))
-            })
-        })
     }
 
     #[inline]
@@ -381,16 +454,6 @@ impl<T: Target> SegmentSpan<T> {
             .filter(|(_, word)| *word != 0)
             .map(|(tag, word)| (tag, T::of_word(word)))
     }
-
-    /// Whether all that is not an entry is zero.
-    pub(super) fn is_clean(self, page: &Page) -> bool {
-        (0..self.buckets()).all(|bucket| {
-            let line = self.line(page, bucket);
-            let end = Self::TARGETS_AT + T::BYTES * Self::SLOTS_PER_BUCKET;
-            let free = |slot| Self::word(line, slot) != 0 || Self::tag(line, slot) == 0;
-            line[end..].iter().all(|byte| *byte == 0) && (0..Self::SLOTS_PER_BUCKET).all(free)
-        })
-    }
 }
 
 /// The first slot whose bits are set; those of one are.
@@ -399,63 +462,32 @@ const fn first(same: u32) -> usize {
     same.trailing_zeros() as usize / 2
 }
 
-/// Makes `page` a segment without entries.
-fn reset(page: &mut Page) {
-    page.all_mut().fill(0);
-    page.put_u8(TYPE, PageType::Segment as u8);
-}
-
-/// A page that is a segment without entries.
-pub(super) fn create(arena: &mut Arena) -> PageId {
-    let id = arena.allocate();
-    arena.page_mut(id).put_u8(TYPE, PageType::Segment as u8);
-    id
-}
-
-/// Entries of a segment in a page.
-#[inline]
-pub(super) fn count(page: &Page) -> usize {
-    page.u16_at(COUNT) as usize
-}
-
-#[inline]
-pub(super) fn put_count(page: &mut Page, entries: usize) {
-    page.put_u16(COUNT, entries as u16);
-}
-
-/// Whether the head of a segment in a page is in order.
-pub(super) fn is_segment(page: &Page) -> bool {
-    let head: &[u8; PAGE_BUCKETS_AT] = page.array(0);
-    head[TYPE] == PageType::Segment as u8 && head[TYPE + 1] == 0 && head[COUNT + 2..].iter().all(|byte| *byte == 0)
-}
-
-fn fill<T: Target>(arena: &mut Arena, run: SegmentSpan<T>, all: impl Iterator<Item = (u32, T)>) {
+/// Makes a segment of these entries, `depth` bits of whose tags are the same.
+pub(super) fn create<T: Target>(
+    arena: &mut Arena,
+    depth: u8,
+    buckets: usize,
+    entries: impl Iterator<Item = (u32, T)>,
+) -> SegmentSpan<T> {
+    let bytes = SegmentSpan::<T>::in_directory(Ref::NULL, buckets, depth).slot_bytes();
+    let run = SegmentSpan::in_directory(slab::allocate(arena, bytes), buckets, depth);
     let page = arena.page_mut(run.page);
-    let mut entries = 0;
-    for (tag, at) in all {
-        run.insert(page, tag, at);
-        entries += 1;
-    }
-    assert!(entries <= SegmentSpan::<T>::ENTRIES_MAX, "a segment is split before it is full");
-    put_count(page, entries);
+    page.bytes_mut(run.slot().offset(), bytes).fill(0);
+    let count = run.fill(page, entries);
+    assert!(count <= run.entries_max(), "a segment grows before it is full");
+    run.put_count(page, count);
+    run
 }
 
-/// Moves the entries whose next bit is 1 from `low` to a new segment, which is returned.
-pub(super) fn split<T: Target>(arena: &mut Arena, low: SegmentSpan<T>) -> PageId {
-    let all: Vec<(u32, T)> = low.entries(arena.page(low.page)).collect();
-    let high = SegmentSpan { page: create(arena), depth: low.depth + 1, ..low };
-    let low = SegmentSpan { depth: high.depth, ..low };
-    reset(arena.page_mut(low.page));
-    let is_high = |tag: u32| tag << (low.depth - 1) >> 31 == 1;
-    fill(arena, low, all.iter().copied().filter(|(tag, _)| !is_high(*tag)));
-    fill(arena, high, all.iter().copied().filter(|(tag, _)| is_high(*tag)));
-    high.page
+/// Makes two segments of these entries, by the bit behind the `depth` that they share.
+pub(super) fn create_two<T: Target>(arena: &mut Arena, depth: u8, all: &[(u32, T)]) -> [SegmentSpan<T>; 2] {
+    [0, 1].map(|half| {
+        let mine = || all.iter().copied().filter(|(tag, _)| tag << depth >> 31 == half);
+        create(arena, depth + 1, SegmentSpan::<T>::buckets_for(mine().count()), mine())
+    })
 }
 
-/// Moves the entries of `high` to `low`, its neighbour of the same depth, and gives `high` up.
-pub(super) fn merge<T: Target>(arena: &mut Arena, low: SegmentSpan<T>, high: SegmentSpan<T>) {
-    let all: Vec<(u32, T)> = [low, high].iter().flat_map(|run| run.entries(arena.page(run.page))).collect();
-    reset(arena.page_mut(low.page));
-    fill(arena, SegmentSpan { depth: low.depth - 1, ..low }, all.into_iter());
-    arena.free(high.page);
+/// Frees the slot of a segment.
+pub(super) fn give_up<T: Target>(arena: &mut Arena, run: SegmentSpan<T>) {
+    slab::release(arena, run.slot());
 }

@@ -423,5 +423,5 @@ fn separators_are_short_and_right() {
     assert_eq!(divides(&[b'a'; 100], &[b'b'; 100]), SEPARATOR_BYTES_MIN);
     assert_eq!(divides(&[b'a'; 100], &[b'a'; 120]), 101);
     assert_eq!(divides(&[b'a'; 20], &[&[b'a'; 19][..], b"bcd"].concat()), 20);
-    assert_eq!((HEIGHT_MAX, PAGES_MAX), (6, 14));
+    assert_eq!((HEIGHT_MAX, PAGES_MAX), (5, 12));
 }

@@ -258,7 +258,7 @@ fn member<P: Pages>(pages: &P, at: Ref) -> Member<'_> {
 }
 
 /// Pages that the first of several changes of members may take: a directory, both halves of a segment, and slots.
-const FIRST: usize = 16;
+const FIRST: usize = 24;
 
 /// Pages that adding or replacing members may take or copy beside those of any change: of the table and of slots for each, but no more than
 /// there are to be copied and will be new; and of a directory that doubles.
@@ -276,6 +276,6 @@ pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<Large>, members: us
 
 /// Pages that one of so many members with entries of so many bytes may take.
 pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
-    let segments = members / table::segment_entries_min::<Ref>() + 1;
-    (2 * bytes).div_ceil(PAGE_BYTES as u64) as usize + 2 * segments as usize + FIRST
+    let table = members / table::page_entries_min::<Ref>() + 1;
+    (2 * bytes).div_ceil(PAGE_BYTES as u64) as usize + 2 * table as usize + FIRST
 }

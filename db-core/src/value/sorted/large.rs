@@ -241,7 +241,7 @@ impl LargeSorted {
 
 /// Pages that one change of a member may take or copy beside those of the tree: entries and slots of the member and of the one that it
 /// shares a score with; a directory and both halves of a segment.
-const PAGES_OF_MEMBER: usize = 24;
+const PAGES_OF_MEMBER: usize = 32;
 
 /// Changes of the tree for one member: it leaves one place and comes to another one, and so may the one that it shares a score with.
 const CHANGES_OF_MEMBER: usize = 3;
@@ -263,8 +263,8 @@ pub(crate) fn pages_to_put(pages: &impl Pages, large: Option<LargeSorted>, membe
 
 /// Pages that one of so many members may take, whose names, scores and whatever is beside them take so many bytes.
 pub(crate) fn pages_to_make(members: u64, bytes: u64) -> usize {
-    let segments = members / table::segment_entries_min::<MemberPlace>() + 1;
+    let table = members / table::page_entries_min::<MemberPlace>() + 1;
     // Of a tree half full, and as much of slots.
     let pages = 2 * (bytes + 4 * members).div_ceil(PAGE_BYTES as u64);
-    (2 * pages + pages / 50 + 2 * segments) as usize + tree::PAGES_MAX + PAGES_OF_MEMBER
+    (2 * pages + pages / 50 + 2 * table) as usize + tree::PAGES_MAX + PAGES_OF_MEMBER
 }
