@@ -37,6 +37,9 @@ impl Score {
     /// The same for bytes that are those of a score.
     #[inline]
     pub(super) fn from_own_bytes(bytes: &[u8]) -> Score {
+        if let Ok(all) = bytes.try_into() {
+            return Score(u64::from_be_bytes(all));
+        }
         let missing = 8_usize.saturating_sub(bytes.len()) as u32;
         let value = bytes.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
         Score(value.checked_shl(8 * missing).unwrap_or(0))

@@ -128,7 +128,9 @@ fn who_does_not_take_a_large_reply_is_cut_off() {
             std::thread::yield_now();
         }
         assert!(node.context.clock.monotonic().since(begun) >= PIECE_TIME_MAX);
-        assert!(other.bulk("INFO memory\r\n").await.contains("tanist_large_replies:0\r\n"));
+        while other.bulk("INFO memory\r\n").await.contains("tanist_large_replies:1\r\n") {
+            sleep(millis(1)).await;
+        }
     });
 }
 
