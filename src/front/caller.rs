@@ -11,7 +11,7 @@ use tanist_db_core::ids::Lsn;
 use super::NodeContext;
 use super::commands::COMMANDS;
 use super::registry::{Entry, Registration};
-use super::versions::{Pin, PinnedVersion};
+use super::versions::{Pin, VersionReader};
 
 /// Which replies the client wants (`CLIENT REPLY`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +90,10 @@ impl Caller {
         self.registration.entry()
     }
 
-    /// The version that the client has pinned, or why it was ended; nothing if it has pinned none.
+    /// The reader of the version that the client has pinned, or why it was ended; nothing if it has pinned none.
     #[inline]
-    pub(super) fn pinned(&self) -> Option<Result<Arc<PinnedVersion>, String>> {
-        self.pin.as_ref().map(|pin| pin.version())
+    pub(super) fn pinned(&self) -> Option<Result<Arc<VersionReader>, String>> {
+        self.pin.as_ref().map(|pin| pin.reader())
     }
 
     /// Whether the client wants replies at all.

@@ -24,12 +24,11 @@ pub const HELD_REPLIES_MAX: usize = 16 * 1024;
 /// Bytes of one connection's output, delayed by the reply gate or not yet read by a slow client, beyond which it executes
 /// nothing. One reply may overshoot.
 pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Large replies that are made at one time, each on a thread of its own and from a version of its own. Others wait for their turn.
+/// Large replies that are made at one time, each on a thread of its own. Others wait for their turn.
 pub const LARGE_REPLIES_MAX: usize = 64;
 /// Pieces of a large reply that are made ahead: 64 KiB each.
 pub const PIECES_AHEAD: usize = 4;
-/// A connection that is sent a large reply takes a piece of it within so long, or is cut off: the version of which it is made costs
-/// memory.
+/// A connection that is sent a large reply and takes nothing for so long is cut off: the version of which it is made costs memory.
 pub const PIECE_TIME_MAX: Duration = Duration::from_secs(30);
 /// Pages kept for frozen versions may take so many bytes, however small the data are, before the oldest pinned version is ended.
 pub const PINNED_BYTES_MIN: u64 = 16 << 20;

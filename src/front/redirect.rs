@@ -7,6 +7,7 @@ use tanist_replication::serving::{Role, Serving};
 
 use super::NodeContext;
 use super::health::HealthSigns;
+use super::limits::LARGE_REPLIES_MAX;
 use super::registry::Way;
 
 /// The error while data is being loaded.
@@ -65,6 +66,19 @@ pub(super) fn busy(waited: Duration) -> String {
     format!(
         "BUSY a command that takes long (see CLIENT LIST) holds the data and did not let this one execute within {} ms \
          {NOT_EXECUTED}",
+        waited.as_millis()
+    )
+}
+
+/// The error for a read of a connection whose pinned version was ended.
+pub(super) fn unpinned(why: &str) -> String {
+    format!("UNPINNED the version that this connection had pinned {why}; use TANIST PIN or TANIST UNPIN")
+}
+
+/// The error for a read whose large reply has waited too long for its turn.
+pub(super) fn no_place_for_large(waited: Duration) -> String {
+    format!(
+        "BUSY {LARGE_REPLIES_MAX} large replies are being sent, and none came to its end within {} ms {NOT_EXECUTED}",
         waited.as_millis()
     )
 }

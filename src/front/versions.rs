@@ -5,31 +5,39 @@
 //! in the middle of a large reply is cut off. Writers wait for none of this.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::clock::{Monotonic, UnixMillis};
-use tanist_db_core::engine::Engine;
+use tanist_db_core::engine::{Engine, FrozenState};
 use tanist_db_core::ids::{Lsn, ShardId};
 
 use super::NodeContext;
 use super::limits::{PINNED_BYTES_MIN, PINS_END_EVERY, VERSION_BYTES_AT_ONCE};
 use super::registry::Entry;
 
-/// A frozen version, to read.
+/// A frozen version. Its pages are given back with its last reader.
 pub(super) struct PinnedVersion {
-    pub(super) engine: Engine,
+    /// There until it is dropped.
+    state: Option<FrozenState>,
     /// The moment at which all reads of it happen.
-    pub(super) unix: UnixMillis,
+    unix: UnixMillis,
     since: Monotonic,
+    context: Arc<NodeContext>,
+}
+
+/// A reader of a version. Its engine lets go of the version before it does.
+pub(super) struct VersionReader {
+    pub(super) engine: Engine,
+    version: Arc<PinnedVersion>,
 }
 
 /// Keeps a version, until it is dropped or ended.
 pub(super) struct Pin {
     context: Arc<NodeContext>,
-    version: Mutex<Result<Arc<PinnedVersion>, String>>,
+    reader: Mutex<Result<Arc<VersionReader>, String>>,
     /// The connection that is sent a large reply from it, and is cut off if it ends.
     sends_to: Option<Arc<Entry>>,
 }
@@ -38,7 +46,7 @@ pub(super) struct Pin {
 #[derive(Debug, Default)]
 pub(super) struct Pins {
     /// Oldest first.
-    all: Mutex<Vec<std::sync::Weak<Pin>>>,
+    all: Mutex<Vec<Weak<Pin>>>,
     /// Pins that there are.
     count: AtomicUsize,
     /// Pins that were ended at a bound.
@@ -70,28 +78,62 @@ pub(super) struct PinFigures {
     pub(super) ended: u64,
 }
 
+impl VersionReader {
+    /// The newest record in the version.
+    pub(super) fn cut(&self) -> Lsn {
+        self.engine.last()
+    }
+
+    /// The moment at which all reads of the version happen.
+    pub(super) fn unix(&self) -> UnixMillis {
+        self.version.unix
+    }
+}
+
+impl Drop for PinnedVersion {
+    /// Gives its pages back: on a thread of its own where they may be many.
+    fn drop(&mut self) {
+        let many = self.context.engine().is_some_and(|engine| engine.frozen_bytes() > VERSION_BYTES_AT_ONCE);
+        let (state, serving) = (self.state.take(), Arc::clone(&self.context.serving));
+        let give_back = move || {
+            drop(state);
+            serving.room_freed();
+        };
+        if many {
+            // Without a thread they are given back here, with the closure; who waits for room looks again soon by itself.
+            let _ = std::thread::Builder::new().name("give-back".into()).spawn(give_back);
+        } else {
+            give_back();
+        }
+    }
+}
+
 impl Pin {
-    /// The version.
+    /// The reader of the version.
     ///
     /// # Errors
     /// A sentence that says why it was ended.
-    pub(super) fn version(&self) -> Result<Arc<PinnedVersion>, String> {
-        self.version.lock().clone()
+    pub(super) fn reader(&self) -> Result<Arc<VersionReader>, String> {
+        self.reader.lock().clone()
+    }
+
+    fn version(&self) -> Option<Arc<PinnedVersion>> {
+        self.reader.lock().as_ref().ok().map(|reader| Arc::clone(&reader.version))
     }
 
     /// Ends it; returns whether it had not been before.
     fn end(&self, why: &str) -> bool {
         let ended = {
-            let mut version = self.version.lock();
-            if version.is_err() {
+            let mut reader = self.reader.lock();
+            if reader.is_err() {
                 return false;
             }
-            std::mem::replace(&mut *version, Err(why.to_owned()))
+            std::mem::replace(&mut *reader, Err(why.to_owned()))
         };
+        drop(ended);
         if let Some(entry) = &self.sends_to {
             self.context.registry.cut_off(entry, &format!("the version of which it is sent a large reply {why}"));
         }
-        self.context.give_back(ended.ok());
         true
     }
 }
@@ -99,26 +141,25 @@ impl Pin {
 impl Drop for Pin {
     fn drop(&mut self) {
         self.context.pins.count.fetch_sub(1, Ordering::Relaxed);
-        let version = std::mem::replace(self.version.get_mut(), Err(String::new()));
-        self.context.give_back(version.ok());
     }
 }
 
 impl Pins {
-    /// Every pin, oldest version first.
-    fn live(&self) -> Vec<Arc<Pin>> {
+    /// Every pin with its version, the oldest version first.
+    fn live(&self) -> Vec<(Arc<PinnedVersion>, Arc<Pin>)> {
         let mut all = self.all.lock();
         all.retain(|pin| pin.strong_count() > 0);
-        let mut live: Vec<Arc<Pin>> = all.iter().filter_map(std::sync::Weak::upgrade).collect();
+        let pins: Vec<Arc<Pin>> = all.iter().filter_map(Weak::upgrade).collect();
         drop(all);
-        live.sort_by_key(|pin| pin.version().map_or(Monotonic(0), |version| version.since));
+        let mut live: Vec<_> = pins.into_iter().filter_map(|pin| Some((pin.version()?, pin))).collect();
+        live.sort_by_key(|(version, _)| (version.since, Arc::as_ptr(version)));
         live
     }
 
     /// Ends the pins of all versions for which `is_over` says so.
     fn end_where(&self, why: &str, is_over: impl Fn(&Arc<PinnedVersion>) -> bool) {
-        for pin in self.live() {
-            if pin.version().is_ok_and(|version| is_over(&version)) && pin.end(why) {
+        for (version, pin) in self.live() {
+            if is_over(&version) && pin.end(why) {
                 self.ended.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -126,14 +167,12 @@ impl Pins {
 
     pub(super) fn figures(&self, now: Monotonic) -> PinFigures {
         let live = self.live();
-        let versions: Vec<_> =
-            live.iter().filter_map(|pin| Some((pin.version().ok()?, pin.sends_to.is_some()))).collect();
-        let replies = versions.iter().filter(|(_, sends)| *sends).count();
+        let replies = live.iter().filter(|(_, pin)| pin.sends_to.is_some()).count();
         PinFigures {
-            versions: different(versions.iter().map(|(version, _)| version)),
-            connections: versions.len() - replies,
+            versions: different(live.iter().map(|(version, _)| version)),
+            connections: live.len() - replies,
             replies,
-            oldest: versions.first().map_or(Duration::ZERO, |(version, _)| now.since(version.since)),
+            oldest: live.first().map_or(Duration::ZERO, |(version, _)| now.since(version.since)),
             ended: self.ended.load(Ordering::Relaxed),
         }
     }
@@ -154,40 +193,44 @@ impl NodeContext {
     pub(super) fn pin(self: &Arc<Self>, engine: &Engine, is_new: bool) -> Result<Result<Arc<Pin>, String>, ShardId> {
         let live = self.pins.live();
         let pinned: Vec<_> =
-            live.iter().filter(|pin| pin.sends_to.is_none()).filter_map(|pin| pin.version().ok()).collect();
+            live.iter().filter(|(_, pin)| pin.sends_to.is_none()).map(|(version, _)| version).collect();
         if let Some(newest) = pinned.last().filter(|_| !is_new) {
-            return Ok(Ok(self.keep(Arc::clone(newest), None)));
+            return Ok(Ok(self.keep(newest, None)));
         }
         let max = self.settings.pin_bounds().versions;
-        if different(pinned.iter()) >= max {
+        if different(pinned.iter().copied()) >= max {
             return Ok(Err(format!(
                 "ERR {max} versions are pinned already, which is pinned-versions-max: TANIST PIN without NEW takes the newest of them"
             )));
         }
-        Ok(Ok(self.keep(self.frozen(engine)?, None)))
+        Ok(Ok(self.keep(&self.frozen(engine)?, None)))
     }
 
-    /// Pins a version for a large reply to `entry`: `version`, or the state of this moment.
+    /// Pins a version for a large reply to `entry`: the one of `pinned`, or the state of this moment.
     ///
     /// # Errors
     /// With a shard that a long command holds: nothing is frozen.
     pub(super) fn pin_for_reply(
         self: &Arc<Self>,
         engine: &Engine,
-        version: Option<Arc<PinnedVersion>>,
+        pinned: Option<&VersionReader>,
         entry: &Arc<Entry>,
     ) -> Result<Arc<Pin>, ShardId> {
-        let version = version.map_or_else(|| self.frozen(engine), Ok)?;
-        Ok(self.keep(version, Some(Arc::clone(entry))))
+        let version = pinned.map_or_else(|| self.frozen(engine), |pinned| Ok(Arc::clone(&pinned.version)))?;
+        Ok(self.keep(&version, Some(Arc::clone(entry))))
     }
 
-    fn frozen(&self, engine: &Engine) -> Result<Arc<PinnedVersion>, ShardId> {
+    fn frozen(self: &Arc<Self>, engine: &Engine) -> Result<Arc<PinnedVersion>, ShardId> {
+        let state = Some(engine.try_pin()?);
+        // Not before: nothing in it is newer.
         let (unix, since) = (self.clock.unix(), self.clock.monotonic());
-        Ok(Arc::new(PinnedVersion { engine: engine.try_pin()?, unix, since }))
+        Ok(Arc::new(PinnedVersion { state, unix, since, context: Arc::clone(self) }))
     }
 
-    fn keep(self: &Arc<Self>, version: Arc<PinnedVersion>, sends_to: Option<Arc<Entry>>) -> Arc<Pin> {
-        let pin = Arc::new(Pin { context: Arc::clone(self), version: Mutex::new(Ok(version)), sends_to });
+    fn keep(self: &Arc<Self>, version: &Arc<PinnedVersion>, sends_to: Option<Arc<Entry>>) -> Arc<Pin> {
+        let state = version.state.as_ref().expect("a version that is kept has its state");
+        let reader = Arc::new(VersionReader { engine: state.reader(), version: Arc::clone(version) });
+        let pin = Arc::new(Pin { context: Arc::clone(self), reader: Mutex::new(Ok(reader)), sends_to });
         self.pins.count.fetch_add(1, Ordering::Relaxed);
         self.pins.all.lock().push(Arc::downgrade(&pin));
         pin
@@ -210,49 +253,28 @@ impl NodeContext {
 
     #[cold]
     fn end_pins_of_much_memory(&self, engine: &Engine, now: Monotonic) {
+        let frozen = engine.frozen_bytes();
+        if frozen <= PINNED_BYTES_MIN.min(engine.frozen_bytes_max() / 2) {
+            return;
+        }
         let percent = self.settings.pin_bounds().memory_percent;
         let max = (engine.memory_bytes() / 100 * percent).max(PINNED_BYTES_MIN).min(engine.frozen_bytes_max() / 2);
         let last = self.pins.ended_at.load(Ordering::Relaxed);
         // What is ended while it is read gives its memory back a little later.
-        if engine.frozen_bytes() <= max || now.since(Monotonic(last)) < PINS_END_EVERY {
+        if frozen <= max || now.since(Monotonic(last)) < PINS_END_EVERY {
             return;
         }
         self.pins.ended_at.store(now.0, Ordering::Relaxed);
-        let oldest = self.pins.live().iter().find_map(|pin| pin.version().ok());
-        if let Some(oldest) = oldest {
+        if let Some((oldest, _)) = self.pins.live().first() {
             let mib = max >> 20;
             let why = format!("was ended: frozen versions took more than {mib} MiB (pinned-memory-percent)");
-            self.pins.end_where(&why, |version| Arc::ptr_eq(version, &oldest));
-        }
-    }
-
-    /// Lets go of a version. If it was the last to have it, its pages are given back: on a thread of its own where they are many.
-    fn give_back(&self, version: Option<Arc<PinnedVersion>>) {
-        let Some(version) = version else { return };
-        let many = self.engine().is_some_and(|engine| engine.frozen_bytes() > VERSION_BYTES_AT_ONCE);
-        let serving = Arc::clone(&self.serving);
-        let drop_it = move || {
-            drop(version);
-            serving.room_freed();
-        };
-        if many {
-            // Without a thread it is dropped here, with the closure.
-            let _ = std::thread::Builder::new().name("give-back".into()).spawn(drop_it);
-        } else {
-            drop_it();
+            self.pins.end_where(&why, |version| Arc::ptr_eq(version, oldest));
         }
     }
 }
 
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pin").field("cut", &self.version().map(|version| version.cut())).finish_non_exhaustive()
-    }
-}
-
-impl PinnedVersion {
-    /// The newest record in it.
-    pub(super) fn cut(&self) -> Lsn {
-        self.engine.last()
+        f.debug_struct("Pin").field("cut", &self.reader().map(|reader| reader.cut())).finish_non_exhaustive()
     }
 }

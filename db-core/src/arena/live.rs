@@ -44,7 +44,7 @@ pub struct Arena {
     cleared: Cleared,
     pins: Arc<Pins>,
     /// The frozen version whose pages these are: they are read only then.
-    source: Option<FrozenShard>,
+    source: Option<Arc<FrozenShard>>,
 }
 
 impl Arena {
@@ -70,7 +70,7 @@ impl Arena {
     ///
     /// # Panics
     /// If some of its pages were released; and whatever would change a page of it panics.
-    pub(crate) fn of_frozen(frozen: FrozenShard) -> Self {
+    pub(crate) fn of_frozen(frozen: Arc<FrozenShard>) -> Self {
         assert!(frozen.is_complete(), "all pages of a version that is read are there");
         let mut arena = Self::new(frozen.pool());
         arena.table = frozen.table().clone();

@@ -15,8 +15,8 @@
 //!    releasing takes `&mut FrozenShard`, so no borrow of that page is left in it. Otherwise the page is copied, and the old
 //!    one is retired until the same condition is true.
 //!
-//! An arena over a frozen version (`Arena::of_frozen`) has a copy of that version's table and the version itself, of which it never
-//! releases a page: it is one more reader of it. Each of its ways to a page that is written, reclaimed or frozen panics first
+//! An arena over a frozen version (`Arena::of_frozen`) has a copy of that version's table and a share of the version itself, of which
+//! nobody can release a page then: it is one more reader of it. Each of its ways to a page that is written, reclaimed or frozen panics first
 //! (`Arena::assert_live`).
 //!
 //! The mutex makes the frozen reader's last read happen before the write or the reuse that follows the check.
@@ -227,7 +227,8 @@ impl Arena {
     pub fn page(&self, id: PageId) -> &Page {
         let page = self.slot(id).page.expect("page in use");
         // SAFETY: a live slot's page is mapped and initialised. Writing takes `&mut self`; frozen versions only read. If this is
-        // an arena over a frozen version, that version is owned by it and has released nothing, so the page is not written (fact 2).
+        // an arena over a frozen version, it shares in that version, which has released nothing and cannot (releasing takes `&mut`,
+        // which a shared one does not lend), so the page is not written (fact 2).
         unsafe { page.0.as_ref() }
     }
 

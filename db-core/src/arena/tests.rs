@@ -319,7 +319,7 @@ fn an_arena_over_a_frozen_version_is_only_read() {
         let id = arena.allocate();
         write(&mut arena, id.0, number);
     }
-    let over = Arena::of_frozen(arena.freeze());
+    let over = Arena::of_frozen(Arc::new(arena.freeze()));
     for number in 0..20 {
         write(&mut arena, number, 100 + u64::from(number));
     }

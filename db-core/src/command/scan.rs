@@ -79,7 +79,7 @@ impl<'a> ScanOptions<'a> {
 pub(crate) fn scan(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let cursor = parse_cursor(call.arg(1)).ok_or(Failure::fixed("ERR invalid cursor"))?;
     let options = ScanOptions::parse(call, 2, "TYPE")?;
-    reply.expect(options.count as u64)?;
+    reply.expect(data.about_keys().min(options.count as u64))?;
     let shards = u64::from(data.shard_count());
     let (mut shard, mut inner) = (cursor % shards, cursor / shards);
     let mut left = options.count;

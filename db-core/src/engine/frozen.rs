@@ -1,24 +1,57 @@
-//! An engine over a frozen version: every read command runs on it unchanged, and it never writes.
+//! Engines over a frozen version: every read command runs on them unchanged, and they never write.
+
+use std::fmt;
+use std::sync::Arc;
 
 use super::Engine;
 use super::shard::{Busy, ShardCell, Shards};
-use crate::ids::ShardId;
-use crate::keyspace::Keyspace;
+use crate::arena::{FrozenShard, PagePool};
+use crate::ids::{Epoch, Lsn, ShardId};
+use crate::keyspace::{KeyHasher, Keyspace};
 use crate::redo::RedoQueue;
 
+/// All shards as they were at one position, for any number of readers. While it or a reader of it lives, writes copy the pages that they
+/// touch first.
+pub struct FrozenState {
+    shards: Vec<Arc<FrozenShard>>,
+    cut: Lsn,
+    epoch: Epoch,
+    hash_seed: u64,
+    pool: Arc<PagePool>,
+}
+
+impl FrozenState {
+    /// The newest record in it: every reply of its readers depends on all records up to here.
+    #[must_use]
+    pub fn cut(&self) -> Lsn {
+        self.cut
+    }
+
+    /// Returns an engine that reads this state, never writes, and follows nobody. Its locks are its own: readers do not wait for each other.
+    #[must_use]
+    pub fn reader(&self) -> Engine {
+        let hasher = KeyHasher::new(self.hash_seed);
+        let cell = |shard| ShardCell::of_frozen(Keyspace::of_frozen(Arc::clone(shard), hasher), self.cut);
+        let cells = self.shards.iter().map(cell).collect();
+        Engine::assemble(cells, &self.pool, self.hash_seed, RedoQueue::new(self.epoch, self.cut))
+    }
+}
+
+impl fmt::Debug for FrozenState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrozenState").field("cut", &self.cut).finish_non_exhaustive()
+    }
+}
+
 impl Engine {
-    /// Freezes all shards and returns an engine that reads this version: with all records up to its [`last`](Engine::last), on which
-    /// every reply of it depends. While it lives, writes copy the pages that they touch first. It never writes and follows nobody.
+    /// Freezes all shards, to read this moment's state.
     ///
     /// # Errors
     /// With a shard that a long command holds, to wait for ([`Engine::shard_free`]): nothing is frozen.
-    pub fn try_pin(&self) -> Result<Engine, ShardId> {
+    pub fn try_pin(&self) -> Result<FrozenState, ShardId> {
         let mut shards = Shards::try_all(&self.cells).map_err(|Busy(shard)| shard)?;
         let (cut, epoch) = (self.redo.last(), self.redo.epoch());
-        let frozen: Vec<_> = shards.iter_mut().map(|shard| shard.keyspace.freeze()).collect();
-        drop(shards);
-        let cell = |shard| ShardCell::of_frozen(Keyspace::of_frozen(shard, self.hasher), cut);
-        let cells = frozen.into_iter().map(cell).collect();
-        Ok(Engine::assemble(cells, &self.pool, self.hash_seed, RedoQueue::new(epoch, cut)))
+        let shards = shards.iter_mut().map(|shard| Arc::new(shard.keyspace.freeze())).collect();
+        Ok(FrozenState { shards, cut, epoch, hash_seed: self.hash_seed, pool: Arc::clone(&self.pool) })
     }
 }

@@ -71,6 +71,7 @@ use call::{Call, CommandSpec, CommandTable, Failure, Find, Flag, FrontRun, Handl
 
 use compaction::Compaction;
 pub(crate) use data::Data;
+pub use frozen::FrozenState;
 pub use memory::Memory;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;

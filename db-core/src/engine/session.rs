@@ -52,7 +52,8 @@ impl Session {
     }
 
     /// Reads whose reply takes more than `bytes` are refused from now on ([`Refused::Large`](super::Refused::Large)), if there is a
-    /// bound (not `usize::MAX`, as at first), and so are those of more than [`LARGE_REPLY_ELEMENTS`](crate::limits::LARGE_REPLY_ELEMENTS). Within EXEC they are not.
+    /// bound (not `usize::MAX`, as at first), and so are those that would look at more elements than
+    /// [`LARGE_REPLY_ELEMENTS`](crate::limits::LARGE_REPLY_ELEMENTS). Within EXEC they are not.
     pub fn set_large_bytes(&mut self, bytes: usize) {
         self.large_bytes = bytes;
     }

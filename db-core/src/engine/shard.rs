@@ -317,6 +317,11 @@ impl<'e> Shards<'e> {
         Shards { cells, held: Held::Many(cells.iter().map(|cell| Some(cell.lock())).collect()) }
     }
 
+    /// Keys of a logical database, as last published.
+    pub(crate) fn published_keys(&self, logical: u8) -> u64 {
+        DatabaseCounts::of(self.cells, logical).keys
+    }
+
     /// Number of shards, held or not.
     pub(crate) fn count(&self) -> u16 {
         self.cells.len() as u16

@@ -93,7 +93,7 @@ impl Keyspace {
     }
 
     /// The keyspace as it was when `frozen` was frozen, to read; whatever would change it panics.
-    pub(crate) fn of_frozen(frozen: FrozenShard, hasher: KeyHasher) -> Self {
+    pub(crate) fn of_frozen(frozen: Arc<FrozenShard>, hasher: KeyHasher) -> Self {
         Self::of(Arena::of_frozen(frozen), hasher)
     }
 

@@ -100,7 +100,7 @@ impl Ours {
 impl Ours {
     /// The reply in pieces, from a frozen version.
     fn read_frozen(&mut self, args: &[&[u8]], now: UnixMillis) -> Vec<u8> {
-        let frozen = self.engine.try_pin().unwrap();
+        let frozen = self.engine.try_pin().unwrap().reader();
         // All pieces of a reply of these tests fit.
         let (send, pieces) = std::sync::mpsc::sync_channel(1_000);
         let mut session = self.session.for_one_read();

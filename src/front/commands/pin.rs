@@ -27,7 +27,7 @@ pub(super) fn pin(
         Ok(pin) => pin?,
         Err(shard) => return Ok(Executed::Refused(Refused::Busy(shard))),
     };
-    let cut = pin.version()?.cut();
+    let cut = pin.reader()?.cut();
     caller.pin = Some(pin);
     reply.count(cut.0);
     Ok(Executed::Replied(Replied { lsn: cut, wrote: false, wakes: false }))

@@ -21,7 +21,7 @@ use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
 use crate::front::redirect::{self, NO_PLACE};
 use crate::front::registry::Way;
 use crate::front::reply_gate::Instead;
-use crate::front::versions::PinnedVersion;
+use crate::front::versions::VersionReader;
 
 /// Why a turn has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -367,7 +367,7 @@ pub(super) fn execute(
         return Executed::AT_ONCE;
     }
     let (engine, now) = match &pinned {
-        Some(Ok(version)) => (Some(&version.engine), version.unix),
+        Some(Ok(version)) => (Some(&version.engine), version.unix()),
         _ => (context.engine().map(|engine| &**engine), now),
     };
     if let Some(engine) = engine {
@@ -382,11 +382,9 @@ pub(super) fn execute(
 }
 
 /// Why a client that has pinned a version may not execute a command on data.
-fn pin_refuses(pinned: &Result<Arc<PinnedVersion>, String>, spec: &CommandSpec) -> Option<String> {
+fn pin_refuses(pinned: &Result<Arc<VersionReader>, String>, spec: &CommandSpec) -> Option<String> {
     match pinned {
-        Err(why) => {
-            Some(format!("UNPINNED the version that this connection had pinned {why}; use TANIST PIN or TANIST UNPIN"))
-        }
+        Err(why) => Some(redirect::unpinned(why)),
         Ok(_) if spec.writes() || spec.name == "watch" => {
             Some("ERR this connection has pinned a version, which is only read; TANIST UNPIN ends that".to_owned())
         }

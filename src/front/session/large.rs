@@ -4,8 +4,8 @@
 //! frozen for it (or that the connection has pinned). No lock is held meanwhile, and only a few pieces are ahead of the peer, so
 //! neither a large value nor a slow reader costs others anything but the pages that the version keeps.
 //!
-//! Nothing of the reply leaves before all that the version shows is durable. A peer that does not take a piece in time is cut off, and
-//! so is one whose version comes to the end of its time.
+//! Nothing of the reply leaves before all that the version shows is durable. A peer that takes nothing for a time is cut off, and so is one
+//! whose version comes to the end of its time.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,8 +27,9 @@ use crate::config::Durability;
 use crate::front::NodeContext;
 use crate::front::commands::COMMANDS;
 use crate::front::limits::{PIECE_TIME_MAX, PIECES_AHEAD};
+use crate::front::redirect;
 use crate::front::registry::Entry;
-use crate::front::versions::PinnedVersion;
+use crate::front::versions::VersionReader;
 
 /// What comes from the worker thread, in this order.
 #[derive(Debug)]
@@ -59,9 +60,11 @@ pub(super) struct LargeReply {
     /// What has come and is not dealt with.
     next: Option<Made>,
     begun: Option<(Lsn, UnixMillis)>,
+    /// The peer has some of it, or soon will: it cannot be taken back.
+    is_shown: bool,
     /// The worker thread makes nothing more.
     is_over: bool,
-    /// The peer must have taken something by then.
+    /// The reply must have been begun by then; once it is shown, the peer must have taken some of it.
     deadline: Monotonic,
 }
 
@@ -70,7 +73,7 @@ struct LargeRead {
     context: Arc<NodeContext>,
     entry: Arc<Entry>,
     /// That the connection has pinned.
-    pinned: Option<Arc<PinnedVersion>>,
+    pinned: Option<Arc<VersionReader>>,
     spec: &'static CommandSpec,
     args: Vec<Vec<u8>>,
     session: Session,
@@ -103,19 +106,19 @@ impl LargeRead {
                 Err(permit) => return Some(Made::NotPermitted(permit)),
             };
             let engine = self.context.engine()?;
-            match self.context.pin_for_reply(engine, self.pinned.take(), &self.entry) {
+            match self.context.pin_for_reply(engine, self.pinned.take().as_deref(), &self.entry) {
                 Ok(pin) => pin,
                 Err(shard) => return Some(Made::Busy(shard)),
             }
         };
-        let version = pin.version().ok()?;
-        self.made.blocking_send(Made::Begun { cut: version.cut(), unix: version.unix }).ok()?;
+        let version = pin.reader().ok()?;
+        self.made.blocking_send(Made::Begun { cut: version.cut(), unix: version.unix() }).ok()?;
         let made = self.made.clone();
         let send = Box::new(move |piece| made.blocking_send(Made::Piece(piece)).is_ok());
         let mut reply = Reply::in_pieces(self.session.protocol(), send);
         let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
         let (engine, session) = (&version.engine, &mut self.session);
-        let executed = engine.execute_resolved(self.spec, session, &mut Nobody, &args, version.unix, &mut reply);
+        let executed = engine.execute_resolved(self.spec, session, &mut Nobody, &args, version.unix(), &mut reply);
         let complete = reply.finish() && executed.replied().is_some();
         complete.then_some(Made::Complete)
     }
@@ -124,13 +127,21 @@ impl LargeRead {
 impl<'a, W: Runtime> Conversation<'a, W> {
     /// Begins to make the reply of the request at the front of the input, which is large.
     pub(super) fn begin_large(&mut self, spec: &'static CommandSpec, bytes: usize, batch: &Batch<'a>) -> Step {
+        let pinned = match self.caller.pinned().transpose() {
+            Ok(pinned) => pinned,
+            // It was ended since the command was executed.
+            Err(why) => {
+                self.say(&redirect::unpinned(&why));
+                return Step::Done(bytes);
+            }
+        };
         let args = self.ahead.front().map(|planned| self.parser.arguments(&planned.request, self.input.unread()));
         let args = args.unwrap_or_default().iter().map(|arg| arg.to_vec()).collect();
         let (made, coming) = channel(PIECES_AHEAD);
         let read = LargeRead {
             context: Arc::clone(self.context),
             entry: Arc::clone(self.caller.shared_entry()),
-            pinned: self.caller.pinned().and_then(Result::ok),
+            pinned,
             spec,
             args,
             session: self.session.for_one_read(),
@@ -138,6 +149,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         };
         let job: Job = Box::new(move || read.run());
         let running = self.runtime.apart(&self.context.large_places, job).fuse();
+        // It is not idle, however long its peer takes.
+        self.caller.entry().set_at_work(true);
         self.large = Some(LargeReply {
             spec,
             bytes,
@@ -146,8 +159,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             made: coming,
             next: None,
             begun: None,
+            is_shown: false,
             is_over: false,
-            deadline: Monotonic(u64::MAX),
+            deadline: batch.now.after(self.context.settings.durable_wait()),
         });
         Step::End(Turn::Acting)
     }
@@ -169,9 +183,24 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         Poll::Ready(())
     }
 
-    /// When the peer must have taken something of a large reply.
-    pub(super) fn large_deadline(&self) -> Option<Monotonic> {
-        self.large.as_ref().map(|large| large.deadline).filter(|deadline| *deadline < Monotonic(u64::MAX))
+    /// When a large reply must have been begun, or its peer have taken some of it.
+    pub(super) fn large_deadline(&self, turn: Turn) -> Option<Monotonic> {
+        let large = self.large.as_ref()?;
+        let waits = if large.is_shown { turn == Turn::Full } else { large.begun.is_none() };
+        waits.then_some(large.deadline)
+    }
+
+    /// The peer has taken something at `now`.
+    pub(super) fn note_taken(&mut self, now: impl FnOnce() -> Monotonic) {
+        if let Some(large) = self.large.as_mut().filter(|large| large.is_shown) {
+            large.deadline = now().after(PIECE_TIME_MAX);
+        }
+    }
+
+    /// The large reply is at its end, or given up.
+    fn end_large(&mut self) -> Option<LargeReply> {
+        self.caller.entry().set_at_work(false);
+        self.large.take()
     }
 
     /// Goes on with a large reply; nothing if there is none.
@@ -179,6 +208,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         loop {
             let large = self.large.as_mut()?;
             if let Some((cut, _)) = large.begun
+                && !large.is_shown
                 && batch.durability == Durability::Durable
                 && self.context.serving.durable() < cut
                 && !planted("a frozen read passes the gate")
@@ -193,6 +223,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 if large.is_over {
                     // Its thread was not to be had, or nobody wants the rest: it cannot be told otherwise.
                     return Some(Step::End(Turn::Stopped));
+                }
+                if large.begun.is_none() && large.deadline <= batch.now {
+                    return Some(self.give_up_waiting());
                 }
                 return Some(Step::End(Turn::Acting));
             };
@@ -215,7 +248,10 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 None
             }
             Made::Piece(piece) => {
-                large.deadline = batch.now.after(PIECE_TIME_MAX);
+                if !large.is_shown {
+                    large.is_shown = true;
+                    large.deadline = batch.now.after(PIECE_TIME_MAX);
+                }
                 self.hold = None;
                 let start = self.output.reply.len();
                 self.output.reply.raw(&piece);
@@ -227,7 +263,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 None
             }
             Made::Complete => {
-                let LargeReply { spec, bytes, begun, .. } = self.large.take()?;
+                let LargeReply { spec, bytes, begun, .. } = self.end_large()?;
                 let _wanted = self.caller.take_reply();
                 self.runtime.replied(begun);
                 batch.count(spec);
@@ -242,15 +278,24 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let (spec, bytes, begun) = (large.spec, large.bytes, large.begun.is_some());
         let step = self.refuse(spec, bytes, refusal, now);
         if !begun || matches!(step, Step::Done(_)) {
-            self.large = None;
+            self.end_large();
         }
         step
     }
 
+    /// No place has become free for it.
+    fn give_up_waiting(&mut self) -> Step {
+        let bytes = self.end_large().map_or(0, |large| large.bytes);
+        self.say(&redirect::no_place_for_large(self.context.settings.durable_wait()));
+        Step::Done(bytes)
+    }
+
     fn wait_for_peer(&mut self, now: Monotonic) -> Step {
-        if self.large_deadline().is_some_and(|deadline| deadline <= now) {
+        // Where nothing may leave, it is not the peer that is slow.
+        let is_slow = !self.output.ready().is_empty();
+        if is_slow && self.large_deadline(Turn::Full).is_some_and(|deadline| deadline <= now) {
             let seconds = PIECE_TIME_MAX.as_secs();
-            let why = format!("it has not taken a piece of its large reply within {seconds} s");
+            let why = format!("it has taken nothing of its large reply for {seconds} s");
             self.context.registry.cut_off(self.caller.entry(), &why);
             return Step::End(Turn::Stopped);
         }

@@ -1,9 +1,9 @@
 //! Push messages from other sessions, written between replies.
 //!
 //! A message is written between two turns: never within a reply, and after every reply that was there when it was sent. While a
-//! command of the session runs on a worker thread, it is not known what data it has seen, so messages wait until it is back. They
-//! pass the reply gate like replies. As in Redis they are not replies: `CLIENT REPLY` neither silences them nor skips one instead
-//! of a reply.
+//! command of the session runs on a worker thread, it is not known what data it has seen, so messages wait until it is back, and until
+//! the last piece of a large reply has come. They pass the reply gate like replies. As in Redis they are not replies: `CLIENT REPLY`
+//! neither silences them nor skips one instead of a reply.
 
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;
@@ -15,7 +15,7 @@ use crate::front::reply_gate::Instead;
 impl<W: Runtime> Conversation<'_, W> {
     /// Whether a message is there that can be written.
     pub(super) fn may_take_messages(&self) -> bool {
-        let has_room = self.away.is_none() && !self.output.is_full() && !self.caller.closing;
+        let has_room = self.away.is_none() && self.large.is_none() && !self.output.is_full() && !self.caller.closing;
         has_room && self.caller.entry().has_messages()
     }
 

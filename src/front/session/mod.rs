@@ -290,12 +290,12 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         };
         let blocked = matches!(turn, Turn::Blocked(_));
         let block_deadline = self.block.and_then(|block| block.deadline).filter(|_| blocked);
-        let piece_deadline = self.large_deadline().filter(|_| turn == Turn::Full);
+        let large_deadline = self.large_deadline(turn);
         let deadlines = [
             pending.map(|pending| pending.deadline),
             hold_deadline,
             block_deadline,
-            piece_deadline,
+            large_deadline,
             self.closing_until,
         ];
         let read = match turn {
@@ -419,6 +419,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
         }
         if written > 0 {
             Stats::add(&conversation.context.stats.output_bytes, written);
+            let clock = &conversation.context.clock;
+            conversation.note_taken(|| clock.monotonic());
             if let Poll::Ready(Err(_)) = stream.poll_flush(cx) {
                 return Err(());
             }

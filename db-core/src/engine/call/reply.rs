@@ -30,7 +30,7 @@ pub struct Reply {
     protocol: Protocol,
     /// Bytes of `out` at which the reply is sent in part, if it leaves in pieces, and else given up.
     limit: usize,
-    /// Bytes up to which `out` has memory and no limit is reached, or fewer: one comparison for both.
+    /// Bytes up to which a string can be added without a look at memory and limit: one comparison for both.
     room: usize,
     /// Elements beyond which it is given up.
     elements_max: u64,
@@ -210,7 +210,16 @@ impl Reply {
 
     /// Takes already encoded bytes over as they are.
     pub fn raw(&mut self, encoded: &[u8]) {
-        self.out.extend_from_slice(encoded);
+        if self.pieces.is_none() {
+            self.out.extend_from_slice(encoded);
+            return;
+        }
+        for piece in encoded.chunks(PIECE_BYTES) {
+            if self.out.len() >= self.limit && !self.passes_limit() {
+                return;
+            }
+            self.out.extend_from_slice(piece);
+        }
     }
 
     /// `+OK`.
@@ -252,7 +261,11 @@ impl Reply {
 
     /// A string of bytes.
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.put_bulk(bytes);
+        if bytes.len() > PIECE_BYTES {
+            self.bulk_chunks(bytes.len() as u64, bytes.chunks(PIECE_BYTES));
+        } else {
+            self.put_bulk(bytes);
+        }
     }
 
     #[inline(always)]

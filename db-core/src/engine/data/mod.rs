@@ -292,6 +292,11 @@ impl<'a> Data<'a> {
         self.shards.iter().map(|shard| shard.keyspace.len_of(database)).sum()
     }
 
+    /// Returns about how many keys the selected database has: as last published, without a look at shards that are not held.
+    pub(crate) fn about_keys(&self) -> u64 {
+        self.shards.published_keys(self.logical)
+    }
+
     /// Shows every key of the database that is selected, unless it has expired. All shards are locked.
     pub(crate) fn each(&mut self, visit: &mut dyn FnMut(Entry<'_>)) {
         self.look_at_all();

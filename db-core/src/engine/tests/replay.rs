@@ -395,3 +395,29 @@ fn a_program_refuses_the_record_of_a_level_that_it_does_not_know_and_a_level_tha
         assert!(matches!(refused, ReplayError::Contradiction { .. }), "{value:?}: {refused}");
     }
 }
+
+/// Around the bound of what is in one piece: whatever is made of it, its image is read again.
+#[test]
+fn collections_of_every_size_around_the_bound_of_one_piece_are_restored() {
+    let mut client = Client::alone();
+    for setting in [sizes::SET_VALUE, sizes::HASH_VALUE, sizes::SORTED_VALUE] {
+        assert!(setting.default >= 64, "members of 64 bytes are kept in one piece");
+    }
+    let name = |at: usize, len: usize| format!("{at:0>len$}");
+    for last in 1..40 {
+        let members: Vec<String> = (0..63).map(|at| name(at, 64)).chain([name(63, last)]).collect();
+        let pairs: Vec<String> = (0..31).map(|at| format!("{} {}", name(at, 64), name(at, 64))).collect();
+        let scored: Vec<String> = (0..62).map(|at| format!("{at} {}", name(at, 64))).collect();
+        client.run(&format!("sadd set:{last} {}", members.join(" ")));
+        client.run(&format!("rpush list:{last} {}", members.join(" ")));
+        client.run(&format!("hset hash:{last} {} {} {}", pairs.join(" "), name(31, last + 20), name(31, last)));
+        client.run(&format!("zadd zset:{last} {} 63 {}", scored.join(" "), name(63, last)));
+    }
+    let version = client.engine.freeze();
+    let hash = version.content_hash();
+    let pool = PagePool::new(0);
+    let mut restore = ImageRestore::new(Arc::clone(&pool));
+    chunks(version).iter().for_each(|chunk| restore.feed(chunk).unwrap());
+    let restored = Engine::restored(restore.finish().unwrap(), &pool, 0);
+    assert_eq!(restored.freeze().content_hash(), hash);
+}

@@ -130,7 +130,7 @@ impl MapForm {
                 let count = old.map_or(0, MapView::len) as usize + items.len();
                 integers::bytes_max(count) <= packed::BYTES_MAX && items.iter().all(|item| parse_i64(item).is_some())
             }
-            _ => old.map_or(0, |old| old.packed_bytes(self.stride())) + bytes <= packed::BYTES_MAX,
+            _ => old.map_or(packed::EMPTY_BYTES, |old| old.packed_bytes(self.stride())) + bytes <= packed::BYTES_MAX,
         }
     }
 }

@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::front::limits::PIECE_TIME_MAX;
+use crate::front::limits::{LARGE_REPLIES_MAX, PIECE_TIME_MAX};
 
 const ELEMENTS: usize = 20_000;
 
@@ -19,7 +19,7 @@ fn old(at: usize) -> String {
 
 /// A primary whose list has 20,000 elements.
 async fn with_list() -> (Node, Client) {
-    let node = Node::primary();
+    let node = Node::debugged();
     node.confirm_all();
     let mut client = node.client();
     for start in (0..ELEMENTS).step_by(200) {
@@ -205,5 +205,98 @@ fn a_large_read_waits_for_a_long_command() {
         client.expect_silence(millis(500)).await;
         drop(held);
         client.expect(&list(old)).await;
+    });
+}
+
+#[test]
+fn a_message_waits_for_the_end_of_a_large_reply() {
+    run(async {
+        let (node, mut client) = with_list().await;
+        let (id, whole) = (client.id().await, list(old));
+        client.send("LRANGE list 0 -1\r\nPING\r\n").await;
+        client.expect(&whole[..100]).await;
+        node.durable(1 << 40);
+        node.client().ask(&format!("TANIST PUSH {id} hello\r\n"), ":1\r\n").await;
+        client.expect(&whole[100..]).await;
+        let mut rest = [client.line().await];
+        while !rest.concat().contains("hello") || !rest.concat().contains("PONG") {
+            rest[0] += &client.line().await;
+        }
+        assert!(["+PONG*2$6tanist$5hello", "*2$6tanist$5hello+PONG"].contains(&rest[0].as_str()), "{}", rest[0]);
+    });
+}
+
+#[test]
+fn a_slow_reader_of_a_pinned_version_holds_up_no_other_reader_of_it() {
+    run(async {
+        let (node, mut slow) = with_list().await;
+        let mut other = node.client();
+        node.durable(1 << 40);
+        slow.ask("TANIST PIN\r\n", ":101\r\n").await;
+        other.ask("TANIST PIN\r\n", ":101\r\n").await;
+        slow.send("LRANGE list 0 -1\r\n").await;
+        let whole = list(old);
+        slow.expect(&whole[..100]).await;
+        other.ask("LLEN list\r\n", ":20000\r\n").await;
+        other.ask("LRANGE list 0 -1\r\n", &whole).await;
+        slow.expect(&whole[100..]).await;
+    });
+}
+
+/// At level relaxed a large reply begins before it is durable. That the level counts as the other one for a moment changes nothing for it.
+#[test]
+fn a_large_reply_that_is_on_its_way_is_not_called_off() {
+    run(async {
+        let config = config::Node { durability: "relaxed".parse().unwrap(), ..config::Node::default() };
+        let node = Node::without_data(config);
+        node.install_engine();
+        node.appoint();
+        let (mut writer, mut client) = (node.client(), node.client());
+        let text = "x".repeat(4 << 20);
+        writer.ask(&set_string(&text), "+OK\r\n").await;
+        client.send("GET string\r\nPING\r\n").await;
+        let whole = format!("${}\r\n{text}\r\n", text.len());
+        client.expect(&whole[..100]).await;
+        writer.ask("CONFIG SET maxmemory 1gb\r\n", "").await;
+        while node.engine().settings_changed_at() <= Lsn(2) {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..50 {
+            tokio::time::advance(millis(100)).await;
+            tokio::task::yield_now().await;
+        }
+        client.expect(&whole[100..]).await;
+        node.durable(10);
+        client.expect("+PONG\r\n").await;
+    });
+}
+
+#[test]
+fn who_takes_a_large_reply_is_not_idle() {
+    run(async {
+        let (node, mut client) = with_list().await;
+        client.send("LRANGE list 0 -1\r\nPING\r\n").await;
+        let whole = list(old);
+        client.expect(&whole[..100]).await;
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let now = node.context.clock.monotonic();
+        node.context.registry.sweep(now, Some(Duration::from_secs(10)), AUTHENTICATION_TIME);
+        client.expect(&whole[100..]).await;
+        client.expect("+PONG\r\n").await;
+    });
+}
+
+#[test]
+fn a_large_read_that_gets_no_place_says_so() {
+    run(async {
+        let (node, mut client) = with_list().await;
+        let places = Arc::clone(&node.context.large_places);
+        let all = places.acquire_many_owned(LARGE_REPLIES_MAX as u32).await.unwrap();
+        client.send("LRANGE list 0 -1\r\nPING\r\n").await;
+        client.expect_silence(millis(2_900)).await;
+        let busy = "-BUSY 64 large replies are being sent, and none came to its end within 3000 ms (not executed)\r\n";
+        client.expect(&format!("{busy}+PONG\r\n")).await;
+        drop(all);
+        client.ask("LRANGE list 0 -1\r\n", &list(old)).await;
     });
 }
