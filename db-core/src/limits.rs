@@ -30,6 +30,12 @@ pub const TRANSACTION_COMMANDS_MAX: usize = 1024 * 1024;
 /// Most bytes that one SORT holds beside the data: copies of elements and weights, and its reply. Two values of the largest size fit.
 pub const SORT_BYTES_MAX: u64 = 2 * VALUE_BYTES_MAX + 1024 * 1024;
 
+/// Bytes of a value that COPY and RENAME copy while its shards are locked: 64 pages. A larger one is copied a piece at a time.
+pub const COPIED_AT_ONCE_BYTES: u64 = 1024 * 1024;
+
+/// Times that a copy in pieces is begun again because its source has changed: then it is made in one piece.
+pub const COPY_ATTEMPTS_MAX: usize = 3;
+
 /// Bytes of a reply that is made while its shards are locked: copying them takes some 0.1 ms. A read with a larger one is executed on a
 /// frozen version.
 pub const LARGE_REPLY_BYTES: usize = 1024 * 1024;

@@ -2,8 +2,9 @@
 //!
 //! A thread that executes commands serves many clients, so a command that would keep them waiting for too long is executed on
 //! another thread. The prediction is made for every call and must be cheap: it considers only the form of the call, not the data.
-//! So a short call on a value of hundreds of megabytes (GET, COPY, DUMP, a far SETRANGE, RESTORE of what is compressed) is not
-//! recognized, and occupies its thread as long as the copy takes.
+//! So a short call that makes hundreds of megabytes (a far SETRANGE, RESTORE of what is compressed) is not recognized, and occupies its
+//! thread for as long as that takes. Large reads, and copies of large values, are noticed when they are executed
+//! ([`Refused`](crate::engine::Refused)).
 
 use super::scan;
 use crate::engine::Session;

@@ -1,6 +1,6 @@
 //! Commands on keys of any type.
 
-use crate::effect::{Effect, KeyChange};
+use crate::effect::KeyChange;
 use crate::engine::Data;
 use crate::engine::call::{Call, Failure, Outcome, Reply, database, is};
 use crate::keyspace::Key;
@@ -38,7 +38,7 @@ pub(crate) fn rename(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     let (from, to) = (call.key(0), call.key(1));
     must_exist(data, &from)?;
     if from.bytes != to.bytes {
-        data.act(Effect::Rename { from, to })?;
+        data.copy(from, to, true)?;
     }
     reply.ok();
     Ok(())
@@ -49,7 +49,7 @@ pub(crate) fn renamenx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
     must_exist(data, &from)?;
     let free = data.find(&to).is_none();
     if free {
-        data.act(Effect::Rename { from, to })?;
+        data.copy(from, to, true)?;
     }
     reply.int(i64::from(free));
     Ok(())
@@ -78,7 +78,7 @@ pub(crate) fn copy(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
     }
     let copies = data.find(&from).is_some() & (data.find(&to).is_none() | replace);
     if copies {
-        data.act(Effect::Copy { from, to })?;
+        data.copy(from, to, false)?;
     }
     reply.int(i64::from(copies));
     Ok(())

@@ -37,6 +37,9 @@ pub(crate) enum Effect<'a> {
     Copy { from: Key<'a>, to: Key<'a> },
     /// `to` gets the value of the existing `from`, expiry included, and `from` is gone.
     Rename { from: Key<'a>, to: Key<'a> },
+    /// A step of a copy that takes many: it is made under the name of `to` in a database that nobody has, where whatever is left of it
+    /// would be reclaimed, and takes its place with the last one.
+    CopyStep { from: Key<'a>, to: Key<'a>, made_in: DatabaseId, step: CopyStep },
     /// No key is left.
     FlushAll,
     /// No key of this database is left: `fresh`, which nobody has used, is in its place (itself: it is empty).
@@ -56,6 +59,17 @@ pub(crate) enum Effect<'a> {
     /// One more rehearsal is counted (`level::since::REHEARSAL`).
     #[cfg(feature = "next-level")]
     Rehearse { text: &'a [u8] },
+}
+
+/// What a step of a copy does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CopyStep {
+    /// The copy is there, and empty.
+    Begin,
+    /// The copy has what the value has from a cursor on, as much as is copied at a time.
+    Piece { cursor: u64 },
+    /// The copy is the value of `to`; with `renames` `from` is gone.
+    End { renames: bool },
 }
 
 /// What becomes of one key, by the type of value that it presumes or makes.
@@ -264,7 +278,9 @@ impl<'a> Effect<'a> {
     pub(crate) fn keys(&self) -> [Option<Key<'a>>; 2] {
         match *self {
             Effect::Key(key, change) => [Some(key), change.other_database().map(|other| key.of(other))],
-            Effect::Copy { from, to } | Effect::Rename { from, to } => [Some(from), Some(to)],
+            Effect::Copy { from, to } | Effect::Rename { from, to } | Effect::CopyStep { from, to, .. } => {
+                [Some(from), Some(to)]
+            }
             _ => [None, None],
         }
     }
@@ -280,7 +296,9 @@ impl<'a> Effect<'a> {
     pub(crate) fn bytes_max(&self) -> usize {
         match self {
             Effect::Key(key, change) => bytes_max(key, change),
-            Effect::Copy { from, to } | Effect::Rename { from, to } => NUMBERS + from.bytes.len() + to.bytes.len(),
+            Effect::Copy { from, to } | Effect::Rename { from, to } | Effect::CopyStep { from, to, .. } => {
+                NUMBERS + from.bytes.len() + to.bytes.len()
+            }
             #[cfg(feature = "next-level")]
             Effect::Rehearse { text } => NUMBERS + text.len(),
             _ => NUMBERS,

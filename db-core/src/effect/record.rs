@@ -11,6 +11,7 @@
 //!   0x04  no setting: number u8           0x0a  rename: key, key
 //!   0x05  flush all                       0x0b  reclaim: shard, steps
 //!   0x06  flush database: u8, fresh u8    0x0c  compact: u8, shard, cursor, keys
+//!                                         0x0d  step of a copy: key, made in u8, u8, key, step u8, cursor
 //!                                         0x0e  rehearsal, for tests of an upgrade: text
 //!                                         0x0f  not an effect: the keys that follow in the record are of this database: u8
 //!   0x1_  changes of any key              0x2_  changes of strings
@@ -20,7 +21,7 @@
 //! its own: the batch knows where it ends and the frame around it is checksummed.
 
 use super::codec::{Reader, RecordError, put_bytes, put_number};
-use super::{Change, Effect, KeyEffect, bytes_max};
+use super::{Change, CopyStep, Effect, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Epoch, ShardId};
 use crate::keyspace::{Key, KeyHasher};
 use crate::limits::{KEY_BYTES_MAX, SETTINGS_MAX};
@@ -37,9 +38,16 @@ const COPY_TO: u8 = 0x09;
 const RENAME: u8 = 0x0a;
 const RECLAIM: u8 = 0x0b;
 const COMPACT: u8 = 0x0c;
+const COPY_STEP: u8 = 0x0d;
 #[cfg(feature = "next-level")]
 const REHEARSE: u8 = 0x0e;
 const DATABASE: u8 = 0x0f;
+
+/// Steps of a copy; only a piece has a cursor.
+const BEGIN: u8 = 0;
+const PIECE: u8 = 1;
+const END_COPY: u8 = 2;
+const END_RENAME: u8 = 3;
 
 /// The first byte of a change of a key.
 const FAMILIES: u8 = 0x10;
@@ -49,7 +57,7 @@ const SAME_KEY: u8 = 0x80;
 
 /// Whether an effect begins with a key of the record's database.
 const fn has_key(byte: u8) -> bool {
-    byte >= FAMILIES || matches!(byte, COPY | COPY_TO | RENAME)
+    byte >= FAMILIES || matches!(byte, COPY | COPY_TO | RENAME | COPY_STEP)
 }
 
 /// A record in the making.
@@ -116,6 +124,12 @@ impl RecordWriter {
                 self.push_key(RENAME, &from);
                 put_bytes(&mut self.bytes, to.bytes);
             }
+            Effect::CopyStep { from, to, made_in, step } => {
+                self.push_key(COPY_STEP, &from);
+                self.bytes.extend_from_slice(&[made_in.0, to.database.0]);
+                put_bytes(&mut self.bytes, to.bytes);
+                self.push_step(step);
+            }
             Effect::FlushAll => self.bytes.push(FLUSH_ALL),
             Effect::FlushDatabase { database, fresh } => {
                 self.bytes.extend_from_slice(&[FLUSH_DATABASE, database.0, fresh.0]);
@@ -147,6 +161,17 @@ impl RecordWriter {
                 self.bytes.push(REHEARSE);
                 put_bytes(&mut self.bytes, text);
             }
+        }
+    }
+
+    fn push_step(&mut self, step: CopyStep) {
+        match step {
+            CopyStep::Begin => self.bytes.push(BEGIN),
+            CopyStep::Piece { cursor } => {
+                self.bytes.push(PIECE);
+                put_number(&mut self.bytes, cursor);
+            }
+            CopyStep::End { renames } => self.bytes.push(if renames { END_RENAME } else { END_COPY }),
         }
     }
 
@@ -215,6 +240,11 @@ impl<'a> Effects<'a> {
                 Ok(Effect::Copy { from, to: self.key()?.of(database) })
             }
             RENAME => Ok(Effect::Rename { from, to: self.key()? }),
+            COPY_STEP => {
+                let (made_in, database) = (self.rest.database()?, self.rest.database()?);
+                let to = self.key()?.of(database);
+                Ok(Effect::CopyStep { from, to, made_in, step: self.step()? })
+            }
             kind => Ok(Effect::Key(from, Change::decode(kind, &mut self.rest)?)),
         }
     }
@@ -239,6 +269,16 @@ impl<'a> Effects<'a> {
             #[cfg(feature = "next-level")]
             REHEARSE => Effect::Rehearse { text: self.rest.bytes(KEY_BYTES_MAX as u64)? },
             byte => return Err(RecordError::UnknownEffect(byte)),
+        })
+    }
+
+    fn step(&mut self) -> Result<CopyStep, RecordError> {
+        Ok(match self.rest.byte()? {
+            BEGIN => CopyStep::Begin,
+            PIECE => CopyStep::Piece { cursor: self.rest.number()? },
+            END_COPY => CopyStep::End { renames: false },
+            END_RENAME => CopyStep::End { renames: true },
+            _ => return Err(RecordError::NotCanonical),
         })
     }
 
@@ -312,6 +352,11 @@ mod tests {
         record.bytes
     }
 
+    fn copy_step(step: CopyStep) -> Effect<'static> {
+        let (from, to) = (HASHER.key(b"key"), HASHER.key(b"to").of(DatabaseId(2)));
+        Effect::CopyStep { from, to, made_in: DatabaseId(31), step }
+    }
+
     fn golden() -> Vec<(Effect<'static>, &'static [u8])> {
         let (k, to) = (HASHER.key(b"key"), HASHER.key(b"to"));
         let at = Some(UnixMillis(0x0102_0304_0506_0708));
@@ -330,6 +375,10 @@ mod tests {
             (Effect::Copy { from: k, to }, b"\x08\x03key\x02to"),
             (Effect::Copy { from: k, to: to.of(DatabaseId(2)) }, b"\x09\x03key\x02\x02to"),
             (Effect::Rename { from: k, to }, b"\x0a\x03key\x02to"),
+            (copy_step(CopyStep::Begin), b"\x0d\x03key\x1f\x02\x02to\x00"),
+            (copy_step(CopyStep::Piece { cursor: 300 }), b"\x0d\x03key\x1f\x02\x02to\x01\xac\x02"),
+            (copy_step(CopyStep::End { renames: false }), b"\x0d\x03key\x1f\x02\x02to\x02"),
+            (copy_step(CopyStep::End { renames: true }), b"\x0d\x03key\x1f\x02\x02to\x03"),
             (Effect::FlushAll, b"\x05"),
             (Effect::FlushDatabase { database: DatabaseId(15), fresh: DatabaseId(16) }, b"\x06\x0f\x10"),
             (Effect::SwapDatabases { one: 3, other: 1 }, b"\x07\x03\x01"),
@@ -394,7 +443,8 @@ mod tests {
         let cases: &[(&[u8], RecordError)] = &[
             (b"", RecordError::Empty),
             (b"\x00", RecordError::UnknownEffect(0)),
-            (b"\x0d", RecordError::UnknownEffect(0x0d)),
+            (b"\x0d\x03key\x1f\x02\x02to\x04", RecordError::NotCanonical),
+            (b"\x0d\x03key\x20\x02\x02to\x00", RecordError::UnknownDatabase(32)),
             #[cfg(not(feature = "next-level"))]
             (b"\x0e\x04once", RecordError::UnknownEffect(0x0e)),
             (b"\x0b\x80\x80\x04\x01", RecordError::Number),

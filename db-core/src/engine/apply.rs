@@ -1,6 +1,7 @@
 //! Applies effects to shards: the only code that changes data, on the primary and in replay alike.
 
 use super::flush::{NOT_OF_CLIENTS, flush_all, flush_database, swap_databases};
+use super::pieces::apply_step;
 #[cfg(feature = "next-level")]
 use super::settings::REHEARSALS;
 use super::shard::{Shard, Shards};
@@ -26,6 +27,7 @@ pub(crate) fn apply(shards: &mut Shards<'_>, effect: &Effect<'_>) -> Result<(), 
         }
         Effect::Copy { from, to } => copy(shards, &from, &to),
         Effect::Rename { from, to } => rename(shards, &from, &to),
+        Effect::CopyStep { from, to, made_in, step } => apply_step(shards, &from, &to, made_in, step),
         Effect::FlushAll => {
             flush_all(shards);
             Ok(())

@@ -34,6 +34,7 @@ mod level;
 mod line;
 mod memory;
 mod outcome;
+mod pieces;
 mod scratch;
 mod serve;
 mod session;
@@ -293,9 +294,19 @@ impl Engine {
             if let Some(busy) = data.busy() {
                 return busy.into();
             }
+            if failure == Failure::LARGE {
+                drop(data);
+                session.scratch.want_copy();
+                return Executed::Refused(Refused::InPieces);
+            }
             reply.failure(&failure);
         }
-        self.commit(&mut data)
+        let executed = self.commit(&mut data);
+        drop(data);
+        if session.scratch.copy.is_some() {
+            session.scratch.copy = None;
+        }
+        executed
     }
 
     /// Waits until `shard` is free: another may take it before a command that is then tried again. To be kept until then: while

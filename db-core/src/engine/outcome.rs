@@ -46,6 +46,9 @@ pub enum Refused {
     Busy(ShardId),
     /// Its reply is [large](super::Session::set_large_bytes): an engine over a frozen version is to execute it.
     Large,
+    /// It copies a large value: [`Engine::copy_in_pieces`](super::Engine::copy_in_pieces) is to be called, where it may take long, before it
+    /// is executed again.
+    InPieces,
 }
 
 /// What a blocked command waits for, and for how long.

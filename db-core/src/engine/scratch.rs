@@ -1,5 +1,6 @@
 //! Buffers that a session reuses from command to command, so that a command needs no allocation.
 
+use super::pieces::{CopyInPieces, CopyNames};
 use crate::effect::{Effect, KeyEffect, RecordWriter};
 use crate::keyspace::Key;
 use crate::limits::SCRATCH_BYTES_KEPT;
@@ -10,11 +11,25 @@ use crate::random::SplitMix64;
 pub(super) struct Scratch {
     pub(super) log: Log,
     dice: SplitMix64,
+    /// Values of more bytes are copied in pieces, if they are at all.
+    pub(super) copied_at_once: Option<u64>,
+    /// The command that copies a large value in pieces.
+    pub(super) copy: Option<Box<CopyInPieces>>,
+    /// The copy that the command being executed wants.
+    pub(super) wanted: Option<CopyNames>,
 }
 
 impl Scratch {
     pub(super) fn new(seed: u64) -> Scratch {
         Scratch { dice: SplitMix64(seed), ..Scratch::default() }
+    }
+
+    /// The command wants a copy in pieces, again if there is one. No shard lock is held.
+    #[cold]
+    pub(super) fn want_copy(&mut self) {
+        if let Some(names) = self.wanted.take() {
+            self.copy = Some(Box::new(CopyInPieces::wanted(names, self.copy.take())));
+        }
     }
 
     /// The next number of a sequence that looks random ; it decides nothing that is replayed.

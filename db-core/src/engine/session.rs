@@ -5,7 +5,7 @@ use super::call::{KeyArg, Protocol};
 use super::scratch::Scratch;
 use super::transaction::Transaction;
 use super::watch::Watching;
-use crate::limits::DATABASES;
+use crate::limits::{COPIED_AT_ONCE_BYTES, DATABASES};
 
 /// State of one connection: protocol, queued transaction, watched keys, and buffers that are used again.
 #[derive(Debug)]
@@ -54,8 +54,11 @@ impl Session {
     /// Reads whose reply takes more than `bytes` are refused from now on ([`Refused::Large`](super::Refused::Large)), if there is a
     /// bound (not `usize::MAX`, as at first), and so are those that would look at more elements than
     /// [`LARGE_REPLY_ELEMENTS`](crate::limits::LARGE_REPLY_ELEMENTS). Within EXEC they are not.
+    /// The same bytes are the bound above which a value is copied in pieces ([`Refused::InPieces`](super::Refused::InPieces)), but
+    /// [`COPIED_AT_ONCE_BYTES`](crate::limits::COPIED_AT_ONCE_BYTES) at most.
     pub fn set_large_bytes(&mut self, bytes: usize) {
         self.large_bytes = bytes;
+        self.scratch.copied_at_once = (bytes < usize::MAX).then(|| COPIED_AT_ONCE_BYTES.min(bytes as u64));
     }
 
     /// A session for a single read elsewhere, with the protocol and the database of this one.

@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -49,6 +49,8 @@ pub(crate) struct ShardCell {
     pub(super) waiting: ShardWaiters,
     /// Who is blocked until a key of the shard is there. Locked while the shard is, or without it; never the other way round.
     pub(super) lines: Arc<Mutex<Lines>>,
+    /// Copies that are being made here in databases that nobody has: keys of those are not reclaimed meanwhile.
+    pub(super) copies: AtomicUsize,
     /// Watches that ended while the shard was locked by another command.
     pub(super) abandoned: Mutex<Vec<Abandoned>>,
     /// By logical number.
@@ -102,6 +104,7 @@ impl ShardCell {
             shard: Mutex::new(Shard { keyspace, dirty, watched: Watched::new(&lines) }),
             waiting: ShardWaiters::default(),
             lines,
+            copies: AtomicUsize::new(0),
             abandoned: Mutex::default(),
             databases: Default::default(),
             memory: MemoryCounts::default(),

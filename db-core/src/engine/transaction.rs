@@ -230,6 +230,8 @@ impl Engine {
         };
         let verdict = watching.as_ref().map(|watching| watching.verdict(&shards, now));
         let mut scratch = std::mem::take(&mut session.scratch);
+        // The locks of all commands are held, so there is no other time for a copy.
+        let copied_at_once = scratch.copied_at_once.take();
         let mut data = Data::new(shards, &self.settings, now, session.database, &mut scratch);
         let (changed, lsn) = verdict.unwrap_or_default();
         data.saw(lsn);
@@ -241,6 +243,7 @@ impl Engine {
         let executed = self.commit(&mut data);
         drop(data);
         session.scratch = scratch;
+        session.scratch.copied_at_once = copied_at_once;
         executed
     }
 }

@@ -291,6 +291,10 @@ impl Engine {
         if !self.is_writing() {
             return false;
         }
+        let steps = self.may_reclaim(at, &shards).map_or(steps, |pages| steps.min(pages));
+        if steps == 0 {
+            return false;
+        }
         let effect = Effect::Reclaim { shard: ShardId(at as u16), steps: steps as u32 };
         apply(&mut shards, &effect).expect("to free pages needs none, and the shard is held");
         let appended = self.redo.append(&mut encoded(&effect));
@@ -300,6 +304,14 @@ impl Engine {
             self.redo.wake();
         }
         true
+    }
+
+    /// How many pages at most may be reclaimed in a shard, which is held, if keys may not: among those are copies that are being made.
+    fn may_reclaim(&self, at: usize, shards: &Shards<'_>) -> Option<usize> {
+        // Relaxed: it is changed to more only under the shard's lock.
+        let copies = self.cells[at].copies.load(Ordering::Relaxed);
+        let bytes = || shards.iter().map(|shard| shard.keyspace.reclaimable_bytes()).sum::<u64>();
+        (copies > 0).then(|| bytes() as usize / PAGE_BYTES)
     }
 
     /// Freezes all shards at one cut. The engine that writes appends a cut record for it; a follower's cut is the newest

@@ -46,6 +46,12 @@ impl Keyspace {
             && expiry::len(&self.arena, root::expiry_of(database)) == 0
     }
 
+    /// A key has come to a database that no client has, or has left it.
+    pub(crate) fn note_unlisted(&mut self, has_come: bool) {
+        self.flushed_keys = if has_come { self.flushed_keys + 1 } else { self.flushed_keys - 1 };
+        self.arena.use_changed = true;
+    }
+
     /// Returns the databases that were flushed and are not reclaimed yet, lowest number first.
     pub(super) fn flushed_databases(&self) -> impl Iterator<Item = DatabaseId> + '_ {
         root::database_numbers().filter(|database| self.logical(*database).is_none() && !self.is_emptied(*database))

@@ -11,8 +11,13 @@ use crate::value::{Kind, ValueView};
 use super::map::put_large;
 use super::sorted_set;
 
-/// Members or elements that are copied at a time.
+/// Members or elements that are copied at a time, ...
 const COPIED_AT_ONCE: usize = 1024;
+/// ... unless they have more bytes: then about so many, or a single one.
+const COPIED_BYTES: u64 = 256 * 1024;
+
+/// Bytes that a string takes beside its own, at most.
+const ENTRY_BYTES: u64 = 24;
 
 /// A piece of what is copied.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub(crate) struct Piece {
     rest: Vec<u8>,
     /// Pages that the copy may take beside those of any change.
     pages: usize,
+    /// Members or elements of a piece.
+    count: usize,
     /// Where the next piece begins: a cursor of a scan, or an index of a list.
     next: Option<u64>,
     /// Members, in a hash each with its value; or elements.
@@ -35,28 +42,54 @@ impl Piece {
         let arena = source.arena();
         let Head { rest_at, .. } = head;
         let mut rest = head.rest(arena.page(record.page())).to_vec();
-        let pages = match head.encoding {
+        let large = match head.encoding {
             Encoding::TABLE => {
                 let large = Large::at(record.page(), rest_at);
-                Some(large::pages_to_make(large.len(arena), large.entry_bytes(arena)))
+                Some((large.len(arena), large.entry_bytes(arena)))
             }
             Encoding::SORTED => {
                 let large = LargeSorted::at(record.page(), rest_at);
-                Some(sorted::pages_to_make(large.len(arena), large.memory_bytes(arena)))
+                Some((large.len(arena), large.memory_bytes(arena)))
             }
             Encoding::EXPIRING_TABLE => {
                 let fields = ExpiringHash::at(record.page(), rest_at).fields();
-                Some(expiring::pages_to_make(fields.len(arena), fields.entry_bytes(arena)))
+                Some((fields.len(arena), fields.entry_bytes(arena)))
             }
-            Encoding::TREE => Some(list::pages_to_make(LargeList::at(record.page(), rest_at).memory_bytes(arena))),
+            Encoding::TREE => {
+                let large = LargeList::at(record.page(), rest_at);
+                Some((large.len(arena), large.memory_bytes(arena)))
+            }
             _ => None,
         };
+        let pages = large.map(|(members, bytes)| pages_to_make(head.encoding, members, bytes));
+        let many = |(members, bytes): (u64, u64)| (COPIED_BYTES * members / bytes.max(1)).max(1) as usize;
+        let count = large.map_or(0, many).min(COPIED_AT_ONCE);
         let mut shape = head.shape(arena.page(record.page()));
         if pages.is_some() {
             rest.fill(0);
             shape.fields_expiry = None;
         }
-        Piece { shape, rest, pages: pages.unwrap_or(0), next: pages.map(|_| 0), strings: Vec::new() }
+        Piece { shape, rest, pages: pages.unwrap_or(0), count, next: pages.map(|_| 0), strings: Vec::new() }
+    }
+
+    /// The piece of what the existing key at `from` holds, which is no string, from `cursor` on; nothing if it is not large.
+    pub(crate) fn at(source: &Keyspace, from: &Key<'_>, cursor: u64) -> Option<Piece> {
+        let mut piece = Piece::first(source, &source.locate(from));
+        *piece.next.as_mut()? = cursor;
+        piece.next(source, from);
+        Some(piece)
+    }
+
+    /// Where the next piece begins; nothing if this is the last one.
+    pub(crate) const fn cursor(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// Pages that [`add`](Self::add) may take beside those of any change.
+    pub(crate) fn pages_to_add(&self) -> usize {
+        let bytes: u64 = self.strings.iter().map(|string| string.len() as u64 + ENTRY_BYTES).sum();
+        let members = self.strings.len() as u64;
+        pages_to_make(self.shape.form.encoding, members, bytes)
     }
 
     /// Pages that the copy may take beside those of any change.
@@ -75,7 +108,7 @@ impl Piece {
         let Some(next) = self.next else { return false };
         let (record, head) = source.record(&source.locate(from)).expect("what is copied stays");
         self.strings.clear();
-        let strings = &mut self.strings;
+        let (strings, count) = (&mut self.strings, self.count);
         let owned = |value: ValueView<'_>| {
             let mut bytes = Vec::new();
             value.range(0, value.len(), &mut bytes);
@@ -85,21 +118,21 @@ impl Piece {
             let sorted = SortedView::new(source.arena(), record, &head);
             sorted.each_from(next, &mut |name, score| {
                 strings.extend([name.to_vec(), score.to_bytes().to_vec()]);
-                strings.len() < 2 * COPIED_AT_ONCE
+                strings.len() < 2 * count
             });
-            Some(next + strings.len() as u64 / 2).filter(|next| *next < sorted.len())
+            Some(next.saturating_add(strings.len() as u64 / 2)).filter(|next| *next < sorted.len())
         } else if self.shape.kind == Kind::List {
             let list = ListView::new(source.arena(), record, &head);
             list.each_from(next, &mut |element| {
                 strings.push(owned(element));
-                strings.len() < COPIED_AT_ONCE
+                strings.len() < count
             });
-            Some(next + strings.len() as u64).filter(|next| *next < list.len())
+            Some(next.saturating_add(strings.len() as u64)).filter(|next| *next < list.len())
         } else {
             let map = MapView::new(source.arena(), record, &head, UnixMillis(0));
             let has_values = map::stride(self.shape.kind) == 2;
             let has_expiries = map.has_expiring_fields();
-            let next = map.scan(next, COPIED_AT_ONCE, &mut |Member { name, value, expiry }| {
+            let next = map.scan(next, count, &mut |Member { name, value, expiry }| {
                 strings.push(name.to_vec());
                 if has_values {
                     strings.push(owned(value));
@@ -126,5 +159,15 @@ impl Piece {
         } else {
             put_large(target, record, strings);
         }
+    }
+}
+
+/// Pages that something large of so many members or elements and bytes may take beside those of any change.
+fn pages_to_make(encoding: Encoding, members: u64, bytes: u64) -> usize {
+    match encoding {
+        Encoding::SORTED => sorted::pages_to_make(members, bytes),
+        Encoding::TREE => list::pages_to_make(bytes),
+        Encoding::EXPIRING_TABLE => expiring::pages_to_make(members, bytes),
+        _ => large::pages_to_make(members, bytes),
     }
 }

@@ -76,6 +76,7 @@ struct Ours {
     clock: SystemClock,
     calls: u64,
     frozen_reads: u64,
+    copies: u64,
 }
 
 impl Ours {
@@ -91,6 +92,11 @@ impl Ours {
             assert!(reply.is_empty(), "nothing is left of a reply that is given up");
             return self.read_frozen(&args, now);
         }
+        if executed.refused() == Some(Refused::InPieces) {
+            self.engine.copy_in_pieces(&mut self.session, now).unwrap();
+            self.copies += 1;
+            return self.call_again(&args, now);
+        }
         assert!(executed.replied().is_some());
         while self.engine.redo().take(1 << 20).is_some() {}
         reply.take()
@@ -98,6 +104,14 @@ impl Ours {
 }
 
 impl Ours {
+    /// What has been copied in pieces takes its place.
+    fn call_again(&mut self, args: &[&[u8]], now: UnixMillis) -> Vec<u8> {
+        let mut reply = Reply::new(Protocol::Resp2);
+        let executed = self.engine.execute(&mut self.session, &mut SelectingFront, args, now, &mut reply);
+        assert!(executed.replied().is_some());
+        reply.take()
+    }
+
     /// The reply in pieces, from a frozen version.
     fn read_frozen(&mut self, args: &[&[u8]], now: UnixMillis) -> Vec<u8> {
         let frozen = self.engine.try_pin().unwrap().reader();
@@ -251,7 +265,7 @@ fn compare(system: System, protocol: Protocol) {
     println!("TANIST_SEED={seed}");
     let engine = Engine::new(EngineOptions { shards: 4, hash_seed: seed, ..EngineOptions::default() });
     engine.begin_epoch(Epoch(1)).expect("a newer epoch");
-    let mut ours = Ours { engine, session: Session::new(seed), clock, calls: 0, frozen_reads: 0 };
+    let mut ours = Ours { engine, session: Session::new(seed), clock, calls: 0, frozen_reads: 0, copies: 0 };
     if protocol == Protocol::Resp3 {
         theirs.call(&[b"hello".to_vec(), b"3".to_vec()]);
         ours.session.set_protocol(protocol);
@@ -281,7 +295,7 @@ fn compare(system: System, protocol: Protocol) {
             same_replies((&mut theirs, &args_of_redis), (&mut ours, &args_of_ours), &history, seed);
         }
     }
-    println!("{} reads of frozen versions", ours.frozen_reads);
+    println!("{} reads of frozen versions, {} copies in pieces", ours.frozen_reads, ours.copies);
     assert!(ours.frozen_reads * 40 > ours.calls, "many replies are read from frozen versions");
     same_content(&mut theirs, &mut ours);
 }

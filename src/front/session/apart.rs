@@ -23,7 +23,7 @@ use tanist_db_core::engine::{Executed, Rank, Refused, Session};
 use tanist_replication::serving::{Permit, Version};
 
 use super::ahead::Planned;
-use super::execute::{Batch, NEVER, Step, Tried, Until, execute};
+use super::execute::{Batch, NEVER, Step, Tried, Turn, Until, execute};
 use super::input::Input;
 use super::permission::{Refusal, permitted};
 use super::{Conversation, Runtime, limits_for};
@@ -85,6 +85,9 @@ impl Errand {
             if let (Rank::Long, Some(shard)) = (rank, claimed()) {
                 return Executed::Refused(Refused::Busy(shard));
             }
+            if let Some(Err(refused)) = context.engine().map(|engine| engine.copy_in_pieces(session, unix)) {
+                return Executed::Refused(refused);
+            }
             let args = parser.arguments(&request, input.unread());
             execute(&context, session, caller, &mut reply, spec, &args, unix)
         });
@@ -113,6 +116,14 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let job: Job = Box::new(move || *place.lock() = Some(errand.run()));
         let running = self.runtime.apart(&self.context.long_places, job);
         self.away = Some(Away { spec, bytes: planned.request.bytes, seen: batch.seen, running, returned });
+    }
+
+    /// Sends the request at the front of the input away, which copies a large value: that may take long.
+    pub(super) fn copy_in_pieces(&mut self, spec: &'static CommandSpec, batch: &Batch<'a>) -> Step {
+        if let Some(planned) = self.ahead.front().copied() {
+            self.send_away(&planned, spec, batch);
+        }
+        Step::End(Turn::Acting)
     }
 
     /// Ready when a command that was away is back.

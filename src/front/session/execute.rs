@@ -269,6 +269,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             }
             Executed::Refused(Refused::Busy(shard)) => self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch.now),
             Executed::Refused(Refused::Large) => self.begin_large(spec, bytes, batch),
+            Executed::Refused(Refused::InPieces) => self.copy_in_pieces(spec, batch),
             Executed::Refused(Refused::NotWriting) => self.refuse(spec, bytes, held, batch.now),
             Executed::Blocked(blocked) => self.blocked(spec, bytes, *blocked, batch),
             Executed::Later(later) => {

@@ -1,5 +1,6 @@
 //! Redo batches, as a standby gets them and applies them to its state.
 
+use tanist_db_core::clock::UnixMillis;
 use tanist_db_core::engine::{Engine, EngineOptions, MEMORY_MAX, Session, SettingId};
 use tanist_db_core::ids::Epoch;
 use tanist_db_core::redo::batch::RedoBatch;
@@ -67,6 +68,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         execute(&engine, &mut session, &words, 1_000_000);
     }
     execute(&engine, &mut session, &["SET", "long", &long], 1_000_000);
+    // In pieces.
+    session.set_large_bytes(0);
+    for words in ["COPY set copied", "COPY long copied-too", "RENAME hash renamed"] {
+        let words: Vec<&str> = words.split(' ').collect();
+        execute(&engine, &mut session, &words, 1_000_000);
+        engine.copy_in_pieces(&mut session, UnixMillis(1_000_000)).expect("this engine writes");
+        assert!(!execute(&engine, &mut session, &words, 1_000_000).is_empty(), "{words:?}");
+    }
     let changed = engine.change_settings(&[(MEMORY_MAX, Some(1 << 30)), (SettingId(3), None)], || Ok(()));
     assert!(changed.is_ok_and(|changed| changed.replied().is_some()), "nobody holds the shard");
     engine.freeze();

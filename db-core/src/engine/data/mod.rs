@@ -1,8 +1,12 @@
 //! A command handler's view of the engine: locked shards, the time, and the log record under construction.
 
+mod copying;
 mod views;
 
+use smallvec::SmallVec;
+
 use super::apply::{apply, change_key, change_planned};
+use super::call::Failure;
 use super::flush::plan_flush;
 use super::scratch::Scratch;
 use super::serve::ReadyKey;
@@ -10,9 +14,6 @@ use super::serve::ReadyKey;
 use super::settings::SettingId;
 use super::settings::{Settings, Size};
 use super::shard::{Busy, Shard, Shards};
-use smallvec::SmallVec;
-
-use super::call::Failure;
 use crate::clock::UnixMillis;
 use crate::effect::{ApplyError, Change, Effect, KeyChange, KeyEffect, bytes_max};
 use crate::ids::{DatabaseId, Lsn, ShardId};

@@ -223,11 +223,11 @@ fn a_malformed_record_changes_nothing() {
     let before = engine.content_hash();
     let mut record = RecordWriter::default();
     record.push(&Effect::Key(engine.hasher.key(b"k"), KeyChange::Del.into()));
-    record.bytes().push(0x0d);
+    record.bytes().push(0x00);
     let blob = std::mem::take(record.bytes());
     let bytes = RedoBatch { epoch: 1, first_lsn: 2, ends: vec![blob.len() as u32], blob }.to_bytes();
     let error = apply(&engine, &bytes).unwrap_err();
-    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownEffect(0x0d) });
+    assert_eq!(error, ReplayError::Record { lsn: Lsn(2), error: RecordError::UnknownEffect(0x00) });
     assert_eq!((engine.last(), engine.content_hash()), (Lsn(1), before));
 }
 

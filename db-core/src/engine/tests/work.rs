@@ -1,8 +1,11 @@
 //! How many pages a command writes, allocates and frees while it has its shards locked, whatever the data: counted, printed and
 //! bounded.
 
+use super::super::apply::apply;
+use super::super::pieces::copy_piece;
 use super::*;
 use crate::arena::PAGE_BYTES;
+use crate::effect::{CopyStep, Effect};
 use crate::limits::RECLAIM_RECORD_STEPS_MAX;
 
 /// Bytes of the large value: 2442 pages.
@@ -11,7 +14,7 @@ const LARGE: &str = "40000000";
 const KEYS: u64 = 50_000;
 
 /// Pages that something has written, taken and freed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Work {
     written: u64,
     taken: u64,
@@ -175,5 +178,39 @@ fn what_a_deletion_does_to_pages_is_bounded() {
         }
         show("  a record of steps", &step);
         assert!(step.written <= 300 && step.freed <= RECLAIM_RECORD_STEPS_MAX as u64 + 66, "{kind}: {step:?}");
+    }
+}
+
+/// COPY, and RENAME from shard to shard.
+#[test]
+fn what_a_step_of_a_copy_does_to_pages_is_bounded() {
+    println!("{:40} {:>8} {:>8} {:>8}", "a copy's steps, at most", "written", "taken", "freed");
+    for kind in KINDS.into_iter().chain(["string"]) {
+        let mut client = Client::alone();
+        if kind == "string" {
+            client.run(&format!("set large {}", "x".repeat(4 << 20)));
+        } else {
+            (0..MANY).flat_map(|number| adding(kind, number)).for_each(|command| {
+                client.run(&command);
+            });
+        }
+        let engine = Arc::clone(&client.engine);
+        let (from, to, made_in) = (engine.hasher.key(b"large"), engine.hasher.key(b"copy"), DatabaseId(31));
+        let begin = Effect::CopyStep { from, to, made_in, step: CopyStep::Begin };
+        let mut step = work(&mut client, |_| apply(&mut Shards::all(&engine.cells), &begin).unwrap());
+        let (mut cursor, mut pieces) = (Some(0), 0);
+        while let Some(at) = cursor {
+            let piece = work(&mut client, |_| {
+                cursor = copy_piece(&mut Shards::all(&engine.cells), &from, &to.of(made_in), at).unwrap();
+            });
+            step = most(step, piece);
+            pieces += 1;
+        }
+        let end = Effect::CopyStep { from, to, made_in, step: CopyStep::End { renames: true } };
+        let last = work(&mut client, |_| apply(&mut Shards::all(&engine.cells), &end).unwrap());
+        show(&format!("{kind}, {pieces} pieces"), &most(step, last));
+        assert!(pieces >= 10, "{kind}: {pieces} pieces");
+        assert!(step.written <= 96 && step.taken <= 24 && step.freed <= 8, "{kind}: {step:?}");
+        assert!(last.written <= 16 && last.taken <= 4 && last.freed <= 4, "{kind}: {last:?}");
     }
 }

@@ -216,3 +216,27 @@ fn debug_is_for_those_whom_the_settings_allow_it() {
         }
     });
 }
+
+#[test]
+fn a_large_value_is_copied_and_renamed_in_pieces() {
+    run(async {
+        let (node, mut client) = super::large::with_list().await;
+        let mut other = node.client();
+        client.ask("COPY list first\r\nLLEN first\r\n", ":1\r\n:20000\r\n").await;
+        let mut from = "list";
+        // One of these is in another shard.
+        for to in ["a", "b", "c", "d", "e", "f"] {
+            client.send(&format!("PING\r\nRENAME {from} {to}\r\nLLEN {to}\r\nEXISTS {from}\r\n")).await;
+            other.ask("SET small 1\r\n", "+OK\r\n").await;
+            client.expect("+PONG\r\n+OK\r\n:20000\r\n:0\r\n").await;
+            from = to;
+        }
+        client.ask("COPY f first\r\nCOPY f first REPLACE\r\nRENAMENX f first\r\n", ":0\r\n:1\r\n:0\r\n").await;
+        client
+            .ask("MULTI\r\nRENAME f g\r\nLLEN g\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:20000\r\n")
+            .await;
+        assert_eq!(node.engine().keys(), 3);
+        while node.engine().reclaim_due(1_000_000) > 0 {}
+        assert_eq!(node.engine().memory().reclaimable_keys, 0);
+    });
+}

@@ -18,7 +18,7 @@ fn old(at: usize) -> String {
 }
 
 /// A primary whose list has 20,000 elements.
-async fn with_list() -> (Node, Client) {
+pub(super) async fn with_list() -> (Node, Client) {
     let node = Node::debugged();
     node.confirm_all();
     let mut client = node.client();

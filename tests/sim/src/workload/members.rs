@@ -15,6 +15,9 @@ pub(super) struct MemberSets;
 /// Names that members have.
 const NAMES: u64 = 5;
 
+/// Names that copies have.
+const COPIES: u64 = 3;
+
 /// What a key holds, by its number.
 fn kind(key: &str) -> (&'static str, &'static str) {
     let number = key.bytes().last().map_or(0, |last| last % 6);
@@ -34,7 +37,8 @@ impl DataType for MemberSets {
 
     fn draw(random: &mut Random, _: &str, _: Option<&Output>) -> Input {
         match random.below(10) {
-            0..2 => Input::Look,
+            0 => Input::Look,
+            1 => Input::LookAtCopy(random.below(COPIES)),
             2..7 => Input::Put { member: random.below(NAMES), value: random.below(1000) },
             _ => Input::Remove(random.below(NAMES)),
         }
@@ -45,6 +49,14 @@ impl DataType for MemberSets {
     }
 
     fn next(key: &str, input: &Input, replies: &[Value]) -> Option<Command> {
+        if let Input::LookAtCopy(number) = input {
+            let copy = format!("copy:{number}:{key}");
+            return match replies.len() {
+                0 => Some(command(&["COPY", key, &copy, "REPLACE"])),
+                1 => Some(look(kind(key).0, &copy)),
+                _ => None,
+            };
+        }
         let words = match (kind(key).0, input) {
             ("zset", Input::Put { member, value }) => command(&["ZADD", key, &value.to_string(), &name(key, *member)]),
             ("hash", Input::Put { member, value }) => command(&["HSET", key, &name(key, *member), &value.to_string()]),
@@ -53,15 +65,17 @@ impl DataType for MemberSets {
             ("zset", Input::Remove(member)) => command(&["ZREM", key, &name(key, *member)]),
             ("hash", Input::Remove(member)) => command(&["HDEL", key, &name(key, *member)]),
             (_, Input::Remove(member)) => command(&["SREM", key, &name(key, *member)]),
-            ("zset", Input::Look) => command(&["ZRANGE", key, "0", "-1", "WITHSCORES"]),
-            ("hash", Input::Look) => command(&["HGETALL", key]),
-            (_, Input::Look) => command(&["SMEMBERS", key]),
+            (kind, Input::Look | Input::LookAtCopy(_)) => look(kind, key),
         };
         replies.is_empty().then_some(words)
     }
 
-    fn told(_: &Input, replies: &[Value]) -> Option<Output> {
-        match replies.first()? {
+    fn told(input: &Input, replies: &[Value]) -> Option<Output> {
+        if let (Input::LookAtCopy(_), Value::Int(0)) = (input, replies.first()?) {
+            // Nothing was there to be copied: an earlier copy stays.
+            return Some(Output::All(Vec::new()));
+        }
+        match replies.last()? {
             Value::Int(count) => Some(Output::Count(*count)),
             Value::Array(Some(all)) => {
                 let mut texts = Vec::new();
@@ -69,6 +83,14 @@ impl DataType for MemberSets {
             }
             _ => None,
         }
+    }
+}
+
+fn look(kind: &str, key: &str) -> Command {
+    match kind {
+        "zset" => command(&["ZRANGE", key, "0", "-1", "WITHSCORES"]),
+        "hash" => command(&["HGETALL", key]),
+        _ => command(&["SMEMBERS", key]),
     }
 }
 
@@ -90,9 +112,14 @@ pub(super) struct Members;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Input {
-    Put { member: u64, value: u64 },
+    Put {
+        member: u64,
+        value: u64,
+    },
     Remove(u64),
     Look,
+    /// At a copy of this number, which is made for it. Another client may make it again meanwhile: of a later moment, which is as good.
+    LookAtCopy(u64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +164,7 @@ impl Model for Members {
             (_, None) => true,
             (Input::Put { member, .. }, Some(Output::Count(added))) => *added == i64::from(!state.contains_key(member)),
             (Input::Remove(member), Some(Output::Count(removed))) => *removed == i64::from(state.contains_key(member)),
-            (Input::Look, Some(Output::All(all))) => shows(all, state),
+            (Input::Look | Input::LookAtCopy(_), Some(Output::All(all))) => shows(all, state),
             _ => false,
         };
         fits.then(|| {
@@ -145,7 +172,7 @@ impl Model for Members {
             match input {
                 Input::Put { member, value } => drop(state.insert(*member, *value)),
                 Input::Remove(member) => drop(state.remove(member)),
-                Input::Look => {}
+                Input::Look | Input::LookAtCopy(_) => {}
             }
             state
         })
@@ -155,7 +182,7 @@ impl Model for Members {
         match input {
             Input::Put { .. } => true,
             Input::Remove(_) => output != Some(&Output::Count(0)),
-            Input::Look => false,
+            Input::Look | Input::LookAtCopy(_) => false,
         }
     }
 }
@@ -166,6 +193,7 @@ impl fmt::Display for Input {
             Input::Put { member, value } => write!(f, "put {member}: {value}"),
             Input::Remove(member) => write!(f, "remove {member}"),
             Input::Look => f.write_str("look"),
+            Input::LookAtCopy(number) => write!(f, "look at copy {number}"),
         }
     }
 }
