@@ -64,7 +64,7 @@ pub(crate) enum Effect<'a> {
 /// What a step of a copy does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CopyStep {
-    /// The copy is there, and empty.
+    /// The copy is there, with as much of the value as is copied at a time.
     Begin,
     /// The copy has what the value has from a cursor on, as much as is copied at a time.
     Piece { cursor: u64 },

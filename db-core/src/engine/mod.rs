@@ -257,6 +257,9 @@ impl Engine {
             reply.failure(&failure);
             return Executed::AT_ONCE;
         }
+        if session.scratch.copy.is_some() {
+            self.forget_old_copy(session);
+        }
         let (run, shards) = match spec.handler {
             Handler::Keys(run) if spec.writes() && self.anybody_waits() && self.waits_for(&session.keys, args) => {
                 (run, self.shards_to_serve(&session.keys, args))

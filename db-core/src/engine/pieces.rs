@@ -11,7 +11,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::apply::apply;
 use super::flush::NOT_OF_CLIENTS;
 use super::shard::{ShardCell, Shards, shard_of};
 use super::upkeep::encoded;
@@ -19,7 +18,7 @@ use super::watch::Watching;
 use super::{Engine, Refused, Session};
 use crate::clock::UnixMillis;
 use crate::effect::{self, ApplyError, CopyStep, Effect};
-use crate::ids::{DatabaseId, Lsn};
+use crate::ids::{DatabaseId, Epoch};
 use crate::keyspace::{Key, Located};
 use crate::limits::COPY_ATTEMPTS_MAX;
 use crate::structure::root;
@@ -80,6 +79,8 @@ pub(super) struct CopyInPieces {
 #[derive(Debug)]
 struct CopyMade {
     made_in: DatabaseId,
+    /// Of the records that have made it: another node may have reclaimed it since, and made another one in its place.
+    epoch: Epoch,
     watching: Watching,
     _kept: Kept,
 }
@@ -163,12 +164,12 @@ impl Engine {
         if watching.add(&mut shards, logical, &names.from.key(), now).is_err() {
             return Ok(None);
         }
-        if self.step(&mut shards, names, made_in, CopyStep::Begin).is_err() {
-            return Ok(None);
-        }
-        let made = CopyMade { made_in, watching, _kept: Kept::new(&self.cells, names.to.hash) };
+        let (from, copy) = (names.from.key(), names.to.key().of(made_in));
+        let Ok(mut cursor) = begin(&mut shards, &from, &copy) else { return Ok(None) };
+        self.append_step(&mut shards, names, made_in, CopyStep::Begin);
+        let kept = Kept::new(&self.cells, names.to.hash);
+        let made = CopyMade { made_in, epoch: self.redo.epoch(), watching, _kept: kept };
         drop(shards);
-        let mut cursor = Some(0);
         while let Some(at) = cursor {
             let mut shards = Shards::of_keys(&self.cells, hashes.into_iter());
             if !self.is_writing() {
@@ -179,43 +180,35 @@ impl Engine {
                 drop(shards);
                 return Ok(None);
             }
-            match self.step(&mut shards, names, made_in, CopyStep::Piece { cursor: at }) {
+            match copy_piece(&mut shards, &from, &copy, at) {
                 Ok(next) => cursor = next,
                 Err(_) => {
                     drop(shards);
                     return Ok(None);
                 }
             }
+            self.append_step(&mut shards, names, made_in, CopyStep::Piece { cursor: at });
         }
         Ok(Some(made))
     }
 
-    /// Makes one step, in a record of its own; returns the cursor of the next piece.
-    fn step(
-        &self,
-        shards: &mut Shards<'_>,
-        names: &CopyNames,
-        made_in: DatabaseId,
-        step: CopyStep,
-    ) -> Result<Option<u64>, ApplyError> {
-        let effect = names.effect(made_in, step);
-        let next = match step {
-            CopyStep::Piece { cursor } => copy_piece(shards, &names.from.key(), &names.to.key().of(made_in), cursor)?,
-            _ => {
-                apply(shards, &effect)?;
-                None
-            }
-        };
-        let appended = self.redo.append(&mut encoded(&effect));
-        self.wrote_step(shards, names, appended.lsn);
+    /// Appends a step that was made.
+    fn append_step(&self, shards: &mut Shards<'_>, names: &CopyNames, made_in: DatabaseId, step: CopyStep) {
+        let appended = self.redo.append(&mut encoded(&names.effect(made_in, step)));
+        [names.from.hash, names.to.hash].iter().for_each(|hash| shards.wrote(*hash, appended.lsn));
         if appended.first {
             self.redo.wake();
         }
-        Ok(next)
     }
 
-    fn wrote_step(&self, shards: &mut Shards<'_>, names: &CopyNames, lsn: Lsn) {
-        [names.from.hash, names.to.hash].iter().for_each(|hash| shards.wrote(*hash, lsn));
+    /// Forgets a copy that `session` has made in an earlier epoch.
+    #[cold]
+    pub(super) fn forget_old_copy(&self, session: &mut Session) {
+        if let Some(copy) = &mut session.scratch.copy
+            && copy.made.as_ref().is_some_and(|made| made.epoch != self.redo.epoch())
+        {
+            copy.made = None;
+        }
     }
 }
 
@@ -235,32 +228,46 @@ pub(super) fn apply_step(
     }
     let copy = to.of(made_in);
     match step {
-        CopyStep::Begin => begin(shards, from, &copy),
+        CopyStep::Begin => begin(shards, from, &copy).map(|_| ()),
         CopyStep::Piece { cursor } => copy_piece(shards, from, &copy, cursor).map(|_| ()),
         CopyStep::End { renames } => end(shards, from, to, &copy, renames),
     }
 }
 
-fn begin(shards: &mut Shards<'_>, from: &Key<'_>, copy: &Key<'_>) -> Result<(), ApplyError> {
+/// Makes the copy, with the first piece: nothing large is ever empty. Returns the cursor of the next piece.
+pub(super) fn begin(shards: &mut Shards<'_>, from: &Key<'_>, copy: &Key<'_>) -> Result<Option<u64>, ApplyError> {
     if !shards.of(copy.hash).keyspace.is_unused(copy.database) {
         return Err(ApplyError::Contradiction("it makes a copy in a database that is in use"));
     }
     let source = &shards.of(from.hash).keyspace;
     let entry = source.get(from).ok_or(NO_SOURCE)?;
-    let (kind, expire) = (entry.kind(), entry.expire_at());
-    let piece = (kind != Kind::String).then(|| Piece::first(source, &source.locate(from)));
+    if entry.kind() == Kind::String {
+        let (len, expire, mut first) = (entry.value().len(), entry.expire_at(), Vec::new());
+        entry.value().range(0, STRING_PIECE_BYTES, &mut first);
+        let target = &mut shards.of_mut(copy.hash).keyspace;
+        let mut at = target.locate(copy);
+        let planned = target.plan(Some(copy.database), string::pages_to_make(copy.bytes.len(), first.len() as u64));
+        if planned.is_ok() {
+            string::make(target, &mut at, first.len() as u64, expire);
+            string::write(target, &mut at, 0, &first);
+            target.note_unlisted(true);
+        }
+        target.settle();
+        planned?;
+        return Ok(Some(STRING_PIECE_BYTES).filter(|next| *next < len));
+    }
+    let (whole, first) = (Piece::first(source, &source.locate(from)), Piece::at(source, from, 0));
     let target = &mut shards.of_mut(copy.hash).keyspace;
     let mut at = target.locate(copy);
-    let planned = target.plan(Some(copy.database), 0);
+    let planned = target.plan(Some(copy.database), first.as_ref().map_or(0, Piece::pages_to_add));
     if planned.is_ok() {
-        match piece {
-            Some(piece) => piece.make(target, &mut at),
-            None => string::make(target, &mut at, 0, expire),
-        }
+        whole.make(target, &mut at);
+        first.iter().for_each(|first| first.add(target, &at));
         target.note_unlisted(true);
     }
     target.settle();
-    Ok(planned?)
+    planned?;
+    Ok(first.and_then(|first| first.cursor()))
 }
 
 /// Copies the piece from `cursor` on; returns the cursor of the next one.

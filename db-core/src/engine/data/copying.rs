@@ -12,17 +12,19 @@ impl Data<'_> {
     /// # Errors
     /// As [`change`](Self::change); or with [`Failure::LARGE`] if it is to be copied in pieces before.
     pub(crate) fn copy(&mut self, from: Key<'_>, to: Key<'_>, renames: bool) -> Result<(), Failure> {
-        let earlier = self.scratch.copy.as_deref();
-        let is_given_up = earlier.is_some_and(CopyInPieces::is_given_up);
-        if is_given_up || !self.takes_pieces(&from, &to, renames) {
-            return self.act(if renames { Effect::Rename { from, to } } else { Effect::Copy { from, to } });
+        let at_once = if renames { Effect::Rename { from, to } } else { Effect::Copy { from, to } };
+        if !self.takes_pieces(&from, &to, renames) {
+            return self.act(at_once);
         }
-        let made_in = earlier.and_then(|copy| copy.complete(&self.shards, (&from, &to), self.now));
-        let Some(made_in) = made_in else {
-            self.scratch.wanted = Some(CopyNames::new(&from, &to));
-            return Err(Failure::LARGE);
-        };
-        self.act(Effect::CopyStep { from, to, made_in, step: CopyStep::End { renames } })
+        let earlier = self.scratch.copy.as_deref();
+        if let Some(made_in) = earlier.and_then(|copy| copy.complete(&self.shards, (&from, &to), self.now)) {
+            return self.act(Effect::CopyStep { from, to, made_in, step: CopyStep::End { renames } });
+        }
+        if earlier.is_some_and(CopyInPieces::is_given_up) {
+            return self.act(at_once);
+        }
+        self.scratch.wanted = Some(CopyNames::new(&from, &to));
+        Err(Failure::LARGE)
     }
 
     /// Whether the value of `from` is large and has to be copied.

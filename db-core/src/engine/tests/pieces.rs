@@ -223,3 +223,40 @@ fn steps_that_presume_what_is_not_so_change_nothing() {
         assert!(keyspace.is_unused(unused), "{key}");
     }
 }
+
+/// An image of the very first moment of a copy, and of every other, is read again.
+#[test]
+fn what_there_is_of_a_copy_is_sound_at_every_moment() {
+    let mut client = client();
+    fill(&mut client);
+    let engine = Arc::clone(&client.engine);
+    for (key, _) in READS {
+        let (from, to) = (engine.hasher.key(key.as_bytes()), engine.hasher.key(b"copy").of(DatabaseId(25)));
+        let mut cursor = super::super::pieces::begin(&mut Shards::all(&engine.cells), &from, &to).unwrap();
+        for moment in 0..4 {
+            let version = engine.freeze();
+            let pool = PagePool::new(0);
+            let mut restore = ImageRestore::new(Arc::clone(&pool));
+            chunks(version).iter().for_each(|chunk| restore.feed(chunk).unwrap());
+            assert!(restore.finish().is_ok(), "{key}, moment {moment}");
+            let Some(at) = cursor else { break };
+            cursor = super::super::pieces::copy_piece(&mut Shards::all(&engine.cells), &from, &to, at).unwrap();
+        }
+        let mut shards = Shards::all(&engine.cells);
+        shards.of_mut(to.hash).keyspace.reclaim(1_000_000);
+    }
+}
+
+/// Another node reclaims the copy, and may make another one in the same place.
+#[test]
+fn a_copy_of_an_earlier_epoch_is_forgotten() {
+    let mut client = client();
+    fill(&mut client);
+    assert_eq!(client.refused("rename hash copy").1, Some(Refused::InPieces));
+    client.engine.copy_in_pieces(&mut client.session, UnixMillis(client.now)).unwrap();
+    client.engine.end_epoch(Epoch(2));
+    client.engine.begin_epoch(Epoch(3)).unwrap();
+    assert_eq!(client.refused("rename hash copy").1, Some(Refused::InPieces), "it is made again");
+    client.engine.copy_in_pieces(&mut client.session, UnixMillis(client.now)).unwrap();
+    assert_eq!(client.run("rename hash copy"), "+OK|");
+}

@@ -2,7 +2,7 @@
 //! bounded.
 
 use super::super::apply::apply;
-use super::super::pieces::copy_piece;
+use super::super::pieces::{begin, copy_piece};
 use super::*;
 use crate::arena::PAGE_BYTES;
 use crate::effect::{CopyStep, Effect};
@@ -196,9 +196,10 @@ fn what_a_step_of_a_copy_does_to_pages_is_bounded() {
         }
         let engine = Arc::clone(&client.engine);
         let (from, to, made_in) = (engine.hasher.key(b"large"), engine.hasher.key(b"copy"), DatabaseId(31));
-        let begin = Effect::CopyStep { from, to, made_in, step: CopyStep::Begin };
-        let mut step = work(&mut client, |_| apply(&mut Shards::all(&engine.cells), &begin).unwrap());
-        let (mut cursor, mut pieces) = (Some(0), 0);
+        let (mut cursor, mut pieces) = (None, 1);
+        let mut step = work(&mut client, |_| {
+            cursor = begin(&mut Shards::all(&engine.cells), &from, &to.of(made_in)).unwrap();
+        });
         while let Some(at) = cursor {
             let piece = work(&mut client, |_| {
                 cursor = copy_piece(&mut Shards::all(&engine.cells), &from, &to.of(made_in), at).unwrap();
