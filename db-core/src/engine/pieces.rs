@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::flush::NOT_OF_CLIENTS;
-use super::shard::{ShardCell, Shards, shard_of};
+use super::shard::{Busy, ShardCell, Shards, shard_of};
 use super::upkeep::encoded;
 use super::watch::Watching;
 use super::{Engine, Refused, Session};
@@ -137,22 +137,22 @@ impl Engine {
     /// shards: to be called where nobody else is kept waiting.
     ///
     /// # Errors
-    /// If this engine does not write: the command is to be tried again later.
+    /// If this engine does not write, or a long command holds a shard: the command is to be tried again later.
     pub fn copy_in_pieces(&self, session: &mut Session, now: UnixMillis) -> Result<(), Refused> {
         let Some(copy) = &mut session.scratch.copy else { return Ok(()) };
         if copy.made.is_some() {
             return Ok(());
         }
+        copy.made = self.try_copy(&copy.names, session.database, now)?;
         copy.attempts += 1;
-        let names = copy.names.clone();
-        copy.made = self.try_copy(&names, session.database, now)?;
         Ok(())
     }
 
     /// Makes a copy; nothing if that is not possible, or its source has changed.
     fn try_copy(&self, names: &CopyNames, logical: u8, now: UnixMillis) -> Result<Option<CopyMade>, Refused> {
         let hashes = [names.from.hash, names.to.hash];
-        let mut shards = Shards::of_keys(&self.cells, hashes.into_iter());
+        let shards = Shards::try_of_keys(&self.cells, hashes.into_iter());
+        let mut shards = shards.map_err(|Busy(shard)| Refused::Busy(shard))?;
         if !self.is_writing() {
             return Err(Refused::NotWriting);
         }
