@@ -45,7 +45,6 @@ pub(super) struct Pin {
 /// All pins of a node.
 #[derive(Debug, Default)]
 pub(super) struct Pins {
-    /// Oldest first.
     all: Mutex<Vec<Weak<Pin>>>,
     /// Pins that there are.
     count: AtomicUsize,
@@ -64,6 +63,15 @@ pub struct PinBounds {
     pub age: Duration,
     /// Pages kept for frozen versions, in percent of the data.
     pub memory_percent: u64,
+}
+
+/// Why no version was pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotPinned {
+    /// A long command holds this shard.
+    Busy(ShardId),
+    /// So many versions are pinned, and no more may be.
+    TooMany(usize),
 }
 
 /// Figures for people.
@@ -91,7 +99,7 @@ impl VersionReader {
 }
 
 impl Drop for PinnedVersion {
-    /// Gives its pages back: on a thread of its own where they may be many.
+    /// Returns its pages to the pool: on a thread of its own where they may be many.
     fn drop(&mut self) {
         let many = self.context.engine().is_some_and(|engine| engine.frozen_bytes() > VERSION_BYTES_AT_ONCE);
         let (state, serving) = (self.state.take(), Arc::clone(&self.context.serving));
@@ -189,21 +197,19 @@ impl NodeContext {
     /// Pins the newest version that is pinned already, or with `is_new` or without one the state of this moment.
     ///
     /// # Errors
-    /// With a shard that a long command holds: nothing is frozen. Or a sentence if too many versions are pinned.
-    pub(super) fn pin(self: &Arc<Self>, engine: &Engine, is_new: bool) -> Result<Result<Arc<Pin>, String>, ShardId> {
+    /// If a shard is busy or too many versions are pinned: nothing is frozen.
+    pub(super) fn pin(self: &Arc<Self>, engine: &Engine, is_new: bool) -> Result<Arc<Pin>, NotPinned> {
         let live = self.pins.live();
         let pinned: Vec<_> =
             live.iter().filter(|(_, pin)| pin.sends_to.is_none()).map(|(version, _)| version).collect();
         if let Some(newest) = pinned.last().filter(|_| !is_new) {
-            return Ok(Ok(self.keep(newest, None)));
+            return Ok(self.keep(newest, None));
         }
         let max = self.settings.pin_bounds().versions;
         if different(pinned.iter().copied()) >= max {
-            return Ok(Err(format!(
-                "ERR {max} versions are pinned already, which is pinned-versions-max: TANIST PIN without NEW takes the newest of them"
-            )));
+            return Err(NotPinned::TooMany(max));
         }
-        Ok(Ok(self.keep(&self.frozen(engine)?, None)))
+        Ok(self.keep(&self.frozen(engine).map_err(NotPinned::Busy)?, None))
     }
 
     /// Pins a version for a large reply to `entry`: the one of `pinned`, or the state of this moment.

@@ -256,18 +256,21 @@ pub(super) fn begin(shards: &mut Shards<'_>, from: &Key<'_>, copy: &Key<'_>) -> 
         planned?;
         return Ok(Some(STRING_PIECE_BYTES).filter(|next| *next < len));
     }
-    let (whole, first) = (Piece::first(source, &source.locate(from)), Piece::at(source, from, 0));
+    let mut piece = Piece::first(source, &source.locate(from));
+    let is_large = piece.next(source, from);
     let target = &mut shards.of_mut(copy.hash).keyspace;
     let mut at = target.locate(copy);
-    let planned = target.plan(Some(copy.database), first.as_ref().map_or(0, Piece::pages_to_add));
+    let planned = target.plan(Some(copy.database), if is_large { piece.pages_to_add() } else { 0 });
     if planned.is_ok() {
-        whole.make(target, &mut at);
-        first.iter().for_each(|first| first.add(target, &at));
+        piece.make(target, &mut at);
+        if is_large {
+            piece.add(target, &at);
+        }
         target.note_unlisted(true);
     }
     target.settle();
     planned?;
-    Ok(first.and_then(|first| first.cursor()))
+    Ok(piece.cursor())
 }
 
 /// Copies the piece from `cursor` on; returns the cursor of the next one.
@@ -283,19 +286,18 @@ pub(super) fn copy_piece(
         return Err(ApplyError::Contradiction("it makes a copy in a database of clients"));
     }
     if entry.kind() == Kind::String {
-        let len = entry.value().len();
+        let (len, next) = (entry.value().len(), cursor.saturating_add(STRING_PIECE_BYTES));
         let mut tail = Vec::new();
-        entry.value().range(cursor, cursor.saturating_add(STRING_PIECE_BYTES), &mut tail);
-        let next = cursor.saturating_add(STRING_PIECE_BYTES);
+        entry.value().range(cursor, next, &mut tail);
         let target = &mut shards.of_mut(copy.hash).keyspace;
-        let mut at = held(target.locate(copy), target.get(copy).map(|there| there.kind()), Kind::String)?;
+        let mut at = in_the_making(target.locate(copy), target.get(copy).map(|there| there.kind()), Kind::String)?;
         effect::change(target, &mut at, &StringChange::Append { tail: &tail })?;
         return Ok(Some(next).filter(|next| *next < len));
     }
     let kind = entry.kind();
     let Some(piece) = Piece::at(source, from, cursor) else { return Ok(None) };
     let target = &mut shards.of_mut(copy.hash).keyspace;
-    let at = held(target.locate(copy), target.get(copy).map(|there| there.kind()), kind)?;
+    let at = in_the_making(target.locate(copy), target.get(copy).map(|there| there.kind()), kind)?;
     let planned = target.plan(None, piece.pages_to_add());
     if planned.is_ok() {
         piece.add(target, &at);
@@ -305,8 +307,8 @@ pub(super) fn copy_piece(
     Ok(piece.cursor())
 }
 
-/// The copy that is being made.
-fn held<'k>(at: Located<'k>, there: Option<Kind>, kind: Kind) -> Result<Located<'k>, ApplyError> {
+/// The copy that is being made, if there is one of this type.
+fn in_the_making<'k>(at: Located<'k>, there: Option<Kind>, kind: Kind) -> Result<Located<'k>, ApplyError> {
     if there == Some(kind) { Ok(at) } else { Err(NO_COPY) }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Piece {
     rest: Vec<u8>,
     /// Pages that the copy may take beside those of any change.
     pages: usize,
-    /// Members or elements of a piece.
+    /// Members of a piece of a set or hash, whose scan cannot be stopped by their bytes: as many as have [`COPIED_BYTES`] on average.
     count: usize,
     /// Where the next piece begins: a cursor of a scan, or an index of a list.
     next: Option<u64>,
@@ -108,7 +108,7 @@ impl Piece {
         let Some(next) = self.next else { return false };
         let (record, head) = source.record(&source.locate(from)).expect("what is copied stays");
         self.strings.clear();
-        let (strings, count) = (&mut self.strings, self.count);
+        let (strings, count, mut bytes) = (&mut self.strings, self.count, 0);
         let owned = |value: ValueView<'_>| {
             let mut bytes = Vec::new();
             value.range(0, value.len(), &mut bytes);
@@ -118,14 +118,16 @@ impl Piece {
             let sorted = SortedView::new(source.arena(), record, &head);
             sorted.each_from(next, &mut |name, score| {
                 strings.extend([name.to_vec(), score.to_bytes().to_vec()]);
-                strings.len() < 2 * count
+                bytes += name.len() as u64;
+                strings.len() < 2 * COPIED_AT_ONCE && bytes < COPIED_BYTES
             });
             Some(next.saturating_add(strings.len() as u64 / 2)).filter(|next| *next < sorted.len())
         } else if self.shape.kind == Kind::List {
             let list = ListView::new(source.arena(), record, &head);
             list.each_from(next, &mut |element| {
                 strings.push(owned(element));
-                strings.len() < count
+                bytes += element.len();
+                strings.len() < COPIED_AT_ONCE && bytes < COPIED_BYTES
             });
             Some(next.saturating_add(strings.len() as u64)).filter(|next| *next < list.len())
         } else {

@@ -5,6 +5,7 @@ use tanist_db_core::engine::{Executed, Refused, Replied, Session};
 
 use crate::front::caller::Caller;
 use crate::front::redirect::LOADING;
+use crate::front::versions::NotPinned;
 
 const WATCHES: Failure = Failure::fixed("ERR UNWATCH first: what is watched would not be what is read");
 
@@ -24,8 +25,13 @@ pub(super) fn pin(
     }
     let engine = caller.context.engine().ok_or(Failure::fixed(LOADING))?;
     let pin = match caller.context.pin(engine, is_new) {
-        Ok(pin) => pin?,
-        Err(shard) => return Ok(Executed::Refused(Refused::Busy(shard))),
+        Ok(pin) => pin,
+        Err(NotPinned::Busy(shard)) => return Ok(Executed::Refused(Refused::Busy(shard))),
+        Err(NotPinned::TooMany(max)) => {
+            return Err(Failure::owned(format!(
+                "ERR {max} versions are pinned already, which is pinned-versions-max: TANIST PIN without NEW takes the newest of them"
+            )));
+        }
     };
     let cut = pin.reader()?.cut();
     caller.pin = Some(pin);

@@ -186,11 +186,11 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     /// When a large reply must have been begun, or its peer have taken some of it.
     pub(super) fn large_deadline(&self, turn: Turn) -> Option<Monotonic> {
         let large = self.large.as_ref()?;
-        let waits = if large.is_shown { turn == Turn::Full } else { large.begun.is_none() };
+        let waits = if large.is_shown { turn == Turn::Full } else { large.begun.is_none() && turn == Turn::Acting };
         waits.then_some(large.deadline)
     }
 
-    /// The peer has taken something at `now`.
+    /// The peer has taken something at `now`, or could not.
     pub(super) fn note_taken(&mut self, now: impl FnOnce() -> Monotonic) {
         if let Some(large) = self.large.as_mut().filter(|large| large.is_shown) {
             large.deadline = now().after(PIECE_TIME_MAX);
@@ -291,9 +291,11 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 
     fn wait_for_peer(&mut self, now: Monotonic) -> Step {
-        // Where nothing may leave, it is not the peer that is slow.
-        let is_slow = !self.output.ready().is_empty();
-        if is_slow && self.large_deadline(Turn::Full).is_some_and(|deadline| deadline <= now) {
+        if self.output.ready().is_empty() {
+            // Nothing may leave: it is not the peer that is slow, and its time has not begun.
+            self.note_taken(|| now);
+        }
+        if self.large_deadline(Turn::Full).is_some_and(|deadline| deadline <= now) {
             let seconds = PIECE_TIME_MAX.as_secs();
             let why = format!("it has taken nothing of its large reply for {seconds} s");
             self.context.registry.cut_off(self.caller.entry(), &why);
