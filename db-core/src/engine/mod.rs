@@ -17,7 +17,8 @@
 //! woken.
 //!
 //! A read whose reply grows large is refused too ([`Refused::Large`]), where its session asks for that: it is executed again by an
-//! engine over a frozen version ([`Engine::try_pin`]), which locks nobody out.
+//! engine over a frozen version ([`Engine::try_pin`]), which locks nobody out. And so is a copy of a large value
+//! ([`Refused::InPieces`]): it is made in pieces first (`pieces.rs`).
 //!
 //! Not done here: the engine reads no clock (the time comes with each call), does not decide who may write, and never blocks a
 //! thread within a command.

@@ -54,6 +54,7 @@ impl Session {
     /// Reads whose reply takes more than `bytes` are refused from now on ([`Refused::Large`](super::Refused::Large)), if there is a
     /// bound (not `usize::MAX`, as at first), and so are those that would look at more elements than
     /// [`LARGE_REPLY_ELEMENTS`](crate::limits::LARGE_REPLY_ELEMENTS). Within EXEC they are not.
+    ///
     /// The same bytes are the bound above which a value is copied in pieces ([`Refused::InPieces`](super::Refused::InPieces)), but
     /// [`COPIED_AT_ONCE_BYTES`](crate::limits::COPIED_AT_ONCE_BYTES) at most.
     pub fn set_large_bytes(&mut self, bytes: usize) {

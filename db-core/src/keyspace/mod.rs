@@ -31,9 +31,9 @@ pub(crate) use read::is_alive;
 pub use read::{Entry, Read};
 
 /// Pages that any mutation may take or copy beside those of large values and of a directory of several pages: the superblock; thirteen
-/// where the table grows (the slots of both halves of a segment and of the whole one, and a new and an old one of the directory, with the slab
-/// pages chained to theirs; a directory's page that becomes two and a root page is less); five each for the slots of the record, of a large value's tail and of what waits to be
-/// reclaimed; and two changes of the expiry index.
+/// where the table grows (the slots of both halves of a segment and of the whole one, and a new and an old one of the directory, with
+/// the slab pages chained to theirs; a directory's page that becomes two and a root page is less); five each for the slots of the
+/// record, of a large value's tail and of what waits to be reclaimed; and two changes of the expiry index.
 const MUTATION_PAGES: usize = 29 + 2 * tree::PAGES_MAX;
 
 /// Pages that a further change planned with it may take: no two of them split a node or a segment, and start a page of slots, each time.
