@@ -23,6 +23,7 @@ pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to
         4 => shorter_lease(scenario, random, at),
         5 => failing_disk(scenario, random, at),
         6 | 7 => long_commands(scenario, random, from_ms, to_ms),
+        8 => downgrade(scenario, random, at),
         _ => {}
     }
 }
@@ -49,6 +50,17 @@ fn upgrade(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to_ms: u6
             at = at.after(random.millis(5, 100));
         }
     }
+}
+
+/// The vault is the last to get the new release, which takes the cluster to its level. It starts again at once, and a node has got
+/// the old release meanwhile.
+fn downgrade(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    scenario.releases.nodes.fill(NEWEST);
+    scenario.releases.vault = 1;
+    scenario.faults.push((at, Fault::InstallVault(NEWEST)));
+    let node = random.index(scenario.nodes);
+    scenario.faults.push((at.after(random.millis(0, 60)), Fault::Install(Target::Node(node), 1)));
+    scenario.faults.push((at.after(random.millis(60, 250)), Fault::KillVault));
 }
 
 /// The answer to a hand-over does not arrive: the old holder must not go on.
