@@ -85,6 +85,15 @@ pub use shard::DatabaseCounts;
 use shard::{Busy, ShardCell, Shards};
 pub use waiting::{Rank, ShardFree};
 
+/// A key whose memory will be needed soon.
+struct Ahead<'k, D> {
+    hash: u64,
+    /// What its database is found by.
+    database: D,
+    /// The member of its collection that will be.
+    member: Option<&'k [u8]>,
+}
+
 /// Keys asked for together without an allocation.
 const PREFETCH_KEYS: usize = 32;
 
@@ -328,27 +337,39 @@ impl Engine {
     /// Prefetches the memory that commands on these keys of a logical database will touch, so that it comes while other commands are
     /// executed: memory is a hundred times slower than the processor, and several requests for it cost hardly more than
     /// one. A hint: it changes nothing, and waits for no lock.
-    pub fn prefetch<'k>(&self, logical: u8, keys: impl Iterator<Item = &'k [u8]>) {
-        let keys = keys.map(|key| (self.hasher.key(key).hash, logical));
-        self.prefetch_hashes(keys, |keyspace, logical| keyspace.database(logical));
+    ///
+    /// A key comes with the member of its collection that the command is about, if it is about one.
+    pub fn prefetch<'k>(&self, logical: u8, keys: impl Iterator<Item = (&'k [u8], Option<&'k [u8]>)>) {
+        let keys = keys.map(|(key, member)| Ahead { hash: self.hasher.key(key).hash, database: logical, member });
+        self.prefetch_all(keys, |keyspace, logical| keyspace.database(logical));
     }
 
     /// The same for hashes, each with what `database` finds a key's database by.
-    fn prefetch_hashes<D: Copy>(
+    fn prefetch_all<'k, D: Copy>(
         &self,
-        keys: impl Iterator<Item = (u64, D)>,
+        keys: impl Iterator<Item = Ahead<'k, D>>,
         database: impl Fn(&Keyspace, D) -> DatabaseId,
     ) {
-        let mut keys: SmallVec<[(u64, D); PREFETCH_KEYS]> = keys.collect();
+        let keys: SmallVec<[Ahead<'k, D>; PREFETCH_KEYS]> = keys.collect();
         // Many a pipeline is about one key.
-        keys.dedup_by_key(|(hash, _)| *hash);
+        let is_same = |one: &Ahead<'k, D>, other: &Ahead<'k, D>| one.hash == other.hash;
         // The second step waits for what the first one has asked for: with a single key nothing is won by it.
-        let steps = if keys.len() > 1 { &[Prefetch::Index, Prefetch::Record][..] } else { &[Prefetch::Index] };
+        let is_single = keys.chunk_by(is_same).nth(1).is_none();
+        let steps = if is_single { &[Prefetch::Index][..] } else { &[Prefetch::Index, Prefetch::Record] };
         for step in steps {
-            for (hash, of) in &keys {
-                if let Some(shard) = shard::try_shard(&self.cells, *hash) {
-                    shard.keyspace.prefetch(database(&shard.keyspace, *of), *hash, *step);
+            for run in keys.chunk_by(is_same) {
+                if let Some(shard) = shard::try_shard(&self.cells, run[0].hash) {
+                    shard.keyspace.prefetch(database(&shard.keyspace, run[0].database), run[0].hash, *step);
                 }
+            }
+        }
+        for run in keys.chunk_by(is_same).filter(|run| run.len() > 1) {
+            let members = run.iter().filter_map(|ahead| ahead.member);
+            if members.clone().nth(1).is_some()
+                && let Some(shard) = shard::try_shard(&self.cells, run[0].hash)
+            {
+                let database = database(&shard.keyspace, run[0].database);
+                shard.keyspace.prefetch_members(database, run[0].hash, members);
             }
         }
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::Engine;
 use super::apply::{apply, apply_expired, change_key};
 use super::memory::Memory;
 use super::shard::{Busy, DatabaseCounts, ShardCell, Shards};
+use super::{Ahead, Engine};
 use crate::arena::{PAGE_BYTES, PagePool};
 use crate::clock::{Clock, Monotonic, UnixMillis};
 use crate::effect::{ApplyError, Effect, Effects, KeyChange, RecordError, RecordWriter};
@@ -95,7 +95,7 @@ impl Engine {
                 return Ok(applied);
             }
             let keys = run.iter().filter_map(|record| record.effects.as_ref().ok()).flat_map(keys);
-            self.prefetch_hashes(keys, |_, database| database);
+            self.prefetch_all(keys, |_, database| database);
             for record in run {
                 let lsn = record.lsn;
                 self.apply_record(record, &mut applied)?;
@@ -118,7 +118,7 @@ impl Engine {
         if planted("half a transaction replayed") {
             effects.truncate(effects.len().div_ceil(2));
         }
-        let keys: SmallVec<[(u64, DatabaseId); 4]> = keys(&effects).collect();
+        let keys: SmallVec<[(u64, DatabaseId); 4]> = keys(&effects).map(|key| (key.hash, key.database)).collect();
         let (mut whole, mut settings, mut reclaims, mut newest) = (false, false, false, self.redo.epoch());
         for effect in &effects {
             match *effect {
@@ -473,8 +473,9 @@ struct Decoded<'r> {
 }
 
 /// The keys that effects touch: hash and database.
-fn keys(effects: &SmallVec<[Effect<'_>; 1]>) -> impl Iterator<Item = (u64, DatabaseId)> {
-    effects.iter().flat_map(|effect| effect.keys().into_iter().flatten().map(|key| (key.hash, key.database)))
+fn keys<'r>(effects: &SmallVec<[Effect<'r>; 1]>) -> impl Iterator<Item = Ahead<'r, DatabaseId>> {
+    let keys = effects.iter().flat_map(|effect| effect.keys().into_iter().flatten());
+    keys.map(|key| Ahead { hash: key.hash, database: key.database, member: None })
 }
 
 pub(super) fn encoded(effect: &Effect<'_>) -> Vec<u8> {

@@ -22,6 +22,7 @@ use crate::clock::UnixMillis;
 use crate::ids::DatabaseId;
 use crate::limits::DATABASE_NUMBERS;
 use crate::structure::{root, table, tree};
+use crate::value::prefetch::LargeMembers;
 use crate::value::reclaim;
 
 pub use crate::arena::FrozenShard;
@@ -134,6 +135,22 @@ impl Keyspace {
             Prefetch::Record => table::likely(&self.arena, table, tag, |at| {
                 LINES.iter().for_each(|line| self.arena.prefetch(at.page(), at.offset() + line));
             }),
+        }
+    }
+
+    /// Does the same for members of the collection that the key of `hash` probably holds, if it is a large one.
+    pub(crate) fn prefetch_members<'m>(
+        &self,
+        database: DatabaseId,
+        hash: u64,
+        members: impl Iterator<Item = &'m [u8]>,
+    ) {
+        let mut large = None;
+        table::likely(&self.arena, root::table_of(database), table::tag_of(hash), |at| {
+            large = large.or_else(|| LargeMembers::in_record(&self.arena, at));
+        });
+        if let Some(large) = large {
+            large.prefetch(&self.arena, members);
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod map;
 pub(crate) mod number;
 pub(crate) mod packed;
 pub(crate) mod paged;
+pub(crate) mod prefetch;
 pub(crate) mod reclaim;
 pub(crate) mod record;
 pub(crate) mod sorted;

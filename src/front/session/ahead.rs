@@ -104,8 +104,11 @@ impl Ahead {
         let keys = self.planned.iter().filter_map(|planned| {
             let here = rest;
             rest = &here[planned.request.bytes..];
-            let first = planned.spec?.keys.first()?.fixed()?;
-            Some(parser.argument(&planned.request, here, usize::from(first)))
+            let (spec, request) = (planned.spec?, &planned.request);
+            let argument = |at: u8| parser.argument(request, here, usize::from(at));
+            let first = spec.keys.first()?.fixed()?;
+            // The arguments are as many as the command needs, and its member is one of those.
+            Some((argument(first), (spec.member > 0).then(|| argument(spec.member))))
         });
         engine.prefetch(database, keys);
     }

@@ -8,33 +8,33 @@ use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Ha
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("hset", -4, &[Write, DenyOom, Fast], Group::Hash, "2.0.0", Keys(hash::hset))
-        .keys(&[KeySpec::at(1, KeyUse::Alter)])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::block("field_value", &[Argument::string("field"), Argument::string("value")]).multiple()])
 
         .doc("Sets fields of a hash, which is created if it does not exist.", "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs."),
     spec("hsetnx", 4, &[Write, DenyOom, Fast], Group::Hash, "2.0.0", Keys(hash::hsetnx))
-        .keys(&[KeySpec::at(1, KeyUse::Extend)])
+        .keys(&[KeySpec::at(1, KeyUse::Extend)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field"), Argument::string("value")])
         .doc("Sets a field of a hash if the field does not exist.", "O(1)"),
     spec("hget", 3, &[Readonly, Fast], Group::Hash, "2.0.0", Keys(hash::hget))
-        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .keys(&[KeySpec::at(1, KeyUse::Read)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field")])
         .doc("Returns the value of a field.", "O(1)"),
     spec("hmget", -3, &[Readonly, Fast], Group::Hash, "2.0.0", Keys(hash::hmget))
-        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .keys(&[KeySpec::at(1, KeyUse::Read)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field").multiple()])
         .doc("Returns the values of fields.", "O(N) where N is the number of fields being requested."),
     spec("hmset", -4, &[Write, DenyOom, Fast], Group::Hash, "2.0.0", Keys(hash::hmset))
-        .keys(&[KeySpec::at(1, KeyUse::Alter)])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::block("field_value", &[Argument::string("field"), Argument::string("value")]).multiple()])
         .doc("Sets fields of a hash.", "O(N) where N is the number of fields being set."),
     spec("hdel", -3, &[Write, Fast], Group::Hash, "2.0.0", Keys(hash::hdel))
-        .keys(&[KeySpec::at(1, KeyUse::Discard)])
+        .keys(&[KeySpec::at(1, KeyUse::Discard)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field").multiple()])
 
@@ -45,12 +45,12 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .arguments(&[Argument::key("key", 0)])
         .doc("Returns the number of fields.", "O(1)"),
     spec("hstrlen", 3, &[Readonly, Fast], Group::Hash, "3.2.0", Keys(hash::hstrlen))
-        .keys(&[KeySpec::at(1, KeyUse::Exist)])
+        .keys(&[KeySpec::at(1, KeyUse::Exist)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field")])
         .doc("Returns the length of the value of a field.", "O(1)"),
     spec("hexists", 3, &[Readonly, Fast], Group::Hash, "2.0.0", Keys(hash::hexists))
-        .keys(&[KeySpec::at(1, KeyUse::Exist)])
+        .keys(&[KeySpec::at(1, KeyUse::Exist)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field")])
         .doc("Returns whether a field exists.", "O(1)"),
@@ -73,12 +73,12 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .arguments(&[Argument::key("key", 0)])
         .doc("Returns all fields and their values.", "O(N) where N is the size of the hash."),
     spec("hincrby", 4, &[Write, DenyOom, Fast], Group::Hash, "2.0.0", Keys(hash::hincrby))
-        .keys(&[KeySpec::at(1, KeyUse::Change)])
+        .keys(&[KeySpec::at(1, KeyUse::Change)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field"), Argument::integer("increment")])
         .doc("Adds an integer to the value of a field.", "O(1)"),
     spec("hincrbyfloat", 4, &[Write, DenyOom, Fast], Group::Hash, "2.6.0", Keys(hash::hincrbyfloat))
-        .keys(&[KeySpec::at(1, KeyUse::Change)])
+        .keys(&[KeySpec::at(1, KeyUse::Change)]).member(2)
         .categories_own(&[Category::Hash])
         .arguments(&[Argument::key("key", 0), Argument::string("field"), Argument::double("increment")])
         .doc("Adds a number to the value of a field.", "O(1)"),

@@ -10,24 +10,24 @@ use crate::engine::call::spec::{
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("sadd", -3, &[Write, DenyOom, Fast], Group::Set, "1.0.0", Keys(set::sadd))
-        .keys(&[KeySpec::at(1, KeyUse::Extend)])
+        .keys(&[KeySpec::at(1, KeyUse::Extend)]).member(2)
         .categories_own(&[Category::Set])
         .arguments(&[Argument::key("key", 0), Argument::string("member").multiple()])
 
         .doc("Adds members to a set, which is created if it does not exist.", "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments."),
     spec("srem", -3, &[Write, Fast], Group::Set, "1.0.0", Keys(set::srem))
-        .keys(&[KeySpec::at(1, KeyUse::Discard)])
+        .keys(&[KeySpec::at(1, KeyUse::Discard)]).member(2)
         .categories_own(&[Category::Set])
         .arguments(&[Argument::key("key", 0), Argument::string("member").multiple()])
 
         .doc("Removes members, and the set with its last one.", "O(N) where N is the number of members to be removed."),
     spec("sismember", 3, &[Readonly, Fast], Group::Set, "1.0.0", Keys(set::sismember))
-        .keys(&[KeySpec::at(1, KeyUse::Exist)])
+        .keys(&[KeySpec::at(1, KeyUse::Exist)]).member(2)
         .categories_own(&[Category::Set])
         .arguments(&[Argument::key("key", 0), Argument::string("member")])
         .doc("Returns whether a member is in a set.", "O(1)"),
     spec("smismember", -3, &[Readonly, Fast], Group::Set, "6.2.0", Keys(set::smismember))
-        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .keys(&[KeySpec::at(1, KeyUse::Read)]).member(2)
         .categories_own(&[Category::Set])
         .arguments(&[Argument::key("key", 0), Argument::string("member").multiple()])
         .doc("Returns which members are in a set.", "O(N) where N is the number of elements being checked for membership"),

@@ -10,27 +10,27 @@ use crate::engine::call::spec::{
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("zadd", -4, &[Write, DenyOom, Fast], Group::SortedSet, "1.2.0", Keys(sorted_set::zadd))
-        .keys(&[KeySpec::at(1, KeyUse::Alter)])
+        .keys(&[KeySpec::at(1, KeyUse::Alter)]).member(3)
         .categories_own(&[Category::SortedSet])
         .arguments(&[Argument::key("key", 0), Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")]).since("3.0.2").optional(), Argument::one_of("comparison", &[Argument::word("gt", "GT"), Argument::word("lt", "LT")]).since("6.2.0").optional(), Argument::word("change", "CH").since("3.0.2").optional(), Argument::word("increment", "INCR").since("3.0.2").optional(), Argument::block("score_member", &[Argument::double("score"), Argument::string("member")]).multiple()])
         .doc("Adds members to a sorted set, or changes their scores.", "O(log(N)) for each item added, where N is the number of elements in the sorted set."),
     spec("zincrby", 4, &[Write, DenyOom, Fast], Group::SortedSet, "1.2.0", Keys(sorted_set::zincrby))
-        .keys(&[KeySpec::at(1, KeyUse::Change)])
+        .keys(&[KeySpec::at(1, KeyUse::Change)]).member(3)
         .categories_own(&[Category::SortedSet])
         .arguments(&[Argument::key("key", 0), Argument::integer("increment"), Argument::string("member")])
         .doc("Adds to the score of a member.", "O(log(N)) where N is the number of elements in the sorted set."),
     spec("zrem", -3, &[Write, Fast], Group::SortedSet, "1.2.0", Keys(sorted_set::zrem))
-        .keys(&[KeySpec::at(1, KeyUse::Discard)])
+        .keys(&[KeySpec::at(1, KeyUse::Discard)]).member(2)
         .categories_own(&[Category::SortedSet])
         .arguments(&[Argument::key("key", 0), Argument::string("member").multiple()])
         .doc("Removes members, and the sorted set with its last one.", "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed."),
     spec("zscore", 3, &[Readonly, Fast], Group::SortedSet, "1.2.0", Keys(sorted_set::zscore))
-        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .keys(&[KeySpec::at(1, KeyUse::Read)]).member(2)
         .categories_own(&[Category::SortedSet])
         .arguments(&[Argument::key("key", 0), Argument::string("member")])
         .doc("Returns the score of a member.", "O(1)"),
     spec("zmscore", -3, &[Readonly, Fast], Group::SortedSet, "6.2.0", Keys(sorted_set::zmscore))
-        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .keys(&[KeySpec::at(1, KeyUse::Read)]).member(2)
         .categories_own(&[Category::SortedSet])
         .arguments(&[Argument::key("key", 0), Argument::string("member").multiple()])
         .doc("Returns the scores of members.", "O(N) where N is the number of members being requested."),
@@ -50,12 +50,12 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .arguments(&[Argument::key("key", 0), Argument::string("min"), Argument::string("max")])
         .doc("Returns the number of members in a range of members of one score.", "O(log(N)) with N being the number of elements in the sorted set."),
     spec("zrank", -3, &[Readonly, Fast], Group::SortedSet, "2.0.0", Keys(sorted_set::zrank))
-        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .keys(&[KeySpec::at(1, KeyUse::Read)]).member(2)
         .categories_own(&[Category::SortedSet])
         .arguments(&[Argument::key("key", 0), Argument::string("member"), Argument::word("withscore", "WITHSCORE").since("7.2.0").optional()])
         .doc("Returns the index of a member, counted from the lowest score.", "O(log(N))"),
     spec("zrevrank", -3, &[Readonly, Fast], Group::SortedSet, "2.0.0", Keys(sorted_set::zrevrank))
-        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .keys(&[KeySpec::at(1, KeyUse::Read)]).member(2)
         .categories_own(&[Category::SortedSet])
         .arguments(&[Argument::key("key", 0), Argument::string("member"), Argument::word("withscore", "WITHSCORE").since("7.2.0").optional()])
         .doc("Returns the index of a member, counted from the highest score.", "O(log(N))"),

@@ -49,7 +49,7 @@ impl Large {
     }
 
     #[inline]
-    pub(super) const fn table(self) -> TableAt {
+    pub(in crate::value) const fn table(self) -> TableAt {
         TableAt::new(self.page, self.offset)
     }
 

@@ -27,6 +27,16 @@ pub(crate) enum MemberPlace {
     Slot(Ref),
 }
 
+impl MemberPlace {
+    /// The slot, if it stands in one.
+    pub(in crate::value) const fn slot(self) -> Option<Ref> {
+        match self {
+            MemberPlace::Leaf(_) => None,
+            MemberPlace::Slot(at) => Some(at),
+        }
+    }
+}
+
 /// An address has no upper half, and no score is so low.
 impl Target for MemberPlace {
     const BYTES: usize = 8;

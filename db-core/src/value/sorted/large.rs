@@ -47,7 +47,7 @@ impl LargeSorted {
     }
 
     #[inline]
-    pub(super) const fn table(self) -> TableAt<MemberPlace> {
+    pub(in crate::value) const fn table(self) -> TableAt<MemberPlace> {
         TableAt::new(self.page, self.offset)
     }
 

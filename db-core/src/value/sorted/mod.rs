@@ -43,6 +43,7 @@ use super::record::{Encoding, Head};
 use item::{name_of, score_of};
 
 pub(crate) use check::{check, check_large};
+pub(crate) use item::MemberPlace;
 pub(crate) use large::{LargeSorted, ROOT_BYTES, pages_to_make, pages_to_put};
 pub use score::Score;
 

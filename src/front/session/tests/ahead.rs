@@ -80,3 +80,47 @@ fn writes_wait_while_an_image_keeps_too_many_pages_and_reads_do_not() {
         client.expect("+OK\r\n").await;
     });
 }
+
+/// The memory of members is asked for ahead, whatever their key holds by then.
+#[test]
+fn a_pipeline_about_members_of_one_key_is_executed_whatever_that_holds() {
+    run(async {
+        let node = Node::primary();
+        node.confirm_all();
+        let mut client = node.client();
+        let many = 2_000;
+        let numbers = || 0..many;
+        let fields: String = numbers().map(|n| format!(" f{n} {n}")).collect();
+        let names: String = numbers().map(|n| format!(" f{n}")).collect();
+        let scores: String = numbers().map(|n| format!(" {} f{n}", n / 2)).collect();
+        client.ask(&format!("HSET hash{fields}\r\nSADD set{names}\r\n"), ":2000\r\n:2000\r\n").await;
+        client.ask(&format!("ZADD sorted{scores}\r\nSET string x\r\n"), ":2000\r\n+OK\r\n").await;
+        client.ask(&format!("HSET expiring{fields}\r\nHSET small f1 1 f2 2\r\n"), ":2000\r\n:2\r\n").await;
+        client.ask("HEXPIRE expiring 1000 FIELDS 1 f0\r\n", "*1\r\n:1\r\n").await;
+        let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+        for (command, reply) in [
+            ("HGET hash f*", "$*"),
+            ("HGET expiring f*", "$*"),
+            ("SISMEMBER set f*", ":1"),
+            ("ZSCORE sorted f*", "$half"),
+            ("HGET string f*", wrong),
+            ("ZADD set 1 f*", wrong),
+            ("HGET none f*", "$-1"),
+            ("HSET hash f* *", ":0"),
+            ("ZADD sorted 1 f*", ":0"),
+            ("ZADD sorted NX 1 f*", ":0"),
+            ("SREM set f*", ":1"),
+        ] {
+            let requests: String = numbers().map(|n| command.replace('*', &n.to_string()) + "\r\n").collect();
+            let text = |value: String| format!("${}\r\n{value}\r\n", value.len());
+            let replies = numbers().map(|n| match reply {
+                "$*" => text(n.to_string()),
+                "$half" => text((n / 2).to_string()),
+                reply if reply == wrong => wrong.to_owned(),
+                reply => format!("{reply}\r\n"),
+            });
+            client.ask(&requests, &replies.collect::<String>()).await;
+        }
+        client.ask("HGET small f1\r\nHGET small f2\r\nHGET small f3\r\n", "$1\r\n1\r\n$1\r\n2\r\n$-1\r\n").await;
+    });
+}

@@ -196,6 +196,8 @@ pub struct CommandSpec {
     pub flags: Flags,
     /// Where its keys are, and what it does with them.
     pub keys: &'static [KeySpec],
+    /// The argument that names a member of its key's collection, the first if there are several; 0 for none. A hint.
+    pub member: u8,
     /// Executed between MULTI and EXEC too, rather than queued.
     pub at_once: bool,
     /// What a client that spreads keys over several servers should know, in the protocol's words.
@@ -250,6 +252,7 @@ pub(crate) const fn spec(
         arity,
         flags: Flags::of(flags),
         keys: &[],
+        member: 0,
         at_once: false,
         tips: &[],
         group,
@@ -296,6 +299,13 @@ impl CommandSpec {
     #[must_use]
     pub const fn categories_own(mut self, own: &'static [Category]) -> Self {
         self.own_categories = own;
+        self
+    }
+
+    /// The argument that names a member of its key's collection, usually.
+    #[must_use]
+    pub(crate) const fn member(mut self, at: u8) -> Self {
+        self.member = at;
         self
     }
 
