@@ -273,12 +273,14 @@ impl<T: Target> SegmentSpan<T> {
     /// Adds an entry; there is room. Counts nothing.
     #[inline]
     pub(super) fn insert(self, page: &mut Page, tag: u32, at: T) {
-        let mut bucket = self.home(tag);
+        let home = self.home(tag);
+        let mut bucket = home;
         let slot = loop {
             match Self::free_slot(self.line(page, bucket)) {
                 Some(slot) => break slot,
                 None => bucket = self.next(bucket),
             }
+            assert!(bucket != home, "a segment has more entries than it counts");
         };
         self.put(page, self.place(bucket, slot), tag, at.word());
     }
