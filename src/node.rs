@@ -138,7 +138,7 @@ impl Fronts {
         arbiters: &[ArbiterHandle],
     ) -> Result<Fronts, Failure> {
         let tcp =
-            tcp::start(context, address.resp.listen, arbiters).map_err(|error| Failure::Config(error.to_string()))?;
+            tcp::start(context, Some(credentials), address.resp.listen, arbiters).map_err(|error| Failure::Config(error.to_string()))?;
         let quic = quic::start(context, Arc::clone(credentials), address.quic.listen, arbiters);
         let (quic, _) = quic.map_err(|error| Failure::Config(error.to_string()))?;
         Ok(Fronts { tcp, quic })
@@ -179,7 +179,7 @@ fn identity(options: &DatabaseOptions, resp: SocketAddr, threads: usize, clock: 
     Identity {
         node: options.name.clone(),
         cluster: options.cluster.cluster.to_string(),
-        run_id: format!("{:040x}", options.incarnation),
+        incarnation: options.incarnation,
         bind: resp.ip().to_string(),
         port: resp.port(),
         folder: options.folder.root().to_owned(),

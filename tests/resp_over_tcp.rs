@@ -24,7 +24,7 @@ fn a_node(maxclients: u32) -> Arc<NodeContext> {
     let identity = Identity {
         node: "a".into(),
         cluster: "00112233445566778899aabbccddeeff".into(),
-        run_id: "0".repeat(40),
+        incarnation: 0,
         bind: "127.0.0.1".into(),
         port: 0,
         folder: "data".into(),
@@ -68,7 +68,7 @@ fn serve_during(context: &Arc<NodeContext>, test: impl FnOnce(SocketAddr) + Send
         drop(probe);
         let arbiters = [Arbiter::new(), Arbiter::new()];
         let handles = arbiters.each_ref().map(Arbiter::handle);
-        let acceptors = tcp::start(&context, address, &handles).expect("the port is free");
+        let acceptors = tcp::start(&context, None, address, &handles).expect("the port is free");
         let tested = tokio::task::spawn_blocking(move || test(address)).await;
         for acceptor in acceptors {
             acceptor.send(StopAccepting).await.expect("the acceptor is there");

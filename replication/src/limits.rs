@@ -61,6 +61,13 @@ pub const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 /// the very worst, and one of them reaches 1 GiB/s at a round trip of 4 ms.
 pub const CLIENT_WINDOW_BYTES: u32 = 4 << 20;
 
+/// Bytes of replies under way in one stream between nodes: as many as a session's output holds at most, in pieces. A client that reads
+/// slowly costs its node so much.
+pub const LINK_WINDOW_BYTES: u32 = 256 << 10;
+
+/// Streams of one connection between nodes, one for each client that is forwarded: as many as a node can have clients.
+pub const LINK_STREAMS_MAX: u32 = 1 << 20;
+
 /// A connection of the client library is given up after this long without a sign of life. Long, because a client that is kept
 /// busy by its own program is not gone; a client looks for signs of life of its node more often and by itself.
 pub const CLIENT_IDLE_MAX: Duration = Duration::from_secs(10);

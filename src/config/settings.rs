@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::value::{BasePort, ByteSize, DebugCommand, Durability, FlagValue, Host, LogFormat, Password};
+use super::value::{BasePort, ByteSize, DebugCommand, Durability, FlagValue, Host, LogFormat, Password, Standby};
 
 /// A layer's settings as flags, and those that must not be seen in a list of processes as environment variables.
 #[derive(Debug, Default)]
@@ -146,6 +146,8 @@ settings! {
         pinned_memory_percent: u16 = "10", "PERCENT", "TANIST_PINNED_MEMORY_PERCENT", shown;
         /// Who may use DEBUG, which keeps all clients waiting: no, local (connections of this machine) or yes
         enable_debug_command: DebugCommand = "no", "WHO", "TANIST_ENABLE_DEBUG_COMMAND", shown;
+        /// What the standby does with commands on data: forward (the primary executes them) or refuse (-READONLY)
+        standby: Standby = "forward", "HOW", "TANIST_STANDBY", shown;
         /// Threads that execute commands; 0 is one for each processor, of which nodes that `up` starts have equal shares
         threads: u16 = "0", "N", "TANIST_THREADS", shown;
     }

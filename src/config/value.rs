@@ -25,7 +25,7 @@ macro_rules! flag_value_by_display {
     )+};
 }
 
-flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, DebugCommand, Durability, Host, LogFormat);
+flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, DebugCommand, Durability, Host, LogFormat, Standby);
 
 impl FlagValue for PathBuf {
     fn flag_value(&self) -> OsString {
@@ -262,6 +262,16 @@ words! {
         Local = "local",
         /// Everybody.
         Yes = "yes",
+    }
+}
+
+words! {
+    /// What a standby does with commands on data.
+    Standby {
+        /// It has the primary execute them.
+        Forward = "forward",
+        /// It refuses them with the primary's address, as a read-only replica of Redis refuses writes.
+        Refuse = "refuse",
     }
 }
 

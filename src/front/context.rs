@@ -65,8 +65,8 @@ pub struct Identity {
     pub node: String,
     /// The cluster's number as 32 hexadecimal digits: `master_replid`.
     pub cluster: String,
-    /// Number of this start of the process, 40 hexadecimal digits: `run_id`.
-    pub run_id: String,
+    /// Number of this start of the process.
+    pub incarnation: u64,
     /// Address on which the node listens.
     pub bind: String,
     /// Its port.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::Epoch;
 
 use super::inbox::{Inbox, Message};
 use super::limits::{OPERATOR_IDLE, OPERATOR_WAIT};
@@ -19,6 +20,11 @@ pub enum Way {
     Resp,
     /// The client library over QUIC: a redirection is told in words that the library follows.
     Library,
+    /// Another node, which forwards the commands of a client of its own for the primary of this epoch.
+    Forwarded {
+        /// Which.
+        epoch: Epoch,
+    },
 }
 
 /// What is known of a client before its first word.
@@ -35,6 +41,18 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Whether its commands may be executed in `epoch`.
+    #[must_use]
+    pub fn is_served_in(&self, epoch: Epoch) -> bool {
+        !matches!(self.way, Way::Forwarded { epoch: asked } if asked != epoch)
+    }
+
+    /// Whether its commands are for an epoch of which this node, at `epoch`, has yet to hear.
+    #[must_use]
+    pub fn comes_before(&self, epoch: Epoch) -> bool {
+        matches!(self.way, Way::Forwarded { epoch: asked } if epoch < asked)
+    }
+
     /// Whether it has come from this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {

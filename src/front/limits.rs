@@ -39,6 +39,16 @@ pub const VERSION_BYTES_AT_ONCE: u64 = 64 << 20;
 /// Bytes of messages that one connection may leave untaken, what each takes beside its text included; beyond it, it is cut off. Enough
 /// for tens of thousands of short ones, which a client that reads at all takes in a moment.
 pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Requests of one connection that are forwarded and have no reply yet: what a pipeline may have in flight. 16 bytes each.
+pub const FORWARDED_REQUESTS_MAX: usize = 1024;
+/// Bytes of these requests, which the standby keeps for the case that they have to be executed elsewhere. One request may overshoot.
+pub const FORWARDED_BYTES_MAX: usize = 256 * 1024;
+/// When the primary changes, replies that it has sent are waited for so long: a network's round trip and a sync of the vault, many times.
+pub const FORWARDED_SETTLE_WAIT: Duration = Duration::from_millis(250);
+/// Pauses between attempts to reach the primary, each twice the one before.
+pub const FORWARD_PAUSE_MIN: Duration = Duration::from_millis(1);
+/// The longest of them.
+pub const FORWARD_PAUSE_MAX: Duration = Duration::from_millis(50);
 /// Sent bytes that may stay in the buffer in front of delayed ones before they are removed: bounds waste without copying each
 /// time.
 pub const SENT_BYTES_KEPT: usize = 64 * 1024;

@@ -27,6 +27,7 @@ mod caller;
 mod commands;
 mod context;
 mod entry;
+mod forward;
 mod health;
 mod inbox;
 pub mod limits;
@@ -43,6 +44,7 @@ mod versions;
 pub(crate) use health::HealthSigns;
 pub(crate) use redirect::NOT_EXECUTED;
 
+pub use forward::{Greeting, LinkStream, Links};
 pub use context::{Admin, Identity, NodeContext, StandbyState, Stats};
 pub use registry::{Peer, Registration, Registry, Way};
 pub use risk::{AtRisk, Risk};

@@ -26,7 +26,7 @@ use tracing::debug;
 use super::limits::{AUTHENTICATION_TIME, CLOSING_TIME, UNADMITTED_MAX};
 use super::registry::{Peer, Registration, Way};
 use super::tcp::StopAccepting;
-use super::{NodeContext, session};
+use super::{NodeContext, forward, session};
 
 /// Accepts the client library's connections and spreads them over arbiters. Stops when told ([`StopAccepting`]).
 pub struct QuicAcceptor {
@@ -144,6 +144,15 @@ async fn serve(node: Node, incoming: Incoming, place: OwnedSemaphorePermit) {
 }
 
 async fn converse(node: &Node, connection: &Connection, place: OwnedSemaphorePermit) -> Result<(), String> {
+    if quic::protocol(connection) == quic::ALPN_LINK {
+        let Some(Principal::Node(name)) = node.credentials.peer(connection) else {
+            return Err("only a node of this cluster forwards commands".to_owned());
+        };
+        drop(place);
+        debug!(%name, "a node forwards commands");
+        forward::attend(&node.context, connection).await;
+        return Ok(());
+    }
     match node.credentials.peer(connection) {
         Some(Principal::Client | Principal::Tool | Principal::Node(_)) => {}
         Some(other) => return Err(format!("{other} is no client")),

@@ -41,6 +41,10 @@ pub(super) const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If th
                                             \"local\", you can run it from a local connection, otherwise you need to set \
                                             this option in the configuration file, and then restart the server.";
 
+/// The error for a command that was forwarded to a primary which was lost before it replied.
+pub(super) const OUTCOME_UNKNOWN: &str =
+    "UNKNOWN the primary was lost before it replied to this command, which may or may not have been executed";
+
 /// The error for a blocked command whose end another client has asked for, in Redis's words.
 pub(super) const UNBLOCKED_BY_CLIENT: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
@@ -52,6 +56,7 @@ pub(super) const UNBLOCKED_BY_ROLE: &str =
 pub(super) fn not_executed(context: &NodeContext, waited: Duration) -> String {
     let why = match context.serving.role() {
         Role::Promoting => "this node is taking over".to_owned(),
+        Role::Standby => "this node is a standby, reaches no primary".to_owned(),
         Role::HandingOver => "this node hands over, for a switchover or because it stops".to_owned(),
         _ if context.serving.long_waits() => {
             "a switchover is about to begin, before which no long command may,".to_owned()

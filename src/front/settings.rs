@@ -3,7 +3,7 @@
 //! Some become settings of the cluster once they are set: then the engine has them as replicated state, and they override the
 //! node's own.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tanist_db_core::engine::{Engine, SettingId, Size};
 
 use super::versions::PinBounds;
 use crate::config;
-use crate::config::{DebugCommand, Durability};
+use crate::config::{DebugCommand, Durability, Standby};
 use crate::telemetry::EVENT;
 
 /// Shared by a node's sessions. Each setting is read on its own, so relaxed loads do.
@@ -31,6 +31,8 @@ pub struct Settings {
     pinned_seconds_max: AtomicU64,
     pinned_memory_percent: AtomicU64,
     debug: DebugCommand,
+    /// [`Standby::Forward`].
+    forwards: AtomicBool,
     /// Has the cluster's settings, once it is there.
     engine: OnceLock<Arc<Engine>>,
 }
@@ -64,6 +66,7 @@ impl Settings {
             pinned_seconds_max: AtomicU64::new(config.pinned_seconds_max),
             pinned_memory_percent: AtomicU64::new(config.pinned_memory_percent.into()),
             debug: config.enable_debug_command,
+            forwards: AtomicBool::new(config.standby == Standby::Forward),
             engine: OnceLock::new(),
         };
         settings.set_password(&config.requirepass.0);
@@ -74,6 +77,17 @@ impl Settings {
     #[must_use]
     pub fn debug_command(&self) -> DebugCommand {
         self.debug
+    }
+
+    /// What this node does with commands on data while it is a standby.
+    #[must_use]
+    pub fn standby(&self) -> Standby {
+        if self.forwards.load(Ordering::Relaxed) { Standby::Forward } else { Standby::Refuse }
+    }
+
+    /// Sets [`standby`](Self::standby).
+    pub fn set_standby(&self, standby: Standby) {
+        self.forwards.store(standby == Standby::Forward, Ordering::Relaxed);
     }
 
     /// From now on the cluster's settings are those of `engine`.

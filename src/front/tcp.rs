@@ -7,24 +7,28 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::ArbiterHandle;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tanist_replication::repeats::Repeats;
+use tanist_replication::transport::tls::Credentials;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::forward::Links;
 use super::limits::{
     ACCEPT_PAUSE, AUTHENTICATION_TIME, FAREWELL_REQUEST_WAIT, FAREWELL_TIME, FAREWELLS_MAX, KEEPALIVE, LISTEN_BACKLOG,
     SWEEP_INTERVAL,
 };
 use super::redirect::NO_PLACE;
 use super::registry::{Peer, Way};
+use super::session::TokioThread;
 use super::{NodeContext, session};
 
 /// Why a node cannot listen.
@@ -87,6 +91,7 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 pub struct TcpAcceptor {
     context: Arc<NodeContext>,
     listener: Option<StdListener>,
+    credentials: Option<Arc<Credentials>>,
     /// One of a node's acceptors looks after idle connections.
     sweeps: bool,
 }
@@ -96,18 +101,24 @@ pub struct TcpAcceptor {
 #[rtype(result = "()")]
 pub struct StopAccepting;
 
-/// Starts one acceptor on each of `arbiters`.
+/// Starts one acceptor on each of `arbiters`. With `credentials` a standby can forward commands to the primary.
 ///
 /// # Errors
 /// If the address cannot be had.
 pub fn start(
     context: &Arc<NodeContext>,
+    credentials: Option<&Arc<Credentials>>,
     address: SocketAddr,
     arbiters: &[ArbiterHandle],
 ) -> Result<Vec<Addr<TcpAcceptor>>, BindError> {
     let listeners = bind(address, arbiters.len())?;
     let start = |(i, (listener, arbiter)): (usize, (StdListener, &ArbiterHandle))| {
-        let acceptor = TcpAcceptor { context: Arc::clone(context), listener: Some(listener), sweeps: i == 0 };
+        let acceptor = TcpAcceptor {
+            context: Arc::clone(context),
+            listener: Some(listener),
+            credentials: credentials.map(Arc::clone),
+            sweeps: i == 0,
+        };
         TcpAcceptor::start_in_arbiter(arbiter, move |_| acceptor)
     };
     Ok(listeners.into_iter().zip(arbiters).enumerate().map(start).collect())
@@ -121,7 +132,8 @@ impl Actor for TcpAcceptor {
         match TcpListener::from_std(listener) {
             Ok(listener) => {
                 let context = Arc::clone(&self.context);
-                ctx.spawn(accept(context, listener).into_actor(self));
+                let links = self.credentials.take().map(|credentials| Rc::new(Links::new(credentials)));
+                ctx.spawn(accept(context, listener, links).into_actor(self));
             }
             Err(error) => {
                 tracing::error!(%error, "the listening socket cannot be used: this thread accepts no connections");
@@ -154,13 +166,13 @@ impl fmt::Debug for TcpAcceptor {
     }
 }
 
-async fn accept(context: Arc<NodeContext>, listener: TcpListener) {
+async fn accept(context: Arc<NodeContext>, listener: TcpListener, links: Option<Rc<Links>>) {
     let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
     let mut lines = Repeats::default();
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                admit(&context, stream, address, &farewells);
+                admit(&context, stream, address, &farewells, links.as_ref());
             }
             // One peer's trouble is not the listener's.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
@@ -175,7 +187,13 @@ async fn accept(context: Arc<NodeContext>, listener: TcpListener) {
     }
 }
 
-fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr, farewells: &Arc<Semaphore>) {
+fn admit(
+    context: &Arc<NodeContext>,
+    stream: TcpStream,
+    address: SocketAddr,
+    farewells: &Arc<Semaphore>,
+    links: Option<&Rc<Links>>,
+) {
     let local = stream.local_addr().map_or_else(|_| String::new(), |local| local.to_string());
     let peer = Peer { address: address.to_string(), local, way: Way::Resp, authenticated: false };
     let now = context.clock.monotonic();
@@ -193,7 +211,7 @@ fn admit(context: &Arc<NodeContext>, stream: TcpStream, address: SocketAddr, far
     if let Err(error) = tuned {
         debug!(%error, %address, "a connection keeps the system's options");
     }
-    let runtime = session::TokioThread::default();
+    let runtime = links.map_or_else(TokioThread::default, |links| TokioThread::with_links(Rc::clone(links)));
     actix_rt::spawn(session::serve(Arc::clone(context), registration, stream, runtime));
 }
 

@@ -77,6 +77,7 @@ pub use frozen::FrozenState;
 pub use memory::Memory;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;
+pub use transaction::Transaction;
 #[cfg(feature = "next-level")]
 pub(crate) use settings::REHEARSALS;
 use settings::Settings;

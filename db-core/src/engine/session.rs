@@ -96,6 +96,18 @@ impl Session {
         self.watching.is_some()
     }
 
+    /// The commands queued since MULTI, for whoever has them executed elsewhere.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&Transaction> {
+        self.transaction.as_deref()
+    }
+
+    /// The transaction being queued is over, as with DISCARD, and so is every watch.
+    pub fn end_transaction(&mut self) -> Option<Box<Transaction>> {
+        self.watching = None;
+        self.transaction.take()
+    }
+
     /// Whether an EXEC now would execute a command that may write.
     #[must_use]
     pub fn exec_writes(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::limits::{
 
 /// Commands queued since MULTI.
 #[derive(Debug, Default)]
-pub(super) struct Transaction {
+pub struct Transaction {
     commands: Vec<Queued>,
     /// All arguments, back to back.
     blob: Vec<u8>,
@@ -43,6 +43,23 @@ struct Queued {
 }
 
 impl Transaction {
+    /// Whether a command was refused, so that EXEC fails.
+    #[must_use]
+    pub fn is_spoilt(&self) -> bool {
+        self.spoilt
+    }
+
+    /// The commands in their order, each with its arguments.
+    pub fn commands(&self) -> impl Iterator<Item = (&'static CommandSpec, Vec<&[u8]>)> {
+        let (mut start, mut args_done) = (0, 0);
+        self.commands.iter().map(move |queued| {
+            let ends = &self.ends[args_done..queued.args_end];
+            args_done = queued.args_end;
+            let arg = |end: &usize| &self.blob[std::mem::replace(&mut start, *end)..*end];
+            (queued.spec, ends.iter().map(arg).collect())
+        })
+    }
+
     pub(super) fn writes(&self) -> bool {
         self.writes
     }

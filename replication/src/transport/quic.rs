@@ -8,7 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use quinn::{
     AckFrequencyConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig, IdleTimeout,
     MtuDiscoveryConfig, TransportConfig, VarInt,
@@ -25,6 +25,8 @@ use crate::limits;
 pub const ALPN_VAULT: &[u8] = b"tanist-vault/1";
 /// Protocol of the client library towards a node.
 pub const ALPN_CLIENT: &[u8] = b"tanist-client/1";
+/// Protocol between nodes (forwarding).
+pub const ALPN_LINK: &[u8] = b"tanist-link/1";
 
 /// Why an endpoint could not be made.
 #[derive(Debug, Error)]
@@ -144,6 +146,19 @@ fn explain_connect(error: &ConnectError) -> String {
     }
 }
 
+/// The protocol that both ends of `connection` have agreed on; empty before its handshake.
+#[must_use]
+pub fn protocol(connection: &Connection) -> Vec<u8> {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    data.and_then(|data| data.protocol).unwrap_or_default()
+}
+
+/// Prepares a connection between nodes for any number of streams, of which one that is not read must not hold up the others.
+pub fn widen(connection: &Connection) {
+    connection.set_max_concurrent_bi_streams(limits::LINK_STREAMS_MAX.into());
+    connection.set_receive_window(VarInt::MAX);
+}
+
 /// The end of a connection in words.
 #[must_use]
 pub fn explain(error: &ConnectionError) -> String {
@@ -200,9 +215,8 @@ pub(super) fn server_config(crypto: Arc<QuicServerConfig>, transport: TransportC
     config
 }
 
-pub(super) fn client_config(crypto: Arc<QuicClientConfig>) -> quinn::ClientConfig {
+pub(super) fn client_config(crypto: Arc<QuicClientConfig>, mut transport: TransportConfig) -> quinn::ClientConfig {
     let mut config = quinn::ClientConfig::new(crypto);
-    let mut transport = transport();
     // One end's pings keep both ends informed.
     transport.keep_alive_interval(Some(limits::KEEP_ALIVE));
     config.transport_config(Arc::new(transport));
@@ -219,6 +233,16 @@ pub(super) fn transport_to_clients() -> TransportConfig {
         .receive_window(limits::CLIENT_WINDOW_BYTES.into())
         .send_window(u64::from(limits::CLIENT_WINDOW_BYTES))
         .max_concurrent_bidi_streams(1_u32.into());
+    transport
+}
+
+/// How a node connects to another one.
+pub(super) fn transport_between_nodes() -> TransportConfig {
+    let mut transport = transport();
+    transport
+        .stream_receive_window(limits::LINK_WINDOW_BYTES.into())
+        .receive_window(VarInt::MAX)
+        .max_concurrent_bidi_streams(0_u32.into());
     transport
 }
 

@@ -61,7 +61,7 @@ impl Credentials {
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
         config.alpn_protocols = vec![alpn.to_vec()];
-        quic::client_config(Arc::new(QuicClientConfig::try_from(config).unwrap()))
+        quic::client_config(Arc::new(QuicClientConfig::try_from(config).unwrap()), quic::transport())
     }
 }
 

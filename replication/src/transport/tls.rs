@@ -199,10 +199,11 @@ impl Credentials {
         quic::server_config(self.server_crypto(alpn), quic::transport())
     }
 
-    /// How a node accepts the client library ([`quic::ALPN_CLIENT`]).
+    /// How a node accepts the client library ([`quic::ALPN_CLIENT`]) and other nodes ([`quic::ALPN_LINK`]).
     #[must_use]
     pub fn config_for_clients(&self) -> quinn::ServerConfig {
-        quic::server_config(self.server_crypto(&[quic::ALPN_CLIENT]), quic::transport_to_clients())
+        let crypto = self.server_crypto(&[quic::ALPN_CLIENT, quic::ALPN_LINK]);
+        quic::server_config(crypto, quic::transport_to_clients())
     }
 
     fn server_crypto(&self, alpn: &[&[u8]]) -> Arc<QuicServerConfig> {
@@ -239,7 +240,9 @@ impl Credentials {
         config.alpn_protocols = vec![alpn.to_vec()];
         config.resumption = rustls::client::Resumption::disabled();
         let config = QuicClientConfig::try_from(config).expect("ring knows QUIC's initial cipher");
-        quic::client_config(Arc::new(config))
+        let transport =
+            if alpn == quic::ALPN_LINK { quic::transport_between_nodes() } else { quic::transport() };
+        quic::client_config(Arc::new(config), transport)
     }
 
     /// Who is at the other end of `connection`; `None` if its certificate names nobody of this cluster.

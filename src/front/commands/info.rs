@@ -70,7 +70,7 @@ fn server(caller: &Caller, lines: &mut SectionText) {
     lines.add("arch_bits", usize::BITS);
     lines.add("multiplexing_api", "epoll");
     lines.add("process_id", std::process::id());
-    lines.add("run_id", &identity.run_id);
+    lines.add("run_id", format_args!("{:040x}", identity.incarnation));
     lines.add("tcp_port", identity.port);
     lines.add("server_time_usec", now.0 * 1000);
     lines.add("uptime_in_seconds", uptime);

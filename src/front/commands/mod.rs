@@ -31,6 +31,16 @@ pub(super) fn pins(spec: &CommandSpec) -> bool {
     spec.front().is_some() && spec.name == "tanist|pin"
 }
 
+/// Whether it ends what [`pins`] begins.
+pub(super) fn unpins(spec: &CommandSpec) -> bool {
+    spec.front().is_some() && spec.name == "tanist|unpin"
+}
+
+/// Whether it waits for what the primary has written for the connection.
+pub(super) fn waits(spec: &CommandSpec) -> bool {
+    spec.front().is_some() && spec.name == "wait"
+}
+
 /// An argument as text for people, shortened.
 fn shown(arg: &[u8]) -> String {
     String::from_utf8_lossy(&arg[..arg.len().min(128)]).into_owned()

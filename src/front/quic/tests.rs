@@ -145,7 +145,7 @@ fn context(name: &str, clock: &Arc<dyn Clock>) -> Arc<NodeContext> {
     let identity = Identity {
         node: name.into(),
         cluster: format!("{:032x}", 0xC1u128),
-        run_id: "0".repeat(40),
+        incarnation: 0,
         bind: "127.0.0.1".into(),
         port: 6379,
         folder: "data".into(),

@@ -80,7 +80,12 @@ impl Errand {
         let mut reply = Reply::new(session.protocol());
         caller.now = now;
         caller.begin(spec, session);
-        let outcome = context.serving.enter_long(now).map(|_executing| {
+        let outcome = context.serving.enter_long(now).and_then(|executing| {
+            // A role may have come and gone since the permission to leave.
+            let is_served = caller.entry().peer().is_served_in(context.serving.epoch());
+            if is_served { Ok(executing) } else { Err(Permit::NotPrimary) }
+        });
+        let outcome = outcome.map(|_executing| {
             let claimed = || context.engine().and_then(|engine| engine.claimed());
             if let (Rank::Long, Some(shard)) = (rank, claimed()) {
                 return Executed::Refused(Refused::Busy(shard));
@@ -161,7 +166,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 let reply_start = if executed.replied().is_some() { self.output.append(reply) } else { 0 };
                 self.dispose(Tried { spec, bytes, reply_start, unix, rank, held }, executed, batch)
             }
-            Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch.now),
+            Err(permit) => self.refuse(spec, bytes, permitted(permit, seen), batch),
         })
     }
 }

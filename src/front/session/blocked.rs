@@ -15,6 +15,7 @@ use super::permission::Refusal;
 use super::{Conversation, Runtime};
 use crate::front::entry::Unblocked;
 use crate::front::redirect;
+use crate::front::registry::Way;
 
 /// The blocked command of a session.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +103,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             None => {
                 self.caller.note(Some(spec.name), &self.session);
                 self.caller.entry().set_blocked(true);
-                blocked.timeout.map(|timeout| batch.now.after(timeout))
+                let decided = self.forwarding.take_waits_until(self.input.position());
+                decided.unwrap_or_else(|| blocked.timeout.map(|timeout| batch.now.after(timeout)))
             }
         };
         let block = Block { spec, bytes, blocked, deadline };
@@ -139,7 +141,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             Verdict::Served => self.reply_served(&block, batch),
             Verdict::Hold => {
                 let until = Until { lsn: NEVER, seen: batch.seen };
-                self.refuse(block.spec, block.bytes, Refusal::Hold(until), batch.now)
+                self.refuse(block.spec, block.bytes, Refusal::Hold(until), batch)
             }
             Verdict::Fulfilled => {
                 let Ends::Durable(lsn, write) = block.blocked.until else { return None };
@@ -150,8 +152,13 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 self.say(redirect::UNBLOCKED_BY_CLIENT);
                 Step::Done(block.bytes)
             }
-            Verdict::Deposed if self.is_library() => {
-                self.refuse(block.spec, block.bytes, Refusal::NotPrimary, batch.now)
+            Verdict::Deposed if self.forwards() => {
+                self.forwarding.keep_wait(self.input.position(), block.deadline);
+                self.end_block();
+                return None;
+            }
+            Verdict::Deposed if self.caller.entry().peer().way != Way::Resp => {
+                self.refuse(block.spec, block.bytes, Refusal::NotPrimary, batch)
             }
             Verdict::Deposed => {
                 self.say(redirect::UNBLOCKED_BY_ROLE);

@@ -40,6 +40,8 @@ pub(super) enum Turn {
     Acting,
     /// A command is blocked.
     Blocked(Until),
+    /// The next command waits for the replies of those that the primary executes.
+    Forwarding,
     /// The client leaves once it has its replies.
     Closing,
     /// The connection ends at once.
@@ -146,6 +148,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             match self.next_step(batch) {
                 Step::Done(bytes) => {
                     self.end_block();
+                    self.forwarding.done();
                     self.ahead.done();
                     self.input.consume(bytes);
                 }
@@ -168,6 +171,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
         if self.away.is_some() {
             return self.welcome_back(batch).unwrap_or(Step::End(Turn::Acting));
+        }
+        if let Some(step) = self.go_on_alone(batch) {
+            return step;
         }
         // Whoever is called comes to its turn with a full output too: others stand behind it in the line.
         if self.block.is_none() && self.output.is_full() {
@@ -198,6 +204,15 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     fn command(&mut self, planned: &Planned, batch: &mut Batch<'a>) -> Step {
         let Planned { request, spec } = planned;
         let bytes = request.bytes;
+        if self.forwarding.is_under_way() {
+            return self.follow(*spec, bytes, batch);
+        }
+        if self.forwarding.has_state()
+            && let Some(spec) = spec
+            && let Some(step) = self.keep_up_state(spec, bytes, batch)
+        {
+            return step;
+        }
         let args = self.parser.arguments(request, self.input.unread());
         if request.inline && is_http(args[0]) {
             // A browser was made to talk to us: what follows was written by an unauthenticated client.
@@ -231,10 +246,14 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
         let common = !self.session.in_multi() && commands::sets_common(spec, &args);
         let asks = self.asks_permission(spec) || common;
+        if asks && self.forwarding.is_in_doubt() && self.may_write(spec, common) {
+            drop(args);
+            return self.say_unknown(spec, bytes);
+        }
         if asks {
             if let Err(refusal) = self.permission(spec, common, batch) {
                 drop(args);
-                return self.refuse(spec, bytes, refusal, batch.now);
+                return self.refuse(spec, bytes, refusal, batch);
             }
             self.runtime.permitted();
             if command::takes_long(spec, &self.session, &args, bytes) {
@@ -267,10 +286,10 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 self.executed(spec, bytes, reply_start, replied, unix, batch);
                 Step::Done(bytes)
             }
-            Executed::Refused(Refused::Busy(shard)) => self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch.now),
+            Executed::Refused(Refused::Busy(shard)) => self.refuse(spec, bytes, Refusal::Busy(shard, rank), batch),
             Executed::Refused(Refused::Large) => self.begin_large(spec, bytes, batch),
             Executed::Refused(Refused::InPieces) => self.copy_in_pieces(spec, batch),
-            Executed::Refused(Refused::NotWriting) => self.refuse(spec, bytes, held, batch.now),
+            Executed::Refused(Refused::NotWriting) => self.refuse(spec, bytes, held, batch),
             Executed::Blocked(blocked) => self.blocked(spec, bytes, *blocked, batch),
             Executed::Later(later) => {
                 self.later = Some(later);

@@ -46,6 +46,13 @@ impl Input {
         self
     }
 
+    /// Puts `bytes`, which were consumed last, back in front of everything.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.bytes.splice(..self.start, bytes.iter().copied());
+        self.start = 0;
+        self.consumed -= bytes.len() as u64;
+    }
+
     /// Forgets the first `bytes` of `unread`.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.start += bytes;

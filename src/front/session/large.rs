@@ -214,7 +214,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 && !planted("a frozen read passes the gate")
             {
                 let until = Until { lsn: cut, seen: batch.seen };
-                return Some(self.refuse_large(Refusal::Hold(until), batch.now));
+                return Some(self.refuse_large(Refusal::Hold(until), batch));
             }
             if self.output.is_full() {
                 return Some(self.wait_for_peer(batch.now));
@@ -240,9 +240,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         match made {
             Made::NotPermitted(permit) => {
                 let refusal = permitted(permit, large.seen);
-                Some(self.refuse_large(refusal, batch.now))
+                Some(self.refuse_large(refusal, batch))
             }
-            Made::Busy(shard) => Some(self.refuse_large(Refusal::Busy(shard, Rank::First), batch.now)),
+            Made::Busy(shard) => Some(self.refuse_large(Refusal::Busy(shard, Rank::First), batch)),
             Made::Begun { cut, unix } => {
                 large.begun = Some((cut, unix));
                 None
@@ -273,10 +273,10 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 
     /// The large reply was not begun, or may not be seen yet. It is begun again if its request is still at the front.
-    fn refuse_large(&mut self, refusal: Refusal, now: Monotonic) -> Step {
+    fn refuse_large(&mut self, refusal: Refusal, batch: &mut Batch<'a>) -> Step {
         let Some(large) = &self.large else { return Step::End(Turn::Stopped) };
         let (spec, bytes, begun) = (large.spec, large.bytes, large.begun.is_some());
-        let step = self.refuse(spec, bytes, refusal, now);
+        let step = self.refuse(spec, bytes, refusal, batch);
         if !begun || matches!(step, Step::Done(_)) {
             self.end_large();
         }

@@ -18,6 +18,7 @@
 //!   thread are served too.
 //! * `apart`: long commands, on worker threads.
 //! * `large`: large replies, from a frozen version.
+//! * `forward`: what a standby has the primary execute.
 //! * `blocked`: commands that wait for keys or a position, and what ends their wait.
 //! * `messages`: push messages of other sessions, between replies.
 //! * `runtime`: the timers and threads that it uses: tokio's, or the simulator's.
@@ -41,6 +42,7 @@ mod ahead;
 mod apart;
 mod blocked;
 mod execute;
+mod forward;
 mod input;
 mod large;
 mod messages;
@@ -64,6 +66,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::NodeContext;
 use super::caller::Caller;
 use super::context::Stats;
+use super::forward::END;
 use super::limits::{CLOSING_TIME, INPUT_AHEAD_BYTES};
 use super::redirect;
 use super::registry::{Registration, Way};
@@ -72,7 +75,8 @@ use ahead::Ahead;
 use apart::Away;
 pub use apart::Job;
 use blocked::Block;
-use execute::{Turn, Until};
+use execute::{NEVER, Turn, Until};
+use forward::Forwarding;
 use input::Input;
 use large::LargeReply;
 use output::Output;
@@ -146,7 +150,7 @@ fn limits_for(authenticated: bool) -> RequestLimits {
 }
 
 /// Everything of a session but its stream.
-struct Conversation<'a, W> {
+struct Conversation<'a, W: Runtime> {
     context: &'a Arc<NodeContext>,
     runtime: W,
     input: Input,
@@ -159,6 +163,8 @@ struct Conversation<'a, W> {
     deposed: bool,
     session: Session,
     caller: Caller,
+    /// What another node executes.
+    forwarding: Forwarding<W::Link>,
     /// The command that is executed apart.
     away: Option<Away>,
     /// The large reply that is being made.
@@ -172,6 +178,8 @@ struct Conversation<'a, W> {
     fresh: bool,
     /// The client sends nothing more.
     gone: bool,
+    /// The node that forwards to this session was told that nothing more is executed.
+    end_told: bool,
     /// Set with `caller.closing`: the moment at which a slow reader is cut.
     closing_until: Option<Monotonic>,
 }
@@ -222,6 +230,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             hold: None,
             session,
             caller,
+            forwarding: Forwarding::default(),
             away: None,
             large: None,
             later: None,
@@ -230,6 +239,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             fresh: false,
             gone: false,
             deposed: false,
+            end_told: false,
             closing_until: None,
         }
     }
@@ -248,6 +258,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         self.gone = received_all;
         self.output.release(serving.durable());
         self.take_messages();
+        if !self.go_on_forwarding(self.context.clock.monotonic()) {
+            return Turn::Stopped;
+        }
         let mut turn = self.turn();
         if turn == Turn::Hungry && received_all {
             self.caller.closing = true;
@@ -268,8 +281,19 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         self.context.stats.note_not_durable(replaced, serving.durable());
         if self.caller.closing {
             self.closing_until.get_or_insert(now.after(wait).after(CLOSING_TIME));
+            self.tell_end();
         }
         turn
+    }
+
+    /// Tells the node that forwards to this session, if one does, that what has no reply is not executed.
+    fn tell_end(&mut self) {
+        let is_forwarded = matches!(self.caller.entry().peer().way, Way::Forwarded { .. });
+        if is_forwarded && !std::mem::replace(&mut self.end_told, true) {
+            let start = self.output.reply.len();
+            self.output.reply.raw(&END);
+            self.output.finish_free(start);
+        }
     }
 
     fn interest(&self, turn: Turn, seen: Version) -> Interest {
@@ -277,6 +301,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let (held, busy) = match turn {
             Turn::Held(until) | Turn::Blocked(until) => (Some(until), None),
             Turn::Busy(shard, rank) => (None, Some((shard, rank))),
+            // Another primary may be the next.
+            _ if self.forwarding.is_under_way() => (Some(Until { lsn: NEVER, seen }), None),
             _ => (None, None),
         };
         let lsn = pending.map(|pending| pending.lsn).into_iter().chain(held.map(|until| until.lsn)).min();
@@ -296,11 +322,12 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             hold_deadline,
             block_deadline,
             large_deadline,
+            self.forwarding.deadline(),
             self.closing_until,
         ];
         let read = match turn {
             Turn::Hungry => true,
-            Turn::Held(_) | Turn::Busy(..) | Turn::Acting | Turn::Blocked(_) => {
+            Turn::Held(_) | Turn::Busy(..) | Turn::Acting | Turn::Blocked(_) | Turn::Forwarding => {
                 self.input.unread().len() < INPUT_AHEAD_BYTES
             }
             _ => false,
@@ -394,6 +421,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Link<'a, S> {
         progress |= interest.blocked && (self.received_all || conversation.poll_blocked(cx).is_ready());
         progress |= conversation.may_take_messages();
         progress |= conversation.poll_away(cx).is_ready();
+        progress |= conversation.poll_forward(cx).is_ready();
         progress |= conversation.poll_large(cx).is_ready();
         if progress || interest.more { Poll::Ready(Event::Progress) } else { Poll::Pending }
     }

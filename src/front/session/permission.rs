@@ -15,6 +15,7 @@ use crate::config::{DebugCommand, Durability};
 use crate::front::commands;
 use crate::front::context::Stats;
 use crate::front::redirect;
+use crate::front::registry::Way;
 
 /// Commands wait for permission to execute.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,13 @@ impl<'a, W: Runtime> Conversation<'a, W> {
 
     /// Whether `spec` touches data now, rather than being queued.
     pub(super) fn asks_permission(&self, spec: &CommandSpec) -> bool {
-        (spec.touches_data() || commands::pins(spec)) && (!self.session.in_multi() || spec.is_exec())
+        let needs_primary = spec.touches_data() || commands::pins(spec) || self.concerns_primary(spec);
+        needs_primary && (!self.session.in_multi() || spec.is_exec())
+    }
+
+    /// Whether `spec`, executed now, may write.
+    pub(super) fn may_write(&self, spec: &CommandSpec, common: bool) -> bool {
+        common || spec.writes() || (spec.is_exec() && self.session.exec_writes())
     }
 
     pub(super) fn permission(&self, spec: &CommandSpec, common: bool, batch: &mut Batch<'a>) -> Result<(), Refusal> {
@@ -54,12 +61,15 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
         if batch.guard.is_none() {
             match serving.enter(batch.now) {
-                Ok(guard) => batch.guard = Some(guard),
+                Ok(guard) if self.caller.entry().peer().is_served_in(serving.epoch()) => batch.guard = Some(guard),
+                Ok(_) => return Err(Refusal::NotPrimary),
+                Err(Permit::NotPrimary) if self.caller.entry().peer().comes_before(serving.epoch()) => {
+                    return Err(Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }));
+                }
                 Err(permit) => return Err(permitted(permit, batch.seen)),
             }
         }
-        let writes = common || spec.writes() || (spec.is_exec() && self.session.exec_writes());
-        if writes { self.room(batch) } else { Ok(()) }
+        if self.may_write(spec, common) { self.room(batch) } else { Ok(()) }
     }
 
     /// Whether one more write fits into the engine's bounds and, at level relaxed, into what may be at risk.
@@ -85,11 +95,24 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 
     /// A command that may not execute: wait, or say why.
-    pub(super) fn refuse(&mut self, spec: &CommandSpec, bytes: usize, refusal: Refusal, now: Monotonic) -> Step {
+    pub(super) fn refuse(
+        &mut self,
+        spec: &'static CommandSpec,
+        bytes: usize,
+        refusal: Refusal,
+        batch: &mut Batch<'a>,
+    ) -> Step {
+        let now = batch.now;
         let sentence = match refusal {
             Refusal::Stopped => return Step::End(Turn::Stopped),
             Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
                 redirect::LOADING.to_owned()
+            }
+            Refusal::NotPrimary if self.forwards() => return self.forward(spec, bytes, batch),
+            Refusal::NotPrimary if matches!(self.caller.entry().peer().way, Way::Forwarded { .. }) => {
+                // The mark that says so follows.
+                self.caller.closing = true;
+                return Step::End(Turn::Closing);
             }
             Refusal::NotPrimary => {
                 self.deposed = self.is_library();

@@ -1,19 +1,24 @@
 //! What a session needs of its environment beside its stream: timers, and a worker thread for long commands. Through it a
 //! simulator also sees what is executed when, and can pause a thread where the operating system might.
 
+use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::limits::LARGE_REPLY_BYTES;
+use tanist_replication::serving::PrimaryAddress;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 
 use super::Job;
+use crate::front::forward::{Greeting, LinkStream, Links};
 
 /// Where a session runs. Waking and a thread apart are asked of it; the rest is for whoever watches.
 pub trait Runtime {
@@ -29,6 +34,19 @@ pub trait Runtime {
         LARGE_REPLY_BYTES
     }
 
+    /// A stream to a session at another node.
+    type Link: AsyncRead + AsyncWrite + Unpin;
+
+    /// Opens a stream to `primary` and greets it.
+    fn open_link(
+        &mut self,
+        primary: Arc<PrimaryAddress>,
+        greeting: Greeting,
+    ) -> LocalBoxFuture<'static, io::Result<Self::Link>>;
+
+    /// The reply to a command that was forwarded is complete.
+    fn forwarded_replied(&mut self) {}
+
     /// A command has permission to execute, and has not begun to.
     fn permitted(&mut self) {}
 
@@ -40,16 +58,40 @@ pub trait Runtime {
     fn messaged(&mut self, _lsn: Lsn) {}
 }
 
-/// A thread with tokio's timers. One alarm is armed when needed and then left to run: deadlines mostly move away, and re-arming for
+/// A thread with tokio's timers, and the way to other nodes if it has one. One alarm is armed when needed and then left to run: deadlines mostly move away, and re-arming for
 /// each costs more than an alarm in vain.
 #[derive(Debug, Default)]
 pub struct TokioThread {
+    links: Option<Rc<Links>>,
     sleep: Option<Pin<Box<Sleep>>>,
     /// When it will fire, if armed.
     at: Option<Monotonic>,
 }
 
+impl TokioThread {
+    /// A thread from which others can be reached by `links`.
+    #[must_use]
+    pub fn with_links(links: Rc<Links>) -> Self {
+        Self { links: Some(links), ..Self::default() }
+    }
+}
+
 impl Runtime for TokioThread {
+    type Link = LinkStream;
+
+    fn open_link(
+        &mut self,
+        primary: Arc<PrimaryAddress>,
+        greeting: Greeting,
+    ) -> LocalBoxFuture<'static, io::Result<LinkStream>> {
+        let links = self.links.clone();
+        async move {
+            let links = links.ok_or_else(|| io::Error::other("this session has no way to other nodes"))?;
+            links.open(&primary, &greeting).await
+        }
+        .boxed_local()
+    }
+
     fn apart(&mut self, places: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()> {
         let places = Arc::clone(places);
         async move {

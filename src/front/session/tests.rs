@@ -8,6 +8,7 @@ mod blocked;
 mod bounds;
 mod commands;
 mod ends;
+mod forward;
 mod gate;
 mod large;
 mod messages;
@@ -76,12 +77,17 @@ impl Node {
         node
     }
 
+    /// One that refuses what it may not execute.
     fn without_data(config: config::Node) -> Node {
+        Node::without_data_named("a", config::Node { standby: config::Standby::Refuse, ..config })
+    }
+
+    fn without_data_named(name: &str, config: config::Node) -> Node {
         let clock = Arc::new(PausedClock(Instant::now()));
         let identity = Identity {
-            node: "a".into(),
+            node: name.into(),
             cluster: "00112233445566778899aabbccddeeff".into(),
-            run_id: "0".repeat(40),
+            incarnation: 0,
             bind: "127.0.0.1".into(),
             port: 6379,
             folder: "data".into(),

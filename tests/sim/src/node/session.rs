@@ -79,7 +79,7 @@ pub(super) fn context(
     let identity = Identity {
         node: name.to_owned(),
         cluster: String::new(),
-        run_id: String::new(),
+        incarnation: 0,
         bind: String::new(),
         port: 0,
         folder: String::new().into(),

@@ -344,6 +344,14 @@ impl CommandSpec {
         )
     }
 
+    /// How long a call waits for its keys, if it does, and what it replies if they do not come.
+    #[must_use]
+    pub fn waits(&'static self, args: &[&[u8]]) -> Option<(Option<Duration>, WriteReply)> {
+        let Handler::Blocking(blocking) = self.handler else { return None };
+        let block = (blocking.block)(&Call::without_keys(self, args)).ok()?;
+        Some((block.timeout, block.otherwise))
+    }
+
     /// Whether it is queued between MULTI and EXEC rather than executed.
     #[must_use]
     pub const fn is_queued_in_multi(&self) -> bool {

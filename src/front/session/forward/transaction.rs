@@ -1,0 +1,108 @@
+//! Transactions that are forwarded: they are queued here, and leave as a whole with their EXEC.
+//!
+//! Commands on the connection, the node or its settings are executed here, also within a transaction, and their replies stand in its
+//! array as if all had been executed in one place. SELECT and HELLO concern the members behind them too, so the primary's session
+//! executes them as well.
+
+use tanist_db_core::command::{Call, CommandSpec};
+use tanist_db_core::engine::{Transaction, front_command};
+
+use super::super::{Conversation, Runtime};
+use crate::front::commands;
+use crate::front::forward::{Found, ReplyEnds, Request, UnderWay};
+
+/// Where a member of a transaction is executed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Primary,
+    Here,
+    /// In both places; the reply is that of here.
+    Both,
+}
+
+impl Member {
+    fn of(spec: &CommandSpec, args: &[&[u8]]) -> Member {
+        match spec.name {
+            _ if spec.front().is_none() || commands::sets_common(spec, args) => Member::Primary,
+            "wait" => Member::Primary,
+            "select" | "hello" => Member::Both,
+            _ => Member::Here,
+        }
+    }
+}
+
+/// Whether some of it is executed here.
+pub(super) fn has_members_here(queued: &Transaction) -> bool {
+    queued.commands().any(|(spec, args)| Member::of(spec, &args) != Member::Primary)
+}
+
+/// What the primary executes of it, as requests.
+pub(super) fn push(queued: &Transaction, under_way: &mut UnderWay) {
+    under_way.push(Request::Own, b"MULTI\r\n");
+    let mut request = Vec::new();
+    for (spec, args) in queued.commands() {
+        if Member::of(spec, &args) != Member::Here {
+            request.clear();
+            encode(&args, &mut request);
+            under_way.push(Request::Own, &request);
+        }
+    }
+    under_way.push(Request::Alone, b"EXEC\r\n");
+}
+
+fn encode(args: &[&[u8]], bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
+    for arg in args {
+        bytes.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+        bytes.extend_from_slice(arg);
+        bytes.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Takes the next reply off `replies`, which are complete.
+fn next_reply<'r>(replies: &mut &'r [u8]) -> &'r [u8] {
+    let mut ends = ReplyEnds::default();
+    match ends.next(replies) {
+        Ok(Some(Found::Reply { bytes, .. })) => replies.split_off(..bytes).unwrap_or_default(),
+        _ => &[],
+    }
+}
+
+impl<'a, W: Runtime> Conversation<'a, W> {
+    /// The primary has replied to EXEC: with `kept`, if members have to be executed here.
+    pub(super) fn end_forwarded_exec(&mut self, kept: &[u8]) {
+        self.forwarding.forget_watch();
+        let Some(queued) = self.session.end_transaction() else { return };
+        if !has_members_here(&queued) {
+            return;
+        }
+        let reply_start = self.output.reply.len();
+        self.caller.alone = false;
+        let is_executed = kept.first() == Some(&b'*') && !kept.starts_with(b"*-1");
+        if !is_executed {
+            self.output.reply.raw(kept);
+            self.finish_at_once(reply_start);
+            return;
+        }
+        let header = kept.iter().position(|byte| *byte == b'\n').map_or(kept.len(), |end| end + 1);
+        let mut replies = &kept[header..];
+        self.output.reply.set_protocol(self.session.protocol());
+        self.output.reply.array(queued.commands().count());
+        for (spec, args) in queued.commands() {
+            let member = Member::of(spec, &args);
+            let theirs = if member == Member::Here { &[][..] } else { next_reply(&mut replies) };
+            match spec.front().filter(|_| member != Member::Primary) {
+                None => self.output.reply.raw(theirs),
+                Some(run) => {
+                    let call = Call::without_keys(spec, &args);
+                    front_command(run, &mut self.caller, &call, &mut self.session, &mut self.output.reply);
+                }
+            }
+        }
+        if let Some(stream) = &mut self.forwarding.stream {
+            (stream.protocol, stream.database) = (self.session.protocol(), self.session.database());
+        }
+        self.caller.note(None, &self.session);
+        self.finish_at_once(reply_start);
+    }
+}
