@@ -27,7 +27,7 @@ fn main() {
         let arbiters: Vec<Arbiter> = (0..threads).map(|_| Arbiter::new()).collect();
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let _acceptors = tcp::start(&context, address, &handles).expect("the port is free");
+        let _acceptors = tcp::start(&context, None, address, &handles).expect("the port is free");
         println!("serving {address} on {threads} threads until Ctrl-C");
         tokio::signal::ctrl_c().await.expect("signals can be waited for");
     });
@@ -39,7 +39,7 @@ fn node(port: u16, threads: usize) -> Arc<NodeContext> {
     let identity = Identity {
         node: "a".into(),
         cluster: "0".repeat(32),
-        run_id: "0".repeat(40),
+        incarnation: 0,
         bind: "127.0.0.1".into(),
         port,
         folder: "none".into(),

@@ -137,8 +137,8 @@ impl Fronts {
         address: &NodeAddress,
         arbiters: &[ArbiterHandle],
     ) -> Result<Fronts, Failure> {
-        let tcp =
-            tcp::start(context, Some(credentials), address.resp.listen, arbiters).map_err(|error| Failure::Config(error.to_string()))?;
+        let tcp = tcp::start(context, Some(credentials), address.resp.listen, arbiters)
+            .map_err(|error| Failure::Config(error.to_string()))?;
         let quic = quic::start(context, Arc::clone(credentials), address.quic.listen, arbiters);
         let (quic, _) = quic.map_err(|error| Failure::Config(error.to_string()))?;
         Ok(Fronts { tcp, quic })

@@ -25,7 +25,20 @@ macro_rules! flag_value_by_display {
     )+};
 }
 
-flag_value_by_display!(u16, u32, u64, String, IpAddr, BasePort, ByteSize, DebugCommand, Durability, Host, LogFormat, Standby);
+flag_value_by_display!(
+    u16,
+    u32,
+    u64,
+    String,
+    IpAddr,
+    BasePort,
+    ByteSize,
+    DebugCommand,
+    Durability,
+    Host,
+    LogFormat,
+    Standby
+);
 
 impl FlagValue for PathBuf {
     fn flag_value(&self) -> OsString {

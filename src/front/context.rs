@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tanist_db_core::clock::{Clock, UnixMillis};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Lsn;
-use tanist_replication::serving::Serving;
+use tanist_replication::serving::{Role, Serving};
 use tanist_replication::{LoadProgress, VaultLink};
 use tokio::sync::Semaphore;
 
@@ -18,7 +18,7 @@ use super::registry::Registry;
 use super::risk::Risk;
 use super::settings::Settings;
 use super::versions::Pins;
-use crate::config::Durability;
+use crate::config::{Durability, Standby};
 
 /// What the front asks of the machinery behind it; the node's wiring answers.
 pub trait Admin: Send + Sync {
@@ -188,6 +188,17 @@ impl NodeContext {
     pub fn install_engine(&self, engine: Arc<Engine>) {
         self.settings.adopt(&engine);
         assert!(self.engine.set(engine).is_ok(), "a process has one engine for its life");
+    }
+
+    /// Whether a client of the Redis protocol can write here: what it is told when it asks for the node's role. A standby that forwards is
+    /// as good as a primary to it.
+    #[must_use]
+    pub fn takes_writes(&self) -> bool {
+        match self.serving.role() {
+            Role::Primary | Role::HandingOver | Role::Promoting => true,
+            Role::Standby => self.settings.standby() == Standby::Forward && self.serving.primary().is_some(),
+            Role::Joining | Role::Fenced => false,
+        }
     }
 
     /// When replies to writes may leave. That they may leave at once counts only once the record that says so is durable: a

@@ -161,6 +161,11 @@ impl Entry {
         }
     }
 
+    /// Whether messages reach its client: those of a forwarded one subscribe where they are connected.
+    pub(super) fn takes_messages(&self) -> bool {
+        !matches!(self.peer.way, Way::Forwarded { .. })
+    }
+
     /// Number of the connection, unique while the process lives.
     #[must_use]
     pub fn id(&self) -> u64 {

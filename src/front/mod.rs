@@ -44,8 +44,8 @@ mod versions;
 pub(crate) use health::HealthSigns;
 pub(crate) use redirect::NOT_EXECUTED;
 
-pub use forward::{Greeting, LinkStream, Links};
 pub use context::{Admin, Identity, NodeContext, StandbyState, Stats};
+pub use forward::{Greeting, LinkStream, Links};
 pub use registry::{Peer, Registration, Registry, Way};
 pub use risk::{AtRisk, Risk};
 pub use settings::Settings;

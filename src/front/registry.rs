@@ -103,7 +103,7 @@ impl Registry {
     /// Sends a message to the connection of that number; false if there is none. Never waits: a connection that leaves too many
     /// untaken is cut off.
     pub(super) fn send(&self, id: u64, message: Message) -> bool {
-        let Some(entry) = self.find(id) else { return false };
+        let Some(entry) = self.find(id).filter(|entry| entry.takes_messages()) else { return false };
         if !entry.send(message) {
             self.cut_off(&entry, &format!("it leaves more than {INBOX_BYTES_MAX} bytes of messages untaken"));
         }

@@ -77,13 +77,13 @@ pub use frozen::FrozenState;
 pub use memory::Memory;
 pub use outcome::{Blocked, Executed, Later, Refused, Replied, Until, WriteReply};
 pub use session::Session;
-pub use transaction::Transaction;
 #[cfg(feature = "next-level")]
 pub(crate) use settings::REHEARSALS;
 use settings::Settings;
 pub use settings::{LEVEL, MEMORY_MAX, SettingId, Size, sizes};
 pub use shard::DatabaseCounts;
 use shard::{Busy, ShardCell, Shards};
+pub use transaction::Transaction;
 pub use waiting::{Rank, ShardFree};
 
 /// A key whose memory will be needed soon.

@@ -240,8 +240,7 @@ impl Credentials {
         config.alpn_protocols = vec![alpn.to_vec()];
         config.resumption = rustls::client::Resumption::disabled();
         let config = QuicClientConfig::try_from(config).expect("ring knows QUIC's initial cipher");
-        let transport =
-            if alpn == quic::ALPN_LINK { quic::transport_between_nodes() } else { quic::transport() };
+        let transport = if alpn == quic::ALPN_LINK { quic::transport_between_nodes() } else { quic::transport() };
         quic::client_config(Arc::new(config), transport)
     }
 

@@ -2,7 +2,6 @@
 
 use tanist_db_core::command::{Call, Failure, Outcome, Protocol, Reply, database, is};
 use tanist_db_core::engine::Session;
-use tanist_replication::serving::Role;
 
 use super::{REDIS_VERSION, client, number, shown};
 use crate::front::caller::{Caller, version_of};
@@ -51,10 +50,7 @@ pub(super) fn hello(caller: &mut Caller, call: &Call<'_>, session: &mut Session,
 /// What `HELLO` answers. The server calls itself redis: clients choose by that word how to speak.
 fn greet(caller: &Caller, protocol: Protocol, reply: &mut Reply) {
     reply.map(7);
-    let role = match caller.context.serving.role() {
-        Role::Primary | Role::HandingOver => "master",
-        _ => "replica",
-    };
+    let role = if caller.context.takes_writes() { "master" } else { "replica" };
     for (key, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());

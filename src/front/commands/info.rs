@@ -163,7 +163,7 @@ fn replication(caller: &Caller, lines: &mut SectionText) {
     let serving = &caller.context.serving;
     let last = last(caller);
     let role = serving.role();
-    if matches!(role, Role::Primary | Role::HandingOver) {
+    if caller.context.takes_writes() {
         let standbys = caller.context.admin().map(|admin| admin.standbys()).unwrap_or_default();
         lines.add("role", "master");
         lines.add("connected_slaves", standbys.len());

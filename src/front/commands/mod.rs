@@ -36,9 +36,9 @@ pub(super) fn unpins(spec: &CommandSpec) -> bool {
     spec.front().is_some() && spec.name == "tanist|unpin"
 }
 
-/// Whether it waits for what the primary has written for the connection.
-pub(super) fn waits(spec: &CommandSpec) -> bool {
-    spec.front().is_some() && spec.name == "wait"
+/// Whether it concerns what the primary has written for the connection.
+pub(super) fn is_of_primary(spec: &CommandSpec) -> bool {
+    spec.front().is_some() && matches!(spec.name, "wait" | "tanist|push")
 }
 
 /// An argument as text for people, shortened.

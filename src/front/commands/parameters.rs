@@ -9,7 +9,7 @@ use tanist_db_core::engine::{MEMORY_MAX, SettingId, sizes};
 use tanist_db_core::limits::DATABASES;
 
 use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN};
-use crate::config::{ByteSize, Durability, check_password};
+use crate::config::{ByteSize, Durability, Standby, check_password};
 use crate::files;
 use crate::front::NodeContext;
 use crate::front::limits::{KEEPALIVE, LISTEN_BACKLOG};
@@ -201,6 +201,14 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     size!("set-max-listpack-entries", SET_ENTRIES),
     size!("set-max-listpack-value", SET_VALUE),
     constant("slave-read-only", Cluster, |_| "yes".into()),
+    own(
+        "standby",
+        |node| node.settings.standby().to_string(),
+        |value, _| {
+            let standby = value.to_ascii_lowercase().parse::<Standby>()?;
+            Ok(Box::new(move |node| node.settings.set_standby(standby)))
+        },
+    ),
     constant("tcp-backlog", Node, |_| LISTEN_BACKLOG.to_string()),
     constant("tcp-keepalive", Node, |_| KEEPALIVE.as_secs().to_string()),
     own(

@@ -33,7 +33,7 @@ pub(super) fn role(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &m
     let serving = &caller.context.serving;
     let offset = last(caller).0;
     match serving.role() {
-        Role::Primary | Role::HandingOver => {
+        _ if caller.context.takes_writes() => {
             let standbys = caller.context.admin().map(|admin| admin.standbys()).unwrap_or_default();
             reply.array(3);
             reply.bulk(b"master");

@@ -49,7 +49,8 @@ impl Links {
     /// In words: nobody is reached there.
     pub async fn open(&self, primary: &PrimaryAddress, greeting: &Greeting) -> io::Result<LinkStream> {
         let connection = self.connection(primary).await.map_err(|why| io::Error::other(&*why))?;
-        let (mut send, receive) = connection.open_bi().await.map_err(|error| io::Error::other(quic::explain(&error)))?;
+        let (mut send, receive) =
+            connection.open_bi().await.map_err(|error| io::Error::other(quic::explain(&error)))?;
         send.write_all(&greeting.to_bytes()).await?;
         Ok(tokio::io::join(receive, send))
     }

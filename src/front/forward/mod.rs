@@ -20,8 +20,8 @@ mod replies;
 mod under_way;
 mod wire;
 
-pub use link::{LinkStream, Links};
 pub(super) use link::attend;
+pub use link::{LinkStream, Links};
 pub(super) use replies::{Found, ReplyEnds};
 pub(super) use under_way::{Request, UnderWay};
 pub(super) use wire::END;

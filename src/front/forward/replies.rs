@@ -12,8 +12,6 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 pub(in crate::front) enum Found {
     /// So many bytes of a reply, and whether it ends with them.
     Reply { bytes: usize, ends: bool },
-    /// The same of a message, which replies to no command.
-    Message { bytes: usize, ends: bool },
     /// The mark *end*, of so many bytes.
     End { bytes: usize },
 }
@@ -29,7 +27,6 @@ pub(in crate::front) struct ReplyEnds {
     missing: u64,
     /// Bytes that the string at hand still lacks, with its line's end.
     string: u64,
-    is_message: bool,
 }
 
 impl ReplyEnds {
@@ -45,7 +42,7 @@ impl ReplyEnds {
             if first == wire::MARK {
                 return mark(bytes);
             }
-            (self.missing, self.is_message) = (1, first == b'>');
+            self.missing = 1;
         }
         let mut at = 0;
         while self.missing > 0 {
@@ -70,7 +67,7 @@ impl ReplyEnds {
             at += end + 1;
         }
         let (bytes, ends) = (at, self.missing == 0);
-        Ok((at > 0).then_some(if self.is_message { Found::Message { bytes, ends } } else { Found::Reply { bytes, ends } }))
+        Ok((at > 0).then_some(Found::Reply { bytes, ends }))
     }
 
     /// A value begins with `line`, which lacks its last byte.
@@ -82,7 +79,7 @@ impl ReplyEnds {
                 None => self.missing -= 1,
                 Some(bytes) => self.string = bytes + 2,
             },
-            b'*' | b'~' | b'>' => self.replace_by(length(number)?.unwrap_or(0)),
+            b'*' | b'~' => self.replace_by(length(number)?.unwrap_or(0)),
             b'%' => self.replace_by(2 * length(number)?.unwrap_or(0)),
             // The value itself follows its attributes.
             b'|' => self.replace_by(2 * length(number)?.unwrap_or(0) + 1),
@@ -120,7 +117,7 @@ fn length(digits: &[u8]) -> Result<Option<u64>, NotReplies> {
 mod tests {
     use super::*;
 
-    /// All that stands in `bytes`, which come in pieces of `piece`, as (kind, bytes) of whole replies, messages and marks.
+    /// All that stands in `bytes`, which come in pieces of `piece`, as (kind, bytes) of whole replies and marks.
     fn all(bytes: &[u8], piece: usize) -> Result<Vec<(char, usize)>, NotReplies> {
         let (mut ends, mut found, mut unread, mut whole) = (ReplyEnds::default(), Vec::new(), Vec::new(), 0);
         for piece in bytes.chunks(piece) {
@@ -128,7 +125,6 @@ mod tests {
             while let Some(next) = ends.next(&unread)? {
                 let (kind, bytes, is_end) = match next {
                     Found::Reply { bytes, ends } => ('r', bytes, ends),
-                    Found::Message { bytes, ends } => ('m', bytes, ends),
                     Found::End { bytes } => ('e', bytes, true),
                 };
                 unread.drain(..bytes);
@@ -165,13 +161,12 @@ mod tests {
             "~1\r\n#f\r\n",
             "|1\r\n+ttl\r\n:1\r\n*2\r\n:1\r\n:2\r\n",
         ];
-        let (message, end) = (">2\r\n+message\r\n$1\r\na\r\n", "\0\u{1}");
+        let end = "\0\u{1}";
         let mut bytes = String::new();
         let mut expected = Vec::new();
         for reply in replies {
             bytes.push_str(reply);
-            bytes.push_str(message);
-            expected.extend([('r', reply.len()), ('m', message.len())]);
+            expected.push(('r', reply.len()));
         }
         bytes.push_str(end);
         expected.push(('e', end.len()));
@@ -182,7 +177,9 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_refused() {
-        for bytes in ["x\r\n", "+OK\n", "\r\n", "\n", "$-2\r\n", "$x\r\n", "*9999999999999999\r\n", "\0\u{2}"] {
+        for bytes in
+            ["x\r\n", ">1\r\n:1\r\n", "+OK\n", "\r\n", "\n", "$-2\r\n", "$x\r\n", "*9999999999999999\r\n", "\0\u{2}"]
+        {
             assert_eq!(all(bytes.as_bytes(), bytes.len()), Err(NotReplies), "{bytes:?}");
         }
         assert_eq!(ReplyEnds::default().next(&vec![b'+'; LINE_BYTES_MAX + 2]), Err(NotReplies));

@@ -85,7 +85,8 @@ impl UnderWay {
 
     /// Nothing more is replied to.
     pub(in crate::front) fn take(&mut self) -> Left {
-        let (mut all, mut left) = (std::mem::take(&mut self.bytes), Left { bytes: BytesMut::new(), requests: 0, sent: 0 });
+        let (mut all, mut left) =
+            (std::mem::take(&mut self.bytes), Left { bytes: BytesMut::new(), requests: 0, sent: 0 });
         let mut sent = std::mem::take(&mut self.sent);
         for Entry { bytes, request } in self.entries.drain(..) {
             let request_bytes = all.split_to(bytes);

@@ -61,7 +61,9 @@ pub struct Greeting {
 pub(super) enum GreetingError {
     #[error("the other node does not speak this protocol: {0}")]
     Malformed(&'static str),
-    #[error("the other node forwards by version {0} of the protocol, and this node by version {VERSION}: run releases that are next to each other")]
+    #[error(
+        "the other node forwards by version {0} of the protocol, and this node by version {VERSION}: run releases that are next to each other"
+    )]
     Version(u8),
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -71,7 +73,8 @@ impl Greeting {
     /// The greeting's bytes. An address that is too long is cut.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let address = &self.address.as_bytes()[..self.address.floor_char_boundary(ADDRESS_BYTES_MAX)];
+        let end = (0..=ADDRESS_BYTES_MAX.min(self.address.len())).rev().find(|end| self.address.is_char_boundary(*end));
+        let address = &self.address.as_bytes()[..end.unwrap_or(0)];
         let mut bytes = Vec::with_capacity(HEADER_BYTES + address.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[VERSION, 0]);
@@ -108,7 +111,13 @@ impl Greeting {
         stream.read_exact(&mut address).await?;
         let address =
             String::from_utf8(address).map_err(|_| GreetingError::Malformed("the client's address is no text"))?;
-        Ok(Greeting { epoch: Epoch(number(8)), incarnation: number(16), client: number(24), first: number(32), address })
+        Ok(Greeting {
+            epoch: Epoch(number(8)),
+            incarnation: number(16),
+            client: number(24),
+            first: number(32),
+            address,
+        })
     }
 }
 

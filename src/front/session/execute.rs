@@ -340,7 +340,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 
     /// Removes the reply that began at offset `reply_start`, if the client does not want it.
-    fn drop_unwanted(&mut self, reply_start: usize) {
+    pub(super) fn drop_unwanted(&mut self, reply_start: usize) {
         if !self.caller.take_reply() {
             self.output.reply.truncate(reply_start);
         }

@@ -164,7 +164,7 @@ struct Conversation<'a, W: Runtime> {
     session: Session,
     caller: Caller,
     /// What another node executes.
-    forwarding: Forwarding<W::Link>,
+    forwarding: Forwarding<W>,
     /// The command that is executed apart.
     away: Option<Away>,
     /// The large reply that is being made.

@@ -37,15 +37,20 @@ pub trait Runtime {
     /// A stream to a session at another node.
     type Link: AsyncRead + AsyncWrite + Unpin;
 
-    /// Opens a stream to `primary` and greets it.
-    fn open_link(
-        &mut self,
-        primary: Arc<PrimaryAddress>,
-        greeting: Greeting,
-    ) -> LocalBoxFuture<'static, io::Result<Self::Link>>;
+    /// Ends with such a stream, or the reason why there is none.
+    type Opening: Future<Output = io::Result<Self::Link>> + Unpin;
 
-    /// The reply to a command that was forwarded is complete.
-    fn forwarded_replied(&mut self) {}
+    /// Opens a stream to `primary` and greets it.
+    fn open_link(&mut self, primary: Arc<PrimaryAddress>, greeting: Greeting) -> Self::Opening;
+
+    /// A request is about to be sent on that stream: the client's, or (`own`) the session's.
+    fn forwarded(&mut self, _own: bool) {}
+
+    /// The reply to the oldest of them is complete.
+    fn forwarded_replied(&mut self, _own: bool) {}
+
+    /// The stream is over: nothing else is replied to.
+    fn forwarding_ended(&mut self) {}
 
     /// A command has permission to execute, and has not begun to.
     fn permitted(&mut self) {}
@@ -79,11 +84,9 @@ impl TokioThread {
 impl Runtime for TokioThread {
     type Link = LinkStream;
 
-    fn open_link(
-        &mut self,
-        primary: Arc<PrimaryAddress>,
-        greeting: Greeting,
-    ) -> LocalBoxFuture<'static, io::Result<LinkStream>> {
+    type Opening = LocalBoxFuture<'static, io::Result<LinkStream>>;
+
+    fn open_link(&mut self, primary: Arc<PrimaryAddress>, greeting: Greeting) -> Self::Opening {
         let links = self.links.clone();
         async move {
             let links = links.ok_or_else(|| io::Error::other("this session has no way to other nodes"))?;

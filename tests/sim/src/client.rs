@@ -65,7 +65,7 @@ enum Verdict {
     Refused(Option<String>),
     /// Another client has ended its wait. It has changed nothing, and its node is as good as before.
     Unblocked,
-    /// Executed, but not confirmed in time.
+    /// Executed, but not confirmed in time; or perhaps executed.
     NotConfirmed,
 }
 
@@ -79,6 +79,7 @@ impl Verdict {
                 Verdict::Refused(primary.map(str::to_owned))
             }
             Some("NOTDURABLE") if is_not_confirmed(reply) => Verdict::NotConfirmed,
+            Some("UNKNOWN") => Verdict::NotConfirmed,
             Some("UNBLOCKED") if text.contains("CLIENT UNBLOCK") => Verdict::Unblocked,
             Some("LOADING" | "NOTDURABLE" | "BUSY" | "UNBLOCKED") => Verdict::Refused(None),
             _ => Verdict::Executed,

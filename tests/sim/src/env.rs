@@ -28,6 +28,12 @@ pub(crate) struct Env {
     pub(crate) moments: Vec<(Moment, usize)>,
     /// Nodes that no client reaches.
     pub(crate) clients_cut: Vec<bool>,
+    /// Nodes that no other node reaches.
+    pub(crate) links_cut: Vec<bool>,
+    /// Streams between nodes so far.
+    pub(crate) links: u64,
+    /// Which start of its process each node has had last.
+    pub(crate) lives: Vec<u64>,
     /// What is installed where.
     pub(crate) releases: Releases,
     /// All faults are over.

@@ -7,7 +7,7 @@ use crate::client::ClientEvent;
 use crate::clock::Time;
 use crate::fault::Fault;
 use crate::net::NetEvent;
-use crate::node::{HostEvent, NodeEvent, Request, SessionId};
+use crate::node::{HostEvent, LinkId, NodeEvent, Piece, ProcessId, Request, SessionId};
 use crate::vault::VaultEvent;
 
 /// Something that happens.
@@ -30,6 +30,17 @@ pub(crate) enum Event {
     Session(usize, SessionId, Request),
     /// To a client.
     Client(usize, ClientEvent),
+    /// To a process, from another one.
+    Link {
+        /// Who has sent it.
+        from: ProcessId,
+        /// To whom.
+        to: ProcessId,
+        /// On which stream.
+        link: LinkId,
+        /// What.
+        piece: Piece,
+    },
     /// In the network.
     Net(NetEvent),
     /// A fault of the plan strikes.

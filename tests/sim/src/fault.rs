@@ -44,6 +44,8 @@ pub(crate) enum Fault {
     Cut(Target, Vec<Way>, Option<Duration>),
     /// No client reaches the node.
     CutClients(Target, Duration),
+    /// No other node reaches the node.
+    CutLinks(Target, Duration),
     /// Connections to the vault break, each end hearing of it at its own time.
     Break(Target),
     /// Messages to or from the vault take up to so many times their usual time.
@@ -76,7 +78,9 @@ impl Fault {
     /// The same, but it concerns `node` if it concerns a certain one.
     #[must_use]
     pub(crate) fn at_hand(mut self, node: usize) -> Fault {
-        use Fault::{Break, Cut, CutClients, Install, Jump, Kill, LongCommand, LoseHost, Pause, Slow, Stall, Stop};
+        use Fault::{
+            Break, Cut, CutClients, CutLinks, Install, Jump, Kill, LongCommand, LoseHost, Pause, Slow, Stall, Stop,
+        };
         match &mut self {
             Kill(target)
             | LoseHost(target, _)
@@ -86,6 +90,7 @@ impl Fault {
             | Stop(target)
             | Cut(target, ..)
             | CutClients(target, _)
+            | CutLinks(target, _)
             | Break(target)
             | Slow(target, ..)
             | Install(target, _)
@@ -218,6 +223,7 @@ pub(crate) enum Kind {
     SwitchOver,
     Cut,
     CutClients,
+    CutLinks,
     Break,
     Slow,
     Jump,
@@ -234,7 +240,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Those that find most are there more than once.
-    pub(crate) const ALL: [Kind; 30] = [
+    pub(crate) const ALL: [Kind; 31] = [
         Kind::Kill,
         Kind::Kill,
         Kind::LoseHost,
@@ -250,6 +256,7 @@ impl Kind {
         Kind::Cut,
         Kind::Cut,
         Kind::CutClients,
+        Kind::CutLinks,
         Kind::Break,
         Kind::Break,
         Kind::Slow,
@@ -294,6 +301,7 @@ impl Kind {
                 Fault::Cut(target, ways, lasts)
             }
             Kind::CutClients => Fault::CutClients(target, random.millis(50, 900)),
+            Kind::CutLinks => Fault::CutLinks(target, random.millis(50, 900)),
             Kind::Break => Fault::Break(target),
             Kind::Slow => {
                 let way = *random.pick(&[Way::Up, Way::Down]);

@@ -24,7 +24,7 @@ use crate::release::Release;
 use crate::vault::VaultEvent;
 use join::Joining;
 pub(crate) use process::Process;
-pub(crate) use session::{Request, SessionId, is_not_confirmed};
+pub(crate) use session::{LinkId, Piece, ProcessId, Request, SessionId, is_not_confirmed};
 
 /// What happens to a database process.
 #[derive(Debug)]
@@ -94,6 +94,15 @@ pub(crate) enum NodeEvent {
     Session(SessionId, Request),
     /// A session looks again.
     Poll(SessionId),
+    /// Something has come from another node.
+    Link {
+        /// Who has sent it.
+        from: ProcessId,
+        /// On which stream.
+        link: LinkId,
+        /// What.
+        piece: Piece,
+    },
 }
 
 /// An arbiter's thread, which may be kept from running while others run.
@@ -125,7 +134,7 @@ impl NodeEvent {
             NodeEvent::Order(SiblingOrder::Append(_), _) => Thread::Upkeep,
             NodeEvent::HoldEnds | NodeEvent::Apart(_) => Thread::Long,
             NodeEvent::Order(SiblingOrder::Carry(_) | SiblingOrder::StopCarrying, _) => Thread::Transfer,
-            NodeEvent::Session(..) | NodeEvent::Poll(_) => Thread::Sessions,
+            NodeEvent::Session(..) | NodeEvent::Poll(_) | NodeEvent::Link { .. } => Thread::Sessions,
             _ => Thread::RoleDriver,
         }
     }
@@ -226,6 +235,7 @@ impl NodeHost {
             HostEvent::Start if self.is_running() => {}
             HostEvent::Start => {
                 self.life = env.incarnation();
+                env.lives[self.node] = self.life;
                 env.say(format_args!("{}: process starts", env.scenario.name(self.node)));
                 self.state = NodeState::Joining(Box::new(Joining::start(self.node, self.life, env)));
             }

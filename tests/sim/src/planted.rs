@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 29] = [
+pub const BUGS: [&str; 32] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -31,6 +31,9 @@ pub const BUGS: [&str; 29] = [
     "a feature level raised before the standby knows it",
     "a node's feature level is not remembered",
     "a frozen read passes the gate",
+    "a forwarded command is executed twice",
+    "a held command is lost",
+    "a watch outlives its primary",
 ];
 
 /// The bug of that name.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tanist::config::Standby;
+
 use crate::clock::Time;
 use crate::fault::{Fault, Kind, Moment, draw_moment};
 use crate::plot;
@@ -72,6 +74,8 @@ pub(crate) struct Scenario {
     pub long_percent: u64,
     /// For how long at most.
     pub long: Duration,
+    /// What standbys do with commands on data.
+    pub standby: Standby,
     /// Nothing is wrong but that commands take long.
     pub only_long_commands: bool,
 }
@@ -119,6 +123,7 @@ impl Scenario {
             slow: Duration::from_millis(40),
             long_percent: *random.pick(&[0, 2, 20]),
             long: random.millis(20, 1_000),
+            standby: if random.percent(70) { Standby::Forward } else { Standby::Refuse },
             only_long_commands: false,
         };
         plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);

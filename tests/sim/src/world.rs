@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tanist_db_core::clock::Clock;
+use tanist_replication::limits::IDLE_MAX;
 use tanist_replication::role::Event as RoleEvent;
 
 use crate::client::{Client, ClientEvent};
@@ -12,7 +13,7 @@ use crate::env::Env;
 use crate::event::{Event, Queue};
 use crate::fault::{Fault, Moment, Target};
 use crate::net::{Net, NetEvent, Way};
-use crate::node::{HostEvent, NodeEvent, NodeHost, Request, SessionId};
+use crate::node::{HostEvent, LinkId, NodeEvent, NodeHost, Piece, ProcessId, Request, SessionId};
 use crate::oracle::{Counts, Oracle, Violation};
 use crate::random::Random;
 use crate::release::NEWEST;
@@ -135,6 +136,9 @@ impl World {
             random,
             net: Net::new(scenario.nodes),
             clients_cut: vec![false; scenario.nodes],
+            links_cut: vec![false; scenario.nodes],
+            links: 0,
+            lives: vec![0; scenario.nodes],
             releases: scenario.releases.clone(),
             scenario,
             oracle: Oracle::default(),
@@ -191,6 +195,7 @@ impl World {
             Event::Host(node, event) => self.nodes[node].on_host(event, env),
             Event::Session(node, session, request) => self.session(node, session, request),
             Event::Client(client, event) => self.clients[client].on(event, &mut self.workloads, env),
+            Event::Link { from, to, link, piece } => self.link(from, to, link, piece),
             Event::Net(event) => env.net.on(env.now, event, &mut env.random, &mut env.queue),
             Event::Fault(fault) => self.strike(fault),
             Event::Calm => self.calm(),
@@ -216,6 +221,19 @@ impl World {
         } else if let Request::Commands(..) = request {
             let delay = env.net.delay(&mut env.random);
             env.after(delay, Event::Client(session.client, ClientEvent::Closed { number: session.number }));
+        }
+    }
+
+    /// A node reaches the process of another one, or finds that it is gone.
+    fn link(&mut self, from: ProcessId, to: ProcessId, link: LinkId, piece: Piece) {
+        let env = &mut self.env;
+        let host = &mut self.nodes[to.0];
+        if host.life == to.1 && host.process().is_some() {
+            host.on(to.1, NodeEvent::Link { from, link, piece }, env);
+        } else if !matches!(piece, Piece::Shut) {
+            // A process that has started again says so at once; a machine without one is silent.
+            let wait = if host.is_running() { env.net.delay(&mut env.random) } else { IDLE_MAX };
+            env.after(wait, Event::Link { from: to, to: from, link, piece: Piece::Shut });
         }
     }
 
@@ -346,6 +364,7 @@ impl World {
             }
             env.at(now, Event::Host(node.node, HostEvent::Resume));
             env.clients_cut[node.node] = false;
+            env.links_cut[node.node] = false;
             [Way::Up, Way::Down].into_iter().for_each(|way| env.net.slow_down(node.node, way, 1));
             if self.cut_for_ever != Some(node.node) {
                 for way in [Way::Up, Way::Down] {
@@ -442,6 +461,11 @@ impl World {
             Fault::SwitchOver => self.machine(Target::Primary, RoleEvent::SwitchoverAsked { to: None }),
             Fault::Cut(target, ways, lasts) => self.cut(target, &ways, lasts),
             Fault::CutClients(target, lasts) => self.cut_clients(target, lasts),
+            Fault::CutLinks(target, lasts) => {
+                let node = self.node_of(target);
+                self.env.links_cut[node] = !lasts.is_zero();
+                self.ends(lasts, Fault::CutLinks(Target::Node(node), Duration::ZERO));
+            }
             Fault::Break(target) => self.with(target, |node, env| {
                 for conn in env.net.of_node(node.node) {
                     for end in [Way::Up, Way::Down] {

@@ -4,6 +4,7 @@
 //! redis-py and ioredis run in interpreters, by the scripts in `tests/stock_clients/`, whose `install.sh` puts the exact versions under
 //! `target/`. Rust's `redis` is a dependency like any other.
 
+mod follow;
 mod rust;
 
 use std::path::{Path, PathBuf};
@@ -16,28 +17,36 @@ use crate::programs::run;
 
 #[test]
 fn redis_py() {
-    let python = installed("venv/bin/python3");
-    let needs = "python3 with redis-py: run tests/stock_clients/install.sh";
-    if !runs(Command::new(&python).args(["-c", "import redis"])) {
-        return skip("redis-py with a running pair", needs);
-    }
-    check("redis_py.py", || Command::new(&python));
+    check("redis_py.py", redis_py_command);
 }
 
 #[test]
 fn ioredis() {
+    check("ioredis.mjs", ioredis_command);
+}
+
+/// An interpreter that has redis-py, if it is installed.
+fn redis_py_command() -> Option<Command> {
+    let python = installed("venv/bin/python3");
+    if !runs(Command::new(&python).args(["-c", "import redis"])) {
+        skip("redis-py with a running pair", "python3 with redis-py: run tests/stock_clients/install.sh");
+        return None;
+    }
+    Some(Command::new(&python))
+}
+
+/// An interpreter that has ioredis, if it is installed.
+fn ioredis_command() -> Option<Command> {
     let folder = installed("");
-    let needs = "node with ioredis: run tests/stock_clients/install.sh";
     // Where the system's is too old there is one beside redis-py.
     let node = Some(installed("venv/bin/node")).filter(|node| node.exists()).unwrap_or_else(|| "node".into());
+    let mut command = Command::new(&node);
+    command.current_dir(&folder);
     if !runs(Command::new(&node).current_dir(&folder).args(["-e", "require('ioredis')"])) {
-        return skip("ioredis with a running pair", needs);
+        skip("ioredis with a running pair", "node with ioredis: run tests/stock_clients/install.sh");
+        return None;
     }
-    check("ioredis.mjs", || {
-        let mut command = Command::new(&node);
-        command.current_dir(&folder);
-        command
-    });
+    Some(command)
 }
 
 #[test]
@@ -48,11 +57,11 @@ fn redis_rs() {
 }
 
 /// Runs a script, a pair for each protocol: it moves the primary.
-fn check(script: &str, interpreter: impl Fn() -> Command) {
+fn check(script: &str, interpreter: impl Fn() -> Option<Command>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stock_clients").join(script);
     for protocol in [2, 3] {
+        let Some(mut command) = interpreter() else { return };
         on_a_pair(|primary, standby| {
-            let mut command = interpreter();
             command.arg(&script).args([primary, standby, protocol].map(|number| number.to_string()));
             let (succeeded, said) = run(&mut command);
             assert!(succeeded, "{}:\n{said}", script.display());

@@ -36,8 +36,9 @@ pub(super) fn has_members_here(queued: &Transaction) -> bool {
     queued.commands().any(|(spec, args)| Member::of(spec, &args) != Member::Primary)
 }
 
-/// What the primary executes of it, as requests.
-pub(super) fn push(queued: &Transaction, under_way: &mut UnderWay) {
+/// Adds what the primary executes of it. Returns the number of requests before its EXEC.
+pub(super) fn push(queued: &Transaction, under_way: &mut UnderWay) -> usize {
+    let mut own = 1;
     under_way.push(Request::Own, b"MULTI\r\n");
     let mut request = Vec::new();
     for (spec, args) in queued.commands() {
@@ -45,9 +46,11 @@ pub(super) fn push(queued: &Transaction, under_way: &mut UnderWay) {
             request.clear();
             encode(&args, &mut request);
             under_way.push(Request::Own, &request);
+            own += 1;
         }
     }
     under_way.push(Request::Alone, b"EXEC\r\n");
+    own
 }
 
 fn encode(args: &[&[u8]], bytes: &mut Vec<u8>) {
@@ -81,8 +84,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let is_executed = kept.first() == Some(&b'*') && !kept.starts_with(b"*-1");
         if !is_executed {
             self.output.reply.raw(kept);
-            self.finish_at_once(reply_start);
-            return;
+            return self.finish_forwarded(reply_start);
         }
         let header = kept.iter().position(|byte| *byte == b'\n').map_or(kept.len(), |end| end + 1);
         let mut replies = &kept[header..];
@@ -103,6 +105,12 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             (stream.protocol, stream.database) = (self.session.protocol(), self.session.database());
         }
         self.caller.note(None, &self.session);
-        self.finish_at_once(reply_start);
+        self.finish_forwarded(reply_start);
+    }
+
+    /// The reply to a forwarded command that begins at offset `reply_start` is complete, and may leave: it was with the primary until then.
+    fn finish_forwarded(&mut self, reply_start: usize) {
+        self.drop_unwanted(reply_start);
+        self.output.finish_free(reply_start);
     }
 }

@@ -100,11 +100,9 @@ struct LinkedThread {
 impl Runtime for LinkedThread {
     type Link = DuplexStream;
 
-    fn open_link(
-        &mut self,
-        primary: Arc<PrimaryAddress>,
-        greeting: Greeting,
-    ) -> LocalBoxFuture<'static, io::Result<DuplexStream>> {
+    type Opening = LocalBoxFuture<'static, io::Result<DuplexStream>>;
+
+    fn open_link(&mut self, primary: Arc<PrimaryAddress>, greeting: Greeting) -> Self::Opening {
         let network = self.network.clone();
         async move { network.dial(&primary.node, greeting) }.boxed_local()
     }
@@ -184,7 +182,9 @@ fn transactions_are_queued_here_and_executed_there() {
         network.client(&a).ask("GET k\r\n", "$-1\r\n").await;
         client.ask("EXEC\r\n", "*2\r\n+OK\r\n:2\r\n").await;
         client.ask("EXEC\r\n", "-ERR EXEC without MULTI\r\n").await;
-        client.ask("MULTI\r\nNOCOMMAND\r\n", "+OK\r\n-ERR unknown command 'NOCOMMAND', with args beginning with: \r\n").await;
+        client
+            .ask("MULTI\r\nNOCOMMAND\r\n", "+OK\r\n-ERR unknown command 'NOCOMMAND', with args beginning with: \r\n")
+            .await;
         client.ask("EXEC\r\n", "-EXECABORT Transaction discarded because of previous errors.\r\n").await;
         // Members that concern the connection, in between.
         client
@@ -213,7 +213,9 @@ fn a_watch_holds_as_long_as_its_primary() {
         client.ask("WATCH k\r\nMULTI\r\nSET k 4\r\n", "+OK\r\n+OK\r\n+QUEUED\r\n").await;
         a.follow("b", 2);
         b.begin(2);
-        client.ask("EXEC\r\nSET k 5\r\nMULTI\r\nGET k\r\nEXEC\r\n", "*-1\r\n+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\n5\r\n").await;
+        client
+            .ask("EXEC\r\nSET k 5\r\nMULTI\r\nGET k\r\nEXEC\r\n", "*-1\r\n+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\n5\r\n")
+            .await;
         // And the other way round.
         other.ask("GET k\r\n", "$1\r\n5\r\n").await;
         client.ask("WATCH k\r\nMULTI\r\nGET k\r\n", "+OK\r\n+OK\r\n+QUEUED\r\n").await;
@@ -354,10 +356,9 @@ fn what_a_lost_primary_may_have_executed_is_not_repeated() {
         assert_eq!(a.engine().last(), Lsn(2));
         // A transaction and a blocked command the same.
         let exec = "MULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\nEXEC\r\n";
-        for (request, queued, forwarded) in [
-            ("MULTI\r\nINCR n\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n", exec),
-            ("BLPOP l 0\r\n", "", "BLPOP l 0\r\n"),
-        ] {
+        for (request, queued, forwarded) in
+            [("MULTI\r\nINCR n\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n", exec), ("BLPOP l 0\r\n", "", "BLPOP l 0\r\n")]
+        {
             network.hold();
             let mut client = network.client(&b);
             client.ask(request, queued).await;
@@ -439,7 +440,12 @@ fn a_pinned_version_ends_with_its_primary() {
         a.follow("b", 2);
         b.begin(2);
         let ended = "-UNPINNED the version that this connection had pinned was of a primary that is none any more; use TANIST PIN or TANIST UNPIN\r\n";
-        client.ask("GET k\r\nPING\r\nGET k\r\nTANIST UNPIN\r\nGET k\r\n", &format!("{ended}+PONG\r\n{ended}+OK\r\n$-1\r\n")).await;
+        client
+            .ask(
+                "GET k\r\nPING\r\nGET k\r\nTANIST UNPIN\r\nGET k\r\n",
+                &format!("{ended}+PONG\r\n{ended}+OK\r\n$-1\r\n"),
+            )
+            .await;
     });
 }
 

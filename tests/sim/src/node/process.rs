@@ -129,7 +129,14 @@ impl Process {
 
     pub(super) fn on(&mut self, event: NodeEvent, env: &mut Env) {
         if self.exiting
-            && !matches!(event, NodeEvent::Session(..) | NodeEvent::Poll(_) | NodeEvent::Apart(_) | NodeEvent::HoldEnds)
+            && !matches!(
+                event,
+                NodeEvent::Session(..)
+                    | NodeEvent::Link { .. }
+                    | NodeEvent::Poll(_)
+                    | NodeEvent::Apart(_)
+                    | NodeEvent::HoldEnds
+            )
         {
             return;
         }
@@ -156,6 +163,7 @@ impl Process {
             NodeEvent::NextChunk => self.next_chunk(env),
             NodeEvent::Session(session, request) => self.session(session, request, env),
             NodeEvent::Poll(session) => self.poll(session, env),
+            NodeEvent::Link { from, link, piece } => self.link(from, link, piece, env),
         }
         self.wake_up(env);
         self.look_at_bounds(env);

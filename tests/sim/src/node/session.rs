@@ -1,6 +1,7 @@
 //! Sessions: the front's own ([`session::serve`]), over a stream in memory.
 
 mod apart;
+mod links;
 mod thread;
 mod wire;
 
@@ -12,7 +13,7 @@ use std::task::{Poll, Wake, Waker};
 
 use parking_lot::Mutex;
 use tanist::config;
-use tanist::front::{Identity, NodeContext, Peer, Settings, Way, session};
+use tanist::front::{Greeting, Identity, NodeContext, Peer, Settings, Way, session};
 use tanist_db_core::clock::Clock;
 use tanist_db_core::engine::Engine;
 use tanist_db_core::limits::LARGE_REPLY_BYTES;
@@ -27,7 +28,9 @@ use crate::event::Event;
 use crate::net::DELAY_MIN;
 use crate::value::Value;
 use apart::{Apart, Parked, Task};
-use thread::{Note, Sent, SimThread, Watch, Written};
+use links::Links;
+pub(crate) use links::{LinkId, Piece, ProcessId};
+use thread::{Note, Numbers, Sent, SimThread, Watch, Written};
 use wire::{End, Wire};
 
 /// A client's connection to a node.
@@ -48,8 +51,14 @@ pub(crate) enum Request {
     Close,
 }
 
+/// The client of a session that another node has opened; its number is that of the stream.
+const LINKED: usize = usize::MAX;
+
 /// Bytes of a reply beyond which every second client's is made from a frozen version.
 const LARGE_BYTES: usize = 16;
+
+/// What a primary's session says behind its last reply to another node.
+const END: [u8; 2] = [0, 1];
 
 /// The error of a process that has no data yet.
 const LOADING: &str = "-LOADING Tanist is loading the dataset in memory\r\n";
@@ -73,6 +82,7 @@ pub(super) fn context(
         durable_wait_ms,
         relaxed_ms_max: durable_wait_ms,
         enable_debug_command: config::DebugCommand::Yes,
+        standby: env.scenario.standby,
         ..config::Node::default()
     };
     let settings = Settings::new(&node, &config::Lease { lease_ms: durable_wait_ms - 1, ..config::Lease::default() });
@@ -125,12 +135,34 @@ impl Wake for Flag {
 
 impl Conversation {
     fn new(client: usize, context: &Arc<NodeContext>, clock: &Arc<MachineClock>) -> Conversation {
-        let peer = Peer { address: String::new(), local: String::new(), way: way_of(client), authenticated: true };
+        let large_bytes = if client.is_multiple_of(2) { LARGE_REPLY_BYTES } else { LARGE_BYTES };
+        Conversation::by(way_of(client), large_bytes, Watch::default(), context, clock)
+    }
+
+    /// One with another node, which has greeted and sends the commands of those numbers.
+    fn linked(
+        greeting: Greeting,
+        numbers: Numbers,
+        context: &Arc<NodeContext>,
+        clock: &Arc<MachineClock>,
+    ) -> Conversation {
+        let watch = Watch { asked: Some(numbers), ..Watch::default() };
+        let large_bytes = if greeting.client.is_multiple_of(2) { LARGE_REPLY_BYTES } else { LARGE_BYTES };
+        Conversation::by(Way::Forwarded { epoch: greeting.epoch }, large_bytes, watch, context, clock)
+    }
+
+    fn by(
+        way: Way,
+        large_bytes: usize,
+        watch: Watch,
+        context: &Arc<NodeContext>,
+        clock: &Arc<MachineClock>,
+    ) -> Conversation {
+        let peer = Peer { address: String::new(), local: String::new(), way, authenticated: true };
         let registration = context.registry.register(peer, clock.monotonic(), usize::MAX);
         let registration = registration.expect("no bound on connections was asked for");
         let (wire, stream) = Wire::pair();
-        let watch = Arc::<Mutex<Watch>>::default();
-        let large_bytes = if client.is_multiple_of(2) { LARGE_REPLY_BYTES } else { LARGE_BYTES };
+        let watch = Arc::new(Mutex::new(watch));
         let thread = SimThread::new(Arc::clone(&watch), large_bytes);
         let task = Box::pin(session::serve(Arc::clone(context), registration, stream, thread));
         Conversation {
@@ -173,6 +205,7 @@ impl Conversation {
 #[derive(Default)]
 pub(super) struct Sessions {
     all: BTreeMap<SessionId, Conversation>,
+    links: Links,
 }
 
 impl Sessions {
@@ -246,7 +279,7 @@ impl Process {
             }
         }
         let answer = session.wire.take();
-        for reply in Value::parse_all(&answer) {
+        for reply in Value::parse_all(answer.strip_suffix(&END).unwrap_or(&answer)) {
             let written = watch.written.pop_front().expect("a command has one reply");
             assert_eq!(reply.message().is_some(), matches!(written, Written::Message(_)), "{reply:?}, {written:?}");
             match written {
@@ -264,17 +297,24 @@ impl Process {
             ExecutionState::Parked(_, until) => Some(*until),
             ExecutionState::Over => None,
         };
+        let dials = std::mem::take(&mut watch.dials);
         drop(watch);
         if let Some(at) = alarm.filter(|at| session.armed.is_none_or(|armed| *at < armed)) {
             session.armed = Some(at);
             env.at(at, Event::Node { node: self.node, life: self.life, event: NodeEvent::Poll(id) });
         }
         let number = id.number;
-        if !answer.is_empty() {
-            session.tell(self.node, id.client, ClientEvent::Answered { number, bytes: answer }, env);
-        }
-        if matches!(session.state, ExecutionState::Over) && !before {
-            session.tell(self.node, id.client, ClientEvent::Closed { number }, env);
+        let is_over = matches!(session.state, ExecutionState::Over) && !before;
+        if id.client == LINKED {
+            self.answer_link(number, answer, is_over, env);
+        } else {
+            if !answer.is_empty() {
+                session.tell(self.node, id.client, ClientEvent::Answered { number, bytes: answer }, env);
+            }
+            if is_over {
+                session.tell(self.node, id.client, ClientEvent::Closed { number }, env);
+            }
+            self.serve_links(id, dials, env);
         }
         if sent {
             self.go_apart(id, env);
@@ -295,8 +335,9 @@ impl Process {
 
     /// The process is gone: its clients see their connections end.
     pub(super) fn drop_sessions(mut self, env: &mut Env) {
+        self.drop_links(env);
         for (id, mut session) in std::mem::take(&mut self.sessions.all) {
-            if !matches!(session.state, ExecutionState::Over) {
+            if id.client != LINKED && !matches!(session.state, ExecutionState::Over) {
                 session.tell(self.node, id.client, ClientEvent::Closed { number: id.number }, env);
             }
         }

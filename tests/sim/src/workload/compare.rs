@@ -46,13 +46,16 @@ impl DataType for CompareAndSet {
         })
     }
 
+    /// Somebody has changed the value since, or the primary has changed, which a watch does not survive.
+    fn has_failed(replies: &[Value]) -> bool {
+        matches!(replies, [_, _, _, _, Value::Array(None) | Value::Bulk(None)])
+    }
+
     fn told(input: &RegisterInput, replies: &[Value]) -> Option<RegisterOutput> {
         match (input, replies) {
             (RegisterInput::Get, [Value::Bulk(value)]) => Some(RegisterOutput::Value(value.clone())),
-            // The value was another one, or somebody has changed it since; no value comes twice, so it was another one then.
-            (_, [_, _, _] | [_, _, _, _, Value::Array(None) | Value::Bulk(None)]) => {
-                Some(RegisterOutput::Swapped(false))
-            }
+            // The value was another one.
+            (_, [_, _, _]) => Some(RegisterOutput::Swapped(false)),
             (_, [_, _, _, _, Value::Array(Some(_))]) => Some(RegisterOutput::Swapped(true)),
             _ => None,
         }

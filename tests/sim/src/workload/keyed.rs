@@ -32,6 +32,11 @@ pub trait DataType: 'static {
     /// The next command for `input`, given the replies so far; `None`: that was all.
     fn next(key: &str, input: &Input<Self>, replies: &[Value]) -> Option<Command>;
 
+    /// Whether these replies say that the operation has changed nothing, and nothing else.
+    fn has_failed(_replies: &[Value]) -> bool {
+        false
+    }
+
     /// What the replies tell. `None`: something that no client should ever see.
     fn told(input: &Input<Self>, replies: &[Value]) -> Option<Output<Self>>;
 }
@@ -116,6 +121,7 @@ impl<D: DataType> Script for KeyedOp<D> {
 
     fn ended(&mut self, ended: Ended, replies: &[Value]) {
         let outcome = match ended.fate {
+            Fate::Done if D::has_failed(replies) => Outcome::NotExecuted,
             Fate::Done => match D::told(&self.input, replies) {
                 Some(output) => Outcome::Confirmed(output),
                 None => panic!("{} of {} was answered with {replies:?}", self.input, self.key),

@@ -107,10 +107,14 @@ impl MessageCall {
         Operation { client, key, invoked, returned, input, outcome }
     }
 
-    /// When somebody first heard of this write. If it was not executed, its message tells of what its connection has written before.
+    /// When somebody first heard of this write. If it was not executed, or not where its connection has gone on since, its message tells
+    /// of what that has written before.
     fn heard(&self, known: &Known) -> Option<crate::clock::Time> {
         let RegisterInput::Set(value) = &self.input else { return None };
         known.executed.get(&self.command)?;
+        if matches!(&self.reply, Some(Value::Error(text)) if text.starts_with("UNKNOWN")) {
+            return None;
+        }
         known.heard.get(value).copied()
     }
 }

@@ -1,6 +1,7 @@
 //! The simulated runtime of a session: its wake-ups, the hooks of the oracles, and the points where its thread may be paused.
 
 use std::collections::VecDeque;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,12 +9,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use tanist::front::Greeting;
 use tanist::front::session::{Job, Runtime};
 use tanist_db_core::clock::{Clock, Monotonic, UnixMillis};
 use tanist_db_core::ids::Lsn;
+use tanist_replication::serving::PrimaryAddress;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::apart::Stop;
+use super::wire::{End, Wire};
 
 /// What the oracles must know of a session's steps.
 #[derive(Debug)]
@@ -49,12 +53,31 @@ pub(super) struct Watch {
     pub(super) stop: Option<Stop>,
     /// A command that takes long, and whom to tell when it has been executed.
     pub(super) job: Option<Sent>,
+    /// Streams to other nodes that it has opened and nobody has connected yet.
+    pub(super) dials: Vec<Dial>,
+    /// Commands of `commands` that were forwarded, from the front on.
+    pub(super) forwarded: usize,
+    /// Which commands it sends on its newest stream, in order; nothing for those of its own.
+    pub(super) numbers: Numbers,
+    /// What it executes of a stream that it is at the other end of.
+    pub(super) asked: Option<Numbers>,
     /// It has stood still in this step. What follows is executed under a permission that was good before.
     pub(super) parked: bool,
 }
 
 /// A command on its way to where it is executed apart.
 pub(super) type Sent = (Job, oneshot::Sender<()>);
+
+/// Numbers of the commands on a stream between nodes.
+pub(super) type Numbers = Arc<Mutex<VecDeque<Option<u64>>>>;
+
+/// A stream that a session has opened.
+pub(super) struct Dial {
+    pub(super) primary: String,
+    pub(super) greeting: Greeting,
+    pub(super) end: End,
+    pub(super) numbers: Numbers,
+}
 
 /// The session's side.
 pub(super) struct SimThread {
@@ -69,6 +92,38 @@ impl SimThread {
 }
 
 impl Runtime for SimThread {
+    type Link = Wire;
+    type Opening = Ready<std::io::Result<Wire>>;
+
+    fn open_link(&mut self, primary: Arc<PrimaryAddress>, greeting: Greeting) -> Self::Opening {
+        let (end, wire) = Wire::pair();
+        let mut watch = self.watch.lock();
+        let numbers = Numbers::default();
+        watch.numbers = Arc::clone(&numbers);
+        watch.dials.push(Dial { primary: primary.node.clone(), greeting, end, numbers });
+        ready(Ok(wire))
+    }
+
+    fn forwarded(&mut self, own: bool) {
+        let mut watch = self.watch.lock();
+        let number = if own { None } else { Some(watch.commands[watch.forwarded]) };
+        watch.forwarded += usize::from(!own);
+        watch.numbers.lock().push_back(number);
+    }
+
+    fn forwarded_replied(&mut self, own: bool) {
+        if !own {
+            let mut watch = self.watch.lock();
+            watch.forwarded -= 1;
+            watch.commands.pop_front();
+            watch.written.push_back(Written::Reply(Some(Lsn::ZERO)));
+        }
+    }
+
+    fn forwarding_ended(&mut self) {
+        self.watch.lock().forwarded = 0;
+    }
+
     fn poll_alarm(&mut self, deadline: Monotonic, clock: &dyn Clock, _: &mut Context<'_>) -> Poll<()> {
         if deadline <= clock.monotonic() {
             return Poll::Ready(());
@@ -102,8 +157,11 @@ impl Runtime for SimThread {
 
     fn replied(&mut self, executed: Option<(Lsn, UnixMillis)>) {
         let mut watch = self.watch.lock();
-        let command = watch.commands.pop_front().expect("a reply answers a command");
-        if let Some((_, unix)) = executed {
+        let command = match &watch.asked {
+            None => Some(watch.commands.pop_front().expect("a reply answers a command")),
+            Some(asked) => asked.lock().pop_front().expect("a reply answers what was forwarded"),
+        };
+        if let (Some(command), Some((_, unix))) = (command, executed) {
             watch.notes.push(Note::Executed { command, unix });
         }
         watch.written.push_back(Written::Reply(executed.map(|(lsn, _)| lsn)));

@@ -13,6 +13,8 @@ struct Bytes {
     from_session: Vec<u8>,
     /// The client sends nothing more.
     closed: bool,
+    /// The session sends nothing more.
+    shut: bool,
     reader: Option<Waker>,
 }
 
@@ -54,6 +56,16 @@ impl End {
         std::mem::take(&mut self.bytes.lock().from_session)
     }
 
+    /// Whether the session sends nothing more.
+    pub(super) fn is_shut(&self) -> bool {
+        self.is_dropped() || self.bytes.lock().shut
+    }
+
+    /// Whether the session has dropped its end.
+    pub(super) fn is_dropped(&self) -> bool {
+        Arc::strong_count(&self.bytes) == 1
+    }
+
     pub(super) fn cut(&mut self) {
         self.cut = true;
     }
@@ -88,6 +100,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.0.lock().shut = true;
         Poll::Ready(Ok(()))
     }
 }

@@ -1,0 +1,119 @@
+//! A stream to the primary: what moves bytes on it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::command::Protocol;
+use tanist_db_core::ids::Epoch;
+use tokio::io::AsyncWrite;
+
+use super::super::Runtime;
+use super::super::input::Input;
+use crate::front::forward::{ReplyEnds, UnderWay};
+
+/// A stream to the primary of `epoch`.
+pub(super) struct Stream<W: Runtime> {
+    pub(super) link: Link<W>,
+    pub(super) finish: Finish,
+    pub(super) epoch: Epoch,
+    pub(super) number: u64,
+    pub(super) under_way: UnderWay,
+    pub(super) received: Input,
+    pub(super) ends: ReplyEnds,
+    /// What becomes of the reply at hand.
+    pub(super) place: Place,
+    /// The output was full when replies were last looked at.
+    pub(super) is_stalled: bool,
+    /// Nothing more comes.
+    pub(super) is_over: bool,
+    /// A reply has come.
+    pub(super) has_replied: bool,
+    /// What the primary's session knows.
+    pub(super) protocol: Protocol,
+    pub(super) database: u8,
+    /// The primary is another by now: what has no reply by then is in doubt.
+    pub(super) settle_by: Option<Monotonic>,
+}
+
+pub(super) enum Link<W: Runtime> {
+    Opening(W::Opening),
+    Open(W::Link),
+}
+
+/// Whether the primary is told that nothing more comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finish {
+    No,
+    Due,
+    Done,
+}
+
+/// Where a reply goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Client,
+    Nowhere,
+    /// Kept until it is complete: members made here are put between its own.
+    Kept,
+}
+
+impl<W: Runtime> Stream<W> {
+    /// The stream of that number, which is being opened.
+    pub(super) fn new(opening: W::Opening, epoch: Epoch, number: u64) -> Stream<W> {
+        Stream {
+            link: Link::Opening(opening),
+            finish: Finish::No,
+            epoch,
+            number,
+            under_way: UnderWay::default(),
+            received: Input::default(),
+            ends: ReplyEnds::default(),
+            place: Place::Nowhere,
+            is_stalled: false,
+            is_over: false,
+            has_replied: false,
+            protocol: Protocol::Resp2,
+            database: 0,
+            settle_by: None,
+        }
+    }
+
+    /// Sends and receives. Ready when something has come, or the stream is over.
+    pub(super) fn poll(&mut self, reads: bool, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_over {
+            return if self.is_stalled { Poll::Pending } else { Poll::Ready(()) };
+        }
+        match ready!(self.poll_link(reads, cx)) {
+            Ok(bytes) if bytes > 0 => {}
+            _ => self.is_over = true,
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_link(&mut self, reads: bool, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Link::Opening(opening) = &mut self.link {
+            self.link = Link::Open(ready!(Pin::new(opening).poll(cx))?);
+        }
+        let Link::Open(link) = &mut self.link else { return Poll::Pending };
+        let mut link = Pin::new(link);
+        let mut has_written = false;
+        while !self.under_way.unsent().is_empty() {
+            match link.as_mut().poll_write(cx, self.under_way.unsent())? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(bytes) => self.under_way.advance(bytes),
+                Poll::Pending => break,
+            }
+            has_written = true;
+        }
+        if has_written && let Poll::Ready(Err(error)) = link.as_mut().poll_flush(cx) {
+            return Poll::Ready(Err(error));
+        }
+        if self.finish == Finish::Due && self.under_way.unsent().is_empty() {
+            ready!(link.as_mut().poll_shutdown(cx))?;
+            self.finish = Finish::Done;
+        }
+        if reads { self.received.poll_fill(link, cx) } else { Poll::Pending }
+    }
+}
