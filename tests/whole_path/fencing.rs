@@ -30,9 +30,12 @@ fn a_replaced_primary_acknowledges_nothing_and_becomes_a_standby() {
     });
     let value: String = redis::cmd("GET").arg("k").query(&mut connection).expect("the successor serves");
     assert_eq!(value, "after");
-    let refused = connect(old.port)
-        .and_then(|mut connection| redis::cmd("SET").arg("k").arg("stale").exec(&mut connection))
-        .expect_err("a standby takes no writes");
+    let mut forwarded = connect(old.port).expect("the standby accepts");
+    let value: String = redis::cmd("GET").arg("k").query(&mut forwarded).expect("the successor's reply");
+    assert_eq!(value, "after");
+    redis::cmd("CONFIG").arg("SET").arg("standby").arg("refuse").exec(&mut forwarded).expect("a setting of the node");
+    let set = redis::cmd("SET").arg("k").arg("stale").exec(&mut forwarded);
+    let refused = set.expect_err("a standby by itself takes no writes");
     assert_eq!(refused.code(), Some("READONLY"), "{refused}");
 }
 

@@ -18,7 +18,7 @@ pub(in crate::front) enum Request {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct Forwarded {
     bytes: usize,
     request: Request,
 }
@@ -30,7 +30,7 @@ pub(in crate::front) struct UnderWay {
     bytes: BytesMut,
     /// Bytes that were given to the link.
     sent: usize,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Forwarded>,
 }
 
 /// What is left of them when the link has ended.
@@ -56,7 +56,7 @@ impl UnderWay {
 
     pub(in crate::front) fn push(&mut self, request: Request, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-        self.entries.push_back(Entry { bytes: bytes.len(), request });
+        self.entries.push_back(Forwarded { bytes: bytes.len(), request });
     }
 
     /// Whose reply is next.
@@ -88,7 +88,7 @@ impl UnderWay {
         let (mut all, mut left) =
             (std::mem::take(&mut self.bytes), Left { bytes: BytesMut::new(), requests: 0, sent: 0 });
         let mut sent = std::mem::take(&mut self.sent);
-        for Entry { bytes, request } in self.entries.drain(..) {
+        for Forwarded { bytes, request } in self.entries.drain(..) {
             let request_bytes = all.split_to(bytes);
             if request == Request::Client {
                 left.bytes.extend_from_slice(&request_bytes);

@@ -189,7 +189,10 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let data = self.context.engine().map(|engine| (&**engine, self.session.database()));
         let trusted = self.caller.authenticated;
         match self.ahead.next(&mut self.parser, &mut self.input, data, trusted) {
-            Ok(Some(planned)) => self.command(&planned, batch),
+            Ok(Some(planned)) => match self.heed_forwarded(&planned, batch) {
+                Some(step) => step,
+                None => self.command(&planned, batch),
+            },
             Ok(None) => Step::End(Turn::Hungry),
             Err(error) => {
                 Stats::add(&self.context.stats.protocol_errors, 1);
@@ -204,15 +207,6 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     fn command(&mut self, planned: &Planned, batch: &mut Batch<'a>) -> Step {
         let Planned { request, spec } = planned;
         let bytes = request.bytes;
-        if self.forwarding.is_under_way() {
-            return self.follow(*spec, bytes, batch);
-        }
-        if self.forwarding.has_state()
-            && let Some(spec) = spec
-            && let Some(step) = self.keep_up_state(spec, bytes, batch)
-        {
-            return step;
-        }
         let args = self.parser.arguments(request, self.input.unread());
         if request.inline && is_http(args[0]) {
             // A browser was made to talk to us: what follows was written by an unauthenticated client.

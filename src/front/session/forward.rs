@@ -24,6 +24,7 @@ use tanist_db_core::command::{CommandSpec, Flag, Protocol};
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::Role;
 
+use super::ahead::Planned;
 use super::execute::{Batch, NEVER, Step, Turn, Until, execute};
 use super::permission::Refusal;
 use super::{Conversation, Runtime};
@@ -164,12 +165,17 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             && !self.session.in_multi()
     }
 
-    /// The request at the front of the input, while others that were forwarded have no reply.
-    pub(super) fn follow(&mut self, spec: Option<&'static CommandSpec>, bytes: usize, batch: &mut Batch<'a>) -> Step {
-        match spec {
-            Some(spec) if self.may_follow(spec) => self.forward(spec, bytes, batch),
-            _ => Step::End(Turn::Forwarding),
+    /// What the commands that were forwarded before mean to that at the front of the input. Returns what becomes of it, if they decide.
+    #[inline]
+    pub(super) fn heed_forwarded(&mut self, planned: &Planned, batch: &mut Batch<'a>) -> Option<Step> {
+        let (spec, bytes) = (planned.spec, planned.request.bytes);
+        if self.forwarding.is_under_way() {
+            return Some(match spec {
+                Some(spec) if self.may_follow(spec) => self.forward(spec, bytes, batch),
+                _ => Step::End(Turn::Forwarding),
+            });
         }
+        if self.forwarding.has_state() { self.keep_up_state(spec?, bytes, batch) } else { None }
     }
 
     /// Forwards the command at the front of the input, which this node may not execute.
@@ -214,12 +220,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
 
     /// What the command at the front of the input, `spec`, means to what a primary's session keeps for this one. Returns what becomes of
     /// the command, if that decides it.
-    pub(super) fn keep_up_state(
-        &mut self,
-        spec: &'static CommandSpec,
-        bytes: usize,
-        batch: &mut Batch<'a>,
-    ) -> Option<Step> {
+    fn keep_up_state(&mut self, spec: &'static CommandSpec, bytes: usize, batch: &mut Batch<'a>) -> Option<Step> {
         let (watch_is_lost, pin_is_lost) =
             (self.forwarding.is_lost(self.forwarding.watched_on), self.forwarding.is_lost(self.forwarding.pinned_on));
         let in_multi = self.session.in_multi();

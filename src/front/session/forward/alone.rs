@@ -2,11 +2,10 @@
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::{CommandSpec, Flag};
-use tanist_db_core::engine::WriteReply;
 
 use super::super::execute::{Batch, Step, Turn};
 use super::super::{Conversation, Runtime};
-use super::stream::{Finish, Link};
+use super::stream::{Finish, StreamState};
 use super::transaction;
 use crate::front::entry::Unblocked;
 use crate::front::forward::Request;
@@ -17,8 +16,10 @@ pub(super) struct Alone {
     pub(super) spec: &'static CommandSpec,
     /// Of its request.
     pub(super) bytes: usize,
-    /// If it waits: what it replies if that was in vain.
-    pub(super) otherwise: Option<WriteReply>,
+    /// It may wait at the primary.
+    pub(super) waits: bool,
+    /// Its wait is over, so it is executed as a transaction of its own, in which nothing waits.
+    pub(super) is_wrapped: bool,
     /// When the wait times out, if the primary does not know.
     pub(super) deadline: Option<Monotonic>,
     /// It is to end without a result.
@@ -33,34 +34,36 @@ pub(super) struct Alone {
 impl<'a, W: Runtime> Conversation<'a, W> {
     pub(super) fn forward_alone(&mut self, spec: &'static CommandSpec, bytes: usize, batch: &Batch<'a>) {
         let request = &self.input.unread()[..bytes];
-        let waits = self.ahead.front().and_then(|planned| {
+        let timeout = self.ahead.front().and_then(|planned| {
             let args = self.parser.arguments(&planned.request, self.input.unread());
-            spec.waits(&args)
+            spec.timeout(&args)
         });
-        let Some(stream) = &mut self.forwarding.stream else { return };
-        match self.session.transaction().filter(|_| spec.is_exec()) {
-            Some(queued) => {
-                let own = transaction::push(queued, &mut stream.under_way);
-                (0..own).for_each(|_| self.runtime.forwarded(true));
-            }
-            None => stream.under_way.push(Request::Alone, request),
-        }
-        self.runtime.forwarded(false);
-        let waits = match (waits, spec.flags.has(Flag::Blocking)) {
-            (None, true) => Some((None, (|reply| reply.int(0)) as WriteReply)),
-            (waits, _) => waits,
-        };
         let position = self.input.position();
         let before = self.forwarding.take_waits_until(position);
-        let fresh = waits.and_then(|(timeout, _)| Some(batch.now.after(timeout?)));
-        self.forwarding.waits_until = Some((position, before.unwrap_or(fresh)));
+        let fresh = timeout.map(|timeout| batch.now.after(timeout));
+        let deadline = before.unwrap_or(fresh);
+        self.forwarding.waits_until = Some((position, deadline));
+        let is_wrapped = before.is_some() && deadline.is_some_and(|deadline| deadline <= batch.now);
+        let waits = spec.flags.has(Flag::Blocking) && !is_wrapped;
+        let Some(stream) = &mut self.forwarding.stream else { return };
+        let own = match self.session.transaction().filter(|_| spec.is_exec()) {
+            Some(queued) => transaction::push(queued, &mut stream.under_way),
+            None if is_wrapped => transaction::wrap(request, &mut stream.under_way),
+            None => {
+                stream.under_way.push(Request::Alone, request);
+                0
+            }
+        };
+        (0..own).for_each(|_| self.runtime.forwarded(true));
+        self.runtime.forwarded(false);
         self.caller.note(Some(spec.name), &self.session);
-        self.caller.entry().set_blocked(waits.is_some());
+        self.caller.entry().set_blocked(waits);
         self.forwarding.alone = Some(Alone {
             spec,
             bytes,
-            otherwise: waits.map(|(_, otherwise)| otherwise),
-            deadline: before.flatten(),
+            waits,
+            is_wrapped,
+            deadline: deadline.filter(|_| before.is_some() && waits),
             unblocked: None,
             reply: Vec::new(),
             is_complete: false,
@@ -75,25 +78,20 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             return self.end_alone(batch);
         }
         if self.forwarding.stream.is_none() {
-            let over = alone.unblocked.zip(alone.otherwise).filter(|_| alone.is_not_executed);
-            let (spec, bytes) = (alone.spec, alone.bytes);
+            let (unblocked, is_not_executed, bytes) = (alone.unblocked, alone.is_not_executed, alone.bytes);
             self.forwarding.alone = None;
             self.caller.entry().set_blocked(false);
-            let (how, otherwise) = over?;
-            match how {
+            match unblocked.filter(|_| is_not_executed)? {
                 Unblocked::Failed => self.say(redirect::UNBLOCKED_BY_CLIENT),
                 Unblocked::TimedOut => {
-                    let reply_start = self.output.reply.len();
-                    self.output.reply.set_protocol(self.session.protocol());
-                    otherwise(&mut self.output.reply);
-                    batch.count(spec);
-                    self.finish_at_once(reply_start);
+                    // It is executed once more, by whoever may, and waits no longer.
+                    self.forwarding.waits_until = Some((self.input.position(), Some(batch.now)));
+                    return None;
                 }
             }
-            self.forwarding.in_doubt = 0;
             return Some(Step::Done(bytes));
         }
-        if alone.otherwise.is_some() && alone.unblocked.is_none() {
+        if alone.waits && alone.unblocked.is_none() {
             let is_late = alone.deadline.is_some_and(|deadline| deadline <= batch.now);
             alone.unblocked = self.caller.entry().unblocked().or(is_late.then_some(Unblocked::TimedOut));
             if alone.unblocked.is_some() {
@@ -114,15 +112,20 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let Some(stream) = &mut self.forwarding.stream else { return };
         stream.finish = Finish::Due;
         // The primary has not heard of the command.
-        stream.is_over |= matches!(stream.link, Link::Opening(_));
+        stream.is_over |= matches!(stream.link, StreamState::Opening(_));
     }
 
     fn end_alone(&mut self, batch: &mut Batch<'a>) -> Option<Step> {
-        let Alone { spec, bytes, reply, .. } = self.forwarding.alone.take()?;
+        let Alone { spec, bytes, reply, is_wrapped, .. } = self.forwarding.alone.take()?;
         self.forwarding.waits_until = None;
         self.caller.entry().set_blocked(false);
         if spec.is_exec() {
             self.end_forwarded_exec(&reply);
+        }
+        if is_wrapped {
+            let reply_start = self.output.reply.len();
+            self.output.reply.raw(transaction::unwrapped(&reply));
+            self.finish_forwarded(reply_start);
         }
         let number = self.forwarding.stream.as_ref().map(|stream| stream.number);
         match (spec.name, reply.first()) {

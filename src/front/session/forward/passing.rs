@@ -10,7 +10,7 @@ use super::super::ahead::Ahead;
 use super::super::execute::Step;
 use super::super::{Conversation, Runtime, limits_for};
 use super::follows;
-use super::stream::Place;
+use super::stream::ReplyPlace;
 use super::transaction;
 use crate::front::forward::{Found, Request};
 use crate::front::limits::{FORWARD_PAUSE_MAX, FORWARD_PAUSE_MIN, FORWARDED_SETTLE_WAIT};
@@ -25,7 +25,7 @@ impl<W: Runtime> Conversation<'_, W> {
         let polled = stream.poll(!is_full, cx);
         let goes_on = stream.is_stalled && !is_full;
         let alone = self.forwarding.alone.as_ref();
-        let waits = alone.is_some_and(|alone| alone.otherwise.is_some() && alone.unblocked.is_none());
+        let waits = alone.is_some_and(|alone| alone.waits && alone.unblocked.is_none());
         let ended = waits && (self.gone || self.caller.entry().unblocked().is_some());
         if goes_on || ended { Poll::Ready(()) } else { polled }
     }
@@ -80,12 +80,13 @@ impl<W: Runtime> Conversation<'_, W> {
     /// Decides where the reply goes that begins.
     fn place_reply(&mut self) {
         let Some(stream) = &mut self.forwarding.stream else { return };
-        let keeps = self.session.transaction().is_some_and(transaction::has_members_here);
+        let is_wrapped = self.forwarding.alone.as_ref().is_some_and(|alone| alone.is_wrapped);
+        let keeps = is_wrapped || self.session.transaction().is_some_and(transaction::has_members_here);
         stream.place = match stream.under_way.oldest() {
-            Some(Request::Own) | None => Place::Nowhere,
-            Some(Request::Alone) if keeps => Place::Kept,
-            Some(Request::Alone | Request::Client) if self.caller.take_reply() => Place::Client,
-            Some(Request::Alone | Request::Client) => Place::Nowhere,
+            Some(Request::Own) | None => ReplyPlace::Nowhere,
+            Some(Request::Alone) if keeps => ReplyPlace::Kept,
+            Some(Request::Alone | Request::Client) if self.caller.take_reply() => ReplyPlace::Client,
+            Some(Request::Alone | Request::Client) => ReplyPlace::Nowhere,
         };
     }
 
@@ -95,14 +96,14 @@ impl<W: Runtime> Conversation<'_, W> {
         let part = &stream.received.unread()[..bytes];
         let request = stream.under_way.oldest();
         if let (Some(alone), Some(Request::Alone)) = (&mut self.forwarding.alone, request) {
-            if stream.place == Place::Kept {
+            if stream.place == ReplyPlace::Kept {
                 alone.reply.extend_from_slice(part);
             } else if alone.reply.is_empty() {
                 alone.reply.extend_from_slice(&part[..1]);
             }
             alone.is_complete = ends;
         }
-        if stream.place == Place::Client {
+        if stream.place == ReplyPlace::Client {
             let reply_start = self.output.reply.len();
             self.output.reply.raw(part);
             self.output.finish_free(reply_start);
@@ -118,7 +119,7 @@ impl<W: Runtime> Conversation<'_, W> {
     /// The stream is over. What has no reply goes back to the input. Returns false if the client has a part of a reply.
     fn end_stream(&mut self, is_ended: bool, now: Monotonic) -> bool {
         let Some(mut stream) = self.forwarding.stream.take() else { return true };
-        if stream.ends.is_within() && stream.place == Place::Client {
+        if stream.ends.is_within() && stream.place == ReplyPlace::Client {
             return false;
         }
         self.runtime.forwarding_ended();

@@ -15,7 +15,7 @@ use crate::front::forward::{ReplyEnds, UnderWay};
 
 /// A stream to the primary of `epoch`.
 pub(super) struct Stream<W: Runtime> {
-    pub(super) link: Link<W>,
+    pub(super) link: StreamState<W>,
     pub(super) finish: Finish,
     pub(super) epoch: Epoch,
     pub(super) number: u64,
@@ -23,7 +23,7 @@ pub(super) struct Stream<W: Runtime> {
     pub(super) received: Input,
     pub(super) ends: ReplyEnds,
     /// What becomes of the reply at hand.
-    pub(super) place: Place,
+    pub(super) place: ReplyPlace,
     /// The output was full when replies were last looked at.
     pub(super) is_stalled: bool,
     /// Nothing more comes.
@@ -37,7 +37,7 @@ pub(super) struct Stream<W: Runtime> {
     pub(super) settle_by: Option<Monotonic>,
 }
 
-pub(super) enum Link<W: Runtime> {
+pub(super) enum StreamState<W: Runtime> {
     Opening(W::Opening),
     Open(W::Link),
 }
@@ -52,7 +52,7 @@ pub(super) enum Finish {
 
 /// Where a reply goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ReplyPlace {
     Client,
     Nowhere,
     /// Kept until it is complete: members made here are put between its own.
@@ -63,14 +63,14 @@ impl<W: Runtime> Stream<W> {
     /// The stream of that number, which is being opened.
     pub(super) fn new(opening: W::Opening, epoch: Epoch, number: u64) -> Stream<W> {
         Stream {
-            link: Link::Opening(opening),
+            link: StreamState::Opening(opening),
             finish: Finish::No,
             epoch,
             number,
             under_way: UnderWay::default(),
             received: Input::default(),
             ends: ReplyEnds::default(),
-            place: Place::Nowhere,
+            place: ReplyPlace::Nowhere,
             is_stalled: false,
             is_over: false,
             has_replied: false,
@@ -93,10 +93,10 @@ impl<W: Runtime> Stream<W> {
     }
 
     fn poll_link(&mut self, reads: bool, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if let Link::Opening(opening) = &mut self.link {
-            self.link = Link::Open(ready!(Pin::new(opening).poll(cx))?);
+        if let StreamState::Opening(opening) = &mut self.link {
+            self.link = StreamState::Open(ready!(Pin::new(opening).poll(cx))?);
         }
-        let Link::Open(link) = &mut self.link else { return Poll::Pending };
+        let StreamState::Open(link) = &mut self.link else { return Poll::Pending };
         let mut link = Pin::new(link);
         let mut has_written = false;
         while !self.under_way.unsent().is_empty() {

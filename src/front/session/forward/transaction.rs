@@ -53,6 +53,19 @@ pub(super) fn push(queued: &Transaction, under_way: &mut UnderWay) -> usize {
     own
 }
 
+/// Adds the request of one command as a transaction of its own. Returns the number of requests before its EXEC.
+pub(super) fn wrap(request: &[u8], under_way: &mut UnderWay) -> usize {
+    under_way.push(Request::Own, b"MULTI\r\n");
+    under_way.push(Request::Own, request);
+    under_way.push(Request::Alone, b"EXEC\r\n");
+    2
+}
+
+/// The reply within that of EXEC, which has one; or the error in place of it.
+pub(super) fn unwrapped(reply: &[u8]) -> &[u8] {
+    reply.strip_prefix(b"*1\r\n").unwrap_or(reply)
+}
+
 fn encode(args: &[&[u8]], bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
     for arg in args {
@@ -109,7 +122,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     }
 
     /// The reply to a forwarded command that begins at offset `reply_start` is complete, and may leave: it was with the primary until then.
-    fn finish_forwarded(&mut self, reply_start: usize) {
+    pub(super) fn finish_forwarded(&mut self, reply_start: usize) {
         self.drop_unwanted(reply_start);
         self.output.finish_free(reply_start);
     }

@@ -344,12 +344,11 @@ impl CommandSpec {
         )
     }
 
-    /// How long a call waits for its keys, if it does, and what it replies if they do not come.
+    /// How long a call waits for its keys at most; `None` if it does not, or has no timeout.
     #[must_use]
-    pub fn waits(&'static self, args: &[&[u8]]) -> Option<(Option<Duration>, WriteReply)> {
+    pub fn timeout(&'static self, args: &[&[u8]]) -> Option<Duration> {
         let Handler::Blocking(blocking) = self.handler else { return None };
-        let block = (blocking.block)(&Call::without_keys(self, args)).ok()?;
-        Some((block.timeout, block.otherwise))
+        (blocking.block)(&Call::without_keys(self, args)).ok()?.timeout
     }
 
     /// Whether it is queued between MULTI and EXEC rather than executed.
