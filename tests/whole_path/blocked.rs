@@ -109,7 +109,7 @@ fn a_switchover_ends_every_wait_in_the_words_of_redis() {
     assert_eq!(server.connect().ask(&words("REPLICAOF 127.0.0.1 1")), "+OK\r\n");
     let theirs = blocked.read_to_close();
 
-    let cluster = debugged();
+    let cluster = Cluster::with_options(&["--enable-debug-command", "yes", "--standby", "refuse"]);
     let (old, new) = cluster.wait_for_pair();
     let (mut blocked, _) = Server::tanist(old.port).blocked("SET a 1\r\n", "0", "SET b 1\r\n");
     let output = cluster.tool(&["switchover"]);

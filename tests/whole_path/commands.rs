@@ -48,7 +48,7 @@ fn corner_cases_are_answered_as_redis_answers_them() {
 #[test]
 fn wait_is_refused_by_a_standby_as_by_a_replica() {
     let redis = Redis::start();
-    let cluster = Cluster::start();
+    let cluster = Cluster::with_options(&["--standby", "refuse"]);
     let (_, standby) = cluster.wait_for_pair();
     let mut theirs = Raw::connect(redis.port);
     let nowhere = free_port().to_string();

@@ -21,7 +21,6 @@ mod transaction;
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::{CommandSpec, Flag, Protocol};
-use tanist_db_core::planted::planted;
 use tanist_replication::serving::Role;
 
 use super::ahead::Planned;
@@ -107,9 +106,6 @@ impl<W: Runtime> Forwarding<W> {
 
     /// Whether what was on the stream of this number is there no more.
     fn is_lost(&self, on: Option<u64>) -> bool {
-        if planted("a watch outlives its primary") {
-            return false;
-        }
         let present = self.stream.as_ref().filter(|stream| !stream.is_over).map(|stream| stream.number);
         on.is_some() && on != present
     }
