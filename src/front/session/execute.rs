@@ -305,6 +305,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     ) {
         if replied.wrote {
             self.caller.last_write = replied.lsn;
+            self.forwarding.wrote_here();
             batch.written_bytes += bytes as u64;
             batch.wakes |= replied.wakes;
         }

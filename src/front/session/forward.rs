@@ -50,6 +50,8 @@ pub(super) struct Forwarding<W: Runtime> {
     watched_on: Option<u64>,
     /// The stream on which a version is pinned.
     pinned_on: Option<u64>,
+    /// The newest write went to a primary that is none any more: whether it is durable cannot be asked any more.
+    is_write_lost: bool,
     /// Attempts in a row that have brought no reply.
     failures: u32,
     /// No stream is opened before.
@@ -68,6 +70,7 @@ impl<W: Runtime> Default for Forwarding<W> {
             commands: 0,
             watched_on: None,
             pinned_on: None,
+            is_write_lost: false,
             failures: 0,
             retry_at: None,
             waits_until: None,
@@ -101,13 +104,18 @@ impl<W: Runtime> Forwarding<W> {
     /// Whether a primary's session keeps something for this one beside what it is told, or did.
     #[inline]
     pub(super) fn has_state(&self) -> bool {
-        self.watched_on.is_some() || self.pinned_on.is_some()
+        self.watched_on.is_some() || self.pinned_on.is_some() || self.is_write_lost
     }
 
     /// Whether what was on the stream of this number is there no more.
     fn is_lost(&self, on: Option<u64>) -> bool {
         let present = self.stream.as_ref().filter(|stream| !stream.is_over).map(|stream| stream.number);
         on.is_some() && on != present
+    }
+
+    /// This node has executed a write: that is the newest.
+    pub(super) fn wrote_here(&mut self) {
+        self.is_write_lost = false;
     }
 
     /// Nothing is watched any more.
@@ -195,6 +203,11 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         self.hold = None;
         self.caller.begin(spec, &self.session);
         self.forwarding.commands += 1;
+        let may_write = self.may_write(spec, false);
+        if let Some(stream) = self.forwarding.stream.as_mut().filter(|_| may_write) {
+            stream.has_written = true;
+            self.forwarding.is_write_lost = false;
+        }
         self.tell_choices();
         if may_be_followed(spec) {
             if let Some(stream) = &mut self.forwarding.stream {
@@ -232,8 +245,17 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 }
                 self.forwarding.watched_on = None;
             }
+            "wait" | "tanist|push" if self.forwarding.is_write_lost && !in_multi => {
+                let reply_start = self.output.reply.len();
+                self.caller.begin(spec, &self.session);
+                self.output.reply.int(0);
+                batch.count(spec);
+                self.finish_at_once(reply_start);
+                return Some(Step::Done(bytes));
+            }
             "reset" => {
                 self.forwarding.stream = None;
+                self.forwarding.is_write_lost = false;
                 (self.forwarding.watched_on, self.forwarding.pinned_on) = (None, None);
             }
             "tanist|pin" | "tanist|unpin" if pin_is_lost => self.forwarding.pinned_on = None,

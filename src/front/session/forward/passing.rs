@@ -136,6 +136,7 @@ impl<W: Runtime> Conversation<'_, W> {
             self.ahead = Ahead::default();
             self.parser = RequestParser::new(limits_for(self.caller.authenticated));
         }
+        self.forwarding.is_write_lost |= stream.has_written;
         // They keep their numbers.
         self.forwarding.commands -= left.requests as u64;
         if let Some(alone) = self.forwarding.alone.as_mut().filter(|alone| !alone.is_complete) {

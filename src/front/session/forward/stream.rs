@@ -30,6 +30,8 @@ pub(super) struct Stream<W: Runtime> {
     pub(super) is_over: bool,
     /// A reply has come.
     pub(super) has_replied: bool,
+    /// A command that may write was sent.
+    pub(super) has_written: bool,
     /// What the primary's session knows.
     pub(super) protocol: Protocol,
     pub(super) database: u8,
@@ -74,6 +76,7 @@ impl<W: Runtime> Stream<W> {
             is_stalled: false,
             is_over: false,
             has_replied: false,
+            has_written: false,
             protocol: Protocol::Resp2,
             database: 0,
             settle_by: None,

@@ -244,7 +244,7 @@ fn a_blocked_client_waits_at_the_primary_and_moves_with_it() {
             network.client(&b).ask(&format!("CLIENT UNBLOCK {id}{how}\r\n"), ":1\r\n").await;
             client.expect(reply).await;
         }
-        client.ask("WAIT 1 100\r\n", ":1\r\n").await;
+        client.ask("SET k 1\r\nWAIT 1 100\r\n", "+OK\r\n:1\r\n").await;
         // It waits on when the primary is another, until the time that was set at first.
         client.send("BLPOP l 3\r\n").await;
         sleep(millis(1000)).await;
@@ -252,6 +252,7 @@ fn a_blocked_client_waits_at_the_primary_and_moves_with_it() {
         b.begin(2);
         client.expect_silence(millis(1900)).await;
         client.expect("*-1\r\n").await;
+        client.ask("WAIT 1 100\r\nSET k 2\r\nWAIT 1 100\r\n", ":0\r\n+OK\r\n:1\r\n").await;
         // And one that has blocked at its own node goes on at the next primary.
         client.send("BLPOP l 3\r\n").await;
         sleep(millis(1000)).await;
