@@ -33,7 +33,7 @@ pub(super) trait Asker {
 pub(super) fn of_error(error: &RedisError) -> Fate {
     match error.code() {
         code if refused(code, &error.to_string()) => Fate::Refused,
-        Some("NOTDURABLE") => Fate::Unknown,
+        Some("NOTDURABLE" | "UNKNOWN") => Fate::Unknown,
         // A reply of which only a part has come.
         _ if error.kind() == ErrorKind::Parse || error.is_io_error() => Fate::Unknown,
         _ => panic!("an answer that no client should get: {error}"),
