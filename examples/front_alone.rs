@@ -40,6 +40,7 @@ fn node(port: u16, threads: usize) -> Arc<NodeContext> {
         node: "a".into(),
         cluster: "0".repeat(32),
         incarnation: 0,
+        members: Vec::new(),
         bind: "127.0.0.1".into(),
         port,
         folder: "none".into(),

@@ -23,7 +23,7 @@ use tanist_db_core::clock::Clock;
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::level::Levels;
 use tanist_replication::End;
-use tanist_replication::serving::Serving;
+use tanist_replication::serving::{PrimaryAddress, Serving};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::tls::Credentials;
 use tanist_replication::wire::message::FollowerView;
@@ -176,10 +176,15 @@ fn clients_max(asked: u32, threads: usize) -> Result<usize, Failure> {
 }
 
 fn identity(options: &DatabaseOptions, resp: SocketAddr, threads: usize, clock: &dyn Clock) -> Identity {
+    let member = |(name, address): (&String, &NodeAddress)| {
+        let (resp, quic) = (address.resp.advertised.to_string(), address.quic.advertised.to_string());
+        Arc::new(PrimaryAddress { node: name.clone(), resp, quic })
+    };
     Identity {
         node: options.name.clone(),
         cluster: options.cluster.cluster.to_string(),
         incarnation: options.incarnation,
+        members: options.cluster.nodes.iter().map(member).collect(),
         bind: resp.ip().to_string(),
         port: resp.port(),
         folder: options.folder.root().to_owned(),

@@ -25,6 +25,7 @@ fn a_node(maxclients: u32) -> Arc<NodeContext> {
         node: "a".into(),
         cluster: "00112233445566778899aabbccddeeff".into(),
         incarnation: 0,
+        members: Vec::new(),
         bind: "127.0.0.1".into(),
         port: 0,
         folder: "data".into(),

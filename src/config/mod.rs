@@ -26,7 +26,7 @@ use tanist_replication::text_file;
 pub(crate) use check::{check_password, check_shards, check_waits};
 pub(crate) use settings::ForChild;
 pub use settings::{Cluster, ClusterLayer, Common, CommonLayer, Lease, LeaseLayer, Log, LogLayer, Node, NodeLayer};
-pub use value::{BasePort, ByteSize, DebugCommand, Durability, Host, LogFormat, Password, Standby};
+pub use value::{BasePort, ByteSize, ClusterMode, DebugCommand, Durability, Host, LogFormat, Password, Standby};
 
 /// A sentence that says which setting is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,9 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::value::{BasePort, ByteSize, DebugCommand, Durability, FlagValue, Host, LogFormat, Password, Standby};
+use super::value::{
+    BasePort, ByteSize, ClusterMode, DebugCommand, Durability, FlagValue, Host, LogFormat, Password, Standby,
+};
 
 /// A layer's settings as flags, and those that must not be seen in a list of processes as environment variables.
 #[derive(Debug, Default)]
@@ -148,6 +150,10 @@ settings! {
         enable_debug_command: DebugCommand = "no", "WHO", "TANIST_ENABLE_DEBUG_COMMAND", shown;
         /// What the standby does with commands on data: forward (the primary executes them) or refuse (-READONLY)
         standby: Standby = "forward", "HOW", "TANIST_STANDBY", shown;
+        /// What cluster clients find: off (no cluster) or single (a cluster of one shard; the standby answers -MOVED)
+        cluster_mode: ClusterMode = "off", "MODE", "TANIST_CLUSTER_MODE", shown;
+        /// Name of the primary for clients that ask a Sentinel; every node answers them
+        sentinel_name: String = "mymaster", "NAME", "TANIST_SENTINEL_NAME", shown;
         /// Threads that execute commands; 0 is one for each processor, of which nodes that `up` starts have equal shares
         threads: u16 = "0", "N", "TANIST_THREADS", shown;
     }

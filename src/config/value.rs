@@ -33,6 +33,7 @@ flag_value_by_display!(
     IpAddr,
     BasePort,
     ByteSize,
+    ClusterMode,
     DebugCommand,
     Durability,
     Host,
@@ -285,6 +286,16 @@ words! {
         Forward = "forward",
         /// It refuses them with the primary's address, as a read-only replica of Redis refuses writes.
         Refuse = "refuse",
+    }
+}
+
+words! {
+    /// Whether clients find a cluster.
+    ClusterMode {
+        /// A server alone, as Redis with cluster support disabled.
+        Off = "off",
+        /// A cluster of one shard, whose replicas are the standbys.
+        Single = "single",
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Caller {
     pub(super) closing: bool,
     /// The command being executed is not within EXEC.
     pub(super) alone: bool,
+    /// A client of a cluster that wants a standby to read for it (`READONLY`), rather than to name the primary.
+    pub(super) reads_standby: bool,
     /// Newest record that this client has written.
     pub(super) last_write: Lsn,
     /// Time of the turn.
@@ -69,6 +71,7 @@ impl Caller {
             replies_after: None,
             closing: false,
             alone: false,
+            reads_standby: false,
             last_write: Lsn::ZERO,
             pin: None,
         }

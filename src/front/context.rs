@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tanist_db_core::clock::{Clock, UnixMillis};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Lsn;
-use tanist_replication::serving::{Role, Serving};
+use tanist_replication::serving::{PrimaryAddress, Role, Serving};
 use tanist_replication::{LoadProgress, VaultLink};
 use tokio::sync::Semaphore;
 
@@ -67,6 +67,8 @@ pub struct Identity {
     pub cluster: String,
     /// Number of this start of the process.
     pub incarnation: u64,
+    /// Where each node of the cluster serves when it is the primary, this one too.
+    pub members: Vec<Arc<PrimaryAddress>>,
     /// Address on which the node listens.
     pub bind: String,
     /// Its port.
@@ -77,6 +79,20 @@ pub struct Identity {
     pub threads: usize,
     /// When the process was started.
     pub started: UnixMillis,
+}
+
+impl Identity {
+    /// The id of the node `name` for clients of Sentinel and of Redis Cluster: 40 hexadecimal digits, the same at every node and for good.
+    #[must_use]
+    pub fn node_id(&self, name: &str) -> String {
+        format!("{}{:08x}", self.cluster, crc32c::crc32c(name.as_bytes()))
+    }
+
+    /// Where this node serves when it is the primary.
+    #[must_use]
+    pub fn own(&self) -> Option<&Arc<PrimaryAddress>> {
+        self.members.iter().find(|member| member.node == self.node)
+    }
 }
 
 /// Counters for `INFO`. They order nothing: relaxed all of them.
@@ -196,6 +212,8 @@ impl NodeContext {
     pub fn takes_writes(&self) -> bool {
         match self.serving.role() {
             Role::Primary | Role::HandingOver | Role::Promoting => true,
+            // A client of a cluster is told where to go instead.
+            Role::Standby if self.settings.is_cluster() => false,
             Role::Standby => self.settings.standby() == Standby::Forward && self.serving.primary().is_some(),
             Role::Joining | Role::Fenced => false,
         }

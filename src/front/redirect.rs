@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tanist_db_core::command::CommandSpec;
-use tanist_replication::serving::{Role, Serving};
+use tanist_replication::serving::{PrimaryAddress, Role, Serving};
 
 use super::NodeContext;
+use super::commands::host_and_port;
 use super::health::HealthSigns;
 use super::limits::LARGE_REPLIES_MAX;
 use super::registry::Way;
@@ -40,6 +41,15 @@ pub(crate) use tanist_client::wire::NOT_EXECUTED;
 pub(super) const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
                                             \"local\", you can run it from a local connection, otherwise you need to set \
                                             this option in the configuration file, and then restart the server.";
+
+/// The error for a command of a cluster that this node does not pretend to be, in Redis's words.
+pub(super) const NO_CLUSTER: &str = "ERR This instance has cluster support disabled";
+
+/// The redirection of a cluster's client to the primary, to which `slot` belongs.
+pub(super) fn moved(slot: u16, primary: &PrimaryAddress) -> String {
+    let (host, port) = host_and_port(&primary.resp);
+    format!("MOVED {slot} {host}:{port}")
+}
 
 /// The error for a command that was forwarded to a primary which was lost before it replied.
 pub(super) const OUTCOME_UNKNOWN: &str =

@@ -12,7 +12,7 @@ use tanist_db_core::engine::{Engine, SettingId, Size};
 
 use super::versions::PinBounds;
 use crate::config;
-use crate::config::{DebugCommand, Durability, Standby};
+use crate::config::{ClusterMode, DebugCommand, Durability, Standby};
 use crate::telemetry::EVENT;
 
 /// Shared by a node's sessions. Each setting is read on its own, so relaxed loads do.
@@ -33,6 +33,8 @@ pub struct Settings {
     debug: DebugCommand,
     /// [`Standby::Forward`].
     forwards: AtomicBool,
+    cluster: ClusterMode,
+    sentinel_name: Box<str>,
     /// Has the cluster's settings, once it is there.
     engine: OnceLock<Arc<Engine>>,
 }
@@ -67,6 +69,8 @@ impl Settings {
             pinned_memory_percent: AtomicU64::new(config.pinned_memory_percent.into()),
             debug: config.enable_debug_command,
             forwards: AtomicBool::new(config.standby == Standby::Forward),
+            cluster: config.cluster_mode,
+            sentinel_name: config.sentinel_name.as_str().into(),
             engine: OnceLock::new(),
         };
         settings.set_password(&config.requirepass.0);
@@ -88,6 +92,18 @@ impl Settings {
     /// Sets [`standby`](Self::standby).
     pub fn set_standby(&self, standby: Standby) {
         self.forwards.store(standby == Standby::Forward, Ordering::Relaxed);
+    }
+
+    /// Whether clients find a cluster; fixed at the start.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.cluster == ClusterMode::Single
+    }
+
+    /// What clients that ask a Sentinel call the primary; fixed at the start.
+    #[must_use]
+    pub fn sentinel_name(&self) -> &str {
+        &self.sentinel_name
     }
 
     /// From now on the cluster's settings are those of `engine`.

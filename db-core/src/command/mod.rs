@@ -32,6 +32,7 @@ mod object;
 mod scan;
 mod server;
 mod set;
+pub mod slot;
 mod sort;
 mod sorted_set;
 mod string;

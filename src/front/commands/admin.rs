@@ -1,9 +1,11 @@
-//! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | PUSH client-id message | HELP`; `pin` has the rest.
+//! `TANIST STATUS | HEALTH | DIGEST | SWITCHOVER [node] | PUSH client-id message | HELP`; `pin` has the rest. `FAILOVER`.
 
 use futures_util::future::BoxFuture;
-use tanist_db_core::command::{Call, Failure, Outcome, Reply};
+use tanist_db_core::command::{Call, Failure, Outcome, Reply, is};
 use tanist_db_core::engine::{Executed, Session};
 
+use super::pair::Pair;
+use super::replication::host_and_port;
 use super::{lines, number, shown};
 use crate::front::Admin;
 use crate::front::caller::Caller;
@@ -76,6 +78,70 @@ fn said_later(saying: BoxFuture<'static, Result<String, String>>, session: &Sess
         }
         reply.take()
     })
+}
+
+/// Redis's FAILOVER: a switchover. It is over when the client has its reply. TIMEOUT and FORCE change nothing: a switchover has a bound
+/// of its own, and loses no write to be in time.
+pub(super) fn failover(
+    caller: &mut Caller,
+    call: &Call<'_>,
+    session: &mut Session,
+    _: &mut Reply,
+) -> Result<Executed, Failure> {
+    let (mut target, mut has_timeout, mut force) = (None, false, false);
+    let mut rest = &call.args()[1..];
+    if matches!(rest, [abort] if is(abort, "ABORT")) {
+        return Err("ERR No failover in progress.".into());
+    }
+    while let Some((&word, values)) = rest.split_first() {
+        rest = match values {
+            [millis, tail @ ..] if is(word, "TIMEOUT") && !has_timeout => {
+                if number::<i64>(millis).ok_or(Failure::NOT_AN_INTEGER)? <= 0 {
+                    return Err("ERR FAILOVER timeout must be greater than 0".into());
+                }
+                has_timeout = true;
+                tail
+            }
+            [host, port, tail @ ..] if is(word, "TO") && target.is_none() => {
+                target = Some((*host, number::<i64>(port).ok_or(Failure::NOT_AN_INTEGER)?.to_string()));
+                tail
+            }
+            tail if is(word, "FORCE") && !force => {
+                force = true;
+                tail
+            }
+            _ => return Err(Failure::SYNTAX),
+        };
+    }
+    if force && !(has_timeout && target.is_some()) {
+        return Err("ERR FAILOVER with force option requires both a timeout and target HOST and IP.".into());
+    }
+    let to = match target {
+        None => None,
+        Some((host, port)) => {
+            let pair = Pair::of(caller);
+            let found = pair.standbys().find(|standby| {
+                let (its_host, its_port) = host_and_port(&standby.resp);
+                its_host.as_bytes() == host && its_port == port
+            });
+            let found = found.ok_or(Failure::fixed("ERR FAILOVER target HOST and PORT is not a replica."))?;
+            Some(found.node.clone())
+        }
+    };
+    fail_over(caller, to, session)
+}
+
+/// Begins a switchover to `to`, or to the standby; OK when it is over.
+pub(super) fn fail_over(caller: &Caller, to: Option<String>, session: &Session) -> Result<Executed, Failure> {
+    let switchover = admin(caller)?.switchover(to);
+    let mut reply = Reply::new(session.protocol());
+    Ok(Executed::later(async move {
+        match switchover.await {
+            Ok(_) => reply.ok(),
+            Err(sentence) => reply.error(&format!("NOGOODSLAVE {sentence}")),
+        }
+        reply.take()
+    }))
 }
 
 pub(super) fn push(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {

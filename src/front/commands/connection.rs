@@ -59,7 +59,8 @@ fn greet(caller: &Caller, protocol: Protocol, reply: &mut Reply) {
     reply.int(version_of(protocol).into());
     reply.bulk(b"id");
     reply.count(caller.entry().id());
-    for (key, value) in [("mode", "standalone"), ("role", role)] {
+    let mode = if caller.context.settings.is_cluster() { "cluster" } else { "standalone" };
+    for (key, value) in [("mode", mode), ("role", role)] {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
     }
@@ -110,6 +111,7 @@ pub(super) fn quit(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &m
 pub(super) fn reset(caller: &mut Caller, _: &Call<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
     session.reset();
     caller.pin = None;
+    caller.reads_standby = false;
     let authenticated = caller.entry().peer().authenticated || caller.context.settings.password().is_none();
     caller.set_authenticated(authenticated);
     caller.set_protocol(Protocol::Resp2, session, reply);

@@ -65,7 +65,7 @@ fn server(caller: &Caller, lines: &mut SectionText) {
     let uptime = now.0.saturating_sub(identity.started.0) / 1000;
     lines.add("redis_version", REDIS_VERSION);
     lines.add("tanist_version", env!("CARGO_PKG_VERSION"));
-    lines.add("redis_mode", "standalone");
+    lines.add("redis_mode", if caller.context.settings.is_cluster() { "cluster" } else { "standalone" });
     lines.add("os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
     lines.add("arch_bits", usize::BITS);
     lines.add("multiplexing_api", "epoll");
@@ -232,8 +232,8 @@ fn cpu(_: &Caller, lines: &mut SectionText) {
     lines.add("used_cpu_user", format_args!("{user:.6}"));
 }
 
-fn cluster(_: &Caller, lines: &mut SectionText) {
-    lines.add("cluster_enabled", 0);
+fn cluster(caller: &Caller, lines: &mut SectionText) {
+    lines.add("cluster_enabled", u8::from(caller.context.settings.is_cluster()));
 }
 
 fn keyspace(caller: &Caller, lines: &mut SectionText) {

@@ -6,16 +6,20 @@
 
 mod admin;
 mod client;
+mod cluster;
 mod config;
 mod connection;
 mod info;
+mod pair;
 mod parameters;
 mod pin;
 mod replication;
+mod sentinel;
 mod table;
 
 use tanist_db_core::command::{CommandSpec, Outcome, Reply};
 
+pub(super) use replication::host_and_port;
 pub(super) use table::COMMANDS;
 
 /// Version of Redis whose behaviour clients may expect; many decide by it what to send.

@@ -108,7 +108,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     }),
     constant("appendonly", Cluster, |_| "yes".into()),
     constant("bind", Node, |node| node.identity.bind.clone()),
-    constant("cluster-enabled", Cluster, |_| "no".into()),
+    constant("cluster-enabled", Cluster, |node| if node.settings.is_cluster() { "yes" } else { "no" }.into()),
     constant("databases", Cluster, |_| DATABASES.to_string()),
     constant("dir", Node, |node| node.identity.folder.display().to_string()),
     common(

@@ -17,7 +17,7 @@ pub(super) fn last(caller: &Caller) -> Lsn {
 }
 
 /// Host and port of `address`, an IPv6 address without its brackets, as Redis has them.
-pub(super) fn host_and_port(address: &str) -> (&str, &str) {
+pub(in crate::front) fn host_and_port(address: &str) -> (&str, &str) {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
     (host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host), port)
 }

@@ -7,7 +7,8 @@ use super::{admin, client, config, connection, info, pin, replication};
 use crate::front::caller::Caller;
 
 /// All commands.
-pub(in crate::front) static COMMANDS: CommandTable = CommandTable::with(&[CONNECTION, SERVER, GENERIC, TANIST]);
+pub(in crate::front) static COMMANDS: CommandTable =
+    CommandTable::with(&[CONNECTION, SERVER, GENERIC, nodes::COMMANDS, TANIST]);
 
 /// A handler of the front, which works on the caller. It returns what has become of the command, or nothing if that is its reply.
 macro_rules! run {
@@ -15,6 +16,8 @@ macro_rules! run {
         |front, call, session, reply| $handler(Caller::of(front), call, session, reply).map(Into::into)
     };
 }
+
+mod nodes;
 
 const CLIENT: &[CommandSpec] = &[
     front_command(
@@ -289,6 +292,18 @@ const SERVER: &[CommandSpec] = &[
     )
     .categories_own(&[Category::Admin, Category::Dangerous])
     .doc("The role of the node.", "O(1)"),
+    front_command("failover", -1, &[Admin, NoScript, Stale], Group::Server, "6.2.0", run!(admin::failover))
+        .arguments(&[
+            Argument::block(
+                "target",
+                &[Argument::string("host"), Argument::integer("port"), Argument::word("force", "FORCE").optional()],
+            )
+            .after("TO")
+            .optional(),
+            Argument::word("abort", "ABORT").optional(),
+            Argument::integer("milliseconds").after("TIMEOUT").optional(),
+        ])
+        .doc("Makes the standby the primary, as TANIST SWITCHOVER does.", "O(1)"),
 ];
 
 const GENERIC: &[CommandSpec] =

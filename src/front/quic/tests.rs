@@ -146,6 +146,7 @@ fn context(name: &str, clock: &Arc<dyn Clock>) -> Arc<NodeContext> {
         node: name.into(),
         cluster: format!("{:032x}", 0xC1u128),
         incarnation: 0,
+        members: Vec::new(),
         bind: "127.0.0.1".into(),
         port: 6379,
         folder: "data".into(),

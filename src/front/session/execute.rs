@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
-use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
+use tanist_db_core::command::{self, Call, CommandSpec, Flag, Group, Reply};
 use tanist_db_core::engine::{Executed, Rank, Refused, Replied, Session, front_command};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
@@ -236,6 +236,12 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             self.session.refuse(&args);
             drop(args);
             self.say(redirect::DEBUG_NOT_ALLOWED);
+            return Step::Done(bytes);
+        }
+        if spec.group == Group::Cluster && !self.context.settings.is_cluster() {
+            self.session.refuse(&args);
+            drop(args);
+            self.say(redirect::NO_CLUSTER);
             return Step::Done(bytes);
         }
         let common = !self.session.in_multi() && commands::sets_common(spec, &args);

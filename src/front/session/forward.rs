@@ -20,6 +20,7 @@ mod stream;
 mod transaction;
 
 use tanist_db_core::clock::Monotonic;
+use tanist_db_core::command::slot::slot_of;
 use tanist_db_core::command::{CommandSpec, Flag, Protocol};
 use tanist_replication::serving::Role;
 
@@ -153,6 +154,25 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         peer.way == Way::Resp && self.context.settings.standby() == Standby::Forward && self.context.engine().is_some()
     }
 
+    /// Whether the client of a cluster is told where the primary is, rather than having `spec` executed from here: outside of a
+    /// transaction, and unless it wants a standby to read for it.
+    pub(super) fn is_moved(&self, spec: &CommandSpec) -> bool {
+        self.context.settings.is_cluster()
+            && self.caller.entry().peer().way == Way::Resp
+            && !spec.keys.is_empty()
+            && !self.session.in_multi()
+            && (spec.writes() || !self.caller.reads_standby)
+    }
+
+    /// The redirection for the command at the front of the input, if its client is to follow one.
+    pub(super) fn moved(&mut self, spec: &CommandSpec) -> Option<String> {
+        let primary = self.context.serving.primary().filter(|primary| primary.node != self.context.identity.node);
+        let primary = primary.filter(|_| self.is_moved(spec))?;
+        let request = self.ahead.front()?.request;
+        let args = self.parser.arguments(&request, self.input.unread());
+        Some(redirect::moved(slot_of(spec.first_key(&args)?), &primary))
+    }
+
     /// Whether `spec` may go right behind what is under way.
     fn may_follow(&self, spec: &CommandSpec) -> bool {
         let forwarding = &self.forwarding;
@@ -167,6 +187,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             && self.caller.authenticated
             && !self.caller.entry().is_beyond()
             && !self.session.in_multi()
+            && !self.is_moved(spec)
     }
 
     /// What the commands that were forwarded before mean to that at the front of the input. Returns what becomes of it, if they decide.

@@ -108,16 +108,19 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
                 redirect::LOADING.to_owned()
             }
-            Refusal::NotPrimary if self.forwards() => return self.forward(spec, bytes, batch),
             Refusal::NotPrimary if matches!(self.caller.entry().peer().way, Way::Forwarded { .. }) => {
                 // The mark that says so follows.
                 self.caller.closing = true;
                 return Step::End(Turn::Closing);
             }
-            Refusal::NotPrimary => {
-                self.deposed = self.is_library();
-                redirect::sentence(&self.context.serving, self.caller.entry().peer().way, spec)
-            }
+            Refusal::NotPrimary => match self.moved(spec) {
+                Some(moved) => moved,
+                None if self.forwards() => return self.forward(spec, bytes, batch),
+                None => {
+                    self.deposed = self.is_library();
+                    redirect::sentence(&self.context.serving, self.caller.entry().peer().way, spec)
+                }
+            },
             Refusal::Hold(until) => match self.hold_on(now) {
                 None => return Step::End(Turn::Held(until)),
                 Some(waited) => redirect::not_executed(self.context, waited),

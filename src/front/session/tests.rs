@@ -12,6 +12,7 @@ mod forward;
 mod gate;
 mod large;
 mod messages;
+mod nodes;
 mod permission;
 mod pins;
 mod random;
@@ -88,6 +89,7 @@ impl Node {
             node: name.into(),
             cluster: "00112233445566778899aabbccddeeff".into(),
             incarnation: 0,
+            members: members(),
             bind: "127.0.0.1".into(),
             port: 6379,
             folder: "data".into(),
@@ -161,16 +163,23 @@ impl Node {
     }
 }
 
+/// The nodes of the cluster, by name.
+fn members() -> Vec<Arc<PrimaryAddress>> {
+    let member = |node: &str, host: &str| {
+        Arc::new(PrimaryAddress { node: node.into(), resp: format!("{host}:6380"), quic: format!("{host}:7380") })
+    };
+    vec![member("a", "10.0.0.1"), member("b", "10.0.0.2")]
+}
+
 fn standing(role: Role, executes: bool) -> Standing {
     let until = if executes { Monotonic(u64::MAX) } else { Monotonic(0) };
-    let primary = PrimaryAddress { node: "b".into(), resp: "10.0.0.2:6380".into(), quic: "10.0.0.2:7380".into() };
     Standing {
         role,
         epoch: Epoch(1),
         lease_until: until,
         execute_until: until,
         long_waits: false,
-        primary: Some(Arc::new(primary)),
+        primary: members().pop(),
     }
 }
 

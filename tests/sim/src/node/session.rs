@@ -90,6 +90,7 @@ pub(super) fn context(
         node: name.to_owned(),
         cluster: String::new(),
         incarnation: 0,
+        members: Vec::new(),
         bind: String::new(),
         port: 0,
         folder: String::new().into(),

@@ -36,6 +36,8 @@ pub enum Flag {
     Sentinel = 1 << 14,
     /// For tests of clients and servers: refused unless the node's settings allow it.
     Protected = 1 << 15,
+    /// In Redis of Sentinel alone; listed for the comparison with Redis's table only.
+    OnlySentinel = 1 << 16,
 }
 
 impl Flag {
@@ -57,6 +59,7 @@ impl Flag {
         (Flag::NoMulti, "no_multi"),
         (Flag::Sentinel, "sentinel"),
         (Flag::Protected, "protected"),
+        (Flag::OnlySentinel, "only_sentinel"),
     ];
 }
 
@@ -82,7 +85,7 @@ impl Flags {
 
     /// The names of the members, as `COMMAND INFO` shows them; what concerns Sentinel alone is left out, and what Redis hides.
     pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
-        let shown = |flag: Flag| !matches!(flag, Flag::Sentinel | Flag::Protected);
+        let shown = |flag: Flag| !matches!(flag, Flag::Sentinel | Flag::OnlySentinel | Flag::Protected);
         Flag::NAMES.iter().filter(move |(flag, _)| self.has(*flag) && shown(*flag)).map(|(_, name)| *name)
     }
 }

@@ -38,6 +38,10 @@ pub enum Group {
     Server,
     /// MULTI and its relatives.
     Transactions,
+    /// What clients ask a cluster.
+    Cluster,
+    /// What clients ask a Sentinel.
+    Sentinel,
     /// Tanist's own.
     Module,
 }
@@ -56,6 +60,8 @@ impl Group {
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
+            Group::Cluster => "cluster",
+            Group::Sentinel => "sentinel",
             Group::Module => "module",
         }
     }
@@ -322,6 +328,20 @@ impl CommandSpec {
     pub const fn subcommands(mut self, subcommands: &'static [CommandSpec]) -> Self {
         self.subcommands = subcommands;
         self
+    }
+
+    /// The first of the keys among `args`, those of a whole call; `None` if it has none, or its arguments are no good.
+    #[must_use]
+    pub fn first_key<'a>(&self, args: &[&'a [u8]]) -> Option<&'a [u8]> {
+        let mut first = None;
+        for part in self.keys {
+            let visited = part.each(args, |at| {
+                first = first.or(Some(args[at]));
+                Ok(())
+            });
+            visited.ok()?;
+        }
+        first
     }
 
     /// Whether it may change the keyspace.
