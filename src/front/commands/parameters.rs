@@ -197,6 +197,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         },
     ),
     constant("save", Cluster, |_| String::new()),
+    constant("sentinel-name", Cluster, |node| node.settings.sentinel_name().to_owned()),
     size!("set-max-intset-entries", SET_INTEGERS),
     size!("set-max-listpack-entries", SET_ENTRIES),
     size!("set-max-listpack-value", SET_VALUE),
