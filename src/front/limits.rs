@@ -45,6 +45,8 @@ pub const FORWARDED_REQUESTS_MAX: usize = 1024;
 pub const FORWARDED_BYTES_MAX: usize = 256 * 1024;
 /// When the primary changes, replies that it has sent are waited for so long: a network's round trip and a sync of the vault, many times.
 pub const FORWARDED_SETTLE_WAIT: Duration = Duration::from_millis(250);
+/// The same where the primary was replaced by a takeover: most likely it is dead, and what it had sent before is here.
+pub const FORWARDED_TAKEOVER_WAIT: Duration = Duration::from_millis(10);
 /// Pauses between attempts to reach the primary, each twice the one before.
 pub const FORWARD_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest of them.

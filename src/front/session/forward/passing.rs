@@ -13,7 +13,7 @@ use super::follows;
 use super::stream::ReplyPlace;
 use super::transaction;
 use crate::front::forward::{Found, Request};
-use crate::front::limits::{FORWARD_PAUSE_MAX, FORWARD_PAUSE_MIN, FORWARDED_SETTLE_WAIT};
+use crate::front::limits::{FORWARD_PAUSE_MAX, FORWARD_PAUSE_MIN, FORWARDED_SETTLE_WAIT, FORWARDED_TAKEOVER_WAIT};
 use crate::front::redirect;
 use crate::resp::RequestParser;
 
@@ -43,7 +43,8 @@ impl<W: Runtime> Conversation<'_, W> {
         if serving.epoch() == stream.epoch && follows(serving.role()) {
             stream.settle_by = None;
         } else if !stream.is_stalled {
-            let settle_by = *stream.settle_by.get_or_insert(now.after(FORWARDED_SETTLE_WAIT));
+            let wait = if serving.took_over() { FORWARDED_TAKEOVER_WAIT } else { FORWARDED_SETTLE_WAIT };
+            let settle_by = *stream.settle_by.get_or_insert(now.after(wait));
             is_over |= stream.under_way.is_empty() || settle_by <= now;
         }
         if is_ended || is_over { self.end_stream(is_ended, now) } else { true }
