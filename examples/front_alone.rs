@@ -68,6 +68,7 @@ fn node(port: u16, threads: usize) -> Arc<NodeContext> {
         lease_until: for_ever,
         execute_until: for_ever,
         long_waits: false,
+        took_over: false,
         primary: None,
     };
     serving.publish(&standing, clock.monotonic());

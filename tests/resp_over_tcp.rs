@@ -54,6 +54,7 @@ fn a_node(maxclients: u32) -> Arc<NodeContext> {
         lease_until: until,
         execute_until: until,
         long_waits: false,
+        took_over: false,
         primary: None,
     };
     serving.publish(&standing, clock.monotonic());

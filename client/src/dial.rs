@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -119,7 +120,7 @@ impl Pulse {
         Self { datagrams: connection.stats().udp_rx.datagrams, silent: 0 }
     }
 
-    /// To be called every [`limits::PULSE`]: how many looks in a row have found nothing new.
+    /// To be called at the same pace all the time, usually every [`limits::PULSE`]: how many looks in a row have found nothing new.
     pub(crate) fn feel(&mut self, connection: &Connection) -> u32 {
         let datagrams = connection.stats().udp_rx.datagrams;
         self.silent = if datagrams == self.datagrams { self.silent + 1 } else { 0 };
@@ -130,7 +131,12 @@ impl Pulse {
 
 /// The timer for [`Pulse::feel`].
 pub(crate) fn pulse_timer() -> Interval {
-    let mut timer = tokio::time::interval(limits::PULSE);
+    timer(limits::PULSE)
+}
+
+/// A timer that is late rather than ticks twice in a row: after a stall of this process what has arrived is read first.
+pub(crate) fn timer(pace: Duration) -> Interval {
+    let mut timer = tokio::time::interval(pace);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer
 }

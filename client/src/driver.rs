@@ -20,7 +20,7 @@ use crate::client::{Primary, Troubles};
 use crate::dial::{Dialer, SILENT, pulse_timer};
 use crate::error::Error;
 use crate::limits;
-use crate::link::{Job, Link, Waiting};
+use crate::link::{Job, Link, Replaced, Waiting};
 use crate::request::Unit;
 use crate::scout::{Ready, Report, scout};
 
@@ -136,9 +136,12 @@ impl Driver {
             _ if ready.epoch < self.epoch => return,
             _ => {}
         }
+        // Of a term between the two nobody has said how it began.
+        let follows = self.link.as_ref().is_some_and(|link| link.epoch + 1 == ready.epoch);
+        let replaced = if ready.took_over && follows { Replaced::TakenOver } else { Replaced::Planned };
         self.epoch = ready.epoch;
         tracing::debug!(node = %ready.address, epoch = ready.epoch, "primary found");
-        self.retire();
+        self.retire(replaced);
         self.links += 1;
         let now = Primary { address: ready.address.clone(), epoch: ready.epoch };
         self.link = Some(Link::new(ready));
@@ -150,7 +153,7 @@ impl Driver {
             Ok(again) => {
                 again.into_iter().for_each(|job| self.wait(job));
                 if self.link.as_ref().is_some_and(|link| link.deposed) {
-                    self.retire();
+                    self.retire(Replaced::Planned);
                 }
             }
             Err(why) => {
@@ -165,10 +168,10 @@ impl Driver {
     }
 
     /// Nothing more goes to the present primary; what is under way there may still be answered.
-    fn retire(&mut self) {
+    fn retire(&mut self, replaced: Replaced) {
         if let Some(mut link) = self.link.take() {
             link.take_unsent().into_iter().for_each(|job| self.wait(job));
-            self.tasks.spawn(link.drain(self.give_back.clone()));
+            self.tasks.spawn(link.drain(replaced, self.give_back.clone()));
             self.primary.send_replace(None);
         }
     }

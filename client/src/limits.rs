@@ -67,6 +67,13 @@ pub const SILENT_PULSES_SUSPECT: u32 = 6;
 /// longer would only add to the takeover.
 pub const SILENT_PULSES_REPLACED: u32 = 4;
 
+/// The same, where a takeover has replaced the primary: hardly any reply is still to come, and a reply that does not is what the
+/// commands in flight wait for. Far longer than packets that left together can arrive apart within a site.
+pub const SILENT_PULSES_TAKEN_OVER: u32 = 5;
+
+/// How often such a connection is asked: 10 ms in all.
+pub const PULSE_TAKEN_OVER: Duration = Duration::from_millis(2);
+
 /// Checks without a sign of life after which the connection to a primary without a known successor is given up: 2 s. Before that
 /// it may only be busy, and giving up makes the outcome of what is under way unknown.
 pub const SILENT_PULSES_LOST: u32 = 40;

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::address::NodeAddress;
-use crate::dial::{Pulse, SILENT, explain_io, pulse_timer};
+use crate::dial::{Pulse, SILENT, explain_io, timer};
 use crate::error::Error;
 use crate::limits;
 use crate::retry::{Attempt, Next, refused};
@@ -84,6 +84,25 @@ impl Job {
     }
 }
 
+/// How a primary was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// By a switchover, or nobody has said how: it will refuse what it holds.
+    Planned,
+    /// By a takeover: most likely it is dead.
+    TakenOver,
+}
+
+impl Replaced {
+    /// How often to look for signs of life, and how many looks without one mean that no more replies will come.
+    fn patience(self) -> (Duration, u32) {
+        match self {
+            Replaced::Planned => (limits::PULSE, limits::SILENT_PULSES_REPLACED),
+            Replaced::TakenOver => (limits::PULSE_TAKEN_OVER, limits::SILENT_PULSES_TAKEN_OVER),
+        }
+    }
+}
+
 /// A job whose commands are on their way.
 #[derive(Debug)]
 struct Flight {
@@ -118,7 +137,7 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(ready: Ready) -> Self {
-        let Ready { address, epoch, connection, send, receive, held } = ready;
+        let Ready { address, epoch, connection, send, receive, held, .. } = ready;
         Self {
             address,
             epoch,
@@ -242,10 +261,11 @@ impl Link {
     }
 
     /// Reads the last replies of a node that is no longer primary, and returns what it refused through `again`.
-    pub(crate) async fn drain(mut self, again: mpsc::Sender<Job>) {
+    pub(crate) async fn drain(mut self, replaced: Replaced, again: mpsc::Sender<Job>) {
         // It may become primary again; a fresh stream will tell.
         self.held.clear();
-        let mut timer = pulse_timer();
+        let (pace, looks) = replaced.patience();
+        let mut timer = timer(pace);
         let why = loop {
             // It may hold what it will refuse in the end, so each caller's own deadline is the only bound.
             if self.flights.iter().all(|flight| flight.job.is_abandoned()) {
@@ -255,7 +275,7 @@ impl Link {
                 step = self.step() => step,
                 _ = timer.tick() => {
                     self.expire(Instant::now());
-                    if self.silent_pulses() < limits::SILENT_PULSES_REPLACED { continue } else { Err(SILENT.to_owned()) }
+                    if self.silent_pulses() < looks { continue } else { Err(SILENT.to_owned()) }
                 }
             };
             match step {

@@ -32,6 +32,8 @@ pub(crate) enum Report {
 pub(crate) struct Ready {
     pub(crate) address: NodeAddress,
     pub(crate) epoch: u64,
+    /// Whether it is so by a takeover.
+    pub(crate) took_over: bool,
     pub(crate) connection: Connection,
     pub(crate) send: SendStream,
     pub(crate) receive: RecvStream,
@@ -93,10 +95,10 @@ async fn visit(
                     let _ = reports.send(Report::Named(named)).await;
                 }
             }
-            Notice::Primary { epoch } => {
+            Notice::Primary { epoch, took_over } => {
                 *heard = true;
                 let (held, released) = oneshot::channel();
-                let ready = Ready { address: address.clone(), epoch, connection, send, receive, held };
+                let ready = Ready { address: address.clone(), epoch, took_over, connection, send, receive, held };
                 if reports.send(Report::Primary(ready)).await.is_ok() {
                     let _ = released.await;
                 }

@@ -185,6 +185,26 @@ async fn a_vanished_primary_costs_little_and_its_writes_are_unknown() {
     assert_eq!((primary.address, primary.epoch), (cluster.address(1).into(), epoch));
 }
 
+/// The old primary stays connected and keeps silent, so only what the new one says of its term can end the wait before the deadline.
+#[tokio::test]
+async fn a_takeover_ends_the_wait_for_a_primary_that_keeps_silent() {
+    let cluster = Cluster::new();
+    let client = cluster.client().await;
+    cluster.behave(Manner::Hang);
+    let ask = |words: [&'static str; 2]| {
+        let client = client.clone();
+        tokio::spawn(async move { client.command(&words).await })
+    };
+    let (write, read) = (ask(["INCR", "n"]), ask(["GET", "k"]));
+    until("the first command hangs", || cluster.world.held.lock().unwrap().0 == 1).await;
+    cluster.behave(Manner::Serve);
+    cluster.take_over(1);
+    let lost = write.await.unwrap();
+    assert!(matches!(&lost, Err(Error::Unknown(why)) if !why.contains("no reply within")), "{lost:?}");
+    assert_eq!(read.await.unwrap().unwrap(), Value::Nil, "a read is repeated");
+    assert_eq!(cluster.executed("INCR"), 0);
+}
+
 #[tokio::test]
 async fn a_program_that_keeps_its_runtime_busy_suspects_nobody() {
     let cluster = Cluster::new();

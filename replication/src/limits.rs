@@ -326,6 +326,9 @@ pub const WRITE_BYTES: usize = 256 << 10;
 /// the segment files.
 pub const RECENT_BYTES: usize = 16 << 20;
 
+/// A frame of the log of so many bytes is sent to a follower as it is; shorter ones are copied together.
+pub const FOLLOW_PIECE_BYTES: usize = 64 << 10;
+
 /// Bytes that a reader of the log or of an image takes from disk or memory before it sends them on.
 pub const LOG_READ_BYTES: usize = 1 << 20;
 

@@ -127,6 +127,8 @@ pub struct Standing {
     pub execute_until: Monotonic,
     /// Commands that take long wait: a switchover begins once those have ended that execute now.
     pub long_waits: bool,
+    /// The node's own term began by a takeover, not by a switchover: the primary before it will hardly reply to anything more.
+    pub took_over: bool,
     /// Who is primary; `None` before the first.
     pub primary: Option<Arc<PrimaryAddress>>,
 }
@@ -141,6 +143,7 @@ impl Standing {
             lease_until: Monotonic(0),
             execute_until: Monotonic(0),
             long_waits: false,
+            took_over: false,
             primary: None,
         }
     }
@@ -169,6 +172,7 @@ pub struct Serving {
     long: AtomicU32,
     /// Further ones wait.
     long_waits: AtomicBool,
+    took_over: AtomicBool,
     primary: RwLock<Option<Arc<PrimaryAddress>>>,
     waiters: Mutex<Waiters>,
     demand: OnceLock<Demand>,
@@ -206,6 +210,7 @@ impl Serving {
             lanes: (0..EXECUTION_LANES).map(|_| Lane::default()).collect(),
             long: AtomicU32::new(0),
             long_waits: AtomicBool::new(false),
+            took_over: AtomicBool::new(false),
             primary: RwLock::new(None),
             waiters: Mutex::default(),
             demand: OnceLock::new(),
@@ -317,6 +322,13 @@ impl Serving {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
+    /// Whether the node's own term [began by a takeover](Standing::took_over); ask for the role first.
+    #[must_use]
+    pub fn took_over(&self) -> bool {
+        // Relaxed: stored before the role, which was read with Acquire.
+        self.took_over.load(Ordering::Relaxed)
+    }
+
     /// End of the node's own lease by its own count; zero if it has none.
     #[must_use]
     pub fn lease_until(&self) -> Monotonic {
@@ -405,6 +417,7 @@ impl Serving {
         if !can {
             self.execute_until.store(0, Ordering::SeqCst);
         }
+        self.took_over.store(standing.took_over, Ordering::Relaxed);
         self.role.store(standing.role as u8, Ordering::Release);
         self.epoch.store(standing.epoch.0, Ordering::Release);
         self.lease_until.store(standing.lease_until.0, Ordering::Release);

@@ -43,8 +43,11 @@ pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const FORWARDED_REQUESTS_MAX: usize = 1024;
 /// Bytes of these requests, which the standby keeps for the case that they have to be executed elsewhere. One request may overshoot.
 pub const FORWARDED_BYTES_MAX: usize = 256 * 1024;
-/// When the primary changes, replies that it has sent are waited for so long: a network's round trip and a sync of the vault, many times.
-pub const FORWARDED_SETTLE_WAIT: Duration = Duration::from_millis(250);
+/// After a switchover, replies of the primary before are waited for so long: it lives and will say what it has executed, however busy its
+/// machine is.
+pub const FORWARDED_SETTLE_WAIT: Duration = Duration::from_secs(2);
+/// The same where the primary was replaced by a takeover: most likely it is dead, and what it had sent before is here.
+pub const FORWARDED_TAKEOVER_WAIT: Duration = Duration::from_millis(10);
 /// Pauses between attempts to reach the primary, each twice the one before.
 pub const FORWARD_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest of them.

@@ -235,7 +235,7 @@ async fn attend(
 fn notice(serving: &Serving, own: &str) -> Notice {
     let epoch = serving.epoch().0;
     if serving.role() == Role::Primary {
-        return Notice::Primary { epoch };
+        return Notice::Primary { epoch, took_over: serving.took_over() };
     }
     let primary = serving.primary().filter(|primary| primary.node != own);
     Notice::Elsewhere { epoch, address: primary.map(|primary| primary.quic.clone()) }

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | 0 | 4 | magic `TNSN` |
 //! | 4 | 1 | version, 1 |
-//! | 5 | 1 | 1: primary, 2: elsewhere, 3: refused |
+//! | 5 | 1 | 1: primary by a switchover, 2: elsewhere, 3: refused, 4: primary by a takeover |
 //! | 6 | 2 | length of the text in bytes |
 //! | 8 | 8 | the newest epoch that the node knows; its own if it is primary |
 //! | 16 | | text: the primary's address (may be empty), or why the client is refused |
@@ -39,6 +39,7 @@ const NOTICE_MAGIC: [u8; 4] = *b"TNSN";
 const PRIMARY: u8 = 1;
 const ELSEWHERE: u8 = 2;
 const REFUSED: u8 = 3;
+const PRIMARY_BY_TAKEOVER: u8 = 4;
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum Notice {
     Primary {
         /// The epoch of its term.
         epoch: u64,
+        /// Its term began by a takeover, not by a switchover: the primary of the epoch before will hardly reply to anything more.
+        took_over: bool,
     },
     /// Not primary; another notice follows when this changes.
     Elsewhere {
@@ -114,7 +117,8 @@ impl Notice {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let (what, epoch, text) = match self {
-            Notice::Primary { epoch } => (PRIMARY, *epoch, ""),
+            Notice::Primary { epoch, took_over: false } => (PRIMARY, *epoch, ""),
+            Notice::Primary { epoch, took_over: true } => (PRIMARY_BY_TAKEOVER, *epoch, ""),
             Notice::Elsewhere { epoch, address } => (ELSEWHERE, *epoch, address.as_deref().unwrap_or_default()),
             Notice::Refused { why } => (REFUSED, 0, why.as_str()),
         };
@@ -153,7 +157,8 @@ impl Notice {
         let text = String::from_utf8(text).map_err(|_| GreetingError::Malformed("a notice's text is no text"))?;
         let epoch = u64::from_le_bytes(epoch);
         match (what, text.is_empty()) {
-            (PRIMARY, true) => Ok(Notice::Primary { epoch }),
+            (PRIMARY, true) => Ok(Notice::Primary { epoch, took_over: false }),
+            (PRIMARY_BY_TAKEOVER, true) => Ok(Notice::Primary { epoch, took_over: true }),
             (ELSEWHERE, empty) => Ok(Notice::Elsewhere { epoch, address: (!empty).then_some(text) }),
             (REFUSED, _) => Ok(Notice::Refused { why: text }),
             _ => Err(GreetingError::Malformed("unknown notice")),
@@ -165,11 +170,12 @@ impl Notice {
 mod tests {
     use super::*;
 
-    fn notices() -> [Notice; 4] {
+    fn notices() -> [Notice; 5] {
         [
-            Notice::Primary { epoch: 0x0102 },
+            Notice::Primary { epoch: 0x0102, took_over: false },
             Notice::Elsewhere { epoch: 7, address: Some("127.0.0.1:6379".into()) },
             Notice::Elsewhere { epoch: 0, address: None },
+            Notice::Primary { epoch: 0x0103, took_over: true },
             Notice::Refused { why: "the vault is full".into() },
         ]
     }
@@ -179,6 +185,7 @@ mod tests {
         assert_eq!(greeting(), *b"TNSC\x01\0\0\0");
         assert_eq!(notices()[0].to_bytes(), b"TNSN\x01\x01\0\0\x02\x01\0\0\0\0\0\0");
         assert_eq!(notices()[1].to_bytes(), b"TNSN\x01\x02\x0e\0\x07\0\0\0\0\0\0\x00127.0.0.1:6379");
+        assert_eq!(notices()[3].to_bytes(), b"TNSN\x01\x04\0\0\x03\x01\0\0\0\0\0\0");
     }
 
     #[tokio::test]
@@ -194,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_notice_is_refused() {
         let good = notices()[1].to_bytes();
-        for (at, byte) in [(0, b'X'), (4, 2), (5, 0), (5, 4), (5, PRIMARY), (7, 0xFF), (16, 0xFF)] {
+        for (at, byte) in [(0, b'X'), (4, 2), (5, 0), (5, 5), (5, PRIMARY), (5, PRIMARY_BY_TAKEOVER), (7, 0xFF), (16, 0xFF)] {
             let mut bytes = good.clone();
             bytes[at] = byte;
             assert!(Notice::read(&mut &bytes[..]).await.is_err(), "byte {at} = {byte}");

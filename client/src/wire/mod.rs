@@ -18,6 +18,10 @@
 //!     |<----------------------------------------|
 //! ```
 //!
+//! The notice of a primary also says how its term began. In a switchover the primary before it refuses what it held, and a client
+//! waits for that. After a takeover most likely it is dead, and no packet of a dead process says so: a client gives up what that node has
+//! not answered as soon as it has been silent for a moment.
+//!
 //! So a client that is connected to every node learns of a takeover from the new primary itself, immediately, and its next
 //! command is executed after half a round trip.
 //!

@@ -31,6 +31,7 @@ pub(crate) const CLUSTER: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct Primary {
     pub(crate) holder: Option<usize>,
     pub(crate) epoch: u64,
+    pub(crate) took_over: bool,
 }
 
 /// What a node does with commands while it is primary.
@@ -40,6 +41,8 @@ pub(crate) enum Manner {
     Serve,
     /// Neither executes nor replies until it has ceased to be primary: then refuses what it held.
     Hold,
+    /// Neither executes nor replies, whoever is primary; its connections show signs of life.
+    Hang,
     /// Executes the next command, and ends the connection instead of replying.
     LoseReply,
     /// Ends the connection instead of executing the next command.
@@ -88,7 +91,7 @@ impl Cluster {
     /// No node yet.
     pub(crate) fn idle() -> Self {
         let world = World {
-            primary: watch::channel(Primary { holder: None, epoch: 0 }).0,
+            primary: watch::channel(Primary { holder: None, epoch: 0, took_over: false }).0,
             manner: watch::channel(Manner::Serve).0,
             data: Mutex::default(),
             executed: Mutex::default(),
@@ -129,9 +132,21 @@ impl Cluster {
         self.nodes[index].as_ref().unwrap().address
     }
 
-    /// Makes a node primary, under a new epoch.
+    /// Makes a node primary by a switchover, under a new epoch.
     pub(crate) fn elect(&self, index: usize) -> u64 {
-        self.world.primary.send_modify(|primary| *primary = Primary { holder: Some(index), epoch: primary.epoch + 1 });
+        self.begin_term(index, false)
+    }
+
+    /// Makes a node primary by a takeover, under a new epoch.
+    pub(crate) fn take_over(&self, index: usize) -> u64 {
+        self.begin_term(index, true)
+    }
+
+    fn begin_term(&self, index: usize, took_over: bool) -> u64 {
+        let begin = |primary: &mut Primary| {
+            *primary = Primary { holder: Some(index), epoch: primary.epoch + 1, took_over };
+        };
+        self.world.primary.send_modify(begin);
         self.world.primary.borrow().epoch
     }
 
@@ -269,9 +284,9 @@ async fn serve(index: usize, connection: Connection, world: Arc<World>) -> Resul
     world.greetings.fetch_add(1, Ordering::SeqCst);
     let mut primary = world.primary.subscribe();
     loop {
-        let Primary { holder, epoch } = *primary.borrow_and_update();
+        let Primary { holder, epoch, took_over } = *primary.borrow_and_update();
         if holder == Some(index) {
-            send.write_all(&Notice::Primary { epoch }.to_bytes()).await?;
+            send.write_all(&Notice::Primary { epoch, took_over }.to_bytes()).await?;
             break;
         }
         let address = holder.map(|holder| world.addresses.lock().unwrap()[&holder].to_string());
@@ -329,6 +344,10 @@ impl Session {
             }
             self.hold(-1);
         }
+        if now == Manner::Hang {
+            self.hold(1);
+            std::future::pending::<()>().await;
+        }
         let popped = if words[0] == b"BLPOP" { Some(self.block(words).await) } else { None };
         let holder = self.world.primary.borrow().holder;
         self.refused |= holder != Some(self.index);
@@ -351,7 +370,7 @@ impl Session {
             }
             Manner::Babble => Some(b"?what\r\n".to_vec()),
             _ if popped.is_some() => popped,
-            Manner::Serve | Manner::Hold => Some(self.execute(words)),
+            Manner::Serve | Manner::Hold | Manner::Hang => Some(self.execute(words)),
         }
     }
 

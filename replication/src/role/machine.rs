@@ -51,6 +51,8 @@ pub struct Machine {
     pub(super) durable: Lsn,
     /// Whom the holder in `view` has replaced.
     pub(super) previous: String,
+    /// The newest epoch that this node knew to be its own before it claimed it: handed over to it, or a claim repeated.
+    pub(super) granted: Epoch,
     /// A switchover that has not begun to hold.
     pub(super) choosing: Option<Choosing>,
     pub(super) followers_asked: bool,
@@ -74,6 +76,7 @@ impl Machine {
             applied,
             durable: Lsn::ZERO,
             previous: String::new(),
+            granted: Epoch::ZERO,
             choosing: None,
             followers_asked: false,
             published: Standing::joining(),
@@ -386,6 +389,11 @@ impl Machine {
         let unchanged = self.published.primary.as_deref() == primary.as_ref();
         let primary = if unchanged { self.published.primary.clone() } else { primary.map(Arc::new) };
         let long_waits = self.choosing.as_ref().is_some_and(|choosing| choosing.for_long);
-        Standing { role: self.role(), epoch: self.epoch(), lease_until, execute_until, long_waits, primary }
+        let took_over = match &self.state {
+            RoleState::Promoting(promoting) => promoting.took_over,
+            RoleState::Primary(term) | RoleState::HandingOver(term, _) => term.took_over,
+            _ => false,
+        };
+        Standing { role: self.role(), epoch: self.epoch(), lease_until, execute_until, long_waits, took_over, primary }
     }
 }

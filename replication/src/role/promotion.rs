@@ -21,6 +21,8 @@ pub(super) struct Promoting {
     /// Position of the epoch-start record; the largest while it is being appended. From then on this node may have what
     /// nobody else has.
     pub(super) begun: Option<Lsn>,
+    /// Claimed after the lease of another had ended, not handed over by it.
+    pub(super) took_over: bool,
     from: String,
     claim: Duration,
     granted_at: Monotonic,
@@ -63,6 +65,10 @@ impl Machine {
         }
         if self.watcher.take_due(now) {
             let seen = if granted { Epoch(self.view.epoch - 1) } else { self.epoch() };
+            // Only here: news of a claim's grant may come before its answer.
+            if granted {
+                self.granted = Epoch(self.view.epoch);
+            }
             self.ask(Ask::Claim { seen });
         }
     }
@@ -95,6 +101,7 @@ impl Machine {
             lease: Holder::granted(self.times, sent),
             sealed,
             begun: None,
+            took_over: epoch != self.granted,
             from,
             claim: now.since(sent),
             granted_at: now,
@@ -124,7 +131,7 @@ impl Machine {
                     catch_up: promoting.caught_up_at.since(promoting.granted_at),
                     begin: now.since(promoting.caught_up_at),
                 };
-                self.state = RoleState::Primary(Term::new(promoting.epoch, promoting.lease.clone()));
+                self.state = RoleState::Primary(Term::new(promoting.epoch, promoting.lease.clone(), promoting.took_over));
                 self.push(Effect::TookOver(takeover));
             }
             _ => {}

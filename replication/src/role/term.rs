@@ -16,11 +16,13 @@ pub(super) struct Term {
     /// Nothing executes before this record is durable: see the module's text on a lost answer to a hand-over.
     /// The largest position while it is being appended.
     pub(super) barrier: Option<Lsn>,
+    /// See [`Standing::took_over`](crate::serving::Standing::took_over).
+    pub(super) took_over: bool,
 }
 
 impl Term {
-    pub(super) fn new(epoch: Epoch, lease: Holder) -> Term {
-        Term { epoch, lease, barrier: None }
+    pub(super) fn new(epoch: Epoch, lease: Holder, took_over: bool) -> Term {
+        Term { epoch, lease, barrier: None, took_over }
     }
 }
 
@@ -63,7 +65,7 @@ impl Machine {
             |term| RoleState::Stopping(Stopping { term, at: None, released: false, deadline: now.after(STOP_WAIT) });
         match std::mem::replace(&mut self.state, RoleState::Standby) {
             RoleState::Primary(term) | RoleState::HandingOver(term, _) => self.state = stopping(term),
-            RoleState::Promoting(promoting) => self.state = stopping(Term::new(promoting.epoch, promoting.lease)),
+            RoleState::Promoting(promoting) => self.state = stopping(Term::new(promoting.epoch, promoting.lease, promoting.took_over)),
             RoleState::Stopping(under_way) => self.state = RoleState::Stopping(under_way),
             RoleState::Joining { .. } | RoleState::Standby | RoleState::Ended { .. } => self.end(End::Stopped),
         }

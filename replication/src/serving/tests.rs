@@ -14,6 +14,7 @@ fn primary(until: u64) -> Standing {
         lease_until: Monotonic(until),
         execute_until: Monotonic(until),
         long_waits: false,
+        took_over: false,
         primary: None,
     }
 }

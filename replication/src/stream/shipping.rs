@@ -2,7 +2,8 @@
 //! another.
 //!
 //! Records are sent as soon as a client waits for one of them to become durable; those that nobody waits for (level `relaxed`)
-//! may be batched for a moment. While a frame is in flight the next one fills, so frames grow with the load.
+//! may be batched for a moment. The first of a term, its epoch-start record, is not: no session waits for it yet, but all clients
+//! do. While a frame is in flight the next one fills, so frames grow with the load.
 
 use bytes::Bytes;
 use tanist_db_core::clock::Monotonic;
@@ -51,6 +52,8 @@ pub enum AppendNews {
 pub struct Shipping {
     /// `None` until the vault has said where its log ends.
     pub(crate) window: Option<Window>,
+    /// Records of this term have been taken off the queue.
+    has_shipped: bool,
     gathered_since: Option<Monotonic>,
 }
 
@@ -77,7 +80,8 @@ impl Shipping {
         if gather || !window.has_room() {
             return ShipStep::Wait;
         }
-        if queued > 0
+        if self.has_shipped
+            && queued > 0
             && queued < SHIP_FRAME_BYTES as u64
             && !awaited
             && now.since(*self.gathered_since.get_or_insert(now)) < SHIP_GATHER
@@ -85,6 +89,7 @@ impl Shipping {
             return ShipStep::Gather;
         }
         let Some(batch) = redo.take(SHIP_FRAME_BYTES) else { return ShipStep::Wait };
+        self.has_shipped = true;
         let (first, last) = (Lsn(batch.first_lsn), Lsn(batch.first_lsn + batch.ends.len() as u64 - 1));
         let bytes = batch.blob.len();
         if bytes >= SHIP_ASIDE_BYTES {
@@ -127,4 +132,27 @@ impl Shipping {
 #[must_use]
 pub fn sealed(batch: &RedoBatch) -> Bytes {
     seal_in_place(FrameKind::Batch, batch.to_bytes_behind(HEADER_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use tanist_db_core::engine::{Engine, EngineOptions};
+
+    use super::*;
+
+    #[test]
+    fn the_first_record_of_a_term_leaves_at_once_and_later_ones_gather() {
+        let engine = Engine::new(EngineOptions { shards: 2, ..EngineOptions::default() });
+        let mut shipping = Shipping::default();
+        shipping.told(Answer::AppendReady { durable: 0 });
+        let now = Monotonic(1_000_000);
+        assert!(matches!(shipping.next(engine.redo(), false, now), ShipStep::Wait), "there is nothing to ship yet");
+        engine.begin_epoch(Epoch(3)).unwrap();
+        let first = shipping.next(engine.redo(), false, now);
+        assert!(matches!(first, ShipStep::Fresh(..)), "the epoch-start record waits for company: {first:?}");
+
+        engine.freeze();
+        assert!(matches!(shipping.next(engine.redo(), false, now), ShipStep::Gather));
+        assert!(matches!(shipping.next(engine.redo(), true, now), ShipStep::Fresh(..)), "somebody waits for this one");
+    }
 }

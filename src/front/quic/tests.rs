@@ -84,6 +84,7 @@ impl Pair {
             lease_until: until,
             execute_until: until,
             long_waits: false,
+            took_over: false,
             primary,
         };
         context.serving.publish(&standing, context.clock.monotonic());

@@ -179,6 +179,7 @@ fn standing(role: Role, executes: bool) -> Standing {
         lease_until: until,
         execute_until: until,
         long_waits: false,
+        took_over: false,
         primary: members().pop(),
     }
 }

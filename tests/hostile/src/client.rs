@@ -37,7 +37,8 @@ fn replies(bytes: &[u8], piece: usize) -> (Vec<String>, bool) {
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let notices = [
-        Notice::Primary { epoch: 5 },
+        Notice::Primary { epoch: 5, took_over: false },
+        Notice::Primary { epoch: 6, took_over: true },
         Notice::Elsewhere { epoch: 5, address: Some("10.0.0.1:6380".to_owned()) },
         Notice::Elsewhere { epoch: 0, address: None },
         Notice::Refused { why: "no".to_owned() },

@@ -10,7 +10,7 @@ use crate::limits;
 use crate::transport::rpc::{Channel, Priority, RpcError};
 use crate::vault::StorageError;
 use crate::vault::log::acknowledge::stopped;
-use crate::vault::log::feed::{Feed, FeedStep};
+use crate::vault::log::feed::{Feed, FeedStep, pieces};
 use crate::vault::log::reader::LogReader;
 use crate::vault::log::segment::LogFrame;
 use crate::vault::log::writer::LogState;
@@ -82,8 +82,8 @@ impl FollowServer {
                 FeedStep::CaughtUp(answer) => return Ok(Some(answer)),
                 FeedStep::Wait => return Ok(None),
             };
-            for frame in frames {
-                channel.write(frame.bytes().clone()).await?;
+            for piece in pieces(&frames) {
+                channel.write(piece).await?;
             }
         }
     }

@@ -28,6 +28,7 @@ fn the_successor_claims_what_it_was_given_and_learns_the_sealed_end() {
     script.on(Event::OwnRecordAppended { lsn: Lsn(101) });
     let effects = script.on(Event::Durable { lsn: Lsn(101) });
     assert!(matches!(&effects[..], [Effect::TookOver(takeover)] if takeover.from == "b"), "{effects:?}");
+    assert!(!script.standing.took_over, "the predecessor lives, and has replies to send");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use tanist_db_core::ids::Lsn;
 
 use crate::limits;
@@ -109,6 +110,26 @@ impl Feed {
     }
 }
 
+/// `frames` as they are written to a stream: in few pieces. For each packet quinn searches the pieces that are not acknowledged one by one,
+/// so ten thousand frames of a hundred bytes in a window would keep the vault's thread from all appends for hundreds of milliseconds.
+#[must_use]
+pub fn pieces(frames: &[LogFrame]) -> Vec<Bytes> {
+    let mut pieces = Vec::new();
+    let mut joined = BytesMut::new();
+    for (at, frame) in frames.iter().enumerate() {
+        let bytes = frame.bytes();
+        let is_alone = joined.is_empty() && at + 1 == frames.len();
+        if is_alone || bytes.len() >= limits::FOLLOW_PIECE_BYTES {
+            pieces.extend((!joined.is_empty()).then(|| joined.split().freeze()));
+            pieces.push(bytes.clone());
+        } else {
+            joined.extend_from_slice(bytes);
+        }
+    }
+    pieces.extend((!joined.is_empty()).then(|| joined.freeze()));
+    pieces
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +168,21 @@ mod tests {
             assert_eq!(answer, Answer::Durable { lsn: first });
             assert!(matches!(step(&mut feed, &writer), FeedStep::Wait));
         }
+    }
+
+    #[test]
+    fn small_frames_are_sent_together_and_large_ones_as_they_are() {
+        let small: Vec<LogFrame> = (1..=1_000).map(|first| frame(1, first, 1)).collect();
+        let large = frame(1, 1_001, 5_000);
+        assert!(large.bytes().len() >= limits::FOLLOW_PIECE_BYTES);
+        let alone = std::slice::from_ref(&small[0]);
+        assert_eq!(pieces(alone)[0].as_ptr(), alone[0].bytes().as_ptr(), "one frame is not copied");
+        assert_eq!(pieces(&small).len(), 1);
+        let all = [&small[..], &[large.clone()], &small[..2]].concat();
+        let sent = pieces(&all);
+        assert_eq!((sent.len(), sent[1].as_ptr()), (3, large.bytes().as_ptr()));
+        assert_eq!(sent.concat(), all.iter().flat_map(|frame| frame.bytes().to_vec()).collect::<Vec<u8>>());
+        assert!(pieces(&[]).is_empty());
     }
 
     #[test]

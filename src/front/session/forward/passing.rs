@@ -13,7 +13,7 @@ use super::follows;
 use super::stream::ReplyPlace;
 use super::transaction;
 use crate::front::forward::{Found, Request};
-use crate::front::limits::{FORWARD_PAUSE_MAX, FORWARD_PAUSE_MIN, FORWARDED_SETTLE_WAIT};
+use crate::front::limits::{FORWARD_PAUSE_MAX, FORWARD_PAUSE_MIN, FORWARDED_SETTLE_WAIT, FORWARDED_TAKEOVER_WAIT};
 use crate::front::redirect;
 use crate::resp::RequestParser;
 
@@ -41,9 +41,12 @@ impl<W: Runtime> Conversation<'_, W> {
         let Some(stream) = &mut self.forwarding.stream else { return true };
         let mut is_over = stream.is_over && !stream.is_stalled;
         if serving.epoch() == stream.epoch && follows(serving.role()) {
-            stream.settle_by = None;
+            (stream.replaced_at, stream.settle_by) = (None, None);
         } else if !stream.is_stalled {
-            let settle_by = *stream.settle_by.get_or_insert(now.after(FORWARDED_SETTLE_WAIT));
+            let wait = if serving.took_over() { FORWARDED_TAKEOVER_WAIT } else { FORWARDED_SETTLE_WAIT };
+            // Anew each time: that it was a takeover turns out after the new epoch does.
+            let settle_by = stream.replaced_at.get_or_insert(now).after(wait);
+            stream.settle_by = Some(settle_by);
             is_over |= stream.under_way.is_empty() || settle_by <= now;
         }
         if is_ended || is_over { self.end_stream(is_ended, now) } else { true }

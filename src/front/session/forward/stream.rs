@@ -35,7 +35,9 @@ pub(super) struct Stream<W: Runtime> {
     /// What the primary's session knows.
     pub(super) protocol: Protocol,
     pub(super) database: u8,
-    /// The primary is another by now: what has no reply by then is in doubt.
+    /// Since when the primary is another.
+    pub(super) replaced_at: Option<Monotonic>,
+    /// If so: what has no reply by then is in doubt.
     pub(super) settle_by: Option<Monotonic>,
 }
 
@@ -79,6 +81,7 @@ impl<W: Runtime> Stream<W> {
             has_written: false,
             protocol: Protocol::Resp2,
             database: 0,
+            replaced_at: None,
             settle_by: None,
         }
     }

@@ -13,6 +13,7 @@ use tanist_replication::serving::{PrimaryAddress, Standing};
 use super::*;
 use crate::config::Standby;
 use crate::front::forward::Greeting;
+use crate::front::limits::{FORWARDED_SETTLE_WAIT, FORWARDED_TAKEOVER_WAIT};
 
 const UNKNOWN: &str =
     "-UNKNOWN the primary was lost before it replied to this command, which may or may not have been executed\r\n";
@@ -371,6 +372,28 @@ fn what_a_lost_primary_may_have_executed_is_not_repeated() {
             client.ask("GET n\r\n", "$1\r\n1\r\n").await;
         }
     });
+}
+
+/// The old primary keeps its stream and keeps silent.
+#[test]
+fn after_a_takeover_replies_are_waited_for_only_a_moment() {
+    for (took_over, wait) in [(true, FORWARDED_TAKEOVER_WAIT), (false, FORWARDED_SETTLE_WAIT)] {
+        run(async {
+            let (network, _a, b) = Network::pair();
+            network.hold();
+            let mut client = network.client(&b);
+            client.send("INCR n\r\n").await;
+            let (_, mut primary) = network.held().await;
+            primary.expect("INCR n\r\n").await;
+            b.engine().begin_epoch(Epoch(2)).expect("a newer epoch");
+            let standing = standing(Role::Primary, true);
+            b.publish(Standing { epoch: Epoch(2), took_over, primary: Some(address("b")), ..standing });
+            let since = Instant::now();
+            client.expect(UNKNOWN).await;
+            let waited = since.elapsed();
+            assert!(waited >= wait && waited < wait * 2, "{waited:?} of {wait:?}");
+        });
+    }
 }
 
 #[test]
