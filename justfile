@@ -35,10 +35,16 @@ sanitize-thread:
 whole-path rounds="100":
     TANIST_ROUNDS={{ rounds }} cargo test --release --test whole_path -- --nocapture
 
-# redis-py, ioredis and Rust's redis with a running pair. Needs python3 with venv; installs the clients into target/.
+# redis-py, ioredis, node-redis and Rust's redis with a running pair. Needs python3 with venv; installs the clients into target/.
 stock-clients:
     tests/stock_clients/install.sh
     TANIST_NO_SKIPS=1 cargo test --test whole_path stock_clients -- --nocapture
+
+# The same clients behind HAProxy, over 20 switchovers and 10 kills under load: docs/balancers.md.
+balancers switchovers="20" kills="10":
+    tests/stock_clients/install.sh
+    TANIST_NO_SKIPS=1 TANIST_ROUNDS={{ switchovers }} cargo test --test whole_path balancer_do_not_notice -- --nocapture
+    TANIST_NO_SKIPS=1 TANIST_ROUNDS={{ kills }} cargo test --test whole_path balancer_go_on_after_a_kill -- --nocapture
 
 # Takeovers by fault, as many of each, into docs/takeover-times.md: half an hour for 200 on a machine that does nothing else. As root
 # its hosts have network namespaces; otherwise nothing can be cut off.

@@ -9,16 +9,18 @@ use futures_util::future::BoxFuture;
 use tanist_db_core::clock::{Clock, UnixMillis};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Lsn;
-use tanist_replication::serving::{PrimaryAddress, Role, Serving};
+use tanist_replication::serving::{PrimaryAddress, Serving};
 use tanist_replication::{LoadProgress, VaultLink};
 use tokio::sync::Semaphore;
 
+use super::forward::PrimaryReach;
+use super::health::HealthSigns;
 use super::limits::{LARGE_REPLIES_MAX, LONG_COMMANDS_MAX};
 use super::registry::Registry;
 use super::risk::Risk;
 use super::settings::Settings;
 use super::versions::Pins;
-use crate::config::{Durability, Standby};
+use crate::config::Durability;
 
 /// What the front asks of the machinery behind it; the node's wiring answers.
 pub trait Admin: Send + Sync {
@@ -157,6 +159,8 @@ pub struct NodeContext {
     pub identity: Identity,
     /// How far the loading of the data has come.
     pub loading: LoadProgress,
+    /// Whether what this node forwards reaches the primary.
+    pub(super) primary_reach: PrimaryReach,
     pub(super) risk: Risk,
     pub(super) pins: Pins,
     /// Places for commands that take long, each on a thread of its own.
@@ -184,6 +188,7 @@ impl NodeContext {
             stats: Stats::default(),
             identity,
             loading: LoadProgress::default(),
+            primary_reach: PrimaryReach::default(),
             risk: Risk::default(),
             pins: Pins::default(),
             long_places: Arc::new(Semaphore::new(LONG_COMMANDS_MAX)),
@@ -207,16 +212,10 @@ impl NodeContext {
     }
 
     /// Whether a client of the Redis protocol can write here: what it is told when it asks for the node's role. A standby that forwards is
-    /// as good as a primary to it.
+    /// as good as a primary to it, and a primary that cannot serve is none.
     #[must_use]
     pub fn takes_writes(&self) -> bool {
-        match self.serving.role() {
-            Role::Primary | Role::HandingOver | Role::Promoting => true,
-            // A client of a cluster is told where to go instead.
-            Role::Standby if self.settings.is_cluster() => false,
-            Role::Standby => self.settings.standby() == Standby::Forward && self.serving.primary().is_some(),
-            Role::Joining | Role::Fenced => false,
-        }
+        HealthSigns::of(self).takes_writes()
     }
 
     /// When replies to writes may leave. That they may leave at once counts only once the record that says so is durable: a

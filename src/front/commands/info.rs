@@ -11,11 +11,12 @@ use tanist_db_core::level::Levels;
 use tanist_replication::serving::Role;
 
 use super::REDIS_VERSION;
-use super::replication::{host_and_port, is_linked, last};
+use super::replication::{host_and_port, last};
 use crate::config::Durability;
 use crate::front::HealthSigns;
 use crate::front::caller::Caller;
 use crate::front::context::Stats;
+use crate::front::health::primary_elsewhere;
 
 /// The lines of one section.
 struct SectionText(String);
@@ -177,15 +178,15 @@ fn replication(caller: &Caller, lines: &mut SectionText) {
             );
         }
     } else {
-        let primary = serving.primary();
+        let primary = primary_elsewhere(&caller.context);
         let (host, port) = primary.as_ref().map_or(("", "0"), |primary| host_and_port(&primary.resp));
         lines.add("role", "slave");
         lines.add("master_host", host);
         lines.add("master_port", port);
-        let down = HealthSigns::of(&caller.context).vault_silent();
-        lines.add("master_link_status", if is_linked(caller) { "up" } else { "down" });
+        let signs = HealthSigns::of(&caller.context);
+        lines.add("master_link_status", if signs.is_linked() { "up" } else { "down" });
         lines.add("master_sync_in_progress", u8::from(role == Role::Joining));
-        if let Some(down) = down {
+        if let Some(down) = signs.vault_silent() {
             lines.add("master_link_down_since_seconds", down.as_secs());
         }
         lines.add("slave_repl_offset", last);

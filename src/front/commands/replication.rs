@@ -10,6 +10,7 @@ use tanist_replication::serving::Role;
 use super::number;
 use crate::front::HealthSigns;
 use crate::front::caller::Caller;
+use crate::front::health::primary_elsewhere;
 
 /// Newest record appended or applied here.
 pub(super) fn last(caller: &Caller) -> Lsn {
@@ -20,13 +21,6 @@ pub(super) fn last(caller: &Caller) -> Lsn {
 pub(in crate::front) fn host_and_port(address: &str) -> (&str, &str) {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
     (host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host), port)
-}
-
-/// Whether a standby follows: its primary is known, and what the vault has reaches it.
-pub(super) fn is_linked(caller: &Caller) -> bool {
-    let serving = &caller.context.serving;
-    let silent = HealthSigns::of(&caller.context).vault_silent().is_some();
-    serving.role() == Role::Standby && serving.primary().is_some() && !silent
 }
 
 pub(super) fn role(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
@@ -48,7 +42,7 @@ pub(super) fn role(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &m
             }
         }
         role => {
-            let primary = serving.primary();
+            let primary = primary_elsewhere(&caller.context);
             let (host, port) = primary.as_ref().map_or(("", "0"), |primary| host_and_port(&primary.resp));
             reply.array(5);
             reply.bulk(b"slave");
@@ -56,7 +50,7 @@ pub(super) fn role(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &m
             reply.int(number(port.as_bytes()).unwrap_or(0));
             let state: &[u8] = match role {
                 Role::Joining => b"sync",
-                _ if is_linked(caller) => b"connected",
+                _ if HealthSigns::of(&caller.context).is_linked() => b"connected",
                 _ => b"connect",
             };
             reply.bulk(state);

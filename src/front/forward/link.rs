@@ -19,7 +19,8 @@ use tanist_replication::transport::tls::Credentials;
 use tokio::io::AsyncWriteExt as _;
 use tracing::debug;
 
-use super::wire::Greeting;
+use super::reach;
+use super::wire::{Greeting, NODE_ITSELF};
 use crate::front::limits::AUTHENTICATION_TIME;
 use crate::front::registry::{Peer, Way};
 use crate::front::{NodeContext, session};
@@ -105,6 +106,12 @@ async fn serve(context: Arc<NodeContext>, mut send: SendStream, mut receive: Rec
         }
         Err(_) => return,
     };
+    if greeting.client == NODE_ITSELF {
+        let answer = reach::answer(&context, greeting.epoch);
+        let _ = send.write_all(answer.as_bytes()).await;
+        let _ = send.finish();
+        return;
+    }
     let peer = Peer {
         address: greeting.address,
         local: format!("{}:{}", context.identity.bind, context.identity.port),

@@ -14,14 +14,17 @@
 //! * `replies`: where replies end.
 //! * `under_way`: the requests that have no reply yet.
 //! * `link`: connections and streams.
+//! * `reach`: whether all of this would succeed.
 
 mod link;
+mod reach;
 mod replies;
 mod under_way;
 mod wire;
 
 pub(super) use link::attend;
 pub use link::{LinkStream, Links};
+pub(super) use reach::{PrimaryReach, watch};
 pub(super) use replies::{Found, ReplyEnds};
 pub(super) use under_way::{Request, UnderWay};
 pub(super) use wire::END;

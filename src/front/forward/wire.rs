@@ -8,7 +8,7 @@
 //! | 6 | 2 | length of the client's address in bytes |
 //! | 8 | 8 | epoch in which the commands may be executed |
 //! | 16 | 8 | number of the start of the forwarding node's process |
-//! | 24 | 8 | number of the client's connection there |
+//! | 24 | 8 | number of the client's connection there; 0: the node asks for itself |
 //! | 32 | 8 | number of the first command that follows, of those that were forwarded for this connection |
 //! | 40 | | the client's address |
 //!
@@ -19,6 +19,8 @@
 //! |---|---|---|
 //! | 0 | 1 | 0 |
 //! | 1 | 1 | 1: end |
+//!
+//! A node that asks for itself sends `PING`, and gets one reply and no mark.
 //!
 //! After *end* nothing is executed, and nothing was of what has had no reply. A stream that ends without it leaves open what has become
 //! of those commands. Integers are little-endian. There is no checksum: TLS guards the stream.
@@ -36,6 +38,9 @@ const HEADER_BYTES: usize = 40;
 /// Longest address of a client in bytes; an IPv6 address with a port takes 47.
 const ADDRESS_BYTES_MAX: usize = 255;
 
+/// The client's number of a node that asks for itself: no connection has it.
+pub(super) const NODE_ITSELF: u64 = 0;
+
 /// Begins a mark.
 pub(super) const MARK: u8 = 0;
 /// The mark *end*.
@@ -48,7 +53,7 @@ pub struct Greeting {
     pub epoch: Epoch,
     /// Number of the start of the process that forwards.
     pub incarnation: u64,
-    /// Number of the client's connection in that process.
+    /// Number of the client's connection in that process, from 1.
     pub client: u64,
     /// How many commands were forwarded for that connection before.
     pub first: u64,

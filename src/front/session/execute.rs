@@ -17,6 +17,7 @@ use crate::front::NodeContext;
 use crate::front::caller::Caller;
 use crate::front::commands::{self, COMMANDS};
 use crate::front::context::Stats;
+use crate::front::health::ping_error;
 use crate::front::limits::{BATCH_BYTES, BATCH_COMMANDS};
 use crate::front::redirect::{self, NO_PLACE};
 use crate::front::registry::Way;
@@ -385,6 +386,13 @@ pub(super) fn execute(
     {
         session.refuse(args);
         reply.error(&refusal);
+        return Executed::AT_ONCE;
+    }
+    if spec.name == "ping"
+        && !session.in_multi()
+        && let Some(why) = ping_error(context, caller.now)
+    {
+        reply.error(&why);
         return Executed::AT_ONCE;
     }
     let (engine, now) = match &pinned {

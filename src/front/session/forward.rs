@@ -31,6 +31,7 @@ use super::{Conversation, Runtime};
 use crate::config::Standby;
 use crate::front::commands;
 use crate::front::forward::{Greeting, Request};
+use crate::front::health::primary_elsewhere;
 use crate::front::redirect;
 use crate::front::registry::Way;
 use alone::Alone;
@@ -166,8 +167,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
 
     /// The redirection for the command at the front of the input, if its client is to follow one.
     pub(super) fn moved(&mut self, spec: &CommandSpec) -> Option<String> {
-        let primary = self.context.serving.primary().filter(|primary| primary.node != self.context.identity.node);
-        let primary = primary.filter(|_| self.is_moved(spec))?;
+        let primary = primary_elsewhere(self.context).filter(|_| self.is_moved(spec))?;
         let request = self.ahead.front()?.request;
         let args = self.parser.arguments(&request, self.input.unread());
         Some(redirect::moved(slot_of(spec.first_key(&args)?), &primary))
@@ -336,7 +336,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             return Err(hold);
         }
         let epoch = context.serving.epoch();
-        let Some(primary) = context.serving.primary().filter(|primary| primary.node != context.identity.node) else {
+        let Some(primary) = primary_elsewhere(context) else {
             return Err(hold);
         };
         let entry = self.caller.entry();

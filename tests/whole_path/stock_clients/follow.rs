@@ -13,18 +13,21 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde::Deserialize;
 
-use super::{ioredis_command, redis_py_command};
-use crate::harness::{Cluster, rounds, signal};
+use super::{node_command, redis_py_command};
+use crate::harness::{Cluster, Node, rounds, signal, wait_until};
 use crate::load::{connect, connect_primary};
 
 /// What a client was told.
 #[derive(Debug, Default, Deserialize)]
-struct Told {
-    acknowledged: Vec<u64>,
+pub(super) struct Told {
+    pub(super) acknowledged: Vec<u64>,
     refused: Vec<u64>,
     unknown: Vec<u64>,
-    errors: BTreeMap<String, u64>,
+    pub(super) errors: BTreeMap<String, u64>,
     longest_gap_ms: f64,
+    /// Those of `unknown` that were executed.
+    #[serde(skip)]
+    pub(super) executed: usize,
 }
 
 /// A client at work.
@@ -50,19 +53,23 @@ impl Worker {
     }
 }
 
-/// Clients at both nodes, each with a list of its own.
-struct Workers(Vec<(String, u16, Worker)>);
+/// Clients of some addresses, each with a list of its own.
+pub(super) struct Workers(Vec<(String, u16, Worker)>);
 
 impl Workers {
-    fn start(ports: [u16; 2]) -> Workers {
+    pub(super) fn start(ports: &[u16]) -> Workers {
         let mut workers = Vec::new();
-        for port in ports {
-            let scripts = [("redis-py", redis_py_command(), "follow.py"), ("ioredis", ioredis_command(), "follow.mjs")];
+        for &port in ports {
+            let scripts = [
+                ("redis-py", redis_py_command(), "follow.py"),
+                ("ioredis", node_command(), "follow.mjs"),
+                ("node-redis", node_command(), "follow.mjs"),
+            ];
             for (client, command, script) in scripts {
                 let Some(mut command) = command else { continue };
                 let key = format!("{client}:{port}");
                 let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stock_clients").join(script);
-                command.arg(script).args([port.to_string(), key.clone()]);
+                command.arg(script).args([&port.to_string(), &key, client]);
                 let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the script starts");
                 workers.push((key, port, Worker::Script(child)));
             }
@@ -74,13 +81,24 @@ impl Workers {
         Workers(workers)
     }
 
+    /// Waits until each of them has had something executed from now on.
+    pub(super) fn wait_for_progress(&self, cluster: &Cluster) {
+        let mut connection = connect_primary([cluster.port, cluster.port + 1]);
+        let mut length = |key: &str| redis::cmd("LLEN").arg(key).query::<u64>(&mut connection).expect("a number");
+        for (key, _, _) in &self.0 {
+            let before = length(key);
+            wait_until(&format!("{key} goes on"), || (length(key) > before).then_some(()));
+        }
+    }
+
     /// Ends them, and compares what they were told with what is there.
-    fn finish(self, cluster: &Cluster) -> Vec<(String, u16, Told)> {
-        let told: Vec<_> = self.0.into_iter().map(|(key, port, worker)| (key, port, worker.finish())).collect();
+    pub(super) fn finish(self, cluster: &Cluster) -> Vec<(String, u16, Told)> {
+        let mut told: Vec<_> = self.0.into_iter().map(|(key, port, worker)| (key, port, worker.finish())).collect();
         let mut connection = connect_primary([cluster.port, cluster.port + 1]);
         let mut table = String::new();
-        for (key, _, told) in &told {
-            let there: Vec<u64> = redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query(&mut connection).expect("a list");
+        for (key, _, told) in &mut told {
+            let there: Vec<u64> =
+                redis::cmd("LRANGE").arg(&*key).arg(0).arg(-1).query(&mut connection).expect("a list");
             let times = |number: &u64| there.iter().filter(|there| *there == number).count();
             let lost: Vec<_> = told.acknowledged.iter().filter(|number| times(number) == 0).collect();
             let doubled: Vec<_> = there.iter().filter(|number| times(number) > 1).collect();
@@ -88,6 +106,7 @@ impl Workers {
             assert!(lost.is_empty() && doubled.is_empty(), "{key}: lost {lost:?}, doubled {doubled:?}");
             assert!(refused.is_empty(), "{key}: executed although it said otherwise: {refused:?}");
             assert!(there.is_sorted(), "{key}: out of order");
+            told.executed = told.unknown.iter().filter(|number| times(number) > 0).count();
             let errors: u64 = told.errors.values().sum();
             let (done, gap) = (told.acknowledged.len(), told.longest_gap_ms);
             writeln!(table, "{key:20} {done:8} done, {errors:3} errors, longest gap {gap:7.1} ms").expect("a text");
@@ -135,17 +154,34 @@ fn redis_rs(port: u16, key: &str, stop: &AtomicBool) -> Told {
     told
 }
 
+/// The standby becomes the primary, and clients work for a moment.
+pub(super) fn switch_over(cluster: &Cluster) {
+    let output = cluster.tool(&["switchover"]);
+    assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), cluster.logs());
+    cluster.wait_for_pair();
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+/// Kills the primary, which is returned, waits until the pair is healthy again, and clients work for a moment.
+pub(super) fn kill_primary(cluster: &Cluster) -> Node {
+    let (primary, _) = cluster.wait_for_pair();
+    signal(primary.pid, Signal::KILL);
+    cluster.wait_for("another process", |nodes| {
+        nodes.iter().find(|node| node.port == primary.port && node.pid != primary.pid).map(|_| ())
+    });
+    cluster.wait_for_pair();
+    std::thread::sleep(Duration::from_millis(500));
+    primary
+}
+
 #[test]
 fn clients_of_either_node_do_not_notice_a_switchover() {
     let cluster = Cluster::start();
     let (primary, standby) = cluster.wait_for_pair();
-    let workers = Workers::start([primary.port, standby.port]);
+    let workers = Workers::start(&[primary.port, standby.port]);
     std::thread::sleep(Duration::from_millis(1500));
     for _ in 0..rounds(20) {
-        let output = cluster.tool(&["switchover"]);
-        assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), cluster.logs());
-        cluster.wait_for_pair();
-        std::thread::sleep(Duration::from_millis(200));
+        switch_over(&cluster);
     }
     for (key, _, told) in workers.finish(&cluster) {
         assert!(told.acknowledged.len() > 100, "{key} has done next to nothing");
@@ -157,19 +193,12 @@ fn clients_of_either_node_do_not_notice_a_switchover() {
 fn of_a_kill_clients_notice_what_was_under_way() {
     let cluster = Cluster::start();
     let (primary, standby) = cluster.wait_for_pair();
-    let workers = Workers::start([primary.port, standby.port]);
+    let workers = Workers::start(&[primary.port, standby.port]);
     std::thread::sleep(Duration::from_millis(1500));
     let kills = rounds(10);
     let mut killed = BTreeMap::<u16, u64>::new();
     for _ in 0..kills {
-        let (primary, _) = cluster.wait_for_equal();
-        signal(primary.pid, Signal::KILL);
-        *killed.entry(primary.port).or_default() += 1;
-        cluster.wait_for("another process", |nodes| {
-            nodes.iter().find(|node| node.port == primary.port && node.pid != primary.pid).map(|_| ())
-        });
-        cluster.wait_for_pair();
-        std::thread::sleep(Duration::from_millis(500));
+        *killed.entry(kill_primary(&cluster).port).or_default() += 1;
     }
     for (key, port, told) in workers.finish(&cluster) {
         assert!(told.acknowledged.len() > 100, "{key} has done next to nothing");

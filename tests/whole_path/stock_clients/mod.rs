@@ -1,9 +1,10 @@
 //! Stock Redis clients with a running pair, each with RESP2 and RESP3: what programs use of them, and what each needs to follow a
 //! switchover.
 //!
-//! redis-py and ioredis run in interpreters, by the scripts in `tests/stock_clients/`, whose `install.sh` puts the exact versions under
+//! redis-py, ioredis and node-redis run in interpreters, by the scripts in `tests/stock_clients/`, whose `install.sh` puts the exact versions under
 //! `target/`. Rust's `redis` is a dependency like any other.
 
+mod balancer;
 mod follow;
 mod rust;
 
@@ -22,7 +23,7 @@ fn redis_py() {
 
 #[test]
 fn ioredis() {
-    check("ioredis.mjs", ioredis_command);
+    check("ioredis.mjs", node_command);
 }
 
 /// An interpreter that has redis-py, if it is installed.
@@ -35,15 +36,15 @@ fn redis_py_command() -> Option<Command> {
     Some(Command::new(&python))
 }
 
-/// An interpreter that has ioredis, if it is installed.
-fn ioredis_command() -> Option<Command> {
+/// An interpreter that has ioredis and node-redis, if they are installed.
+fn node_command() -> Option<Command> {
     let folder = installed("");
     // Where the system's is too old there is one beside redis-py.
     let node = Some(installed("venv/bin/node")).filter(|node| node.exists()).unwrap_or_else(|| "node".into());
     let mut command = Command::new(&node);
     command.current_dir(&folder);
-    if !runs(Command::new(&node).current_dir(&folder).args(["-e", "require('ioredis')"])) {
-        skip("ioredis with a running pair", "node with ioredis: run tests/stock_clients/install.sh");
+    if !runs(Command::new(&node).current_dir(&folder).args(["-e", "require('ioredis'), require('redis')"])) {
+        skip("ioredis and node-redis with a running pair", "node with both: run tests/stock_clients/install.sh");
         return None;
     }
     Some(command)

@@ -343,6 +343,9 @@ fn a_node_without_its_vault_says_so_wherever_a_monitor_looks() {
         let text = client.bulk("INFO\r\n").await;
         has(&text, &["aof_last_write_status:err", "tanist_vault_link:down", "tanist_vault_link_down_since_seconds:3"]);
         has(&text, &["tanist_executing:no", "tanist_lease_left_ms:0", &format!("tanist_trouble:{trouble}")]);
+        has(&text, &["role:slave", "master_link_status:down"]);
+        client.ask("PING\r\n", &format!("-MISCONF this node {trouble}\r\n")).await;
+        client.ask("MULTI\r\nPING\r\nDISCARD\r\n", "+OK\r\n+QUEUED\r\n+OK\r\n").await;
 
         node.play(Role::Standby);
         let trouble = "does not follow: no answer from the vault for 3.2 s";
@@ -351,7 +354,9 @@ fn a_node_without_its_vault_says_so_wherever_a_monitor_looks() {
         has(&text, &["master_link_status:down", "master_link_down_since_seconds:3"]);
         let slave = "*5\r\n$5\r\nslave\r\n$8\r\n10.0.0.2\r\n:6380\r\n";
         client.ask("ROLE\r\n", &format!("{slave}$7\r\nconnect\r\n:1\r\n")).await;
+        client.ask("PING\r\n", &format!("-MASTERDOWN this standby {trouble}\r\n")).await;
         vault(true, &node);
+        client.ask("PING\r\n", "+PONG\r\n").await;
         client.ask("ROLE\r\n", &format!("{slave}$9\r\nconnected\r\n:1\r\n")).await;
         let elsewhere = "the primary is b at 10.0.0.2:6380";
         client.ask("TANIST HEALTH\r\n", &format!("-NOTSERVING node a: standby, {elsewhere}\r\n")).await;

@@ -293,7 +293,7 @@ fn commands_wait_for_a_primary_and_say_so_if_there_is_none() {
         client.expect_silence(millis(2900)).await;
         client
             .expect(
-                "-NOTDURABLE this node is a standby, reaches no primary and did not let this command execute within 3000 ms (not executed)\r\n+PONG\r\n",
+                "-NOTDURABLE this node is a standby, reaches no primary and did not let this command execute within 3000 ms (not executed)\r\n-MASTERDOWN this standby knows no primary\r\n",
             )
             .await;
         client.send("INCR k\r\nPING\r\n").await;
@@ -488,5 +488,26 @@ fn a_slow_client_of_the_standby_costs_bounded_memory_and_gets_all() {
             client.expect(&reply).await;
         }
         client.ask("PING\r\n", "+PONG\r\n").await;
+    });
+}
+
+/// A standby that could not reach its primary called itself a master, and a balancer sent it clients.
+#[test]
+fn a_standby_is_a_master_to_its_clients_as_long_as_it_reaches_the_primary() {
+    run(async {
+        let (network, _a, b) = Network::pair();
+        let mut client = network.client(&b);
+        let slave = "*5\r\n$5\r\nslave\r\n$1\r\na\r\n:6379\r\n$7\r\nconnect\r\n:0\r\n";
+        client.ask("PING\r\nROLE\r\n", "+PONG\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n").await;
+        b.context.primary_reach.note(Epoch(1), Err("node a: timed out".into()));
+        let why = "cannot forward: node a: timed out";
+        client.ask("PING\r\nROLE\r\n", &format!("-MASTERDOWN this standby {why}\r\n{slave}")).await;
+        client.ask("TANIST HEALTH\r\n", &format!("-NOTSERVING node b: standby, {why}\r\n")).await;
+        b.follow("c", 2);
+        client.ask("PING\r\n", "+PONG\r\n").await;
+        b.follow_nobody(2);
+        client.ask("PING\r\n", "-MASTERDOWN this standby knows no primary\r\n").await;
+        b.begin(3);
+        client.ask("PING\r\nROLE\r\n", "+PONG\r\n*3\r\n$6\r\nmaster\r\n:").await;
     });
 }
