@@ -1,26 +1,46 @@
-// ioredis or node-redis under changes of the primary: node follow.mjs PORT LIST ioredis|node-redis, until its input ends. As follow.py.
+// ioredis or node-redis under changes of the primary: node follow.mjs PORTS LIST ioredis|node-redis FORM, until its input ends. As follow.py.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
 const require = createRequire(`${process.cwd()}/`);
-const [port, key, library] = [Number(process.argv[2]), process.argv[3], process.argv[4]];
+const [, , ports, key, library, form] = process.argv;
+const nodes = ports.split(",").map((port) => ({ host: "127.0.0.1", port: Number(port) }));
 
-// Commands that a lost connection has left without a reply fail: neither client sends them again.
-async function connect() {
-  if (library === "node-redis") {
-    const client = require("redis").createClient({ socket: { port, reconnectStrategy: () => 5 } });
-    client.on("error", () => {});
-    await client.connect();
-    return { push: (n) => client.rPush(key, String(n)), last: () => client.lIndex(key, -1), end: () => client.destroy() };
-  }
-  const { Redis } = require("ioredis");
-  const client = new Redis({ port, commandTimeout: 30_000, maxRetriesPerRequest: 0, retryStrategy: () => 5 });
+// Clients that send nothing again by themselves: so each number is sent once. Commands that a lost connection has left without a reply
+// fail.
+function ioredis() {
+  const { Redis, Cluster } = require("ioredis");
+  const options = { commandTimeout: 30_000, maxRetriesPerRequest: 0, retryStrategy: () => 5 };
+  const sentinel = { ...options, sentinels: nodes, name: "mymaster", sentinelRetryStrategy: () => 5 };
+  const cluster = { clusterRetryStrategy: () => 5, retryDelayOnFailover: 0, redisOptions: options };
+  const make = {
+    address: () => new Redis({ ...options, ...nodes[0] }),
+    sentinel: () => new Redis(sentinel),
+    cluster: () => new Cluster(nodes, cluster),
+  };
+  const client = make[form]();
   client.on("error", () => {});
   return { push: (n) => client.rpush(key, n), last: () => client.lindex(key, -1), end: () => client.disconnect() };
 }
 
-const client = await connect();
+async function nodeRedis() {
+  const { createClient, createCluster, createSentinel } = require("redis");
+  const socket = { reconnectStrategy: () => 5 };
+  const addresses = nodes.map((node) => ({ socket: { ...socket, ...node } }));
+  const sentinel = { name: "mymaster", sentinelRootNodes: nodes, nodeClientOptions: { socket }, maxCommandRediscovers: 0 };
+  const make = {
+    address: () => createClient(addresses[0]),
+    sentinel: () => createSentinel(sentinel),
+    cluster: () => createCluster({ rootNodes: addresses, defaults: { socket } }),
+  };
+  const client = make[form]();
+  client.on("error", () => {});
+  await client.connect();
+  return { push: (n) => client.rPush(key, String(n)), last: () => client.lIndex(key, -1), end: () => client.destroy() };
+}
+
+const client = library === "node-redis" ? await nodeRedis() : ioredis();
 const told = { acknowledged: [], refused: [], unknown: [], errors: {}, longest_gap_ms: 0 };
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

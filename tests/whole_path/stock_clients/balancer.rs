@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use tanist_test_support::skip;
 
-use super::follow::{Told, Workers, kill_primary, switch_over};
+use super::follow::{Form, Told, Workers, kill_primary, switch_over};
 use crate::harness::{Cluster, PATIENCE, free_ports, rounds, signal, wait_until};
 use crate::load::connect;
 use rustix::process::Signal;
@@ -96,10 +96,10 @@ fn configuration(refuses: bool, port: u16, nodes: [u16; 2]) -> String {
 }
 
 /// Clients of HAProxy while `act` is done to the pair so many times. Returns what they were told.
-fn under_load(standby: &str, times: usize, act: impl Fn(&Cluster)) -> Option<Vec<(String, u16, Told)>> {
+fn under_load(standby: &str, times: usize, act: impl Fn(&Cluster)) -> Option<Vec<(String, Form, Told)>> {
     let cluster = Cluster::with_options(&["--standby", standby]);
     let balancer = Balancer::start(&cluster, standby == "refuse")?;
-    let workers = Workers::start(&[balancer.port]);
+    let workers = Workers::start(&[Form::Address(balancer.port)]);
     workers.wait_for_progress(&cluster);
     for _ in 0..times {
         act(&cluster);

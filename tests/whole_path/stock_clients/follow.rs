@@ -1,5 +1,5 @@
-//! Stock clients with one address while the primary changes: which errors they see, how long they wait, and that nothing is lost or
-//! doubled.
+//! Stock clients while the primary changes, with one address, with Sentinel and with a cluster: which errors they see, how long they
+//! wait, and that nothing is lost or doubled.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use redis::cluster::{ClusterClient, ClusterConnection};
+use redis::sentinel::{SentinelClient, SentinelServerType};
 use rustix::process::Signal;
 use serde::Deserialize;
 
@@ -28,6 +30,34 @@ pub(super) struct Told {
     /// Those of `unknown` that were executed.
     #[serde(skip)]
     pub(super) executed: usize,
+}
+
+/// How clients find the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// They know one address.
+    Address(u16),
+    /// They ask both nodes as Sentinels.
+    Sentinel([u16; 2]),
+    /// They ask both nodes as those of a cluster.
+    Cluster([u16; 2]),
+}
+
+impl Form {
+    fn word(self) -> &'static str {
+        match self {
+            Form::Address(_) => "address",
+            Form::Sentinel(_) => "sentinel",
+            Form::Cluster(_) => "cluster",
+        }
+    }
+
+    fn ports(&self) -> &[u16] {
+        match self {
+            Form::Address(port) => std::slice::from_ref(port),
+            Form::Sentinel(ports) | Form::Cluster(ports) => ports,
+        }
+    }
 }
 
 /// A client at work.
@@ -53,13 +83,15 @@ impl Worker {
     }
 }
 
-/// Clients of some addresses, each with a list of its own.
-pub(super) struct Workers(Vec<(String, u16, Worker)>);
+/// Clients, each with a list of its own.
+pub(super) struct Workers(Vec<(String, Form, Worker)>);
 
 impl Workers {
-    pub(super) fn start(ports: &[u16]) -> Workers {
+    pub(super) fn start(forms: &[Form]) -> Workers {
         let mut workers = Vec::new();
-        for &port in ports {
+        for &form in forms {
+            let ports = form.ports().iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+            let name = |client: &str| format!("{client} {} {ports}", form.word());
             let scripts = [
                 ("redis-py", redis_py_command(), "follow.py"),
                 ("ioredis", node_command(), "follow.mjs"),
@@ -67,16 +99,16 @@ impl Workers {
             ];
             for (client, command, script) in scripts {
                 let Some(mut command) = command else { continue };
-                let key = format!("{client}:{port}");
+                let key = name(client);
                 let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stock_clients").join(script);
-                command.arg(script).args([&port.to_string(), &key, client]);
+                command.arg(script).args([&*ports, &*key, client, form.word()]);
                 let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the script starts");
-                workers.push((key, port, Worker::Script(child)));
+                workers.push((key, form, Worker::Script(child)));
             }
-            let (stop, key) = (Arc::<AtomicBool>::default(), format!("redis-rs:{port}"));
+            let (stop, key) = (Arc::<AtomicBool>::default(), name("redis-rs"));
             let (stopped, its) = (Arc::clone(&stop), key.clone());
-            let thread = std::thread::spawn(move || redis_rs(port, &its, &stopped));
-            workers.push((key, port, Worker::Thread(stop, thread)));
+            let thread = std::thread::spawn(move || redis_rs(form, &its, &stopped));
+            workers.push((key, form, Worker::Thread(stop, thread)));
         }
         Workers(workers)
     }
@@ -92,8 +124,8 @@ impl Workers {
     }
 
     /// Ends them, and compares what they were told with what is there.
-    pub(super) fn finish(self, cluster: &Cluster) -> Vec<(String, u16, Told)> {
-        let mut told: Vec<_> = self.0.into_iter().map(|(key, port, worker)| (key, port, worker.finish())).collect();
+    pub(super) fn finish(self, cluster: &Cluster) -> Vec<(String, Form, Told)> {
+        let mut told: Vec<_> = self.0.into_iter().map(|(key, form, worker)| (key, form, worker.finish())).collect();
         let mut connection = connect_primary([cluster.port, cluster.port + 1]);
         let mut table = String::new();
         for (key, _, told) in &mut told {
@@ -109,27 +141,72 @@ impl Workers {
             told.executed = told.unknown.iter().filter(|number| times(number) > 0).count();
             let errors: u64 = told.errors.values().sum();
             let (done, gap) = (told.acknowledged.len(), told.longest_gap_ms);
-            writeln!(table, "{key:20} {done:8} done, {errors:3} errors, longest gap {gap:7.1} ms").expect("a text");
+            writeln!(table, "{key:32} {done:8} done, {errors:3} errors, longest gap {gap:7.1} ms").expect("a text");
         }
         println!("{table}");
         told
     }
 }
 
-fn redis_rs(port: u16, key: &str, stop: &AtomicBool) -> Told {
-    let (mut told, mut connection, mut last) = (Told::default(), None, Instant::now());
+/// What `redis` needs to connect; the connection to a node is made when it is used first, and anew when it is lost.
+enum RedisRs {
+    Address(u16, Option<redis::Connection>),
+    Sentinel(Box<SentinelClient>, Option<redis::Connection>),
+    Cluster(Box<ClusterConnection>),
+}
+
+impl RedisRs {
+    fn new(form: Form) -> RedisRs {
+        let addresses = || form.ports().iter().map(|port| format!("redis://127.0.0.1:{port}")).collect::<Vec<_>>();
+        match form {
+            Form::Address(port) => RedisRs::Address(port, None),
+            Form::Sentinel(_) => {
+                let client = SentinelClient::build(addresses(), "mymaster".into(), None, SentinelServerType::Master);
+                RedisRs::Sentinel(Box::new(client.expect("addresses")), None)
+            }
+            Form::Cluster(_) => {
+                // One: it counts a redirection as a retry.
+                let client = ClusterClient::builder(addresses()).retries(1).build().expect("addresses");
+                RedisRs::Cluster(Box::new(client.get_connection(None).expect("a cluster")))
+            }
+        }
+    }
+
+    fn push(&mut self, key: &str, number: u64) -> redis::RedisResult<()> {
+        let mut push = redis::cmd("RPUSH");
+        push.arg(key).arg(number);
+        let (connection, made) = match self {
+            RedisRs::Cluster(connection) => return push.exec(&mut **connection),
+            RedisRs::Address(port, connection) => {
+                let made = if connection.is_none() { Some(connect(*port)?) } else { None };
+                (connection, made)
+            }
+            RedisRs::Sentinel(client, connection) => {
+                let made = if connection.is_none() { Some(client.get_connection()?) } else { None };
+                (connection, made)
+            }
+        };
+        if made.is_some() {
+            *connection = made;
+        }
+        let done = push.exec(connection.as_mut().expect("it was made"));
+        let is_lost = |error: &redis::RedisError| {
+            error.is_unrecoverable_error() || error.is_io_error() || error.is_connection_dropped()
+        };
+        if done.as_ref().is_err_and(is_lost) {
+            *connection = None;
+        }
+        done
+    }
+}
+
+fn redis_rs(form: Form, key: &str, stop: &AtomicBool) -> Told {
+    let (mut told, mut client, mut last) = (Told::default(), RedisRs::new(form), Instant::now());
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let done = match &mut connection {
-            Some(connection) => redis::cmd("RPUSH").arg(key).arg(number).exec(connection),
-            None => connect(port).map(|made| connection = Some(made)).and_then(|()| {
-                let connection = connection.as_mut().expect("it was made");
-                redis::cmd("RPUSH").arg(key).arg(number).exec(connection)
-            }),
-        };
-        match done {
+        match client.push(key, number) {
             Ok(()) => {
                 told.acknowledged.push(number);
                 told.longest_gap_ms = told.longest_gap_ms.max(last.elapsed().as_secs_f64() * 1e3);
@@ -142,9 +219,6 @@ fn redis_rs(port: u16, key: &str, stop: &AtomicBool) -> Told {
                     told.refused.push(number)
                 } else {
                     told.unknown.push(number)
-                }
-                if error.is_unrecoverable_error() || error.is_io_error() || error.is_connection_dropped() {
-                    connection = None;
                 }
                 *told.errors.entry(text).or_default() += 1;
                 std::thread::sleep(Duration::from_millis(5));
@@ -174,47 +248,79 @@ pub(super) fn kill_primary(cluster: &Cluster) -> Node {
     primary
 }
 
-#[test]
-fn clients_of_either_node_do_not_notice_a_switchover() {
-    let cluster = Cluster::start();
-    let (primary, standby) = cluster.wait_for_pair();
-    let workers = Workers::start(&[primary.port, standby.port]);
-    std::thread::sleep(Duration::from_millis(1500));
-    for _ in 0..rounds(20) {
-        switch_over(&cluster);
+/// Runs clients of these forms, of a pair in `mode`, while `act` is done to it so many times. Returns what they were told.
+fn follow(
+    mode: &str,
+    forms: fn([u16; 2]) -> Vec<Form>,
+    times: usize,
+    mut act: impl FnMut(&Cluster),
+) -> Vec<(String, Form, Told)> {
+    let cluster = Cluster::with_options(&["--cluster-mode", mode]);
+    cluster.wait_for_pair();
+    let workers = Workers::start(&forms([cluster.port, cluster.port + 1]));
+    workers.wait_for_progress(&cluster);
+    for _ in 0..times {
+        act(&cluster);
     }
-    for (key, _, told) in workers.finish(&cluster) {
+    workers.wait_for_progress(&cluster);
+    let told = workers.finish(&cluster);
+    for (key, _, told) in &told {
         assert!(told.acknowledged.len() > 100, "{key} has done next to nothing");
+        for (error, times) in &told.errors {
+            println!("{key}: {times} times {error}");
+        }
+    }
+    told
+}
+
+/// Clients of either node, and such as ask Sentinels.
+fn plain(ports: [u16; 2]) -> Vec<Form> {
+    vec![Form::Address(ports[0]), Form::Address(ports[1]), Form::Sentinel(ports)]
+}
+
+fn of_a_cluster(ports: [u16; 2]) -> Vec<Form> {
+    vec![Form::Cluster(ports)]
+}
+
+#[test]
+fn clients_of_either_node_or_of_sentinels_do_not_notice_a_switchover() {
+    for (key, _, told) in follow("off", plain, rounds(20), switch_over) {
+        assert!(told.errors.is_empty(), "{key}: {:?}", told.errors);
+    }
+}
+
+#[test]
+fn clients_of_a_cluster_do_not_notice_a_switchover() {
+    for (key, _, told) in follow("single", of_a_cluster, rounds(20), switch_over) {
         assert!(told.errors.is_empty(), "{key}: {:?}", told.errors);
     }
 }
 
 #[test]
 fn of_a_kill_clients_notice_what_was_under_way() {
-    let cluster = Cluster::start();
-    let (primary, standby) = cluster.wait_for_pair();
-    let workers = Workers::start(&[primary.port, standby.port]);
-    std::thread::sleep(Duration::from_millis(1500));
     let kills = rounds(10);
     let mut killed = BTreeMap::<u16, u64>::new();
-    for _ in 0..kills {
-        *killed.entry(kill_primary(&cluster).port).or_default() += 1;
-    }
-    for (key, port, told) in workers.finish(&cluster) {
-        assert!(told.acknowledged.len() > 100, "{key} has done next to nothing");
+    let kill = |cluster: &Cluster| *killed.entry(kill_primary(cluster).port).or_default() += 1;
+    for (key, form, told) in follow("off", plain, kills, kill) {
+        assert!(told.executed <= kills, "{key}: {} were executed without a reply: {:?}", told.executed, told.errors);
+        let Form::Address(port) = form else { continue };
         // Of its own node's death a client knows no more than that its connection is gone. Of the other's it is told honestly.
-        let unknown: u64 = told
-            .errors
-            .iter()
-            .filter(|(text, _)| text.contains("may or may not have been executed"))
-            .map(|(_, n)| n)
-            .sum();
+        let is_unknown = |text: &str| text.contains("may or may not have been executed");
+        let unknown: u64 = told.errors.iter().filter(|(text, _)| is_unknown(text)).map(|(_, n)| n).sum();
         let others = kills as u64 - killed.get(&port).copied().unwrap_or_default();
         assert!(unknown <= others, "{key}: {:?}", told.errors);
-        let is_honest =
-            |text: &str| text.contains("may or may not") || text.contains("(not executed)") || text.contains("LOADING");
+        let is_honest = |text: &str| is_unknown(text) || text.contains("(not executed)") || text.contains("LOADING");
         if !killed.contains_key(&port) {
             assert!(told.errors.keys().all(|text| is_honest(text)), "{key}: {:?}", told.errors);
         }
+    }
+}
+
+#[test]
+fn clients_of_a_cluster_go_on_after_a_kill() {
+    let kills = rounds(10);
+    let kill = |cluster: &Cluster| drop(kill_primary(cluster));
+    for (key, _, told) in follow("single", of_a_cluster, kills, kill) {
+        assert!(told.executed <= kills, "{key}: {} were executed without a reply: {:?}", told.executed, told.errors);
     }
 }
