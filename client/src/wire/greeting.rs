@@ -201,7 +201,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_notice_is_refused() {
         let good = notices()[1].to_bytes();
-        for (at, byte) in [(0, b'X'), (4, 2), (5, 0), (5, 5), (5, PRIMARY), (5, PRIMARY_BY_TAKEOVER), (7, 0xFF), (16, 0xFF)] {
+        for (at, byte) in
+            [(0, b'X'), (4, 2), (5, 0), (5, 5), (5, PRIMARY), (5, PRIMARY_BY_TAKEOVER), (7, 0xFF), (16, 0xFF)]
+        {
             let mut bytes = good.clone();
             bytes[at] = byte;
             assert!(Notice::read(&mut &bytes[..]).await.is_err(), "byte {at} = {byte}");

@@ -131,7 +131,8 @@ impl Machine {
                     catch_up: promoting.caught_up_at.since(promoting.granted_at),
                     begin: now.since(promoting.caught_up_at),
                 };
-                self.state = RoleState::Primary(Term::new(promoting.epoch, promoting.lease.clone(), promoting.took_over));
+                self.state =
+                    RoleState::Primary(Term::new(promoting.epoch, promoting.lease.clone(), promoting.took_over));
                 self.push(Effect::TookOver(takeover));
             }
             _ => {}

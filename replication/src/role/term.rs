@@ -65,7 +65,9 @@ impl Machine {
             |term| RoleState::Stopping(Stopping { term, at: None, released: false, deadline: now.after(STOP_WAIT) });
         match std::mem::replace(&mut self.state, RoleState::Standby) {
             RoleState::Primary(term) | RoleState::HandingOver(term, _) => self.state = stopping(term),
-            RoleState::Promoting(promoting) => self.state = stopping(Term::new(promoting.epoch, promoting.lease, promoting.took_over)),
+            RoleState::Promoting(promoting) => {
+                self.state = stopping(Term::new(promoting.epoch, promoting.lease, promoting.took_over))
+            }
             RoleState::Stopping(under_way) => self.state = RoleState::Stopping(under_way),
             RoleState::Joining { .. } | RoleState::Standby | RoleState::Ended { .. } => self.end(End::Stopped),
         }
