@@ -198,7 +198,7 @@ async fn a_takeover_ends_the_wait_for_a_primary_that_keeps_silent() {
     let (write, read) = (ask(["INCR", "n"]), ask(["GET", "k"]));
     until("the first command hangs", || cluster.world.held.lock().unwrap().0 == 1).await;
     cluster.behave(Manner::Serve);
-    cluster.take_over(1);
+    cluster.begin_term(1, true);
     let lost = write.await.unwrap();
     assert!(matches!(&lost, Err(Error::Unknown(why)) if !why.contains("no reply within")), "{lost:?}");
     assert_eq!(read.await.unwrap().unwrap(), Value::Nil, "a read is repeated");

@@ -137,12 +137,8 @@ impl Cluster {
         self.begin_term(index, false)
     }
 
-    /// Makes a node primary by a takeover, under a new epoch.
-    pub(crate) fn take_over(&self, index: usize) -> u64 {
-        self.begin_term(index, true)
-    }
-
-    fn begin_term(&self, index: usize, took_over: bool) -> u64 {
+    /// Makes a node primary, by a takeover or a switchover, under a new epoch.
+    pub(crate) fn begin_term(&self, index: usize, took_over: bool) -> u64 {
         let begin = |primary: &mut Primary| {
             *primary = Primary { holder: Some(index), epoch: primary.epoch + 1, took_over };
         };

@@ -178,7 +178,7 @@ mod tests {
         let alone = std::slice::from_ref(&small[0]);
         assert_eq!(pieces(alone)[0].as_ptr(), alone[0].bytes().as_ptr(), "one frame is not copied");
         assert_eq!(pieces(&small).len(), 1);
-        let all = [&small[..], &[large.clone()], &small[..2]].concat();
+        let all = [&small[..], std::slice::from_ref(&large), &small[..2]].concat();
         let sent = pieces(&all);
         assert_eq!((sent.len(), sent[1].as_ptr()), (3, large.bytes().as_ptr()));
         assert_eq!(sent.concat(), all.iter().flat_map(|frame| frame.bytes().to_vec()).collect::<Vec<u8>>());
