@@ -25,13 +25,11 @@ function ioredis() {
 }
 
 async function nodeRedis() {
-  const { createClient, createCluster, createSentinel } = require("redis");
+  const { createClient, createCluster } = require("redis");
   const socket = { reconnectStrategy: () => 5 };
   const addresses = nodes.map((node) => ({ socket: { ...socket, ...node } }));
-  const sentinel = { name: "mymaster", sentinelRootNodes: nodes, nodeClientOptions: { socket }, maxCommandRediscovers: 0 };
   const make = {
     address: () => createClient(addresses[0]),
-    sentinel: () => createSentinel(sentinel),
     cluster: () => createCluster({ rootNodes: addresses, defaults: { socket } }),
   };
   const client = make[form]();

@@ -11,7 +11,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use redis::cluster::{ClusterClient, ClusterConnection};
-use redis::sentinel::{SentinelClient, SentinelServerType};
 use rustix::process::Signal;
 use serde::Deserialize;
 
@@ -98,12 +97,18 @@ impl Workers {
                 ("node-redis", node_command(), "follow.mjs"),
             ];
             for (client, command, script) in scripts {
-                let Some(mut command) = command else { continue };
+                // It subscribes to what Sentinels publish, which no node does yet.
+                let subscribes = client == "node-redis" && matches!(form, Form::Sentinel(_));
+                let Some(mut command) = command.filter(|_| !subscribes) else { continue };
                 let key = name(client);
                 let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stock_clients").join(script);
                 command.arg(script).args([&*ports, &*key, client, form.word()]);
                 let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the script starts");
                 workers.push((key, form, Worker::Script(child)));
+            }
+            if matches!(form, Form::Sentinel(_)) {
+                // It wants a Sentinel to be nothing else (ROLE).
+                continue;
             }
             let (stop, key) = (Arc::<AtomicBool>::default(), name("redis-rs"));
             let (stopped, its) = (Arc::clone(&stop), key.clone());
@@ -148,53 +153,40 @@ impl Workers {
     }
 }
 
-/// What `redis` needs to connect; the connection to a node is made when it is used first, and anew when it is lost.
+/// A connection to a node, which is made when it is used first, and anew when it was lost; or those to a cluster.
 enum RedisRs {
     Address(u16, Option<redis::Connection>),
-    Sentinel(Box<SentinelClient>, Option<redis::Connection>),
     Cluster(Box<ClusterConnection>),
 }
 
 impl RedisRs {
     fn new(form: Form) -> RedisRs {
-        let addresses = || form.ports().iter().map(|port| format!("redis://127.0.0.1:{port}")).collect::<Vec<_>>();
-        match form {
-            Form::Address(port) => RedisRs::Address(port, None),
-            Form::Sentinel(_) => {
-                let client = SentinelClient::build(addresses(), "mymaster".into(), None, SentinelServerType::Master);
-                RedisRs::Sentinel(Box::new(client.expect("addresses")), None)
-            }
-            Form::Cluster(_) => {
-                // One: it counts a redirection as a retry.
-                let client = ClusterClient::builder(addresses()).retries(1).build().expect("addresses");
-                RedisRs::Cluster(Box::new(client.get_connection(None).expect("a cluster")))
-            }
+        if let Form::Address(port) = form {
+            return RedisRs::Address(port, None);
         }
+        let addresses = form.ports().iter().map(|port| format!("redis://127.0.0.1:{port}"));
+        // One: it counts a redirection as a retry.
+        let client = ClusterClient::builder(addresses).retries(1).build().expect("addresses");
+        RedisRs::Cluster(Box::new(client.get_connection().expect("a cluster")))
     }
 
     fn push(&mut self, key: &str, number: u64) -> redis::RedisResult<()> {
         let mut push = redis::cmd("RPUSH");
         push.arg(key).arg(number);
-        let (connection, made) = match self {
+        let (port, connection) = match self {
             RedisRs::Cluster(connection) => return push.exec(&mut **connection),
-            RedisRs::Address(port, connection) => {
-                let made = if connection.is_none() { Some(connect(*port)?) } else { None };
-                (connection, made)
-            }
-            RedisRs::Sentinel(client, connection) => {
-                let made = if connection.is_none() { Some(client.get_connection()?) } else { None };
-                (connection, made)
-            }
+            RedisRs::Address(port, connection) => (*port, connection),
         };
-        if made.is_some() {
-            *connection = made;
-        }
-        let done = push.exec(connection.as_mut().expect("it was made"));
+        let mut used = match connection.take() {
+            Some(used) => used,
+            None => connect(port)?,
+        };
+        let done = push.exec(&mut used);
         let is_lost = |error: &redis::RedisError| {
             error.is_unrecoverable_error() || error.is_io_error() || error.is_connection_dropped()
         };
-        if done.as_ref().is_err_and(is_lost) {
-            *connection = None;
+        if !done.as_ref().is_err_and(is_lost) {
+            *connection = Some(used);
         }
         done
     }
