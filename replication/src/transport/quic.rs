@@ -4,14 +4,16 @@
 //! larger windows 615; with packets of up to 6500 bytes in addition 1,047. Packets of 8,900 bytes collapse, so discovery stops at
 //! 6500. Without `initial_rtt` a connect to a dead port takes three seconds.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use quinn::{
     AckFrequencyConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig, IdleTimeout,
-    MtuDiscoveryConfig, TransportConfig, VarInt,
+    MtuDiscoveryConfig, RecvStream, SendStream, TransportConfig, VarInt,
 };
 use rustix::net::sockopt;
 use thiserror::Error;
@@ -153,10 +155,47 @@ pub fn protocol(connection: &Connection) -> Vec<u8> {
     data.and_then(|data| data.protocol).unwrap_or_default()
 }
 
-/// Prepares a connection between nodes for any number of streams, of which one that is not read must not hold up the others.
-pub fn widen(connection: &Connection) {
-    connection.set_max_concurrent_bi_streams(limits::LINK_STREAMS_MAX.into());
-    connection.set_receive_window(VarInt::MAX);
+/// The streams that the other end of a connection between nodes opens. One that is not read does not hold up the others, and there may
+/// always be more of them.
+#[derive(Debug)]
+pub struct LinkStreams<'c> {
+    connection: &'c Connection,
+    allowed: u32,
+    open: Rc<Cell<u32>>,
+}
+
+/// A stream is open until this is dropped.
+#[derive(Debug)]
+pub struct OpenStream(Rc<Cell<u32>>);
+
+impl<'c> LinkStreams<'c> {
+    /// None yet.
+    #[must_use]
+    pub fn new(connection: &'c Connection) -> LinkStreams<'c> {
+        connection.set_max_concurrent_bi_streams(limits::LINK_STREAMS_MIN.into());
+        connection.set_receive_window(VarInt::MAX);
+        LinkStreams { connection, allowed: limits::LINK_STREAMS_MIN, open: Rc::default() }
+    }
+
+    /// Waits for the next.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub async fn accept(&mut self) -> Result<(SendStream, RecvStream, OpenStream), ConnectionError> {
+        let (send, receive) = self.connection.accept_bi().await?;
+        self.open.set(self.open.get() + 1);
+        if self.open.get() > self.allowed / 2 && self.allowed < limits::LINK_STREAMS_MAX {
+            self.allowed *= 2;
+            self.connection.set_max_concurrent_bi_streams(self.allowed.into());
+        }
+        Ok((send, receive, OpenStream(Rc::clone(&self.open))))
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// The end of a connection in words.

@@ -536,6 +536,21 @@ mod conversations {
         thread.join().unwrap();
     }
 
+    /// There is room for a few at first: room for all of them at once cost more than all else of a takeover.
+    #[tokio::test]
+    async fn a_connection_between_nodes_has_room_for_one_stream_more() {
+        let cluster = Cluster::new();
+        let (near, far) = pair(&cluster).await;
+        let mut streams = quic::LinkStreams::new(&far);
+        let mut open = Vec::new();
+        for number in 0..limits::LINK_STREAMS_MIN * 5 {
+            let opened = tokio::time::timeout(Duration::from_secs(10), near.open_bi()).await;
+            let (mut send, receive) = opened.unwrap_or_else(|_| panic!("stream {number} does not open")).unwrap();
+            send.write_all(b"x").await.unwrap();
+            open.push((send, receive, streams.accept().await.unwrap()));
+        }
+    }
+
     #[tokio::test]
     async fn bulk_does_not_starve_control() {
         let cluster = Cluster::new();

@@ -89,9 +89,13 @@ impl fmt::Debug for Links {
 
 /// Runs a session for each stream of `connection`, which another node has opened, until it ends.
 pub(in crate::front) async fn attend(context: &Arc<NodeContext>, connection: &Connection) {
-    quic::widen(connection);
-    while let Ok((send, receive)) = connection.accept_bi().await {
-        actix_rt::spawn(serve(Arc::clone(context), send, receive));
+    let mut streams = quic::LinkStreams::new(connection);
+    while let Ok((send, receive, open)) = streams.accept().await {
+        let serve = serve(Arc::clone(context), send, receive);
+        actix_rt::spawn(async move {
+            serve.await;
+            drop(open);
+        });
     }
 }
 

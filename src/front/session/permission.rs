@@ -7,7 +7,7 @@ use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::{CommandSpec, Reply};
 use tanist_db_core::engine::Rank;
 use tanist_db_core::ids::ShardId;
-use tanist_replication::serving::{Permit, Version};
+use tanist_replication::serving::{Permit, Role, Version};
 
 use super::execute::{Batch, NEVER, Step, Turn, Until};
 use super::{Conversation, Runtime};
@@ -63,7 +63,10 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             match serving.enter(batch.now) {
                 Ok(guard) if self.caller.entry().peer().is_served_in(serving.epoch()) => batch.guard = Some(guard),
                 Ok(_) => return Err(Refusal::NotPrimary),
-                Err(Permit::NotPrimary) if self.caller.entry().peer().comes_before(serving.epoch()) => {
+                // It may be this node's own, of which it has yet to hear; not while it loads, however: this process never was primary.
+                Err(Permit::NotPrimary)
+                    if serving.role() != Role::Joining && self.caller.entry().peer().comes_before(serving.epoch()) =>
+                {
                     return Err(Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }));
                 }
                 Err(permit) => return Err(permitted(permit, batch.seen)),
@@ -105,13 +108,13 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let now = batch.now;
         let sentence = match refusal {
             Refusal::Stopped => return Step::End(Turn::Stopped),
-            Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
-                redirect::LOADING.to_owned()
-            }
             Refusal::NotPrimary if matches!(self.caller.entry().peer().way, Way::Forwarded { .. }) => {
                 // The mark that says so follows.
                 self.caller.closing = true;
                 return Step::End(Turn::Closing);
+            }
+            Refusal::NotPrimary if self.context.engine().is_none() && !self.is_library() => {
+                redirect::LOADING.to_owned()
             }
             Refusal::NotPrimary => match self.moved(spec) {
                 Some(moved) => moved,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tanist::config::Standby;
+
 use crate::clock::Time;
 use crate::fault::{Fault, Moment, Target};
 use crate::net::Way;
@@ -24,6 +26,7 @@ pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to
         5 => failing_disk(scenario, random, at),
         6 | 7 => long_commands(scenario, random, from_ms, to_ms),
         8 => downgrade(scenario, random, at),
+        9 => changes(scenario, random, at),
         _ => {}
     }
 }
@@ -91,6 +94,16 @@ fn busy_hold(scenario: &mut Scenario, random: &mut Random, at: Time) {
     (scenario.slow_percent, scenario.slow) = (40, Duration::from_millis(100));
     for switchover in 0..8 {
         let at = at.after(Duration::from_millis(80 * switchover + random.below(60)));
+        scenario.faults.push((at, Fault::SwitchOver));
+    }
+}
+
+/// The primary changes all the time, and clients keep their connections: what a connection keeps at one primary must end with it, and
+/// what was sent to one must not be executed when it is a primary once more.
+fn changes(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    scenario.standby = Standby::Forward;
+    for change in 0..random.between(6, 16) {
+        let at = at.after(Duration::from_millis(60 * change + random.below(50)));
         scenario.faults.push((at, Fault::SwitchOver));
     }
 }

@@ -511,3 +511,23 @@ fn a_standby_is_a_master_to_its_clients_as_long_as_it_reaches_the_primary() {
         client.ask("PING\r\nROLE\r\n", "+PONG\r\n*3\r\n$6\r\nmaster\r\n:").await;
     });
 }
+
+/// A process that has just taken the place of the dead primary replied `-LOADING` to clients of a healthy standby, or kept their commands.
+#[test]
+fn a_process_that_loads_says_at_once_that_it_executes_nothing() {
+    run(async {
+        let network = Network::default();
+        let (a, b) = (Rc::new(Node::named("a")), Rc::new(Node::named("b")));
+        for (name, node) in [("a", &a), ("b", &b)] {
+            network.nodes.borrow_mut().insert(name.into(), Rc::clone(node));
+        }
+        b.install_engine();
+        b.confirm_all();
+        b.follow("a", 1);
+        let mut client = network.client(&b);
+        client.send("INCR n\r\n").await;
+        client.expect_silence(millis(300)).await;
+        b.begin(2);
+        client.expect(":1\r\n").await;
+    });
+}
