@@ -123,7 +123,7 @@ bench: (bench-all "")
 # The same with short turns and small data: shows that all of it works, not how fast anything is. Not into the book.
 bench-quick: (bench-all "quick")
 
-# One part of it: throughput, collections, durable, image, worst, load-image, memory, connections, micro, instructions, summary; `just bench-one NAME --help`.
+# One part of it: throughput, collections, durable, forwarding, image, worst, load-image, memory, connections, micro, instructions, summary; `just bench-one NAME --help`.
 bench-one name *args: bench-build
     {{ bench }} {{ name }} {{ args }}
 
@@ -144,6 +144,7 @@ bench-all how: bench-build
         $bench throughput $short --keys 100000 --value-bytes 100
         $bench collections $short --small 10000 --large 100000 --long 1000000
         $bench durable $short --keys 10000
+        $bench forwarding $short --keys 10000
         $bench image $short --gigabytes 0.1 --interval 40
         $bench worst $short --interval 3 --snapshots 1 --elements 100000 --megabytes 16
         $bench load-image $short --gigabytes 0.1
@@ -156,6 +157,7 @@ bench-all how: bench-build
         $bench throughput --keys 1000000,10000000 --book docs
         $bench collections --book docs
         $bench durable --book docs
+        $bench forwarding --book docs
         $bench image --gigabytes 1,5 --book docs
         $bench worst --book docs
         $bench load-image --gigabytes 1,5 --book docs

@@ -3,6 +3,7 @@
 pub(crate) mod collections;
 pub(crate) mod connections;
 pub(crate) mod durable;
+pub(crate) mod forwarding;
 pub(crate) mod image;
 pub(crate) mod instructions;
 pub(crate) mod load_image;

@@ -58,12 +58,23 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 /// Runs the turns of each server; returns for each server the medians of each group.
 pub(crate) fn take_turns(arguments: &Arguments, servers: &[Server], load: &Prepared) -> Fallible<Vec<Vec<Figures>>> {
-    let mut turns: Vec<Vec<Vec<Figures>>> = servers.iter().map(|_| Vec::new()).collect();
+    let ways: Vec<_> = servers.iter().map(|server| (server, server.port)).collect();
+    take_turns_at(arguments, &ways, load)
+}
+
+/// The same of servers at these ports.
+pub(crate) fn take_turns_at(
+    arguments: &Arguments,
+    ways: &[(&Server, u16)],
+    load: &Prepared,
+) -> Fallible<Vec<Vec<Figures>>> {
+    let mut turns: Vec<Vec<Vec<Figures>>> = ways.iter().map(|_| Vec::new()).collect();
     for number in 0..arguments.turns {
-        for place in 0..servers.len() {
+        for place in 0..ways.len() {
             // Each turn begins with another server, so that none always follows the same neighbour.
-            let at = (place + number) % servers.len();
-            turns[at].push(turn(&servers[at], load, arguments.timing(false))?);
+            let at = (place + number) % ways.len();
+            let (server, port) = ways[at];
+            turns[at].push(turn_at(server, port, load, arguments.timing(false), || {})?);
         }
     }
     let groups = |of: &Vec<Vec<Figures>>| of.first().map_or(0, Vec::len);
@@ -81,6 +92,16 @@ pub(crate) fn turn_until(
     server: &Server,
     load: &Prepared,
     timing: Timing,
+    last: impl FnMut(),
+) -> Fallible<Vec<Figures>> {
+    turn_at(server, server.port, load, timing, last)
+}
+
+fn turn_at(
+    server: &Server,
+    port: u16,
+    load: &Prepared,
+    timing: Timing,
     mut last: impl FnMut(),
 ) -> Fallible<Vec<Figures>> {
     let mut account = Account::default();
@@ -90,7 +111,7 @@ pub(crate) fn turn_until(
             last();
         }
     };
-    let outcomes = load.run(server.port, timing, &mut moment).map_err(|error| format!("{}: {error}", server.name()))?;
+    let outcomes = load.run(port, timing, &mut moment).map_err(|error| format!("{}: {error}", server.name()))?;
     let millions = outcomes.iter().map(|outcome| outcome.all.commands).sum::<u64>() as f64 / 1e6;
     let cpu = account.seconds().map(|seconds| seconds / millions);
     let figures = outcomes.iter().map(|outcome| Figures {

@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use tanist_db_core::command::{Call, Failure, Outcome, Reply, is};
 use tanist_db_core::engine::{Executed, Session};
 
-use super::pair::Pair;
+use super::known_nodes::KnownNodes;
 use super::replication::host_and_port;
 use super::{lines, number, shown};
 use crate::front::Admin;
@@ -119,8 +119,8 @@ pub(super) fn failover(
     let to = match target {
         None => None,
         Some((host, port)) => {
-            let pair = Pair::of(caller);
-            let found = pair.standbys().find(|standby| {
+            let known = KnownNodes::of(caller);
+            let found = known.standbys().find(|standby| {
                 let (its_host, its_port) = host_and_port(&standby.resp);
                 its_host.as_bytes() == host && its_port == port
             });

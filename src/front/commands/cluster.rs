@@ -6,7 +6,7 @@ use tanist_db_core::command::{Call, Failure, Outcome, Reply};
 use tanist_db_core::engine::Session;
 use tanist_replication::serving::PrimaryAddress;
 
-use super::pair::Pair;
+use super::known_nodes::KnownNodes;
 use super::replication::{host_and_port, last};
 use super::{lines, number, shown};
 use crate::front::caller::Caller;
@@ -66,7 +66,7 @@ pub(super) fn myshardid(caller: &mut Caller, _: &Call<'_>, _: &mut Session, repl
 }
 
 pub(super) fn info(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let is_up = Pair::of(caller).is_up;
+    let is_up = KnownNodes::of(caller).is_up;
     let (identity, epoch) = (&caller.context.identity, caller.context.serving.epoch());
     let slots = if is_up { SLOTS } else { 0 };
     let text = [
@@ -90,26 +90,26 @@ pub(super) fn info(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &m
 }
 
 pub(super) fn slots(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = Pair::of(caller);
-    let primary = pair.primary_up().ok_or(DOWN)?;
+    let known = KnownNodes::of(caller);
+    let primary = known.primary_up().ok_or(DOWN)?;
     reply.array(1);
-    reply.array(3 + pair.standbys().count());
+    reply.array(3 + known.standbys().count());
     reply.int(0);
     reply.int(LAST_SLOT.into());
-    for node in std::iter::once(primary).chain(pair.standbys()) {
+    for node in std::iter::once(primary).chain(known.standbys()) {
         let (host, port) = host_and_port(&node.resp);
         reply.array(4);
         reply.bulk(host.as_bytes());
         reply.int(number(port.as_bytes()).unwrap_or(0));
-        reply.bulk(pair.node_id(node).as_bytes());
+        reply.bulk(known.node_id(node).as_bytes());
         reply.array(0);
     }
     Ok(())
 }
 
 pub(super) fn shards(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = Pair::of(caller);
-    let primary = pair.primary_up().ok_or(DOWN)?;
+    let known = KnownNodes::of(caller);
+    let primary = known.primary_up().ok_or(DOWN)?;
     reply.array(1);
     reply.map(2);
     reply.bulk(b"slots");
@@ -117,13 +117,13 @@ pub(super) fn shards(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: 
     reply.int(0);
     reply.int(LAST_SLOT.into());
     reply.bulk(b"nodes");
-    reply.array(1 + pair.standbys().count());
-    let standbys = pair.standbys().map(|standby| (standby, "replica"));
+    reply.array(1 + known.standbys().count());
+    let standbys = known.standbys().map(|standby| (standby, "replica"));
     for (node, role) in std::iter::once((primary, "master")).chain(standbys) {
         let (host, port) = host_and_port(&node.resp);
         reply.map(7);
         reply.bulk(b"id");
-        reply.bulk(pair.node_id(node).as_bytes());
+        reply.bulk(known.node_id(node).as_bytes());
         reply.bulk(b"port");
         reply.int(number(port.as_bytes()).unwrap_or(0));
         for (field, value) in [("ip", host), ("endpoint", host), ("role", role)] {
@@ -131,7 +131,7 @@ pub(super) fn shards(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: 
             reply.bulk(value.as_bytes());
         }
         reply.bulk(b"replication-offset");
-        reply.count(pair.offset(node).unwrap_or_else(|| last(caller)).0);
+        reply.count(known.offset(node).unwrap_or_else(|| last(caller)).0);
         reply.bulk(b"health");
         reply.bulk(b"online");
     }
@@ -139,7 +139,7 @@ pub(super) fn shards(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: 
 }
 
 /// A line of NODES.
-fn line(caller: &Caller, pair: &Pair<'_>, primary: &PrimaryAddress, node: &PrimaryAddress) -> String {
+fn line(caller: &Caller, known: &KnownNodes<'_>, primary: &PrimaryAddress, node: &PrimaryAddress) -> String {
     let (_, bus) = host_and_port(&node.quic);
     let mut flags = if node.node == caller.context.identity.node { "myself," } else { "" }.to_owned();
     let (primary_id, slots) = if node.node == primary.node {
@@ -147,35 +147,35 @@ fn line(caller: &Caller, pair: &Pair<'_>, primary: &PrimaryAddress, node: &Prima
         ("-".to_owned(), format!(" 0-{LAST_SLOT}"))
     } else {
         flags.push_str("slave");
-        (pair.node_id(primary), String::new())
+        (known.node_id(primary), String::new())
     };
-    let (id, resp, epoch) = (pair.node_id(node), &node.resp, caller.context.serving.epoch());
+    let (id, resp, epoch) = (known.node_id(node), &node.resp, caller.context.serving.epoch());
     format!("{id} {resp}@{bus} {flags} {primary_id} 0 0 {epoch} connected{slots}")
 }
 
 pub(super) fn nodes(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = Pair::of(caller);
-    let primary = pair.primary_up().ok_or(DOWN)?;
-    let nodes = std::iter::once(primary).chain(pair.standbys());
-    let text: String = nodes.map(|node| line(caller, &pair, primary, node) + "\n").collect();
+    let known = KnownNodes::of(caller);
+    let primary = known.primary_up().ok_or(DOWN)?;
+    let nodes = std::iter::once(primary).chain(known.standbys());
+    let text: String = nodes.map(|node| line(caller, &known, primary, node) + "\n").collect();
     reply.verbatim("txt", &text);
     Ok(())
 }
 
 pub(super) fn replicas(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = Pair::of(caller);
-    let primary = pair.primary_up().ok_or(DOWN)?;
+    let known = KnownNodes::of(caller);
+    let primary = known.primary_up().ok_or(DOWN)?;
     let asked = call.arg(2);
-    if asked != pair.node_id(primary).as_bytes() {
-        let is_standby = pair.standbys().any(|standby| asked == pair.node_id(standby).as_bytes());
+    if asked != known.node_id(primary).as_bytes() {
+        let is_standby = known.standbys().any(|standby| asked == known.node_id(standby).as_bytes());
         return Err(if is_standby {
             Failure::fixed("ERR The specified node is not a master")
         } else {
             Failure::owned(format!("ERR Unknown node {}", shown(asked)))
         });
     }
-    reply.array(pair.standbys().count());
-    pair.standbys().for_each(|standby| reply.bulk(line(caller, &pair, primary, standby).as_bytes()));
+    reply.array(known.standbys().count());
+    known.standbys().for_each(|standby| reply.bulk(line(caller, &known, primary, standby).as_bytes()));
     Ok(())
 }
 

@@ -10,7 +10,8 @@ mod cluster;
 mod config;
 mod connection;
 mod info;
-mod pair;
+mod known_nodes;
+
 mod parameters;
 mod pin;
 mod replication;

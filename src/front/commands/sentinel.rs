@@ -4,7 +4,7 @@ use tanist_db_core::command::{Call, Failure, Outcome, Reply};
 use tanist_db_core::engine::{Executed, Session};
 use tanist_replication::serving::PrimaryAddress;
 
-use super::pair::Pair;
+use super::known_nodes::KnownNodes;
 use super::replication::{host_and_port, last};
 use super::{admin, lines};
 use crate::front::HealthSigns;
@@ -44,20 +44,20 @@ type Fields = Vec<(&'static str, String)>;
 
 /// # Errors
 /// If `call` asks for another name than that of the only primary there is, or none is known.
-fn named<'c>(caller: &'c Caller, call: &Call<'_>) -> Result<Pair<'c>, Failure> {
-    let pair = Pair::of(caller);
-    let is_known = call.arg(2) == caller.context.settings.sentinel_name().as_bytes() && pair.primary.is_some();
-    if is_known { Ok(pair) } else { Err(NO_SUCH_MASTER) }
+fn named<'c>(caller: &'c Caller, call: &Call<'_>) -> Result<KnownNodes<'c>, Failure> {
+    let known = KnownNodes::of(caller);
+    let is_known = call.arg(2) == caller.context.settings.sentinel_name().as_bytes() && known.primary.is_some();
+    if is_known { Ok(known) } else { Err(NO_SUCH_MASTER) }
 }
 
 /// What is told of any node. Times since an answer are 0: nothing is told that would have to be asked first.
-fn common(pair: &Pair<'_>, name: &str, node: &PrimaryAddress, flags: &str) -> Fields {
+fn common(known: &KnownNodes<'_>, name: &str, node: &PrimaryAddress, flags: &str) -> Fields {
     let (host, port) = host_and_port(&node.resp);
     vec![
         ("name", name.to_owned()),
         ("ip", host.to_owned()),
         ("port", port.to_owned()),
-        ("runid", pair.node_id(node)),
+        ("runid", known.node_id(node)),
         ("flags", flags.to_owned()),
         ("link-pending-commands", "0".to_owned()),
         ("link-refcount", "1".to_owned()),
@@ -68,16 +68,16 @@ fn common(pair: &Pair<'_>, name: &str, node: &PrimaryAddress, flags: &str) -> Fi
     ]
 }
 
-fn of_primary(caller: &Caller, pair: &Pair<'_>, primary: &PrimaryAddress) -> Fields {
-    let flags = if pair.is_up { "master" } else { "s_down,o_down,master,disconnected" };
-    let mut fields = common(pair, caller.context.settings.sentinel_name(), primary, flags);
+fn of_primary(caller: &Caller, known: &KnownNodes<'_>, primary: &PrimaryAddress) -> Fields {
+    let flags = if known.is_up { "master" } else { "s_down,o_down,master,disconnected" };
+    let mut fields = common(known, caller.context.settings.sentinel_name(), primary, flags);
     fields.extend([
         ("info-refresh", "0".to_owned()),
         ("role-reported", "master".to_owned()),
         ("role-reported-time", "0".to_owned()),
         ("config-epoch", caller.context.serving.epoch().to_string()),
-        ("num-slaves", pair.standbys().count().to_string()),
-        ("num-other-sentinels", pair.others().count().to_string()),
+        ("num-slaves", known.standbys().count().to_string()),
+        ("num-other-sentinels", known.others().count().to_string()),
         ("quorum", QUORUM.to_string()),
         ("failover-timeout", "180000".to_owned()),
         ("parallel-syncs", "1".to_owned()),
@@ -85,11 +85,11 @@ fn of_primary(caller: &Caller, pair: &Pair<'_>, primary: &PrimaryAddress) -> Fie
     fields
 }
 
-fn of_standby(caller: &Caller, pair: &Pair<'_>, standby: &PrimaryAddress) -> Fields {
-    let (flags, link) = if pair.is_up { ("slave", "ok") } else { ("s_down,slave,disconnected", "err") };
-    let (host, port) = pair.primary.as_ref().map_or(("?", "0"), |primary| host_and_port(&primary.resp));
-    let offset = pair.offset(standby).unwrap_or_else(|| last(caller));
-    let mut fields = common(pair, &standby.resp, standby, flags);
+fn of_standby(caller: &Caller, known: &KnownNodes<'_>, standby: &PrimaryAddress) -> Fields {
+    let (flags, link) = if known.is_up { ("slave", "ok") } else { ("s_down,slave,disconnected", "err") };
+    let (host, port) = known.primary.as_ref().map_or(("?", "0"), |primary| host_and_port(&primary.resp));
+    let offset = known.offset(standby).unwrap_or_else(|| last(caller));
+    let mut fields = common(known, &standby.resp, standby, flags);
     fields.extend([
         ("info-refresh", "0".to_owned()),
         ("role-reported", "slave".to_owned()),
@@ -118,8 +118,8 @@ pub(super) fn help(_: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Re
 }
 
 pub(super) fn address(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = named(caller, call);
-    match pair.as_ref().ok().and_then(Pair::primary_up) {
+    let known = named(caller, call);
+    match known.as_ref().ok().and_then(KnownNodes::primary_up) {
         Some(primary) => {
             let (host, port) = host_and_port(&primary.resp);
             reply.array(2);
@@ -132,34 +132,34 @@ pub(super) fn address(caller: &mut Caller, call: &Call<'_>, _: &mut Session, rep
 }
 
 pub(super) fn masters(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = Pair::of(caller);
-    reply.array(usize::from(pair.primary.is_some()));
-    if let Some(primary) = &pair.primary {
-        write(&of_primary(caller, &pair, primary), reply);
+    let known = KnownNodes::of(caller);
+    reply.array(usize::from(known.primary.is_some()));
+    if let Some(primary) = &known.primary {
+        write(&of_primary(caller, &known, primary), reply);
     }
     Ok(())
 }
 
 pub(super) fn master(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = named(caller, call)?;
-    if let Some(primary) = &pair.primary {
-        write(&of_primary(caller, &pair, primary), reply);
+    let known = named(caller, call)?;
+    if let Some(primary) = &known.primary {
+        write(&of_primary(caller, &known, primary), reply);
     }
     Ok(())
 }
 
 pub(super) fn replicas(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = named(caller, call)?;
-    reply.array(pair.standbys().count());
-    pair.standbys().for_each(|standby| write(&of_standby(caller, &pair, standby), reply));
+    let known = named(caller, call)?;
+    reply.array(known.standbys().count());
+    known.standbys().for_each(|standby| write(&of_standby(caller, &known, standby), reply));
     Ok(())
 }
 
 pub(super) fn sentinels(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let pair = named(caller, call)?;
-    reply.array(pair.others().count());
-    for other in pair.others() {
-        let mut fields = common(&pair, &pair.node_id(other), other, "sentinel");
+    let known = named(caller, call)?;
+    reply.array(known.others().count());
+    for other in known.others() {
+        let mut fields = common(&known, &known.node_id(other), other, "sentinel");
         fields.extend([
             ("last-hello-message", "0".to_owned()),
             ("voted-leader", "?".to_owned()),

@@ -13,7 +13,7 @@ use crate::front::HealthSigns;
 use crate::front::caller::Caller;
 
 /// The nodes as this one knows them.
-pub(super) struct Pair<'c> {
+pub(super) struct KnownNodes<'c> {
     caller: &'c Caller,
     /// `None` if there is none yet, or this node was replaced.
     pub(super) primary: Option<Arc<PrimaryAddress>>,
@@ -21,8 +21,8 @@ pub(super) struct Pair<'c> {
     pub(super) is_up: bool,
 }
 
-impl<'c> Pair<'c> {
-    pub(super) fn of(caller: &'c Caller) -> Pair<'c> {
+impl<'c> KnownNodes<'c> {
+    pub(super) fn of(caller: &'c Caller) -> KnownNodes<'c> {
         let context = &caller.context;
         let signs = HealthSigns::of(context);
         let own = context.identity.own().cloned();
@@ -38,7 +38,7 @@ impl<'c> Pair<'c> {
             }
         };
         let is_up = is_up && primary.is_some();
-        Pair { caller, primary, is_up }
+        KnownNodes { caller, primary, is_up }
     }
 
     /// The primary, if it is up.
