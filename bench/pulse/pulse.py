@@ -159,7 +159,7 @@ def draw(system, program, path):
             configuration = pathlib.Path(folder, "haproxy.cfg")
             configuration.write_text(HAPROXY.format(port=port, a=a, b=b, fall=system.fall))
             started.start("haproxy", "-db", "-f", str(configuration))
-            until("HAProxy serves", lambda: cli(port, "SET", "k", "v") == "OK")
+            until("HAProxy serves", lambda: all(cli(port, "SET", "k", "v") == "OK" for _ in range(20)))
             watch = subprocess.Popen([sys.executable, __file__, "--probe", str(port), system.title, path])
             until("tair-pulse has its keys", lambda: int(cli(port, "DBSIZE") or 0) > KEYS)
             time.sleep(1)

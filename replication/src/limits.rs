@@ -92,6 +92,10 @@ pub const KEEP_ALIVE: Duration = Duration::from_millis(100);
 /// peer. Measured: a killed peer is noticed after 302-338 ms, and there was no false alarm with 16 busy processes.
 pub const IDLE_MAX: Duration = Duration::from_millis(300);
 
+/// The same for a connection between nodes. Longer, since what is under way on it becomes unknown: a takeover ends its streams before,
+/// and a node that stands still for a moment does not.
+pub const LINK_IDLE_MAX: Duration = Duration::from_secs(2);
+
 /// Pause between two proofs that a connection of a predecessor is gone. quinn's own of 20 ms would make a thousand clients of a
 /// restarted node wait; a proof is smaller than what it answers, so it cannot be used to flood anybody.
 pub const RESET_PAUSE: Duration = Duration::from_micros(100);

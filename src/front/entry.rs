@@ -304,7 +304,9 @@ impl Entry {
         idle: Option<std::time::Duration>,
         unauthenticated: std::time::Duration,
     ) -> bool {
-        if self.at_work.load(Ordering::Relaxed) || self.is_blocked() {
+        // A client that is forwarded is looked after by its own node.
+        let is_forwarded = matches!(self.peer.way, Way::Forwarded { .. });
+        if is_forwarded || self.at_work.load(Ordering::Relaxed) || self.is_blocked() {
             return false;
         }
         let active = Monotonic(self.active.load(Ordering::Relaxed));

@@ -27,11 +27,13 @@ struct Entries {
     by_id: BTreeMap<u64, Arc<Entry>>,
     /// How many of them are not in a client's place; an entry leaves or enters one only under the lock.
     beyond: usize,
+    /// How many are clients of another node, which counts them.
+    forwarded: usize,
 }
 
 impl Entries {
     fn clients(&self) -> usize {
-        self.by_id.len() - self.beyond
+        self.by_id.len() - self.beyond - self.forwarded
     }
 }
 
@@ -55,6 +57,7 @@ impl Drop for Registration {
         let mut entries = self.registry.entries.lock();
         entries.by_id.remove(&self.entry.id());
         entries.beyond -= usize::from(self.entry.is_beyond());
+        entries.forwarded -= usize::from(matches!(self.entry.peer().way, Way::Forwarded { .. }));
     }
 }
 
@@ -64,7 +67,9 @@ impl Registry {
     #[must_use]
     pub fn register(self: &Arc<Self>, peer: Peer, now: Monotonic, connections_max: usize) -> Option<Registration> {
         let mut entries = self.entries.lock();
+        let is_forwarded = matches!(peer.way, Way::Forwarded { .. });
         let place = match peer.way {
+            Way::Forwarded { .. } => Place::Client,
             _ if entries.clients() < connections_max => Place::Client,
             Way::Resp if entries.beyond < OPERATOR_PLACES => Place::Beyond,
             _ => {
@@ -76,6 +81,7 @@ impl Registry {
         let entry = Arc::new(Entry::new(id, peer, place, now));
         entries.by_id.insert(id, Arc::clone(&entry));
         entries.beyond += usize::from(place != Place::Client);
+        entries.forwarded += usize::from(is_forwarded);
         Some(Registration { registry: Arc::clone(self), entry })
     }
 

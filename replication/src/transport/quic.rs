@@ -277,8 +277,10 @@ pub(super) fn transport_to_clients() -> TransportConfig {
 
 /// How a node connects to another one.
 pub(super) fn transport_between_nodes() -> TransportConfig {
+    let idle = IdleTimeout::try_from(limits::LINK_IDLE_MAX).expect("the limit is within QUIC's");
     let mut transport = transport();
     transport
+        .max_idle_timeout(Some(idle))
         .stream_receive_window(limits::LINK_WINDOW_BYTES.into())
         .receive_window(VarInt::MAX)
         .max_concurrent_bidi_streams(0_u32.into());

@@ -128,17 +128,22 @@ pub(super) fn failover(
             Some(found.node.clone())
         }
     };
-    fail_over(caller, to, session)
+    fail_over(caller, to, "ERR", session)
 }
 
-/// Begins a switchover to `to`, or to the standby; OK when it is over.
-pub(super) fn fail_over(caller: &Caller, to: Option<String>, session: &Session) -> Result<Executed, Failure> {
+/// Begins a switchover to `to`, or to the standby. The reply is OK when it is over, or begins with `code`.
+pub(super) fn fail_over(
+    caller: &Caller,
+    to: Option<String>,
+    code: &'static str,
+    session: &Session,
+) -> Result<Executed, Failure> {
     let switchover = admin(caller)?.switchover(to);
     let mut reply = Reply::new(session.protocol());
     Ok(Executed::later(async move {
         match switchover.await {
             Ok(_) => reply.ok(),
-            Err(sentence) => reply.error(&format!("NOGOODSLAVE {sentence}")),
+            Err(sentence) => reply.error(&format!("{code} {sentence}")),
         }
         reply.take()
     }))

@@ -7,7 +7,7 @@ use tanist_db_core::engine::Session;
 use tanist_replication::serving::PrimaryAddress;
 
 use super::known_nodes::KnownNodes;
-use super::replication::{host_and_port, last};
+use super::replication::host_and_port;
 use super::{lines, number, shown};
 use crate::front::caller::Caller;
 
@@ -93,10 +93,11 @@ pub(super) fn slots(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &
     let known = KnownNodes::of(caller);
     let primary = known.primary_up().ok_or(DOWN)?;
     reply.array(1);
-    reply.array(3 + known.standbys().count());
+    let standbys = || known.standbys().filter(|standby| known.follows(standby));
+    reply.array(3 + standbys().count());
     reply.int(0);
     reply.int(LAST_SLOT.into());
-    for node in std::iter::once(primary).chain(known.standbys()) {
+    for node in std::iter::once(primary).chain(standbys()) {
         let (host, port) = host_and_port(&node.resp);
         reply.array(4);
         reply.bulk(host.as_bytes());
@@ -131,9 +132,9 @@ pub(super) fn shards(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: 
             reply.bulk(value.as_bytes());
         }
         reply.bulk(b"replication-offset");
-        reply.count(known.offset(node).unwrap_or_else(|| last(caller)).0);
+        reply.count(known.offset(node).0);
         reply.bulk(b"health");
-        reply.bulk(b"online");
+        reply.bulk(if known.follows(node) { b"online" } else { b"fail" });
     }
     Ok(())
 }
@@ -146,11 +147,13 @@ fn line(caller: &Caller, known: &KnownNodes<'_>, primary: &PrimaryAddress, node:
         flags.push_str("master");
         ("-".to_owned(), format!(" 0-{LAST_SLOT}"))
     } else {
-        flags.push_str("slave");
+        flags.push_str(if known.follows(node) { "slave" } else { "slave,fail" });
         (known.node_id(primary), String::new())
     };
-    let (id, resp, epoch) = (known.node_id(node), &node.resp, caller.context.serving.epoch());
-    format!("{id} {resp}@{bus} {flags} {primary_id} 0 0 {epoch} connected{slots}")
+    let (host, port) = host_and_port(&node.resp);
+    let (id, epoch) = (known.node_id(node), caller.context.serving.epoch());
+    let link = if known.follows(node) { "connected" } else { "disconnected" };
+    format!("{id} {host}:{port}@{bus} {flags} {primary_id} 0 0 {epoch} {link}{slots}")
 }
 
 pub(super) fn nodes(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {

@@ -59,14 +59,22 @@ impl<'c> KnownNodes<'c> {
         identity.members.iter().map(|member| &**member).filter(|member| member.node != identity.node)
     }
 
-    /// Newest record that `node` has, as far as this one knows: a standby has told its primary, and knows of itself.
-    pub(super) fn offset(&self, node: &PrimaryAddress) -> Option<Lsn> {
-        let context = &self.caller.context;
-        if node.node == context.identity.node {
-            return Some(last(self.caller));
-        }
-        let standbys = context.admin().map(|admin| admin.standbys()).unwrap_or_default();
-        standbys.iter().find(|known| known.resp == node.resp).map(|known| known.applied)
+    /// What `node` has told the primary, if this is it.
+    fn told(&self, node: &PrimaryAddress) -> Option<Lsn> {
+        let standbys = self.caller.context.admin().map(|admin| admin.standbys()).unwrap_or_default();
+        standbys.iter().find(|standby| standby.resp == node.resp).map(|standby| standby.applied)
+    }
+
+    /// Whether `node` is there, as far as this one knows: only the primary knows it of others than itself and the primary.
+    pub(super) fn follows(&self, node: &PrimaryAddress) -> bool {
+        let (own, primary) = (&self.caller.context.identity.node, self.primary.as_ref().map(|primary| &primary.node));
+        primary != Some(own) || node.node == *own || self.told(node).is_some()
+    }
+
+    /// Newest record that `node` has, as far as this one knows; 0 if it does not.
+    pub(super) fn offset(&self, node: &PrimaryAddress) -> Lsn {
+        let own = self.caller.context.identity.node == node.node;
+        if own { last(self.caller) } else { self.told(node).unwrap_or(Lsn::ZERO) }
     }
 
     pub(super) fn node_id(&self, node: &PrimaryAddress) -> String {

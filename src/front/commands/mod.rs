@@ -11,7 +11,6 @@ mod config;
 mod connection;
 mod info;
 mod known_nodes;
-
 mod parameters;
 mod pin;
 mod replication;

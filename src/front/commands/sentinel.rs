@@ -5,7 +5,7 @@ use tanist_db_core::engine::{Executed, Session};
 use tanist_replication::serving::PrimaryAddress;
 
 use super::known_nodes::KnownNodes;
-use super::replication::{host_and_port, last};
+use super::replication::host_and_port;
 use super::{admin, lines};
 use crate::front::HealthSigns;
 use crate::front::caller::Caller;
@@ -85,10 +85,11 @@ fn of_primary(caller: &Caller, known: &KnownNodes<'_>, primary: &PrimaryAddress)
     fields
 }
 
-fn of_standby(caller: &Caller, known: &KnownNodes<'_>, standby: &PrimaryAddress) -> Fields {
-    let (flags, link) = if known.is_up { ("slave", "ok") } else { ("s_down,slave,disconnected", "err") };
+fn of_standby(known: &KnownNodes<'_>, standby: &PrimaryAddress) -> Fields {
+    let is_up = known.is_up && known.follows(standby);
+    let (flags, link) = if is_up { ("slave", "ok") } else { ("s_down,slave,disconnected", "err") };
     let (host, port) = known.primary.as_ref().map_or(("?", "0"), |primary| host_and_port(&primary.resp));
-    let offset = known.offset(standby).unwrap_or_else(|| last(caller));
+    let offset = known.offset(standby);
     let mut fields = common(known, &standby.resp, standby, flags);
     fields.extend([
         ("info-refresh", "0".to_owned()),
@@ -151,7 +152,7 @@ pub(super) fn master(caller: &mut Caller, call: &Call<'_>, _: &mut Session, repl
 pub(super) fn replicas(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
     let known = named(caller, call)?;
     reply.array(known.standbys().count());
-    known.standbys().for_each(|standby| write(&of_standby(caller, &known, standby), reply));
+    known.standbys().for_each(|standby| write(&of_standby(&known, standby), reply));
     Ok(())
 }
 
@@ -196,5 +197,5 @@ pub(super) fn failover(
     _: &mut Reply,
 ) -> Result<Executed, Failure> {
     named(caller, call)?;
-    admin::fail_over(caller, None, session)
+    admin::fail_over(caller, None, "NOGOODSLAVE", session)
 }

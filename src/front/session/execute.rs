@@ -195,6 +195,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 None => self.command(&planned, batch),
             },
             Ok(None) => Step::End(Turn::Hungry),
+            // The replies to what stands before come first.
+            Err(_) if self.forwarding.is_under_way() => Step::End(Turn::Forwarding),
             Err(error) => {
                 Stats::add(&self.context.stats.protocol_errors, 1);
                 self.say(&format!("ERR {error}"));

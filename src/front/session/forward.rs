@@ -86,6 +86,11 @@ impl<W: Runtime> Forwarding<W> {
         self.alone.is_some() || self.stream.as_ref().is_some_and(|stream| !stream.under_way.is_empty())
     }
 
+    /// Whether the client has a part of a reply, whose rest is with the primary.
+    pub(super) fn is_within_reply(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.is_within_reply())
+    }
+
     /// Whether the request at the front of the input may have been executed before.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.in_doubt > 0
@@ -221,7 +226,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         if let Err(refusal) = self.open_stream(batch) {
             return self.refuse(spec, bytes, refusal, batch);
         }
-        self.hold = None;
+        if self.forwarding.failures == 0 {
+            self.hold = None;
+        }
         self.caller.begin(spec, &self.session);
         self.forwarding.commands += 1;
         let may_write = self.may_write(spec, false);
@@ -255,7 +262,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             (self.forwarding.is_lost(self.forwarding.watched_on), self.forwarding.is_lost(self.forwarding.pinned_on));
         let in_multi = self.session.in_multi();
         match spec.name {
-            "exec" if watch_is_lost && in_multi && !self.forwarding.is_in_doubt() => {
+            // One that may have been executed and writes gets another error.
+            "exec" if watch_is_lost && in_multi && !(self.forwarding.is_in_doubt() && self.session.exec_writes()) => {
                 return Some(self.reply_watch_lost(spec, bytes, batch));
             }
             "unwatch" if in_multi => {}

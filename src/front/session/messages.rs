@@ -2,7 +2,7 @@
 //!
 //! A message is written between two turns: never within a reply, and after every reply that was there when it was sent. While a
 //! command of the session runs on a worker thread, it is not known what data it has seen, so messages wait until it is back, and until
-//! the last piece of a large reply has come. They pass the reply gate like replies. As in Redis they are not replies: `CLIENT REPLY`
+//! the last piece of a large reply, or of one that the primary makes, has come. They pass the reply gate like replies. As in Redis they are not replies: `CLIENT REPLY`
 //! neither silences them nor skips one instead of a reply.
 
 use tanist_db_core::ids::Lsn;
@@ -16,7 +16,7 @@ impl<W: Runtime> Conversation<'_, W> {
     /// Whether a message is there that can be written.
     pub(super) fn may_take_messages(&self) -> bool {
         let has_room = self.away.is_none() && self.large.is_none() && !self.output.is_full() && !self.caller.closing;
-        has_room && self.caller.entry().has_messages()
+        has_room && !self.forwarding.is_within_reply() && self.caller.entry().has_messages()
     }
 
     /// Writes messages as long as there is room for them: the rest waits where its bound is known.

@@ -263,8 +263,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         }
         let mut turn = self.turn();
         if turn == Turn::Hungry && received_all {
-            self.caller.closing = true;
-            turn = Turn::Closing;
+            turn = if self.forwarding.is_under_way() { Turn::Forwarding } else { Turn::Closing };
+            self.caller.closing |= turn == Turn::Closing;
         }
         let now = self.caller.now;
         let wait = self.context.settings.durable_wait();

@@ -63,8 +63,8 @@ pub trait Runtime {
     fn messaged(&mut self, _lsn: Lsn) {}
 }
 
-/// A thread with tokio's timers, and the way to other nodes if it has one. One alarm is armed when needed and then left to run: deadlines mostly move away, and re-arming for
-/// each costs more than an alarm in vain.
+/// A thread with tokio's timers, and the way to other nodes if it has one. One alarm is armed when needed and then left to run: deadlines
+/// mostly move away, and re-arming for each costs more than an alarm in vain.
 #[derive(Debug, Default)]
 pub struct TokioThread {
     links: Option<Rc<Links>>,

@@ -35,7 +35,8 @@ impl Failure {
     pub(crate) const SHARD_FULL: Failure = Failure::fixed("OOM a shard has reached the end of its address space.");
     pub(crate) const EXEC_ABORTED: Failure =
         Failure::fixed("EXECABORT Transaction discarded because of previous errors.");
-    pub(crate) const NOT_IN_TRANSACTION: Failure = Failure::fixed("ERR Command not allowed inside a transaction");
+    /// The command cannot be executed between MULTI and EXEC.
+    pub const NOT_IN_TRANSACTION: Failure = Failure::fixed("ERR Command not allowed inside a transaction");
     /// Never seen by a client: the engine refuses the command instead.
     pub(crate) const BUSY: Failure = Failure::fixed("BUSY another command holds the data");
     /// Never seen by a client, as [`Failure::BUSY`].

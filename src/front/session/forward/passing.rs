@@ -114,6 +114,7 @@ impl<W: Runtime> Conversation<'_, W> {
         stream.received.consume(bytes);
         if ends {
             stream.has_replied = true;
+            self.forwarding.failures = 0;
             stream.is_over |= !stream.under_way.replied();
             self.runtime.forwarded_replied(request == Some(Request::Own));
         }
@@ -122,7 +123,7 @@ impl<W: Runtime> Conversation<'_, W> {
     /// The stream is over. What has no reply goes back to the input. Returns false if the client has a part of a reply.
     fn end_stream(&mut self, is_ended: bool, now: Monotonic) -> bool {
         let Some(mut stream) = self.forwarding.stream.take() else { return true };
-        if stream.ends.is_within() && stream.place == ReplyPlace::Client {
+        if stream.is_within_reply() {
             return false;
         }
         self.runtime.forwarding_ended();

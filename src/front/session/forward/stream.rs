@@ -35,6 +35,8 @@ pub(super) struct Stream<W: Runtime> {
     /// What the primary's session knows.
     pub(super) protocol: Protocol,
     pub(super) database: u8,
+    /// The primary takes nothing more. It may have sent replies, and its mark, before: they are read.
+    is_deaf: bool,
     /// Since when the primary is another.
     pub(super) replaced_at: Option<Monotonic>,
     /// If so: what has no reply by then is in doubt.
@@ -81,9 +83,15 @@ impl<W: Runtime> Stream<W> {
             has_written: false,
             protocol: Protocol::Resp2,
             database: 0,
+            is_deaf: false,
             replaced_at: None,
             settle_by: None,
         }
+    }
+
+    /// Whether the client has a part of a reply.
+    pub(super) fn is_within_reply(&self) -> bool {
+        self.ends.is_within() && self.place == ReplyPlace::Client
     }
 
     /// Sends and receives. Ready when something has come, or the stream is over.
@@ -105,19 +113,20 @@ impl<W: Runtime> Stream<W> {
         let StreamState::Open(link) = &mut self.link else { return Poll::Pending };
         let mut link = Pin::new(link);
         let mut has_written = false;
-        while !self.under_way.unsent().is_empty() {
-            match link.as_mut().poll_write(cx, self.under_way.unsent())? {
-                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(bytes) => self.under_way.advance(bytes),
+        while !self.is_deaf && !self.under_way.unsent().is_empty() {
+            match link.as_mut().poll_write(cx, self.under_way.unsent()) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => self.under_way.advance(bytes),
+                Poll::Ready(_) => self.is_deaf = true,
                 Poll::Pending => break,
             }
             has_written = true;
         }
-        if has_written && let Poll::Ready(Err(error)) = link.as_mut().poll_flush(cx) {
-            return Poll::Ready(Err(error));
+        if has_written && let Poll::Ready(Err(_)) = link.as_mut().poll_flush(cx) {
+            self.is_deaf = true;
         }
-        if self.finish == Finish::Due && self.under_way.unsent().is_empty() {
-            ready!(link.as_mut().poll_shutdown(cx))?;
+        if self.finish == Finish::Due && (self.is_deaf || self.under_way.unsent().is_empty()) {
+            // What it says in the end is read whether or not it hears this.
+            let _ = ready!(link.as_mut().poll_shutdown(cx));
             self.finish = Finish::Done;
         }
         if reads { self.received.poll_fill(link, cx) } else { Poll::Pending }

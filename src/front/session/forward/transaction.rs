@@ -4,8 +4,8 @@
 //! array as if all had been executed in one place. SELECT and HELLO concern the members behind them too, so the primary's session
 //! executes them as well.
 
-use tanist_db_core::command::{Call, CommandSpec};
-use tanist_db_core::engine::{Transaction, front_command};
+use tanist_db_core::command::{Call, CommandSpec, Failure};
+use tanist_db_core::engine::{Executed, Transaction, front_command};
 
 use super::super::{Conversation, Runtime};
 use crate::front::commands;
@@ -110,7 +110,13 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 None => self.output.reply.raw(theirs),
                 Some(run) => {
                     let call = Call::without_keys(spec, &args);
-                    front_command(run, &mut self.caller, &call, &mut self.session, &mut self.output.reply);
+                    let reply = &mut self.output.reply;
+                    match front_command(run, &mut self.caller, &call, &mut self.session, reply) {
+                        Executed::Replied(_) => {}
+                        // As in a transaction that is executed here.
+                        Executed::Blocked(blocked) => (blocked.otherwise)(reply),
+                        Executed::Refused(_) | Executed::Later(_) => reply.failure(&Failure::NOT_IN_TRANSACTION),
+                    }
                 }
             }
         }

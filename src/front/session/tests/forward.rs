@@ -531,3 +531,67 @@ fn a_process_that_loads_says_at_once_that_it_executes_nothing() {
         client.expect(":1\r\n").await;
     });
 }
+
+/// The wait began anew with each attempt, and so never ended.
+#[test]
+fn a_primary_that_nobody_reaches_is_waited_for_so_long() {
+    run(async {
+        let (network, _a, b) = Network::pair();
+        network.nodes.borrow_mut().remove("a");
+        let mut client = network.client(&b);
+        client.send("GET k\r\n").await;
+        client.expect_silence(millis(2900)).await;
+        let refused = client.line().await;
+        assert!(refused.starts_with("-NOTDURABLE ") && refused.ends_with(" (not executed)"), "{refused}");
+    });
+}
+
+/// A command that has no reply of its own yet left its place in the array empty.
+#[test]
+fn a_member_that_waits_is_refused_in_a_forwarded_transaction() {
+    run(async {
+        let (network, _a, b) = Network::pair();
+        b.context.install_admin(nodes::machinery());
+        let mut client = network.client(&b);
+        client.send("MULTI\r\nFAILOVER\r\nGET k\r\nEXEC\r\nPING\r\n").await;
+        let refused = "-ERR Command not allowed inside a transaction\r\n";
+        client.expect(&format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n{refused}$-1\r\n+PONG\r\n")).await;
+    });
+}
+
+#[test]
+fn what_was_forwarded_has_its_replies_before_the_connection_ends() {
+    run(async {
+        let (network, _a, b) = Network::pair();
+        // A mistake in the protocol.
+        let mut client = network.client(&b);
+        client
+            .ask("SET k v\r\nGET k\r\n*x\r\n", "+OK\r\n$1\r\nv\r\n-ERR Protocol error: invalid multibulk length\r\n")
+            .await;
+        client.expect_end().await;
+        // A client that sends nothing more.
+        let mut client = network.client(&b);
+        client.send("SET k w\r\nGET k\r\n").await;
+        client.stream.shutdown().await.unwrap();
+        client.expect("+OK\r\n$1\r\nw\r\n").await;
+        client.expect_end().await;
+    });
+}
+
+/// What it has sent before is not lost with it: a clean end became an unknown outcome.
+#[test]
+fn the_mark_of_a_primary_that_takes_nothing_more_is_read() {
+    run(async {
+        let (network, _a, b) = Network::pair();
+        network.hold();
+        let mut client = network.client(&b);
+        client.send("INCR n\r\n").await;
+        let (_, mut primary) = network.held().await;
+        primary.expect("INCR n\r\n").await;
+        primary.send("\0\u{1}").await;
+        drop(primary);
+        client.send("INCR n\r\n").await;
+        b.begin(2);
+        client.expect(":1\r\n:2\r\n").await;
+    });
+}

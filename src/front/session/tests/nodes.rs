@@ -16,6 +16,8 @@ const ID_B: &str = "00112233445566778899aabbccddeeffd280b0c4";
 /// A node's machinery, as far as it is asked here: the test says whether the vault is heard of.
 struct Machinery {
     hears: Arc<AtomicBool>,
+    /// The hosts of the standbys that are there.
+    standbys: &'static [&'static str],
 }
 
 impl Admin for Machinery {
@@ -33,7 +35,8 @@ impl Admin for Machinery {
     }
 
     fn standbys(&self) -> Vec<StandbyState> {
-        vec![StandbyState { resp: "10.0.0.2:6380".into(), applied: Lsn(7) }]
+        let standby = |host: &&str| StandbyState { resp: format!("{host}:6380"), applied: Lsn(7) };
+        self.standbys.iter().map(standby).collect()
     }
 
     fn vault(&self) -> Option<VaultLink> {
@@ -45,13 +48,19 @@ impl Admin for Machinery {
     }
 }
 
+/// Machinery that hears of the vault.
+pub(super) fn machinery() -> Arc<dyn Admin> {
+    Arc::new(Machinery { hears: Arc::new(AtomicBool::new(true)), standbys: &[] })
+}
+
 impl Node {
     /// The node `name`, of which nobody knows yet what it is, and whether it hears of the vault.
     fn of_pair(name: &str, config: config::Node) -> (Node, Arc<AtomicBool>) {
         let node = Node::without_data_named(name, config);
         node.install_engine();
         let hears = Arc::new(AtomicBool::new(true));
-        node.context.install_admin(Arc::new(Machinery { hears: Arc::clone(&hears) }));
+        let standbys = &["10.0.0.1", "10.0.0.2"];
+        node.context.install_admin(Arc::new(Machinery { hears: Arc::clone(&hears), standbys }));
         (node, hears)
     }
 
@@ -178,7 +187,7 @@ fn failover_is_a_switchover() {
         let (node, _) = Node::of_pair("a", config::Node::default());
         node.play(Role::Primary);
         let mut client = node.client();
-        client.ask("FAILOVER\r\n", "-NOGOODSLAVE there is no standby\r\n").await;
+        client.ask("FAILOVER\r\n", "-ERR there is no standby\r\n").await;
         client.ask("SENTINEL FAILOVER mymaster\r\n", "-NOGOODSLAVE there is no standby\r\n").await;
         client.ask("FAILOVER TO 10.0.0.2 6380\r\n", "+OK\r\n").await;
         client.ask("FAILOVER TIMEOUT 100 TO 10.0.0.2 6380 FORCE\r\n", "+OK\r\n").await;
@@ -240,6 +249,34 @@ fn a_cluster_of_one_shard_is_found() {
             client.ask("CLUSTER REPLICAS x\r\n", "-ERR Unknown node x\r\n").await;
             client.ask("READONLY\r\nASKING\r\nREADWRITE\r\n", "+OK\r\n+OK\r\n+OK\r\n").await;
         }
+    });
+}
+
+/// It was called healthy, and clients that read from replicas dialled it again and again.
+#[test]
+fn a_standby_that_is_gone_is_shown_as_down() {
+    run(async {
+        let config = config::Node { cluster_mode: ClusterMode::Single, ..config::Node::default() };
+        let node = Node::without_data_named("a", config);
+        node.install_engine();
+        node.context.install_admin(machinery());
+        node.play(Role::Primary);
+        let mut client = node.client();
+        client.send("CLUSTER SLOTS\r\nPING\r\n").await;
+        let (mut text, mut line) = (String::new(), client.line().await);
+        while line != "+PONG" {
+            text += &line;
+            line = client.line().await;
+        }
+        assert!(text.contains(ID_A) && !text.contains(ID_B), "{text}");
+        let nodes = client.bulk("CLUSTER NODES\r\n").await;
+        assert!(nodes.ends_with(&format!(" slave,fail {ID_A} 0 0 0 disconnected\n")), "{nodes}");
+        client.send("SENTINEL REPLICAS mymaster\r\nPING\r\n").await;
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|line| line != "+PONG") {
+            lines.push(client.line().await);
+        }
+        assert!(lines.iter().any(|line| line == "s_down,slave,disconnected"), "{lines:?}");
     });
 }
 
