@@ -5,7 +5,7 @@ use tracing_subscriber::filter::EnvFilter;
 
 use super::limits::{
     DATA_PATH_BYTES_MAX, IMAGE_LOG_BYTES_MIN, LEASE_MS_MAX, LEASE_MS_MIN, LOG_LEVEL_BYTES_MAX, MS_MAX,
-    PASSWORD_BYTES_MAX, RELAXED_BYTES_MIN, RENEWALS_PER_LEASE_MIN, THREADS_MAX,
+    PASSWORD_BYTES_MAX, RELAXED_BYTES_MIN, RENEWALS_PER_LEASE_MIN, SENTINEL_NAME_BYTES_MAX, THREADS_MAX,
 };
 use super::{Config, ConfigError};
 
@@ -102,6 +102,13 @@ fn check_node(config: &Config) -> Result<(), ConfigError> {
         return refuse(format!("relaxed_bytes_max is {}: set it to 1mb or more", node.relaxed_bytes_max));
     }
     check_password(&node.requirepass.0).map_err(|why| ConfigError(format!("requirepass: {why}")))?;
+    let name = node.sentinel_name.as_bytes();
+    if name.is_empty() || name.len() > SENTINEL_NAME_BYTES_MAX || !name.iter().all(u8::is_ascii_graphic) {
+        return refuse(format!(
+            "sentinel_name has {} bytes: choose a name of 1 to {SENTINEL_NAME_BYTES_MAX} letters, digits and signs of ASCII, without blanks",
+            name.len()
+        ));
+    }
     if node.maxclients == 0 {
         return refuse("maxclients is 0: set it to the number of clients that may be connected at a time".into());
     }

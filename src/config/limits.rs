@@ -18,6 +18,8 @@ pub const IMAGE_LOG_BYTES_MIN: u64 = 1 << 20;
 pub const THREADS_MAX: u16 = 512;
 /// Longest password in bytes, as in Redis.
 pub const PASSWORD_BYTES_MAX: usize = 512;
+/// Longest name of the primary for clients that ask a Sentinel, in bytes.
+pub const SENTINEL_NAME_BYTES_MAX: usize = 128;
 /// Longest log filter in bytes: it travels as an argument to the processes that `up` starts.
 pub const LOG_LEVEL_BYTES_MAX: usize = 4096;
 /// Longest path of a data folder in bytes: the system's own limit for a path, less what is put below the folder.

@@ -41,6 +41,12 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Whether another node forwards its commands.
+    #[must_use]
+    pub fn is_forwarded(&self) -> bool {
+        matches!(self.way, Way::Forwarded { .. })
+    }
+
     /// Whether its commands may be executed in `epoch`.
     #[must_use]
     pub fn is_served_in(&self, epoch: Epoch) -> bool {
@@ -163,7 +169,7 @@ impl Entry {
 
     /// Whether messages reach its client: those of a forwarded one subscribe where they are connected.
     pub(super) fn takes_messages(&self) -> bool {
-        !matches!(self.peer.way, Way::Forwarded { .. })
+        !self.peer.is_forwarded()
     }
 
     /// Number of the connection, unique while the process lives.
@@ -305,8 +311,7 @@ impl Entry {
         unauthenticated: std::time::Duration,
     ) -> bool {
         // A client that is forwarded is looked after by its own node.
-        let is_forwarded = matches!(self.peer.way, Way::Forwarded { .. });
-        if is_forwarded || self.at_work.load(Ordering::Relaxed) || self.is_blocked() {
+        if self.peer.is_forwarded() || self.at_work.load(Ordering::Relaxed) || self.is_blocked() {
             return false;
         }
         let active = Monotonic(self.active.load(Ordering::Relaxed));

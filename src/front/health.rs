@@ -21,7 +21,7 @@ pub(crate) struct HealthSigns {
     vault: Option<VaultLink>,
     /// A write has timed out waiting for the vault, and the vault has confirmed nothing since.
     unconfirmed: bool,
-    /// Another node is known as the primary.
+    /// A node is known as the primary: this one too, if the vault has named it and it has yet to take over.
     knows_primary: bool,
     /// As a standby it forwards its clients' commands.
     forwards: bool,
@@ -41,7 +41,7 @@ impl HealthSigns {
             permit: context.serving.may_execute(now),
             vault: context.admin().and_then(|admin| admin.vault()),
             unconfirmed: context.stats.is_unconfirmed(context.serving.durable()),
-            knows_primary: primary_elsewhere(context).is_some(),
+            knows_primary: context.serving.primary().is_some(),
             forwards,
             is_cluster: context.settings.is_cluster(),
             unreached: context.primary_reach.trouble(context.serving.epoch()).filter(|_| forwards),

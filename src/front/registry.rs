@@ -57,7 +57,7 @@ impl Drop for Registration {
         let mut entries = self.registry.entries.lock();
         entries.by_id.remove(&self.entry.id());
         entries.beyond -= usize::from(self.entry.is_beyond());
-        entries.forwarded -= usize::from(matches!(self.entry.peer().way, Way::Forwarded { .. }));
+        entries.forwarded -= usize::from(self.entry.peer().is_forwarded());
     }
 }
 
@@ -67,10 +67,9 @@ impl Registry {
     #[must_use]
     pub fn register(self: &Arc<Self>, peer: Peer, now: Monotonic, connections_max: usize) -> Option<Registration> {
         let mut entries = self.entries.lock();
-        let is_forwarded = matches!(peer.way, Way::Forwarded { .. });
+        let is_forwarded = peer.is_forwarded();
         let place = match peer.way {
-            Way::Forwarded { .. } => Place::Client,
-            _ if entries.clients() < connections_max => Place::Client,
+            _ if is_forwarded || entries.clients() < connections_max => Place::Client,
             Way::Resp if entries.beyond < OPERATOR_PLACES => Place::Beyond,
             _ => {
                 self.note_refused();

@@ -184,12 +184,6 @@ pub(super) fn ckquorum(caller: &mut Caller, call: &Call<'_>, _: &mut Session, re
     Ok(())
 }
 
-pub(super) fn myid(caller: &mut Caller, _: &Call<'_>, _: &mut Session, reply: &mut Reply) -> Outcome {
-    let identity = &caller.context.identity;
-    reply.bulk(identity.node_id(&identity.node).as_bytes());
-    Ok(())
-}
-
 pub(super) fn failover(
     caller: &mut Caller,
     call: &Call<'_>,

@@ -245,7 +245,7 @@ const CONNECTION: &[CommandSpec] = &[
     front_command("select", 2, &[Loading, Stale, Fast], Group::Connection, "1.0.0", run!(connection::select))
         .categories_own(&[Category::Connection])
         .arguments(&[Argument::integer("index")])
-        .doc("Chooses the database; there is only 0.", "O(1)"),
+        .doc("Chooses the database.", "O(1)"),
     front_command(
         "quit",
         -1,

@@ -361,7 +361,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         Ok(())
     }
 
-    /// Tells the primary's session what the client has chosen, if it does not know.
+    /// Sends the primary's session what the client has chosen, if it does not know.
     fn tell_choices(&mut self) {
         let Some(stream) = &mut self.forwarding.stream else { return };
         let (protocol, database) = (self.session.protocol(), self.session.database());

@@ -286,9 +286,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         turn
     }
 
-    /// Tells the node that forwards to this session, if one does, that what has no reply is not executed.
+    /// Sends the node that forwards to this session, if one does, the mark: what has no reply is not executed.
     fn tell_end(&mut self) {
-        let is_forwarded = matches!(self.caller.entry().peer().way, Way::Forwarded { .. });
+        let is_forwarded = self.caller.entry().peer().is_forwarded();
         if is_forwarded && !std::mem::replace(&mut self.end_told, true) {
             let start = self.output.reply.len();
             self.output.reply.raw(&END);

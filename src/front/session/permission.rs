@@ -15,7 +15,6 @@ use crate::config::{DebugCommand, Durability};
 use crate::front::commands;
 use crate::front::context::Stats;
 use crate::front::redirect;
-use crate::front::registry::Way;
 
 /// Commands wait for permission to execute.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +107,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let now = batch.now;
         let sentence = match refusal {
             Refusal::Stopped => return Step::End(Turn::Stopped),
-            Refusal::NotPrimary if matches!(self.caller.entry().peer().way, Way::Forwarded { .. }) => {
+            Refusal::NotPrimary if self.caller.entry().peer().is_forwarded() => {
                 // The mark that says so follows.
                 self.caller.closing = true;
                 return Step::End(Turn::Closing);

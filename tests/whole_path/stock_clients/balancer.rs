@@ -105,14 +105,7 @@ fn under_load(standby: &str, times: usize, act: impl Fn(&Cluster)) -> Option<Vec
         act(&cluster);
         workers.wait_for_progress(&cluster);
     }
-    let told = workers.finish(&cluster);
-    for (key, _, told) in &told {
-        assert!(told.acknowledged.len() > 100, "{key} has done next to nothing");
-        for (error, times) in &told.errors {
-            println!("{key}: {times} times {error}");
-        }
-    }
-    Some(told)
+    Some(workers.finish(&cluster))
 }
 
 #[test]

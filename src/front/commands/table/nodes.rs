@@ -80,7 +80,7 @@ const SENTINEL: &[CommandSpec] = &[
         .doc("Returns the state of the primary.", "O(1)"),
     of_sentinel("sentinel|masters", 2, "2.8.4", run!(sentinel::masters))
         .doc("Returns the state of the primary, as a list.", "O(1)"),
-    of_sentinel("sentinel|myid", 2, "6.2.0", run!(sentinel::myid)).doc("Returns the id of the node.", "O(1)"),
+    of_sentinel("sentinel|myid", 2, "6.2.0", run!(cluster::myid)).doc("Returns the id of the node.", "O(1)"),
     of_sentinel("sentinel|primaries", 2, "8.0.0", run!(sentinel::masters))
         .doc("Returns the state of the primary, as a list.", "O(1)"),
     of_sentinel("sentinel|primary", 3, "8.0.0", run!(sentinel::master))

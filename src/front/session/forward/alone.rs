@@ -106,8 +106,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         Some(Step::End(Turn::Forwarding))
     }
 
-    /// Tells the primary that nothing more comes, so that it ends a wait: then either its reply comes, or the mark that it was not
-    /// executed.
+    /// Ends the requests, so that the primary ends a wait: then either its reply comes, or the mark that it was not executed.
     fn finish_stream(&mut self) {
         let Some(stream) = &mut self.forwarding.stream else { return };
         stream.finish = Finish::Due;

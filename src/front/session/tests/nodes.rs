@@ -99,6 +99,21 @@ fn a_node_names_the_primary_while_it_can_know() {
     });
 }
 
+/// It said that it knew no primary, and a client of a cluster took it for a node that is down.
+#[test]
+fn a_standby_that_was_named_the_primary_looks_healthy() {
+    run(async {
+        let (node, _) = Node::of_pair("a", config::Node::default());
+        let own = members().into_iter().next();
+        node.publish(Standing { primary: own, ..standing(Role::Standby, false) });
+        let mut client = node.client();
+        client.ask("PING\r\n", "+PONG\r\n").await;
+        assert!(client.bulk("INFO\r\n").await.contains("role:master\r\n"));
+        node.publish(Standing { primary: None, ..standing(Role::Standby, false) });
+        client.ask("PING\r\n", "-MASTERDOWN this standby knows no primary\r\n").await;
+    });
+}
+
 #[test]
 fn a_node_knows_one_name_only() {
     run(async {
