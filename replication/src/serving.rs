@@ -19,7 +19,6 @@
 //! the same reason a waiter that has seen its condition fulfilled need not deregister: the change that fulfilled it will take the
 //! lock later, or has already removed the registration.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
@@ -33,12 +32,15 @@ use tanist_db_core::planted::planted;
 
 use crate::limits::{EXECUTION_LANES, PERMISSION_NEARLY_OVER};
 
+mod freshness;
 mod wait;
 
 #[cfg(test)]
 mod tests;
 
+pub use freshness::Freshness;
 pub use wait::{Wait, Woken};
+use wait::{NO_POSITION, Waiters};
 
 /// The part that a node plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -174,25 +176,9 @@ pub struct Serving {
     long_waits: AtomicBool,
     took_over: AtomicBool,
     primary: RwLock<Option<Arc<PrimaryAddress>>>,
+    freshness: Freshness,
     waiters: Mutex<Waiters>,
     demand: OnceLock<Demand>,
-}
-
-/// Who waits, by position: the front of the map is whom the next `Durable` concerns. Those who only wait for a change stand
-/// at the largest position.
-#[derive(Debug, Default)]
-struct Waiters {
-    next_id: u64,
-    by_position: BTreeMap<(Lsn, u64), Waker>,
-}
-
-/// No position: such a waiter is woken by changes of the role only.
-const NO_POSITION: Lsn = Lsn(u64::MAX);
-
-impl Waiters {
-    fn await_positions(&self) -> bool {
-        self.by_position.first_key_value().is_some_and(|((lsn, _), _)| *lsn != NO_POSITION)
-    }
 }
 
 impl Serving {
@@ -212,6 +198,7 @@ impl Serving {
             long_waits: AtomicBool::new(false),
             took_over: AtomicBool::new(false),
             primary: RwLock::new(None),
+            freshness: Freshness::default(),
             waiters: Mutex::default(),
             demand: OnceLock::new(),
         })
@@ -347,6 +334,12 @@ impl Serving {
         Lsn(self.durable.load(Ordering::Acquire))
     }
 
+    /// How old this node's data are at most, while it is a standby.
+    #[must_use]
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
     /// The present version; take it *before* looking at what may change.
     #[must_use]
     pub fn version(&self) -> Version {
@@ -415,7 +408,9 @@ impl Serving {
             && *self.primary.read() == standing.primary;
         // A permission is taken away before, and given after, everything else has been said.
         if !can {
-            self.execute_until.store(0, Ordering::SeqCst);
+            let until = self.execute_until.swap(0, Ordering::SeqCst);
+            // Nobody else has executed anything before.
+            self.freshness.proven(Monotonic(until).min(now));
         }
         self.took_over.store(standing.took_over, Ordering::Relaxed);
         self.role.store(standing.role as u8, Ordering::Release);

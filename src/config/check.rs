@@ -5,7 +5,7 @@ use tracing_subscriber::filter::EnvFilter;
 
 use super::limits::{
     DATA_PATH_BYTES_MAX, IMAGE_LOG_BYTES_MIN, LEASE_MS_MAX, LEASE_MS_MIN, LOG_LEVEL_BYTES_MAX, MS_MAX,
-    PASSWORD_BYTES_MAX, RELAXED_BYTES_MIN, RENEWALS_PER_LEASE_MIN, SENTINEL_NAME_BYTES_MAX, THREADS_MAX,
+    PASSWORD_BYTES_MAX, RELAXED_BYTES_MIN, RENEWALS_PER_LEASE_MIN, SENTINEL_NAME_BYTES_MAX, STANDBY_READ_MS_MIN, THREADS_MAX,
 };
 use super::{Config, ConfigError};
 
@@ -100,6 +100,10 @@ fn check_node(config: &Config) -> Result<(), ConfigError> {
     check_waits(lease.lease_ms, node.durable_wait_ms, node.relaxed_ms_max).map_err(ConfigError)?;
     if node.relaxed_bytes_max.0 < RELAXED_BYTES_MIN {
         return refuse(format!("relaxed_bytes_max is {}: set it to 1mb or more", node.relaxed_bytes_max));
+    }
+    if !(STANDBY_READ_MS_MIN..=MS_MAX).contains(&node.standby_read_ms_max) {
+        let max = node.standby_read_ms_max;
+        return refuse(format!("standby_read_ms_max is {max}: choose from {STANDBY_READ_MS_MIN} to {MS_MAX}"));
     }
     check_password(&node.requirepass.0).map_err(|why| ConfigError(format!("requirepass: {why}")))?;
     let name = node.sentinel_name.as_bytes();

@@ -148,8 +148,11 @@ settings! {
         pinned_memory_percent: u16 = "10", "PERCENT", "TANIST_PINNED_MEMORY_PERCENT", shown;
         /// Who may use DEBUG, which keeps all clients waiting: no, local (connections of this machine) or yes
         enable_debug_command: DebugCommand = "no", "WHO", "TANIST_ENABLE_DEBUG_COMMAND", shown;
-        /// What the standby does with commands on data: forward (the primary executes them) or refuse (-READONLY)
+        /// What the standby does with commands on data: forward (the primary executes them), read (it reads itself and forwards the rest)
+        /// or refuse (-READONLY)
         standby: Standby = "forward", "HOW", "TANIST_STANDBY", shown;
+        /// With standby = read: how old the data may be that a standby reads for its clients; beyond it refuses with -MASTERDOWN
+        standby_read_ms_max: u64 = "1000", "MS", "TANIST_STANDBY_READ_MS_MAX", shown;
         /// What cluster clients find: off (no cluster) or single (a cluster of one shard; the standby answers -MOVED)
         cluster_mode: ClusterMode = "off", "MODE", "TANIST_CLUSTER_MODE", shown;
         /// Name of the primary for clients that ask a Sentinel; every node answers them

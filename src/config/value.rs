@@ -286,6 +286,8 @@ words! {
         Forward = "forward",
         /// It refuses them with the primary's address, as a read-only replica of Redis refuses writes.
         Refuse = "refuse",
+        /// It reads itself what is fresh enough, as a replica of Redis does, and has the primary execute everything else.
+        Read = "read",
     }
 }
 

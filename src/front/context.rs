@@ -20,7 +20,7 @@ use super::registry::Registry;
 use super::risk::Risk;
 use super::settings::Settings;
 use super::versions::Pins;
-use crate::config::Durability;
+use crate::config::{Durability, Standby};
 
 /// What the front asks of the machinery behind it; the node's wiring answers.
 pub trait Admin: Send + Sync {
@@ -110,6 +110,8 @@ pub struct Stats {
     pub not_durable: AtomicU64,
     /// Commands that were refused unexecuted because the node did not get permission in time.
     pub not_executed: AtomicU64,
+    /// Reads that this node has executed while it was a standby.
+    pub standby_reads: AtomicU64,
     /// Protocol errors.
     pub protocol_errors: AtomicU64,
     /// The position after the durable one when a reply was last replaced; 0: none was.
@@ -178,6 +180,7 @@ impl NodeContext {
         settings: Settings,
         identity: Identity,
     ) -> Arc<NodeContext> {
+        serving.freshness().want(settings.standby() == Standby::Read);
         Arc::new(NodeContext {
             engine: OnceLock::new(),
             admin: OnceLock::new(),

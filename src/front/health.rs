@@ -25,6 +25,10 @@ pub(crate) struct HealthSigns {
     knows_primary: bool,
     /// As a standby it forwards its clients' commands.
     forwards: bool,
+    /// As a standby it reads for them, so it is called a replica: it is chosen for that.
+    reads: bool,
+    /// How old its data may be, where it may not read them any more.
+    too_old: Option<Duration>,
     /// As a standby it names the primary to them instead, as a node of a cluster.
     is_cluster: bool,
     /// Why it cannot, the primary being out of reach or in trouble; `None` before the first attempt.
@@ -35,7 +39,8 @@ pub(crate) struct HealthSigns {
 impl HealthSigns {
     pub(crate) fn of(context: &NodeContext) -> HealthSigns {
         let now = context.clock.monotonic();
-        let forwards = context.settings.standby() == Standby::Forward;
+        let standby = context.settings.standby();
+        let forwards = standby != Standby::Refuse;
         HealthSigns {
             role: context.serving.role(),
             permit: context.serving.may_execute(now),
@@ -43,6 +48,8 @@ impl HealthSigns {
             unconfirmed: context.stats.is_unconfirmed(context.serving.durable()),
             knows_primary: context.serving.primary().is_some(),
             forwards,
+            reads: standby == Standby::Read,
+            too_old: context.data_age(now).filter(|age| *age > context.settings.standby_read_age_max()),
             is_cluster: context.settings.is_cluster(),
             unreached: context.primary_reach.trouble(context.serving.epoch()).filter(|_| forwards),
             now,
@@ -79,7 +86,7 @@ impl HealthSigns {
     pub(crate) fn takes_writes(&self) -> bool {
         match self.role {
             Role::Primary => self.trouble().is_none(),
-            Role::Standby => self.forwards && !self.is_cluster && self.is_linked(),
+            Role::Standby => self.forwards && !self.reads && !self.is_cluster && self.is_linked(),
             Role::Promoting | Role::HandingOver => self.vault_silent().is_none(),
             Role::Joining | Role::Fenced => false,
         }
@@ -93,7 +100,11 @@ impl HealthSigns {
             Role::Joining => silent.map(|silent| format!("cannot load: {silent}")),
             Role::Standby => match silent {
                 Some(silent) => Some(format!("does not follow: {silent}")),
-                None => self.unreached.as_ref().map(|why| format!("cannot forward: {why}")),
+                None => match (&self.unreached, self.too_old) {
+                    (Some(why), _) => Some(format!("cannot forward: {why}")),
+                    (None, Some(age)) => Some(format!("cannot read: its data may be {:.1} s old", age.as_secs_f64())),
+                    (None, None) => None,
+                },
             },
             Role::Promoting => Some("cannot serve yet: it is taking over".into()),
             Role::Primary if !self.executes() => {
@@ -168,6 +179,8 @@ mod tests {
             unconfirmed: false,
             knows_primary: true,
             forwards: true,
+            reads: false,
+            too_old: None,
             is_cluster: false,
             unreached: None,
             now: Monotonic(4_200_000),
@@ -186,6 +199,10 @@ mod tests {
             (
                 HealthSigns { unreached: Some("nobody is there".into()), ..signs(Role::Standby, NotPrimary, true) },
                 Some("cannot forward: nobody is there"),
+            ),
+            (
+                HealthSigns { too_old: Some(Duration::from_millis(1_500)), ..signs(Role::Standby, NotPrimary, true) },
+                Some("cannot read: its data may be 1.5 s old"),
             ),
             (
                 signs(Role::HandingOver, Hold, true),
@@ -217,6 +234,8 @@ mod tests {
             (signs(Role::Joining, NotPrimary, false), false, Some(LOADING)),
             (standby.clone(), true, None),
             (refuses(&standby), false, None),
+            (HealthSigns { reads: true, ..standby.clone() }, false, None),
+            (HealthSigns { reads: true, too_old: Some(Duration::from_secs(2)), ..standby.clone() }, false, Some(DOWN)),
             (signs(Role::Standby, NotPrimary, false), false, Some(DOWN)),
             (refuses(&signs(Role::Standby, NotPrimary, false)), false, Some(DOWN)),
             (HealthSigns { knows_primary: false, ..standby.clone() }, false, Some(DOWN)),

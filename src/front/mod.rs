@@ -38,6 +38,7 @@ pub mod reply_gate;
 mod risk;
 pub mod session;
 mod settings;
+mod standby_read;
 pub mod tcp;
 mod versions;
 

@@ -55,6 +55,12 @@ pub(super) fn moved(slot: u16, primary: &PrimaryAddress) -> String {
 pub(super) const OUTCOME_UNKNOWN: &str =
     "UNKNOWN the primary was lost before it replied to this command, which may or may not have been executed";
 
+/// The error for a read at a standby whose data may be older than they may be, in the words of a replica that has lost its master.
+pub(super) fn too_old(age: Duration, max: Duration) -> String {
+    let (age, max) = (age.as_millis(), max.as_millis());
+    format!("MASTERDOWN this standby's data may be {age} ms old, and standby-read-ms-max is {max}")
+}
+
 /// The error for a blocked command whose end another client has asked for, in Redis's words.
 pub(super) const UNBLOCKED_BY_CLIENT: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 

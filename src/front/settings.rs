@@ -3,7 +3,7 @@
 //! Some become settings of the cluster once they are set: then the engine has them as replicated state, and they override the
 //! node's own.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub struct Settings {
     pinned_seconds_max: AtomicU64,
     pinned_memory_percent: AtomicU64,
     debug: DebugCommand,
-    /// [`Standby::Forward`].
-    forwards: AtomicBool,
+    standby: RwLock<Standby>,
+    standby_read_ms_max: AtomicU64,
     cluster: ClusterMode,
     sentinel_name: Box<str>,
     /// Has the cluster's settings, once it is there.
@@ -68,7 +68,8 @@ impl Settings {
             pinned_seconds_max: AtomicU64::new(config.pinned_seconds_max),
             pinned_memory_percent: AtomicU64::new(config.pinned_memory_percent.into()),
             debug: config.enable_debug_command,
-            forwards: AtomicBool::new(config.standby == Standby::Forward),
+            standby: RwLock::new(config.standby),
+            standby_read_ms_max: AtomicU64::new(config.standby_read_ms_max),
             cluster: config.cluster_mode,
             sentinel_name: config.sentinel_name.as_str().into(),
             engine: OnceLock::new(),
@@ -86,12 +87,23 @@ impl Settings {
     /// What this node does with commands on data while it is a standby.
     #[must_use]
     pub fn standby(&self) -> Standby {
-        if self.forwards.load(Ordering::Relaxed) { Standby::Forward } else { Standby::Refuse }
+        *self.standby.read()
     }
 
-    /// Sets [`standby`](Self::standby).
-    pub fn set_standby(&self, standby: Standby) {
-        self.forwards.store(standby == Standby::Forward, Ordering::Relaxed);
+    /// Sets [`standby`](Self::standby). The vault is asked for what reading takes by who calls this.
+    pub(super) fn set_standby(&self, standby: Standby) {
+        *self.standby.write() = standby;
+    }
+
+    /// How old the data may be that a standby reads.
+    #[must_use]
+    pub fn standby_read_age_max(&self) -> Duration {
+        Duration::from_millis(self.standby_read_ms_max.load(Ordering::Relaxed))
+    }
+
+    /// Sets [`standby_read_age_max`](Self::standby_read_age_max), in milliseconds.
+    pub fn set_standby_read_ms_max(&self, max: u64) {
+        self.standby_read_ms_max.store(max, Ordering::Relaxed);
     }
 
     /// Whether clients find a cluster; fixed at the start.

@@ -150,6 +150,7 @@ impl Actor for TcpAcceptor {
                 let now = context.clock.monotonic();
                 context.registry.sweep(now, idle, AUTHENTICATION_TIME);
                 context.end_old_pins(now);
+                context.engine().inspect(|engine| context.bound_pins(engine, now));
             });
         }
     }

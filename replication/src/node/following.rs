@@ -116,6 +116,7 @@ impl Following {
     pub fn end_run(&mut self) -> Vec<Event> {
         let (applied, before) = (self.applied, self.before);
         self.shared.serving.advance_durable(self.durable.max(applied));
+        self.shared.serving.freshness().applied(applied);
         let mut events = Vec::new();
         if self.durable > applied {
             events.push(Event::Durable { lsn: self.durable });

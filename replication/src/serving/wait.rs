@@ -1,13 +1,31 @@
 //! Futures that wait for a log position to become durable, or for a change of the node's role.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tanist_db_core::ids::Lsn;
 
-use super::{NO_POSITION, Role, Serving, Version};
+use super::{Role, Serving, Version};
 use crate::limits::SERVING_WAITERS_MAX;
+
+/// Who waits, by position: the front of the map is whom the next `Durable` concerns. Those who only wait for a change stand
+/// at the largest position.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    next_id: u64,
+    pub(super) by_position: BTreeMap<(Lsn, u64), Waker>,
+}
+
+/// No position: such a waiter is woken by changes of the role only.
+pub(super) const NO_POSITION: Lsn = Lsn(u64::MAX);
+
+impl Waiters {
+    pub(super) fn await_positions(&self) -> bool {
+        self.by_position.first_key_value().is_some_and(|((lsn, _), _)| *lsn != NO_POSITION)
+    }
+}
 
 /// Why [`Serving::wait`] has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -151,6 +151,8 @@ pub enum Request {
     /// Opens a download of the newest image. Answer: `Image` then frames of kind `Chunk`, or `NoImage`, or `Refused`
     /// (damaged: the sentence names the file).
     ImageGet,
+    /// How far the log is durable, for a standby that reads for its clients. Answer: `Durable`.
+    Position,
 
     /// For the test of an upgrade (`level::since::REHEARSAL`). Answer: `Rehearsed`, or `Refused`.
     #[cfg(feature = "next-level")]

@@ -157,6 +157,7 @@ fn stats(caller: &Caller, lines: &mut SectionText) {
     lines.add("client_output_buffer_limit_disconnections", caller.context.registry.cut_offs());
     lines.add("tanist_not_durable_replies", Stats::read(&stats.not_durable));
     lines.add("tanist_not_executed_commands", Stats::read(&stats.not_executed));
+    lines.add("tanist_standby_reads", Stats::read(&stats.standby_reads));
     lines.add("tanist_protocol_errors", Stats::read(&stats.protocol_errors));
 }
 
@@ -188,6 +189,9 @@ fn replication(caller: &Caller, lines: &mut SectionText) {
         lines.add("master_sync_in_progress", u8::from(role == Role::Joining));
         if let Some(down) = signs.vault_silent() {
             lines.add("master_link_down_since_seconds", down.as_secs());
+        }
+        if let Some(age) = caller.context.data_age(caller.now) {
+            lines.add("tanist_data_age_ms", age.as_millis());
         }
         lines.add("slave_repl_offset", last);
         lines.add("slave_read_only", 1);

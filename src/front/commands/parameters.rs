@@ -8,7 +8,7 @@ use std::time::Duration;
 use tanist_db_core::engine::{MEMORY_MAX, SettingId, sizes};
 use tanist_db_core::limits::DATABASES;
 
-use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN};
+use crate::config::limits::{MS_MAX, RELAXED_BYTES_MIN, STANDBY_READ_MS_MIN};
 use crate::config::{ByteSize, Durability, Standby, check_password};
 use crate::files;
 use crate::front::NodeContext;
@@ -207,7 +207,15 @@ pub(super) static PARAMETERS: &[Parameter] = &[
         |node| node.settings.standby().to_string(),
         |value, _| {
             let standby = value.to_ascii_lowercase().parse::<Standby>()?;
-            Ok(Box::new(move |node| node.settings.set_standby(standby)))
+            Ok(Box::new(move |node| node.set_standby(standby)))
+        },
+    ),
+    own(
+        "standby-read-ms-max",
+        |node| node.settings.standby_read_age_max().as_millis().to_string(),
+        |value, _| {
+            let max = whole(value, STANDBY_READ_MS_MIN, MS_MAX)?;
+            Ok(Box::new(move |node| node.settings.set_standby_read_ms_max(max)))
         },
     ),
     constant("tcp-backlog", Node, |_| LISTEN_BACKLOG.to_string()),

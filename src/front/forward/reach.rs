@@ -42,7 +42,7 @@ impl PrimaryReach {
 pub(in crate::front) async fn watch(context: Arc<NodeContext>, links: Rc<Links>) {
     loop {
         sleep(REACH_EVERY).await;
-        let forwards = context.serving.role() == Role::Standby && context.settings.standby() == Standby::Forward;
+        let forwards = context.serving.role() == Role::Standby && context.settings.standby() != Standby::Refuse;
         let epoch = context.serving.epoch();
         let Some(primary) = primary_elsewhere(&context).filter(|_| forwards) else { continue };
         let greeting = Greeting {

@@ -10,7 +10,7 @@ use tanist_db_core::planted::planted;
 use tanist_replication::serving::{Executing, Version};
 
 use super::ahead::Planned;
-use super::permission::Refusal;
+use super::permission::{Permission, Refusal};
 use super::{Conversation, Runtime};
 use crate::config::Durability;
 use crate::front::NodeContext;
@@ -254,12 +254,19 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             return self.say_unknown(spec, bytes);
         }
         if asks {
-            if let Err(refusal) = self.permission(spec, common, batch) {
-                drop(args);
-                return self.refuse(spec, bytes, refusal, batch);
+            let takes_long = command::takes_long(spec, &self.session, &args, bytes);
+            match self.permission(spec, common, takes_long, batch) {
+                Ok(Permission::Primary) => self.runtime.permitted(),
+                Ok(Permission::Standby) => {
+                    self.context.note_standby_read(batch.now);
+                    self.runtime.reads_here();
+                }
+                Err(refusal) => {
+                    drop(args);
+                    return self.refuse(spec, bytes, refusal, batch);
+                }
             }
-            self.runtime.permitted();
-            if command::takes_long(spec, &self.session, &args, bytes) {
+            if takes_long {
                 drop(args);
                 self.send_away(planned, spec, batch);
                 return Step::End(Turn::Acting);

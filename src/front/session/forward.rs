@@ -56,6 +56,8 @@ pub(super) struct Forwarding<W: Runtime> {
     is_write_lost: bool,
     /// Attempts in a row that have brought no reply.
     failures: u32,
+    /// When the newest reply of a primary had come.
+    replied_at: Option<Monotonic>,
     /// No stream is opened before.
     retry_at: Option<Monotonic>,
     /// When the wait of the command that stands at this position in the input times out, if it was forwarded before.
@@ -74,6 +76,7 @@ impl<W: Runtime> Default for Forwarding<W> {
             pinned_on: None,
             is_write_lost: false,
             failures: 0,
+            replied_at: None,
             retry_at: None,
             waits_until: None,
         }
@@ -106,6 +109,16 @@ impl<W: Runtime> Forwarding<W> {
         let settle_by = self.stream.as_ref().and_then(|stream| stream.settle_by);
         let waits_until = self.alone.as_ref().and_then(|alone| alone.deadline);
         [settle_by, waits_until, self.retry_at].into_iter().flatten().min()
+    }
+
+    /// When the newest reply of a primary had come.
+    pub(super) fn replied_at(&self) -> Option<Monotonic> {
+        self.replied_at
+    }
+
+    /// Whether the version that this connection reads is with a primary.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.pinned_on.is_some()
     }
 
     /// Whether a primary's session keeps something for this one beside what it is told, or did.
@@ -157,7 +170,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     /// Whether this session forwards what its node may not execute.
     pub(super) fn forwards(&self) -> bool {
         let peer = self.caller.entry().peer();
-        peer.way == Way::Resp && self.context.settings.standby() == Standby::Forward && self.context.engine().is_some()
+        peer.way == Way::Resp && self.context.settings.standby() != Standby::Refuse && self.context.engine().is_some()
     }
 
     /// Whether the client of a cluster is told where the primary is, rather than having `spec` executed from here: outside of a

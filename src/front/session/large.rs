@@ -29,6 +29,7 @@ use crate::front::commands::COMMANDS;
 use crate::front::limits::{PIECE_TIME_MAX, PIECES_AHEAD};
 use crate::front::redirect;
 use crate::front::registry::Entry;
+use crate::front::standby_read::ReadPlace;
 use crate::front::versions::VersionReader;
 
 /// What comes from the worker thread, in this order.
@@ -77,6 +78,8 @@ struct LargeRead {
     spec: &'static CommandSpec,
     args: Vec<Vec<u8>>,
     session: Session,
+    /// When the client had its newest reply of a primary, if it is one of a standby.
+    replied_at: Option<Monotonic>,
     made: Sender<Made>,
 }
 
@@ -102,7 +105,8 @@ impl LargeRead {
         let now = self.context.clock.monotonic();
         let pin = {
             let _executing = match self.context.serving.enter(now) {
-                Ok(executing) => executing,
+                Ok(executing) => Some(executing),
+                Err(Permit::NotPrimary) if self.context.place_of_read(now, self.replied_at) == ReadPlace::Here => None,
                 Err(permit) => return Some(Made::NotPermitted(permit)),
             };
             let engine = self.context.engine()?;
@@ -145,6 +149,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             spec,
             args,
             session: self.session.for_one_read(),
+            replied_at: self.forwarding.replied_at(),
             made,
         };
         let job: Job = Box::new(move || read.run());

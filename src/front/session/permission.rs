@@ -15,6 +15,8 @@ use crate::config::{DebugCommand, Durability};
 use crate::front::commands;
 use crate::front::context::Stats;
 use crate::front::redirect;
+use crate::front::registry::Way;
+use crate::front::standby_read::{ReadPlace, is_standby_read};
 
 /// Commands wait for permission to execute.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +32,17 @@ pub(super) enum Refusal {
     Hold(Until),
     Busy(ShardId, Rank),
     NotPrimary,
+    /// This standby's data may be so old.
+    TooOld(Duration),
     Stopped,
+}
+
+/// As what this node executes a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Permission {
+    Primary,
+    /// A read, which this standby executes itself.
+    Standby,
 }
 
 impl<'a, W: Runtime> Conversation<'a, W> {
@@ -53,7 +65,15 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         common || spec.writes() || (spec.is_exec() && self.session.exec_writes())
     }
 
-    pub(super) fn permission(&self, spec: &CommandSpec, common: bool, batch: &mut Batch<'a>) -> Result<(), Refusal> {
+    /// Whether `spec`, which asks for it, may execute now. `common`: it sets what the cluster has in common; `takes_long`: it may hold the
+    /// data for long.
+    pub(super) fn permission(
+        &self,
+        spec: &CommandSpec,
+        common: bool,
+        takes_long: bool,
+        batch: &mut Batch<'a>,
+    ) -> Result<Permission, Refusal> {
         let serving = &*self.context.serving;
         if self.deposed {
             return Err(Refusal::NotPrimary);
@@ -68,10 +88,29 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 {
                     return Err(Refusal::Hold(Until { lsn: NEVER, seen: batch.seen }));
                 }
+                // A long command would keep a takeover waiting: the log is applied under the same locks.
+                Err(Permit::NotPrimary) if is_standby_read(spec) && !takes_long => return self.read_here(spec, batch),
                 Err(permit) => return Err(permitted(permit, batch.seen)),
             }
         }
-        if self.may_write(spec, common) { self.room(batch) } else { Ok(()) }
+        if self.may_write(spec, common) {
+            self.room(batch)?;
+        }
+        Ok(Permission::Primary)
+    }
+
+    /// Whether this node, which is not the primary, executes the read at the front of the input itself.
+    fn read_here(&self, spec: &CommandSpec, batch: &Batch<'a>) -> Result<Permission, Refusal> {
+        let is_ours = self.caller.entry().peer().way == Way::Resp;
+        let has_pinned = self.caller.pin.is_some() || self.forwarding.is_pinned();
+        if !is_ours || has_pinned || self.is_moved(spec) {
+            return Err(Refusal::NotPrimary);
+        }
+        match self.context.place_of_read(batch.now, self.forwarding.replied_at()) {
+            ReadPlace::Here => Ok(Permission::Standby),
+            ReadPlace::Elsewhere => Err(Refusal::NotPrimary),
+            ReadPlace::Nowhere(age) => Err(Refusal::TooOld(age)),
+        }
     }
 
     /// Whether one more write fits into the engine's bounds and, at level relaxed, into what may be at risk.
@@ -123,6 +162,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                     redirect::sentence(&self.context.serving, self.caller.entry().peer().way, spec)
                 }
             },
+            Refusal::TooOld(age) => redirect::too_old(age, self.context.settings.standby_read_age_max()),
             Refusal::Hold(until) => match self.hold_on(now) {
                 None => return Step::End(Turn::Held(until)),
                 Some(waited) => redirect::not_executed(self.context, waited),

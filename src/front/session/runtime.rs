@@ -55,6 +55,9 @@ pub trait Runtime {
     /// A command has permission to execute, and has not begun to.
     fn permitted(&mut self) {}
 
+    /// A read is about to be executed by a standby.
+    fn reads_here(&mut self) {}
+
     /// A reply has been written behind all others. It tells nothing that is not durable at the position given, and was made at
     /// the time given; without them it is an error of the session's own: its command was not executed.
     fn replied(&mut self, _executed: Option<(Lsn, UnixMillis)>) {}

@@ -17,6 +17,7 @@ mod permission;
 mod pins;
 mod random;
 mod replies;
+mod standby_read;
 
 use std::future::Future;
 use std::sync::Mutex;

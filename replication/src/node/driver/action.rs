@@ -82,6 +82,8 @@ pub enum Timer {
     Wake(Monotonic),
     /// A report that was put off is due.
     Report,
+    /// The next question how far the log is durable is due.
+    Position,
 }
 
 /// Something is to be done.

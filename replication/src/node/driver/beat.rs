@@ -4,8 +4,8 @@ use tanist_db_core::clock::Monotonic;
 
 use super::connection::Called;
 use super::{Action, Driver, Note, SiblingOrder, Timer};
-use crate::node::{ImageReport, ReportDue};
-use crate::serving::Permit;
+use crate::node::{Due, ImageReport};
+use crate::serving::{Permit, Role};
 use crate::wire::message::Request;
 
 impl<W> Driver<W> {
@@ -17,16 +17,34 @@ impl<W> Driver<W> {
         }
     }
 
-    pub(super) fn report_if(&mut self, due: ReportDue, now: Monotonic) {
+    pub(super) fn report_if(&mut self, due: Due, now: Monotonic) {
         match due {
-            ReportDue::No => {}
-            ReportDue::At(at) => self.actions.push(Action::Later(at, Timer::Report)),
-            ReportDue::Now => self.call(Request::Report(self.shared.progress()), Called::Report, now),
+            Due::No => {}
+            Due::At(at) => self.actions.push(Action::Later(at, Timer::Report)),
+            Due::Now => self.call(Request::Report(self.shared.progress()), Called::Report, now),
+        }
+    }
+
+    /// A standby whose clients read here must know how old its data are.
+    pub(super) fn ask_position(&mut self, now: Monotonic) {
+        let serving = &self.shared.serving;
+        if self.connected && serving.role() == Role::Standby && serving.freshness().is_wanted() {
+            let due = self.positions.want(now);
+            self.ask_position_if(due, now);
+        }
+    }
+
+    pub(super) fn ask_position_if(&mut self, due: Due, now: Monotonic) {
+        match due {
+            Due::No => {}
+            Due::At(at) => self.actions.push(Action::Later(at, Timer::Position)),
+            Due::Now => self.call(Request::Position, Called::Position, now),
         }
     }
 
     pub(super) fn beat(&mut self, data_bytes: u64, now: Monotonic) {
         self.report(now);
+        self.ask_position(now);
         // Nothing waits longer than this, should whoever appended a record, or gave room back, not have come to say so.
         self.shared.engine.redo().wake();
         self.shared.serving.room_freed();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::Lsn;
 
 use super::{Action, CallOutcome, Driver, Note};
 use crate::role::{Ask, Event};
@@ -14,6 +15,7 @@ use crate::wire::message::{Answer, HealthView, Request};
 pub(super) enum Called {
     Machine(Ask),
     Report,
+    Position,
 }
 
 impl<W> Driver<W> {
@@ -41,8 +43,10 @@ impl<W> Driver<W> {
         drop(figures);
         self.connected = true;
         self.reports.reset();
+        self.positions.reset();
         self.tell(Event::Connected { view: welcome.view, length: welcome.lease }, now);
         self.report(now);
+        self.ask_position(now);
     }
 
     pub(super) fn lose_connection(&mut self, generation: u64, why: &str, now: Monotonic) {
@@ -109,6 +113,15 @@ impl<W> Driver<W> {
                 }
                 let due = self.reports.answered(now);
                 self.report_if(due, now);
+            }
+            Called::Position => {
+                if let Some(Answer::Durable { lsn }) = answer {
+                    let engine = &self.shared.engine;
+                    self.shared.serving.freshness().told(sent, Lsn(lsn), || engine.last());
+                }
+                let due = self.positions.answered(now);
+                self.ask_position_if(due, now);
+                self.ask_position(now);
             }
         }
     }

@@ -37,7 +37,8 @@ use tanist_db_core::level::Level;
 pub use action::{Action, CallOutcome, DriverEvent, OwnRecord, SiblingOrder, Timer};
 pub use note::Note;
 
-use super::{ImagePlan, Reports, Shared};
+use super::{ImagePlan, Paced, Shared};
+use crate::limits::{POSITION_PAUSE, REPORT_PAUSE};
 use crate::repeats::Repeats;
 use crate::role::{Effect, End, Event, Machine, Sight};
 use crate::serving::Standing;
@@ -57,7 +58,9 @@ pub struct Driver<W> {
     calls: BTreeMap<u64, (Monotonic, Called)>,
     calls_made: u64,
     wake: Option<Monotonic>,
-    reports: Reports,
+    reports: Paced,
+    /// Questions how far the log is durable.
+    positions: Paced,
     plan: ImagePlan,
     askers: Option<Askers<W>>,
     /// What may happen again and again: told once, then counted.
@@ -81,7 +84,8 @@ impl<W> Driver<W> {
             calls: BTreeMap::new(),
             calls_made: 0,
             wake: None,
-            reports: Reports::default(),
+            reports: Paced::new(REPORT_PAUSE),
+            positions: Paced::new(POSITION_PAUSE),
             plan,
             askers: None,
             connections_lost: Repeats::default(),
@@ -111,6 +115,10 @@ impl<W> Driver<W> {
             DriverEvent::Timer(Timer::Report) => {
                 let due = self.reports.late(now);
                 self.report_if(due, now);
+            }
+            DriverEvent::Timer(Timer::Position) => {
+                let due = self.positions.late(now);
+                self.ask_position_if(due, now);
             }
             DriverEvent::Beat { data_bytes } => self.beat(data_bytes, now),
             DriverEvent::Happened(event) => self.happened(event, now),

@@ -6,7 +6,7 @@ use tanist_db_core::level::Level;
 
 use super::*;
 use crate::lease::LeaseTimes;
-use crate::limits::{IMAGE_RETRY, REPEAT_LOG_EVERY, REPORT_PAUSE, SWITCHOVER_ASKERS_MAX};
+use crate::limits::{IMAGE_RETRY, POSITION_PAUSE, REPEAT_LOG_EVERY, REPORT_PAUSE, SWITCHOVER_ASKERS_MAX};
 use crate::node::ImageReport;
 use crate::role::{Identity, SwitchoverReport};
 use crate::serving::{Role, Serving};
@@ -40,6 +40,7 @@ fn told(actions: Vec<Action<u32>>) -> Vec<String> {
         Action::Order(order) => format!("{order:?}"),
         Action::Later(_, Timer::Wake(_)) => "wake".to_owned(),
         Action::Later(_, Timer::Report) => "report later".to_owned(),
+        Action::Later(_, Timer::Position) => "position later".to_owned(),
         Action::Reply(asker, outcome) => format!("reply {asker} {}", outcome.is_ok()),
         Action::Note(Note::Role { was, standing }) => format!("{} -> {}", was.word(), standing.role.word()),
         Action::Note(Note::ConnectionLost { why, times }) => format!("lost: {why}, told {}", times.is_some()),
@@ -264,4 +265,38 @@ fn the_vault_hears_how_the_node_stands() {
         Progress { role: "primary".to_owned(), applied: 1, durable: 0, epoch: 1, last_takeover: String::new() };
     assert_eq!(stands, expected, "the shipper, which is not here, is who advances the durable position");
     assert!(progress.last_takeover.starts_with("took over from nobody"));
+}
+
+#[test]
+fn a_standby_whose_clients_read_asks_again_and_again_how_far_the_log_is() {
+    let mut scene = Scene::standby();
+    scene.happened(Event::Following { durable: Lsn(0) });
+    assert_eq!(scene.shared.serving.role(), Role::Standby);
+    let call = |actions: &[String]| {
+        let asked = actions.iter().find_map(|action| action.strip_prefix("call ")?.strip_suffix(" Position"));
+        asked.map(|call| call.parse::<u64>().unwrap())
+    };
+    assert_eq!(call(&scene.beat()), None, "nobody wants to know");
+    scene.shared.serving.freshness().want(true);
+    let asked = scene.now;
+    let first = call(&scene.beat()).unwrap();
+    scene.now = scene.now.after(Duration::from_millis(1));
+    assert_eq!(call(&scene.beat()), None, "one is under way");
+    assert_eq!(scene.answer(first, Answer::Durable { lsn: 0 }), ["position later"]);
+    assert_eq!(scene.shared.serving.freshness().as_of(), asked);
+    scene.now = asked.after(POSITION_PAUSE);
+    let later = scene.on(DriverEvent::Timer(Timer::Position));
+    assert!(call(&later).is_some(), "{later:?}");
+}
+
+#[test]
+fn a_primary_that_hands_over_has_all_data_of_its_own_time() {
+    let mut scene = Scene::primary();
+    scene.shared.serving.freshness().want(true);
+    assert!(!scene.beat().iter().any(|action| action.contains("Position")), "it serves");
+    let serving = Arc::clone(&scene.shared.serving);
+    let standing = Standing { role: Role::Standby, ..Standing::joining() };
+    let served_until = scene.now.after(Duration::from_millis(10));
+    serving.publish(&standing, served_until);
+    assert_eq!(serving.freshness().as_of(), served_until, "nobody else has executed anything until then");
 }

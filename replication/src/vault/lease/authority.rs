@@ -188,6 +188,9 @@ impl LeaseAuthority {
             self.roster.report(now, caller, progress);
             return Ruling::Answer(Answer::Followers(self.roster.views(now, &caller.hello.node)));
         }
+        if request == Request::Position {
+            return Ruling::Answer(Answer::Durable { lsn: durable.0 });
+        }
         #[cfg(feature = "next-level")]
         if let Request::Rehearse { number } = request {
             return Ruling::Answer(self.rehearse(caller, number));

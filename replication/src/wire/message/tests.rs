@@ -72,6 +72,7 @@ fn requests() -> Vec<(Request, Digest)> {
         (Request::ImagePut { epoch: 1, cut: 2 }, (49, 130_904_698)),
         (Request::ImageEnd { chunks: 1, bytes: 2 }, (49, 3_570_400_373)),
         (Request::ImageGet, (49, 3_615_456_214)),
+        (Request::Position, (49, 4_107_688_213)),
         #[cfg(feature = "next-level")]
         (Request::Rehearse { number: 1 }, (49, 689_327_166)),
     ]

@@ -36,7 +36,7 @@ impl<W: Runtime> Conversation<'_, W> {
         if self.forwarding.stream.is_none() {
             return true;
         }
-        let is_ended = self.pass_on();
+        let is_ended = self.pass_on(now);
         let serving = &self.context.serving;
         let Some(stream) = &mut self.forwarding.stream else { return true };
         let mut is_over = stream.is_over && !stream.is_stalled;
@@ -53,7 +53,7 @@ impl<W: Runtime> Conversation<'_, W> {
     }
 
     /// Passes on what has come. Returns whether the primary has ended the stream with its mark.
-    fn pass_on(&mut self) -> bool {
+    fn pass_on(&mut self, now: Monotonic) -> bool {
         loop {
             let is_full = self.output.is_full();
             let Some(stream) = &mut self.forwarding.stream else { return false };
@@ -69,7 +69,7 @@ impl<W: Runtime> Conversation<'_, W> {
                     if begins {
                         self.place_reply();
                     }
-                    self.pass_on_reply(bytes, ends);
+                    self.pass_on_reply(bytes, ends, now);
                 }
                 // A reply to nothing, or none at all.
                 Ok(Some(Found::Reply { .. })) | Err(_) => {
@@ -94,7 +94,7 @@ impl<W: Runtime> Conversation<'_, W> {
     }
 
     /// Passes on `bytes` of the oldest reply, which has a place; with them it may end.
-    fn pass_on_reply(&mut self, bytes: usize, ends: bool) {
+    fn pass_on_reply(&mut self, bytes: usize, ends: bool, now: Monotonic) {
         let Some(stream) = &mut self.forwarding.stream else { return };
         let part = &stream.received.unread()[..bytes];
         let request = stream.under_way.oldest();
@@ -115,6 +115,7 @@ impl<W: Runtime> Conversation<'_, W> {
         if ends {
             stream.has_replied = true;
             self.forwarding.failures = 0;
+            self.forwarding.replied_at = Some(now);
             stream.is_over |= !stream.under_way.replied();
             self.runtime.forwarded_replied(request == Some(Request::Own));
         }

@@ -20,7 +20,7 @@ const UNKNOWN: &str =
 
 /// Nodes by name, as a session finds them.
 #[derive(Clone, Default)]
-struct Network {
+pub(super) struct Network {
     nodes: Rc<RefCell<BTreeMap<String, Rc<Node>>>>,
     /// Ends of streams that the test holds, instead of a session.
     held: Rc<RefCell<Vec<(Greeting, DuplexStream)>>>,
@@ -29,7 +29,7 @@ struct Network {
 
 impl Network {
     /// A primary `a` and its standby `b`, which share nothing but this.
-    fn pair() -> (Network, Rc<Node>, Rc<Node>) {
+    pub(super) fn pair() -> (Network, Rc<Node>, Rc<Node>) {
         let network = Network::default();
         let (a, b) = (Rc::new(Node::named("a")), Rc::new(Node::named("b")));
         for (name, node) in [("a", &a), ("b", &b)] {
@@ -42,7 +42,7 @@ impl Network {
         (network, a, b)
     }
 
-    fn client(&self, node: &Node) -> Client {
+    pub(super) fn client(&self, node: &Node) -> Client {
         let peer = Peer {
             address: "10.1.1.1:50000".into(),
             local: "127.0.0.1:6379".into(),
@@ -124,14 +124,14 @@ impl Node {
     }
 
     /// Is the primary of `epoch`.
-    fn begin(&self, epoch: u64) {
+    pub(super) fn begin(&self, epoch: u64) {
         self.engine().begin_epoch(Epoch(epoch)).expect("a newer epoch");
         let own = self.context.identity.node.clone();
         self.publish(Standing { epoch: Epoch(epoch), primary: Some(address(&own)), ..standing(Role::Primary, true) });
     }
 
     /// Follows the primary of `epoch`.
-    fn follow(&self, primary: &str, epoch: u64) {
+    pub(super) fn follow(&self, primary: &str, epoch: u64) {
         let standing = standing(Role::Standby, false);
         self.publish(Standing { epoch: Epoch(epoch), primary: Some(address(primary)), ..standing });
     }

@@ -1,0 +1,64 @@
+//! Reads that a standby executes itself (`standby = read`): of data that are not too old, and never older than what the client has seen.
+//! The protocol is in docs/protocols/standby-reads.md.
+
+use std::time::Duration;
+
+use tanist_db_core::clock::Monotonic;
+use tanist_db_core::command::{CommandSpec, Flag};
+use tanist_replication::serving::Role;
+
+use super::{NodeContext, Stats, commands};
+use crate::config::{Durability, Standby};
+
+/// Where a read is executed that a client has sent to a standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadPlace {
+    /// Here.
+    Here,
+    /// By the primary.
+    Elsewhere,
+    /// Nowhere: the standby's data may be older than they may be, so old.
+    Nowhere(Duration),
+}
+
+/// Whether a standby may execute `spec` at all. What waits, or pins a version, is of the primary.
+pub(super) fn is_standby_read(spec: &CommandSpec) -> bool {
+    spec.touches_data() && spec.flags.has(Flag::Readonly) && !spec.flags.has(Flag::Blocking) && !commands::pins(spec)
+}
+
+impl NodeContext {
+    /// Sets what this node does with commands on data while it is a standby.
+    pub fn set_standby(&self, standby: Standby) {
+        self.settings.set_standby(standby);
+        self.serving.freshness().want(standby == Standby::Read);
+    }
+
+    /// How old the data may be that this standby would read at `now`; `None` if it does not read, or has yet to learn it.
+    pub(super) fn data_age(&self, now: Monotonic) -> Option<Duration> {
+        let as_of = self.serving.freshness().as_of();
+        let reads = self.settings.standby() == Standby::Read && self.serving.role() == Role::Standby;
+        (reads && as_of > Monotonic(0)).then(|| now.since(as_of))
+    }
+
+    /// This standby executes a read at `now`.
+    pub(super) fn note_standby_read(&self, now: Monotonic) {
+        Stats::add(&self.stats.standby_reads, 1);
+        // On a standby nobody writes who would look after them.
+        self.engine().inspect(|engine| self.bound_pins(engine, now));
+    }
+
+    /// Where a read is executed at `now` whose client had its newest reply of the primary at `seen`, or none.
+    pub(super) fn place_of_read(&self, now: Monotonic, seen: Option<Monotonic>) -> ReadPlace {
+        // Read before the age: what is proven meanwhile makes the data no older.
+        let as_of = self.serving.freshness().as_of();
+        let Some(age) = self.data_age(now) else { return ReadPlace::Elsewhere };
+        if age > self.settings.standby_read_age_max() {
+            return ReadPlace::Nowhere(age);
+        }
+        // At level relaxed the primary has replied before the vault had what it told.
+        let relaxed = self.settings.durability() == Durability::Relaxed;
+        let later = if relaxed { self.settings.relaxed_time_max() } else { Duration::ZERO };
+        let is_newer = seen.is_none_or(|seen| as_of >= seen.after(later));
+        if is_newer { ReadPlace::Here } else { ReadPlace::Elsewhere }
+    }
+}
