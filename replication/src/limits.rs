@@ -211,9 +211,9 @@ pub const HEALTH_NEWS_EVERY: Duration = Duration::from_secs(1);
 /// last report.
 pub const REPORT_PAUSE: Duration = Duration::from_millis(5);
 
-/// A standby that reads for its clients asks the vault for the end of the log no more often than this. After a write of its own a client
-/// reads at the primary for about as long.
-pub const POSITION_PAUSE: Duration = Duration::from_millis(10);
+/// A standby that reads for its clients asks the vault for the end of the log no more often than this: its data are always believed to be
+/// about as much older than they are.
+pub const POSITION_PAUSE: Duration = Duration::from_millis(25);
 
 /// Pause before the next step of cleaning up, where one was not enough.
 pub const EXPIRE_PAUSE: Duration = Duration::from_millis(5);

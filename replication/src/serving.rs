@@ -39,8 +39,8 @@ mod wait;
 mod tests;
 
 pub use freshness::Freshness;
-pub use wait::{Wait, Woken};
 use wait::{NO_POSITION, Waiters};
+pub use wait::{Wait, Woken};
 
 /// The part that a node plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const LEASE_MS_MIN: u64 = 200;
 /// Longest wait or interval that is not obviously a mistake in the unit: a day, in milliseconds.
 pub const MS_MAX: u64 = 24 * 60 * 60 * 1000;
-/// Least age that a standby's data may have for its reads, in milliseconds: ten times the pause between its questions to the vault.
+/// Least age that a standby's data may have for its reads, in milliseconds: a few times the pause between its questions to the vault.
 pub const STANDBY_READ_MS_MIN: u64 = 100;
 /// Longest lease, in milliseconds: commands have to wait for longer than a lease, and [`MS_MAX`] bounds their wait.
 pub const LEASE_MS_MAX: u64 = MS_MAX / 2;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::{CommandSpec, Flag};
+use tanist_db_core::ids::Lsn;
+use tanist_db_core::planted::planted;
 use tanist_replication::serving::Role;
 
 use super::{NodeContext, Stats, commands};
-use crate::config::{Durability, Standby};
+use crate::config::Standby;
 
 /// Where a read is executed that a client has sent to a standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +49,13 @@ impl NodeContext {
         self.engine().inspect(|engine| self.bound_pins(engine, now));
     }
 
-    /// Where a read is executed at `now` whose client had its newest reply of the primary at `seen`, or none.
-    pub(super) fn place_of_read(&self, now: Monotonic, seen: Option<Monotonic>) -> ReadPlace {
-        // Read before the age: what is proven meanwhile makes the data no older.
-        let as_of = self.serving.freshness().as_of();
-        let Some(age) = self.data_age(now) else { return ReadPlace::Elsewhere };
-        if age > self.settings.standby_read_age_max() {
+    /// Where a read is executed at `now` for a client that has seen what the record `seen` has changed.
+    pub(super) fn place_of_read(&self, now: Monotonic, seen: Lsn) -> ReadPlace {
+        let (Some(age), Some(engine)) = (self.data_age(now), self.engine()) else { return ReadPlace::Elsewhere };
+        if age > self.settings.standby_read_age_max() && !planted("a standby reads data that are too old") {
             return ReadPlace::Nowhere(age);
         }
-        // At level relaxed the primary has replied before the vault had what it told.
-        let relaxed = self.settings.durability() == Durability::Relaxed;
-        let later = if relaxed { self.settings.relaxed_time_max() } else { Duration::ZERO };
-        let is_newer = seen.is_none_or(|seen| as_of >= seen.after(later));
-        if is_newer { ReadPlace::Here } else { ReadPlace::Elsewhere }
+        let has_seen = seen <= engine.last() || planted("a standby reads behind its client's write");
+        if has_seen { ReadPlace::Here } else { ReadPlace::Elsewhere }
     }
 }

@@ -36,6 +36,7 @@ mod refusals;
 mod relaxed;
 mod restart;
 mod settings;
+mod standby_reads;
 mod stock_clients;
 mod switchover;
 mod typed_commands;

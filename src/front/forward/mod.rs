@@ -27,5 +27,5 @@ pub use link::{LinkStream, Links};
 pub(super) use reach::{PrimaryReach, watch};
 pub(super) use replies::{Found, ReplyEnds};
 pub(super) use under_way::{Request, UnderWay};
-pub(super) use wire::END;
 pub use wire::Greeting;
+pub(super) use wire::{END, position_mark};

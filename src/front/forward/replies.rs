@@ -1,6 +1,7 @@
 //! Where replies end in the bytes that a primary sends: they are passed on as they come, and counted.
 
 use memchr::memchr;
+use tanist_db_core::ids::Lsn;
 
 use super::wire;
 
@@ -14,6 +15,8 @@ pub(in crate::front) enum Found {
     Reply { bytes: usize, ends: bool },
     /// The mark *end*, of so many bytes.
     End { bytes: usize },
+    /// The mark *position*, of so many bytes: the next reply depends on this record.
+    Position { bytes: usize, lsn: Lsn },
 }
 
 /// The bytes are none of a primary.
@@ -98,6 +101,10 @@ fn mark(bytes: &[u8]) -> Result<Option<Found>, NotReplies> {
     match bytes {
         [_] => Ok(None),
         [first, second, ..] if [*first, *second] == wire::END => Ok(Some(Found::End { bytes: wire::END.len() })),
+        [first, second, rest @ ..] if [*first, *second] == wire::POSITION => Ok(rest.first_chunk().map(|lsn| {
+            let lsn = Lsn(u64::from_le_bytes(*lsn));
+            Found::Position { bytes: wire::POSITION_BYTES, lsn }
+        })),
         _ => Err(NotReplies),
     }
 }
@@ -126,6 +133,10 @@ mod tests {
                 let (kind, bytes, is_end) = match next {
                     Found::Reply { bytes, ends } => ('r', bytes, ends),
                     Found::End { bytes } => ('e', bytes, true),
+                    Found::Position { bytes, lsn } => {
+                        assert_eq!(lsn, Lsn(0x0a0d));
+                        ('p', bytes, true)
+                    }
                 };
                 unread.drain(..bytes);
                 whole += bytes;
@@ -161,12 +172,14 @@ mod tests {
             "~1\r\n#f\r\n",
             "|1\r\n+ttl\r\n:1\r\n*2\r\n:1\r\n:2\r\n",
         ];
-        let end = "\0\u{1}";
+        let (end, position) = ("\0\u{1}", "\0\u{2}\r\n\0\0\0\0\0\0");
         let mut bytes = String::new();
         let mut expected = Vec::new();
         for reply in replies {
             bytes.push_str(reply);
             expected.push(('r', reply.len()));
+            bytes.push_str(position);
+            expected.push(('p', position.len()));
         }
         bytes.push_str(end);
         expected.push(('e', end.len()));
@@ -178,7 +191,7 @@ mod tests {
     #[test]
     fn what_is_no_reply_is_refused() {
         for bytes in
-            ["x\r\n", ">1\r\n:1\r\n", "+OK\n", "\r\n", "\n", "$-2\r\n", "$x\r\n", "*9999999999999999\r\n", "\0\u{2}"]
+            ["x\r\n", ">1\r\n:1\r\n", "+OK\n", "\r\n", "\n", "$-2\r\n", "$x\r\n", "*9999999999999999\r\n", "\0\u{3}"]
         {
             assert_eq!(all(bytes.as_bytes(), bytes.len()), Err(NotReplies), "{bytes:?}");
         }

@@ -18,7 +18,8 @@
 //! | mark at | bytes | field |
 //! |---|---|---|
 //! | 0 | 1 | 0 |
-//! | 1 | 1 | 1: end |
+//! | 1 | 1 | 1: end; 2: position |
+//! | 2 | 8 | of a position: the newest record that the next reply depends on, where it is newer than that before |
 //!
 //! A node that asks for itself sends `PING`, and gets one reply and no mark.
 //!
@@ -27,7 +28,7 @@
 
 use std::io;
 
-use tanist_db_core::ids::Epoch;
+use tanist_db_core::ids::{Epoch, Lsn};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -45,6 +46,20 @@ pub(super) const NODE_ITSELF: u64 = 0;
 pub(super) const MARK: u8 = 0;
 /// The mark *end*.
 pub(in crate::front) const END: [u8; 2] = [MARK, 1];
+
+/// Begins the mark *position*.
+pub(super) const POSITION: [u8; 2] = [MARK, 2];
+/// Bytes of the mark *position*.
+pub(super) const POSITION_BYTES: usize = POSITION.len() + 8;
+
+/// The mark *position*: the next reply depends on the record `lsn`.
+#[must_use]
+pub(in crate::front) fn position_mark(lsn: Lsn) -> [u8; POSITION_BYTES] {
+    let mut mark = [0; POSITION_BYTES];
+    mark[..2].copy_from_slice(&POSITION);
+    mark[2..].copy_from_slice(&lsn.0.to_le_bytes());
+    mark
+}
 
 /// What a node says before it forwards the commands of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +158,7 @@ mod tests {
         bytes.extend_from_slice(b"10.0.0.9:5");
         assert_eq!(greeting().to_bytes(), bytes);
         assert_eq!(END, [0, 1]);
+        assert_eq!(position_mark(Lsn(0x0102)), [0, 2, 2, 1, 0, 0, 0, 0, 0, 0]);
     }
 
     #[tokio::test]

@@ -335,6 +335,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         let durable = if planted("reply before durable") { Lsn(u64::MAX) } else { self.context.serving.durable() };
         self.runtime.replied(Some((lsn, unix)));
         self.drop_unwanted(reply_start);
+        self.tell_position(reply_start, lsn);
         if batch.durability == Durability::Relaxed {
             self.output.finish_free(reply_start);
         } else {

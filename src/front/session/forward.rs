@@ -22,6 +22,7 @@ mod transaction;
 use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::slot::slot_of;
 use tanist_db_core::command::{CommandSpec, Flag, Protocol};
+use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::Role;
 
 use super::ahead::Planned;
@@ -56,8 +57,8 @@ pub(super) struct Forwarding<W: Runtime> {
     is_write_lost: bool,
     /// Attempts in a row that have brought no reply.
     failures: u32,
-    /// When the newest reply of a primary had come.
-    replied_at: Option<Monotonic>,
+    /// The newest record that a reply of a primary depends on.
+    seen: Lsn,
     /// No stream is opened before.
     retry_at: Option<Monotonic>,
     /// When the wait of the command that stands at this position in the input times out, if it was forwarded before.
@@ -76,7 +77,7 @@ impl<W: Runtime> Default for Forwarding<W> {
             pinned_on: None,
             is_write_lost: false,
             failures: 0,
-            replied_at: None,
+            seen: Lsn::ZERO,
             retry_at: None,
             waits_until: None,
         }
@@ -111,9 +112,9 @@ impl<W: Runtime> Forwarding<W> {
         [settle_by, waits_until, self.retry_at].into_iter().flatten().min()
     }
 
-    /// When the newest reply of a primary had come.
-    pub(super) fn replied_at(&self) -> Option<Monotonic> {
-        self.replied_at
+    /// The newest record that a reply of a primary depends on.
+    pub(super) fn seen(&self) -> Lsn {
+        self.seen
     }
 
     /// Whether the version that this connection reads is with a primary.

@@ -78,8 +78,8 @@ struct LargeRead {
     spec: &'static CommandSpec,
     args: Vec<Vec<u8>>,
     session: Session,
-    /// When the client had its newest reply of a primary, if it is one of a standby.
-    replied_at: Option<Monotonic>,
+    /// The newest record that a reply of a primary to this client depends on.
+    seen: Lsn,
     made: Sender<Made>,
 }
 
@@ -106,7 +106,7 @@ impl LargeRead {
         let pin = {
             let _executing = match self.context.serving.enter(now) {
                 Ok(executing) => Some(executing),
-                Err(Permit::NotPrimary) if self.context.place_of_read(now, self.replied_at) == ReadPlace::Here => None,
+                Err(Permit::NotPrimary) if self.context.place_of_read(now, self.seen) == ReadPlace::Here => None,
                 Err(permit) => return Some(Made::NotPermitted(permit)),
             };
             let engine = self.context.engine()?;
@@ -149,7 +149,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             spec,
             args,
             session: self.session.for_one_read(),
-            replied_at: self.forwarding.replied_at(),
+            seen: self.forwarding.seen(),
             made,
         };
         let job: Job = Box::new(move || read.run());
@@ -253,6 +253,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 None
             }
             Made::Piece(piece) => {
+                let begins = large.begun.map(|(cut, _)| cut).filter(|_| !large.is_shown);
                 if !large.is_shown {
                     large.is_shown = true;
                     large.deadline = batch.now.after(PIECE_TIME_MAX);
@@ -260,6 +261,9 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 self.hold = None;
                 let start = self.output.reply.len();
                 self.output.reply.raw(&piece);
+                if let Some(cut) = begins {
+                    self.tell_position(start, cut);
+                }
                 if self.caller.wants_replies() {
                     self.output.finish_free(start);
                 } else {

@@ -19,6 +19,7 @@
 //! * `apart`: long commands, on worker threads.
 //! * `large`: large replies, from a frozen version.
 //! * `forward`: what a standby has the primary execute.
+//! * `marks`: what a node that forwards is told between replies.
 //! * `blocked`: commands that wait for keys or a position, and what ends their wait.
 //! * `messages`: push messages of other sessions, between replies.
 //! * `runtime`: the timers and threads that it uses: tokio's, or the simulator's.
@@ -45,6 +46,7 @@ mod execute;
 mod forward;
 mod input;
 mod large;
+mod marks;
 mod messages;
 mod output;
 mod permission;
@@ -66,7 +68,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::NodeContext;
 use super::caller::Caller;
 use super::context::Stats;
-use super::forward::END;
 use super::limits::{CLOSING_TIME, INPUT_AHEAD_BYTES};
 use super::redirect;
 use super::registry::{Registration, Way};
@@ -79,6 +80,7 @@ use execute::{NEVER, Turn, Until};
 use forward::Forwarding;
 use input::Input;
 use large::LargeReply;
+use marks::Marks;
 use output::Output;
 use permission::Hold;
 pub use runtime::{Runtime, TokioThread};
@@ -178,8 +180,8 @@ struct Conversation<'a, W: Runtime> {
     fresh: bool,
     /// The client sends nothing more.
     gone: bool,
-    /// The node that forwards to this session was told that nothing more is executed.
-    end_told: bool,
+    /// What the node that forwards to this session was told, if one does.
+    marks: Marks,
     /// Set with `caller.closing`: the moment at which a slow reader is cut.
     closing_until: Option<Monotonic>,
 }
@@ -221,6 +223,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         if caller.entry().peer().way == Way::Library {
             caller.set_protocol(Protocol::Resp3, &mut session, &mut output.reply);
         }
+        let marks = Marks::new(caller.entry().peer().is_forwarded());
         Self {
             context,
             runtime,
@@ -239,7 +242,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             fresh: false,
             gone: false,
             deposed: false,
-            end_told: false,
+            marks,
             closing_until: None,
         }
     }
@@ -279,21 +282,14 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             return Turn::Stopped;
         };
         self.context.stats.note_not_durable(replaced, serving.durable());
+        if replaced > 0 {
+            self.replies_replaced();
+        }
         if self.caller.closing {
             self.closing_until.get_or_insert(now.after(wait).after(CLOSING_TIME));
             self.tell_end();
         }
         turn
-    }
-
-    /// Sends the node that forwards to this session, if one does, the mark: what has no reply is not executed.
-    fn tell_end(&mut self) {
-        let is_forwarded = self.caller.entry().peer().is_forwarded();
-        if is_forwarded && !std::mem::replace(&mut self.end_told, true) {
-            let start = self.output.reply.len();
-            self.output.reply.raw(&END);
-            self.output.finish_free(start);
-        }
     }
 
     fn interest(&self, turn: Turn, seen: Version) -> Interest {

@@ -31,6 +31,14 @@ impl Output {
         reply_start
     }
 
+    /// Puts `bytes` before the newest reply, which began at offset `reply_start` and is not finished.
+    pub(super) fn insert(&mut self, reply_start: usize, bytes: &[u8]) {
+        let reply = self.reply.as_bytes()[reply_start..].to_vec();
+        self.reply.truncate(reply_start);
+        self.reply.raw(bytes);
+        self.reply.raw(&reply);
+    }
+
     /// Ends the reply that began at offset `reply_start` and may be sent once `lsn` is durable.
     pub(super) fn finish(&mut self, reply_start: usize, lsn: Lsn, durable: Lsn, deadline: Monotonic, instead: Instead) {
         let bytes = self.reply.len() - reply_start;

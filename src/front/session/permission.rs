@@ -106,7 +106,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
         if !is_ours || has_pinned || self.is_moved(spec) {
             return Err(Refusal::NotPrimary);
         }
-        match self.context.place_of_read(batch.now, self.forwarding.replied_at()) {
+        match self.context.place_of_read(batch.now, self.forwarding.seen()) {
             ReadPlace::Here => Ok(Permission::Standby),
             ReadPlace::Elsewhere => Err(Refusal::NotPrimary),
             ReadPlace::Nowhere(age) => Err(Refusal::TooOld(age)),

@@ -207,7 +207,7 @@ impl Record {
         if writes && matches!(outcome, Outcome::Confirmed(_)) {
             self.confirm();
         }
-        Operation { client: self.client, key, invoked, returned, input, outcome }
+        Operation { client: self.client, key, invoked, returned, order: None, input, outcome }
     }
 
     /// Moves an amount from one account to another, or reads them all at once.

@@ -16,6 +16,9 @@ pub struct Operation<M: Model> {
     pub invoked: u64,
     /// When the client was told, or gave up; not before the last byte came. A confirmed operation has one.
     pub returned: Option<u64>,
+    /// The connection on which it was asked, and its place among all that was asked there: confirmed operations of one connection take
+    /// effect in this order. `None`: the times alone count.
+    pub order: Option<(u64, u64)>,
     /// What was asked.
     pub input: M::Input,
     /// What came of it.
@@ -61,6 +64,7 @@ impl<M: Model> Clone for Operation<M> {
             key: self.key.clone(),
             invoked: self.invoked,
             returned: self.returned,
+            order: self.order,
             input: self.input.clone(),
             outcome: self.outcome.clone(),
         }

@@ -1,6 +1,6 @@
 //! The search for an order of one key's operations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -22,6 +22,8 @@ pub(crate) enum Found {
 pub(crate) struct Orderer<'a, M: Model> {
     /// By time of invocation.
     confirmed: Vec<&'a Operation<M>>,
+    /// For each of `confirmed` the one before it on its connection.
+    before: Vec<Option<usize>>,
     /// By time of invocation. Those that cannot change anything are left out.
     unknown: Vec<&'a Operation<M>>,
     /// For each of `unknown` the one before it that asks the same. That one was asked earlier and can do all that this one can: it
@@ -59,10 +61,11 @@ impl<'a, M: Model> Orderer<'a, M> {
         }
         confirmed.sort_by_key(|operation| operation.invoked);
         unknown.sort_by_key(|operation| operation.invoked);
+        let before = befores(&confirmed);
         let mut newest = HashMap::new();
         let twin = unknown.iter().enumerate().map(|(number, operation)| newest.insert(&operation.input, number));
         let twin = twin.collect();
-        Self { confirmed, unknown, twin }
+        Self { confirmed, before, unknown, twin }
     }
 
     /// Is there an order?
@@ -142,7 +145,8 @@ impl<'a, M: Model> Orderer<'a, M> {
             horizon = horizon.min(operation.done_by());
             candidates.push(number);
         }
-        candidates.retain(|number| self.confirmed[*number].invoked <= horizon);
+        let is_its_turn = |number: usize| self.before[number].is_none_or(|before| done.contains(before));
+        candidates.retain(|number| self.confirmed[*number].invoked <= horizon && is_its_turn(*number));
         (candidates, horizon)
     }
 
@@ -159,6 +163,17 @@ impl<'a, M: Model> Orderer<'a, M> {
     fn fits(&self, state: &M::State, operation: &Operation<M>) -> bool {
         M::step(state, &operation.input, operation.output()).is_some()
     }
+}
+
+/// For each of `confirmed` the one before it on its connection.
+fn befores<M: Model>(confirmed: &[&Operation<M>]) -> Vec<Option<usize>> {
+    let ordered = confirmed.iter().enumerate().filter_map(|(number, operation)| Some((operation.order?, number)));
+    let numbers: BTreeMap<(u64, u64), usize> = ordered.collect();
+    let before = |operation: &&Operation<M>| {
+        let (connection, place) = operation.order?;
+        numbers.range((connection, 0)..(connection, place)).next_back().map(|(_, number)| *number)
+    };
+    confirmed.iter().map(before).collect()
 }
 
 /// False if the search has been at a point from which everything can be reached that can be reached from `point`; notes it

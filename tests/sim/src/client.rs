@@ -48,6 +48,8 @@ const PIPELINE_MAX: u64 = 8;
 struct Running {
     script: Box<dyn Script>,
     invoked: Time,
+    /// Its connection, and its place there.
+    order: (u64, u64),
     replies: Vec<Value>,
     /// Commands sent.
     sent: usize,
@@ -81,7 +83,7 @@ impl Verdict {
             Some("NOTDURABLE") if is_not_confirmed(reply) => Verdict::NotConfirmed,
             Some("UNKNOWN") => Verdict::NotConfirmed,
             Some("UNBLOCKED") if text.contains("CLIENT UNBLOCK") => Verdict::Unblocked,
-            Some("LOADING" | "NOTDURABLE" | "BUSY" | "UNBLOCKED") => Verdict::Refused(None),
+            Some("LOADING" | "MASTERDOWN" | "NOTDURABLE" | "BUSY" | "UNBLOCKED") => Verdict::Refused(None),
             _ => Verdict::Executed,
         }
     }
@@ -97,6 +99,8 @@ pub(crate) struct Client {
     /// Number of its connection.
     number: u64,
     commands: u64,
+    /// Operations that it has begun.
+    begun: u64,
     /// Oldest first: replies come in the order of commands.
     running: VecDeque<Running>,
     /// When the newest bytes arrive: they keep their order.
@@ -119,6 +123,7 @@ impl Client {
             target,
             number: 1,
             commands: 0,
+            begun: 0,
             running: VecDeque::new(),
             sent_at: Time(0),
             leaves_for: None,
@@ -168,7 +173,9 @@ impl Client {
             };
             let blind = script.is_blind();
             let (invoked, replies) = (env.now, Vec::new());
-            let running = Running { script, invoked, replies, sent: 0, command: 0, fate: Fate::Done };
+            self.begun += 1;
+            let order = (self.number * 1_000 + self.id as u64, self.begun);
+            let running = Running { script, invoked, order, replies, sent: 0, command: 0, fate: Fate::Done };
             self.running.push_back(running);
             self.send(env);
             if !blind {
@@ -276,7 +283,8 @@ impl Client {
     fn end(&mut self, fate: Fate, env: &mut Env) {
         let Some(mut running) = self.running.pop_front() else { return };
         env.trace.step(env.now, &[self.id as u64, fate as u64]);
-        let ended = Ended { invoked: running.invoked, returned: env.now, fate };
+        let (invoked, order, stale) = (running.invoked, running.order, env.scenario.stale_max());
+        let ended = Ended { invoked, returned: env.now, fate, order, stale };
         running.script.ended(ended, &running.replies);
         let counts = &mut env.oracle.counts;
         match fate {

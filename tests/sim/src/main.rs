@@ -86,7 +86,7 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
     say(&format!(
         "{seeds} seeds in {seconds:.1} s ({:.1} a second), {events} events\n\
          operations: {} done, {} refused, {} unknown\n\
-         {} messages heard, {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared, {} feature levels raised, {} histories not judged\n\
+         {} messages heard, {} faults, {} takeovers, {} switchovers, {} images, {} starts of the vault, {} versions compared, {} feature levels raised, {} reads by standbys, {} histories not judged\n\
          {wrong} broke a promise",
         seeds as f64 / seconds,
         counts.done,
@@ -100,6 +100,7 @@ fn many(arguments: &Arguments, bug: Option<&'static str>) -> ExitCode {
         counts.vault_starts,
         counts.compared,
         counts.levels,
+        counts.standby_reads,
         counts.undecided,
     ));
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

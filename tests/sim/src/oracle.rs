@@ -52,6 +52,8 @@ pub struct Counts {
     pub holds: u64,
     /// Times that the cluster's feature level has risen.
     pub levels: u64,
+    /// Reads that a standby has executed.
+    pub standby_reads: u64,
     /// Histories that were not judged: too much happened at once.
     pub undecided: u64,
 }
@@ -71,6 +73,7 @@ impl Counts {
         self.messages += other.messages;
         self.holds += other.holds;
         self.levels += other.levels;
+        self.standby_reads += other.standby_reads;
         self.undecided += other.undecided;
     }
 }

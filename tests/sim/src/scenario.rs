@@ -76,6 +76,8 @@ pub(crate) struct Scenario {
     pub long: Duration,
     /// What standbys do with commands on data.
     pub standby: Standby,
+    /// How old the data may be that they read.
+    pub read_age_max: Duration,
     /// Nothing is wrong but that commands take long.
     pub only_long_commands: bool,
 }
@@ -123,7 +125,12 @@ impl Scenario {
             slow: Duration::from_millis(40),
             long_percent: *random.pick(&[0, 2, 20]),
             long: random.millis(20, 1_000),
-            standby: if random.percent(70) { Standby::Forward } else { Standby::Refuse },
+            standby: match random.below(10) {
+                0..5 => Standby::Forward,
+                5..8 => Standby::Read,
+                _ => Standby::Refuse,
+            },
+            read_age_max: random.millis(100, 400),
             only_long_commands: false,
         };
         plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);
@@ -131,6 +138,13 @@ impl Scenario {
             scenario.lease_later.get_or_insert(random.millis(150, 480));
         }
         scenario
+    }
+
+    /// How old the data may be that a client is told, by true time: clocks may run slow.
+    #[must_use]
+    pub(crate) fn stale_max(&self) -> Duration {
+        let most = self.read_age_max + self.read_age_max / 20;
+        if self.standby == Standby::Read { most } else { Duration::ZERO }
     }
 
     /// Length of a lease as the vault grants it after so many starts.

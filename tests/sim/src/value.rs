@@ -1,5 +1,8 @@
 //! Replies of the Redis protocol, as far as workloads ask for them.
 
+/// Begins what a primary tells another node between replies: eight bytes follow.
+const POSITION: [u8; 2] = [0, 2];
+
 /// A reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -25,7 +28,13 @@ impl Value {
     #[must_use]
     pub fn parse_all(bytes: &[u8]) -> Vec<Value> {
         let mut rest = bytes;
-        std::iter::from_fn(|| (!rest.is_empty()).then(|| Value::take(&mut rest))).collect()
+        std::iter::from_fn(|| {
+            while let Some(behind) = rest.strip_prefix(&POSITION) {
+                rest = &behind[8..];
+            }
+            (!rest.is_empty()).then(|| Value::take(&mut rest))
+        })
+        .collect()
     }
 
     /// The number that it is; nothing counts as 0.

@@ -21,6 +21,7 @@ mod transfer;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use tanist_db_core::clock::UnixMillis;
 use tanist_history::{Model, Verdict};
@@ -60,6 +61,19 @@ pub struct Ended {
     pub returned: Time,
     /// How.
     pub fate: Fate,
+    /// Its connection, and its place among the operations there.
+    pub order: (u64, u64),
+    /// How old the data may be that it was told, if it only reads.
+    pub stale: Duration,
+}
+
+impl Ended {
+    /// The earliest moment of which it can tell, or at which it can have taken effect.
+    #[must_use]
+    pub fn not_before(&self, writes: bool) -> Time {
+        let stale = if writes { Duration::ZERO } else { self.stale };
+        Time(self.invoked.0.saturating_sub(stale.as_micros() as u64))
+    }
 }
 
 /// One operation of a client: a few commands, each after the reply to the one before.

@@ -36,7 +36,7 @@ impl<W: Runtime> Conversation<'_, W> {
         if self.forwarding.stream.is_none() {
             return true;
         }
-        let is_ended = self.pass_on(now);
+        let is_ended = self.pass_on();
         let serving = &self.context.serving;
         let Some(stream) = &mut self.forwarding.stream else { return true };
         let mut is_over = stream.is_over && !stream.is_stalled;
@@ -53,7 +53,7 @@ impl<W: Runtime> Conversation<'_, W> {
     }
 
     /// Passes on what has come. Returns whether the primary has ended the stream with its mark.
-    fn pass_on(&mut self, now: Monotonic) -> bool {
+    fn pass_on(&mut self) -> bool {
         loop {
             let is_full = self.output.is_full();
             let Some(stream) = &mut self.forwarding.stream else { return false };
@@ -65,11 +65,15 @@ impl<W: Runtime> Conversation<'_, W> {
             match stream.ends.next(stream.received.unread()) {
                 Ok(None) => return false,
                 Ok(Some(Found::End { .. })) => return true,
+                Ok(Some(Found::Position { bytes, lsn })) => {
+                    stream.received.consume(bytes);
+                    self.forwarding.seen = self.forwarding.seen.max(lsn);
+                }
                 Ok(Some(Found::Reply { bytes, ends })) if stream.under_way.oldest().is_some() => {
                     if begins {
                         self.place_reply();
                     }
-                    self.pass_on_reply(bytes, ends, now);
+                    self.pass_on_reply(bytes, ends);
                 }
                 // A reply to nothing, or none at all.
                 Ok(Some(Found::Reply { .. })) | Err(_) => {
@@ -94,7 +98,7 @@ impl<W: Runtime> Conversation<'_, W> {
     }
 
     /// Passes on `bytes` of the oldest reply, which has a place; with them it may end.
-    fn pass_on_reply(&mut self, bytes: usize, ends: bool, now: Monotonic) {
+    fn pass_on_reply(&mut self, bytes: usize, ends: bool) {
         let Some(stream) = &mut self.forwarding.stream else { return };
         let part = &stream.received.unread()[..bytes];
         let request = stream.under_way.oldest();
@@ -115,7 +119,6 @@ impl<W: Runtime> Conversation<'_, W> {
         if ends {
             stream.has_replied = true;
             self.forwarding.failures = 0;
-            self.forwarding.replied_at = Some(now);
             stream.is_over |= !stream.under_way.replied();
             self.runtime.forwarded_replied(request == Some(Request::Own));
         }

@@ -18,11 +18,19 @@ fn any_order<M: Model>(state: &M::State, missing: &[&Operation<M>]) -> bool {
     }
     (0..missing.len()).any(|next| {
         let operation = missing[next];
-        let preceded = missing.iter().any(|other| other.done_by() < operation.invoked);
+        let preceded =
+            missing.iter().any(|other| other.done_by() < operation.invoked || comes_before(other, operation));
         let mut rest = missing.to_vec();
         rest.remove(next);
         !preceded && M::step(state, &operation.input, operation.output()).is_some_and(|after| any_order(&after, &rest))
     })
+}
+
+/// Whether `operation` cannot take effect before `other`, which was confirmed on the same connection.
+fn comes_before<M: Model>(other: &Operation<M>, operation: &Operation<M>) -> bool {
+    let both_confirmed = other.output().is_some() && operation.output().is_some();
+    let ordered = |((connection, place), (same, later)): ((u64, u64), (u64, u64))| connection == same && place < later;
+    both_confirmed && other.order.zip(operation.order).is_some_and(ordered)
 }
 
 fn register() -> impl Strategy<Value = (RegisterInput, RegisterOutput)> {
@@ -61,18 +69,24 @@ fn accounts() -> impl Strategy<Value = (AccountsInput, AccountsOutput)> {
 }
 
 fn agrees<M: Model>(operation: impl Strategy<Value = (M::Input, M::Output)>) {
-    let operation = (operation, 0u64..20, 0u64..10, 0u8..10).prop_map(|((input, output), invoked, takes, fate)| {
+    let connection = proptest::option::of(0u64..2);
+    let drawn = (operation, 0u64..20, 0u64..10, 0u8..10, connection);
+    let operation = drawn.prop_map(|((input, output), invoked, takes, fate, connection)| {
         let outcome = match fate {
             0 => Outcome::NotExecuted,
             1 | 2 => Outcome::Unknown,
             _ => Outcome::Confirmed(output),
         };
         let (key, returned) = ("k".to_owned(), Some(invoked + takes));
-        Operation::<M> { client: 0, key, invoked, returned, input, outcome }
+        let order = connection.map(|connection| (connection, 0));
+        Operation::<M> { client: 0, key, invoked, returned, order, input, outcome }
     });
     let (good, bad) = (Cell::new(0), Cell::new(0));
     let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
-    let tried = TestRunner::new(config).run(&vec(operation, 1..7), |history| {
+    let tried = TestRunner::new(config).run(&vec(operation, 1..7), |mut history| {
+        for (place, operation) in history.iter_mut().enumerate() {
+            operation.order = operation.order.map(|(connection, _)| (connection, place as u64));
+        }
         let executed: Vec<_> = history.iter().filter(|operation| operation.outcome != Outcome::NotExecuted).collect();
         let expected = any_order(&M::initial(), &executed);
         match check(&history) {

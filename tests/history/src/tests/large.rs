@@ -32,6 +32,7 @@ fn what_has_too_many_possibilities_is_undecided() {
         key: "k".into(),
         invoked: u64::from(client),
         returned: Some(u64::from(client)),
+        order: None,
         input,
         outcome,
     };

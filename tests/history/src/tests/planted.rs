@@ -13,7 +13,8 @@ fn found<M: Playable>(planted: &[(M::Input, Outcome<M::Output>)]) -> Violation<M
     let end = history.iter().filter_map(|operation| operation.returned).max().expect("300 operations");
     for ((input, outcome), time) in planted.iter().zip((end + 10..).step_by(10)) {
         let (key, input, outcome) = (history[0].key.clone(), input.clone(), outcome.clone());
-        history.push(Operation { client: 6, key, invoked: time, returned: Some(time + 5), input, outcome });
+        let (invoked, returned) = (time, Some(time + 5));
+        history.push(Operation { client: 6, key, invoked, returned, order: None, input, outcome });
     }
     // What comes later hides nothing.
     let later = play::<M>(&Game { seed: 12, ..game }).into_iter().map(|mut operation| {

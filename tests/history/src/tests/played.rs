@@ -54,7 +54,7 @@ pub(super) fn play<M: Playable>(game: &Game) -> Vec<Operation<M>> {
             fate if fate < game.lost_percent * 2 => Outcome::Unknown,
             _ => Outcome::Confirmed(output),
         };
-        Operation { client, key, invoked, returned: Some(returned), input, outcome }
+        Operation { client, key, invoked, returned: Some(returned), order: None, input, outcome }
     });
     let mut history: Vec<_> = happened.collect();
     history.sort_by_key(|operation| operation.invoked);

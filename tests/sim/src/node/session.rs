@@ -83,6 +83,7 @@ pub(super) fn context(
         relaxed_ms_max: durable_wait_ms,
         enable_debug_command: config::DebugCommand::Yes,
         standby: env.scenario.standby,
+        standby_read_ms_max: env.scenario.read_age_max.as_millis() as u64,
         ..config::Node::default()
     };
     let settings = Settings::new(&node, &config::Lease { lease_ms: durable_wait_ms - 1, ..config::Lease::default() });
@@ -276,6 +277,7 @@ impl Process {
         for note in watch.notes.drain(..) {
             match note {
                 Note::Permitted => env.oracle.entered(self.node),
+                Note::ReadHere => env.oracle.counts.standby_reads += 1,
                 Note::Executed { command, unix } => env.oracle.executed(command, unix),
             }
         }

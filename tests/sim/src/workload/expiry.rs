@@ -99,12 +99,14 @@ impl ExpiryCall {
             (Fate::Refused, _) => Outcome::NotExecuted,
             (Fate::Unknown, _) => Outcome::Unknown,
         };
-        let (invoked, returned) = (self.ended.invoked.0, Some(self.ended.returned.0));
+        let writes = matches!(self.request, ExpiryRequest::Set { .. });
+        let (invoked, returned) = (self.ended.not_before(writes).0, Some(self.ended.returned.0));
         Some(Operation {
             client: self.client as u32,
             key: format!("expiry:{}", self.place),
             invoked,
             returned,
+            order: Some(self.ended.order),
             input,
             outcome,
         })

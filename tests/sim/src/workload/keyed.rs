@@ -132,8 +132,9 @@ impl<D: DataType> Script for KeyedOp<D> {
         self.history.borrow_mut().push(Operation {
             client: self.client as u32,
             key: self.key.clone(),
-            invoked: ended.invoked.0,
+            invoked: ended.not_before(self.writes()).0,
             returned: Some(ended.returned.0),
+            order: Some(ended.order),
             input: self.input.clone(),
             outcome,
         });

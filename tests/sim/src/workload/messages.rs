@@ -102,9 +102,12 @@ impl MessageCall {
                 None => Outcome::Unknown,
             },
         };
-        let (invoked, returned) = (self.ended.invoked.0, Some(returned.0));
+        let writes = matches!(self.input, RegisterInput::Set(_));
+        let (invoked, returned) = (self.ended.not_before(writes).0, Some(returned.0));
         let (client, key, input) = (self.client as u32, self.key.clone(), self.input.clone());
-        Operation { client, key, invoked, returned, input, outcome }
+        // What was confirmed by a message was so on another connection.
+        let order = (self.ended.fate == Fate::Done).then_some(self.ended.order);
+        Operation { client, key, invoked, returned, order, input, outcome }
     }
 
     /// When somebody first heard of this write. If it was not executed, or not where its connection has gone on since, its message tells

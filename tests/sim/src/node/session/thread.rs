@@ -24,6 +24,8 @@ use super::wire::{End, Wire};
 pub(super) enum Note {
     /// A command may execute.
     Permitted,
+    /// A read may, by a standby.
+    ReadHere,
     /// It was executed, and took this for the time.
     Executed { command: u64, unix: UnixMillis },
 }
@@ -89,6 +91,16 @@ impl SimThread {
     pub(super) fn new(watch: Arc<Mutex<Watch>>, large_bytes: usize) -> SimThread {
         SimThread { watch, large_bytes }
     }
+
+    /// The thread may stand still between permission and execution.
+    fn stand_still(&self) {
+        let mut watch = self.watch.lock();
+        if let (Some(lasts), Some(stop)) = (watch.stall.take(), watch.stop.take()) {
+            watch.parked = true;
+            drop(watch);
+            stop.stand(lasts);
+        }
+    }
 }
 
 impl Runtime for SimThread {
@@ -142,11 +154,13 @@ impl Runtime for SimThread {
         if !watch.parked {
             watch.notes.push(Note::Permitted);
         }
-        if let (Some(lasts), Some(stop)) = (watch.stall.take(), watch.stop.take()) {
-            watch.parked = true;
-            drop(watch);
-            stop.stand(lasts);
-        }
+        drop(watch);
+        self.stand_still();
+    }
+
+    fn reads_here(&mut self) {
+        self.watch.lock().notes.push(Note::ReadHere);
+        self.stand_still();
     }
 
     fn apart(&mut self, _: &Arc<Semaphore>, job: Job) -> BoxFuture<'static, ()> {
