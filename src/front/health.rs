@@ -49,7 +49,7 @@ impl HealthSigns {
             knows_primary: context.serving.primary().is_some(),
             forwards,
             reads: standby == Standby::Read,
-            too_old: context.data_age(now).filter(|age| *age > context.settings.standby_read_age_max()),
+            too_old: context.too_old(now),
             is_cluster: context.settings.is_cluster(),
             unreached: context.primary_reach.trouble(context.serving.epoch()).filter(|_| forwards),
             now,

@@ -20,6 +20,8 @@ use tanist_db_core::command::Reply;
 use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;
 
+use super::forward::leading_position;
+
 /// What stands for a reply that has waited too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instead {
@@ -118,6 +120,8 @@ impl ReplyGate {
                 replaced.ends = true;
                 break;
             } else {
+                // The mark before it stays: later replies rely on it.
+                out.raw(leading_position(&held[replaced.taken..]));
                 out.error(not_durable);
                 replaced.not_durable += 1;
             }

@@ -31,13 +31,17 @@ pub struct Settings {
     pinned_seconds_max: AtomicU64,
     pinned_memory_percent: AtomicU64,
     debug: DebugCommand,
-    standby: RwLock<Standby>,
+    /// Its place in [`STANDBY`].
+    standby: AtomicUsize,
     standby_read_ms_max: AtomicU64,
     cluster: ClusterMode,
     sentinel_name: Box<str>,
     /// Has the cluster's settings, once it is there.
     engine: OnceLock<Arc<Engine>>,
 }
+
+/// In the order of their declaration.
+const STANDBY: [Standby; 3] = [Standby::Forward, Standby::Refuse, Standby::Read];
 
 /// The cluster's settings by their numbers in the engine, beside [`MEMORY_MAX`]. A number is never given a second meaning.
 pub(super) mod cluster {
@@ -68,7 +72,7 @@ impl Settings {
             pinned_seconds_max: AtomicU64::new(config.pinned_seconds_max),
             pinned_memory_percent: AtomicU64::new(config.pinned_memory_percent.into()),
             debug: config.enable_debug_command,
-            standby: RwLock::new(config.standby),
+            standby: AtomicUsize::new(config.standby as usize),
             standby_read_ms_max: AtomicU64::new(config.standby_read_ms_max),
             cluster: config.cluster_mode,
             sentinel_name: config.sentinel_name.as_str().into(),
@@ -87,12 +91,12 @@ impl Settings {
     /// What this node does with commands on data while it is a standby.
     #[must_use]
     pub fn standby(&self) -> Standby {
-        *self.standby.read()
+        STANDBY[self.standby.load(Ordering::Relaxed)]
     }
 
     /// Sets [`standby`](Self::standby). The vault is asked for what reading takes by who calls this.
     pub(super) fn set_standby(&self, standby: Standby) {
-        *self.standby.write() = standby;
+        self.standby.store(standby as usize, Ordering::Relaxed);
     }
 
     /// How old the data may be that a standby reads.

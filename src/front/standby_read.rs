@@ -9,7 +9,7 @@ use tanist_db_core::ids::Lsn;
 use tanist_db_core::planted::planted;
 use tanist_replication::serving::Role;
 
-use super::{NodeContext, Stats, commands};
+use super::{NodeContext, commands};
 use crate::config::Standby;
 
 /// Where a read is executed that a client has sent to a standby.
@@ -42,20 +42,20 @@ impl NodeContext {
         (reads && as_of > Monotonic(0)).then(|| now.since(as_of))
     }
 
-    /// This standby executes a read at `now`.
-    pub(super) fn note_standby_read(&self, now: Monotonic) {
-        Stats::add(&self.stats.standby_reads, 1);
-        // On a standby nobody writes who would look after them.
-        self.engine().inspect(|engine| self.bound_pins(engine, now));
+    /// How old the data may be, if that is older than a standby reads and there was time enough to learn of newer ones.
+    pub(super) fn too_old(&self, now: Monotonic) -> Option<Duration> {
+        let max = self.settings.standby_read_age_max();
+        self.data_age(now).filter(|age| *age > max && self.serving.freshness().asking_for(now) > max)
     }
 
     /// Where a read is executed at `now` for a client that has seen what the record `seen` has changed.
     pub(super) fn place_of_read(&self, now: Monotonic, seen: Lsn) -> ReadPlace {
         let (Some(age), Some(engine)) = (self.data_age(now), self.engine()) else { return ReadPlace::Elsewhere };
         if age > self.settings.standby_read_age_max() && !planted("a standby reads data that are too old") {
-            return ReadPlace::Nowhere(age);
+            return self.too_old(now).map_or(ReadPlace::Elsewhere, ReadPlace::Nowhere);
         }
-        let has_seen = seen <= engine.last() || planted("a standby reads behind its client's write");
+        let has_seen =
+            seen == Lsn::ZERO || seen <= engine.last() || planted("a standby reads behind its client's write");
         if has_seen { ReadPlace::Here } else { ReadPlace::Elsewhere }
     }
 }

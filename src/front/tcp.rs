@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 use super::forward::Links;
 use super::limits::{
     ACCEPT_PAUSE, AUTHENTICATION_TIME, FAREWELL_REQUEST_WAIT, FAREWELL_TIME, FAREWELLS_MAX, KEEPALIVE, LISTEN_BACKLOG,
-    SWEEP_INTERVAL,
+    PINS_END_EVERY, SWEEP_INTERVAL,
 };
 use super::redirect::NO_PLACE;
 use super::registry::{Peer, Way};
@@ -150,7 +150,11 @@ impl Actor for TcpAcceptor {
                 let now = context.clock.monotonic();
                 context.registry.sweep(now, idle, AUTHENTICATION_TIME);
                 context.end_old_pins(now);
-                context.engine().inspect(|engine| context.bound_pins(engine, now));
+            });
+            // A primary looks at each write; a standby's writes come from the log.
+            ctx.run_interval(PINS_END_EVERY, |acceptor, _| {
+                let context = &acceptor.context;
+                context.engine().inspect(|engine| context.bound_pins(engine, context.clock.monotonic()));
             });
         }
     }

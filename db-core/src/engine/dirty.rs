@@ -18,11 +18,12 @@ pub(crate) struct Dirty {
 }
 
 impl Dirty {
-    pub(crate) fn new() -> Dirty {
-        Dirty { slots: vec![Lsn::ZERO; DIRTY_SLOTS].into(), newest: Lsn::ZERO, all: Lsn::ZERO }
+    /// That of a shard with all records up to `cut`, of which nothing else is known: whatever is read depends on all of them.
+    pub(crate) fn new(cut: Lsn) -> Dirty {
+        Dirty { slots: vec![Lsn::ZERO; DIRTY_SLOTS].into(), newest: cut, all: cut }
     }
 
-    /// That of a frozen version with all records up to `cut`: whatever is read depends on all of them.
+    /// The same of a frozen version, which nobody writes.
     pub(crate) fn of_frozen(cut: Lsn) -> Dirty {
         Dirty { slots: Box::default(), newest: cut, all: cut }
     }
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_slot_knows_its_newest_record() {
-        let mut dirty = Dirty::new();
+        let mut dirty = Dirty::new(Lsn::ZERO);
         let (here, elsewhere) = (5 << 20, 6 << 20);
         assert_eq!((dirty.of(here), dirty.newest()), (Lsn::ZERO, Lsn::ZERO));
         dirty.wrote(here, Lsn(3));

@@ -162,7 +162,7 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Engine {
         let pool = PagePool::new(0);
         let shard = |_| Keyspace::new(&pool, options.hash_seed).expect("a pool without a bound gives its first pages");
-        let shards = (0..options.shards).map(shard).map(ShardCell::new).collect();
+        let shards = (0..options.shards).map(shard).map(|keyspace| ShardCell::new(keyspace, Lsn::ZERO)).collect();
         let queue = RedoQueue::new(Epoch::ZERO, Lsn::ZERO);
         let engine = Engine { levels: options.levels, ..Engine::assemble(shards, &pool, options.hash_seed, queue) };
         engine.with_memory_max(options.memory_bytes_max)
@@ -176,7 +176,7 @@ impl Engine {
     pub fn restored(image: RestoredImage, pool: &Arc<PagePool>, memory_bytes_max: u64) -> Engine {
         let last = if planted("image and log tail off by one") { image.meta.cut.next() } else { image.meta.cut };
         let queue = RedoQueue::new(image.meta.epoch, last);
-        let shards = image.shards.into_iter().map(ShardCell::new).collect();
+        let shards = image.shards.into_iter().map(|keyspace| ShardCell::new(keyspace, last)).collect();
         Engine::assemble(shards, pool, image.meta.hash_seed, queue).with_memory_max(memory_bytes_max)
     }
 

@@ -89,8 +89,9 @@ impl DatabaseCounts {
 }
 
 impl ShardCell {
-    pub(crate) fn new(keyspace: Keyspace) -> ShardCell {
-        ShardCell::with(keyspace, Dirty::new())
+    /// A shard that has all records up to `cut`.
+    pub(crate) fn new(keyspace: Keyspace, cut: Lsn) -> ShardCell {
+        ShardCell::with(keyspace, Dirty::new(cut))
     }
 
     /// A shard of a frozen version that has all records up to `cut`.

@@ -5,6 +5,7 @@
 //! asked, or newer ones.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tanist_db_core::clock::Monotonic;
@@ -16,6 +17,8 @@ use tanist_db_core::planted::planted;
 pub struct Freshness {
     wanted: AtomicBool,
     as_of: AtomicU64,
+    /// Since when this node, a standby, has been asking; zero: it does not.
+    asking_since: AtomicU64,
     answers: Mutex<Answers>,
 }
 
@@ -44,6 +47,23 @@ impl Freshness {
     pub fn as_of(&self) -> Monotonic {
         // Acquire: whoever reads it also sees what was applied before.
         Monotonic(self.as_of.load(Ordering::Acquire))
+    }
+
+    /// How long the node has been asking at `now`: so long at least nothing has been missed for want of a question.
+    #[must_use]
+    pub fn asking_for(&self, now: Monotonic) -> Duration {
+        match self.asking_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => now.since(Monotonic(since)),
+        }
+    }
+
+    /// The node asks from now on, or does not.
+    pub fn asks(&self, asks: bool, now: Monotonic) {
+        let since = self.asking_since.load(Ordering::Relaxed);
+        if asks != (since > 0) {
+            self.asking_since.store(if asks { now.0.max(1) } else { 0 }, Ordering::Relaxed);
+        }
     }
 
     /// All that was acknowledged before `moment` is in this node's data.

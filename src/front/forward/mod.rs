@@ -28,4 +28,4 @@ pub(super) use reach::{PrimaryReach, watch};
 pub(super) use replies::{Found, ReplyEnds};
 pub(super) use under_way::{Request, UnderWay};
 pub use wire::Greeting;
-pub(super) use wire::{END, position_mark};
+pub(super) use wire::{END, leading_position, position_mark};

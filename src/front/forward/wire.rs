@@ -61,6 +61,12 @@ pub(in crate::front) fn position_mark(lsn: Lsn) -> [u8; POSITION_BYTES] {
     mark
 }
 
+/// The mark *position* at the front of `bytes`; empty if there is none. A reply never begins so.
+#[must_use]
+pub(in crate::front) fn leading_position(bytes: &[u8]) -> &[u8] {
+    if bytes.starts_with(&POSITION) { &bytes[..POSITION_BYTES] } else { &[] }
+}
+
 /// What a node says before it forwards the commands of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {

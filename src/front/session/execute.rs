@@ -68,6 +68,8 @@ pub(super) struct Batch<'a> {
     /// What is at risk has been looked at.
     pub(super) risk_known: bool,
     commands: u64,
+    /// Reads that this standby has executed itself.
+    standby_reads: u64,
     written_bytes: u64,
     /// Its first record went into an empty queue.
     wakes: bool,
@@ -119,12 +121,14 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             guard: None,
             risk_known: false,
             commands: 0,
+            standby_reads: 0,
             written_bytes: 0,
             wakes: false,
             last: None,
         };
         let turn = self.run_batch(&mut batch);
         drop(batch.guard);
+        Stats::add(&context.stats.standby_reads, batch.standby_reads);
         if batch.commands > 0 {
             Stats::add(&context.stats.commands, batch.commands);
             context.risk.wrote(batch.written_bytes);
@@ -258,7 +262,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             match self.permission(spec, common, takes_long, batch) {
                 Ok(Permission::Primary) => self.runtime.permitted(),
                 Ok(Permission::Standby) => {
-                    self.context.note_standby_read(batch.now);
+                    batch.standby_reads += 1;
                     self.runtime.reads_here();
                 }
                 Err(refusal) => {

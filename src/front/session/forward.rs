@@ -117,9 +117,10 @@ impl<W: Runtime> Forwarding<W> {
         self.seen
     }
 
-    /// Whether the version that this connection reads is with a primary.
-    pub(super) fn is_pinned(&self) -> bool {
-        self.pinned_on.is_some()
+    /// Whether a primary's session has to read for this one: it keeps the version that is read, or the keys that must not change behind
+    /// the read.
+    pub(super) fn reads_there(&self) -> bool {
+        self.pinned_on.is_some() || self.watched_on.is_some()
     }
 
     /// Whether a primary's session keeps something for this one beside what it is told, or did.

@@ -1,6 +1,7 @@
 //! Marks between the replies that a session sends to the node which forwards to it. Their bytes: `src/front/forward/wire.rs`.
 
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::planted::planted;
 
 use super::{Conversation, Runtime};
 use crate::front::forward::{END, position_mark};
@@ -13,11 +14,9 @@ pub(super) struct Marks {
     position: Lsn,
 }
 
-const NEVER: Lsn = Lsn(u64::MAX);
-
 impl Marks {
     pub(super) fn new(is_forwarded: bool) -> Marks {
-        Marks { is_end_told: !is_forwarded, position: if is_forwarded { Lsn::ZERO } else { NEVER } }
+        Marks { is_end_told: !is_forwarded, position: if is_forwarded { Lsn::ZERO } else { Lsn(u64::MAX) } }
     }
 }
 
@@ -35,16 +34,9 @@ impl<W: Runtime> Conversation<'_, W> {
     /// that it does.
     #[inline]
     pub(super) fn tell_position(&mut self, reply_start: usize, lsn: Lsn) {
-        if lsn > self.marks.position {
+        if lsn > self.marks.position && !planted("a reply does not say what it depends on") {
             self.marks.position = lsn;
             self.output.insert(reply_start, &position_mark(lsn));
-        }
-    }
-
-    /// Replies were replaced by errors, and the marks before them with them.
-    pub(super) fn replies_replaced(&mut self) {
-        if self.marks.position != NEVER {
-            self.marks.position = Lsn::ZERO;
         }
     }
 }

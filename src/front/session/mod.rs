@@ -282,9 +282,6 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             return Turn::Stopped;
         };
         self.context.stats.note_not_durable(replaced, serving.durable());
-        if replaced > 0 {
-            self.replies_replaced();
-        }
         if self.caller.closing {
             self.closing_until.get_or_insert(now.after(wait).after(CLOSING_TIME));
             self.tell_end();

@@ -102,8 +102,8 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     /// Whether this node, which is not the primary, executes the read at the front of the input itself.
     fn read_here(&self, spec: &CommandSpec, batch: &Batch<'a>) -> Result<Permission, Refusal> {
         let is_ours = self.caller.entry().peer().way == Way::Resp;
-        let has_pinned = self.caller.pin.is_some() || self.forwarding.is_pinned();
-        if !is_ours || has_pinned || self.is_moved(spec) {
+        let reads_there = self.caller.pin.is_some() || self.forwarding.reads_there();
+        if !is_ours || reads_there || self.is_moved(spec) {
             return Err(Refusal::NotPrimary);
         }
         match self.context.place_of_read(batch.now, self.forwarding.seen()) {

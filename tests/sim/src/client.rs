@@ -51,10 +51,8 @@ struct Running {
     /// Its connection, and its place there.
     order: (u64, u64),
     replies: Vec<Value>,
-    /// Commands sent.
-    sent: usize,
-    /// Number of the newest of them.
-    command: u64,
+    /// Numbers of the commands that it has sent.
+    commands: Vec<u64>,
     /// How it ends, as far as is known.
     fate: Fate,
 }
@@ -147,7 +145,9 @@ impl Client {
             ClientEvent::Next => self.begin(workloads, env),
             ClientEvent::Answered { number, bytes } if number == self.number => self.answered(&bytes, env),
             ClientEvent::Closed { number } if number == self.number => self.lost(env),
-            ClientEvent::Late { command } if self.running.iter().any(|running| running.command == command) => {
+            ClientEvent::Late { command }
+                if self.running.iter().any(|running| running.commands.last() == Some(&command)) =>
+            {
                 self.lost(env);
             }
             ClientEvent::Answered { .. } | ClientEvent::Closed { .. } | ClientEvent::Late { .. } => {}
@@ -175,7 +175,7 @@ impl Client {
             let (invoked, replies) = (env.now, Vec::new());
             self.begun += 1;
             let order = (self.number * 1_000 + self.id as u64, self.begun);
-            let running = Running { script, invoked, order, replies, sent: 0, command: 0, fate: Fate::Done };
+            let running = Running { script, invoked, order, replies, commands: Vec::new(), fate: Fate::Done };
             self.running.push_back(running);
             self.send(env);
             if !blind {
@@ -202,8 +202,7 @@ impl Client {
             replies.push(Value::Bulk(None));
         }
         let Some(last) = numbers.last().copied() else { return false };
-        running.sent += numbers.len();
-        running.command = last;
+        running.commands.extend(&numbers);
         let session = SessionId { client: self.id, number: self.number };
         self.sent_at = self.sent_at.max(env.now.after(env.net.delay(&mut self.random)));
         env.at(self.sent_at, Event::Session(self.target, session, Request::Commands(numbers, bytes)));
@@ -245,7 +244,7 @@ impl Client {
             }
         }
         running.replies.push(reply);
-        if running.replies.len() < running.sent {
+        if running.replies.len() < running.commands.len() {
             return;
         }
         let fate = running.fate;
@@ -283,7 +282,9 @@ impl Client {
     fn end(&mut self, fate: Fate, env: &mut Env) {
         let Some(mut running) = self.running.pop_front() else { return };
         env.trace.step(env.now, &[self.id as u64, fate as u64]);
-        let (invoked, order, stale) = (running.invoked, running.order, env.scenario.stale_max());
+        let (invoked, order) = (running.invoked, running.order);
+        let is_of_standby = running.commands.iter().any(|command| env.oracle.known.read_here.contains(command));
+        let stale = if is_of_standby { env.scenario.stale_max() } else { Duration::ZERO };
         let ended = Ended { invoked, returned: env.now, fate, order, stale };
         running.script.ended(ended, &running.replies);
         let counts = &mut env.oracle.counts;

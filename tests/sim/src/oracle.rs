@@ -87,6 +87,8 @@ pub(crate) struct Oracle {
     /// Nodes that have begun to execute since the last event.
     pub(crate) entered: Vec<usize>,
     truth: Truth,
+    /// The record that the reply to each command depends on.
+    depends: BTreeMap<u64, Lsn>,
     /// Hashes of versions by epoch and position.
     digests: BTreeMap<(Epoch, Lsn), u128>,
     /// The newest epoch that the vault has told anyone of.
@@ -226,9 +228,24 @@ impl Oracle {
         }
     }
 
-    /// A command was executed.
-    pub(crate) fn executed(&mut self, command: u64, unix: UnixMillis) {
+    /// A command was executed, and its reply depends on the record `lsn`.
+    pub(crate) fn executed(&mut self, command: u64, unix: UnixMillis, lsn: Lsn) {
         self.known.executed.insert(command, unix);
+        self.depends.insert(command, lsn);
+    }
+
+    /// The record that the reply to a command depends on.
+    pub(crate) fn depends_on(&self, command: u64) -> Lsn {
+        self.depends.get(&command).copied().unwrap_or_default()
+    }
+
+    /// A standby that has applied the log up to `last` reads for a client that has seen what `seen` has changed.
+    pub(crate) fn read_here(&mut self, command: u64, last: Lsn, seen: Lsn) {
+        self.counts.standby_reads += 1;
+        self.known.read_here.insert(command);
+        if last < seen {
+            self.fail("monotonic reads", format!("a standby reads at record {last} for a client that has seen {seen}"));
+        }
     }
 
     /// A client has heard a message of others.

@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 34] = [
+pub const BUGS: [&str; 35] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -36,6 +36,7 @@ pub const BUGS: [&str; 34] = [
     "a standby reads data that are too old",
     "a standby reads behind its client's write",
     "what is not applied counts as fresh",
+    "a reply does not say what it depends on",
 ];
 
 /// The bug of that name.

@@ -19,7 +19,7 @@ mod settings;
 mod takes;
 mod transfer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ pub trait Script: Debug {
 pub struct Known {
     /// The wall time at which commands were executed, by number.
     pub executed: BTreeMap<u64, UnixMillis>,
+    /// Commands that a standby has read for.
+    pub read_here: BTreeSet<u64>,
     /// The latest wall time that any node's clock has shown, at true times.
     pub latest: BTreeMap<Time, UnixMillis>,
     /// When a message of that text first reached a client.

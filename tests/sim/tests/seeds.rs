@@ -20,6 +20,7 @@ fn all_promises_are_kept() {
         counts.images,
         counts.compared,
         counts.messages,
+        counts.standby_reads,
     ];
     assert!(seen.iter().all(|count| *count > SEEDS / 10), "{counts:?}");
     assert!(counts.undecided <= SEEDS / 50, "histories that nobody judges prove nothing: {counts:?}");

@@ -28,7 +28,9 @@ impl<W> Driver<W> {
     /// A standby whose clients read here must know how old its data are.
     pub(super) fn ask_position(&mut self, now: Monotonic) {
         let serving = &self.shared.serving;
-        if self.connected && serving.role() == Role::Standby && serving.freshness().is_wanted() {
+        let asks = serving.role() == Role::Standby && serving.freshness().is_wanted();
+        serving.freshness().asks(asks, now);
+        if self.connected && asks {
             let due = self.positions.want(now);
             self.ask_position_if(due, now);
         }

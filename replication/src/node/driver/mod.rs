@@ -183,6 +183,7 @@ impl<W> Driver<W> {
         let was = self.shared.serving.role();
         self.shared.serving.publish(&standing, now);
         if standing.role != was {
+            self.ask_position(now);
             self.actions.push(Action::Note(Note::Role { was, standing }));
         }
     }

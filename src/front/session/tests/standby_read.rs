@@ -13,7 +13,11 @@ use crate::front::Stats;
 /// A primary `a` that has `k` = 1 and a large list, and its standby `b`, which has applied all of that and reads.
 fn pair() -> (Network, Rc<Node>, Rc<Node>) {
     let (network, a, b) = Network::pair();
-    b.context.set_standby(Standby::Read);
+    for node in [&a, &b] {
+        node.context.set_standby(Standby::Read);
+        // For longer than data may be old.
+        node.context.serving.freshness().asks(true, Monotonic(1));
+    }
     (network, a, b)
 }
 
@@ -86,6 +90,24 @@ fn a_connection_never_reads_older_data_than_it_has_seen() {
     });
 }
 
+/// The standby's data may be older than the moment at which keys are watched: nobody would notice.
+#[test]
+fn what_is_watched_is_read_at_the_primary() {
+    run(async {
+        let (network, a, b) = pair();
+        ship(&a, &b);
+        prove(&a, &b);
+        network.client(&a).ask("SET k 1\r\n", "+OK\r\n").await;
+        let mut client = network.client(&b);
+        client.ask("GET k\r\nWATCH k\r\nGET k\r\n", "$-1\r\n+OK\r\n$1\r\n1\r\n").await;
+        client.ask("MULTI\r\nSET k 2\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n").await;
+        ship(&a, &b);
+        client.ask("GET k\r\n", "$1\r\n2\r\n").await;
+        assert_eq!(Stats::read(&b.context.stats.standby_reads), 2);
+        client.ask("WATCH k\r\nUNWATCH\r\nGET k\r\n", "+OK\r\n+OK\r\n$1\r\n2\r\n").await;
+    });
+}
+
 #[test]
 fn data_that_may_be_too_old_are_not_read() {
     run(async {
@@ -113,7 +135,6 @@ fn data_that_may_be_too_old_are_not_read() {
 fn who_was_the_primary_reads_on() {
     run(async {
         let (network, a, b) = pair();
-        a.context.set_standby(Standby::Read);
         let mut client = network.client(&a);
         client.ask("SET k 1\r\n", "+OK\r\n").await;
         ship(&a, &b);

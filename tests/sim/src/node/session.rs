@@ -16,6 +16,7 @@ use tanist::config;
 use tanist::front::{Greeting, Identity, NodeContext, Peer, Settings, Way, session};
 use tanist_db_core::clock::Clock;
 use tanist_db_core::engine::Engine;
+use tanist_db_core::ids::Lsn;
 use tanist_db_core::limits::LARGE_REPLY_BYTES;
 use tanist_replication::serving::Serving;
 
@@ -117,6 +118,8 @@ struct Conversation {
     armed: Option<Time>,
     /// When the newest answer arrives: bytes keep their order.
     answers_at: Time,
+    /// The newest record that a reply of a primary to this client depends on.
+    seen: Lsn,
 }
 
 enum ExecutionState {
@@ -177,6 +180,7 @@ impl Conversation {
             job: None,
             armed: None,
             answers_at: Time(0),
+            seen: Lsn::ZERO,
         }
     }
 
@@ -274,11 +278,13 @@ impl Process {
         let before = matches!(session.state, ExecutionState::Over);
         session.run(env);
         let mut watch = session.watch.lock();
-        for note in watch.notes.drain(..) {
+        let notes: Vec<Note> = watch.notes.drain(..).collect();
+        for note in notes {
             match note {
                 Note::Permitted => env.oracle.entered(self.node),
-                Note::ReadHere => env.oracle.counts.standby_reads += 1,
-                Note::Executed { command, unix } => env.oracle.executed(command, unix),
+                Note::ReadHere { command } => env.oracle.read_here(command, self.engine.last(), session.seen),
+                Note::Executed { command, unix, lsn } => env.oracle.executed(command, unix, lsn),
+                Note::PassedOn { command } => session.seen = session.seen.max(env.oracle.depends_on(command)),
             }
         }
         let answer = session.wire.take();

@@ -25,9 +25,11 @@ pub(super) enum Note {
     /// A command may execute.
     Permitted,
     /// A read may, by a standby.
-    ReadHere,
-    /// It was executed, and took this for the time.
-    Executed { command: u64, unix: UnixMillis },
+    ReadHere { command: u64 },
+    /// It was executed, took this for the time, and its reply depends on this record.
+    Executed { command: u64, unix: UnixMillis, lsn: Lsn },
+    /// The reply of a primary to it was passed on.
+    PassedOn { command: u64 },
 }
 
 /// What a session has written and not sent.
@@ -127,7 +129,8 @@ impl Runtime for SimThread {
         if !own {
             let mut watch = self.watch.lock();
             watch.forwarded -= 1;
-            watch.commands.pop_front();
+            let command = watch.commands.pop_front().expect("a reply answers a command");
+            watch.notes.push(Note::PassedOn { command });
             watch.written.push_back(Written::Reply(Some(Lsn::ZERO)));
         }
     }
@@ -159,7 +162,10 @@ impl Runtime for SimThread {
     }
 
     fn reads_here(&mut self) {
-        self.watch.lock().notes.push(Note::ReadHere);
+        let mut watch = self.watch.lock();
+        let command = *watch.commands.front().expect("what is read was asked for");
+        watch.notes.push(Note::ReadHere { command });
+        drop(watch);
         self.stand_still();
     }
 
@@ -175,8 +181,8 @@ impl Runtime for SimThread {
             None => Some(watch.commands.pop_front().expect("a reply answers a command")),
             Some(asked) => asked.lock().pop_front().expect("a reply answers what was forwarded"),
         };
-        if let (Some(command), Some((_, unix))) = (command, executed) {
-            watch.notes.push(Note::Executed { command, unix });
+        if let (Some(command), Some((lsn, unix))) = (command, executed) {
+            watch.notes.push(Note::Executed { command, unix, lsn });
         }
         watch.written.push_back(Written::Reply(executed.map(|(lsn, _)| lsn)));
     }
