@@ -182,12 +182,8 @@ fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
         reply.bulk(b"begin_search");
         match *begin {
             Begin::At(index) => write_search(reply, "index", &[("index", i64::from(index))]),
-            Begin::After(word, from) => {
-                write_search_head(reply, "keyword", 2);
-                reply.bulk(b"keyword");
-                reply.bulk(word.as_bytes());
-                write_field(reply, ("startfrom", i64::from(from)));
-            }
+            Begin::After(word, from) => write_keyword(reply, word, i64::from(from)),
+            Begin::AfterNamedOption(word, from, _) => write_keyword(reply, word, i64::from(from)),
             Begin::AfterOption(..) | Begin::Elsewhere => write_search(reply, "unknown", &[]),
         }
         reply.bulk(b"find_keys");
@@ -202,6 +198,13 @@ fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
             }
         }
     }
+}
+
+fn write_keyword(reply: &mut Reply, word: &str, from: i64) {
+    write_search_head(reply, "keyword", 2);
+    reply.bulk(b"keyword");
+    reply.bulk(word.as_bytes());
+    write_field(reply, ("startfrom", from));
 }
 
 fn write_search(reply: &mut Reply, kind: &str, fields: &[(&str, i64)]) {

@@ -23,6 +23,7 @@ mod debug;
 mod dump;
 mod expiry;
 mod float;
+mod geo;
 mod hash;
 mod introspect;
 mod key;

@@ -39,6 +39,11 @@ const CALLS: &[&str] = &[
     "expireat text 9999999999",
     "flushall",
     "flushdb",
+    "geoadd places 13.361389 38.115556 a 15.087269 37.502669 <8000>",
+    "geoadd large-sorted ch 2.35 48.86 m5 -0.12 51.5 new",
+    "georadius places 13 38 500 km storedist long",
+    "georadiusbymember large-sorted m5 100 km store places",
+    "geosearchstore new large-sorted fromlonlat -180 -85 bybox 100 100 km",
     "getdel long",
     "getex text ex 100",
     "getset long v",
@@ -223,6 +228,7 @@ fn filled_client() -> Client {
         &long_list(),
         "zadd sorted 1 a 2 b 3 m5",
         &large_sorted(),
+        "geoadd places 13.361389 38.115556 a 15.087269 37.502669 b",
         "select 1",
     ] {
         if words == "select 1" {

@@ -67,6 +67,8 @@ pub enum Begin {
     /// After the last of the options from an argument on that is this word and has a value. The other options that take values are listed with how
     /// many: what is a value is no option.
     AfterOption(&'static str, u8, &'static [(&'static str, u8)]),
+    /// The same where clients are told to look for the word.
+    AfterNamedOption(&'static str, u8, &'static [(&'static str, u8)]),
     /// Nowhere: their names are made of what the data holds.
     Elsewhere,
 }
@@ -182,7 +184,7 @@ impl KeySpec {
                 let end = (args.len() + 1).checked_sub(usize::from(from.unsigned_abs()))?;
                 Some(args[..end].iter().rposition(|arg| is(arg, word))? + 1)
             }
-            Begin::AfterOption(word, from, others) => {
+            Begin::AfterOption(word, from, others) | Begin::AfterNamedOption(word, from, others) => {
                 let (mut at, mut found) = (usize::from(from), None);
                 while let Some(arg) = args.get(at) {
                     let values =
@@ -305,13 +307,15 @@ mod tests {
         let migrate = [spec(Begin::After("KEYS", -2), TO_END)];
         assert_eq!(keys(&migrate, "migrate host 1 key 0 10 KEYS a b"), Ok(vec![7, 8]));
         assert_eq!(keys(&migrate, "migrate KEYS"), Ok(vec![]));
-        let radius = [KeySpec::at(1, KeyUse::Read), spec(Begin::After("STORE", 6), ONE)];
-        assert_eq!(keys(&radius, "georadius k 1 2 3 m STORE to"), Ok(vec![1, 7]));
-        assert_eq!(keys(&radius, "georadius store 1 2 3 m"), Ok(vec![1]));
     }
 
     #[test]
     fn an_option_is_not_found_in_the_value_of_another() {
+        let store = Begin::AfterNamedOption("STORE", 6, &[("COUNT", 1)]);
+        let radius = [KeySpec::at(1, KeyUse::Read), spec(store, ONE)];
+        assert_eq!(keys(&radius, "georadius k 1 2 3 m STORE store ASC"), Ok(vec![1, 7]));
+        assert_eq!(keys(&radius, "georadius store 1 2 3 m"), Ok(vec![1]));
+        assert_eq!(keys(&radius, "georadius k 1 2 3 m STORE"), Ok(vec![1]));
         let others = &[("BY", 1), ("GET", 1), ("LIMIT", 2)];
         let sort = [spec(Begin::AfterOption("STORE", 2, others), ONE)];
         assert_eq!(keys(&sort, "sort k BY store LIMIT 0 store STORE to"), Ok(vec![8]));
