@@ -192,8 +192,9 @@ fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
             _ if matches!(begin, Begin::AfterOption(..) | Begin::Elsewhere) => write_search(reply, "unknown", &[]),
             Find::Range { last, step } => write_search(reply, "range", &range(i64::from(last), i64::from(step), 0)),
             Find::Part(of) => write_search(reply, "range", &range(-1, 1, i64::from(of))),
-            Find::Count { first } => {
-                let fields = [("keynumidx", 0), ("firstkey", i64::from(first)), ("keystep", 1)];
+            Find::Count { first } | Find::CountOfPairs { first } => {
+                let step = if matches!(find, Find::Count { .. }) { 1 } else { 2 };
+                let fields = [("keynumidx", 0), ("firstkey", i64::from(first)), ("keystep", step)];
                 write_search(reply, "keynum", &fields);
             }
         }

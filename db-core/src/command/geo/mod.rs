@@ -13,7 +13,7 @@ mod shape;
 use super::float;
 use super::sorted_set::{self, AddOptions};
 use crate::engine::Data;
-use crate::engine::call::{Call, Failure, Outcome, Protocol, Reply, is};
+use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 
 pub(crate) use search::{georadius, georadiusbymember, geosearch, geosearchstore};
 
@@ -109,10 +109,6 @@ fn write_point(point: Point, reply: &mut Reply) {
     reply.array(2);
     for degrees in [point.longitude, point.latitude] {
         let text = format!("{degrees:.17}");
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        match reply.protocol() {
-            Protocol::Resp2 => reply.bulk(text.as_bytes()),
-            Protocol::Resp3 => reply.raw(format!(",{text}\r\n").as_bytes()),
-        }
+        reply.long_double(text.trim_end_matches('0').trim_end_matches('.'));
     }
 }

@@ -279,7 +279,11 @@ impl<'a> GeoQuery<'a> {
                 }
                 left -= 1;
                 let score = score.get();
-                found.extend(shape.distance_within(Point::of_score(score)).map(|metres| FoundPlace { name, score, metres }));
+                found.extend(shape.distance_within(Point::of_score(score)).map(|metres| FoundPlace {
+                    name,
+                    score,
+                    metres,
+                }));
                 if any.is_none() {
                     self.keep_first(&mut found, order, 2);
                 }

@@ -91,6 +91,18 @@ pub enum Find {
         /// First key, from the count on.
         first: u8,
     },
+    /// The same where each key stands before its value.
+    CountOfPairs {
+        /// First key, from the count on.
+        first: u8,
+    },
+}
+
+impl Find {
+    /// Whether an argument says how many keys there are.
+    pub(crate) const fn counts(self) -> bool {
+        matches!(self, Find::Count { .. } | Find::CountOfPairs { .. })
+    }
 }
 
 /// Some of a command's keys: where they are and what is done with them.
@@ -155,14 +167,15 @@ impl KeySpec {
         let (first, last, step) = match self.find {
             Find::Range { last, step } => (begin, from_end(count, begin, last), usize::from(step)),
             Find::Part(of) => (begin, (begin + count.saturating_sub(begin) / usize::from(of)).saturating_sub(1), 1),
-            Find::Count { first } => {
+            Find::Count { first } | Find::CountOfPairs { first } => {
+                let step: usize = if matches!(self.find, Find::Count { .. }) { 1 } else { 2 };
                 let keys = args.get(begin).and_then(|keys| parse_i64(keys)).ok_or(Failure::NOT_AN_INTEGER)?;
                 let keys = usize::try_from(keys).map_err(|_| Failure::INVALID_KEYS)?;
                 let first = begin + usize::from(first);
                 if keys == 0 {
                     return Ok(None);
                 }
-                (first, first.saturating_add(keys - 1), 1)
+                (first, first.saturating_add(step.saturating_mul(keys - 1)), step)
             }
         };
         if first >= count || last < first || last >= count {
@@ -296,6 +309,16 @@ mod tests {
         }
         let store = [KeySpec::at(1, KeyUse::Overwrite), eval[0]];
         assert_eq!(keys(&store, "zunionstore to 2 a b WEIGHTS 1 2"), Ok(vec![1, 3, 4]));
+    }
+
+    #[test]
+    fn a_count_says_how_many_pairs() {
+        let pairs = [spec(Begin::At(1), Find::CountOfPairs { first: 1 })];
+        assert_eq!(keys(&pairs, "msetex 2 a 1 b 2 EX 5"), Ok(vec![2, 4]));
+        assert_eq!(keys(&pairs, "msetex 1 a"), Ok(vec![2]), "the command finds that a value is missing");
+        for wrong in ["msetex 2 a 1", "msetex 9223372036854775807 a 1"] {
+            assert!(keys(&pairs, wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
