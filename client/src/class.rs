@@ -43,11 +43,12 @@ pub(crate) fn classify(name: &str, second: &str) -> Result<Class, Error> {
 
 /// Commands that change nothing, not even by their options: a lost answer of theirs is asked for again without a word. Sorted. A test of
 /// the database holds it against its table of commands and the protocol's own.
-pub const READS: [&str; 88] = [
+pub const READS: [&str; 89] = [
     "BITCOUNT",
     "BITFIELD_RO",
     "BITPOS",
     "DBSIZE",
+    "DIGEST",
     "DUMP",
     "ECHO",
     "EVALSHA_RO",

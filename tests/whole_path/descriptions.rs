@@ -36,7 +36,9 @@ const UNKNOWN: &[&str] = &[
     "debug|bgetdel",
     "debug|help",
     "debug|sleep",
+    "delex",
     "delifeq",
+    "digest",
     "hexpire",
     "hexpireat",
     "hexpiretime",
@@ -49,6 +51,8 @@ const UNKNOWN: &[&str] = &[
     "hpttl",
     "hsetex",
     "httl",
+    "increx",
+    "msetex",
     "sentinel",
     "sentinel|ckquorum",
     "sentinel|failover",
@@ -64,6 +68,7 @@ const UNKNOWN: &[&str] = &[
     "sentinel|sentinels",
     "sentinel|slaves",
     "tanist",
+    "waitaof",
 ];
 
 const ARITY: usize = 1;
@@ -120,6 +125,7 @@ const FIELDS: [&str; 3] = ["since", "group", "arguments"];
 const OTHER_ARGUMENTS: &[(&str, &str)] = &[
     ("command|getkeysandflags", "later versions list them"),
     ("hscan", "later versions take NOVALUES"),
+    ("set", "later versions take IFEQ and its relatives"),
     ("zrank", "later versions take WITHSCORE"),
     ("zrevrank", "as the one before"),
 ];

@@ -117,6 +117,7 @@ async fn check(db: &impl Execute) -> Result<(), Error> {
     sorted_sets(db).await?;
     sorted_set_ranges(db).await?;
     sorted_set_algebra(db).await?;
+    places(db).await?;
     sorting(db).await?;
     dumps(db).await?;
     blocking(db).await?;
@@ -406,6 +407,32 @@ async fn scans(db: &impl Execute) -> Result<(), Error> {
     Ok(())
 }
 
+async fn places(db: &impl Execute) -> Result<(), Error> {
+    use GeoUnit::{Kilometres, Metres};
+    let sicily = &[(13.361389, 38.115556, "Palermo"), (15.087269, 37.502669, "Catania")];
+    assert_eq!(db.geoadd("Sicily", sicily).await?, 2);
+    assert_eq!(db.geoadd("Sicily", (13.583333, 37.316667, "Agrigento")).await?, 1);
+    assert_eq!(db.geodist("Sicily", "Palermo", "Catania", Kilometres).await?, Some(166.2742));
+    assert_eq!(db.geodist("Sicily", "Palermo", "Rome", Metres).await?, None);
+    assert_eq!(db.geohash("Sicily", &["Palermo", "Rome"]).await?, [Some(text("sqc8b49rny0")), None]);
+    let found = db.geopos("Sicily", &["Rome", "Catania"]).await?;
+    assert!(matches!(found[..], [None, Some((longitude, _))] if (longitude - 15.087269).abs() < 1e-5), "{found:?}");
+    let near = |kilometres| GeoSearch::around(15.0, 37.0).within(Kilometres, kilometres);
+    assert_eq!(db.geosearch::<String>("Sicily", near(200.0).ascending()).await?, ["Catania", "Agrigento", "Palermo"]);
+    assert_eq!(db.geosearch::<String>("Sicily", near(200.0).nearest(1)).await?, ["Catania"]);
+    assert_eq!(db.geosearch::<String>("Sicily", near(200.0).any(2)).await?.len(), 2);
+    let of_member = GeoSearch::around_member("Agrigento").within_box(Kilometres, 200.0, 250.0).descending();
+    let boxed: Vec<GeoPlace<String>> = db.geosearch_places("Sicily", of_member).await?;
+    let shown: Vec<_> = boxed.iter().map(|place| (&*place.member, place.distance)).collect();
+    assert_eq!(shown, [("Palermo", 90.9778), ("Agrigento", 0.0)]);
+    assert!((boxed[0].latitude - 38.115556).abs() < 1e-5);
+    assert_eq!(db.geosearchstore("near", "Sicily", near(100.0)).await?, 1);
+    assert_eq!(db.geosearchstore_distances("far", "Sicily", near(200.0)).await?, 3);
+    let nearest: Vec<(String, f64)> = db.zrange_with_scores("far", ZRange::ranks(0, 0)).await?;
+    assert!(matches!(&nearest[..], [(member, distance)] if member == "Catania" && (distance - 56.4413).abs() < 1e-4));
+    Ok(())
+}
+
 /// What Redis 7.0 lacks.
 async fn newer(db: &impl Execute) -> Result<(), Error> {
     db.zadd("newer", &[(1.5, "a"), (2.0, "b")]).await?;
@@ -414,7 +441,32 @@ async fn newer(db: &impl Execute) -> Result<(), Error> {
     assert_eq!(db.zrank_with_score("newer", "x").await?, None);
     let fields: BTreeSet<String> = db.hscan_fields("hash").count(100).all().await?.into_iter().collect();
     assert_eq!(fields, (0..2000).map(|n| format!("f{n}")).collect());
-    field_expiry(db).await
+    field_expiry(db).await?;
+    newer_strings(db).await
+}
+
+async fn newer_strings(db: &impl Execute) -> Result<(), Error> {
+    let options = SetOptions::default;
+    db.set("s", "a").await?;
+    assert!(db.set_with("s", "b", options().only_if(ValueIf::equals("a"))).await?);
+    assert!(!db.set_with("s", "c", options().only_if(ValueIf::differs("b"))).await?);
+    let digest = db.digest("s").await?.expect("the key is there");
+    assert!(db.set_with("s", "c", options().only_if(ValueIf::has_digest(&digest)).expire_after(PATIENCE)).await?);
+    assert!(!db.delex("s", ValueIf::has_digest(&digest)).await?);
+    assert!(!db.delifeq("s", "b").await? && db.delifeq("s", "c").await?);
+    assert_eq!(db.digest("s").await?, None);
+    assert!(db.msetex(&[("m1", "1"), ("m2", "2")], options().only_if_missing().expire_after(PATIENCE)).await?);
+    assert!(!db.msetex(&[("m2", "1"), ("m3", "2")], options().only_if_missing()).await?);
+    assert!(db.delex("m1", ValueIf::lacks_digest(&digest)).await?);
+    let limit = || IncrexOptions::default().at_most(3).expiry_if_none(Expiry::After(PATIENCE));
+    assert_eq!(db.increx("n", 2, limit()).await?, (2, 2));
+    assert_eq!(db.increx("n", 2, limit()).await?, (2, 0));
+    assert_eq!(db.increx("n", 2, limit().saturate()).await?, (3, 1));
+    assert!(matches!(db.ttl("n").await?, TimeToLive::Left(_)));
+    let options = IncrexOptions::default().at_least(-1.5).expiry(Expiry::Never);
+    assert_eq!(db.increx_float("n", -0.5, options).await?, (2.5, -0.5));
+    assert_eq!(db.ttl("n").await?, TimeToLive::Forever);
+    Ok(())
 }
 
 async fn field_expiry(db: &impl Execute) -> Result<(), Error> {

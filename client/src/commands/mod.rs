@@ -21,7 +21,7 @@
 //!   fields) is of the type that the caller asks for, see [`FromRedisValue`](redis::FromRedisValue). `None` is what is not there.
 //! - Arguments are what can be written as such, see [`ToRedisArgs`](redis::ToRedisArgs): where several are taken, a slice, a `Vec`
 //!   or a reference to an array of them; pairs are tuples, or a map.
-//! - Options are a value: [`SetOptions`], [`SortOptions`], [`ZaddOptions`], [`ZRange`].
+//! - Options are a value: [`SetOptions`], [`SortOptions`], [`ZaddOptions`], [`ZRange`], [`GeoSearch`].
 //! - A timeout is `Some(duration)`, or `None` to wait forever. A command that blocks holds up no other of the same client.
 //! - Nothing is sent before the call is awaited. [`Call::into_command`] puts it into a pipeline or a transaction of the `redis` crate
 //!   instead.
@@ -35,7 +35,9 @@
 mod blocking;
 mod call;
 mod field_expiry;
+mod geo;
 mod hashes;
+mod increx;
 mod keys;
 mod lists;
 mod scan;
@@ -49,13 +51,15 @@ mod zrange;
 pub use blocking::BlockingCommands;
 pub use call::{Call, Execute, call};
 pub use field_expiry::{FieldChange, FieldExpiry, FieldExpiryCommands};
+pub use geo::{GeoCommands, GeoPlace, GeoSearch, GeoUnit};
 pub use hashes::HashCommands;
+pub use increx::IncrexOptions;
 pub use keys::{ExpireIf, KeyCommands, KeyKind, RestoreOptions, TimeToLive};
 pub use lists::{End, ListCommands, Place};
 pub use scan::Scan;
 pub use sets::SetCommands;
 pub use sort::SortOptions;
 pub use sorted_sets::{Extreme, Scored, SortedSetCommands, ZaddOptions};
-pub use strings::{Expiry, SetOptions, StringCommands};
+pub use strings::{Expiry, SetOptions, StringCommands, ValueIf};
 pub use zcombine::{ScoreAggregate, ZCombine};
 pub use zrange::{ScoreRange, ZRange};

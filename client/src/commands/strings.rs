@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use redis::{FromRedisValue, RedisWrite, ToRedisArgs};
 
 use super::keys::{milliseconds, unix_milliseconds};
-use super::{Call, Execute, call};
+use super::{Call, Execute, IncrexOptions, call};
 
 /// Commands for strings.
 pub trait StringCommands: Execute + Sized {
@@ -57,6 +57,38 @@ pub trait StringCommands: Execute + Sized {
     /// Sets keys if none of them is there; returns whether they were set.
     fn msetnx(&self, pairs: impl ToRedisArgs) -> Call<'_, bool> {
         call(self, "MSETNX").arg(pairs)
+    }
+
+    /// Sets keys with options that are those of all, all at once or none; returns whether they were set. Redis has it since 8.4, Valkey
+    /// since 9.1.
+    fn msetex(&self, pairs: impl ToRedisArgs, options: SetOptions) -> Call<'_, bool> {
+        let pairs = pairs.to_redis_args();
+        call(self, "MSETEX").arg(pairs.len() / 2).arg(pairs).arg(options)
+    }
+
+    /// Deletes a key if its value is this one; returns whether it was deleted. Valkey has it since 9.0.
+    fn delifeq(&self, key: impl ToRedisArgs, value: impl ToRedisArgs) -> Call<'_, bool> {
+        call(self, "DELIFEQ").arg(key).arg(value)
+    }
+
+    /// Deletes a key if a condition on its value is true; returns whether it was deleted. Redis has it since 8.4.
+    fn delex(&self, key: impl ToRedisArgs, condition: ValueIf) -> Call<'_, bool> {
+        call(self, "DELEX").arg(key).arg(condition)
+    }
+
+    /// A hash of a value, which [`ValueIf::has_digest`] takes. Redis has it since 8.4.
+    fn digest(&self, key: impl ToRedisArgs) -> Call<'_, Option<String>> {
+        call(self, "DIGEST").arg(key)
+    }
+
+    /// Adds to a number within bounds; returns it, and what was added to it. Redis has it since 8.8.
+    fn increx(&self, key: impl ToRedisArgs, by: i64, options: IncrexOptions) -> Call<'_, (i64, i64)> {
+        call(self, "INCREX").arg(key).arg("BYINT").arg(by).arg(options)
+    }
+
+    /// The same of a floating-point number.
+    fn increx_float(&self, key: impl ToRedisArgs, by: f64, options: IncrexOptions) -> Call<'_, (f64, f64)> {
+        call(self, "INCREX").arg(key).arg("BYFLOAT").arg(by).arg(options)
     }
 
     /// Adds to a number, which is 0 if the key is missing; returns the sum.
@@ -119,9 +151,10 @@ impl ToRedisArgs for Expiry {
 }
 
 /// Options of `SET`, and of `HSETEX`, there for each field. Without them it sets the key whatever was there, and the key does not expire.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SetOptions {
     condition: Option<&'static str>,
+    value_if: Option<ValueIf>,
     expiry: Option<Expiry>,
     keep_ttl: bool,
 }
@@ -130,13 +163,19 @@ impl SetOptions {
     /// Only if the key is missing.
     #[must_use]
     pub fn only_if_missing(self) -> Self {
-        Self { condition: Some("NX"), ..self }
+        Self { condition: Some("NX"), value_if: None, ..self }
     }
 
     /// Only if the key is there.
     #[must_use]
     pub fn only_if_there(self) -> Self {
-        Self { condition: Some("XX"), ..self }
+        Self { condition: Some("XX"), value_if: None, ..self }
+    }
+
+    /// Only if a condition on its value is true. Only of `SET`; Valkey has `IFEQ` since 8.1, Redis all of them since 8.4.
+    #[must_use]
+    pub fn only_if(self, condition: ValueIf) -> Self {
+        Self { condition: None, value_if: Some(condition), ..self }
     }
 
     /// The key expires after a time.
@@ -166,7 +205,52 @@ impl SetOptions {
 impl ToRedisArgs for SetOptions {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         self.condition.write_redis_args(out);
+        self.value_if.write_redis_args(out);
         self.expiry.write_redis_args(out);
         self.keep_ttl.then_some("KEEPTTL").write_redis_args(out);
+    }
+}
+
+/// A condition on the value that a key has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueIf {
+    word: &'static str,
+    value: Vec<Vec<u8>>,
+}
+
+impl ValueIf {
+    /// It is this one.
+    #[must_use]
+    pub fn equals(value: impl ToRedisArgs) -> ValueIf {
+        ValueIf { word: "IFEQ", value: value.to_redis_args() }
+    }
+
+    /// It is another one, or for `SET` there is none.
+    #[must_use]
+    pub fn differs(value: impl ToRedisArgs) -> ValueIf {
+        ValueIf { word: "IFNE", value: value.to_redis_args() }
+    }
+
+    /// It is one of which [`digest`](StringCommands::digest) returned this.
+    #[must_use]
+    pub fn has_digest(digest: &str) -> ValueIf {
+        ValueIf { word: "IFDEQ", value: digest.to_redis_args() }
+    }
+
+    /// It is one of which [`digest`](StringCommands::digest) returned something else, or for `SET` there is none.
+    #[must_use]
+    pub fn lacks_digest(digest: &str) -> ValueIf {
+        ValueIf { word: "IFDNE", value: digest.to_redis_args() }
+    }
+}
+
+impl ToRedisArgs for ValueIf {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        self.word.write_redis_args(out);
+        self.value.iter().for_each(|value| out.write_arg(value));
+    }
+
+    fn num_of_args(&self) -> usize {
+        1 + self.value.len()
     }
 }

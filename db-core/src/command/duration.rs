@@ -17,6 +17,7 @@ use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES};
 #[must_use]
 pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: usize) -> bool {
     match spec.handler {
+        _ if spec.searches => true,
         Handler::Keys(_) | Handler::Blocking(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
         Handler::Whole(_) => true,
         // SORT takes more than a moment for each element, of which its arguments say nothing.
@@ -42,6 +43,7 @@ mod tests {
     fn what_needs_everything_or_has_many_keys_or_bytes_takes_long() {
         assert!(long(&["KEYS", "*"]) && long(&["FLUSHALL"]) && long(&["DBSIZE"]));
         assert!(long(&["SORT", "a"]) && long(&["SORT_RO", "a", "BY", "w*"]));
+        assert!(long(&["GEORADIUS", "a", "1", "1", "1", "m"]) && !long(&["GEORADIUS_RO", "a", "1", "1", "1", "m"]));
         assert!(!long(&["GET", "a"]) && !long(&["PING"]) && !long(&["COMMAND"]) && !long(&["EXEC"]));
         let many = vec!["k"; LONG_ARGUMENTS];
         assert!(long(&[&["DEL"][..], &many[..]].concat()) && !long(&[&["DEL"][..], &many[1..]].concat()));

@@ -58,6 +58,24 @@ impl Extended {
         Some(Extended { negative, magnitude })
     }
 
+    /// The largest number.
+    pub(super) const MAX: Extended = Extended {
+        negative: false,
+        magnitude: Magnitude::Finite { significand: u64::MAX, exponent: EXPONENT_END - 64 },
+    };
+
+    /// The number of the other sign.
+    pub(super) const fn negated(self) -> Extended {
+        Extended { negative: !self.negative, ..self }
+    }
+
+    /// Whether it is less than another one.
+    pub(super) fn is_below(self, other: Extended) -> bool {
+        // A difference is rounded, but never to zero.
+        let difference = self.plus(other.negated());
+        difference.is_some_and(|difference| difference.negative && difference.magnitude != Magnitude::Zero)
+    }
+
     /// Whether it is infinity.
     pub(super) const fn is_infinite(self) -> bool {
         matches!(self.magnitude, Magnitude::Infinite)
@@ -240,6 +258,21 @@ fn parse_exponent(text: &[u8]) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_compared() {
+        let of = |text: &str| Extended::parse(text.as_bytes()).unwrap();
+        let ascending =
+            ["-inf", "-1e4000", "-2", "-0.1", "0", "1e-4000", "0.1", "0.10000000000000001", "1", "1e4000", "inf"];
+        for (at, low) in ascending.iter().enumerate() {
+            for (other, high) in ascending.iter().enumerate() {
+                assert_eq!(of(low).is_below(of(high)), at < other, "{low} {high}");
+            }
+        }
+        assert!(!of("-0").is_below(of("0")) && !of("0").is_below(of("-0")));
+        assert!(of("1e4932").is_below(Extended::MAX) && Extended::MAX.is_below(of("inf")));
+        assert!(Extended::MAX.plus(Extended::MAX).unwrap().is_infinite());
+    }
 
     fn sum(a: &str, b: &str) -> Option<String> {
         Extended::parse(a.as_bytes()).unwrap().plus(Extended::parse(b.as_bytes()).unwrap())?.to_text()

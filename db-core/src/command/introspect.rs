@@ -182,12 +182,8 @@ fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
         reply.bulk(b"begin_search");
         match *begin {
             Begin::At(index) => write_search(reply, "index", &[("index", i64::from(index))]),
-            Begin::After(word, from) => {
-                write_search_head(reply, "keyword", 2);
-                reply.bulk(b"keyword");
-                reply.bulk(word.as_bytes());
-                write_field(reply, ("startfrom", i64::from(from)));
-            }
+            Begin::After(word, from) => write_keyword(reply, word, i64::from(from)),
+            Begin::AfterNamedOption(word, from, _) => write_keyword(reply, word, i64::from(from)),
             Begin::AfterOption(..) | Begin::Elsewhere => write_search(reply, "unknown", &[]),
         }
         reply.bulk(b"find_keys");
@@ -196,12 +192,20 @@ fn write_key_specs(spec: &CommandSpec, reply: &mut Reply) {
             _ if matches!(begin, Begin::AfterOption(..) | Begin::Elsewhere) => write_search(reply, "unknown", &[]),
             Find::Range { last, step } => write_search(reply, "range", &range(i64::from(last), i64::from(step), 0)),
             Find::Part(of) => write_search(reply, "range", &range(-1, 1, i64::from(of))),
-            Find::Count { first } => {
-                let fields = [("keynumidx", 0), ("firstkey", i64::from(first)), ("keystep", 1)];
+            Find::Count { first } | Find::CountOfPairs { first } => {
+                let step = if matches!(find, Find::Count { .. }) { 1 } else { 2 };
+                let fields = [("keynumidx", 0), ("firstkey", i64::from(first)), ("keystep", step)];
                 write_search(reply, "keynum", &fields);
             }
         }
     }
+}
+
+fn write_keyword(reply: &mut Reply, word: &str, from: i64) {
+    write_search_head(reply, "keyword", 2);
+    reply.bulk(b"keyword");
+    reply.bulk(word.as_bytes());
+    write_field(reply, ("startfrom", from));
 }
 
 fn write_search(reply: &mut Reply, kind: &str, fields: &[(&str, i64)]) {

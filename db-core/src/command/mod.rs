@@ -19,11 +19,14 @@ mod table;
 pub mod testing;
 
 mod collection;
+mod compare;
 mod debug;
 mod dump;
 mod expiry;
 mod float;
+mod geo;
 mod hash;
+mod increx;
 mod introspect;
 mod key;
 mod list;

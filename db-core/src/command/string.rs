@@ -1,43 +1,65 @@
 //! String commands that treat the value as bytes.
 
+use super::compare::ValueCondition;
 use super::expiry::{self, Lifetime};
+use crate::clock::UnixMillis;
 use crate::effect::KeyChange;
 use crate::engine::Data;
+use crate::engine::call::number::parse_i64;
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};
 use crate::keyspace::Entry;
 use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::types::string::StringChange;
 
-/// What SET asks for beside key and value.
+/// What SET and MSETEX ask for beside keys and values.
 #[derive(Debug, Default)]
-struct SetOptions {
+struct SetOptions<'a> {
     only_if_missing: bool,
     only_if_present: bool,
+    /// On which value it acts: of SET alone, as `get`.
+    condition: Option<ValueCondition<'a>>,
     get: bool,
     keep_ttl: bool,
     lifetime: Option<Lifetime>,
 }
 
-impl SetOptions {
-    fn parse(call: &Call<'_>) -> Result<SetOptions, Failure> {
+impl<'a> SetOptions<'a> {
+    /// The options from an argument on. `of_several`: those of MSETEX.
+    fn parse(call: &Call<'a>, from: usize, of_several: bool) -> Result<SetOptions<'a>, Failure> {
         let mut set = SetOptions::default();
-        let mut options = call.options(3);
+        let mut options = call.options(from);
         while let Some(word) = options.word() {
-            if is(word, "NX") && !set.only_if_present {
+            if is(word, "NX") && !set.only_if_present && set.condition.is_none() {
                 set.only_if_missing = true;
-            } else if is(word, "XX") && !set.only_if_missing {
+            } else if is(word, "XX") && !set.only_if_missing && set.condition.is_none() {
                 set.only_if_present = true;
-            } else if is(word, "GET") {
+            } else if is(word, "GET") && !of_several {
                 set.get = true;
             } else if is(word, "KEEPTTL") && set.lifetime.is_none() {
                 set.keep_ttl = true;
             } else if !set.keep_ttl && Lifetime::replaces(word, set.lifetime.as_ref()) {
                 set.lifetime = Some(Lifetime::parse(word, options.value()?));
+            } else if ValueCondition::is_named(word) && !of_several && !set.has_condition() {
+                set.condition = Some(ValueCondition::parse(word, options.value()?)?);
             } else {
                 return Err(Failure::SYNTAX);
             }
         }
         Ok(set)
+    }
+
+    fn has_condition(&self) -> bool {
+        self.only_if_missing || self.only_if_present || self.condition.is_some()
+    }
+
+    /// The moment at which what is set expires.
+    fn deadline(&self, data: &Data<'_>, call: &Call<'_>) -> Result<Option<UnixMillis>, Failure> {
+        self.lifetime.map(|lifetime| lifetime.deadline(data.now(), call.spec.name)).transpose()
+    }
+
+    /// Whether it sets a key that is there, or is not.
+    fn admit(&self, exists: bool) -> bool {
+        !(self.only_if_missing && exists || self.only_if_present && !exists)
     }
 }
 
@@ -49,27 +71,50 @@ pub(crate) fn set(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Ou
         reply.ok();
         return Ok(());
     }
-    let options = SetOptions::parse(call)?;
-    let mut expire = options.lifetime.map(|lifetime| lifetime.deadline(data.now(), call.spec.name)).transpose()?;
+    let options = SetOptions::parse(call, 3, false)?;
+    let mut expire = options.deadline(data, call)?;
     let mut at = data.locate(&key);
-    let found = if options.get { data.string(&at)? } else { data.entry(&at) };
-    let exists = found.is_some();
+    let of_string = options.get || options.condition.is_some();
+    let found = if of_string { data.string(&at)? } else { data.entry(&at) };
     if let (true, Some(entry)) = (options.keep_ttl, found) {
         expire = entry.expire_at();
     }
+    let holds = options.condition.is_none_or(|condition| condition.holds(found.map(|entry| entry.value()).as_ref()));
+    let sets = holds && options.admit(found.is_some());
     if options.get {
         write_value(found, reply);
     }
-    if (options.only_if_missing && exists) || (options.only_if_present && !exists) {
-        if !options.get {
-            reply.null();
-        }
-        return Ok(());
+    if sets {
+        data.change(&mut at, StringChange::Set { value, expire })?;
     }
-    data.change(&mut at, StringChange::Set { value, expire })?;
-    if !options.get {
-        reply.ok();
+    match (options.get, sets) {
+        (true, _) => {}
+        (false, true) => reply.ok(),
+        (false, false) => reply.null(),
     }
+    Ok(())
+}
+
+/// MSETEX: sets several keys on a condition, with an expiry.
+pub(crate) fn msetex(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
+    let count = parse_i64(call.arg(1)).and_then(|count| i32::try_from(count).ok()).filter(|count| *count > 0);
+    let count = count.ok_or(Failure::fixed("ERR invalid numkeys value or out of range"))? as usize;
+    let pairs = call.args().get(2..2 + 2 * count).ok_or(Failure::SYNTAX)?;
+    check_pairs(pairs)?;
+    let options = SetOptions::parse(call, 2 + 2 * count, true)?;
+    let expire = options.deadline(data, call)?;
+    let (mut changes, mut sets) = (Vec::with_capacity(count), true);
+    for (key, pair) in call.keys().zip(pairs.chunks_exact(2)) {
+        // All are looked at: the reply depends on all of them.
+        let found = data.find(&key);
+        sets &= options.admit(found.is_some());
+        let expire = if options.keep_ttl { found.and_then(|entry| entry.expire_at()) } else { expire };
+        changes.push((key, StringChange::Set { value: pair[1], expire }));
+    }
+    if sets {
+        data.change_all(changes.into_iter().map(|(key, change)| (key, change.into())))?;
+    }
+    reply.int(sets.into());
     Ok(())
 }
 
@@ -118,17 +163,6 @@ pub(crate) fn getdel(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
     Ok(())
 }
 
-/// DELIFEQ: deletes the key if its value is this one.
-pub(crate) fn delifeq(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let mut at = data.locate(&call.key(0));
-    let equal = data.string(&at)?.is_some_and(|entry| entry.value().equals(call.arg(2)));
-    if equal {
-        data.change(&mut at, KeyChange::Del)?;
-    }
-    reply.int(equal.into());
-    Ok(())
-}
-
 pub(crate) fn getset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (mut at, value) = (data.locate(&call.key(0)), call.arg(2));
     check_value(value.len() as u64)?;
@@ -171,7 +205,7 @@ pub(crate) fn mset(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
 }
 
 pub(crate) fn msetnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    check_pairs(call)?;
+    check_pairs(pairs(call)?)?;
     // All are looked at: the answer depends on all of them.
     let mut none = true;
     for key in call.keys() {
@@ -185,20 +219,23 @@ pub(crate) fn msetnx(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
 }
 
 fn set_pairs(data: &mut Data<'_>, call: &Call<'_>) -> Outcome {
-    check_pairs(call)?;
+    check_pairs(pairs(call)?)?;
     let pairs = call.keys().zip(call.args()[1..].chunks_exact(2));
     data.change_all(pairs.map(|(key, pair)| (key, StringChange::Set { value: pair[1], expire: None }.into())))
 }
 
-fn check_pairs(call: &Call<'_>) -> Outcome {
-    if call.args().len().is_multiple_of(2) {
-        return Err(Failure::arity(call.spec.name));
-    }
-    let bytes: u64 = call.args().iter().map(|arg| arg.len() as u64 + 32).sum();
+/// All arguments, which are keys with their values.
+fn pairs<'a>(call: &Call<'a>) -> Result<&'a [&'a [u8]], Failure> {
+    let pairs = &call.args()[1..];
+    if pairs.len().is_multiple_of(2) { Ok(pairs) } else { Err(Failure::arity(call.spec.name)) }
+}
+
+fn check_pairs(pairs: &[&[u8]]) -> Outcome {
+    let bytes: u64 = pairs.iter().map(|arg| arg.len() as u64 + 32).sum();
     if bytes > RECORD_BYTES_MAX {
         return Err(Failure::RECORD_TOO_LONG);
     }
-    call.args()[1..].chunks_exact(2).try_for_each(|pair| check_value(pair[1].len() as u64))
+    pairs.chunks_exact(2).try_for_each(|pair| check_value(pair[1].len() as u64))
 }
 
 pub(crate) fn mget(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {

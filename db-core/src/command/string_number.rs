@@ -50,7 +50,7 @@ pub(crate) fn incrbyfloat(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Repl
 
 /// The text of the number at `at` in `buffer`, and its expiry; `0` if there is none. Of a text that is too long for any
 /// number only as much comes back as `buffer` takes, which is too long still.
-fn number<'b>(
+pub(super) fn number<'b>(
     data: &mut Data<'_>,
     at: &Located<'_>,
     buffer: &'b mut [u8],

@@ -69,7 +69,7 @@ use crate::level::Levels;
 use crate::limits::{KEY_BYTES_MAX, LARGE_REPLY_ELEMENTS, PAGES_MAX_PERCENT, RECLAIM_RECORD_STEPS_MAX, SHARDS_MAX};
 use crate::planted::planted;
 use crate::redo::RedoQueue;
-use call::{Call, CommandSpec, CommandTable, Failure, Find, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
+use call::{Call, CommandSpec, CommandTable, Failure, Flag, FrontRun, Handler, KeyArg, KeySpec, Reply};
 
 use compaction::Compaction;
 pub(crate) use data::Data;
@@ -398,7 +398,7 @@ impl Engine {
             });
             match found {
                 // Each such command has words of its own for a number of keys that is none, so its handler says what is wrong.
-                Err(failure) if matches!(part.find, Find::Count { .. }) && failure != Failure::KEY_TOO_LONG => {
+                Err(failure) if part.find.counts() && failure != Failure::KEY_TOO_LONG => {
                     keys.clear();
                     return Ok(());
                 }

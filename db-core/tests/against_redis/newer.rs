@@ -4,7 +4,7 @@ use crate::dice::Dice;
 
 impl Dice {
     pub(crate) fn newer_command(&mut self) -> Vec<String> {
-        match self.below(14) {
+        match self.below(20) {
             0..=2 => {
                 let name = self.of(&["zrank", "zrevrank"]).into();
                 let option = self.of(&["WITHSCORE", "withscore", "withscore", "WITHSCORES", "x"]).into();
@@ -15,6 +15,8 @@ impl Dice {
                 vec![self.of(&["set", "delifeq"]).into(), self.key_of("key"), value]
             }
             4..=11 => self.field_expiry_command(),
+            12..=14 => self.compare_and_set(),
+            15..=17 => self.several_with_expiry(),
             _ => {
                 let key = self.key_of("hash");
                 let mut words = self.scan("hscan", key);
@@ -22,6 +24,28 @@ impl Dice {
                 words
             }
         }
+    }
+
+    fn compare_and_set(&mut self) -> Vec<String> {
+        let mut words = vec!["set".to_owned(), self.key_of("key"), self.of(&["1", "x", ""]).to_owned()];
+        words.extend(self.set_options());
+        for _ in 0..1 + self.below(8) / 7 {
+            words.extend([self.of(&["IFEQ", "ifeq"]), self.of(&["1", "x", "", "x"])].map(str::to_owned));
+        }
+        if self.below(20) == 0 {
+            words.pop();
+        }
+        words.extend(self.set_options());
+        words
+    }
+
+    fn several_with_expiry(&mut self) -> Vec<String> {
+        let count = self.below(4);
+        let said = if self.below(12) == 0 { self.integer() } else { count.to_string() };
+        let mut words = vec!["msetex".to_owned(), said];
+        (0..count).for_each(|_| words.extend([self.key_of("key"), self.of(&["1", "x", ""]).to_owned()]));
+        words.extend(self.set_options());
+        words
     }
 
     fn field_expiry_command(&mut self) -> Vec<String> {

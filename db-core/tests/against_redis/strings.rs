@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 
 impl Dice {
-    fn set_options(&mut self) -> Vec<String> {
+    pub(crate) fn set_options(&mut self) -> Vec<String> {
         let mut options = Vec::new();
         for _ in 0..self.below(4) {
             match self.below(9) {

@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod info;
 mod known_nodes;
+mod module;
 mod parameters;
 mod pin;
 mod replication;
@@ -19,7 +20,7 @@ mod table;
 
 use tanist_db_core::command::{CommandSpec, Outcome, Reply};
 
-pub(super) use replication::host_and_port;
+pub(super) use replication::{host_and_port, write_no_copies};
 pub(super) use table::COMMANDS;
 
 /// Version of Redis whose behaviour clients may expect; many decide by it what to send.
@@ -42,7 +43,7 @@ pub(super) fn unpins(spec: &CommandSpec) -> bool {
 
 /// Whether it concerns what the primary has written for the connection.
 pub(super) fn is_of_primary(spec: &CommandSpec) -> bool {
-    spec.front().is_some() && matches!(spec.name, "wait" | "tanist|push")
+    spec.front().is_some() && matches!(spec.name, "wait" | "waitaof" | "tanist|push")
 }
 
 /// An argument as text for people, shortened.

@@ -3,7 +3,7 @@
 use Flag::*;
 use tanist_db_core::command::{Argument, Category, CommandSpec, CommandTable, Flag, Group, front_command};
 
-use super::{admin, client, config, connection, info, pin, replication};
+use super::{admin, client, config, connection, info, module, pin, replication};
 use crate::front::caller::Caller;
 
 /// All commands.
@@ -209,6 +209,14 @@ const CONFIG: &[CommandSpec] = &[
         .doc("Changes settings.", "O(N) when N is the number of configuration parameters provided"),
 ];
 
+const MODULE: &[CommandSpec] = &[
+    front_command("module|help", 2, &[Loading, Stale], Group::Server, "5.0.0", run!(module::help))
+        .doc("What the subcommands do.", "O(1)"),
+    front_command("module|list", 2, &[Admin, NoScript], Group::Server, "4.0.0", run!(module::list))
+        .tips(&["nondeterministic_output_order"])
+        .doc("The modules: none.", "O(N) where N is the number of loaded modules."),
+];
+
 const CONNECTION: &[CommandSpec] = &[
     front_command(
         "hello",
@@ -277,6 +285,9 @@ const SERVER: &[CommandSpec] = &[
     front_command("config", -2, &[], Group::Server, "2.0.0", run!(config::help))
         .doc("Settings.", "Depends on subcommand.")
         .subcommands(CONFIG),
+    front_command("module", -2, &[], Group::Server, "4.0.0", run!(module::help))
+        .doc("About modules, of which there are none.", "Depends on subcommand.")
+        .subcommands(MODULE),
     front_command("info", -1, &[Loading, Stale, Sentinel], Group::Server, "1.0.0", run!(info::run))
         .categories_own(&[Category::Dangerous])
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
@@ -306,12 +317,18 @@ const SERVER: &[CommandSpec] = &[
         .doc("Makes the standby the primary, as TANIST SWITCHOVER does.", "O(1)"),
 ];
 
-const GENERIC: &[CommandSpec] =
-    &[front_command("wait", 3, &[Blocking], Group::Generic, "3.0.0", run!(replication::wait))
+const GENERIC: &[CommandSpec] = &[
+    front_command("wait", 3, &[Blocking], Group::Generic, "3.0.0", run!(replication::wait))
         .categories_own(&[Category::Connection])
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
         .arguments(&[Argument::integer("numreplicas"), Argument::integer("timeout")])
-        .doc("Waits until replicas have the writes of this connection.", "O(1)")];
+        .doc("Waits until replicas have the writes of this connection.", "O(1)"),
+    front_command("waitaof", 4, &[Blocking], Group::Generic, "7.2.0", run!(replication::waitaof))
+        .categories_own(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .arguments(&[Argument::integer("numlocal"), Argument::integer("numreplicas"), Argument::integer("timeout")])
+        .doc("Waits until the writes of this connection are in the log on disk.", "O(1)"),
+];
 
 /// Version of Tanist that brought the commands of this table.
 const TANIST_SINCE: &str = "0.1.0";

@@ -107,8 +107,9 @@ impl Ahead {
             let (spec, request) = (planned.spec?, &planned.request);
             let argument = |at: u8| parser.argument(request, here, usize::from(at));
             let first = spec.keys.first()?.fixed()?;
-            // The arguments are as many as the command needs, and its member is one of those.
-            Some((argument(first), (spec.member > 0).then(|| argument(spec.member))))
+            // The arguments are as many as the command needs, and its keys are among those; a member may be left out.
+            let has_member = (1..request.arguments()).contains(&usize::from(spec.member));
+            Some((argument(first), has_member.then(|| argument(spec.member))))
         });
         engine.prefetch(database, keys);
     }

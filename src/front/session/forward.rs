@@ -289,10 +289,13 @@ impl<'a, W: Runtime> Conversation<'a, W> {
                 }
                 self.forwarding.watched_on = None;
             }
-            "wait" | "tanist|push" if self.forwarding.is_write_lost && !in_multi => {
+            "wait" | "waitaof" | "tanist|push" if self.forwarding.is_write_lost && !in_multi => {
                 let reply_start = self.output.reply.len();
                 self.caller.begin(spec, &self.session);
-                self.output.reply.int(0);
+                match spec.name {
+                    "waitaof" => commands::write_no_copies(&mut self.output.reply),
+                    _ => self.output.reply.int(0),
+                }
                 batch.count(spec);
                 self.finish_at_once(reply_start);
                 return Some(Step::Done(bytes));

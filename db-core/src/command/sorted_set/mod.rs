@@ -33,12 +33,12 @@ fn len(view: &FoundSorted<'_>) -> u64 {
 }
 
 /// Members with scores, as a change takes them.
-struct Items {
+pub(super) struct Items {
     strings: Vec<Vec<u8>>,
 }
 
 impl Items {
-    fn new<'n>(members: impl Iterator<Item = (&'n [u8], Score)>) -> Items {
+    pub(super) fn new<'n>(members: impl Iterator<Item = (&'n [u8], Score)>) -> Items {
         Items { strings: members.flat_map(|(name, score)| [name.to_vec(), score.to_bytes().to_vec()]).collect() }
     }
 
@@ -62,7 +62,7 @@ pub(super) fn form_with(data: &Data<'_>, view: &FoundSorted<'_>, items: &[&[u8]]
 }
 
 /// Replaces what the key holds by these members, or deletes it if there is none; returns how many there are.
-fn store(data: &mut Data<'_>, at: &mut Located<'_>, items: &Items) -> Result<u64, Failure> {
+pub(super) fn store(data: &mut Data<'_>, at: &mut Located<'_>, items: &Items) -> Result<u64, Failure> {
     let items = items.slices();
     if items.is_empty() {
         if data.exists(at) {
@@ -77,7 +77,7 @@ fn store(data: &mut Data<'_>, at: &mut Located<'_>, items: &Items) -> Result<u64
 
 /// What ZADD asks for beside scores and members.
 #[derive(Default)]
-struct AddOptions {
+pub(super) struct AddOptions {
     only_new: bool,
     only_present: bool,
     only_greater: bool,
@@ -91,27 +91,37 @@ impl AddOptions {
     fn parse(call: &Call<'_>) -> (AddOptions, usize) {
         let mut add = AddOptions::default();
         let mut at = 2;
-        while let Some(word) = call.args().get(at) {
-            let option = match () {
-                () if is(word, "NX") => &mut add.only_new,
-                () if is(word, "XX") => &mut add.only_present,
-                () if is(word, "GT") => &mut add.only_greater,
-                () if is(word, "LT") => &mut add.only_less,
-                () if is(word, "CH") => &mut add.count_changed,
-                () if is(word, "INCR") => &mut add.increment,
-                () => break,
-            };
-            *option = true;
+        while call.args().get(at).is_some_and(|word| add.set(word)) {
             at += 1;
         }
         (add, at)
+    }
+
+    /// Sets the option that a word names; false if it names none.
+    pub(super) fn set(&mut self, word: &[u8]) -> bool {
+        let option = match () {
+            () if is(word, "NX") => &mut self.only_new,
+            () if is(word, "XX") => &mut self.only_present,
+            () if is(word, "GT") => &mut self.only_greater,
+            () if is(word, "LT") => &mut self.only_less,
+            () if is(word, "CH") => &mut self.count_changed,
+            () if is(word, "INCR") => &mut self.increment,
+            () => return false,
+        };
+        *option = true;
+        true
+    }
+
+    /// Whether no member can be both.
+    pub(super) fn contradict(&self) -> bool {
+        self.only_new && self.only_present
     }
 
     fn check(&self, pairs: &[&[u8]]) -> Outcome {
         if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
             return Err(Failure::SYNTAX);
         }
-        if self.only_new && self.only_present {
+        if self.contradict() {
             return Err(Failure::fixed("ERR XX and NX options at the same time are not compatible"));
         }
         if (self.only_new && (self.only_greater || self.only_less)) || (self.only_greater && self.only_less) {
@@ -141,30 +151,46 @@ impl AddOptions {
 
 pub(crate) fn zadd(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let (options, first) = AddOptions::parse(call);
-    add(data, call, &options, &call.args()[first..], reply)
+    add_pairs(data, call, &options, &call.args()[first..], reply)
 }
 
 pub(crate) fn zincrby(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
     let options = AddOptions { increment: true, ..AddOptions::default() };
-    add(data, call, &options, &call.args()[2..], reply)
+    add_pairs(data, call, &options, &call.args()[2..], reply)
 }
 
-fn add(data: &mut Data<'_>, call: &Call<'_>, options: &AddOptions, pairs: &[&[u8]], reply: &mut Reply) -> Outcome {
+fn add_pairs(
+    data: &mut Data<'_>,
+    call: &Call<'_>,
+    options: &AddOptions,
+    pairs: &[&[u8]],
+    reply: &mut Reply,
+) -> Outcome {
     options.check(pairs)?;
-    let (pairs, _) = pairs.as_chunks::<2>();
-    let mut scores: SmallVec<[f64; 4]> = SmallVec::new();
-    for [score, _] in pairs {
-        scores.push(float::parse(score).ok_or(Failure::NOT_A_FLOAT)?);
+    let mut members: SmallVec<[(f64, &[u8]); 4]> = SmallVec::new();
+    for [score, name] in pairs.as_chunks::<2>().0 {
+        members.push((float::parse(score).ok_or(Failure::NOT_A_FLOAT)?, name));
     }
-    pairs.iter().try_for_each(|[_, name]| check_name(name))?;
+    add(data, call, options, &members, reply)
+}
+
+/// Adds members with scores to the sorted set at the first key, and replies.
+pub(super) fn add(
+    data: &mut Data<'_>,
+    call: &Call<'_>,
+    options: &AddOptions,
+    members: &[(f64, &[u8])],
+    reply: &mut Reply,
+) -> Outcome {
+    members.iter().try_for_each(|(_, name)| check_name(name))?;
     let mut at = data.locate(&call.key(0));
     data.see(&at);
     let view = data.sorted_again(&at)?;
     // A member may be there twice: what the first one has done counts.
     let mut changed: SmallVec<[(&[u8], Score); 4]> = SmallVec::new();
-    let mut places: Option<HashMap<&[u8], usize>> = (pairs.len() > 1).then(HashMap::new);
+    let mut places: Option<HashMap<&[u8], usize>> = (members.len() > 1).then(HashMap::new);
     let (mut added, mut updated, mut last) = (0, 0, None);
-    for ([_, name], score) in pairs.iter().copied().zip(scores) {
+    for (score, name) in members.iter().copied() {
         let place = places.as_ref().and_then(|places| places.get(name).copied());
         let old = match place {
             Some(place) => Some(changed[place].1),

@@ -3,6 +3,7 @@
 mod connection;
 mod field_expiry;
 mod generic;
+mod geo;
 mod hash;
 mod list;
 mod server;
@@ -15,7 +16,7 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 10] = [
+static TABLES: [&[CommandSpec]; 11] = [
     string::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
@@ -23,6 +24,7 @@ static TABLES: [&[CommandSpec]; 10] = [
     hash::COMMANDS,
     field_expiry::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
     transactions::COMMANDS,

@@ -3,8 +3,32 @@
 use Flag::*;
 use Handler::Keys;
 
-use crate::command::{string, string_number};
-use crate::engine::call::spec::{Argument, Category, CommandSpec, Flag, Group, Handler, KeySpec, KeyUse, spec};
+use crate::command::{compare, increx, string, string_number};
+use crate::engine::call::spec::{
+    Argument, Begin, Category, CommandSpec, Find, Flag, Group, Handler, KeySpec, KeyUse, spec,
+};
+
+const IFEQ: Argument = Argument::string("ifeq-value").after("IFEQ");
+const IFNE: Argument = Argument::string("ifne-value").after("IFNE");
+const IFDEQ: Argument = Argument::string("ifdeq-digest").after("IFDEQ");
+const IFDNE: Argument = Argument::string("ifdne-digest").after("IFDNE");
+
+/// When a key expires, in the words of most commands.
+const LIFETIMES: [Argument; 4] = [
+    Argument::integer("seconds").after("EX"),
+    Argument::integer("milliseconds").after("PX"),
+    Argument::unix_time("unix-time-seconds").after("EXAT"),
+    Argument::unix_time("unix-time-milliseconds").after("PXAT"),
+];
+
+/// The same, or `last`.
+const fn lifetimes_or(last: Argument) -> [Argument; 5] {
+    let [ex, px, exat, pxat] = LIFETIMES;
+    [ex, px, exat, pxat, last]
+}
+
+const LIFETIMES_OR_PERSIST: &[Argument] = &lifetimes_or(Argument::word("persist", "PERSIST"));
+const LIFETIMES_OR_KEEP: &[Argument] = &lifetimes_or(Argument::word("keepttl", "KEEPTTL"));
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("get", 2, &[Readonly, Fast], Group::String, "1.0.0", Keys(string::get))
@@ -18,9 +42,19 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .arguments(&[
             Argument::key("key", 0),
             Argument::string("value"),
-            Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")])
-                .since("2.6.12")
-                .optional(),
+            Argument::one_of(
+                "condition",
+                &[
+                    Argument::word("nx", "NX"),
+                    Argument::word("xx", "XX"),
+                    IFEQ.since("8.4.0"),
+                    IFNE.since("8.4.0"),
+                    IFDEQ.since("8.4.0"),
+                    IFDNE.since("8.4.0"),
+                ],
+            )
+            .since("2.6.12")
+            .optional(),
             Argument::word("get", "GET").since("6.2.0").optional(),
             Argument::one_of(
                 "expiration",
@@ -38,31 +72,31 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     spec("getex", -2, &[Write, Fast], Group::String, "6.2.0", Keys(string::getex))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
-        .arguments(&[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::integer("seconds").after("EX"),
-                    Argument::integer("milliseconds").after("PX"),
-                    Argument::unix_time("unix-time-seconds").after("EXAT"),
-                    Argument::unix_time("unix-time-milliseconds").after("PXAT"),
-                    Argument::word("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-        ])
+        .arguments(&[Argument::key("key", 0), Argument::one_of("expiration", LIFETIMES_OR_PERSIST).optional()])
         .doc("The value of a key, after changing its expiry.", "O(1)"),
     spec("getdel", 2, &[Write, Fast], Group::String, "6.2.0", Keys(string::getdel))
         .keys(&[KeySpec::at(1, KeyUse::Take)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0)])
         .doc("The value of a key, and deletes it.", "O(1)"),
-    spec("delifeq", 3, &[Write, Fast], Group::String, "9.0.0", Keys(string::delifeq))
+    spec("delifeq", 3, &[Write, Fast], Group::String, "9.0.0", Keys(compare::delifeq))
         .keys(&[KeySpec::at(1, KeyUse::Remove)])
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::string("value")])
         .doc("Deletes a key if its value is the given one.", "O(1)"),
+    spec("delex", -2, &[Write, Fast], Group::String, "8.4.0", Keys(compare::delex))
+        .keys(&[KeySpec::at(1, KeyUse::Discard)])
+        .categories_own(&[Category::String])
+        .arguments(&[Argument::key("key", 0), Argument::one_of("condition", &[IFEQ, IFNE, IFDEQ, IFDNE]).optional()])
+        .doc(
+            "Deletes a key, perhaps only if its value is, or is not, a certain one.",
+            "O(1) for IFEQ/IFNE, O(N) for IFDEQ/IFDNE where N is the length of the string value.",
+        ),
+    spec("digest", 2, &[Readonly, Fast], Group::String, "8.4.0", Keys(compare::digest))
+        .keys(&[KeySpec::at(1, KeyUse::Read)])
+        .categories_own(&[Category::String])
+        .arguments(&[Argument::key("key", 0)])
+        .doc("A hash of the value of a key (XXH3).", "O(N) where N is the length of the string value."),
     spec("getset", 3, &[Write, DenyOom, Fast], Group::String, "1.0.0", Keys(string::getset))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])
@@ -95,6 +129,20 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .tips(&["request_policy:multi_shard", "response_policy:agg_min"])
         .arguments(&[Argument::block("key_value", &[Argument::key("key", 0), Argument::string("value")]).multiple()])
         .doc("Sets several keys at once if none of them exists.", "O(N) where N is the number of keys to set."),
+    spec("msetex", -4, &[Write, DenyOom], Group::String, "8.4.0", Keys(string::msetex))
+        .keys(&[KeySpec { begin: Begin::At(1), find: Find::CountOfPairs { first: 1 }, key_use: KeyUse::Overwrite }])
+        .categories_own(&[Category::String])
+        .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"])
+        .arguments(&[
+            Argument::integer("numkeys"),
+            Argument::block("data", &[Argument::key("key", 0), Argument::string("value")]).multiple(),
+            Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")]).optional(),
+            Argument::one_of("expiration", LIFETIMES_OR_KEEP).optional(),
+        ])
+        .doc(
+            "Sets several keys at once, perhaps on a condition, perhaps with an expiry.",
+            "O(N) where N is the number of keys to set.",
+        ),
     spec("mget", -2, &[Readonly, Fast], Group::String, "1.0.0", Keys(string::mget))
         .keys(&[KeySpec::from(1, 1, KeyUse::Read)])
         .categories_own(&[Category::String])
@@ -139,6 +187,23 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("increment")])
         .doc("Adds to the integer at a key.", "O(1)"),
+    spec("increx", -2, &[Write, DenyOom, Fast], Group::String, "8.8.0", Keys(increx::increx))
+        .keys(&[KeySpec::at(1, KeyUse::Change)])
+        .categories_own(&[Category::String])
+        .arguments(&[
+            Argument::key("key", 0),
+            Argument::one_of(
+                "increment",
+                &[Argument::double("float").after("BYFLOAT"), Argument::integer("integer").after("BYINT")],
+            )
+            .optional(),
+            Argument::word("saturate", "SATURATE").optional(),
+            Argument::string("lowerbound").after("LBOUND").optional(),
+            Argument::string("upperbound").after("UBOUND").optional(),
+            Argument::one_of("expiration", LIFETIMES_OR_PERSIST).optional(),
+            Argument::word("enx", "ENX").optional(),
+        ])
+        .doc("Adds to the number at a key within bounds, and may set its expiry.", "O(1)"),
     spec("incrbyfloat", 3, &[Write, DenyOom, Fast], Group::String, "2.6.0", Keys(string_number::incrbyfloat))
         .keys(&[KeySpec::at(1, KeyUse::Change)])
         .categories_own(&[Category::String])

@@ -70,6 +70,12 @@ impl<'a> Call<'a> {
         Key { bytes: self.args[at as usize], hash, database: self.database }
     }
 
+    /// The key that is the argument at `at`, if that is one.
+    pub(crate) fn key_at(&self, at: usize) -> Option<Key<'a>> {
+        let n = self.keys.iter().position(|key| key.at as usize == at)?;
+        Some(self.key(n))
+    }
+
     /// Where its keys stand, with their hashes.
     pub(crate) const fn key_args(&self) -> &'a [KeyArg] {
         self.keys

@@ -4,6 +4,7 @@
 //! name, letters made small, and of its length.
 
 use super::failure::Failure;
+use super::modules;
 use super::spec::CommandSpec;
 
 const SLOTS: usize = 1024;
@@ -116,6 +117,12 @@ pub(crate) fn subcommand(container: &CommandSpec, name: &[u8]) -> Option<&'stati
 fn unknown_command(args: &[&[u8]]) -> Failure {
     const SHOWN_MAX: usize = 128;
     let name = args.first().copied().unwrap_or_default();
+    if let Some((module, instead)) = modules::of_command(name) {
+        let name = String::from_utf8_lossy(name);
+        return Failure::owned(format!(
+            "ERR unknown command '{name}': it belongs to the module {module}, which Tanist does not have; {instead}"
+        ));
+    }
     let mut shown = String::new();
     for arg in args.iter().skip(1) {
         if shown.len() >= SHOWN_MAX {
@@ -246,6 +253,11 @@ mod tests {
     fn what_cannot_be_called_is_refused_in_the_words_of_redis() {
         let refused = |args: &[&[u8]]| ENGINE_COMMANDS.resolve(args).unwrap_err().text().to_owned();
         assert_eq!(refused(&[b"foo", b"a", b"b"]), "ERR unknown command 'foo', with args beginning with: 'a' 'b' ");
+        let module = "ERR unknown command 'Json.set': it belongs to the module RedisJSON, which Tanist does not have; keep a \
+                      document as a string or a hash";
+        assert_eq!(refused(&[b"Json.set", b"k"]), module);
+        assert!(refused(&[b"vadd"]).contains("'vadd': it belongs to the module vector sets,"));
+        assert!(refused(&[b"ts."]).ends_with("beginning with: "));
         assert_eq!(refused(&[b"GET"]), "ERR wrong number of arguments for 'get' command");
         assert_eq!(refused(&[b"object", b"foo"]), "ERR unknown subcommand 'foo'. Try OBJECT HELP.");
         assert_eq!(refused(&[b"object", b"encoding"]), "ERR wrong number of arguments for 'object|encoding' command");

@@ -4,6 +4,7 @@
 pub(crate) mod args;
 pub(crate) mod failure;
 pub(crate) mod lookup;
+mod modules;
 pub(crate) mod number;
 pub(crate) mod reply;
 pub(crate) mod spec;

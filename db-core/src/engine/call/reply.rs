@@ -309,7 +309,11 @@ impl Reply {
 
     /// A number, as Redis writes scores.
     pub fn double(&mut self, value: f64) {
-        let text = double_text(value);
+        self.long_double(&double_text(value));
+    }
+
+    /// A number in its text, which may have more digits than a double.
+    pub fn long_double(&mut self, text: &str) {
         if self.resp3() {
             self.out.push(b',');
             self.out.extend_from_slice(text.as_bytes());

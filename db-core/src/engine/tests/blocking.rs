@@ -55,6 +55,19 @@ fn elements_go_to_those_who_wait_in_the_order_in_which_they_came() {
     assert_eq!(writer.run("llen k"), ":1|", "whoever was served has left all lines");
 }
 
+/// A place is a member of a sorted set as any other, also for those who wait for one.
+#[test]
+fn places_go_to_those_who_wait_for_members() {
+    let engine = primary();
+    let mut writer = Client::new(&engine);
+    let [mut one, mut other]: [Client; 2] = clients(&engine);
+    assert_eq!((ask(&mut one, "bzpopmax k 0"), ask(&mut other, "bzpopmin near 0")), (String::new(), String::new()));
+    assert_eq!(writer.run("geoadd k 10 10 a 20 20 b 20.1 20 c"), ":3|");
+    assert_eq!(served(&mut one).0, "*3|$1|k|$1|c|$16|3412618286036734|");
+    assert_eq!(writer.run("geosearchstore near k frommember a byradius 1 km storedist"), ":1|");
+    assert_eq!(served(&mut other).0, "*3|$4|near|$1|a|$1|0|");
+}
+
 #[test]
 fn nobody_else_sees_an_element_that_is_handed_over() {
     let engine = primary();

@@ -145,6 +145,18 @@ fn many_elements_are_refused_before_they_are_visited() {
         assert_eq!(client.refused(words), (String::new(), Some(Refused::Large)), "{words}");
     }
     assert_eq!(client.run("sinter set none"), "*0|", "the smaller one counts");
+    let places: Vec<String> = (0..17_000).map(|at| format!("{} 10 {at}", f64::from(at) / 1e4)).collect();
+    client.run(&format!("geoadd places {}", places.join(" ")));
+    for words in ["byradius 100 km", "byradius 100 km count 1", "bybox 400 400 km withdist"] {
+        let search = format!("geosearch places fromlonlat 1 10 {words}");
+        assert_eq!(client.refused(&search), (String::new(), Some(Refused::Large)), "{words}");
+        let frozen = Arc::new(client.engine.try_pin().unwrap().reader());
+        let (reply, _) = in_pieces(&frozen, &search);
+        client.session.set_large_bytes(usize::MAX);
+        assert_eq!(reply, client.run(&search), "{words}");
+        client.session.set_large_bytes(1 << 30);
+    }
+    assert_eq!(client.run("geosearch places fromlonlat 1 10 byradius 5 m"), "*1|$5|10000|", "few are in its cells");
     client.run("multi");
     client.run("lrange list 0 -1");
     assert!(client.run("exec").starts_with("*1|*17000|"), "within EXEC only bytes are bounded");

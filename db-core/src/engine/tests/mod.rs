@@ -9,6 +9,7 @@ mod dump;
 mod field_expiry;
 mod frozen;
 mod gate;
+mod newer_strings;
 mod pieces;
 mod replay;
 mod sort;

@@ -11,6 +11,8 @@ use super::COMMANDS;
 const REFERENCE: &str = include_str!("../../../../db-core/tests/data/commands.tsv");
 /// Those that Valkey alone has.
 const VALKEY: &str = include_str!("../../../../db-core/tests/data/valkey.tsv");
+/// Those that came with Redis 8.
+const REDIS_8: &str = include_str!("../../../../db-core/tests/data/redis8.tsv");
 
 struct Row {
     arity: i8,
@@ -27,7 +29,7 @@ fn sorted(words: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 fn reference() -> BTreeMap<String, Row> {
-    let rows = REFERENCE.lines().skip(1).chain(VALKEY.lines().skip(1)).map(|line| {
+    let rows = [REFERENCE, VALKEY, REDIS_8].into_iter().flat_map(|table| table.lines().skip(1)).map(|line| {
         let fields: Vec<&str> = line.split('\t').collect();
         let words = |at: usize| sorted(fields[at].split(',').map(str::to_lowercase));
         let row = Row {

@@ -21,6 +21,16 @@ fn what_follows_sound_requests_and_is_none_ends_the_conversation_after_their_rep
     });
 }
 
+/// The node died of it: the member that is prefetched was looked up though there was none.
+#[test]
+fn a_command_whose_members_are_left_out_is_executed() {
+    run(async {
+        let node = Node::primary();
+        node.confirm_all();
+        node.client().ask("GEOPOS k\r\nGEOHASH k\r\n", "*0\r\n*0\r\n").await;
+    });
+}
+
 /// An unauthenticated client's limits end with its AUTH, also for what it has sent behind it.
 #[test]
 fn what_stands_behind_an_auth_has_the_limits_of_a_friend() {

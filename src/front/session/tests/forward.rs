@@ -253,7 +253,9 @@ fn a_blocked_client_waits_at_the_primary_and_moves_with_it() {
         b.begin(2);
         client.expect_silence(millis(1900)).await;
         client.expect("*-1\r\n").await;
-        client.ask("WAIT 1 100\r\nSET k 2\r\nWAIT 1 100\r\n", ":0\r\n+OK\r\n:1\r\n").await;
+        client
+            .ask("WAITAOF 1 0 100\r\nWAIT 1 100\r\nSET k 2\r\nWAIT 1 100\r\n", "*2\r\n:0\r\n:0\r\n:0\r\n+OK\r\n:1\r\n")
+            .await;
         // And one that has blocked at its own node goes on at the next primary.
         client.send("BLPOP l 3\r\n").await;
         sleep(millis(1000)).await;

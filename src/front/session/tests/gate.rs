@@ -155,3 +155,27 @@ fn wait_tells_whether_the_vault_has_the_callers_writes() {
         client.ask("WAIT 1 -1\r\n", "-ERR timeout is negative\r\n").await;
     });
 }
+
+#[test]
+fn waitaof_tells_whether_the_log_has_the_callers_writes() {
+    run(async {
+        let node =
+            Node::without_data(config::Node { durability: config::Durability::Relaxed, ..config::Node::default() });
+        node.install_engine();
+        node.appoint();
+        let mut client = node.client();
+        client.ask("WAITAOF 1 1 100\r\n", "*2\r\n:1\r\n:1\r\n").await;
+        client.send("SET a 1\r\nWAITAOF 0 0 0\r\nWAITAOF 0 1 100\r\nPING\r\n").await;
+        client.expect("+OK\r\n*2\r\n:0\r\n:0\r\n").await;
+        client.expect_silence(millis(90)).await;
+        client.expect("*2\r\n:0\r\n:0\r\n+PONG\r\n").await;
+        client.send("WAITAOF 1 0 0\r\n").await;
+        client.expect_silence(Duration::from_secs(60)).await;
+        node.durable(2);
+        client.expect("*2\r\n:1\r\n:1\r\n").await;
+        client.ask("WAITAOF 2 0 1\r\n", "-ERR value is out of range, value must between 0 and 1\r\n").await;
+        client.ask("WAITAOF 1 -1 1\r\n", "-ERR value is out of range, must be positive\r\n").await;
+        client.ask("WAITAOF 1 0 x\r\n", "-ERR timeout is not an integer or out of range\r\n").await;
+        client.ask("MODULE LIST\r\n", "*0\r\n").await;
+    });
+}

@@ -67,6 +67,8 @@ pub enum Begin {
     /// After the last of the options from an argument on that is this word and has a value. The other options that take values are listed with how
     /// many: what is a value is no option.
     AfterOption(&'static str, u8, &'static [(&'static str, u8)]),
+    /// The same where clients are told to look for the word.
+    AfterNamedOption(&'static str, u8, &'static [(&'static str, u8)]),
     /// Nowhere: their names are made of what the data holds.
     Elsewhere,
 }
@@ -89,6 +91,18 @@ pub enum Find {
         /// First key, from the count on.
         first: u8,
     },
+    /// The same where each key stands before its value.
+    CountOfPairs {
+        /// First key, from the count on.
+        first: u8,
+    },
+}
+
+impl Find {
+    /// Whether an argument says how many keys there are.
+    pub(crate) const fn counts(self) -> bool {
+        matches!(self, Find::Count { .. } | Find::CountOfPairs { .. })
+    }
 }
 
 /// Some of a command's keys: where they are and what is done with them.
@@ -153,14 +167,15 @@ impl KeySpec {
         let (first, last, step) = match self.find {
             Find::Range { last, step } => (begin, from_end(count, begin, last), usize::from(step)),
             Find::Part(of) => (begin, (begin + count.saturating_sub(begin) / usize::from(of)).saturating_sub(1), 1),
-            Find::Count { first } => {
+            Find::Count { first } | Find::CountOfPairs { first } => {
+                let step: usize = if matches!(self.find, Find::Count { .. }) { 1 } else { 2 };
                 let keys = args.get(begin).and_then(|keys| parse_i64(keys)).ok_or(Failure::NOT_AN_INTEGER)?;
                 let keys = usize::try_from(keys).map_err(|_| Failure::INVALID_KEYS)?;
                 let first = begin + usize::from(first);
                 if keys == 0 {
                     return Ok(None);
                 }
-                (first, first.saturating_add(keys - 1), 1)
+                (first, first.saturating_add(step.saturating_mul(keys - 1)), step)
             }
         };
         if first >= count || last < first || last >= count {
@@ -182,7 +197,7 @@ impl KeySpec {
                 let end = (args.len() + 1).checked_sub(usize::from(from.unsigned_abs()))?;
                 Some(args[..end].iter().rposition(|arg| is(arg, word))? + 1)
             }
-            Begin::AfterOption(word, from, others) => {
+            Begin::AfterOption(word, from, others) | Begin::AfterNamedOption(word, from, others) => {
                 let (mut at, mut found) = (usize::from(from), None);
                 while let Some(arg) = args.get(at) {
                     let values =
@@ -297,6 +312,16 @@ mod tests {
     }
 
     #[test]
+    fn a_count_says_how_many_pairs() {
+        let pairs = [spec(Begin::At(1), Find::CountOfPairs { first: 1 })];
+        assert_eq!(keys(&pairs, "msetex 2 a 1 b 2 EX 5"), Ok(vec![2, 4]));
+        assert_eq!(keys(&pairs, "msetex 1 a"), Ok(vec![2]), "the command finds that a value is missing");
+        for wrong in ["msetex 2 a 1", "msetex 9223372036854775807 a 1"] {
+            assert!(keys(&pairs, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_word_stands_before_the_keys() {
         let streams = [spec(Begin::After("STREAMS", 1), Find::Part(2))];
         assert_eq!(keys(&streams, "xread COUNT 2 streams a b 0 0"), Ok(vec![4, 5]));
@@ -305,13 +330,15 @@ mod tests {
         let migrate = [spec(Begin::After("KEYS", -2), TO_END)];
         assert_eq!(keys(&migrate, "migrate host 1 key 0 10 KEYS a b"), Ok(vec![7, 8]));
         assert_eq!(keys(&migrate, "migrate KEYS"), Ok(vec![]));
-        let radius = [KeySpec::at(1, KeyUse::Read), spec(Begin::After("STORE", 6), ONE)];
-        assert_eq!(keys(&radius, "georadius k 1 2 3 m STORE to"), Ok(vec![1, 7]));
-        assert_eq!(keys(&radius, "georadius store 1 2 3 m"), Ok(vec![1]));
     }
 
     #[test]
     fn an_option_is_not_found_in_the_value_of_another() {
+        let store = Begin::AfterNamedOption("STORE", 6, &[("COUNT", 1)]);
+        let radius = [KeySpec::at(1, KeyUse::Read), spec(store, ONE)];
+        assert_eq!(keys(&radius, "georadius k 1 2 3 m STORE store ASC"), Ok(vec![1, 7]));
+        assert_eq!(keys(&radius, "georadius store 1 2 3 m"), Ok(vec![1]));
+        assert_eq!(keys(&radius, "georadius k 1 2 3 m STORE"), Ok(vec![1]));
         let others = &[("BY", 1), ("GET", 1), ("LIMIT", 2)];
         let sort = [spec(Begin::AfterOption("STORE", 2, others), ONE)];
         assert_eq!(keys(&sort, "sort k BY store LIMIT 0 store STORE to"), Ok(vec![8]));

@@ -32,6 +32,8 @@ pub enum Group {
     SortedSet,
     /// Hashes.
     Hash,
+    /// Places on the earth.
+    Geo,
     /// The connection itself.
     Connection,
     /// The server as a whole.
@@ -57,6 +59,7 @@ impl Group {
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::Hash => "hash",
+            Group::Geo => "geo",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
@@ -83,6 +86,8 @@ pub enum Category {
     SortedSet,
     /// Hashes.
     Hash,
+    /// Places on the earth.
+    Geo,
     /// The connection.
     Connection,
     /// MULTI and its relatives.
@@ -206,6 +211,8 @@ pub struct CommandSpec {
     pub member: u8,
     /// Executed between MULTI and EXEC too, rather than queued.
     pub at_once: bool,
+    /// May look at as many members as its keys hold, and is no read, which is given up where it proves to be long.
+    pub(crate) searches: bool,
     /// What a client that spreads keys over several servers should know, in the protocol's words.
     pub tips: &'static [&'static str],
     /// Its family.
@@ -260,6 +267,7 @@ pub(crate) const fn spec(
         keys: &[],
         member: 0,
         at_once: false,
+        searches: false,
         tips: &[],
         group,
         since,
@@ -291,6 +299,13 @@ impl CommandSpec {
     #[must_use]
     pub const fn at_once(mut self) -> Self {
         self.at_once = true;
+        self
+    }
+
+    /// It writes, and may look at as many members as its keys hold.
+    #[must_use]
+    pub(crate) const fn searches(mut self) -> Self {
+        self.searches = true;
         self
     }
 
@@ -417,6 +432,7 @@ impl CommandSpec {
             (own.contains(&Category::Set), "@set"),
             (own.contains(&Category::SortedSet), "@sortedset"),
             (own.contains(&Category::Hash), "@hash"),
+            (own.contains(&Category::Geo), "@geo"),
             (admin, "@admin"),
             (flags.has(Flag::Fast), "@fast"),
             (!flags.has(Flag::Fast), "@slow"),
