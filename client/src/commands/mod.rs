@@ -32,10 +32,12 @@
 //!
 //! A command that is not here is sent by its words: [`Client::command`](crate::Client::command), or [`call`].
 
+mod bits;
 mod blocking;
 mod call;
 mod field_expiry;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod lists;
 mod scan;
@@ -46,10 +48,12 @@ mod strings;
 mod zcombine;
 mod zrange;
 
+pub use bits::{BitCommands, BitFields, BitOperation, BitOverflow, BitPosition, BitRange};
 pub use blocking::BlockingCommands;
 pub use call::{Call, Execute, call};
 pub use field_expiry::{FieldChange, FieldExpiry, FieldExpiryCommands};
 pub use hashes::HashCommands;
+pub use hyperloglog::HyperLogLogCommands;
 pub use keys::{ExpireIf, KeyCommands, KeyKind, RestoreOptions, TimeToLive};
 pub use lists::{End, ListCommands, Place};
 pub use scan::Scan;

@@ -18,14 +18,17 @@ mod table;
 #[cfg(any(test, feature = "test-support"))]
 pub mod testing;
 
+mod bits;
 mod collection;
 mod debug;
 mod dump;
 mod expiry;
 mod float;
 mod hash;
+mod hyperloglog;
 mod introspect;
 mod key;
+mod lcs;
 mod list;
 mod memory;
 mod object;

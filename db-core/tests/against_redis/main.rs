@@ -8,9 +8,11 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, its helpers included")]
 
+mod bits;
 mod dice;
 mod dumps;
 mod hashes;
+mod hyperloglog;
 mod lists;
 mod newer;
 mod server;
@@ -35,7 +37,7 @@ const COMMANDS: usize = 60_000;
 type Module = fn(&mut Dice) -> Vec<String>;
 
 /// Each module, and the servers that it is compared with. Modules of one server are mixed, as their keys are: each meets the others'.
-const MODULES: [(Module, &[System]); 8] = [
+const MODULES: [(Module, &[System]); 10] = [
     (Dice::string_command, &[System::Redis]),
     (Dice::set_command, &[System::Redis]),
     (Dice::list_command, &[System::Redis]),
@@ -43,6 +45,8 @@ const MODULES: [(Module, &[System]); 8] = [
     (Dice::hash_command, &[System::Redis, System::Valkey]),
     (Dice::dump_command, &[System::Redis, System::Valkey]),
     (Dice::sort_command, &[System::Redis]),
+    (Dice::bit_command, &[System::Redis]),
+    (Dice::hyperloglog_command, &[System::Redis, System::Valkey]),
     // What Redis 7.0 does not have.
     (Dice::newer_command, &[System::Valkey]),
 ];

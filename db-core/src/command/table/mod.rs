@@ -1,9 +1,11 @@
 //! The command tables: one spec per command, by group.
 
+mod bitmap;
 mod connection;
 mod field_expiry;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod list;
 mod server;
 mod set;
@@ -15,13 +17,15 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 10] = [
+static TABLES: [&[CommandSpec]; 12] = [
     string::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
     hash::COMMANDS,
     field_expiry::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

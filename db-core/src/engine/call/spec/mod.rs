@@ -32,6 +32,10 @@ pub enum Group {
     SortedSet,
     /// Hashes.
     Hash,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as HyperLogLogs.
+    HyperLogLog,
     /// The connection itself.
     Connection,
     /// The server as a whole.
@@ -57,6 +61,8 @@ impl Group {
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::Hash => "hash",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
@@ -83,6 +89,10 @@ pub enum Category {
     SortedSet,
     /// Hashes.
     Hash,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as HyperLogLogs.
+    HyperLogLog,
     /// The connection.
     Connection,
     /// MULTI and its relatives.
@@ -347,7 +357,7 @@ impl CommandSpec {
     /// Whether it may change the keyspace.
     #[must_use]
     pub const fn writes(&self) -> bool {
-        self.flags.has(Flag::Write)
+        self.flags.has(Flag::Write) || self.flags.has(Flag::MayReplicate)
     }
 
     /// Whether it reads or writes data: such a command needs the primary.
@@ -417,6 +427,8 @@ impl CommandSpec {
             (own.contains(&Category::Set), "@set"),
             (own.contains(&Category::SortedSet), "@sortedset"),
             (own.contains(&Category::Hash), "@hash"),
+            (own.contains(&Category::Bitmap), "@bitmap"),
+            (own.contains(&Category::HyperLogLog), "@hyperloglog"),
             (admin, "@admin"),
             (flags.has(Flag::Fast), "@fast"),
             (!flags.has(Flag::Fast), "@slow"),
