@@ -121,46 +121,46 @@ impl Field {
             if self.signed { self.signed_side(value, by) } else { self.unsigned_side(value.cast_unsigned(), by) };
         let sum = value.wrapping_add(by);
         let nearest = match (side, self.signed) {
-            (Side::Within, _) => return (sum, true),
-            (Side::Above, _) => self.max().cast_signed(),
-            (Side::Below, true) => -self.max().cast_signed() - 1,
-            (Side::Below, false) => 0,
+            (FitSide::Within, _) => return (sum, true),
+            (FitSide::Above, _) => self.max().cast_signed(),
+            (FitSide::Below, true) => -self.max().cast_signed() - 1,
+            (FitSide::Below, false) => 0,
         };
         let wrapped = self.number(sum.cast_unsigned() & (u64::MAX >> (64 - self.bits)));
         (if overflow == Overflow::Saturate { nearest } else { wrapped }, false)
     }
 
     /// Redis computes the room above and below with 64 bits and lets that wrap around, which decides where a number far beyond is taken to be.
-    fn signed_side(self, value: i64, by: i64) -> Side {
+    fn signed_side(self, value: i64, by: i64) -> FitSide {
         let max = self.max().cast_signed();
         let min = -max - 1;
         let (above, below) = (max.wrapping_sub(value), min.wrapping_sub(value));
         let is_narrow = self.bits != 64;
         if value > max || (is_narrow && by > above) || (value >= 0 && by > 0 && by > above) {
-            Side::Above
+            FitSide::Above
         } else if value < min || (is_narrow && by < below) || (value < 0 && by < 0 && by < below) {
-            Side::Below
+            FitSide::Below
         } else {
-            Side::Within
+            FitSide::Within
         }
     }
 
-    fn unsigned_side(self, value: u64, by: i64) -> Side {
+    fn unsigned_side(self, value: u64, by: i64) -> FitSide {
         let max = self.max();
         let (above, below) = (max.wrapping_sub(value).cast_signed(), value.wrapping_neg().cast_signed());
         if value > max || (by > 0 && by > above) {
-            Side::Above
+            FitSide::Above
         } else if by < 0 && by < below {
-            Side::Below
+            FitSide::Below
         } else {
-            Side::Within
+            FitSide::Within
         }
     }
 }
 
 /// Where a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum FitSide {
     Below,
     Within,
     Above,

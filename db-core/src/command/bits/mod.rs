@@ -10,7 +10,7 @@ use crate::engine::call::number::parse_i64;
 use crate::engine::call::{Call, Failure, Outcome, Reply};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::value::ValueView;
-use range::{BitRange, Unit};
+use range::{BitRange, RangeUnit};
 
 const WRONG_OFFSET: Failure = Failure::fixed("ERR bit offset is not an integer or out of range");
 const WRONG_BIT: Failure = Failure::fixed("ERR bit is not an integer or out of range");
@@ -75,7 +75,7 @@ pub(crate) fn bitcount(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
                 reply.int(0);
                 return Ok(());
             }
-            Unit::parse(call, 4)?.range(start, end, value.len())
+            RangeUnit::parse(call, 4)?.range(start, end, value.len())
         }
         _ => return Err(Failure::SYNTAX),
     };
@@ -104,7 +104,7 @@ pub(crate) fn bitpos(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) ->
         3 => BitRange::of_bytes(0, -1, value.len()),
         4..=6 => {
             let start = call.int(3)?;
-            let unit = Unit::parse(call, 5)?;
+            let unit = RangeUnit::parse(call, 5)?;
             unit.range(start, if args > 4 { call.int(4)? } else { -1 }, value.len())
         }
         _ => return Err(Failure::SYNTAX),

@@ -8,18 +8,18 @@ const COMPARED: usize = 32;
 
 /// What the ends of a range count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(super) enum RangeUnit {
     Byte,
     Bit,
 }
 
-impl Unit {
+impl RangeUnit {
     /// The unit at an argument, which may be left out.
-    pub(super) fn parse(call: &Call<'_>, at: usize) -> Result<Unit, Failure> {
+    pub(super) fn parse(call: &Call<'_>, at: usize) -> Result<RangeUnit, Failure> {
         match call.args().get(at) {
-            None => Ok(Unit::Byte),
-            Some(word) if is(word, "BYTE") => Ok(Unit::Byte),
-            Some(word) if is(word, "BIT") => Ok(Unit::Bit),
+            None => Ok(RangeUnit::Byte),
+            Some(word) if is(word, "BYTE") => Ok(RangeUnit::Byte),
+            Some(word) if is(word, "BIT") => Ok(RangeUnit::Bit),
             Some(_) => Err(Failure::SYNTAX),
         }
     }
@@ -27,8 +27,8 @@ impl Unit {
     /// The range from `start` to `end` of a string of `len` bytes; nothing if there is no bit in it.
     pub(super) fn range(self, start: i64, end: i64, len: u64) -> Option<BitRange> {
         match self {
-            Unit::Byte => BitRange::of_bytes(start, end, len),
-            Unit::Bit => {
+            RangeUnit::Byte => BitRange::of_bytes(start, end, len),
+            RangeUnit::Bit => {
                 let (first, last) = clip(start, end, len as i64 * 8)?;
                 Some(BitRange { first, last })
             }
@@ -128,7 +128,7 @@ mod tests {
         let (value, bits) = (ValueView::whole(&bytes), bytes.len() as i64 * 8);
         for start in (0..bits).step_by(3) {
             for end in (start..bits).step_by(5) {
-                let range = Unit::Bit.range(start, end, bytes.len() as u64).unwrap();
+                let range = RangeUnit::Bit.range(start, end, bytes.len() as u64).unwrap();
                 assert_eq!(range.count_ones(&value), (start..=end).filter(|at| whole(*at)).count() as u64);
                 for bit in [false, true] {
                     let first = (start..=end).find(|at| whole(*at) == bit);
@@ -136,11 +136,11 @@ mod tests {
                 }
             }
         }
-        assert_eq!(Unit::Byte.range(-2, -1, 70), Unit::Bit.range(-16, -1, 70));
+        assert_eq!(RangeUnit::Byte.range(-2, -1, 70), RangeUnit::Bit.range(-16, -1, 70));
         for (start, end) in [(5, 4), (560, 560), (560, i64::MAX)] {
-            assert_eq!(Unit::Bit.range(start, end, 70), None);
+            assert_eq!(RangeUnit::Bit.range(start, end, 70), None);
         }
-        assert_eq!(Unit::Byte.range(i64::MIN, i64::MAX, 70), Unit::Byte.range(0, 69, 70));
-        assert_eq!(Unit::Byte.range(0, -1, 0), None);
+        assert_eq!(RangeUnit::Byte.range(i64::MIN, i64::MAX, 70), RangeUnit::Byte.range(0, 69, 70));
+        assert_eq!(RangeUnit::Byte.range(0, -1, 0), None);
     }
 }
