@@ -82,7 +82,7 @@ model:
 faults rounds="50":
     TANIST_FAULT_ROUNDS={{ rounds }} cargo test --release -p tanist-replication --lib vault::faults -- --nocapture
 
-# Fuzzes one reader of foreign bytes: resp, redo, image, wire, client, rdb, restore, config. Needs `cargo install cargo-fuzz`. Unsafe code has `sanitize`.
+# Fuzzes one reader of foreign bytes: resp, redo, image, wire, client, rdb, restore, hyperloglog, config. Needs `cargo install cargo-fuzz`. Unsafe code has `sanitize`.
 fuzz target seconds="60":
     cargo run --quiet -p tanist-hostile --example seeds -- {{ target }} target/fuzz/{{ target }}
     cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz-build cargo fuzz run --fuzz-dir . --sanitizer none {{ target }} \

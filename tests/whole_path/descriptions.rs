@@ -124,6 +124,7 @@ const FIELDS: [&str; 3] = ["since", "group", "arguments"];
 /// Commands whose arguments are others than in Redis 7.0.15, on purpose.
 const OTHER_ARGUMENTS: &[(&str, &str)] = &[
     ("command|getkeysandflags", "later versions list them"),
+    ("bitop", "later versions list the operations, and have more of them"),
     ("hscan", "later versions take NOVALUES"),
     ("set", "later versions take IFEQ and its relatives"),
     ("zrank", "later versions take WITHSCORE"),

@@ -110,6 +110,8 @@ fn scored(members: &[(&str, f64)]) -> Vec<(String, f64)> {
 /// Every typed command that Redis 7.0 has, on an empty database.
 async fn check(db: &impl Execute) -> Result<(), Error> {
     strings(db).await?;
+    bits(db).await?;
+    hyperloglogs(db).await?;
     keys(db).await?;
     hashes(db).await?;
     lists(db).await?;
@@ -150,6 +152,36 @@ async fn strings(db: &impl Execute) -> Result<(), Error> {
     assert!(!db.msetnx(&[("b", "3"), ("c", "3")]).await? && db.msetnx(&[("c", "3")]).await?);
     assert_eq!((db.incrby("a", 41).await?, db.decrby("a", 2).await?), (42, 40));
     assert_eq!(db.incrbyfloat("a", 0.5).await?, 40.5);
+    Ok(())
+}
+
+async fn bits(db: &impl Execute) -> Result<(), Error> {
+    assert!(!db.setbit("bits", 9, true).await? && db.setbit("bits", 9, true).await?);
+    assert!(db.getbit("bits", 9).await? && !db.getbit("bits", 900).await?);
+    assert_eq!(db.bitcount("bits", None).await?, 1);
+    assert_eq!(db.bitcount("bits", Some(BitRange::Bits(0, 8))).await?, 0);
+    assert_eq!(db.bitpos("bits", true, None).await?, BitPosition(Some(9)));
+    assert_eq!(db.bitpos("bits", true, Some(BitRange::Bytes(0, 0))).await?, BitPosition(None));
+    assert_eq!(db.bitop(BitOperation::Not, "other", "bits").await?, 2);
+    assert_eq!(db.bitop(BitOperation::Xor, "other", &["other", "bits"]).await?, 2);
+    assert_eq!(db.get::<Vec<u8>>("other").await?, Some(vec![0xff; 2]));
+    let fields = BitFields::default().set("u8", 8, 300).overflow(BitOverflow::Fail).incrby("u8", 8, 250).get("i4", 8);
+    assert_eq!(db.bitfield("other", &fields).await?, [Some(255), None, Some(2)]);
+    assert_eq!(db.bitfield_ro("other", &BitFields::default().get("u8", 0)).await?, [Some(255)]);
+    db.mset(&[("one", "ohmytext"), ("two", "mynewtext")]).await?;
+    assert_eq!(db.lcs::<String>("one", "two").await?, "mytext");
+    assert_eq!(db.lcs_len("one", "two").await?, 6);
+    db.del(&["bits", "other", "one", "two"]).await?;
+    Ok(())
+}
+
+async fn hyperloglogs(db: &impl Execute) -> Result<(), Error> {
+    assert!(db.pfadd("one", &["a", "b", "c"]).await? && !db.pfadd("one", "a").await?);
+    assert!(db.pfadd("two", "d").await?);
+    assert_eq!((db.pfcount("one").await?, db.pfcount(&["one", "two"]).await?), (3, 4));
+    db.pfmerge("both", &["one", "two"]).await?;
+    assert_eq!(db.pfcount("both").await?, 4);
+    db.del(&["one", "two", "both"]).await?;
     Ok(())
 }
 

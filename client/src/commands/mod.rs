@@ -32,11 +32,13 @@
 //!
 //! A command that is not here is sent by its words: [`Client::command`](crate::Client::command), or [`call`].
 
+mod bits;
 mod blocking;
 mod call;
 mod field_expiry;
 mod geo;
 mod hashes;
+mod hyperloglog;
 mod increx;
 mod keys;
 mod lists;
@@ -48,11 +50,13 @@ mod strings;
 mod zcombine;
 mod zrange;
 
+pub use bits::{BitCommands, BitFields, BitOperation, BitOverflow, BitPosition, BitRange};
 pub use blocking::BlockingCommands;
 pub use call::{Call, Execute, call};
 pub use field_expiry::{FieldChange, FieldExpiry, FieldExpiryCommands};
 pub use geo::{GeoCommands, GeoPlace, GeoSearch, GeoUnit};
 pub use hashes::HashCommands;
+pub use hyperloglog::HyperLogLogCommands;
 pub use increx::IncrexOptions;
 pub use keys::{ExpireIf, KeyCommands, KeyKind, RestoreOptions, TimeToLive};
 pub use lists::{End, ListCommands, Place};

@@ -125,6 +125,16 @@ pub trait StringCommands: Execute + Sized {
     fn setrange(&self, key: impl ToRedisArgs, offset: u64, text: impl ToRedisArgs) -> Call<'_, u64> {
         call(self, "SETRANGE").arg(key).arg(offset).arg(text)
     }
+
+    /// The longest common subsequence of two values.
+    fn lcs<V: FromRedisValue>(&self, first: impl ToRedisArgs, second: impl ToRedisArgs) -> Call<'_, V> {
+        call(self, "LCS").arg(first).arg(second)
+    }
+
+    /// Its length in bytes.
+    fn lcs_len(&self, first: impl ToRedisArgs, second: impl ToRedisArgs) -> Call<'_, u64> {
+        call(self, "LCS").arg(first).arg(second).arg("LEN")
+    }
 }
 
 impl<E: Execute> StringCommands for E {}

@@ -27,7 +27,7 @@ pub(crate) fn dump(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
         reply.null();
         return Ok(());
     };
-    reply.expect_bytes(entry.memory_bytes())?;
+    reply.expect_bytes(entry.bytes_to_read())?;
     reply.bulk(&match entry.kind() {
         Kind::String => write::string(&entry.value()),
         Kind::List => write::list(&entry.list()),

@@ -2,7 +2,7 @@
 //!
 //! A thread that executes commands serves many clients, so a command that would keep them waiting for too long is executed on
 //! another thread. The prediction is made for every call and must be cheap: it considers only the form of the call, not the data.
-//! So a short call that makes hundreds of megabytes (a far SETRANGE, RESTORE of what is compressed) is not recognized, and occupies its
+//! So a short call that makes hundreds of megabytes (RESTORE of what is compressed) is not recognized, and occupies its
 //! thread for as long as that takes. Large reads, and copies of large values, are noticed when they are executed
 //! ([`Refused`](crate::engine::Refused)).
 
@@ -20,7 +20,7 @@ pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: 
         _ if spec.searches => true,
         Handler::Keys(_) | Handler::Blocking(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
         Handler::Whole(_) => true,
-        // SORT takes more than a moment for each element, of which its arguments say nothing.
+        // SORT takes more than a moment for each element, BITOP reads and makes whole strings: their arguments say nothing of how much.
         Handler::KeysOrWhole(..) => true,
         Handler::Cursor(_) => scan::takes_long(args),
         Handler::Control(_) => spec.is_exec() && session.exec_takes_long(),
@@ -42,6 +42,7 @@ mod tests {
     #[test]
     fn what_needs_everything_or_has_many_keys_or_bytes_takes_long() {
         assert!(long(&["KEYS", "*"]) && long(&["FLUSHALL"]) && long(&["DBSIZE"]));
+        assert!(long(&["BITOP", "NOT", "a", "b"]));
         assert!(long(&["SORT", "a"]) && long(&["SORT_RO", "a", "BY", "w*"]));
         assert!(long(&["GEORADIUS", "a", "1", "1", "1", "m"]) && !long(&["GEORADIUS_RO", "a", "1", "1", "1", "m"]));
         assert!(!long(&["GET", "a"]) && !long(&["PING"]) && !long(&["COMMAND"]) && !long(&["EXEC"]));

@@ -18,6 +18,7 @@ mod table;
 #[cfg(any(test, feature = "test-support"))]
 pub mod testing;
 
+mod bits;
 mod collection;
 mod compare;
 mod debug;
@@ -26,9 +27,11 @@ mod expiry;
 mod float;
 mod geo;
 mod hash;
+mod hyperloglog;
 mod increx;
 mod introspect;
 mod key;
+mod lcs;
 mod list;
 mod memory;
 mod object;

@@ -7,7 +7,7 @@ use crate::effect::KeyChange;
 use crate::engine::Data;
 use crate::engine::call::number::parse_i64;
 use crate::engine::call::{Call, Failure, Outcome, Reply, is};
-use crate::keyspace::Entry;
+use crate::keyspace::{Entry, Located};
 use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::types::string::StringChange;
 
@@ -275,14 +275,25 @@ pub(crate) fn setrange(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
     }
     let end = offset.saturating_add(bytes.len() as u64);
     check_value(end)?;
+    write_at(data, &mut at, len, offset, bytes)?;
+    reply.count(len.unwrap_or(0).max(end));
+    Ok(())
+}
+
+/// Overwrites a string of `len` bytes (none: there is no such key) from `offset`, with zeros in a gap. What it becomes is within the limit.
+pub(super) fn write_at(
+    data: &mut Data<'_>,
+    at: &mut Located<'_>,
+    len: Option<u64>,
+    offset: u64,
+    bytes: &[u8],
+) -> Outcome {
     let change = match len {
         None if offset == 0 => StringChange::Set { value: bytes, expire: None },
         None => StringChange::SetAt { offset, bytes },
         Some(_) => StringChange::SetRange { offset, bytes },
     };
-    data.change(&mut at, change)?;
-    reply.count(len.unwrap_or(0).max(end));
-    Ok(())
+    data.change(at, change)
 }
 
 /// GETRANGE and SUBSTR: both ends count from the end when negative, and the last byte is included.

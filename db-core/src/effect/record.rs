@@ -338,7 +338,7 @@ mod tests {
     use super::*;
     use crate::clock::UnixMillis;
     use crate::effect::KeyChange;
-    use crate::types::string::StringChange;
+    use crate::types::string::{Patches, StringChange};
 
     const HASHER: KeyHasher = KeyHasher::new(7);
 
@@ -357,6 +357,11 @@ mod tests {
         Effect::CopyStep { from, to, made_in: DatabaseId(31), step }
     }
 
+    fn patch(afresh: bool) -> StringChange<'static> {
+        let patches = Patches::read(b"\x05\x01z\x09\x01y", 300).unwrap();
+        StringChange::Patch { afresh, len: 300, patches }
+    }
+
     fn golden() -> Vec<(Effect<'static>, &'static [u8])> {
         let (k, to) = (HASHER.key(b"key"), HASHER.key(b"to"));
         let at = Some(UnixMillis(0x0102_0304_0506_0708));
@@ -368,6 +373,8 @@ mod tests {
             (string(StringChange::Append { tail: b"xy" }), b"\x22\x03key\x02xy"),
             (string(StringChange::SetRange { offset: 300, bytes: b"z" }), b"\x23\x03key\xac\x02\x01z"),
             (string(StringChange::SetAt { offset: 300, bytes: b"z" }), b"\x24\x03key\xac\x02\x01z"),
+            (string(patch(false)), b"\x25\x03key\xac\x02\x06\x05\x01z\x09\x01y"),
+            (string(patch(true)), b"\x26\x03key\xac\x02\x06\x05\x01z\x09\x01y"),
             (any(KeyChange::Del), b"\x10\x03key"),
             (any(KeyChange::Expire(at)), b"\x11\x03key\x08\x07\x06\x05\x04\x03\x02\x01"),
             (any(KeyChange::Expire(None)), b"\x12\x03key"),
@@ -449,7 +456,7 @@ mod tests {
             (b"\x0e\x04once", RecordError::UnknownEffect(0x0e)),
             (b"\x0b\x80\x80\x04\x01", RecordError::Number),
             (b"\x1f\x01k", RecordError::UnknownEffect(0x1f)),
-            (b"\x25\x01k", RecordError::UnknownEffect(0x25)),
+            (b"\x27\x01k", RecordError::UnknownEffect(0x27)),
             (b"\x70\x01k", RecordError::UnknownEffect(0x70)),
             (b"\x02\xff", RecordError::NotCanonical),
             (b"\x02\x82", RecordError::UnknownEffect(0x82)),

@@ -133,10 +133,13 @@ fn copy(shards: &mut Shards<'_>, from: &Key<'_>, to: &Key<'_>) -> Result<(), App
         return copy_collection(shards, from, to);
     }
     let (len, expire) = (entry.value().len(), entry.expire_at());
+    // Gaps stay gaps.
+    let written = entry.memory_bytes().min(len);
     let shard = shards.of_mut(to.hash);
     shard.keyspace.logical(to.database).ok_or(NOT_OF_CLIENTS)?;
     let mut at = shard.keyspace.locate(to);
-    let planned = shard.keyspace.plan(Some(to.database), string::pages_to_make(to.bytes.len(), len));
+    let pages = string::pages_to_make(to.bytes.len(), len - written, written as usize);
+    let planned = shard.keyspace.plan(Some(to.database), pages);
     if planned.is_ok() {
         string::make(&mut shard.keyspace, &mut at, len, expire);
         copy_bytes(shards, from, &mut at, len);

@@ -402,6 +402,8 @@ impl Engine {
                     keys.clear();
                     return Ok(());
                 }
+                // The arguments that may be keys of this kind are left out.
+                Err(_) if part.fixed().is_some_and(|first| usize::from(first) == args.len()) => {}
                 found => found?,
             }
         }

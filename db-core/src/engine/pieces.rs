@@ -246,7 +246,7 @@ pub(super) fn begin(shards: &mut Shards<'_>, from: &Key<'_>, copy: &Key<'_>) -> 
         entry.value().range(0, STRING_PIECE_BYTES, &mut first);
         let target = &mut shards.of_mut(copy.hash).keyspace;
         let mut at = target.locate(copy);
-        let planned = target.plan(Some(copy.database), string::pages_to_make(copy.bytes.len(), first.len() as u64));
+        let planned = target.plan(Some(copy.database), string::pages_to_make(copy.bytes.len(), 0, first.len()));
         if planned.is_ok() {
             string::make(target, &mut at, first.len() as u64, expire);
             string::write(target, &mut at, 0, &first);

@@ -26,7 +26,7 @@ pub const LEVEL: SettingId = SettingId(31);
 /// Number of rehearsals so far (`level::since::REHEARSAL`).
 pub(crate) const REHEARSALS: SettingId = SettingId(30);
 
-/// A size up to which a collection is held in one piece: the setting, and its value where it has none.
+/// A size up to which a collection is held in one piece, or a HyperLogLog is sparse: the setting, and its value where it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// The setting.
@@ -60,6 +60,8 @@ pub mod sizes {
     pub const SORTED_VALUE: Size = size(14, 64);
     /// Elements of a list; 0: as many as fit.
     pub const LIST_ELEMENTS: Size = size(15, 0);
+    /// Bytes of a sparse HyperLogLog.
+    pub const HLL_SPARSE_BYTES: Size = size(16, 3_000);
 }
 
 /// The settings as last changed, readable without a lock.

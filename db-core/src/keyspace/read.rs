@@ -49,6 +49,12 @@ impl<'a> Entry<'a> {
         (slab::slot_bytes(slab::class_of(self.head.record_bytes())) + table::ENTRY_BYTES + expiry) as u64 + large
     }
 
+    /// Bytes that whoever reads all of it visits, about: a string's gaps take no memory, but they are read.
+    pub(crate) fn bytes_to_read(&self) -> u64 {
+        let gaps = if self.kind() == Kind::String { self.value().len() } else { 0 };
+        self.memory_bytes().max(gaps)
+    }
+
     /// The value of the key.
     #[must_use]
     pub fn kind(&self) -> Kind {

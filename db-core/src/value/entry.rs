@@ -116,9 +116,9 @@ impl SlotEntry {
         RootAt { page: at.page(), offset: self.name_at + self.name_len }
     }
 
-    /// Bytes of its slot, and of the pages of its value.
+    /// Bytes of its slot, and of the pages of its value as if it had no gaps.
     pub(super) fn memory_bytes(&self, page: &Page) -> u64 {
-        let paged = if self.is_paged() { Root::new(self.rest(page)).memory_bytes() } else { 0 };
+        let paged = if self.is_paged() { paged::memory_bytes(Root::new(self.rest(page)).len()) } else { 0 };
         self.slot_bytes() as u64 + paged
     }
 
@@ -190,7 +190,7 @@ impl EntryForm {
         slab::slot_bytes(slab::class_of(self.bytes()))
     }
 
-    /// Bytes of its slot, and of the pages of a value of `value_len` bytes.
+    /// Bytes of its slot, and of the pages of a value of `value_len` bytes without gaps.
     #[inline]
     pub(super) fn memory_bytes(self, value_len: u64) -> u64 {
         self.slot_bytes() as u64 + if self.paged { paged::memory_bytes(value_len) } else { 0 }
@@ -236,7 +236,11 @@ impl EntryForm {
 /// Pages that an entry with a value of `len` bytes may take for it alone.
 pub(crate) fn pages_of_value(name_len: usize, len: u64) -> usize {
     debug_assert!(len <= VALUE_BYTES_MAX, "the length of a value was checked");
-    if EntryForm::of(name_len, Some(len), None).paged { paged::pages_to_grow(0, len) } else { 0 }
+    if EntryForm::of(name_len, Some(len), None).paged {
+        paged::PAGES_TO_GROW + paged::pages_to_write(len as usize)
+    } else {
+        0
+    }
 }
 
 /// Changes when the entry at `at` expires; false if it has no room for that.

@@ -64,7 +64,7 @@ impl External {
     /// Pages that it gives up one after the other; of a table its segments.
     pub(crate) fn pages(self, pages: &impl Pages) -> u64 {
         match self {
-            External::Paged(at) => paged::pages(pages, at) as u64,
+            External::Paged(at) => at.read(pages).pages_there(pages) as u64,
             External::Map(_, large) => large.pages_to_free(pages),
             External::List(list) => list.pages(pages),
             External::Sorted(sorted) => sorted.pages_to_free(pages),
@@ -85,7 +85,7 @@ impl External {
     /// Bytes that it takes.
     pub(crate) fn memory_bytes(self, pages: &impl Pages) -> u64 {
         match self {
-            External::Paged(at) => paged::memory_bytes(at.len(pages)),
+            External::Paged(at) => at.read(pages).memory_bytes(pages),
             External::Map(_, large) => large.memory_bytes(pages),
             External::List(list) => list.memory_bytes(pages),
             External::Sorted(sorted) => sorted.memory_bytes(pages),
@@ -99,7 +99,9 @@ impl External {
             members.len(pages) <= MEMBERS_AT_ONCE && members.entry_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64
         };
         match self {
-            External::Paged(at) => paged::pages(pages, at) <= PAGES_AT_ONCE,
+            External::Paged(at) => {
+                paged::pages(pages, at) <= PAGES_AT_ONCE || at.read(pages).pages_there(pages) <= PAGES_AT_ONCE
+            }
             External::Map(_, large) => few(large),
             External::List(list) => list.memory_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64,
             External::Sorted(sorted) => {
@@ -110,19 +112,19 @@ impl External {
         }
     }
 
-    /// Frees about `max` of its [`pages`](Self::pages); returns how many, and whether those were the last. Until then it is good for nothing
+    /// Frees about `max` of its [`pages`](Self::pages), a string's gaps counted as such; returns how many were there, and whether those were the last. Until then it is good for nothing
     /// but to be freed.
     pub(super) fn drain(self, arena: &mut Arena, max: usize) -> (usize, bool) {
         match self {
             External::Paged(at) => {
                 let before = paged::pages(arena, at);
                 let keep = before.saturating_sub(max);
-                if keep > PAGES_AT_ONCE {
-                    paged::shrink(arena, at, keep);
-                    return (before - keep, false);
+                let freed = if keep > PAGES_AT_ONCE { paged::shrink(arena, at, keep) } else { 0 };
+                // What has only gaps left does not wait: nobody would see that it does.
+                if keep > PAGES_AT_ONCE && !at.read(arena).is_gap(arena) {
+                    return (freed, false);
                 }
-                paged::free(arena, at);
-                (before, true)
+                (freed + paged::free(arena, at), true)
             }
             External::Map(_, large) => large.drain(arena, max),
             External::List(list) => list.drain(arena, max),

@@ -5,6 +5,7 @@
 
 pub(crate) mod entry;
 pub(crate) mod external;
+pub(crate) mod hyperloglog;
 pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod number;

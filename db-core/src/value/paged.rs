@@ -12,11 +12,20 @@
 //! How many pages, lists and tail bytes there are follows from the length alone. A tail above half a slot takes a page of its
 //! own, which costs the same. Bytes of a page or slot beyond the length are zero if they are in a page; in a slot they are
 //! whatever was there, so growing fills them.
+//!
+//! A value is sparse: where nothing but zeros was ever written, the page number is 0 (the superblock's, so of no value) and there
+//! is no page, and where that is so of a whole list, there is no list either. Such a gap is read as zeros, and takes a page once
+//! something else is written there.
 
 use crate::arena::{Arena, PAGE_BYTES, Pages, Ref};
 use crate::ids::PageId;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::structure::slab::{self, SLOT_BYTES_MAX};
+
+/// Page number of a gap.
+const GAP: PageId = PageId(0);
+/// What is read of a gap.
+static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 const LEN: usize = 0;
 const TAIL: usize = 8;
@@ -32,7 +41,7 @@ pub(crate) const ROOT_BYTES_MAX: usize = IDS + 4 * ROOT_IDS_MAX;
 
 const _: () = assert!(VALUE_BYTES_MAX <= (ROOT_IDS_MAX * LIST_IDS * PAGE_BYTES) as u64);
 
-/// Pages of a value of `len` bytes, the lists not counted.
+/// Pages of a value of `len` bytes, gaps included, the lists not counted.
 fn pages_of(len: u64) -> usize {
     let full = (len / PAGE_BYTES as u64) as usize;
     full + usize::from(len % PAGE_BYTES as u64 > TAIL_BYTES_MAX)
@@ -62,22 +71,24 @@ pub(crate) fn root_bytes(len: u64) -> usize {
     IDS + 4 * root_ids(pages_of(len))
 }
 
-/// Bytes of the pages of a value of `len` bytes, their lists and the tail's slot.
+/// Bytes of the pages of a value of `len` bytes without gaps, their lists and the tail's slot.
 pub(crate) fn memory_bytes(len: u64) -> u64 {
-    let (pages, tail) = (pages_of(len), tail_of(len));
-    let slot = if tail == 0 { 0 } else { slab::slot_bytes(slab::class_of(tail)) };
-    ((pages + lists_of(pages)) * PAGE_BYTES + slot) as u64
+    let pages = pages_of(len);
+    ((pages + lists_of(pages)) * PAGE_BYTES) as u64 + tail_slot_bytes(len)
 }
 
-/// Pages that growing from `old` to `new` bytes may take, lists and tail included.
-pub(crate) fn pages_to_grow(old: u64, new: u64) -> usize {
-    let (before, after) = (pages_of(old), pages_of(new).max(pages_of(old)));
-    after - before + after.div_ceil(LIST_IDS) + 2
+fn tail_slot_bytes(len: u64) -> u64 {
+    let tail = tail_of(len);
+    if tail == 0 { 0 } else { slab::slot_bytes(slab::class_of(tail)) as u64 }
 }
 
-/// Pages that writing `bytes` bytes may copy.
+/// Pages that growing may take or copy: for what was the tail, its list, the slot that it was in, the new tail's.
+pub(crate) const PAGES_TO_GROW: usize = 4;
+
+/// Pages that writing `bytes` bytes may take or copy, lists included.
 pub(crate) fn pages_to_write(bytes: usize) -> usize {
-    bytes / PAGE_BYTES + 2
+    let pages = bytes / PAGE_BYTES + 2;
+    pages + pages / LIST_IDS + 2
 }
 
 /// A root as read from a record.
@@ -95,12 +106,18 @@ impl<'a> Root<'a> {
         Self { bytes }
     }
 
-    /// Bytes of its pages, their lists and the tail's slot.
-    pub(crate) fn memory_bytes(self) -> u64 {
-        memory_bytes(self.len())
+    /// Bytes of its pages, their lists and the tail's slot; gaps take none.
+    pub(crate) fn memory_bytes(self, pages: &(impl Pages + ?Sized)) -> u64 {
+        let lists = (0..lists_of(self.pages())).filter(|list| self.id(*list) != GAP).count();
+        ((self.pages_there(pages) + lists) * PAGE_BYTES) as u64 + tail_slot_bytes(self.len())
     }
 
-    /// The number of pages, lists not counted.
+    /// The number of pages that are there, lists not counted.
+    pub(crate) fn pages_there(self, pages: &(impl Pages + ?Sized)) -> usize {
+        (0..self.pages()).filter(|index| self.page(pages, *index) != GAP).count()
+    }
+
+    /// The number of pages, gaps included, lists not counted.
     pub(crate) fn pages(self) -> usize {
         pages_of(self.len())
     }
@@ -113,13 +130,24 @@ impl<'a> Root<'a> {
         Ref(word(self.bytes, TAIL))
     }
 
+    /// Whether no page is there.
+    pub(crate) fn is_gap(self, pages: &(impl Pages + ?Sized)) -> bool {
+        (0..self.pages()).all(|index| self.page(pages, index) == GAP)
+    }
+
+    /// The `index`th page number of the root itself.
+    fn id(self, index: usize) -> PageId {
+        PageId(word(self.bytes, IDS + 4 * index))
+    }
+
     /// The `index`th page.
     fn page(self, pages: &(impl Pages + ?Sized), index: usize) -> PageId {
-        if has_lists(pages_of(self.len())) {
-            let list = PageId(word(self.bytes, IDS + 4 * (index / LIST_IDS)));
-            PageId(pages.page(list).u32_at(4 * (index % LIST_IDS)))
-        } else {
-            PageId(word(self.bytes, IDS + 4 * index))
+        if !has_lists(pages_of(self.len())) {
+            return self.id(index);
+        }
+        match self.id(index / LIST_IDS) {
+            GAP => GAP,
+            list => PageId(pages.page(list).u32_at(4 * (index % LIST_IDS))),
         }
     }
 
@@ -132,13 +160,16 @@ impl<'a> Root<'a> {
     pub(crate) fn piece(self, pages: &'a dyn Pages, index: usize) -> &'a [u8] {
         let len = (self.len() - (index * PAGE_BYTES) as u64).min(PAGE_BYTES as u64) as usize;
         if index < pages_of(self.len()) {
-            pages.page(self.page(pages, index)).bytes(0, len)
+            match self.page(pages, index) {
+                GAP => &ZEROS[..len],
+                page => pages.page(page).bytes(0, len),
+            }
         } else {
             pages.page(self.tail().page()).bytes(self.tail().offset(), len)
         }
     }
 
-    /// Checks a root that may be damaged: `page` and `slot` say whether a page or slot is in use and of nobody else.
+    /// Checks a root that may be damaged: `page` and `slot` say whether a page or slot is in use and of nobody else. Gaps are no pages.
     pub(crate) fn check(
         self,
         pages: &impl Pages,
@@ -149,10 +180,11 @@ impl<'a> Root<'a> {
             return Err("a large value's root has a wrong length");
         }
         let count = pages_of(self.len());
-        if !(0..lists_of(count)).all(|list| page(PageId(word(self.bytes, IDS + 4 * list)))) {
+        let mut is_own = |id: PageId| id == GAP || page(id);
+        if !(0..lists_of(count)).all(|list| is_own(self.id(list))) {
             return Err("a list of a large value's pages is no page of its own");
         }
-        if !(0..count).all(|index| page(self.page(pages, index))) {
+        if !(0..count).all(|index| is_own(self.page(pages, index))) {
             return Err("a page of a large value is no page of its own");
         }
         match tail_of(self.len()) {
@@ -183,10 +215,13 @@ impl RootAt {
         pages.page(self.page).u64_at(self.offset + LEN)
     }
 
+    /// The root, which is sound.
+    pub(crate) fn read(self, pages: &impl Pages) -> Root<'_> {
+        Root::new(pages.page(self.page).bytes(self.offset, root_bytes(self.len(pages))))
+    }
+
     fn page(self, arena: &Arena, index: usize) -> PageId {
-        let len = self.len(arena);
-        let bytes = arena.page(self.page).bytes(self.offset, root_bytes(len));
-        Root::new(bytes).page(arena, index)
+        self.read(arena).page(arena, index)
     }
 }
 
@@ -197,24 +232,26 @@ pub(crate) fn create(arena: &mut Arena, root: RootAt, len: u64) {
     grow(arena, root, len);
 }
 
-/// Makes a value longer, with zero bytes; its root has room for the new length.
+/// Makes a value longer, with zero bytes, which are gaps; its root has room for the new length.
 pub(crate) fn grow(arena: &mut Arena, root: RootAt, new: u64) {
     let old = root.len(arena);
     let (before, after) = (pages_of(old), pages_of(new));
+    for index in root_ids(before)..root_ids(after) {
+        root.put_u32(arena, IDS + 4 * index, GAP.0);
+    }
+    arena.page_mut(root.page).put_u64(root.offset + LEN, new);
     if !has_lists(before) && has_lists(after) {
         move_to_lists(arena, root, before);
     }
-    for index in before..after {
-        let id = arena.allocate();
-        put_page(arena, root, index, id, has_lists(after));
-    }
-    arena.page_mut(root.page).put_u64(root.offset + LEN, new);
     grow_tail(arena, root, tail_of(old), before, after > before, tail_of(new));
 }
 
 fn move_to_lists(arena: &mut Arena, root: RootAt, pages: usize) {
     let ids: Vec<u32> = (0..pages).map(|index| root.u32_at(arena, IDS + 4 * index)).collect();
-    for (index, id) in ids.into_iter().enumerate() {
+    for index in 0..pages {
+        root.put_u32(arena, IDS + 4 * index, GAP.0);
+    }
+    for (index, id) in ids.into_iter().enumerate().filter(|(_, id)| *id != GAP.0) {
         put_page(arena, root, index, PageId(id), true);
     }
 }
@@ -225,12 +262,22 @@ fn put_page(arena: &mut Arena, root: RootAt, index: usize, id: PageId, lists: bo
         return;
     }
     let slot = IDS + 4 * (index / LIST_IDS);
-    if index.is_multiple_of(LIST_IDS) {
-        let list = arena.allocate();
-        root.put_u32(arena, slot, list.0);
-    }
-    let list = PageId(root.u32_at(arena, slot));
+    let list = match PageId(root.u32_at(arena, slot)) {
+        GAP => {
+            let list = arena.allocate();
+            root.put_u32(arena, slot, list.0);
+            list
+        }
+        list => list,
+    };
     arena.page_mut(list).put_u32(4 * (index % LIST_IDS), id.0);
+}
+
+/// Puts a page where there is a gap.
+fn fill_gap(arena: &mut Arena, root: RootAt, index: usize) -> PageId {
+    let (id, lists) = (arena.allocate(), has_lists(pages(arena, root)));
+    put_page(arena, root, index, id, lists);
+    id
 }
 
 /// Moves the tail into the page that took its place (`moved`), or to a slot of its new size.
@@ -238,7 +285,7 @@ fn grow_tail(arena: &mut Arena, root: RootAt, old: usize, page_index: usize, mov
     let mut there = old;
     let mut tail = Ref(root.u32_at(arena, TAIL));
     if moved && old != 0 {
-        let page = root.page(arena, page_index);
+        let page = fill_gap(arena, root, page_index);
         let (from, to) = arena.page_pair(tail.page(), page);
         to.bytes_mut(0, old).copy_from_slice(from.bytes(tail.offset(), old));
         slab::free(arena, tail);
@@ -296,31 +343,51 @@ pub(crate) fn copy_bytes(arena: &mut Arena, from: (PageId, usize), to: (PageId, 
     }
 }
 
-/// Overwrites from `offset`; the value is long enough. Touches the pages concerned and no other.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
+/// Overwrites from `offset`; the value is long enough. Touches the pages concerned and no other. Zeros leave a gap as it is.
 pub(crate) fn write(arena: &mut Arena, root: RootAt, mut offset: u64, mut bytes: &[u8]) {
     let pages = pages_of(root.len(arena));
     while !bytes.is_empty() {
         let (index, within) = ((offset / PAGE_BYTES as u64) as usize, (offset % PAGE_BYTES as u64) as usize);
         let (now, later) = bytes.split_at(bytes.len().min(PAGE_BYTES - within));
-        let (page, at) = if index < pages {
-            (root.page(arena, index), within)
+        let place = if index < pages {
+            match root.page(arena, index) {
+                GAP if is_zero(now) => None,
+                GAP => Some((fill_gap(arena, root, index), within)),
+                page => Some((page, within)),
+            }
         } else {
             let tail = Ref(root.u32_at(arena, TAIL));
-            (tail.page(), tail.offset() + within)
+            Some((tail.page(), tail.offset() + within))
         };
-        arena.page_mut(page).bytes_mut(at, now.len()).copy_from_slice(now);
+        if let Some((page, at)) = place {
+            arena.page_mut(page).bytes_mut(at, now.len()).copy_from_slice(now);
+        }
         offset += now.len() as u64;
         bytes = later;
     }
 }
 
-/// Returns the number of pages of a value, its lists not counted.
+/// Returns the number of pages of a value, gaps included, its lists not counted.
 pub(crate) fn pages(pages: &impl Pages, root: RootAt) -> usize {
     pages_of(root.len(pages))
 }
 
+/// Frees a page, unless it is a gap; returns how many pages that were.
+fn free_page(arena: &mut Arena, id: PageId) -> usize {
+    if id == GAP {
+        return 0;
+    }
+    arena.free(id);
+    1
+}
+
 /// Frees the last pages of a value, and its tail, so that it is `keep` pages long: fewer than before, and more than a root has room for.
-pub(crate) fn shrink(arena: &mut Arena, root: RootAt, keep: usize) {
+/// Returns how many were there.
+pub(crate) fn shrink(arena: &mut Arena, root: RootAt, keep: usize) -> usize {
     let before = pages(arena, root);
     assert!(keep < before && has_lists(keep), "{keep} of {before} pages");
     if tail_of(root.len(arena)) != 0 {
@@ -328,32 +395,35 @@ pub(crate) fn shrink(arena: &mut Arena, root: RootAt, keep: usize) {
         slab::free(arena, tail);
         root.put_u32(arena, TAIL, 0);
     }
+    let mut freed = 0;
     for index in (keep..before).rev() {
         let id = root.page(arena, index);
-        arena.free(id);
+        freed += free_page(arena, id);
         if index.is_multiple_of(LIST_IDS) {
             let list = PageId(root.u32_at(arena, IDS + 4 * (index / LIST_IDS)));
-            arena.free(list);
+            free_page(arena, list);
         }
     }
     arena.page_mut(root.page).put_u64(root.offset + LEN, (keep * PAGE_BYTES) as u64);
+    freed
 }
 
-/// Frees all pages and the tail; the root is void afterwards.
+/// Frees all pages and the tail; the root is void afterwards. Returns how many pages were there.
 #[inline(never)]
-pub(crate) fn free(arena: &mut Arena, root: RootAt) {
+pub(crate) fn free(arena: &mut Arena, root: RootAt) -> usize {
     let len = root.len(arena);
-    let pages = pages_of(len);
+    let (pages, mut freed) = (pages_of(len), 0);
     for index in 0..pages {
         let id = root.page(arena, index);
-        arena.free(id);
+        freed += free_page(arena, id);
     }
     for list in 0..lists_of(pages) {
         let id = PageId(root.u32_at(arena, IDS + 4 * list));
-        arena.free(id);
+        free_page(arena, id);
     }
     if tail_of(len) != 0 {
         let tail = Ref(root.u32_at(arena, TAIL));
         slab::free(arena, tail);
     }
+    freed
 }

@@ -8,10 +8,12 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, its helpers included")]
 
+mod bits;
 mod dice;
 mod dumps;
 mod geo;
 mod hashes;
+mod hyperloglog;
 mod lists;
 mod newer;
 mod server;
@@ -37,7 +39,7 @@ const COMMANDS: usize = 60_000;
 type Module = fn(&mut Dice) -> Vec<String>;
 
 /// Each module, and the servers that it is compared with. Modules of one server are mixed, as their keys are: each meets the others'.
-const MODULES: [(Module, &[System]); 9] = [
+const MODULES: [(Module, &[System]); 11] = [
     (Dice::string_command, &[System::Redis]),
     (Dice::set_command, &[System::Redis]),
     (Dice::list_command, &[System::Redis]),
@@ -46,6 +48,8 @@ const MODULES: [(Module, &[System]); 9] = [
     (Dice::dump_command, &[System::Redis, System::Valkey]),
     (Dice::sort_command, &[System::Redis]),
     (Dice::geo_command, &[System::Redis]),
+    (Dice::bit_command, &[System::Redis]),
+    (Dice::hyperloglog_command, &[System::Redis, System::Valkey]),
     // What Redis 7.0 does not have.
     (Dice::newer_command, &[System::Valkey]),
 ];

@@ -128,6 +128,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     size!("hash-max-listpack-value", HASH_VALUE),
     size!("hash-max-ziplist-entries", HASH_ENTRIES),
     size!("hash-max-ziplist-value", HASH_VALUE),
+    size!("hll-sparse-max-bytes", HLL_SPARSE_BYTES),
     constant("io-threads", Node, |node| node.identity.threads.to_string()),
     list_size("list-max-listpack-size"),
     list_size("list-max-ziplist-size"),

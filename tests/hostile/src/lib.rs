@@ -8,6 +8,7 @@
 pub mod client;
 mod command;
 pub mod config;
+pub mod hyperloglog;
 pub mod image;
 pub mod mutate;
 pub mod rdb;
@@ -28,7 +29,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "resp", read: resp::read, seeds: resp::seeds },
     Target { name: "redo", read: redo::read, seeds: redo::seeds },
     Target { name: "image", read: image::read, seeds: image::seeds },
@@ -36,5 +37,6 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "client", read: client::read, seeds: client::seeds },
     Target { name: "rdb", read: rdb::read, seeds: rdb::seeds },
     Target { name: "restore", read: restore::read, seeds: restore::seeds },
+    Target { name: "hyperloglog", read: hyperloglog::read, seeds: hyperloglog::seeds },
     Target { name: "config", read: config::read, seeds: config::seeds },
 ];

@@ -40,6 +40,15 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut session = Session::new(1);
     let long = "x".repeat(20_000);
     let strings = ["SET a 1", "SET b 2 PX 5000", "INCR a", "MSET c 1 d 2", "DEL b", "EXPIRE c 10", "FLUSHALL"];
+    let bits = [
+        "SETBIT bits 5000000 1",
+        "BITFIELD bits SET u8 #3 200 INCRBY i16 900000 5",
+        "BITFIELD fields SET u3 77 5",
+        "BITOP NOT inverse fields",
+        "PFADD counter a b c",
+        "PFADD counter d",
+        "PFCOUNT counter",
+    ];
     let collections = [
         "HSET hash a 1 b 2 c 3",
         "HDEL hash a",
@@ -58,7 +67,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "COPY set other",
         "RENAME other set",
     ];
-    for line in strings.into_iter().chain(collections) {
+    for line in strings.into_iter().chain(bits).chain(collections) {
         execute(&engine, &mut session, &line.split(' ').collect::<Vec<_>>(), 1_000_000);
     }
     for words in [["HSET", "hash", "f", &long], ["ZADD", "sorted", "5", &long[..100]]] {

@@ -72,6 +72,11 @@ fn dump_files() {
 }
 
 #[test]
+fn hyperloglogs_of_clients() {
+    run("hyperloglog", 3_000);
+}
+
+#[test]
 fn payloads_of_restore() {
     run("restore", 5_000);
 }

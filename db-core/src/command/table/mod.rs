@@ -1,10 +1,12 @@
 //! The command tables: one spec per command, by group.
 
+mod bitmap;
 mod connection;
 mod field_expiry;
 mod generic;
 mod geo;
 mod hash;
+mod hyperloglog;
 mod list;
 mod server;
 mod set;
@@ -16,13 +18,15 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 11] = [
+static TABLES: [&[CommandSpec]; 13] = [
     string::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
     hash::COMMANDS,
     field_expiry::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     geo::COMMANDS,
     connection::COMMANDS,

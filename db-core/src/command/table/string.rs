@@ -3,7 +3,7 @@
 use Flag::*;
 use Handler::Keys;
 
-use crate::command::{compare, increx, string, string_number};
+use crate::command::{compare, increx, lcs, string, string_number};
 use crate::engine::call::spec::{
     Argument, Begin, Category, CommandSpec, Find, Flag, Group, Handler, KeySpec, KeyUse, spec,
 };
@@ -219,4 +219,19 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         .categories_own(&[Category::String])
         .arguments(&[Argument::key("key", 0), Argument::integer("decrement")])
         .doc("Takes from the integer at a key.", "O(1)"),
+    spec("lcs", -3, &[Readonly], Group::String, "7.0.0", Keys(lcs::lcs))
+        .keys(&[KeySpec { begin: Begin::At(1), find: Find::Range { last: 1, step: 1 }, key_use: KeyUse::Read }])
+        .categories_own(&[Category::String])
+        .arguments(&[
+            Argument::key("key1", 0),
+            Argument::key("key2", 0),
+            Argument::word("len", "LEN").optional(),
+            Argument::word("idx", "IDX").optional(),
+            Argument::integer("len").after("MINMATCHLEN").optional(),
+            Argument::word("withmatchlen", "WITHMATCHLEN").optional(),
+        ])
+        .doc(
+            "The longest common subsequence of the values of two keys, its length, or where it is.",
+            "O(N*M) where N and M are the lengths of s1 and s2, respectively",
+        ),
 ];

@@ -31,7 +31,7 @@ impl Data<'_> {
     fn takes_pieces(&self, from: &Key<'_>, to: &Key<'_>, renames: bool) -> bool {
         let Some(at_once) = self.scratch.copied_at_once else { return false };
         let keyspace = &self.shards.of(from.hash).keyspace;
-        let is_large = keyspace.get(from).is_some_and(|entry| entry.memory_bytes() > at_once);
+        let is_large = keyspace.get(from).is_some_and(|entry| entry.bytes_to_read() > at_once);
         let stays = || self.shards.are_one(from.hash, to.hash) && keyspace.can_rename(&keyspace.locate(from), to);
         is_large && !(renames && stays())
     }

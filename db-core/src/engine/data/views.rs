@@ -1,13 +1,18 @@
-//! Collections as handlers look at them.
+//! Collections as handlers look at them, and strings of which several are needed at once.
 
 use super::Data;
 use crate::arena::{Arena, Ref};
 use crate::engine::call::Failure;
-use crate::keyspace::{Located, is_alive};
+use crate::keyspace::{Entry, Located, is_alive};
 use crate::value::record::Head;
 use crate::value::{Kind, ListView, MapView, SortedView};
 
 impl Data<'_> {
+    /// The string at `at`, which was [seen](Self::see) and must be one if there is anything.
+    pub(crate) fn string_again(&self, at: &Located<'_>) -> Result<Option<Entry<'_>>, Failure> {
+        super::string_of(self.shards.of(at.key().hash).keyspace.entry(at), self.now)
+    }
+
     /// The set or hash at `at`, which must be one of `kind` if there is anything.
     #[inline]
     pub(crate) fn map(&mut self, at: &Located<'_>, kind: Kind) -> Result<Option<MapView<'_, Arena>>, Failure> {

@@ -12,6 +12,10 @@ const PAGES: u64 = 1_000;
 const CALLS: &[&str] = &[
     "append text tail",
     "append long <100000>",
+    "bitfield long set u8 #60000 255 incrby i16 4000000 5",
+    "bitfield new set u63 9000000 5 set u1 2000000 1 get u8 0",
+    "bitop not gone long",
+    "bitop xor text long number text",
     "blmove list long-list left right 0",
     "blmpop 0 2 missing list left count 2",
     "blpop list 0",
@@ -102,6 +106,12 @@ const CALLS: &[&str] = &[
     "msetex 2 long <70000> expiring 2 xx keepttl",
     "msetnx {a} 3 {b} 4 {c} <70000> {d} 6 {e} 7 {f} 8",
     "persist expiring",
+    "pfadd counter x y z",
+    "pfadd dense-counter a1 b1 c1 d1",
+    "pfadd gone a",
+    "pfcount dense-counter",
+    "pfmerge counter dense-counter",
+    "pfmerge new counter",
     "pexpire text 100000",
     "pexpireat text 9999999999999",
     "psetex text 100000 v",
@@ -134,6 +144,9 @@ const CALLS: &[&str] = &[
     "set text <100000>",
     "set new <8000> ex 5",
     "set text <8000> ifeq a-text",
+    "setbit long 80000000 1",
+    "setbit text 7 1",
+    "setbit new 900000 1",
     "setex long 5 v",
     "setnx new v",
     "setrange text 30000 v",
@@ -201,6 +214,12 @@ fn large_sorted() -> String {
     format!("zadd large-sorted {}", members.join(" "))
 }
 
+/// A call that makes a dense HyperLogLog.
+fn dense_counter() -> String {
+    let elements: Vec<String> = (0..5_000).map(|element| element.to_string()).collect();
+    format!("pfadd dense-counter {}", elements.join(" "))
+}
+
 /// A call that makes a list of many elements, some of them long.
 fn long_list() -> String {
     let elements: Vec<String> = (0..200).map(|element| format!("e{element}")).collect();
@@ -236,6 +255,8 @@ fn filled_client() -> Client {
         "zadd sorted 1 a 2 b 3 m5",
         &large_sorted(),
         "geoadd places 13.361389 38.115556 a 15.087269 37.502669 b",
+        "pfadd counter a b c",
+        &dense_counter(),
         "select 1",
     ] {
         if words == "select 1" {

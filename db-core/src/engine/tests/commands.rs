@@ -104,6 +104,13 @@ fn above_the_memory_bound_only_commands_that_may_grow_fail() {
     assert_eq!(client.run("del k"), ":1|");
 }
 
+/// Makes a string of 40 MB without gaps.
+fn set_large(client: &mut Client, key: &str) {
+    client.call(&[b"set", key.as_bytes(), &vec![b'x'; 40_000_003]]);
+    // A queue of so many bytes would hold up what is to be freed.
+    while client.engine.redo().take(1 << 20).is_some() {}
+}
+
 #[test]
 fn a_large_value_is_given_up_at_once_and_freed_in_steps() {
     let mut client = Client::alone();
@@ -112,7 +119,7 @@ fn a_large_value_is_given_up_at_once_and_freed_in_steps() {
     for give_up in
         ["del k", "unlink k", "set k v", "getdel k", "rename other k", "copy other k replace", "pexpire k -1"]
     {
-        client.run("setrange k 40000000 end");
+        set_large(&mut client, "k");
         client.run("set other v");
         let large = engine.memory_bytes();
         assert!(large > 40_000_000 && engine.memory().reclaimable == 0);
@@ -136,7 +143,7 @@ fn what_is_flushed_is_gone_at_once_and_freed_in_steps() {
         for number in 0..20_000 {
             client.run(&format!("set key:{number} value:{number}"));
         }
-        client.run("setrange large 40000000 end");
+        set_large(client, "large");
     };
     let empty = engine.memory_bytes();
     fill(&mut client);
@@ -169,7 +176,7 @@ fn what_is_flushed_is_gone_at_once_and_freed_in_steps() {
 #[test]
 fn what_can_be_freed_is_freed_before_a_command_is_refused() {
     let mut client = Client::alone();
-    client.run("setrange k 40000000 end");
+    set_large(&mut client, "k");
     client.engine.set_memory_max(20_000_000);
     assert!(client.run("set l v").starts_with("-OOM"));
     client.run("del k");
@@ -196,6 +203,31 @@ fn keys_and_values_have_limits() {
     assert_eq!(client.run(&format!("setrange k {VALUE_BYTES_MAX} x")), too_long);
     assert_eq!(client.run("setrange k 9223372036854775807 x"), too_long);
     assert_eq!(client.run("exists a k"), ":0|", "what is refused leaves nothing");
+}
+
+/// One short command could take half a gigabyte, and the log with it.
+#[test]
+fn what_is_written_far_away_takes_what_is_written() {
+    let mut client = Client::alone();
+    client.run("set k v");
+    let (before, queued) = (client.engine.memory_bytes(), client.engine.redo().queued_bytes());
+    for command in ["setbit k 4294967295 1", "setrange k 300000000 x", "bitfield k set u8 #200000000 7 set u63 99 5"] {
+        client.run(command);
+    }
+    assert!(client.engine.memory_bytes() - before < 200_000, "{}", client.engine.memory_bytes());
+    assert!(client.engine.redo().queued_bytes() - queued < 200);
+    assert_eq!(client.run("strlen k"), format!(":{VALUE_BYTES_MAX}|"));
+    assert_eq!(client.run("getrange k 299999999 300000001"), "$3|\0x\0|");
+    assert_eq!(client.run("bitpos k 1 300000001"), ":4294967295|");
+    assert_eq!(client.run("memory usage k").len(), ":12345|".len() + 1);
+    assert_eq!(client.run("rename k l"), "+OK|");
+    assert_eq!(client.run("copy l k"), ":1|");
+    assert!(client.engine.memory_bytes() - before < 400_000, "the copy has the same gaps");
+    assert_eq!(client.run("bitcount k"), client.run("bitcount l"));
+    client.run("del k l");
+    while client.engine.clean_up(UnixMillis(client.now)) {}
+    let memory = client.engine.memory();
+    assert!(memory.used <= before && memory.reclaimable == 0, "{memory:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Replay is deterministic: the same image and the same log give the same bytes.
 
 use super::*;
-use crate::arena::PagePool;
+use crate::arena::{PAGE_BYTES, PagePool};
 use crate::effect::{Effect, KeyChange, RecordWriter};
 use crate::engine::compaction::Progress;
 use crate::image::ImageRestore;
@@ -24,12 +24,17 @@ fn words(random: &mut Random) -> String {
     let long = |random: &mut Random| "x".repeat(random.below(20_000) as usize + 1);
     let database = random.below(4);
     let field = |random: &mut Random| random.below(150);
-    match random.below(33) {
+    match random.below(38) {
         0..=4 => format!("set {a} value:{}", random.below(1000)),
         5 => format!("set {a} {}", long(random)),
         6 => format!("set {a} v px {}", random.below(5000) + 1),
         7 | 8 => format!("append {a} {}", if random.below(9) == 0 { long(random) } else { "tail".into() }),
         9 if random.below(20) == 0 => format!("setrange {a} {} far", 1_100_000 + random.below(1_000_000)),
+        9 if random.below(10) == 0 => {
+            // Of so many pages that they are freed later.
+            let pages: Vec<String> = (0..90).map(|page| format!("set u8 #{} 7", page * PAGE_BYTES)).collect();
+            format!("bitfield {a} {}", pages.join(" "))
+        }
         9 => format!("setrange {a} {} middle", random.below(40_000)),
         10..=12 => format!("del {a} {b}"),
         13 => format!("rename {a} {b}"),
@@ -50,6 +55,11 @@ fn words(random: &mut Random) -> String {
         28 => format!("hset {a} {} 1 {} {}", field(random), field(random), long(random)),
         29 => format!("hpexpire {a} {} fields 2 {} {}", random.below(4000), field(random), field(random)),
         30 => format!("hgetdel {a} fields 1 {}", field(random)),
+        33 => format!("setbit {a} {} {}", random.below(30_000_000), random.below(2)),
+        34 => format!("bitop {} {a} {b} key:1 {a}", ["xor", "andor", "one"][random.below(3) as usize]),
+        35 => format!("pfadd h{a} {} {}", random.below(1_000_000), random.below(1_000_000)),
+        36 => format!("pfmerge h{a} h{b}"),
+        37 => format!("pfcount h{a}"),
         31 => format!("hgetex {a} persist fields 2 {} {}", field(random), field(random)),
         _ if random.below(20) == 0 => format!("swapdb {database} {}", random.below(4)),
         _ if random.below(30) == 0 => {

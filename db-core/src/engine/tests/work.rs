@@ -9,7 +9,7 @@ use crate::effect::{CopyStep, Effect};
 use crate::limits::RECLAIM_RECORD_STEPS_MAX;
 
 /// Bytes of the large value: 2442 pages.
-const LARGE: &str = "40000000";
+const LARGE: usize = 40_000_000;
 /// Keys of the large database.
 const KEYS: u64 = 50_000;
 
@@ -42,7 +42,7 @@ fn work(client: &mut Client, act: impl FnOnce(&mut Client)) -> Work {
 /// A large value, a large database beside another one, and small ones.
 fn filled() -> Client {
     let mut client = Client::alone();
-    client.run(&format!("setrange large {LARGE} end"));
+    client.call(&[b"set", b"large", &vec![b'x'; LARGE]]);
     client.run("mset small v other v");
     client.session.select(2);
     for number in 0..KEYS {

@@ -1,5 +1,6 @@
 //! Changes (redo operations) of a key of type string.
 
+use super::Patches;
 use crate::arena::Ref;
 use crate::clock::UnixMillis;
 use crate::effect::{Family, KeyEffect, Reader, RecordError, put_bytes, put_number, put_time};
@@ -38,6 +39,15 @@ pub enum StringChange<'a> {
         /// What follows the zeros.
         bytes: &'a [u8],
     },
+    /// The string is at least so long, with zeros at its end, and holds these bytes.
+    Patch {
+        /// The key is empty before, without an expiry, whatever it held. Otherwise there is a string.
+        afresh: bool,
+        /// In bytes; not 0, and no patch lies beyond.
+        len: u64,
+        /// What is written.
+        patches: Patches<'a>,
+    },
 }
 
 const FAMILY: u8 = 2;
@@ -46,6 +56,8 @@ const SET_EXPIRING: u8 = 1;
 const APPEND: u8 = 2;
 const SET_RANGE: u8 = 3;
 const SET_AT: u8 = 4;
+const PATCH: u8 = 5;
+const PATCH_AFRESH: u8 = 6;
 
 impl KeyEffect for StringChange<'_> {
     #[inline]
@@ -57,16 +69,21 @@ impl KeyEffect for StringChange<'_> {
                 StringChange::Append { .. } => APPEND,
                 StringChange::SetRange { .. } => SET_RANGE,
                 StringChange::SetAt { .. } => SET_AT,
+                StringChange::Patch { afresh: false, .. } => PATCH,
+                StringChange::Patch { afresh: true, .. } => PATCH_AFRESH,
             }
     }
 
     #[inline]
     fn bytes_max(&self) -> usize {
         const NUMBERS: usize = 20;
-        let (StringChange::Set { value: bytes, .. }
-        | StringChange::Append { tail: bytes }
-        | StringChange::SetRange { bytes, .. }
-        | StringChange::SetAt { bytes, .. }) = self;
+        let bytes = match *self {
+            StringChange::Set { value: bytes, .. }
+            | StringChange::Append { tail: bytes }
+            | StringChange::SetRange { bytes, .. }
+            | StringChange::SetAt { bytes, .. } => bytes,
+            StringChange::Patch { patches, .. } => patches.bytes(),
+        };
         NUMBERS + bytes.len()
     }
 
@@ -84,6 +101,10 @@ impl KeyEffect for StringChange<'_> {
                 put_number(out, offset);
                 put_bytes(out, bytes);
             }
+            StringChange::Patch { len, patches, .. } => {
+                put_number(out, len);
+                put_bytes(out, patches.bytes());
+            }
         }
     }
 
@@ -91,14 +112,18 @@ impl KeyEffect for StringChange<'_> {
     fn pages(&self, keyspace: &Keyspace, at: &Located<'_>) -> Result<Option<usize>, &'static str> {
         let key_len = at.key().bytes.len();
         Ok(Some(match *self {
-            StringChange::Set { value, .. } => pages_to_make(key_len, value.len() as u64),
-            StringChange::SetAt { offset, bytes } => pages_to_make(key_len, offset + bytes.len() as u64),
+            StringChange::Set { value, .. } => pages_to_make(key_len, 0, value.len()),
+            StringChange::SetAt { offset, bytes } => pages_to_make(key_len, offset, bytes.len()),
             StringChange::Append { tail } => {
                 let len = len_of(keyspace, at)?;
                 pages_to_write(key_len, len, len, tail.len())?
             }
             StringChange::SetRange { offset, bytes } => {
                 pages_to_write(key_len, len_of(keyspace, at)?, offset, bytes.len())?
+            }
+            StringChange::Patch { afresh, len, patches } => {
+                let old = if afresh { 0 } else { len_of(keyspace, at)? };
+                pages_to_patch(key_len, old, old.max(len), patches)
             }
         }))
     }
@@ -115,6 +140,14 @@ impl KeyEffect for StringChange<'_> {
             StringChange::SetAt { offset, bytes } => {
                 make(keyspace, at, offset + bytes.len() as u64, None);
                 write(keyspace, at, offset, bytes);
+            }
+            StringChange::Patch { afresh, len, patches } => {
+                if afresh {
+                    make(keyspace, at, len, None);
+                } else if len_of(keyspace, at).is_ok_and(|old| old < len) {
+                    write(keyspace, at, len - 1, &[0]);
+                }
+                patches.each(|offset, bytes| write(keyspace, at, offset, bytes));
             }
         }
     }
@@ -142,6 +175,17 @@ impl<'a> Family<'a> for StringChange<'a> {
                     StringChange::SetRange { offset, bytes }
                 }
             }
+            PATCH | PATCH_AFRESH => {
+                let (len, bytes) = (from.number()?, from.value()?);
+                if len > VALUE_BYTES_MAX {
+                    return Err(RecordError::TooLong);
+                }
+                if len == 0 {
+                    return Err(RecordError::NotCanonical);
+                }
+                let patches = Patches::read(bytes, len)?;
+                StringChange::Patch { afresh: operation == PATCH_AFRESH, len, patches }
+            }
             _ => return Ok(None),
         }))
     }
@@ -152,9 +196,10 @@ fn len_of(keyspace: &Keyspace, at: &Located<'_>) -> Result<u64, &'static str> {
     if entry.kind() == Kind::String { Ok(entry.value().len()) } else { Err("what it changes is no string") }
 }
 
-/// Pages of large values that a new string of `len` bytes may take.
-pub(crate) fn pages_to_make(key_len: usize, len: u64) -> usize {
-    if Form::of(key_len, len).is_paged() { paged::pages_to_grow(0, len) } else { 0 }
+/// Pages of large values that a new string may take: zeros up to `offset`, and then `bytes` bytes.
+pub(crate) fn pages_to_make(key_len: usize, offset: u64, bytes: usize) -> usize {
+    let paged = Form::of(key_len, offset + bytes as u64).is_paged();
+    if paged { paged::PAGES_TO_GROW + paged::pages_to_write(bytes) } else { 0 }
 }
 
 /// Pages of large values that writing `bytes` bytes to a string of `len` may take or copy.
@@ -163,9 +208,23 @@ fn pages_to_write(key_len: usize, len: u64, offset: u64, bytes: usize) -> Result
     if end > VALUE_BYTES_MAX {
         return Err("the string would be longer than the limit");
     }
-    let new = len.max(end);
-    let paged = Form::of(key_len, new).is_paged();
-    Ok(if paged { paged::pages_to_grow(len, new) + paged::pages_to_write(bytes) } else { 0 })
+    if !Form::of(key_len, len.max(end)).is_paged() {
+        return Ok(0);
+    }
+    // What was in the record becomes pages.
+    let moved = if Form::of(key_len, len).is_paged() { 0 } else { paged::pages_to_write(len as usize) };
+    Ok(paged::PAGES_TO_GROW + moved + paged::pages_to_write(bytes))
+}
+
+/// Pages of large values that patching a string of `old` bytes, which becomes `new` bytes long, may take or copy.
+fn pages_to_patch(key_len: usize, old: u64, new: u64, patches: Patches<'_>) -> usize {
+    if !Form::of(key_len, new).is_paged() {
+        return 0;
+    }
+    let moved = if Form::of(key_len, old).is_paged() { 0 } else { paged::pages_to_write(old as usize) };
+    let mut written = 0;
+    patches.each(|_, bytes| written += paged::pages_to_write(bytes.len()));
+    paged::PAGES_TO_GROW + moved + written.min(paged::pages_to_write(new as usize))
 }
 
 /// Sets the key to `value`, whatever it held.

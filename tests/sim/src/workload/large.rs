@@ -7,7 +7,10 @@ use crate::random::Random;
 use crate::value::Value;
 
 /// Bytes before the register: more than are freed at once.
-const OFFSET: &str = "1100000";
+const OFFSET: usize = 1_100_000;
+
+/// Bytes of a page: a string has no page where nothing was written.
+const PAGE_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Large;
@@ -31,9 +34,10 @@ impl DataType for Large {
     }
 
     fn next(key: &str, input: &RegisterInput, replies: &[Value]) -> Option<Command> {
+        let offset = OFFSET.to_string();
         let words = match input {
-            RegisterInput::Set(value) => vec!["SETRANGE", key, OFFSET, value],
-            RegisterInput::Get => vec!["GETRANGE", key, OFFSET, "-1"],
+            RegisterInput::Set(value) => return replies.is_empty().then(|| set(key, value)),
+            RegisterInput::Get => vec!["GETRANGE", key, &offset, "-1"],
             RegisterInput::Delete => vec!["UNLINK", key],
             RegisterInput::CompareAndSet { .. } => return None,
         };
@@ -42,10 +46,21 @@ impl DataType for Large {
 
     fn told(input: &RegisterInput, replies: &[Value]) -> Option<RegisterOutput> {
         match (input, replies.first()?) {
-            (RegisterInput::Set(_), Value::Int(_)) => Some(RegisterOutput::Done),
+            (RegisterInput::Set(_), Value::Array(_)) => Some(RegisterOutput::Done),
             (RegisterInput::Delete, Value::Int(deleted)) => Some(RegisterOutput::Deleted(*deleted == 1)),
             (_, Value::Bulk(value)) => Some(RegisterOutput::Value(value.clone().filter(|value| !value.is_empty()))),
             _ => None,
         }
     }
+}
+
+/// Writes the register byte by byte, and into each page before it.
+fn set(key: &str, value: &str) -> Command {
+    let pages = (0..OFFSET).step_by(PAGE_BYTES).map(|at| (at, 1));
+    let bytes = (OFFSET..).zip(value.bytes());
+    let mut words = vec!["BITFIELD".to_owned(), key.to_owned()];
+    for (at, byte) in pages.chain(bytes) {
+        words.extend(["SET".to_owned(), "u8".to_owned(), format!("#{at}"), byte.to_string()]);
+    }
+    words.into_iter().map(String::into_bytes).collect()
 }

@@ -38,6 +38,8 @@ pub enum Flag {
     Protected = 1 << 15,
     /// In Redis of Sentinel alone; listed for the comparison with Redis's table only.
     OnlySentinel = 1 << 16,
+    /// Reads the keyspace, and may note in it what it has computed: for what matters to the engine, it writes.
+    MayReplicate = 1 << 17,
 }
 
 impl Flag {
@@ -60,6 +62,7 @@ impl Flag {
         (Flag::Sentinel, "sentinel"),
         (Flag::Protected, "protected"),
         (Flag::OnlySentinel, "only_sentinel"),
+        (Flag::MayReplicate, "may_replicate"),
     ];
 }
 
@@ -85,7 +88,8 @@ impl Flags {
 
     /// The names of the members, as `COMMAND INFO` shows them; what concerns Sentinel alone is left out, and what Redis hides.
     pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
-        let shown = |flag: Flag| !matches!(flag, Flag::Sentinel | Flag::OnlySentinel | Flag::Protected);
+        let hidden = [Flag::Sentinel, Flag::OnlySentinel, Flag::Protected, Flag::MayReplicate];
+        let shown = move |flag: Flag| !hidden.contains(&flag);
         Flag::NAMES.iter().filter(move |(flag, _)| self.has(*flag) && shown(*flag)).map(|(_, name)| *name)
     }
 }

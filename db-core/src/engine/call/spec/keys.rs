@@ -16,6 +16,10 @@ pub enum KeyUse {
     Read,
     /// Shows its value and changes it.
     Change,
+    /// Shows something computed from its value, and may note that in it.
+    Compute,
+    /// Shows its value and adds to it.
+    Merge,
     /// Changes it without showing its value.
     Alter,
     /// Adds to its value.
@@ -44,6 +48,8 @@ impl KeyUse {
             KeyUse::Exist => &["RO"],
             KeyUse::Read => &["RO", "access"],
             KeyUse::Change | KeyUse::Move => &["RW", "access", "update"],
+            KeyUse::Compute => &["RW", "access"],
+            KeyUse::Merge => &["RW", "access", "insert"],
             KeyUse::Alter => &["RW", "update"],
             KeyUse::Extend => &["RW", "insert"],
             KeyUse::Overwrite => &["OW", "update"],

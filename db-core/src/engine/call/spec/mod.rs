@@ -34,6 +34,10 @@ pub enum Group {
     Hash,
     /// Places on the earth.
     Geo,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as HyperLogLogs.
+    HyperLogLog,
     /// The connection itself.
     Connection,
     /// The server as a whole.
@@ -60,6 +64,8 @@ impl Group {
             Group::SortedSet => "sorted-set",
             Group::Hash => "hash",
             Group::Geo => "geo",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
@@ -88,6 +94,10 @@ pub enum Category {
     Hash,
     /// Places on the earth.
     Geo,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as HyperLogLogs.
+    HyperLogLog,
     /// The connection.
     Connection,
     /// MULTI and its relatives.
@@ -362,7 +372,7 @@ impl CommandSpec {
     /// Whether it may change the keyspace.
     #[must_use]
     pub const fn writes(&self) -> bool {
-        self.flags.has(Flag::Write)
+        self.flags.has(Flag::Write) || self.flags.has(Flag::MayReplicate)
     }
 
     /// Whether it reads or writes data: such a command needs the primary.
@@ -433,6 +443,8 @@ impl CommandSpec {
             (own.contains(&Category::SortedSet), "@sortedset"),
             (own.contains(&Category::Hash), "@hash"),
             (own.contains(&Category::Geo), "@geo"),
+            (own.contains(&Category::Bitmap), "@bitmap"),
+            (own.contains(&Category::HyperLogLog), "@hyperloglog"),
             (admin, "@admin"),
             (flags.has(Flag::Fast), "@fast"),
             (!flags.has(Flag::Fast), "@slow"),
