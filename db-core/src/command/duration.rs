@@ -17,7 +17,9 @@ use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES};
 #[must_use]
 pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: usize) -> bool {
     match spec.handler {
-        Handler::Keys(_) | Handler::Blocking(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
+        Handler::Keys(_) | Handler::Blocking(_) | Handler::KeysOrBlocking(..) => {
+            args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES
+        }
         Handler::Whole(_) => true,
         // SORT takes more than a moment for each element, of which its arguments say nothing.
         Handler::KeysOrWhole(..) => true,

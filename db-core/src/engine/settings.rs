@@ -60,6 +60,10 @@ pub mod sizes {
     pub const SORTED_VALUE: Size = size(14, 64);
     /// Elements of a list; 0: as many as fit.
     pub const LIST_ELEMENTS: Size = size(15, 0);
+    /// Entries of a node of a stream; 0: as many as fit.
+    pub const STREAM_NODE_ENTRIES: Size = size(16, 100);
+    /// Bytes of a node of a stream; 0: as many as fit.
+    pub const STREAM_NODE_BYTES: Size = size(17, 4096);
 }
 
 /// The settings as last changed, readable without a lock.

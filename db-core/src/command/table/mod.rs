@@ -8,6 +8,7 @@ mod list;
 mod server;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 mod transactions;
 
@@ -15,11 +16,12 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 10] = [
+static TABLES: [&[CommandSpec]; 11] = [
     string::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
+    stream::COMMANDS,
     hash::COMMANDS,
     field_expiry::COMMANDS,
     generic::COMMANDS,

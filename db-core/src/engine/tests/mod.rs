@@ -12,6 +12,7 @@ mod gate;
 mod pieces;
 mod replay;
 mod sort;
+mod streams;
 mod transactions;
 mod work;
 
