@@ -119,7 +119,9 @@ impl Watched {
             }
         }
         let incoming = |logical, bytes: &[u8]| holds(keyspace, if logical == one { other } else { one }, bytes);
-        self.lines.lock().swapped(one, other, incoming);
+        let mut lines = self.lines.lock();
+        lines.swapped(one, other, incoming);
+        lines.lost(|logical, _| [one, other].contains(&logical));
     }
 
     fn names(&self) -> impl Iterator<Item = (u8, &[u8])> {

@@ -132,6 +132,7 @@ fn a_consumer_is_told_when_its_group_is_lost() {
         (&["rename s t"], lost),
         (&["flushall"], lost),
         (&["flushdb"], lost),
+        (&["swapdb 0 1"], lost),
         (&["set s v"], other),
         (&["multi", "del s", "set s v", "exec"], other),
         (&["multi", "del s", "xgroup create s g $ mkstream", "exec"], ""),

@@ -127,6 +127,9 @@ pub(super) fn cut(keyspace: &mut Keyspace, at: &mut Located<'_>, count: u64) {
     let (mut left, mut whole, mut first) = (count, 0, None);
     let (tree, arena) = (large.nodes(), keyspace.arena_mut());
     for node in tree.cursor(arena, tree.start(arena)).map(StreamNode) {
+        if left == 0 {
+            break;
+        }
         if node.len() as u64 > left {
             first = node.retain(behind(left));
             left = 0;
