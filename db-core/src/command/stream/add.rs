@@ -20,7 +20,7 @@ enum Trim {
 
 /// What a call asks for.
 #[derive(Debug, Default)]
-struct AddOptions {
+struct EntryOptions {
     trim: Option<Trim>,
     /// Whole nodes alone are removed.
     about: bool,
@@ -31,10 +31,10 @@ struct AddOptions {
     id: Option<GivenId>,
 }
 
-impl AddOptions {
+impl EntryOptions {
     /// Reads the options from the second argument on; returns where they end, which is at the id of XADD.
-    fn parse(call: &Call<'_>, adds: bool, data: &Data<'_>) -> Result<(AddOptions, usize), Failure> {
-        let (mut options, mut limit, mut at) = (AddOptions::default(), None, 2);
+    fn parse(call: &Call<'_>, adds: bool, data: &Data<'_>) -> Result<(EntryOptions, usize), Failure> {
+        let (mut options, mut limit, mut at) = (EntryOptions::default(), None, 2);
         while at < call.args().len() {
             let more = call.args().len() - 1 - at;
             let word = call.arg(at);
@@ -176,7 +176,7 @@ fn opens(view: Option<&StreamView<'_, Arena>>, limits: NodeLimits, fields: &[&[u
 }
 
 pub(crate) fn xadd(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (options, id_at) = AddOptions::parse(call, true, data)?;
+    let (options, id_at) = EntryOptions::parse(call, true, data)?;
     let fields = call.args().get(id_at + 1..).unwrap_or_default();
     if fields.is_empty() || !fields.len().is_multiple_of(2) {
         return Err(Failure::arity(call.spec.name));
@@ -209,7 +209,7 @@ pub(crate) fn xadd(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
 }
 
 pub(crate) fn xtrim(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> Outcome {
-    let (options, _) = AddOptions::parse(call, false, data)?;
+    let (options, _) = EntryOptions::parse(call, false, data)?;
     let mut at = data.locate(&call.key(0));
     let count = options.to_remove(data.stream(&at)?.as_ref(), None);
     if count > 0 {

@@ -121,7 +121,7 @@ pub(super) enum Output {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Entry {
+pub(super) struct SharedEntry {
     /// If a client has seen it.
     id: Option<String>,
     value: String,
@@ -130,13 +130,13 @@ pub(super) struct Entry {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct StreamState {
-    entries: Vec<Entry>,
+    entries: Vec<SharedEntry>,
     delivered: usize,
 }
 
 impl StreamState {
     /// Whether these are the entries that `which` says, in order; their ids are known then.
-    fn shows(&mut self, told: &[(String, String)], which: impl Fn(usize, &Entry) -> bool) -> bool {
+    fn shows(&mut self, told: &[(String, String)], which: impl Fn(usize, &SharedEntry) -> bool) -> bool {
         let mut told = told.iter();
         let all = self.entries.iter_mut().enumerate().filter(|(at, entry)| which(*at, entry)).all(|(_, entry)| {
             told.next()
@@ -165,7 +165,7 @@ impl Model for SharedStream {
                     _ => None,
                 };
                 let is_told = output.is_none() || id.is_some();
-                state.entries.push(Entry { id, value: value.clone(), is_pending: false });
+                state.entries.push(SharedEntry { id, value: value.clone(), is_pending: false });
                 is_told
             }
             (Input::Read { .. }, Some(Output::Entries(told))) => state.shows(told, |at, _| at == next),
