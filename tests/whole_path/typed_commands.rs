@@ -339,7 +339,7 @@ async fn streams(db: &impl Execute) -> Result<(), Error> {
     }
     assert_eq!(db.xadd_with("nothing", &options.only_if_present(), "*", &[("a", 1)]).await?, None);
     let entry = |ms: u64| (format!("{ms}-0"), vec![(text("a"), ms)]);
-    assert_eq!(db.xrange::<Entries>("x", "-", "(3", None).await?, [entry(1), entry(2)]);
+    assert_eq!(db.xrange::<Entries>("x", "-", "(3-0", None).await?, [entry(1), entry(2)]);
     assert_eq!(db.xrevrange::<Entries>("x", "+", "-", Some(2)).await?, [entry(3), entry(2)]);
     let read = |options| db.xread::<Vec<(String, Entries)>>("x", "1", options);
     assert_eq!(read(StreamReadOptions::default().count(1)).await?, Some(vec![(text("x"), vec![entry(2)])]));
