@@ -142,10 +142,12 @@ pub enum TimeoutPlace {
     First,
     /// Its last argument.
     Last,
+    /// Behind the word BLOCK, which may be missing, and before STREAMS: in milliseconds.
+    Option,
 }
 
-/// Commands that wait for a key, and where their timeout in seconds stands. A test of the database holds it against its table of commands.
-pub const BLOCKING: [(&str, TimeoutPlace); 8] = [
+/// Commands that wait for a key, and where their timeout in seconds, or milliseconds, stands. A test of the database holds it against its table of commands.
+pub const BLOCKING: [(&str, TimeoutPlace); 10] = [
     ("BLMOVE", TimeoutPlace::Last),
     ("BLMPOP", TimeoutPlace::First),
     ("BLPOP", TimeoutPlace::Last),
@@ -154,19 +156,63 @@ pub const BLOCKING: [(&str, TimeoutPlace); 8] = [
     ("BZMPOP", TimeoutPlace::First),
     ("BZPOPMAX", TimeoutPlace::Last),
     ("BZPOPMIN", TimeoutPlace::Last),
+    ("XREAD", TimeoutPlace::Option),
+    ("XREADGROUP", TimeoutPlace::Option),
 ];
 
-/// The timeout of a command that blocks: its index among the words, and how long it is; `None` is forever. A command whose timeout cannot
-/// be read does not block: the node replies with an error at once.
-pub(crate) fn timeout_of(name: &str, command: &Cmd) -> Option<(usize, Option<Duration>)> {
+/// The timeout of a command that blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeoutWord {
+    /// Its index among the words.
+    pub(crate) index: usize,
+    /// How long it is; `None` is forever.
+    pub(crate) timeout: Option<Duration>,
+    in_millis: bool,
+}
+
+impl TimeoutWord {
+    /// What stands there for another timeout, which is not nothing.
+    pub(crate) fn written(&self, timeout: Duration) -> String {
+        if self.in_millis { timeout.as_millis().max(1).to_string() } else { format!("{:.3}", timeout.as_secs_f64()) }
+    }
+}
+
+/// Returns the timeout of a command that blocks. A command whose timeout cannot be read does not block: the node replies with an error at
+/// once.
+pub(crate) fn timeout_of(name: &str, command: &Cmd) -> Option<TimeoutWord> {
     let (_, place) = BLOCKING.iter().find(|(blocking, _)| *blocking == name)?;
     let index = match place {
         TimeoutPlace::First => 1,
         TimeoutPlace::Last => command.args_iter().count() - 1,
+        TimeoutPlace::Option => block_option(command)?,
     };
+    let in_millis = *place == TimeoutPlace::Option;
     let Some(Arg::Simple(word)) = command.args_iter().nth(index) else { return None };
-    let timeout = Duration::try_from_secs_f64(std::str::from_utf8(word).ok()?.parse().ok()?).ok()?;
-    Some((index, Some(timeout).filter(|timeout| !timeout.is_zero())))
+    let word = std::str::from_utf8(word).ok()?;
+    let timeout = if in_millis {
+        Duration::from_millis(word.parse().ok()?)
+    } else {
+        Duration::try_from_secs_f64(word.parse().ok()?).ok()?
+    };
+    Some(TimeoutWord { index, timeout: Some(timeout).filter(|timeout| !timeout.is_zero()), in_millis })
+}
+
+/// The index of the word behind BLOCK, among the options of a command that reads streams.
+fn block_option(command: &Cmd) -> Option<usize> {
+    let word = |at: usize| match command.args_iter().nth(at) {
+        Some(Arg::Simple(word)) => Some(word.to_ascii_uppercase()),
+        _ => None,
+    };
+    let mut at = 1;
+    loop {
+        at += match word(at)?.as_slice() {
+            b"BLOCK" => return Some(at + 1),
+            b"STREAMS" => return None,
+            b"GROUP" => 3,
+            b"COUNT" => 2,
+            _ => 1,
+        };
+    }
 }
 
 #[cfg(test)]
@@ -186,12 +232,20 @@ mod tests {
     fn timeouts_of_blocking_commands_are_found() {
         let timeout = |line: &str| {
             let words: Vec<&str> = line.split(' ').collect();
-            timeout_of(words[0], redis::cmd(words[0]).arg(&words[1..]))
+            timeout_of(words[0], redis::cmd(words[0]).arg(&words[1..])).map(|word| (word.index, word.timeout))
         };
         let of = |seconds: f64| Some(Duration::from_secs_f64(seconds));
         assert_eq!(timeout("BLPOP a b 1.5"), Some((3, of(1.5))));
         assert_eq!(timeout("BLMPOP 2 1 a LEFT"), Some((1, of(2.0))));
         assert_eq!(timeout("BLMOVE a b LEFT LEFT 0"), Some((5, None)));
+        assert_eq!(timeout("XREAD BLOCK 1500 STREAMS a $"), Some((2, of(1.5))));
+        assert_eq!(timeout("XREADGROUP GROUP block block COUNT 5 block 0 STREAMS a >"), Some((7, None)));
+        for odd in ["XREAD COUNT 5 STREAMS block 0", "XREAD COUNT 5", "XREAD BLOCK 1.5 STREAMS a 0", "XREAD BLOCK"] {
+            assert_eq!(timeout(odd), None, "{odd}");
+        }
+        let read = redis::cmd("XREAD").arg(&["BLOCK", "9", "STREAMS", "a", "0"]).clone();
+        let word = timeout_of("XREAD", &read).unwrap();
+        assert_eq!((word.written(Duration::from_micros(1500)), word.written(Duration::ZERO)), ("1".into(), "1".into()));
         for odd in ["BLPOP a x", "BLPOP a -1", "BLPOP a 1e400", "BLPOP a nan", "BLPOP", "LPOP a 1"] {
             assert_eq!(timeout(odd), None, "{odd}");
         }

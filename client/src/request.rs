@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::{Arg, Cmd, Pipeline};
 
-use crate::class::{Class, classify, timeout_of};
+use crate::class::{Class, TimeoutWord, classify, timeout_of};
 use crate::error::Error;
 
 /// Commands that belong together.
@@ -21,10 +21,7 @@ pub(crate) struct Request {
 #[derive(Clone, Debug)]
 pub(crate) struct Wait {
     words: Cmd,
-    /// Where the timeout stands among the words.
-    index: usize,
-    /// `None`: forever.
-    timeout: Option<Duration>,
+    timeout: TimeoutWord,
 }
 
 /// One command on the wire.
@@ -93,13 +90,13 @@ impl Command {
 
 impl Wait {
     fn of(command: &Cmd) -> Option<Wait> {
-        let (index, timeout) = timeout_of(&word(command, 0), command)?;
-        Some(Wait { words: command.clone(), index, timeout })
+        let timeout = timeout_of(&word(command, 0), command)?;
+        Some(Wait { words: command.clone(), timeout })
     }
 
     /// What is left of the timeout after `waited`: at least a millisecond, since nothing would be forever.
     pub(crate) fn left(&self, waited: Duration) -> Option<Duration> {
-        self.timeout.map(|timeout| timeout.saturating_sub(waited).max(Duration::from_millis(1)))
+        self.timeout.timeout.map(|timeout| timeout.saturating_sub(waited).max(Duration::from_millis(1)))
     }
 
     /// The command with what is left of its timeout.
@@ -108,7 +105,7 @@ impl Wait {
         let mut command = Cmd::new();
         for (index, word) in self.words.args_iter().enumerate() {
             match word {
-                Arg::Simple(_) if index == self.index => command.arg(format!("{:.3}", left.as_secs_f64())),
+                Arg::Simple(_) if index == self.timeout.index => command.arg(self.timeout.written(left)),
                 Arg::Simple(word) => command.arg(word),
                 _ => &mut command,
             };

@@ -3,6 +3,10 @@
 /// Longest key in bytes. A key is stored in one piece within a page, beside its value's root.
 pub const KEY_BYTES_MAX: usize = 8 * 1024;
 
+/// Longest name of a consumer group of a stream, and of a consumer, in bytes: each is in one item of a tree, twice as long if it were all
+/// zeros.
+pub const GROUP_NAME_BYTES_MAX: usize = 1024;
+
 /// Longest value in bytes: what the protocol allows for one string.
 pub const VALUE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 

@@ -194,18 +194,21 @@ pub enum KeyKind {
     SortedSet,
     /// A hash.
     Hash,
+    /// A stream.
+    Stream,
     /// A type that this library does not know, by its name.
     Other(String),
 }
 
 impl KeyKind {
-    const NAMES: [(&'static str, KeyKind); 6] = [
+    const NAMES: [(&'static str, KeyKind); 7] = [
         ("none", KeyKind::Missing),
         ("string", KeyKind::String),
         ("list", KeyKind::List),
         ("set", KeyKind::Set),
         ("zset", KeyKind::SortedSet),
         ("hash", KeyKind::Hash),
+        ("stream", KeyKind::Stream),
     ];
 
     /// The name that the protocol has for it.

@@ -52,6 +52,8 @@ pub(crate) fn rehearse(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
 /// GETDEL that waits, with the arguments and the reply of BLPOP.
 pub(crate) static BGETDEL: Blocking = Blocking {
     kind: Kind::String,
+    minds_loss: false,
+    fix: None,
     block: |call| {
         let timeout = timeout(call.arg(call.args().len() - 1))?;
         Ok(Block::of_all_keys(timeout))

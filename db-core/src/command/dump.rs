@@ -1,6 +1,7 @@
 //! DUMP and RESTORE: values in Redis's dump format.
 
 use super::collection::check_name;
+use super::stream::node_limits;
 use super::{hash, list, set, sorted_set};
 use crate::clock::UnixMillis;
 use crate::effect::{KeyChange, KeyEffect};
@@ -13,8 +14,9 @@ use crate::rdb::{self, Layout, RdbError, RdbItem, write};
 use crate::types::list::ListChange;
 use crate::types::map::MapChange;
 use crate::types::sorted_set::SortedChange;
+use crate::types::stream::{NodeLimits, StreamBuilder, StreamChange, StreamParts};
 use crate::types::string::StringChange;
-use crate::value::Kind;
+use crate::value::{Kind, StreamId};
 
 const BUSY_KEY: Failure = Failure::fixed("BUSYKEY Target key name already exists.");
 const WRONG_TTL: Failure = Failure::fixed("ERR Invalid TTL value, must be >= 0");
@@ -33,6 +35,7 @@ pub(crate) fn dump(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -> O
         Kind::List => write::list(&entry.list()),
         kind @ (Kind::Set | Kind::Hash) => write::map(&entry.map(now), kind),
         Kind::SortedSet => write::sorted_set(&entry.sorted()),
+        Kind::Stream => write::stream(&entry.stream()),
     });
     Ok(())
 }
@@ -45,7 +48,7 @@ pub(crate) fn restore(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) -
         return Err(BUSY_KEY);
     }
     let expire = options.deadline(call.int(2)?, data.now())?;
-    let value = Collected::read(call.arg(3), data.now())?;
+    let value = Collected::read(call.arg(3), data.now(), node_limits(data))?;
     if value.is_gone() || expire.is_some_and(|expire| expire <= data.now()) {
         if exists {
             data.change(&mut at, KeyChange::Del)?;
@@ -113,10 +116,20 @@ struct Collected {
     bytes: Vec<u8>,
     /// Where each of them ends.
     ends: Vec<u32>,
+    /// The stream, if it is one.
+    stream: CollectedStream,
+}
+
+/// What has been read of a stream.
+struct CollectedStream {
+    builder: StreamBuilder,
+    last: StreamId,
+    added: u64,
+    deleted: StreamId,
 }
 
 impl Collected {
-    fn read(payload: &[u8], now: UnixMillis) -> Result<Collected, Failure> {
+    fn read(payload: &[u8], now: UnixMillis, limits: NodeLimits) -> Result<Collected, Failure> {
         let (mut input, version) = rdb::open(payload).ok_or(WRONG_SEAL)?;
         let [layout] = input.array()?;
         let layout = match Layout::of(layout, version)? {
@@ -129,7 +142,9 @@ impl Collected {
             }
         };
         let (kind, expires) = (layout.kind(), layout.expires_fields());
-        let mut read = Collected { kind, expires, now, items: 0, bytes: Vec::new(), ends: Vec::new() };
+        let (builder, last, deleted) = (StreamBuilder::new(limits), StreamId::ZERO, StreamId::ZERO);
+        let stream = CollectedStream { builder, last, added: 0, deleted };
+        let mut read = Collected { kind, expires, now, items: 0, bytes: Vec::new(), ends: Vec::new(), stream };
         rdb::read_value(&mut input, layout, |item| read.take(item))?;
         if input.left() > 0 || read.items == 0 || read.has_twice() {
             return Err(BAD_DATA);
@@ -150,7 +165,7 @@ impl Collected {
 
     /// Whether all that there was has expired.
     fn is_gone(&self) -> bool {
-        self.ends.is_empty()
+        self.ends.is_empty() && self.kind != Kind::Stream
     }
 
     fn take(&mut self, item: RdbItem<'_>) -> Result<(), Failure> {
@@ -177,6 +192,7 @@ impl Collected {
                 self.add(name)?;
                 self.add(&score.to_bytes())
             }
+            of_stream => self.stream.take(of_stream),
         }
     }
 
@@ -201,7 +217,7 @@ impl Collected {
     /// Whether a member or field is there twice.
     fn has_twice(&self) -> bool {
         let stride = match self.kind {
-            Kind::String | Kind::List => return false,
+            Kind::String | Kind::List | Kind::Stream => return false,
             Kind::Set => 1,
             Kind::Hash if self.expires => 3,
             Kind::Hash | Kind::SortedSet => 2,
@@ -212,10 +228,14 @@ impl Collected {
     }
 
     /// Makes the key at `at` hold the value, whatever it held.
-    fn store(&self, data: &mut Data<'_>, at: &mut Located<'_>, expire: Option<UnixMillis>) -> Outcome {
+    fn store(self, data: &mut Data<'_>, at: &mut Located<'_>, expire: Option<UnixMillis>) -> Outcome {
+        if self.kind == Kind::Stream {
+            return self.stream.store(data, at, expire);
+        }
         let strings = self.strings();
         let all = strings.as_slice();
         match self.kind {
+            Kind::Stream => Ok(()),
             Kind::String => data.change(at, StringChange::Set { value: &self.bytes, expire }),
             Kind::List => {
                 let form = list::form_with(data, &None, all.iter().copied());
@@ -234,6 +254,38 @@ impl Collected {
                 change(data, at, SortedChange::Store { form, items: all.into() }, expire)
             }
         }
+    }
+}
+
+impl CollectedStream {
+    fn take(&mut self, item: RdbItem<'_>) -> Result<(), Failure> {
+        let builder = &mut self.builder;
+        let sound = match item {
+            RdbItem::Entry { id, fields } => {
+                builder.entry(id, fields.iter().copied());
+                true
+            }
+            RdbItem::Stream { last, added, deleted } => {
+                (self.last, self.added, self.deleted) = (last, added, deleted);
+                true
+            }
+            RdbItem::Group { name, last, read } => builder.group(name, last, read),
+            RdbItem::Consumer { name, seen, active } => builder.consumer(name, seen, active),
+            RdbItem::Pending { id, time, count } => builder.pending(id, time, count),
+            _ => false,
+        };
+        if self.builder.bytes() > RECORD_BYTES_MAX {
+            return Err(Failure::RECORD_TOO_LONG);
+        }
+        if sound { Ok(()) } else { Err(BAD_DATA) }
+    }
+
+    /// Makes the key at `at` hold it, whatever it held.
+    fn store(self, data: &mut Data<'_>, at: &mut Located<'_>, expire: Option<UnixMillis>) -> Outcome {
+        let parts = self.builder.finish().ok_or(BAD_DATA)?;
+        let strings: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let parts = StreamParts::new(self.last, self.added, self.deleted, &strings);
+        change(data, at, StreamChange::Store(parts), expire)
     }
 }
 

@@ -18,7 +18,9 @@ use crate::limits::{LONG_ARGUMENTS, LONG_REQUEST_BYTES};
 pub fn takes_long(spec: &CommandSpec, session: &Session, args: &[&[u8]], bytes: usize) -> bool {
     match spec.handler {
         _ if spec.searches => true,
-        Handler::Keys(_) | Handler::Blocking(_) => args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES,
+        Handler::Keys(_) | Handler::Blocking(_) | Handler::KeysOrBlocking(..) => {
+            args.len() > LONG_ARGUMENTS || bytes > LONG_REQUEST_BYTES
+        }
         Handler::Whole(_) => true,
         // SORT takes more than a moment for each element, BITOP reads and makes whole strings: their arguments say nothing of how much.
         Handler::KeysOrWhole(..) => true,

@@ -41,6 +41,7 @@ mod set;
 pub mod slot;
 mod sort;
 mod sorted_set;
+mod stream;
 mod string;
 mod string_number;
 mod timeout;

@@ -20,6 +20,10 @@ pub(crate) fn encoding(data: &mut Data<'_>, call: &Call<'_>, reply: &mut Reply) 
         reply.bulk(b"quicklist");
         return Ok(());
     }
+    if entry.kind() == Kind::Stream {
+        reply.bulk(b"stream");
+        return Ok(());
+    }
     if entry.kind() == Kind::SortedSet {
         reply.bulk(if entry.sorted().is_large() { b"skiplist" } else { b"listpack" });
         return Ok(());

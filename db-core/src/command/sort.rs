@@ -161,7 +161,7 @@ impl<'a> SortOptions<'a> {
                 });
                 copies.elements.drain(..copies.elements.len().min(part.start as usize));
             }
-            Kind::String | Kind::Hash => return Err(Failure::WRONG_TYPE),
+            Kind::String | Kind::Hash | Kind::Stream => return Err(Failure::WRONG_TYPE),
         }
         copies.outcome?;
         Ok(copies.elements)

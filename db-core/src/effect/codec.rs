@@ -64,6 +64,16 @@ pub(crate) fn put_number(out: &mut Vec<u8>, mut value: u64) {
 pub(crate) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// All of these bytes.
+    pub(crate) const fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader(bytes)
+    }
+
+    /// Whether nothing is left.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Nothing is left.
     pub(crate) const EMPTY: Reader<'static> = Reader(&[]);
 

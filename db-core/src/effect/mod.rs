@@ -26,6 +26,7 @@ use crate::keyspace::{Key, Keyspace, Located};
 use crate::types::list::ListChange;
 use crate::types::map::MapChange;
 use crate::types::sorted_set::SortedChange;
+use crate::types::stream::StreamChange;
 use crate::types::string::StringChange;
 
 /// Something that a command did.
@@ -81,6 +82,7 @@ pub(crate) enum Change<'a> {
     Map(MapChange<'a>),
     List(ListChange<'a>),
     Sorted(SortedChange<'a>),
+    Stream(StreamChange<'a>),
 }
 
 impl From<KeyChange> for Change<'_> {
@@ -115,6 +117,13 @@ impl<'a> From<SortedChange<'a>> for Change<'a> {
     #[inline]
     fn from(change: SortedChange<'a>) -> Self {
         Change::Sorted(change)
+    }
+}
+
+impl<'a> From<StreamChange<'a>> for Change<'a> {
+    #[inline]
+    fn from(change: StreamChange<'a>) -> Self {
+        Change::Stream(change)
     }
 }
 
@@ -212,6 +221,7 @@ impl<'a> Change<'a> {
             <MapChange<'_> as Family>::NUMBER => read::<MapChange<'_>>(byte, from)?,
             <ListChange<'_> as Family>::NUMBER => read::<ListChange<'_>>(byte, from)?,
             <SortedChange<'_> as Family>::NUMBER => read::<SortedChange<'_>>(byte, from)?,
+            <StreamChange<'_> as Family>::NUMBER => read::<StreamChange<'_>>(byte, from)?,
             _ => None,
         };
         change.ok_or(RecordError::UnknownEffect(byte))
@@ -227,6 +237,7 @@ macro_rules! of_family {
             Change::Map($family) => $call,
             Change::List($family) => $call,
             Change::Sorted($family) => $call,
+            Change::Stream($family) => $call,
         }
     };
 }

@@ -338,7 +338,9 @@ mod tests {
     use super::*;
     use crate::clock::UnixMillis;
     use crate::effect::KeyChange;
+    use crate::types::stream::{Delivery, StreamChange, StreamParts};
     use crate::types::string::{Patches, StringChange};
+    use crate::value::StreamId;
 
     const HASHER: KeyHasher = KeyHasher::new(7);
 
@@ -367,6 +369,10 @@ mod tests {
         let at = Some(UnixMillis(0x0102_0304_0506_0708));
         let string = |change: StringChange<'static>| Effect::Key(k, change.into());
         let any = |change: KeyChange| Effect::Key(k, change.into());
+        let stream = |change: StreamChange<'static>| Effect::Key(k, change.into());
+        let (id, fields): (_, &[&[u8]]) = (StreamId { ms: 300, seq: 1 }, &[b"f", b"v"]);
+        let ids: &[&[u8]] = &[b"\0\0\0\0\0\0\x01\x2c\0\0\0\0\0\0\0\x01"];
+        let delivery = Delivery { cursor: Some((id, None)), time: 7, ..Delivery::seen(b"g", b"c", 300) };
         vec![
             (string(StringChange::Set { value: b"v", expire: None }), b"\x20\x03key\x01v"),
             (string(StringChange::Set { value: b"", expire: at }), b"\x21\x03key\x08\x07\x06\x05\x04\x03\x02\x01\x00"),
@@ -379,6 +385,33 @@ mod tests {
             (any(KeyChange::Expire(at)), b"\x11\x03key\x08\x07\x06\x05\x04\x03\x02\x01"),
             (any(KeyChange::Expire(None)), b"\x12\x03key"),
             (any(KeyChange::Move { to: DatabaseId(2) }), b"\x13\x03key\x02"),
+            (
+                stream(StreamChange::Add { fresh: true, opens: false, id, trim: 0, fields: fields.into() }),
+                b"\x62\x03key\xac\x02\x01\x00\x02\x01f\x01v",
+            ),
+            (stream(StreamChange::Trim { count: 300 }), b"\x64\x03key\xac\x02"),
+            (
+                stream(StreamChange::Delete { ids: ids.into() }),
+                b"\x65\x03key\x01\x10\0\0\0\0\0\0\x01\x2c\0\0\0\0\0\0\0\x01",
+            ),
+            (
+                stream(StreamChange::SetId { last: id, added: 9, deleted: id }),
+                b"\x66\x03key\xac\x02\x01\x09\xac\x02\x01",
+            ),
+            (
+                stream(StreamChange::PutGroup { fresh: false, name: b"g", last: id, read: Some(4) }),
+                b"\x67\x03key\x01g\xac\x02\x01\x05",
+            ),
+            (stream(StreamChange::RemoveGroup { name: b"g" }), b"\x69\x03key\x01g"),
+            (
+                stream(StreamChange::Deliver(delivery)),
+                b"\x6a\x03key\x01g\x03\xac\x02\x01\x00\x01c\xac\x02\x00\x07\x00\x00",
+            ),
+            (stream(StreamChange::RemoveConsumer { group: b"g", consumer: b"c" }), b"\x6b\x03key\x01g\x01c"),
+            (
+                stream(StreamChange::Store(StreamParts::new(id, 9, id, fields))),
+                b"\x6d\x03key\xac\x02\x01\x09\xac\x02\x01\x02\x01f\x01v",
+            ),
             (Effect::Copy { from: k, to }, b"\x08\x03key\x02to"),
             (Effect::Copy { from: k, to: to.of(DatabaseId(2)) }, b"\x09\x03key\x02\x02to"),
             (Effect::Rename { from: k, to }, b"\x0a\x03key\x02to"),
@@ -457,6 +490,7 @@ mod tests {
             (b"\x0b\x80\x80\x04\x01", RecordError::Number),
             (b"\x1f\x01k", RecordError::UnknownEffect(0x1f)),
             (b"\x27\x01k", RecordError::UnknownEffect(0x27)),
+            (b"\x6e\x01k", RecordError::UnknownEffect(0x6e)),
             (b"\x70\x01k", RecordError::UnknownEffect(0x70)),
             (b"\x02\xff", RecordError::NotCanonical),
             (b"\x02\x82", RecordError::UnknownEffect(0x82)),

@@ -135,6 +135,10 @@ impl Engine {
             return Executed::Refused(Refused::NotWriting);
         }
         let place = session.place.take();
+        // What meant a moment when it began to wait has become that moment.
+        let waiter = place.as_ref().map(|place| Arc::clone(&place.waiter));
+        let fixed: Option<Vec<&[u8]>> = waiter.as_ref().map(|waiter| waiter.call.args().collect());
+        let args = fixed.as_deref().unwrap_or(args);
         if over_memory {
             reply.failure(&Failure::OUT_OF_MEMORY);
             return Executed::AT_ONCE;
@@ -172,7 +176,10 @@ impl Engine {
             if !lines_up && (blocking.run)(data, call, reply)? {
                 return Ok(None);
             }
-            let waiting = WaitingCall::new(blocking, call, block.keys, data.logical(), reply.protocol());
+            let mut waiting = WaitingCall::new(blocking, call, block.keys, data.logical(), reply.protocol());
+            if let Some(fix) = blocking.fix {
+                waiting.replace(fix(data, call));
+            }
             return Ok(Some((self.take_seats(data, waiting, lines_up)?, block)));
         };
         place.waiter.take_call();
@@ -183,7 +190,7 @@ impl Engine {
                 return Ok(None);
             }
             // One that has waited goes on until a key of its type comes.
-            Err(failure) if failure == Failure::WRONG_TYPE => reply.truncate(start),
+            Err(failure) if failure == Failure::WRONG_TYPE && !blocking.minds_loss => reply.truncate(start),
             other => drop(other?),
         }
         place.each(data, |lines, key, there| lines.tried(place.waiter.call.logical, key, place.ticket, there));

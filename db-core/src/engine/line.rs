@@ -68,6 +68,20 @@ impl Lines {
         self.line(logical, key).is_some()
     }
 
+    /// Whether somebody waits for the key who is told when it is lost.
+    pub(super) fn minds_loss(&self, logical: u8, key: &[u8]) -> bool {
+        self.line(logical, key).is_some_and(|line| line.seats.values().any(|seat| seat.waiter.call.blocking.minds_loss))
+    }
+
+    /// Keys are gone otherwise than by a command on them: calls whoever waits for one of them and is told when it is lost.
+    pub(super) fn lost(&mut self, is_gone: impl Fn(u8, &[u8]) -> bool) {
+        for (logical, lines) in &mut self.databases {
+            let gone = lines.iter_mut().filter(|(key, _)| is_gone(*logical, key));
+            let seats = gone.flat_map(|(_, line)| line.seats.values_mut());
+            seats.filter(|seat| seat.waiter.call.blocking.minds_loss).for_each(Seat::call);
+        }
+    }
+
     /// Whether anybody waits for the key, in any database.
     pub(super) fn is_awaited(&self, key: &[u8]) -> bool {
         self.databases.values().any(|lines| lines.contains_key(key))

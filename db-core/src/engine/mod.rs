@@ -247,9 +247,15 @@ impl Engine {
             return self.queue(spec, session, args, reply);
         }
         match spec.handler {
-            Handler::Keys(_) | Handler::Whole(_) | Handler::KeysOrWhole(..) | Handler::Cursor(_) | Handler::Free(_) => {
-                self.execute_data(spec, session, args, now, reply)
+            Handler::KeysOrBlocking(_, blocking, waits) if waits(args) => {
+                self.execute_blocking(blocking, spec, session, args, now, reply)
             }
+            Handler::Keys(_)
+            | Handler::Whole(_)
+            | Handler::KeysOrWhole(..)
+            | Handler::KeysOrBlocking(..)
+            | Handler::Cursor(_)
+            | Handler::Free(_) => self.execute_data(spec, session, args, now, reply),
             Handler::Blocking(blocking) => self.execute_blocking(blocking, spec, session, args, now, reply),
             Handler::Front(run) => front_command(run, front, &Call::without_keys(spec, args), session, reply),
             Handler::Control(control) => self.control(control, session, front, args, now, reply),
@@ -272,10 +278,12 @@ impl Engine {
             self.forget_old_copy(session);
         }
         let (run, shards) = match spec.handler {
-            Handler::Keys(run) if spec.writes() && self.anybody_waits() && self.waits_for(&session.keys, args) => {
+            Handler::Keys(run) | Handler::KeysOrBlocking(run, ..)
+                if spec.writes() && self.anybody_waits() && self.waits_for(&session.keys, args) =>
+            {
                 (run, self.shards_to_serve(&session.keys, args))
             }
-            Handler::Keys(run) => match session.keys[..] {
+            Handler::Keys(run) | Handler::KeysOrBlocking(run, ..) => match session.keys[..] {
                 [KeyArg { hash, .. }] => (run, Shards::try_one(&self.cells, hash)),
                 ref keys => (run, Shards::try_of_keys(&self.cells, keys.iter().map(|key| key.hash))),
             },
@@ -398,7 +406,10 @@ impl Engine {
             });
             match found {
                 // Each such command has words of its own for a number of keys that is none, so its handler says what is wrong.
-                Err(failure) if part.find.counts() && failure != Failure::KEY_TOO_LONG => {
+                Err(failure)
+                    if (part.find.counts() || matches!(part.find, Find::Part(_)))
+                        && failure != Failure::KEY_TOO_LONG =>
+                {
                     keys.clear();
                     return Ok(());
                 }

@@ -131,11 +131,11 @@ impl Engine {
         loop {
             data.select(ready.logical);
             let key = Key { bytes: &ready.bytes, hash: ready.hash, database: data.database() };
-            let Some(kind) = data.find(&key).map(|entry| entry.kind()) else { return };
+            let kind = data.find(&key).map(|entry| entry.kind());
             let Some((ticket, waiter)) = lines.lock().next(ready.logical, &ready.bytes, from) else { return };
             from = Bound::Excluded(ticket);
             // Who waits for another type waits on.
-            if waiter.call.blocking.kind != kind {
+            if kind != Some(waiter.call.blocking.kind) && !waiter.call.blocking.minds_loss {
                 continue;
             }
             let fits =
@@ -175,7 +175,7 @@ fn tell(served: Vec<ServedCall>, lsn: Lsn) {
 /// Executes a blocked command whose key has come; returns its reply, or nothing if it still finds nothing.
 fn run_for(waiter: &Waiter, data: &mut Data<'_>, ready: &ReadyKey) -> Result<Option<Vec<u8>>, Failure> {
     let call = &waiter.call;
-    let args: Vec<&[u8]> = call.args.iter().map(|arg| &**arg).collect();
+    let args: Vec<&[u8]> = call.args().collect();
     // Of the keys that it waits for only this one: the others may be in shards that are not held.
     let (awaited, others) = call.keys.split_at(call.awaited);
     let this = awaited.iter().filter(|key| *args[key.at as usize] == *ready.bytes).take(1);
@@ -184,8 +184,8 @@ fn run_for(waiter: &Waiter, data: &mut Data<'_>, ready: &ReadyKey) -> Result<Opt
     match (call.blocking.run)(data, &Call::new(call.spec, &args, &keys, data.database()), &mut reply) {
         Ok(true) => Ok(Some(reply.take())),
         Ok(false) => Ok(None),
-        // This key is of its type: so that to which it moves its element is not.
-        Err(failure) if failure == Failure::WRONG_TYPE => {
+        // This key is of its type: so that to which it moves its element is not. Or what it needs is lost.
+        Err(failure) if failure == Failure::WRONG_TYPE || call.blocking.minds_loss => {
             reply.truncate(0);
             reply.failure(&failure);
             Ok(Some(reply.take()))

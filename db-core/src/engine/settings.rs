@@ -61,7 +61,11 @@ pub mod sizes {
     /// Elements of a list; 0: as many as fit.
     pub const LIST_ELEMENTS: Size = size(15, 0);
     /// Bytes of a sparse HyperLogLog.
-    pub const HLL_SPARSE_BYTES: Size = size(16, 3_000);
+    pub const HLL_SPARSE_BYTES: Size = size(18, 3_000);
+    /// Entries of a node of a stream; 0: as many as fit.
+    pub const STREAM_NODE_ENTRIES: Size = size(16, 100);
+    /// Bytes of a node of a stream; 0: as many as fit.
+    pub const STREAM_NODE_BYTES: Size = size(17, 4096);
 }
 
 /// The settings as last changed, readable without a lock.

@@ -297,6 +297,7 @@ fn run_all(
             Handler::Keys(run)
             | Handler::Whole(run)
             | Handler::KeysOrWhole(run, _)
+            | Handler::KeysOrBlocking(run, ..)
             | Handler::Cursor(run)
             | Handler::Free(run) => {
                 if let Err(failure) = run(data, &call, reply) {

@@ -74,6 +74,18 @@ impl WaitingCall {
         }
     }
 
+    /// Its arguments with the name.
+    pub(super) fn args(&self) -> impl Iterator<Item = &[u8]> {
+        self.args.iter().map(|arg| &**arg)
+    }
+
+    /// Puts other arguments in the place of some, none of which is a key.
+    pub(super) fn replace(&mut self, args: Vec<(usize, Vec<u8>)>) {
+        for (at, arg) in args {
+            self.args[at] = arg.into();
+        }
+    }
+
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         let args: usize = self.args.iter().map(|arg| arg.len() + size_of::<Box<[u8]>>()).sum();

@@ -71,7 +71,8 @@ impl Watched {
         let lines = self.lines.lock();
         let mut ready = self.ready.borrow_mut();
         let known = || ready.iter().any(|there| there.logical == logical && *there.bytes == *key.bytes);
-        if lines.has(logical, key.bytes) && keyspace.get(key).is_some() && !known() {
+        let concerns = || keyspace.get(key).is_some() || lines.minds_loss(logical, key.bytes);
+        if lines.has(logical, key.bytes) && concerns() && !known() {
             ready.push(ReadyKey { logical, bytes: key.bytes.into(), hash: key.hash });
         }
         self.any.set(!self.databases.is_empty() || !lines.is_empty());
@@ -95,6 +96,7 @@ impl Watched {
             && let Some(logical) = keyspace.logical(key.database)
         {
             self.flag(logical, key.bytes, |watcher| !watcher.expired);
+            self.lines.lock().lost(|of, bytes| of == logical && bytes == key.bytes);
         }
     }
 
@@ -105,6 +107,7 @@ impl Watched {
                 self.flag(logical, bytes, |watcher| !watcher.expired);
             }
         }
+        self.lines.lock().lost(|logical, _| which(logical));
     }
 
     /// These logical databases of `keyspace` are about to have each other's keys.
@@ -116,7 +119,9 @@ impl Watched {
             }
         }
         let incoming = |logical, bytes: &[u8]| holds(keyspace, if logical == one { other } else { one }, bytes);
-        self.lines.lock().swapped(one, other, incoming);
+        let mut lines = self.lines.lock();
+        lines.swapped(one, other, incoming);
+        lines.lost(|logical, _| [one, other].contains(&logical));
     }
 
     fn names(&self) -> impl Iterator<Item = (u8, &[u8])> {

@@ -10,7 +10,7 @@ use crate::structure::{expiry, root, slab};
 use crate::value::external::External;
 use crate::value::paged::Root;
 use crate::value::record::{self, Head};
-use crate::value::{Kind, ListView, MapView, SortedView, ValueView};
+use crate::value::{Kind, ListView, MapView, SortedView, StreamView, ValueView};
 
 use super::Key;
 
@@ -84,6 +84,12 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn sorted(&self) -> SortedView<'_, &'a dyn Pages> {
         SortedView::new(&self.pages, self.at, &self.head)
+    }
+
+    /// The stream.
+    #[must_use]
+    pub fn stream(&self) -> StreamView<'_, &'a dyn Pages> {
+        StreamView::new(&self.pages, self.at, &self.head)
     }
 
     /// The list.

@@ -74,16 +74,59 @@ impl<'a> ListpackEntries<'a> {
     }
 }
 
-/// The length of an entry that begins where `start` bytes were left stands behind it: 7 bits a byte, the lowest ones last.
-fn check_backwards(rest: &mut Bytes<'_>, start: usize) -> Result<(), RdbError> {
-    let len = start - rest.0.len();
-    let digits = match len {
+/// Appends an integer: in one byte, or as one of 64 bits.
+pub(super) fn put_integer(out: &mut Vec<u8>, value: i64) {
+    let start = out.len();
+    match u8::try_from(value) {
+        Ok(small @ 0..=0x7f) => out.push(small),
+        _ => {
+            out.push(0xf4);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+    put_backwards(out, start);
+}
+
+/// Appends a string.
+pub(super) fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    let start = out.len();
+    match text.len() {
+        len @ 0..0x40 => out.push(0x80 | len as u8),
+        len @ 0x40..0x1000 => out.extend_from_slice(&[0xe0 | (len >> 8) as u8, len as u8]),
+        len => {
+            out.push(0xf0);
+            out.extend_from_slice(&(len as u32).to_le_bytes());
+        }
+    }
+    out.extend_from_slice(text);
+    put_backwards(out, start);
+}
+
+/// Appends the length of the entry from `start` on.
+fn put_backwards(out: &mut Vec<u8>, start: usize) {
+    let len = out.len() - start;
+    let digits = backward_digits(len);
+    for place in 0..digits {
+        let bits = (len >> (7 * (digits - 1 - place)) & 0x7f) as u8;
+        out.push(if place == 0 { bits } else { bits | 0x80 });
+    }
+}
+
+/// Bytes that a length takes behind an entry.
+const fn backward_digits(len: usize) -> usize {
+    match len {
         0..0x80 => 1,
         0x80..0x4000 => 2,
         0x4000..0x20_0000 => 3,
         0x20_0000..0x1000_0000 => 4,
         _ => 5,
-    };
+    }
+}
+
+/// The length of an entry that begins where `start` bytes were left stands behind it: 7 bits a byte, the lowest ones last.
+fn check_backwards(rest: &mut Bytes<'_>, start: usize) -> Result<(), RdbError> {
+    let len = start - rest.0.len();
+    let digits = backward_digits(len);
     let sound = rest.take(digits)?.iter().enumerate().all(|(place, byte)| {
         let bits = (len >> (7 * (digits - 1 - place)) & 0x7f) as u8;
         *byte == if place == 0 { bits } else { bits | 0x80 }

@@ -1,16 +1,17 @@
 //! Redis's dump format (RDB): values as `DUMP` writes and `RESTORE` reads them, and whole dump files.
 //!
-//! **Problem.** Redis and its relatives have written the same five types in some twenty layouts, and all of them are still on disks.
+//! **Problem.** Redis and its relatives have written the same six types in some twenty layouts, and all of them are still on disks.
 //! The bytes come from outside: a payload from any client, a file from anywhere.
 //!
 //! **Idea.** Reading is one pass over an [`Input`], which knows how many bytes are left: [`read_value`] takes a value apart and shows
 //! its parts ([`RdbItem`]) one after the other, whatever their layout was. So a file of any size is read in the memory of its longest
-//! string. Writing ([`write`](mod@write)) uses one plain layout a type, which every release of Redis since 5.0 reads.
+//! string. Writing ([`write`](mod@write)) uses one plain layout a type, which old releases of Redis read too.
 //!
 //! ```text
 //!   file      magic and version, entries, end, checksum        file.rs
 //!   payload   type, value, version, checksum                   payload.rs
 //!   value     strings and counts, by type                      value.rs
+//!   stream    listpacks, and groups of consumers                stream.rs
 //!   string    length and bytes, an integer, or compressed      string.rs, lzf.rs
 //!   packed    several strings in one                           ziplist.rs, listpack.rs, intset.rs, zipmap.rs
 //! ```
@@ -29,6 +30,7 @@ mod lzf;
 mod packed_entry;
 mod payload;
 mod skip;
+mod stream;
 mod string;
 mod value;
 pub mod write;

@@ -23,6 +23,18 @@ fn text(item: RdbItem<'_>) -> String {
             format!("{}={}{expire}", string(name), string(value))
         }
         RdbItem::Scored { name, score } => format!("{}:{}", string(name), score.get()),
+        RdbItem::Entry { id, fields } => {
+            let fields = fields.chunks(2).map(|pair| format!(" {}={}", string(pair[0]), string(pair[1])));
+            format!("{}-{}{}", id.ms, id.seq, fields.collect::<String>())
+        }
+        RdbItem::Stream { last, added, deleted } => {
+            format!("last {}-{} added {added} deleted {}-{}", last.ms, last.seq, deleted.ms, deleted.seq)
+        }
+        RdbItem::Group { name, last, read } => {
+            format!("group {} last {}-{} read {read:?}", string(name), last.ms, last.seq)
+        }
+        RdbItem::Consumer { name, active, .. } => format!("{} active {active:?}", string(name)),
+        RdbItem::Pending { id, time, count } => format!("pending {}-{} at {time} {count} times", id.ms, id.seq),
     }
 }
 
@@ -281,6 +293,63 @@ fn packed_forms_must_be_consistent() {
     refused(ValueLayout::HashZipmap, b"\x01\x01a\x01\0b\xff\xff");
 }
 
+/// A stream of which an entry was deleted, with two groups, as redis-server 7.0.15 and valkey-server 9.1.2 have dumped it.
+#[test]
+fn streams_are_read() {
+    let of_redis = b"\x13\x01\x10\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x01\xc3@N@T\x12T\x00\x00\x00\x1f\x00\x03\x01\x01\x01\x02\x01\x81a\x02\x81b\x02\x00 \x09\x00\x00 \x01\x09\x01\x01\x83two\x04\x05\x01\x03`\x0c\x06\xc1,\x02\x81x\x02\x05`\x0b\x0e\xdf\xff\x02\x01\x01\x85other\x06\x01\x01\x06 0\x00\x02\x80\x13\x01\x81y !\x00\xff\x03\x07\x00\x05\x01\x05\x02\x04\x02\x01g\x06\x00\x81\xff\xff\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x01@B\x0f\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00\x00\x80\x84\x1e\x00\x00\x00\x00\x00\x04\x01\x05alice\xa4\x1b\xdb/\xa2\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00\x00\x01h\x07\x00\x09\x00\x01\x03bob\xa4\x1b\xdb/\xa2\x01\x00\x00\x00\x0a\x00&8}\xf8\x0b\xf7\xf6\xb8";
+    let of_valkey = b"\x15\x01\x10\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x01\xc3@N@T\x12T\x00\x00\x00\x1f\x00\x03\x01\x01\x01\x02\x01\x81a\x02\x81b\x02\x00 \x09\x00\x00 \x01\x09\x01\x01\x83two\x04\x05\x01\x03`\x0c\x06\xc1,\x02\x81x\x02\x05`\x0b\x0e\xdf\xff\x02\x01\x01\x85other\x06\x01\x01\x06 0\x00\x02\x80\x13\x01\x81y !\x00\xff\x03\x07\x00\x05\x01\x05\x02\x04\x02\x01g\x06\x00\x81\xff\xff\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x01@B\x0f\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00\x00\x80\x84\x1e\x00\x00\x00\x00\x00\x04\x01\x05alice\xa5\x1b\xdb/\xa2\x01\x00\x00\xa5\x1b\xdb/\xa2\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00\x00\x01h\x07\x00\x09\x00\x01\x03bob\xa6\x1b\xdb/\xa2\x01\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00P\x00\x89\xce\x05z\xd6\x84\x08\xe2";
+    let common = |at: usize, shown: &[String]| {
+        let expected = [
+            "5-1 a=1 b=two",
+            "6-0 other=1",
+            "7-0 a=1 b=y",
+            "last 7-0 added 4 deleted 5-2",
+            "group g last 6-0 read None",
+            "alice",
+            "pending 5-1 at 1000000 3 times",
+            "pending 6-0 at 2000000 4 times",
+            "group h last 7-0 read Some(9)",
+            "bob",
+        ];
+        assert!(shown[at].starts_with(expected[at]), "{shown:?}");
+    };
+    for (payload, form) in [(&of_redis[..], 2), (&of_valkey[..], 3)] {
+        let (layout, shown) = opened(payload).unwrap();
+        assert_eq!((layout, shown.len()), (ValueLayout::Stream(form), 10));
+        (0..10).for_each(|at| common(at, &shown));
+        // One that was never active is known of in the newest form alone.
+        assert_eq!(shown[9].ends_with("active None"), form == 3, "{shown:?}");
+        for at in 0..payload.len() * 8 {
+            let mut flipped = payload.to_vec();
+            flipped[at / 8] ^= 1 << (at % 8);
+            assert!(open(&flipped).is_none(), "bit {at}");
+            let bytes = &flipped[1..flipped.len() - 10];
+            // Whatever it is, it is read to an end.
+            let _ = parts(layout, bytes);
+        }
+        let value = &payload[1..payload.len() - 10];
+        for len in 0..value.len() {
+            assert!(parts(layout, &value[..len]).is_err(), "the first {len} bytes");
+        }
+    }
+}
+
+/// In the form of Redis 5 nothing is said of what was read.
+#[test]
+fn old_streams_are_read() {
+    let node = b"\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x1d\x1d\x00\x00\x00\x0a\x00\x01\x01\x00\x01\x01\x01\x81f\x02\x00\x01\x02\x01\x00\x01\x00\x01\x81v\x02\x04\x01\xff";
+    let behind = b"\x01\x01\x01\x03\x01a\x00\x00\x00\x00\x01b\x01\x01\x00\x00\x01c\x09\x09\x00\x00";
+    let (shown, left) = parts(ValueLayout::Stream(1), &[&[1], &node[..], behind].concat()).unwrap();
+    let expected = [
+        "1-1 f=v",
+        "last 1-1 added 1 deleted 0-0",
+        "group a last 0-0 read Some(0)",
+        "group b last 1-1 read Some(1)",
+        "group c last 9-9 read None",
+    ];
+    assert_eq!((shown, left), (expected.map(str::to_owned).to_vec(), 0));
+}
+
 #[test]
 fn what_is_no_number_is_no_score() {
     for bytes in [&b"\x01\x01a\xfd"[..], b"\x01\x01a\x03nan", b"\x01\x01a\x01x", b"\x01\x01a\x00"] {
@@ -356,8 +425,13 @@ fn read_keys(file: &mut RdbFile<&[u8]>, all: &mut Vec<String>) -> Result<(), Rdb
 #[test]
 fn a_file_is_read_to_its_end() {
     let (read, checksum) = read_file(&file());
-    let expected =
-        ["0 a hello", "0 b until 513 12", "0 stream a stream", "0 module a module value", "3 set until 2000 x y"];
+    let expected = [
+        "0 a hello",
+        "0 b until 513 12",
+        "0 stream 1-1 f=v last 1-1 added 1 deleted 0-0",
+        "0 module a module value",
+        "3 set until 2000 x y",
+    ];
     assert_eq!(read.unwrap(), expected);
     assert_eq!(checksum, Some(FileChecksum::Right));
     let mut unchecked = file();

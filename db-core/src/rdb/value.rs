@@ -4,9 +4,9 @@ use std::io::Read;
 
 use super::packed_entry::PackedEntry;
 use super::string::{count, string};
-use super::{Input, RdbError, VALKEY_VERSION, intset, listpack, skip, ziplist, zipmap};
+use super::{Input, RdbError, VALKEY_VERSION, intset, listpack, skip, stream, ziplist, zipmap};
 use crate::clock::UnixMillis;
-use crate::value::{Kind, Score};
+use crate::value::{Kind, Score, StreamId};
 
 /// How a value is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +58,13 @@ pub enum ValueLayout {
     SortedSetZiplist,
     /// A listpack of them.
     SortedSetListpack,
+    /// Entries and groups, in the form of Redis 5 (1), 7.0 (2) or 7.2 (3).
+    Stream(u8),
 }
 
 /// How a value of a type that there is not here is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForeignLayout {
-    /// A stream, in the form of Redis 5, 7.0 (2) or 7.2 (3).
-    Stream(u8),
     /// What a module has written.
     Module,
 }
@@ -89,13 +89,13 @@ impl Layout {
             12 => ValueLayout::SortedSetZiplist,
             13 => ValueLayout::HashZiplist,
             14 => ValueLayout::ListZiplists,
-            15 => return Ok(Layout::Foreign(ForeignLayout::Stream(1))),
+            15 => ValueLayout::Stream(1),
             16 => ValueLayout::HashListpack,
             17 => ValueLayout::SortedSetListpack,
             18 => ValueLayout::ListListpacks,
-            19 => return Ok(Layout::Foreign(ForeignLayout::Stream(2))),
+            19 => ValueLayout::Stream(2),
             20 => ValueLayout::SetListpack,
-            21 => return Ok(Layout::Foreign(ForeignLayout::Stream(3))),
+            21 => ValueLayout::Stream(3),
             // Redis has used the number for something else, in a release candidate.
             22 if version >= VALKEY_VERSION => ValueLayout::HashExpiring,
             24 if version < VALKEY_VERSION => ValueLayout::HashExpiringFirst,
@@ -110,7 +110,6 @@ impl ForeignLayout {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            ForeignLayout::Stream(_) => "stream",
             ForeignLayout::Module => "module value",
         }
     }
@@ -121,7 +120,6 @@ impl ForeignLayout {
     /// If it ends early, or is not what a server writes.
     pub fn skip<R: Read>(self, input: &mut Input<R>) -> Result<(), RdbError> {
         match self {
-            ForeignLayout::Stream(form) => skip::stream(input, form),
             ForeignLayout::Module => skip::module(input),
         }
     }
@@ -154,6 +152,7 @@ impl ValueLayout {
             | ValueLayout::SortedSet
             | ValueLayout::SortedSetZiplist
             | ValueLayout::SortedSetListpack => Kind::SortedSet,
+            ValueLayout::Stream(_) => Kind::Stream,
         }
     }
 }
@@ -182,6 +181,49 @@ pub enum RdbItem<'a> {
         name: &'a [u8],
         /// Its score.
         score: Score,
+    },
+    /// The next entry of a stream.
+    Entry {
+        /// Its id, above that of the one before.
+        id: StreamId,
+        /// Names, each followed by its value.
+        fields: &'a [&'a [u8]],
+    },
+    /// What is noted of a stream, behind its entries.
+    Stream {
+        /// The id of the last entry that was added.
+        last: StreamId,
+        /// How many entries were ever added.
+        added: u64,
+        /// The greatest id that was deleted.
+        deleted: StreamId,
+    },
+    /// The next group of consumers of a stream.
+    Group {
+        /// Its name.
+        name: &'a [u8],
+        /// The last entry that was delivered.
+        last: StreamId,
+        /// How many had ever been added when that one was, if that is known.
+        read: Option<u64>,
+    },
+    /// The next consumer of the group.
+    Consumer {
+        /// Its name.
+        name: &'a [u8],
+        /// When it was seen, in Unix milliseconds.
+        seen: u64,
+        /// When it was active, if ever.
+        active: Option<u64>,
+    },
+    /// The next pending entry of the consumer.
+    Pending {
+        /// Which one.
+        id: StreamId,
+        /// When it was delivered, in Unix milliseconds.
+        time: u64,
+        /// How often.
+        count: u64,
     },
 }
 
@@ -234,6 +276,7 @@ pub fn read_value<R: Read, E: From<RdbError>>(
         ValueLayout::SortedSet => parts.scored(|input| Ok(f64::from_bits(u64::from_le_bytes(input.array()?)))),
         ValueLayout::SortedSetZiplist => parts.blob(|blob, visit| pairs(ziplist::entries(blob)?, scored, visit)),
         ValueLayout::SortedSetListpack => parts.blob(|blob, visit| pairs(listpack::entries(blob)?, scored, visit)),
+        ValueLayout::Stream(form) => stream::read(parts.input, form, parts.visit),
     }
 }
 

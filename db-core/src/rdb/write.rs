@@ -1,18 +1,22 @@
-//! Writes payloads, each type in its plainest layout: one that every release of Redis since 5.0, and of Valkey, reads. Only a hash with
-//! fields that expire is written as Valkey does since 9.0.
+//! Writes payloads, each type in its plainest layout: one that every release of Redis since 5.0, and of Valkey, reads. Only a stream is
+//! written as Redis does since 7.0, and a hash with fields that expire as Valkey does since 9.0.
 
-use super::VALKEY_VERSION;
 use super::payload::{VERSION_WRITTEN, seal};
 use super::string::{BITS_14, BITS_32, BITS_64};
 use super::value::NEVER;
+use super::{VALKEY_VERSION, stream};
 use crate::arena::Pages;
-use crate::value::{Kind, ListView, MapView, Member, SortedView, ValueView};
+use crate::value::{Kind, ListView, MapView, Member, SortedView, StreamView, ValueView};
+
+/// Version of payloads of streams: that of Redis 7.0.
+const VERSION_OF_STREAMS: u16 = 10;
 
 const STRING: u8 = 0;
 const LIST: u8 = 1;
 const SET: u8 = 2;
 const HASH: u8 = 4;
 const SORTED_SET: u8 = 5;
+const STREAM: u8 = 19;
 const HASH_EXPIRING: u8 = 22;
 
 /// Returns the payload of a string.
@@ -74,6 +78,12 @@ pub fn sorted_set(view: &SortedView<'_, impl Pages>) -> Vec<u8> {
     })
 }
 
+/// Returns the payload of a stream, as Redis writes it since 7.0: older releases do not read it.
+#[must_use]
+pub fn stream(view: &StreamView<'_, impl Pages>) -> Vec<u8> {
+    written_as(STREAM, VERSION_OF_STREAMS, |out| stream::put(out, view))
+}
+
 fn written(layout: u8, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     written_as(layout, VERSION_WRITTEN, write)
 }
@@ -90,12 +100,12 @@ fn put_value(out: &mut Vec<u8>, value: &ValueView<'_>) {
     value.range(0, value.len(), out);
 }
 
-fn put_string(out: &mut Vec<u8>, string: &[u8]) {
+pub(super) fn put_string(out: &mut Vec<u8>, string: &[u8]) {
     put_length(out, string.len() as u64);
     out.extend_from_slice(string);
 }
 
-fn put_length(out: &mut Vec<u8>, len: u64) {
+pub(super) fn put_length(out: &mut Vec<u8>, len: u64) {
     match len {
         0..0x40 => out.push(len as u8),
         0x40..0x4000 => out.extend_from_slice(&[BITS_14 | (len >> 8) as u8, len as u8]),

@@ -6,10 +6,12 @@ use crate::value::list::{self, LargeList, ListView};
 use crate::value::map::{self, ExpiringHash, Large, MapView, Member, expiring, large};
 use crate::value::record::{Encoding, Head, RecordShape};
 use crate::value::sorted::{self, LargeSorted, SortedView};
+use crate::value::stream::{self, LargeStream, StreamView};
 use crate::value::{Kind, ValueView};
 
 use super::map::put_large;
 use super::sorted_set;
+use super::stream as stream_parts;
 
 /// Members or elements that are copied at a time, ...
 const COPIED_AT_ONCE: usize = 1024;
@@ -55,6 +57,10 @@ impl Piece {
                 let fields = ExpiringHash::at(record.page(), rest_at).fields();
                 Some((fields.len(arena), fields.entry_bytes(arena)))
             }
+            Encoding::STREAM => {
+                let large = LargeStream::at(record.page(), rest_at);
+                Some((large.len(arena), large.memory_bytes(arena)))
+            }
             Encoding::TREE => {
                 let large = LargeList::at(record.page(), rest_at);
                 Some((large.len(arena), large.memory_bytes(arena)))
@@ -66,7 +72,11 @@ impl Piece {
         let count = large.map_or(0, many).min(COPIED_AT_ONCE);
         let mut shape = head.shape(arena.page(record.page()));
         if pages.is_some() {
-            rest.fill(0);
+            match head.encoding {
+                // What it counts is copied with its last node.
+                Encoding::STREAM => stream::forget_trees(&mut rest),
+                _ => rest.fill(0),
+            }
             shape.fields_expiry = None;
         }
         Piece { shape, rest, pages: pages.unwrap_or(0), count, next: pages.map(|_| 0), strings: Vec::new() }
@@ -122,6 +132,15 @@ impl Piece {
                 strings.len() < 2 * COPIED_AT_ONCE && bytes < COPIED_BYTES
             });
             Some(next.saturating_add(strings.len() as u64 / 2)).filter(|next| *next < sorted.len())
+        } else if self.shape.kind == Kind::Stream {
+            let stream = StreamView::new(source.arena(), record, &head);
+            stream_parts::each_part(&stream, next, &mut |part| {
+                bytes += part.len() as u64;
+                strings.push(part);
+                strings.len() < COPIED_AT_ONCE && bytes < COPIED_BYTES
+            });
+            let (nodes, items) = stream.raw_counts();
+            Some(next.saturating_add(strings.len() as u64)).filter(|next| *next < nodes + items)
         } else if self.shape.kind == Kind::List {
             let list = ListView::new(source.arena(), record, &head);
             list.each_from(next, &mut |element| {
@@ -155,6 +174,11 @@ impl Piece {
         let strings = self.strings.iter().map(Vec::as_slice);
         if self.shape.kind == Kind::SortedSet {
             sorted_set::put_large(target, LargeSorted::at(record.page(), head.rest_at), strings);
+        } else if self.shape.kind == Kind::Stream {
+            let stream = LargeStream::at(record.page(), head.rest_at);
+            strings.for_each(|part| {
+                stream_parts::put_part(target, stream, part);
+            });
         } else if self.shape.kind == Kind::List {
             let list = LargeList::at(record.page(), head.rest_at);
             strings.for_each(|element| list.push(target.arena_mut(), element));
@@ -169,6 +193,7 @@ fn pages_to_make(encoding: Encoding, members: u64, bytes: u64) -> usize {
     match encoding {
         Encoding::SORTED => sorted::pages_to_make(members, bytes),
         Encoding::TREE => list::pages_to_make(bytes),
+        Encoding::STREAM => stream_parts::pages_to_make(bytes),
         Encoding::EXPIRING_TABLE => expiring::pages_to_make(members, bytes),
         _ => large::pages_to_make(members, bytes),
     }

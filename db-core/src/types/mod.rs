@@ -4,6 +4,7 @@ pub(crate) mod copy;
 pub mod list;
 pub mod map;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 #[cfg(test)]
 mod tests;

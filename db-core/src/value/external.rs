@@ -9,6 +9,7 @@ use super::map::{self, ExpiringHash, Large};
 use super::paged::{self, ROOT_BYTES_MAX, Root, RootAt};
 use super::record::{Encoding, Head};
 use super::sorted::{self, LargeSorted};
+use super::stream::{self, LargeStream};
 
 /// Pages of what is freed at once: 1 MiB.
 pub(crate) const PAGES_AT_ONCE: usize = 64;
@@ -29,6 +30,8 @@ pub(crate) enum External {
     Sorted(LargeSorted),
     /// A hash with fields that may expire.
     Expiring(ExpiringHash),
+    /// A stream.
+    Stream(LargeStream),
 }
 
 impl External {
@@ -40,6 +43,7 @@ impl External {
             Kind::Set | Kind::Hash => External::Map(kind, Large::at(at.page, at.offset)),
             Kind::List => External::List(LargeList::at(at.page, at.offset)),
             Kind::SortedSet => External::Sorted(LargeSorted::at(at.page, at.offset)),
+            Kind::Stream => External::Stream(LargeStream::at(at.page, at.offset)),
         }
     }
 
@@ -58,6 +62,7 @@ impl External {
             External::List(_) => list::ROOT_BYTES,
             External::Sorted(_) => sorted::ROOT_BYTES,
             External::Expiring(_) => map::expiring::ROOT_BYTES,
+            External::Stream(_) => stream::ROOT_BYTES,
         }
     }
 
@@ -69,13 +74,14 @@ impl External {
             External::List(list) => list.pages(pages),
             External::Sorted(sorted) => sorted.pages_to_free(pages),
             External::Expiring(hash) => hash.pages_to_free(pages),
+            External::Stream(stream) => stream.pages(pages),
         }
     }
 
     /// Entries of its table that are not given up yet, if it has one.
     pub(super) fn members(self, pages: &impl Pages) -> u64 {
         match self {
-            External::Paged(_) | External::List(_) => 0,
+            External::Paged(_) | External::List(_) | External::Stream(_) => 0,
             External::Map(_, large) => large.len(pages),
             External::Sorted(sorted) => sorted.len(pages),
             External::Expiring(hash) => hash.fields().len(pages),
@@ -90,6 +96,7 @@ impl External {
             External::List(list) => list.memory_bytes(pages),
             External::Sorted(sorted) => sorted.memory_bytes(pages),
             External::Expiring(hash) => hash.memory_bytes(pages),
+            External::Stream(stream) => stream.memory_bytes(pages),
         }
     }
 
@@ -109,6 +116,7 @@ impl External {
                     && sorted.memory_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64
             }
             External::Expiring(hash) => few(hash.fields()),
+            External::Stream(stream) => stream.memory_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64,
         }
     }
 
@@ -130,6 +138,7 @@ impl External {
             External::List(list) => list.drain(arena, max),
             External::Sorted(sorted) => sorted.drain(arena, max),
             External::Expiring(hash) => hash.drain(arena, max),
+            External::Stream(stream) => stream.drain(arena, max),
         }
     }
 
@@ -149,6 +158,7 @@ impl External {
             External::List(list) => list::check_large(pages, list, inspector),
             External::Sorted(sorted) => sorted::check_large(pages, sorted, true, inspector),
             External::Expiring(hash) => map::check_expiring(pages, hash, true, inspector),
+            External::Stream(stream) => stream::check_large(pages, stream, inspector),
         }
     }
 }
@@ -165,6 +175,7 @@ pub(crate) fn check_collection(
         Kind::Set | Kind::Hash => map::check(pages, at, head, inspector),
         Kind::List => list::check(pages, at, head, inspector),
         Kind::SortedSet => sorted::check(pages, at, head, inspector),
+        Kind::Stream => stream::check(pages, at, head, inspector),
     }
 }
 

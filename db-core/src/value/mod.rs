@@ -15,10 +15,12 @@ pub(crate) mod prefetch;
 pub(crate) mod reclaim;
 pub(crate) mod record;
 pub(crate) mod sorted;
+pub(crate) mod stream;
 mod view;
 
 pub use list::ListView;
 pub use map::{MapView, Member};
 pub use record::Kind;
 pub use sorted::{Bound, Score, SortedView};
+pub use stream::{PendingEntry, StreamConsumer, StreamEntry, StreamGroup, StreamId, StreamText, StreamView};
 pub use view::ValueView;

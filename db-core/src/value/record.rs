@@ -48,6 +48,8 @@ pub enum Kind {
     List = 4,
     /// Members with scores.
     SortedSet = 5,
+    /// Entries with ids, and groups of consumers.
+    Stream = 6,
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             3 => Some(Kind::Hash),
             4 => Some(Kind::List),
             5 => Some(Kind::SortedSet),
+            6 => Some(Kind::Stream),
             _ => None,
         }
     }
@@ -72,6 +75,7 @@ impl Kind {
             Kind::Hash => "hash",
             Kind::List => "list",
             Kind::SortedSet => "zset",
+            Kind::Stream => "stream",
         }
     }
 }
@@ -100,6 +104,8 @@ impl Encoding {
     /// A hash with fields that may expire: when the first one does, then the roots of a hash table and an expiry index
     /// (`value/map/expiring.rs`).
     pub(crate) const EXPIRING_TABLE: Encoding = Encoding(8);
+    /// A stream: the root of two trees, then its last node (`value/stream/mod.rs`).
+    pub(crate) const STREAM: Encoding = Encoding(9);
 
     /// Whether values of a kind have it.
     pub(crate) const fn is_of(self, kind: Kind) -> bool {
@@ -112,13 +118,14 @@ impl Encoding {
             }
             Kind::List => matches!(self, Encoding::PACKED | Encoding::TREE),
             Kind::SortedSet => matches!(self, Encoding::PACKED | Encoding::SORTED),
+            Kind::Stream => matches!(self, Encoding::STREAM),
         }
     }
 
     /// Whether what follows the key begins with the time u64 at which the first field expires (0: none does).
     #[inline]
     pub(crate) const fn has_expiring_fields(self) -> bool {
-        self.0 >= Encoding::EXPIRING_PACKED.0
+        matches!(self, Encoding::EXPIRING_PACKED | Encoding::EXPIRING_TABLE)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Random words.
 
 /// What the keys of each type begin with.
-pub(crate) const PREFIXES: [&str; 5] = ["key", "set", "hash", "list", "zset"];
+pub(crate) const PREFIXES: [&str; 6] = ["key", "set", "hash", "list", "zset", "stream"];
 /// Keys of each type.
 pub(crate) const KEYS: u64 = 12;
 

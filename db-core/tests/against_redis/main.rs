@@ -20,11 +20,12 @@ mod server;
 mod sets;
 mod sorted_sets;
 mod sorts;
+mod streams;
 mod strings;
 
 use tanist_db_core::clock::{Clock, SystemClock, UnixMillis};
 use tanist_db_core::command::{Call, CommandTable, Group, Outcome, Protocol, Reply, database, front_command};
-use tanist_db_core::engine::{Engine, EngineOptions, Front, Refused, Session};
+use tanist_db_core::engine::{Engine, EngineOptions, Front, Refused, Session, sizes};
 use tanist_db_core::ids::Epoch;
 use tanist_test_support::skip;
 
@@ -39,10 +40,11 @@ const COMMANDS: usize = 60_000;
 type Module = fn(&mut Dice) -> Vec<String>;
 
 /// Each module, and the servers that it is compared with. Modules of one server are mixed, as their keys are: each meets the others'.
-const MODULES: [(Module, &[System]); 11] = [
+const MODULES: [(Module, &[System]); 12] = [
     (Dice::string_command, &[System::Redis]),
     (Dice::set_command, &[System::Redis]),
     (Dice::list_command, &[System::Redis]),
+    (Dice::stream_command, &[System::Redis]),
     (Dice::sorted_set_command, &[System::Redis, System::Valkey]),
     (Dice::hash_command, &[System::Redis, System::Valkey]),
     (Dice::dump_command, &[System::Redis, System::Valkey]),
@@ -201,6 +203,7 @@ fn agree(name: &str, theirs: &[u8], ours: &[u8]) -> bool {
                 number(theirs).zip(number(ours)).is_some_and(|(a, b)| a.abs_diff(b) < 2000 && (a < 0) == (b < 0))
             }
             // The bytes differ: what they mean is compared when the other server has restored them.
+            "xinfo" | "xpending" => streams::agree(theirs, ours),
             "dump" => dumps::payload(theirs).is_some() && dumps::payload(ours).is_some(),
             name => lines(name, theirs) == lines(name, ours),
         }
@@ -277,6 +280,11 @@ fn compare(system: System, protocol: Protocol) {
         theirs.call(&[b"hello".to_vec(), b"3".to_vec()]);
         ours.session.set_protocol(protocol);
     }
+    // Streams of a few entries have several nodes.
+    let (parameter, entries) = ("stream-node-max-entries", 3 + seed % 5);
+    let words = ["config", "set", parameter, &entries.to_string()].map(|word| word.as_bytes().to_vec());
+    assert_eq!(theirs.call(&words), b"+OK\r\n");
+    ours.engine.change_settings(&[(sizes::STREAM_NODE_ENTRIES.id, Some(entries))], || Ok(())).unwrap();
     let mut dice = Dice(seed);
     let mut history: Vec<Vec<String>> = Vec::new();
     let commands = std::env::var("TANIST_COMMANDS").ok().and_then(|count| count.parse().ok()).unwrap_or(COMMANDS);
@@ -339,9 +347,9 @@ fn same_replies(
 /// Whether the transaction that ends here asked for what differs: times, by moments, and dumps.
 fn differs(history: &[Vec<String>]) -> bool {
     let queued = history.iter().rev().skip(1).take_while(|words| !words[0].eq_ignore_ascii_case("multi"));
-    queued
-        .into_iter()
-        .any(|words| ["ttl", "expiretime", "dump"].iter().any(|name| words[0].to_lowercase().contains(name)))
+    queued.into_iter().any(|words| {
+        ["ttl", "expiretime", "dump", "xinfo", "xpending"].iter().any(|name| words[0].to_lowercase().contains(name))
+    })
 }
 
 fn shorten(words: &[String]) -> String {
@@ -365,6 +373,11 @@ fn same_content(theirs: &mut Connection, ours: &mut Ours) {
             assert_eq!(theirs.call(&words), ours.call(&words), "{key}");
             let words = command(&["zrange", &key, "0", "-1", "withscores"]);
             assert!(agree("zrange", &theirs.call(&words), &ours.call(&words)), "{key}");
+            for words in [vec!["xrange", &key, "-", "+"], vec!["xrevrange", &key, "+", "-"]] {
+                assert_eq!(theirs.call(&command(&words)), ours.call(&command(&words)), "{key}");
+            }
+            let words = command(&["xinfo", "stream", &key, "full", "count", "0"]);
+            assert!(agree("xinfo", &theirs.call(&words), &ours.call(&words)), "{key}");
         }
     }
     let mut shown = Vec::new();

@@ -34,8 +34,10 @@ pub(super) struct ImportBatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Continued {
     pub(super) key: Vec<u8>,
-    /// Of a list: how many elements the batches before have added.
+    /// Of a list, or of a stream: how many elements or entries the batches before have added.
     pub(super) elements: Option<u64>,
+    /// Its type.
+    pub(super) kind: Kind,
 }
 
 /// Makes batches of keys, and delivers each that is full.
@@ -52,6 +54,8 @@ pub(super) struct Batcher<D> {
     pushed: u64,
     /// Whether such a command has begun the key.
     begun: bool,
+    /// Of a stream: its newest group and its newest consumer, once its entries are there.
+    group: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 struct Open {
@@ -63,7 +67,17 @@ struct Open {
 impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
     pub(super) fn new(deliver: D) -> Self {
         let (batch, key) = (ImportBatch::default(), Vec::new());
-        Batcher { deliver, batch, key, kind: Kind::String, open: None, members: 0, pushed: 0, begun: false }
+        Batcher {
+            deliver,
+            batch,
+            key,
+            kind: Kind::String,
+            open: None,
+            members: 0,
+            pushed: 0,
+            begun: false,
+            group: None,
+        }
     }
 
     /// Begins a key.
@@ -74,7 +88,7 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
         }
         self.key.clear();
         self.key.extend_from_slice(key);
-        (self.kind, self.members, self.pushed, self.begun) = (kind, 0, 0, false);
+        (self.kind, self.members, self.pushed, self.begun, self.group) = (kind, 0, 0, false, None);
         Ok(())
     }
 
@@ -82,6 +96,9 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
     pub(super) fn add(&mut self, item: RdbItem<'_>) -> Result<(), E> {
         if let RdbItem::Field { name, value, expire: Some(at) } = item {
             return self.add_expiring(name, value, at);
+        }
+        if self.kind == Kind::Stream {
+            return self.add_of_stream(item);
         }
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -102,6 +119,8 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
                 command.arg(score.get().to_string()).arg(name);
                 name.len()
             }
+            // Of a stream.
+            _ => 0,
         };
         open.members += 1;
         self.members += 1;
@@ -119,6 +138,65 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
         let bytes = self.key.len() + name.len() + value.len();
         self.members += 1;
         self.push(command, bytes)?;
+        self.pushed = self.members;
+        Ok(())
+    }
+
+    /// Adds a part of a stream: each is a command of its own. All but the first entries may be executed again.
+    fn add_of_stream(&mut self, item: RdbItem<'_>) -> Result<(), E> {
+        self.begin_collection()?;
+        let named = |name: &str, key: &[u8]| {
+            let mut command = redis::cmd(name);
+            command.arg(key);
+            command
+        };
+        let key = self.key.clone();
+        let (group, consumer) = self.group.clone().unwrap_or_default();
+        let mut commands = Vec::new();
+        match item {
+            RdbItem::Entry { id, fields } => {
+                let mut command = named("XADD", &key);
+                command.arg(format!("{}-{}", id.ms, id.seq)).arg(fields);
+                commands.push((command, fields.iter().map(|text| text.len()).sum()));
+            }
+            RdbItem::Stream { last, added, deleted } => {
+                if self.members == 0 {
+                    // A stream without an entry is made by one that goes.
+                    commands.push((redis::Cmd::xadd(key.as_slice(), "0-1", &[("f", "v")]), 0));
+                    commands.push((redis::Cmd::xdel(key.as_slice(), &["0-1"]), 0));
+                }
+                let mut command = named("XSETID", &key);
+                command.arg(format!("{}-{}", last.ms, last.seq)).arg("ENTRIESADDED").arg(added);
+                command.arg("MAXDELETEDID").arg(format!("{}-{}", deleted.ms, deleted.seq));
+                commands.push((command, 0));
+                self.group = Some((Vec::new(), Vec::new()));
+            }
+            RdbItem::Group { name, last, read } => {
+                commands.push((redis::Cmd::xgroup_destroy(key.as_slice(), name), name.len()));
+                let mut command = redis::cmd("XGROUP");
+                command.arg("CREATE").arg(key.as_slice()).arg(name).arg(format!("{}-{}", last.ms, last.seq));
+                command.arg("ENTRIESREAD").arg(read.map_or(-1, u64::cast_signed));
+                commands.push((command, name.len()));
+                self.group = Some((name.to_vec(), Vec::new()));
+            }
+            RdbItem::Consumer { name, .. } => {
+                let mut command = redis::cmd("XGROUP");
+                command.arg("CREATECONSUMER").arg(key.as_slice()).arg(group.as_slice()).arg(name);
+                commands.push((command, name.len()));
+                self.group = Some((group, name.to_vec()));
+            }
+            RdbItem::Pending { id, time, count } => {
+                let mut command = named("XCLAIM", &key);
+                command.arg(group).arg(consumer).arg(0).arg(format!("{}-{}", id.ms, id.seq));
+                command.arg("TIME").arg(time).arg("RETRYCOUNT").arg(count).arg("FORCE").arg("JUSTID");
+                commands.push((command, 0));
+            }
+            _ => {}
+        }
+        self.members += 1;
+        for (command, bytes) in commands {
+            self.push(command, key.len() + bytes)?;
+        }
         self.pushed = self.members;
         Ok(())
     }
@@ -151,6 +229,7 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
             Kind::Set => "SADD",
             Kind::Hash => "HSET",
             Kind::SortedSet => "ZADD",
+            Kind::Stream => "XADD",
         });
         command.arg(self.key.as_slice());
         Ok(Open { command, members: 0, bytes: self.key.len() })
@@ -179,8 +258,9 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
     fn push(&mut self, command: Cmd, bytes: usize) -> Result<(), E> {
         if self.batch.bytes >= BATCH_BYTES || self.batch.commands.len() >= BATCH_COMMANDS {
             // What is in earlier commands of the key counts, not what this one adds.
-            let elements = (self.kind == Kind::List).then_some(self.pushed);
-            let continued = self.begun.then(|| Continued { key: self.key.clone(), elements });
+            let counts = self.kind == Kind::List || self.kind == Kind::Stream && self.group.is_none();
+            let elements = counts.then_some(self.pushed);
+            let continued = self.begun.then(|| Continued { key: self.key.clone(), elements, kind: self.kind });
             self.flush(continued)?;
         }
         self.batch.bytes += bytes;

@@ -39,7 +39,6 @@ pub(super) fn read<R: Read>(
             Layout::Value(layout) => pass.key(file, &key, &head, layout)?,
             Layout::Foreign(layout) => {
                 let why = match layout {
-                    ForeignLayout::Stream(_) => LeftOut::Streams,
                     ForeignLayout::Module => LeftOut::ModuleValues,
                 };
                 pass.tally.left_out(why, 1, Some(&key));
@@ -96,6 +95,8 @@ impl<D: FnMut(ImportBatch) -> Result<(), Halt>> Pass<D> {
             RdbItem::Text(_) | RdbItem::Element(_) => (&[][..], None),
             RdbItem::Member(name) | RdbItem::Scored { name, .. } => (name, None),
             RdbItem::Field { name, expire, .. } => (name, expire),
+            // Of a stream.
+            _ => (&[][..], None),
         };
         let unwanted = if expire.is_some_and(|at| at <= self.now) {
             Some(LeftOut::ExpiredFields)
@@ -142,16 +143,15 @@ mod tests {
             Ok(())
         });
         let tally = tally.expect("it is whole");
-        assert_eq!((tally.seen(), commands), (9, 6), "SET, DEL HSETEX HSET, DEL SADD");
+        assert_eq!((tally.seen(), commands), (9, 10), "SET, DEL HSETEX HSET, DEL XADD XDEL XSETID, DEL SADD");
         let long = format!("{}...", "k".repeat(40));
         let expected = format!(
-            "imported 3 keys in 1.0 s: 1 hash, 1 set, 1 string\nwith an expiry: 1\nin database 0: 3\n\
+            "imported 4 keys in 1.0 s: 1 hash, 1 set, 1 stream, 1 string\nwith an expiry: 1\nin database 0: 4\n\
              left out: keys that had expired: 1 (gone)\n\
              left out: fields of hashes that had expired: 2 (hash, empty)\n\
              left out: collections without a member: 1 (none)\n\
              left out: keys longer than 8192 bytes: 1 ({long})\n\
              left out: fields and members longer than 8192 bytes, of keys that are there without them: 1 (set)\n\
-             left out: streams: 1 (stream)\n\
              left out: values that a module has written: 1 (module)\n\
              left out: pieces of data that a module has kept beside the keys: 1\n\
              left out: libraries of functions: 1\n"

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::RedisError;
 use tanist_client::{Client, NOT_EXECUTED, Outcome, outcome};
+use tanist_db_core::value::Kind;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -112,13 +113,15 @@ async fn send(mut client: Client, batch: ImportBatch) -> Result<(), Failure> {
     }
 }
 
-/// Whether a key is as it was before a batch that goes on with it. Only a list tells; another key can be made again.
+/// Whether a key is as it was before a batch that goes on with it. Only a list and the entries of a stream tell; another key can be made
+/// again.
 async fn is_as_before(client: &mut Client, database: u64, continued: &Continued) -> Result<bool, Failure> {
     let Some(elements) = continued.elements else { return Ok(true) };
     let mut tries = 1;
     loop {
         let mut pipeline = redis::pipe();
-        pipeline.atomic().cmd("SELECT").arg(database).ignore().cmd("LLEN").arg(continued.key.as_slice());
+        let length = if continued.kind == Kind::Stream { "XLEN" } else { "LLEN" };
+        pipeline.atomic().cmd("SELECT").arg(database).ignore().cmd(length).arg(continued.key.as_slice());
         back(&mut pipeline);
         let told: Result<(u64,), RedisError> = pipeline.query_async(client).await;
         match told {

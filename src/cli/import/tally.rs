@@ -13,7 +13,6 @@ pub(super) enum LeftOut {
     EmptyCollections,
     LongKeys,
     LongNames,
-    Streams,
     ModuleValues,
     ModuleData,
     Functions,
@@ -27,7 +26,6 @@ impl LeftOut {
             LeftOut::EmptyCollections => "collections without a member",
             LeftOut::LongKeys => "keys longer than 8192 bytes",
             LeftOut::LongNames => "fields and members longer than 8192 bytes, of keys that are there without them",
-            LeftOut::Streams => "streams",
             LeftOut::ModuleValues => "values that a module has written",
             LeftOut::ModuleData => "pieces of data that a module has kept beside the keys",
             LeftOut::Functions => "libraries of functions",
@@ -177,18 +175,18 @@ mod tests {
         tally.left_out(LeftOut::ExpiredKeys, 2, None);
         assert_eq!(tally.loss(), None);
         for key in [&b"events"[..], b"new\nline", &[b'x'; 50], b"fourth"] {
-            tally.left_out(LeftOut::Streams, 1, Some(key));
+            tally.left_out(LeftOut::ModuleValues, 1, Some(key));
         }
         let long = format!("{}...", "x".repeat(40));
-        let streams = format!("streams: 4 (events, new\\nline, {long}, ...)");
+        let values = format!("values that a module has written: 4 (events, new\\nline, {long}, ...)");
         assert_eq!(
             tally.summary(Duration::from_millis(2_345)),
             format!(
                 "imported 1,235 keys in 2.3 s: 1,234 hashes, 1 sorted set\nwith an expiry: 1\nin database 0: 1,234\n\
-                 in database 3: 1\nleft out: keys that had expired: 2\nleft out: {streams}\n"
+                 in database 3: 1\nleft out: keys that had expired: 2\nleft out: {values}\n"
             )
         );
-        assert_eq!(tally.loss().as_deref(), Some("streams"));
+        assert_eq!(tally.loss().as_deref(), Some("values that a module has written"));
     }
 
     #[test]

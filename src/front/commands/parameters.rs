@@ -219,6 +219,13 @@ pub(super) static PARAMETERS: &[Parameter] = &[
             Ok(Box::new(move |node| node.settings.set_standby_read_ms_max(max)))
         },
     ),
+    common(
+        "stream-node-max-bytes",
+        sizes::STREAM_NODE_BYTES.id,
+        |node| node.settings.size(sizes::STREAM_NODE_BYTES).to_string(),
+        memory,
+    ),
+    size!("stream-node-max-entries", STREAM_NODE_ENTRIES),
     constant("tcp-backlog", Node, |_| LISTEN_BACKLOG.to_string()),
     constant("tcp-keepalive", Node, |_| KEEPALIVE.as_secs().to_string()),
     own(

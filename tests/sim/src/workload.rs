@@ -8,6 +8,7 @@ mod append;
 mod compare;
 mod counter;
 mod expiry;
+mod groups;
 mod keyed;
 mod large;
 mod members;
@@ -153,6 +154,7 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(Keyed::<takes::Takes>::new()),
         Box::new(Keyed::<queues::Queues>::new()),
         Box::new(Keyed::<members::MemberSets>::new()),
+        Box::new(Keyed::<groups::Groups>::new()),
         Box::new(messages::Messages::default()),
         Box::new(expiry::Expiry::new()),
         Box::new(settings::Settings),

@@ -184,6 +184,8 @@ macro_rules! blocking_pop {
     ($end:expr) => {
         Blocking {
             kind: Kind::List,
+            minds_loss: false,
+            fix: None,
             block: |call| Ok(Block::of_all_keys(timeout(call.arg(call.args().len() - 1))?)),
             run: |data, call, reply| {
                 for key in call.keys() {
@@ -206,6 +208,8 @@ pub(crate) static BRPOP: Blocking = blocking_pop!(End::Right);
 
 pub(crate) static BLMPOP: Blocking = Blocking {
     kind: Kind::List,
+    minds_loss: false,
+    fix: None,
     block: |call| {
         let timeout = timeout(call.arg(1))?;
         end_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;
@@ -224,6 +228,8 @@ fn block_for_source(arg: &[u8]) -> Result<Block, Failure> {
 
 pub(crate) static BLMOVE: Blocking = Blocking {
     kind: Kind::List,
+    minds_loss: false,
+    fix: None,
     block: |call| {
         end(call.arg(3))?;
         end(call.arg(4))?;
@@ -234,6 +240,8 @@ pub(crate) static BLMOVE: Blocking = Blocking {
 
 pub(crate) static BRPOPLPUSH: Blocking = Blocking {
     kind: Kind::List,
+    minds_loss: false,
+    fix: None,
     block: |call| block_for_source(call.arg(3)),
     run: |data, call, reply| move_element(data, call, (End::Right, End::Left), reply),
 };

@@ -126,6 +126,8 @@ macro_rules! blocking_pop {
     ($extreme:expr) => {
         Blocking {
             kind: Kind::SortedSet,
+            minds_loss: false,
+            fix: None,
             block: |call| Ok(Block::of_all_keys(timeout(call.arg(call.args().len() - 1))?)),
             run: |data, call, reply| {
                 for key in call.keys() {
@@ -152,6 +154,8 @@ pub(crate) static BZPOPMAX: Blocking = blocking_pop!(Extreme::Max);
 
 pub(crate) static BZMPOP: Blocking = Blocking {
     kind: Kind::SortedSet,
+    minds_loss: false,
+    fix: None,
     block: |call| {
         let timeout = timeout(call.arg(1))?;
         extreme_and_count(call, 3 + collection::key_count(call, 2, Failure::SYNTAX)?)?;

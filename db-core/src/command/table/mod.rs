@@ -11,6 +11,7 @@ mod list;
 mod server;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 mod transactions;
 
@@ -18,11 +19,12 @@ use crate::engine::call::lookup::{CommandTable, Groups};
 use crate::engine::call::spec::CommandSpec;
 
 /// All commands, by group.
-static TABLES: [&[CommandSpec]; 13] = [
+static TABLES: [&[CommandSpec]; 14] = [
     string::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
+    stream::COMMANDS,
     hash::COMMANDS,
     field_expiry::COMMANDS,
     bitmap::COMMANDS,

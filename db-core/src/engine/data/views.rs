@@ -5,7 +5,7 @@ use crate::arena::{Arena, Ref};
 use crate::engine::call::Failure;
 use crate::keyspace::{Entry, Located, is_alive};
 use crate::value::record::Head;
-use crate::value::{Kind, ListView, MapView, SortedView};
+use crate::value::{Kind, ListView, MapView, SortedView, StreamView};
 
 impl Data<'_> {
     /// The string at `at`, which was [seen](Self::see) and must be one if there is anything.
@@ -61,6 +61,20 @@ impl Data<'_> {
     pub(crate) fn sorted_again(&self, at: &Located<'_>) -> Result<Option<SortedView<'_, Arena>>, Failure> {
         let found = self.record(at, Kind::SortedSet)?;
         Ok(found.map(|(arena, record, head)| SortedView::new(arena, record, &head)))
+    }
+
+    /// The stream at `at`, which must be one if there is anything.
+    #[inline]
+    pub(crate) fn stream(&mut self, at: &Located<'_>) -> Result<Option<StreamView<'_, Arena>>, Failure> {
+        self.see(at);
+        self.stream_again(at)
+    }
+
+    /// The same for one that was [seen](Self::see).
+    #[inline]
+    pub(crate) fn stream_again(&self, at: &Located<'_>) -> Result<Option<StreamView<'_, Arena>>, Failure> {
+        let found = self.record(at, Kind::Stream)?;
+        Ok(found.map(|(arena, record, head)| StreamView::new(arena, record, &head)))
     }
 
     /// The record at `at`, which must be one of `kind` if there is any that has not expired. Inlined, so that the header stays in

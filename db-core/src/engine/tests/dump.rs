@@ -21,7 +21,7 @@ fn content(payload: &[u8]) -> Vec<String> {
         Ok::<(), rdb::RdbError>(())
     })
     .unwrap();
-    if !matches!(layout.kind(), Kind::List | Kind::SortedSet) {
+    if !matches!(layout.kind(), Kind::List | Kind::SortedSet | Kind::Stream) {
         parts.sort();
     }
     parts
@@ -56,6 +56,13 @@ fn fill(client: &mut Client) -> Vec<String> {
         format!("hset large-hash {} long {}", many(|at| format!("f{at} v{at}")), "x".repeat(50_000)),
         "zadd sorted 1 a 2.5 b -inf c inf d".to_owned(),
         format!("zadd large-sorted {}", many(|at| format!("{at}.25 m{at}"))),
+        "xadd stream 5-1 a 1 b two".to_owned(),
+        "xadd stream 5-2 a 2 b 70000".to_owned(),
+        "xgroup create stream group 0".to_owned(),
+        "xreadgroup group group alice count 1 streams stream >".to_owned(),
+        "xgroup createconsumer stream group bob".to_owned(),
+        format!("xadd large-stream 1-1 {} long {}", many(|at| format!("f{at} v{at}")), "x".repeat(50_000)),
+        "xadd large-stream 2-1 a b".to_owned(),
     ] {
         let reply = client.run(&words);
         assert!(!reply.starts_with('-'), "{reply}");
@@ -72,6 +79,8 @@ fn fill(client: &mut Client) -> Vec<String> {
         "large-hash",
         "sorted",
         "large-sorted",
+        "stream",
+        "large-stream",
     ]
     .map(str::to_owned)
     .to_vec()
@@ -175,7 +184,12 @@ fn what_no_server_dumps_is_refused_and_changes_nothing() {
     }
     let name = [&b"\x02\x01\x60\x01"[..], &[b'x'; 0x2001]].concat();
     refused(&sealed(&name), "ERR a field or member exceeds the maximum length of 8192 bytes");
-    refused(&sealed(b"\x13\x00"), "ERR Bad data format: a stream cannot be restored here");
+    refused(&sealed(b"\x07\x05\x00"), "ERR Bad data format: a module value cannot be restored here");
+    refused(&sealed(b"\x13\x00"), BAD);
+    let noted = b"\x13\x00\x00\x01\x01\x00\x00\x00\x00\x00".to_vec();
+    refused(&sealed(&[&noted[..], b"\x02\x01g\x00\x00\x00\x00\x00\x01g\x00\x00\x00\x00\x00"].concat()), BAD);
+    let long = [b"\x01\x44\x01", &[b'g'; 1025][..], b"\x00\x00\x00\x00\x00"].concat();
+    refused(&sealed(&[&noted[..], &long].concat()), BAD);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod newer_strings;
 mod pieces;
 mod replay;
 mod sort;
+mod streams;
 mod transactions;
 mod work;
 

@@ -79,13 +79,14 @@ fn the_client_library_repeats_what_only_reads() {
 /// The client library gives each command that blocks a connection of its own, and knows where its timeout stands.
 #[test]
 fn the_client_library_knows_what_blocks() {
-    let of_data = |spec: &&CommandSpec| [Group::List, Group::SortedSet].contains(&spec.group);
+    let of_data = |spec: &&CommandSpec| [Group::List, Group::SortedSet, Group::Stream].contains(&spec.group);
     let blocking = every_spec().filter(|spec| spec.flags.has(Flag::Blocking)).filter(of_data);
     let places = blocking.map(|spec| {
         let at = |argument: Option<&Argument>| argument.is_some_and(|argument| argument.name == "timeout");
         let place = match (at(spec.arguments.first()), at(spec.arguments.last())) {
             (true, false) => TimeoutPlace::First,
             (false, true) => TimeoutPlace::Last,
+            _ if spec.arguments.iter().any(|argument| argument.token == "BLOCK") => TimeoutPlace::Option,
             _ => panic!("{}: where is its timeout?", spec.name),
         };
         (spec.name.to_uppercase(), place)

@@ -38,6 +38,8 @@ pub enum Group {
     Bitmap,
     /// Strings as HyperLogLogs.
     HyperLogLog,
+    /// Streams.
+    Stream,
     /// The connection itself.
     Connection,
     /// The server as a whole.
@@ -66,6 +68,7 @@ impl Group {
             Group::Geo => "geo",
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
+            Group::Stream => "stream",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
@@ -98,6 +101,8 @@ pub enum Category {
     Bitmap,
     /// Strings as HyperLogLogs.
     HyperLogLog,
+    /// Streams.
+    Stream,
     /// The connection.
     Connection,
     /// MULTI and its relatives.
@@ -125,11 +130,18 @@ pub(crate) type HandlerFn = fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Outcome;
 pub(crate) struct Blocking {
     /// The type of value that it waits for.
     pub(crate) kind: Kind,
+    /// Its wait ends with an error if one of its keys is lost, or what it needs there.
+    pub(crate) minds_loss: bool,
     /// How it waits, by its arguments.
     pub(crate) block: fn(&Call<'_>) -> Result<Block, Failure>,
     /// Writes one reply if the keys have what it needs. Otherwise it changes nothing, and is false.
     pub(crate) run: fn(&mut Data<'_>, &Call<'_>, &mut Reply) -> Result<bool, Failure>,
+    /// Returns what stands in the place of arguments that mean a moment, when it begins to wait.
+    pub(crate) fix: Option<FixArgs>,
 }
+
+/// Arguments by their positions.
+pub(crate) type FixArgs = fn(&Data<'_>, &Call<'_>) -> Vec<(usize, Vec<u8>)>;
 
 /// How a command waits.
 pub(crate) struct Block {
@@ -187,6 +199,8 @@ pub(crate) enum Handler {
     Cursor(HandlerFn),
     /// Needs the shards of its keys, and may wait until one of them is there.
     Blocking(&'static Blocking),
+    /// Likewise if the function says so of the arguments, and else needs the shards of its keys.
+    KeysOrBlocking(HandlerFn, &'static Blocking, fn(&[&[u8]]) -> bool),
     /// Needs no data.
     Free(HandlerFn),
     /// The caller of the engine runs it.
@@ -385,6 +399,7 @@ impl CommandSpec {
                 | Handler::KeysOrWhole(..)
                 | Handler::Cursor(_)
                 | Handler::Blocking(_)
+                | Handler::KeysOrBlocking(..)
                 | Handler::Control(Control::Exec | Control::Watch)
         )
     }
@@ -392,7 +407,11 @@ impl CommandSpec {
     /// How long a call waits for its keys at most; `None` if it does not, or has no timeout.
     #[must_use]
     pub fn timeout(&'static self, args: &[&[u8]]) -> Option<Duration> {
-        let Handler::Blocking(blocking) = self.handler else { return None };
+        let blocking = match self.handler {
+            Handler::Blocking(blocking) => blocking,
+            Handler::KeysOrBlocking(_, blocking, waits) if waits(args) => blocking,
+            _ => return None,
+        };
         (blocking.block)(&Call::without_keys(self, args)).ok()?.timeout
     }
 
@@ -445,6 +464,7 @@ impl CommandSpec {
             (own.contains(&Category::Geo), "@geo"),
             (own.contains(&Category::Bitmap), "@bitmap"),
             (own.contains(&Category::HyperLogLog), "@hyperloglog"),
+            (own.contains(&Category::Stream), "@stream"),
             (admin, "@admin"),
             (flags.has(Flag::Fast), "@fast"),
             (!flags.has(Flag::Fast), "@slow"),
