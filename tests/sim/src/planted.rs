@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 31] = [
+pub const BUGS: [&str; 33] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -33,6 +33,8 @@ pub const BUGS: [&str; 31] = [
     "a frozen read passes the gate",
     "a forwarded command is executed twice",
     "a held command is lost",
+    "a forwarded read by an old primary",
+    "a watch passes over a change",
 ];
 
 /// The bug of that name.

@@ -74,6 +74,8 @@ pub(crate) struct Scenario {
     pub long_percent: u64,
     /// For how long at most.
     pub long: Duration,
+    /// How long a client thinks about a reply at most, before it goes on with its operation.
+    pub think: Duration,
     /// What standbys do with commands on data.
     pub standby: Standby,
     /// Nothing is wrong but that commands take long.
@@ -123,6 +125,7 @@ impl Scenario {
             slow: Duration::from_millis(40),
             long_percent: *random.pick(&[0, 2, 20]),
             long: random.millis(20, 1_000),
+            think: Duration::ZERO,
             standby: if random.percent(70) { Standby::Forward } else { Standby::Refuse },
             only_long_commands: false,
         };
