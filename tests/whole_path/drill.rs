@@ -2,6 +2,7 @@
 //! behind. That its accounts would show a loss is tested beside them, in `src/cli/drill/ledger.rs` and `report.rs`.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
@@ -10,6 +11,7 @@ use tanist_test_support::state;
 
 use crate::harness::{Cluster, Node, TANIST, rounds, signal, wait_until};
 use crate::load::connect_primary;
+use crate::stock_clients::stock_clients;
 
 #[test]
 fn a_drilled_switchover_changes_places_and_fails_nobody() {
@@ -25,7 +27,7 @@ fn a_drilled_switchover_changes_places_and_fails_nobody() {
     assert_eq!(primaries(&report, 0), (before.0.name.as_str(), before.1.name.as_str()));
     assert_eq!(primaries(&report, 1), (before.1.name.as_str(), before.0.name.as_str()));
     for round in report["rounds"].as_array().expect("rounds") {
-        assert_eq!(round["clients"][0]["kind"], "client library");
+        assert_eq!(round["clients"][0]["kind"], "library");
         assert_eq!(
             round["clients"][0]["errors"],
             serde_json::json!({}),
@@ -70,6 +72,63 @@ fn a_drilled_pause_is_a_takeover_and_the_paused_node_comes_back() {
     assert_eq!(standby.name, before.0.name);
     assert_ne!(state(standby.pid), Some('T'));
     assert_nothing_left(&cluster);
+}
+
+/// Clients that are no part of Tanist take part if they are installed, and are named if they are not.
+#[test]
+fn stock_clients_take_part_in_a_drill_or_are_named() {
+    for (mode, fault) in [("off", "switchover"), ("single", "kill")] {
+        let cluster = Cluster::with_options(&["--cluster-mode", mode]);
+        cluster.wait_for_pair();
+        let arguments = ["drill", fault, "--yes", "--json", "--clients", "all", "--watch-ms", "1000"];
+        let installed = stock_clients();
+        let report = report(&cluster, &in_folder(&mut cluster.tool_command(&arguments), installed.as_deref()));
+        let kinds = |list: &Value| {
+            let list = list.as_array().expect("a list").clone();
+            list.iter().map(|one| one["kind"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+        };
+        let (tried, not_tried) = (kinds(&report["tried"]), kinds(&report["not_tried"]));
+        assert_eq!(tried.len() + not_tried.len(), 7, "{report:#}");
+        assert_eq!(kinds(&report["rounds"][0]["clients"]), tried);
+        let impossible = if mode == "off" { "node-redis" } else { "forwarded" };
+        assert!(not_tried.contains(&impossible.to_owned()), "{report:#}");
+        assert!(installed.is_none() || not_tried.len() == 1, "{report:#}");
+        assert_nothing_left(&cluster);
+    }
+}
+
+#[test]
+fn clients_that_are_not_installed_are_no_failure_unless_there_are_no_others() {
+    let cluster = Cluster::start();
+    cluster.wait_for_pair();
+    let drill = |clients: &str| {
+        let arguments = ["drill", "switchover", "--yes", "--watch-ms", "300", "--clients", clients];
+        cluster.tool_command(&arguments).env("PATH", "/nowhere").output().expect("the tool runs")
+    };
+    let output = drill("library,redis-py");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("not tried: redis-py (cannot start python3") && said.contains("pip install redis)"),
+        "{said}"
+    );
+    assert!(said.ends_with("nothing lost, nothing doubled\n"), "{said}");
+    let output = drill("redis-py,ioredis");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("npm install ioredis") && said.contains("nothing was done"), "{said}");
+    let output = drill("libary");
+    assert_eq!(output.status.code(), Some(78), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs a command where stock clients are found, if they are installed.
+fn in_folder(command: &mut Command, installed: Option<&Path>) -> Output {
+    if let Some(folder) = installed {
+        let rest = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::iter::once(folder.join("venv/bin")).chain(std::env::split_paths(&rest));
+        command.current_dir(folder).env("PATH", std::env::join_paths(paths).expect("folders"));
+    }
+    command.output().expect("the tool runs")
 }
 
 #[test]
@@ -127,11 +186,11 @@ fn report(cluster: &Cluster, output: &Output) -> Value {
     for round in report["rounds"].as_array().expect("rounds") {
         assert!(round["epoch_after"].as_u64() > round["epoch_before"].as_u64(), "{report:#}");
         assert!(round["takeover"].as_str().is_some_and(|words| words.starts_with("took over from")), "{report:#}");
-        for clients in round["clients"].as_array().expect("two kinds of clients") {
+        for clients in round["clients"].as_array().expect("kinds of clients") {
             assert!(clients["confirmed"].as_u64() > Some(0), "{report:#}");
         }
     }
-    for gaps in report["gaps"].as_array().expect("two kinds of clients") {
+    for gaps in report["gaps"].as_array().expect("kinds of clients") {
         println!("{}: longest gap {} ms at most over all rounds, {}", report["fault"], gaps["max_ms"], gaps["kind"]);
     }
     report

@@ -106,13 +106,14 @@ impl Cluster {
 
     /// A `tanist` command with `--data` of this cluster.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Output {
-        Command::new(TANIST)
-            .args(arguments)
-            .arg("--data")
-            .arg(self.data())
-            .stdin(Stdio::null())
-            .output()
-            .expect("the tool runs")
+        self.tool_command(arguments).output().expect("the tool runs")
+    }
+
+    /// The same, not run yet.
+    pub(crate) fn tool_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(TANIST);
+        command.args(arguments).arg("--data").arg(self.data()).stdin(Stdio::null());
+        command
     }
 
     pub(crate) fn nodes(&self) -> Vec<Node> {

@@ -49,6 +49,15 @@ impl std::ops::AddAssign for Account {
     }
 }
 
+impl std::ops::Add for Account {
+    type Output = Account;
+
+    fn add(mut self, other: Account) -> Account {
+        self += other;
+        self
+    }
+}
+
 impl Account {
     /// True if every write is as its client was told.
     pub(super) fn is_clean(self) -> bool {
@@ -155,7 +164,7 @@ impl Ledger {
 struct Counter {
     /// As of the newest reply.
     value: u64,
-    /// Increments of unknown fate since that reply.
+    /// Increments of unknown fate that no reply has shown to have happened: they may still do so.
     unknown: u64,
     account: Account,
 }
@@ -165,7 +174,8 @@ impl Counter {
         match fate {
             Fate::Confirmed => {
                 self.account += between(self.value + 1, self.value + 1 + self.unknown, reply);
-                (self.value, self.unknown) = (reply, 0);
+                self.unknown = self.unknown.saturating_sub(reply.saturating_sub(self.value + 1));
+                self.value = reply;
             }
             Fate::Unknown => self.unknown += 1,
             Fate::Refused => {}
@@ -238,6 +248,19 @@ mod tests {
         assert!(scene.ledger.compare(&scene.data).is_clean());
         assert!(scene.ledger.keys().iter().all(|key| key.starts_with("p:")));
         assert!(scene.data.keys().all(|key| scene.ledger.keys().contains(key)), "every key is known, to be removed");
+    }
+
+    #[test]
+    fn what_is_unknown_may_happen_late() {
+        let mut scene = Scene::new();
+        for fate in [Fate::Confirmed, Fate::Confirmed, Fate::Unknown, Fate::Unknown, Fate::Confirmed, Fate::Confirmed] {
+            scene.write(usize::from(fate == Fate::Confirmed), fate);
+        }
+        assert_eq!(scene.account(), (0, 0));
+        scene.data.insert("p:count".into(), "3".into());
+        assert_eq!(scene.account(), (0, 0));
+        scene.data.insert("p:count".into(), "4".into());
+        assert_eq!(scene.account(), (0, 1));
     }
 
     #[test]

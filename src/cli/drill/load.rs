@@ -1,5 +1,4 @@
-//! The drill's own clients: some use the client library, some a plain Redis connection. Each sends one command at a time and
-//! records the reply.
+//! The drill's own clients. Each sends one command at a time and records the reply.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,35 +7,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
-use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
-use tanist_client::{Client, Error, Options};
+use tanist_client::{Client, Options};
 use tanist_db_core::clock::{Clock, Monotonic};
 use tokio::time::sleep;
 
+use super::kind::Kind;
 use super::ledger::{Account, Fate, Ledger};
+use super::link::ClientLink;
+use super::stock::Form;
 use super::witness::Witness;
-use crate::cli::ask;
 use crate::config::Password;
 use crate::exit::Failure;
-use crate::front::NOT_EXECUTED;
 use crate::shutdown::Shutdown;
 
-/// How long a plain client waits for a reply before it takes its connection for broken; many Redis clients wait about as long.
-const PLAIN_REPLY_WAIT: Duration = Duration::from_secs(1);
+/// How long any client but the library waits for a reply before it takes its connection for broken; many Redis clients wait about
+/// as long.
+pub(super) const REPLY_WAIT: Duration = Duration::from_secs(1);
 /// Pause after an error, so that a client that is refused at once does not do nothing but ask.
 const ERROR_PAUSE: Duration = Duration::from_millis(5);
 /// Keys that are read or removed at once: together not more than a few hundred kilobytes.
 const KEYS_AT_ONCE: usize = 100;
-/// Codes of error replies that say that the command was not executed.
-const REFUSALS: [&str; 5] = ["READONLY", "NOTPRIMARY", "LOADING", "OOM", "NOAUTH"];
 
 /// Where the cluster is, and how to get in.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     pub(super) client: Options,
+    /// `host:port` of the primary and of the standby, as a round begins.
     pub(super) resp: Vec<String>,
     pub(super) password: Password,
+    /// How stock clients find the primary.
+    pub(super) form: Form,
+    /// Whether the standby has the primary execute its clients' commands.
+    pub(super) forwards: bool,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -49,31 +52,19 @@ pub(super) struct Weight {
     pub(super) pause: Duration,
 }
 
-/// The two ways to talk to a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Library,
-    Plain,
-}
-
-impl Kind {
-    pub(super) const BOTH: [Kind; 2] = [Kind::Library, Kind::Plain];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Kind::Library => "client library",
-            Kind::Plain => "plain RESP",
-        }
-    }
-}
-
 /// Clients that are writing. Dropped, they stop at once.
 pub(super) struct Load {
     stop: Shutdown,
     clock: Arc<dyn Clock>,
     begun: Monotonic,
     clients: Vec<Running>,
-    witnesses: [Rc<RefCell<Witness>>; 2],
+    watched: Vec<Watched>,
+}
+
+/// The clients of one kind.
+struct Watched {
+    kind: Kind,
+    witness: Rc<RefCell<Witness>>,
 }
 
 struct Running {
@@ -96,24 +87,24 @@ pub(super) struct Seen {
 }
 
 impl Load {
-    /// Starts the clients; their keys begin with `prefix`.
+    /// Starts clients of these kinds, so many of each; their keys begin with `prefix`.
     ///
     /// # Errors
-    /// The client library finds no primary.
-    pub(super) async fn start(access: &Access, weight: Weight, prefix: &str) -> Result<Load, Failure> {
+    /// The client library finds no primary, or a stock client cannot be started.
+    pub(super) async fn start(access: &Access, kinds: &[Kind], weight: Weight, prefix: &str) -> Result<Load, Failure> {
         let mut links = Vec::new();
-        for _ in 0..weight.clients {
-            links.push(Client::connect(access.client.clone()).await.map_err(|e| Failure::Runtime(e.to_string()))?);
+        for &kind in kinds {
+            for number in 0..weight.clients {
+                let link = ClientLink::open(kind, access).await.map_err(Failure::Runtime)?;
+                links.push((kind, link, format!("{prefix}:{}:{number}", kind.name())));
+            }
         }
         let (stop, clock) = (Shutdown::new(), Arc::clone(&access.clock));
         let begun = clock.monotonic();
-        let mut load = Load { stop, clock, begun, clients: Vec::new(), witnesses: Default::default() };
-        for (number, client) in links.into_iter().enumerate() {
-            load.spawn(Kind::Library, client, format!("{prefix}:l{number}"), weight.pause);
-        }
-        for number in 0..weight.clients {
-            let plain = Plain { access: access.clone(), turn: 0, open: None };
-            load.spawn(Kind::Plain, plain, format!("{prefix}:p{number}"), weight.pause);
+        let watched = kinds.iter().map(|&kind| Watched { kind, witness: Rc::default() }).collect();
+        let mut load = Load { stop, clock, begun, clients: Vec::new(), watched };
+        for (kind, link, prefix) in links {
+            load.spawn(kind, link, prefix, weight.pause);
         }
         Ok(load)
     }
@@ -128,34 +119,37 @@ impl Load {
         at.since(self.begun)
     }
 
-    /// Kinds of which no client has had a write confirmed so far.
-    pub(super) fn silent(&self) -> impl Iterator<Item = Kind> {
-        let witnesses = Kind::BOTH.into_iter().zip(&self.witnesses);
-        witnesses.filter(|(_, witness)| witness.borrow().confirmed == 0).map(|(kind, _)| kind)
+    /// A kind of which no client has had a write confirmed so far, and the errors that they have seen.
+    pub(super) fn silent(&self) -> Option<(Kind, String)> {
+        let silent = self.watched.iter().find(|watched| watched.witness.borrow().confirmed == 0)?;
+        let errors: Vec<String> = silent.witness.borrow().errors.keys().cloned().collect();
+        Some((silent.kind, errors.join(", ")))
     }
 
     /// Waits until each client has finished its current command.
-    pub(super) async fn finish(self) -> Result<[Seen; 2], Failure> {
+    pub(super) async fn finish(self) -> Result<Vec<Seen>, Failure> {
         self.stop.ask();
-        for witness in &self.witnesses {
-            witness.borrow_mut().end(self.clock.monotonic().since(self.begun));
+        let end = self.elapsed();
+        let mut seen = Vec::new();
+        for Watched { kind, witness } in &self.watched {
+            witness.borrow_mut().end(end);
+            seen.push(Seen { kind: *kind, witness: witness.take(), ledgers: Vec::new() });
         }
-        let mut seen = Kind::BOTH.map(|kind| Seen { kind, witness: Witness::default(), ledgers: Vec::new() });
         for mut client in self.clients {
             let ledger = (&mut client.task).await;
             let ledger = ledger.map_err(|e| Failure::Runtime(format!("a client of the drill has failed: {e}")))?;
-            seen[client.kind as usize].ledgers.push(ledger);
-        }
-        for (seen, witness) in seen.iter_mut().zip(&self.witnesses) {
-            seen.witness = witness.take();
+            if let Some(seen) = seen.iter_mut().find(|seen| seen.kind == client.kind) {
+                seen.ledgers.push(ledger);
+            }
         }
         Ok(seen)
     }
 
-    fn spawn(&mut self, kind: Kind, link: impl WriteLink + 'static, prefix: String, pause: Duration) {
+    fn spawn(&mut self, kind: Kind, link: ClientLink, prefix: String, pause: Duration) {
+        let Some(watched) = self.watched.iter().find(|watched| watched.kind == kind) else { return };
         let writer = Writer {
             ledger: Ledger::new(prefix),
-            witness: Rc::clone(&self.witnesses[kind as usize]),
+            witness: Rc::clone(&watched.witness),
             clock: Arc::clone(&self.clock),
             begun: self.begun,
             pause,
@@ -175,7 +169,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write_until(mut self, stop: Shutdown, mut link: impl WriteLink) -> Ledger {
+    async fn write_until(mut self, stop: Shutdown, mut link: ClientLink) -> Ledger {
         while !stop.is_asked() {
             let (write, words) = self.ledger.next();
             let outcome = link.send(&words).await;
@@ -207,94 +201,14 @@ impl Writer {
     }
 }
 
-/// Why a write was not confirmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Trouble {
-    fate: Fate,
-    /// In few words, to count by.
-    kind: String,
-}
-
-impl Trouble {
-    fn new(fate: Fate, kind: &str) -> Trouble {
-        Trouble { fate, kind: kind.to_owned() }
-    }
-
-    /// An error reply, by its first word and the rest.
-    fn of_reply(code: &str, rest: Option<&str>) -> Trouble {
-        // That a command has waited in vain is one code, whether it was executed or not.
-        let refused = REFUSALS.contains(&code) || rest.is_some_and(|rest| rest.ends_with(NOT_EXECUTED));
-        Trouble::new(if refused { Fate::Refused } else { Fate::Unknown }, code)
-    }
-}
-
-/// One way to send a write and to get the number in its reply.
-trait WriteLink {
-    fn send(&mut self, words: &[String]) -> impl Future<Output = Result<u64, Trouble>>;
-}
-
-impl WriteLink for Client {
-    async fn send(&mut self, words: &[String]) -> Result<u64, Trouble> {
-        match self.command(words).await {
-            Ok(redis::Value::Int(reply)) => Ok(u64::try_from(reply).unwrap_or(0)),
-            Ok(_) => Err(Trouble::new(Fate::Unknown, "another reply than a number")),
-            Err(Error::Server(error)) => Err(Trouble::of_reply(error.code(), error.details())),
-            Err(Error::Unknown(_)) => Err(Trouble::new(Fate::Unknown, "outcome unknown")),
-            Err(_) => Err(Trouble::new(Fate::Refused, "not executed in time")),
-        }
-    }
-}
-
-/// A client as simple as they come: one connection, to the next node whenever something goes wrong.
-struct Plain {
-    access: Access,
-    turn: usize,
-    open: Option<MultiplexedConnection>,
-}
-
-impl Plain {
-    async fn connection(&mut self) -> Result<&mut MultiplexedConnection, Trouble> {
-        if self.open.is_none() {
-            let address = &self.access.resp[self.turn % self.access.resp.len()];
-            let connection = ask::connect(address, &self.access.password, PLAIN_REPLY_WAIT).await;
-            self.open = Some(connection.map_err(|_| Trouble::new(Fate::Refused, "no connection"))?);
-        }
-        self.open.as_mut().ok_or_else(|| Trouble::new(Fate::Refused, "no connection"))
-    }
-}
-
-impl WriteLink for Plain {
-    async fn send(&mut self, words: &[String]) -> Result<u64, Trouble> {
-        let mut command = redis::Cmd::new();
-        command.arg(words);
-        let outcome = match self.connection().await {
-            Ok(connection) => command.query_async(connection).await.map_err(|e| plain_trouble(&e)),
-            Err(trouble) => Err(trouble),
-        };
-        if outcome.is_err() {
-            self.open = None;
-            self.turn += 1;
-        }
-        outcome
-    }
-}
-
-fn plain_trouble(error: &RedisError) -> Trouble {
-    match error.code() {
-        Some(code) => Trouble::of_reply(code, error.detail()),
-        None if error.is_timeout() => Trouble::new(Fate::Unknown, "no reply in time"),
-        None => Trouble::new(Fate::Unknown, "connection lost"),
-    }
-}
-
 /// Reads back what the clients wrote, and compares.
 ///
 /// # Errors
 /// The primary does not answer; then nothing is known.
-pub(super) async fn compare(access: &Access, seen: &[Seen; 2]) -> Result<[Account; 2], Failure> {
+pub(super) async fn compare(access: &Access, seen: &[Seen]) -> Result<Vec<Account>, Failure> {
     let cannot = |e: RedisError| Failure::Runtime(format!("cannot read back what was written: {e}"));
     let mut client = Client::connect(access.client.clone()).await.map_err(|e| cannot(e.into()))?;
-    let mut accounts = [Account::default(); 2];
+    let mut accounts = vec![Account::default(); seen.len()];
     for (seen, account) in seen.iter().zip(&mut accounts) {
         for ledger in &seen.ledgers {
             let mut found = HashMap::new();
@@ -314,7 +228,7 @@ pub(super) async fn compare(access: &Access, seen: &[Seen; 2]) -> Result<[Accoun
 ///
 /// # Errors
 /// A sentence: some of them may still be there.
-pub(super) async fn remove(access: &Access, prefix: &str, seen: &[Seen; 2]) -> Result<(), Failure> {
+pub(super) async fn remove(access: &Access, prefix: &str, seen: &[Seen]) -> Result<(), Failure> {
     let cannot = |e: RedisError| {
         Failure::Runtime(format!(
             "the drill's own keys, {prefix}:*, could not all be removed ({e}): remove them by hand"
@@ -328,22 +242,4 @@ pub(super) async fn remove(access: &Access, prefix: &str, seen: &[Seen; 2]) -> R
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_refusal_says_that_nothing_happened() {
-        let fate = |code, rest| Trouble::of_reply(code, Some(rest)).fate;
-        assert_eq!(fate("READONLY", "You can't write"), Fate::Refused);
-        assert_eq!(
-            fate("NOTDURABLE", "it may or may not survive"),
-            Fate::Unknown,
-            "executed, and not known to be kept"
-        );
-        assert_eq!(fate("NOTDURABLE", "waited for 3000 ms (not executed)"), Fate::Refused);
-        assert_eq!(fate("ERR", ""), Fate::Unknown);
-    }
 }

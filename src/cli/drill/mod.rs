@@ -7,18 +7,22 @@
 //! | `pair` | whether a pair is healthy, who has taken over |
 //! | `target` | how a process is identified reliably, and signalled |
 //! | `load` | the clients |
+//! | `kind`, `link`, `stock` | the kinds of clients, and how each talks to the cluster |
 //! | `ledger` | a client's writes and their replies: lost, doubled |
 //! | `witness` | when writes were confirmed, when errors came, the longest gap |
 //! | `report`, `timeline`, `picture` | how it is shown |
 //!
 //! Without `--load` two clients write a little, so the drill observes a pair under its user's own load without adding much to it.
 
+mod kind;
 mod ledger;
+mod link;
 mod load;
 mod pair;
 mod picture;
 mod report;
 mod round;
+mod stock;
 mod target;
 mod timeline;
 mod witness;
@@ -32,10 +36,12 @@ use std::time::Duration;
 use serde::Serialize;
 use tanist_db_core::clock::SystemClock;
 
+use self::kind::{Kinds, Participants, UntriedKind};
 use self::load::{Access, Weight};
 use self::pair::Pair;
 use self::report::Report;
 use self::round::{Plan, Round};
+use self::stock::Form;
 use super::args::{ToolArgs, client_options, shutdown};
 use super::print;
 use super::status::Asker;
@@ -95,7 +101,11 @@ pub(super) struct DrillArgs {
     /// Do it; without this flag the drill only says what it would do
     #[arg(long)]
     yes: bool,
-    /// Write with so many clients of the client library and as many plain connections; without it, one of each writes every 10 ms
+    /// Which clients write, with commas between: library (Tanist's), plain (one address, the primary's), forwarded (one address,
+    /// the standby's), either (both addresses), redis-py, ioredis, node-redis, or all. What is not installed is not tried
+    #[arg(long, value_name = "LIST", default_value = "library,plain,forwarded")]
+    clients: Kinds,
+    /// Write with so many clients of each kind as fast as they are answered; without it, one of each writes every 10 ms
     #[arg(long, value_name = "CLIENTS", value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX))]
     load: Option<u32>,
     /// How often to do it
@@ -134,22 +144,26 @@ pub(super) fn run(args: DrillArgs) -> Result<(), Failure> {
             )));
         }
         let drawing = args.svg.as_deref().map(open).transpose()?;
+        let access = plan.access.clone().of(&pair, &plan.asker).await?;
+        let participants = Participants::choose(&args.clients, &access).await?;
         if !args.json {
-            print(&(headline(&args, &plan, &pair) + "\n\n"));
+            print(&(headline(&args, &plan, &pair, &participants) + "\n"));
         }
-        let mut rounds = Vec::new();
+        let kinds: Vec<_> = participants.tried.iter().map(|tried| tried.kind).collect();
+        let (mut rounds, mut ended) = (Vec::new(), Ok(()));
         for number in 1..=args.rounds {
-            match plan.round(number).await {
+            match plan.round(number, &kinds).await {
                 Ok(round) => rounds.push(round),
                 Err(failure) if rounds.is_empty() => return Err(failure),
                 Err(failure) => {
-                    // What was lost in the rounds before says more than why there are no more of them.
-                    tell(&args, &plan, cluster.cluster.to_string(), &rounds, drawing)?;
-                    return Err(failure);
+                    ended = Err(failure);
+                    break;
                 }
             }
         }
-        tell(&args, &plan, cluster.cluster.to_string(), &rounds, drawing)
+        // What was lost in the rounds before says more than why there are no more of them.
+        let report = Report::new(args.fault, cluster.cluster.to_string(), participants, &rounds);
+        tell(&args, &plan, &report, &rounds, drawing).and(ended)
     })
 }
 
@@ -157,7 +171,10 @@ fn plan(args: &DrillArgs, folder: DataFolder, cluster: &ClusterFile, password: P
     let clock = Arc::new(SystemClock::new());
     let access = Access {
         client: client_options(&folder, cluster)?,
+        // Until the pair has been looked at.
         resp: Vec::new(),
+        form: Form::Cluster,
+        forwards: false,
         password: password.clone(),
         clock: clock.clone(),
     };
@@ -178,33 +195,37 @@ fn plan(args: &DrillArgs, folder: DataFolder, cluster: &ClusterFile, password: P
     })
 }
 
-fn headline(args: &DrillArgs, plan: &Plan, pair: &Pair) -> String {
+/// What is about to happen, and to whom.
+fn headline(args: &DrillArgs, plan: &Plan, pair: &Pair, participants: &Participants) -> String {
     let Weight { clients, .. } = plan.weight;
     let how = match args.load {
+        Some(1) => "a client of each kind writes as fast as it is answered".into(),
         Some(_) => format!("{clients} clients of each kind write as fast as they are answered"),
         None => format!("a client of each kind writes every {} ms", PROBE_PAUSE.as_millis()),
     };
     let rounds = if args.rounds > 1 { format!("{} rounds, the first: ", args.rounds) } else { String::new() };
-    format!("{rounds}{}; {how}", args.fault.of(&pair.primary.name))
+    let mut lines = vec![format!("{rounds}{}; {how}", args.fault.of(&pair.primary.name)), String::new()];
+    lines.extend(participants.tried.iter().map(|tried| timeline::line(tried.name, &tried.manner)));
+    lines.extend(participants.not_tried.iter().map(UntriedKind::words));
+    lines.join("\n") + "\n"
 }
 
 fn tell(
     args: &DrillArgs,
     plan: &Plan,
-    cluster: String,
+    report: &Report,
     rounds: &[Round],
     drawing: Option<PictureFile<'_>>,
 ) -> Result<(), Failure> {
-    let report = Report::new(args.fault, cluster, rounds);
     let worst = rounds.iter().max_by_key(|round| round.longest_gap());
     if args.json {
-        print(&(serde_json::to_string_pretty(&report).map_err(|e| Failure::Runtime(e.to_string()))? + "\n"));
+        print(&(serde_json::to_string_pretty(report).map_err(|e| Failure::Runtime(e.to_string()))? + "\n"));
     } else {
         let plot = worst.map(|round| report::plot(args.fault, round)).unwrap_or_default();
         print(&format!("{}\n{plot}\n{}\n", report.text(), report.account().words()));
     }
     if let (Some(drawing), Some(round)) = (drawing, worst) {
-        drawing.write(&report::picture(args.fault, round, plan.weight.clients))?;
+        drawing.write(&report.picture(round, plan.weight.clients))?;
     }
     if report.account().is_clean() { Ok(()) } else { Err(Failure::Data(report.account().words())) }
 }

@@ -14,7 +14,10 @@ const MARGIN: f64 = 24.0;
 const LEFT: f64 = 112.0;
 const END: f64 = WIDTH - MARGIN;
 const PANEL_TOP: f64 = 126.0;
+/// Height of a panel, and where there are more than [`PANELS_HIGH`].
 const PANEL_HEIGHT: f64 = 104.0;
+const PANEL_HEIGHT_LOW: f64 = 48.0;
+const PANELS_HIGH: usize = 3;
 const PANEL_GAP: f64 = 36.0;
 const STRIP_HEIGHT: f64 = 18.0;
 const STRIP_GAP: f64 = 6.0;
@@ -50,7 +53,8 @@ pub(super) struct Picture<'a> {
     pub(super) subtitle: String,
     pub(super) fault: String,
     pub(super) course: Course,
-    pub(super) panels: Vec<(&'static str, &'a Witness)>,
+    /// A title for each.
+    pub(super) panels: Vec<(String, &'a Witness)>,
     pub(super) strips: Vec<Strip>,
 }
 
@@ -58,13 +62,14 @@ impl Picture<'_> {
     pub(super) fn svg(&self) -> String {
         let witnesses: Vec<&Witness> = self.panels.iter().map(|(_, witness)| *witness).collect();
         let window = Window::new(&self.course, &witnesses, COLUMNS);
-        let mut drawing = Drawing { canvas: Canvas::default(), window };
+        let height = if self.panels.len() > PANELS_HIGH { PANEL_HEIGHT_LOW } else { PANEL_HEIGHT };
+        let mut drawing = Drawing { canvas: Canvas::default(), window, height };
         drawing.canvas.text(MARGIN, 34.0, TextStyle { bold: true, ..sized(17.0, INK) }, &self.title);
         drawing.canvas.text(MARGIN, 56.0, sized(12.5, QUIET), &self.subtitle);
         let mut top = PANEL_TOP;
         for (number, (name, witness)) in self.panels.iter().enumerate() {
             drawing.panel(top, name, witness, WRITES[number % WRITES.len()]);
-            top += PANEL_HEIGHT + PANEL_GAP;
+            top += height + PANEL_GAP;
         }
         let strips = top - PANEL_GAP + 16.0;
         drawing.moments(PANEL_TOP, strips, &self.course, &self.fault);
@@ -85,6 +90,8 @@ fn sized(size: f64, colour: &str) -> TextStyle<'_> {
 struct Drawing {
     canvas: Canvas,
     window: Window,
+    /// Of each panel.
+    height: f64,
 }
 
 impl Drawing {
@@ -98,7 +105,7 @@ impl Drawing {
     }
 
     fn panel(&mut self, top: f64, name: &str, witness: &Witness, colour: &str) {
-        let bottom = top + PANEL_HEIGHT;
+        let bottom = top + self.height;
         let columns = self.window.cut(witness);
         let most = columns.iter().flatten().map(|tick| tick.confirmed).max().unwrap_or(0).max(1);
         self.gap(top, witness);
@@ -107,7 +114,7 @@ impl Drawing {
         for (number, tick) in columns.iter().enumerate() {
             let Some(tick) = tick else { continue };
             let (from, to) = (self.x(number as f64), self.x(number as f64 + 1.0));
-            let height = PANEL_HEIGHT * f64::from(tick.confirmed) / f64::from(most);
+            let height = self.height * f64::from(tick.confirmed) / f64::from(most);
             self.canvas.rect(from + 0.4, bottom - height, to - from - 0.8, height, colour);
             if tick.errors > 0 {
                 self.canvas.cross(f64::midpoint(from, to), bottom + 7.0, ALARM);
@@ -119,7 +126,7 @@ impl Drawing {
     fn gap(&mut self, top: f64, witness: &Witness) {
         let gap = witness.longest_gap();
         let (from, to) = (self.at(gap.from), self.at(gap.to));
-        self.canvas.rect(from, top, (to - from).max(1.0), PANEL_HEIGHT, VEIL);
+        self.canvas.rect(from, top, (to - from).max(1.0), self.height, VEIL);
         let words = format!("longest gap {}", milliseconds(gap.length()));
         self.canvas.text(END, top - 10.0, TextStyle { anchor: Anchor::End, ..sized(12.5, ALARM) }, &words);
     }
@@ -127,7 +134,7 @@ impl Drawing {
     fn grid(&mut self, top: f64, most: f64) {
         let style = TextStyle { anchor: Anchor::End, ..sized(11.0, QUIET) };
         for share in [0.0, 0.5, 1.0] {
-            let y = top + PANEL_HEIGHT * (1.0 - share);
+            let y = top + self.height * (1.0 - share);
             self.canvas.line((LEFT, y), (END, y), Stroke::thin(FAINT));
             let words = match share {
                 0.0 => "0".to_owned(),
@@ -216,7 +223,7 @@ mod tests {
             subtitle: "nothing lost".into(),
             fault: "kill -9 of node a".into(),
             course: COURSE,
-            panels: vec![("client library", &witness), ("plain RESP", &witness)],
+            panels: vec![("library".into(), &witness), ("plain".into(), &witness)],
             strips: vec![strip("a", Part::Away), strip("b", Part::Standby)],
         };
         let svg = picture.svg();

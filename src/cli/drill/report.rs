@@ -6,18 +6,20 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Fault;
+use super::kind::Participants;
 use super::ledger::Account;
-use super::load::Kind;
 use super::picture::{Part, Picture, Strip, milliseconds};
 use super::round::{Clients, Round};
-use super::timeline;
+use super::timeline::{self, line};
 use crate::rank::nearest_rank;
 
 /// Everything that `tanist drill --json` prints; described in docs/operations.md.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
     fault: Fault,
     cluster: String,
+    #[serde(flatten)]
+    participants: Participants,
     rounds: Vec<RoundReport>,
     gaps: Vec<Gaps>,
     #[serde(flatten)]
@@ -60,12 +62,12 @@ struct Gaps {
 }
 
 impl Report {
-    pub(super) fn new(fault: Fault, cluster: String, rounds: &[Round]) -> Report {
+    pub(super) fn new(fault: Fault, cluster: String, participants: Participants, rounds: &[Round]) -> Report {
         let mut account = Account::default();
         rounds.iter().for_each(|round| account += round.account());
         let rounds: Vec<RoundReport> = rounds.iter().map(RoundReport::new).collect();
-        let gaps = Kind::BOTH.iter().filter_map(|kind| Gaps::new(kind.name(), &rounds)).collect();
-        Report { fault, cluster, rounds, gaps, account }
+        let gaps = participants.tried.iter().filter_map(|tried| Gaps::new(tried.name, &rounds)).collect();
+        Report { fault, cluster, participants, rounds, gaps, account }
     }
 
     pub(super) fn account(&self) -> Account {
@@ -74,22 +76,14 @@ impl Report {
 
     /// The table, and in words who was primary.
     pub(super) fn text(&self) -> String {
-        let mut lines = vec![format!(
-            "{:<15}{:>10}{:>12}{:>9}{:>14}{:>7}{:>10}",
-            "", "requests", "confirmed", "errors", "longest gap", "lost", "doubled"
-        )];
-        let sums: Vec<ClientsReport> = Kind::BOTH.iter().map(|kind| self.sum(kind.name())).collect();
-        for sum in &sums {
-            let errors: u64 = sum.errors.values().sum();
-            let gap = milliseconds(from_ms(sum.longest_gap_ms));
-            let ClientsReport { kind, requests, confirmed, account, .. } = sum;
-            let Account { lost, doubled } = account;
-            lines.push(format!("{kind:<15}{requests:>10}{confirmed:>12}{errors:>9}{gap:>14}{lost:>7}{doubled:>10}"));
-        }
+        let mut lines = vec![row(["", "requests", "confirmed", "errors", "longest gap", "lost", "doubled"])];
+        let sums: Vec<ClientsReport> = self.participants.tried.iter().map(|tried| self.sum(tried.name)).collect();
+        lines.extend(sums.iter().map(ClientsReport::row));
         lines.push(String::new());
-        for sum in sums.iter().filter(|sum| !sum.errors.is_empty()) {
-            let errors: Vec<String> = sum.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            lines.push(format!("errors of {}: {}", sum.kind, errors.join(", ")));
+        if sums.iter().any(|sum| !sum.errors.is_empty()) {
+            lines.push("errors".into());
+            lines.extend(sums.iter().flat_map(ClientsReport::errors));
+            lines.push(String::new());
         }
         for (number, round) in self.rounds.iter().enumerate() {
             let which = if self.rounds.len() > 1 { format!("round {}: ", number + 1) } else { String::new() };
@@ -101,6 +95,29 @@ impl Report {
             lines.push(format!("node {}: {}", round.primary_after, round.takeover));
         }
         lines.join("\n") + "\n"
+    }
+
+    /// A round as a drawing.
+    pub(super) fn picture(&self, round: &Round, clients: u32) -> String {
+        let sum = |count: fn(&Clients) -> u64| round.clients.iter().map(count).sum::<u64>();
+        let confirmed = sum(|clients| clients.witness.confirmed);
+        let errors = sum(|clients| clients.witness.errors.values().sum());
+        let each = if clients == 1 { "a client".into() } else { format!("{clients} clients") };
+        let panels = self.participants.tried.iter().zip(&round.clients);
+        Picture {
+            title: format!("tanist drill: {}, node {} takes over", self.fault.of(&round.before.node), round.after.node),
+            subtitle: format!(
+                "{}; {confirmed} writes confirmed, {errors} errors; {each} of each kind, each one write at a time",
+                round.account().words()
+            ),
+            fault: self.fault.of(&round.before.node),
+            course: round.course,
+            panels: panels
+                .map(|(tried, clients)| (format!("{}: {}", tried.name, tried.manner), &clients.witness))
+                .collect(),
+            strips: strips(self.fault, round),
+        }
+        .svg()
     }
 
     fn sum(&self, kind: &'static str) -> ClientsReport {
@@ -146,6 +163,11 @@ impl RoundReport {
     }
 }
 
+/// A row of the table.
+fn row([name, requests, confirmed, errors, gap, lost, doubled]: [&str; 7]) -> String {
+    line(name, &format!("{requests:>9}{confirmed:>11}{errors:>8}{gap:>13}{lost:>6}{doubled:>9}"))
+}
+
 impl ClientsReport {
     fn new(clients: &Clients) -> ClientsReport {
         ClientsReport {
@@ -156,6 +178,22 @@ impl ClientsReport {
             longest_gap_ms: ms(clients.witness.longest_gap().length()),
             account: clients.account,
         }
+    }
+
+    fn row(&self) -> String {
+        let errors: u64 = self.errors.values().sum();
+        let counts = [self.requests, self.confirmed, errors, self.account.lost, self.account.doubled];
+        let [requests, confirmed, errors, lost, doubled] = counts.map(|count| count.to_string());
+        let gap = milliseconds(from_ms(self.longest_gap_ms));
+        row([self.kind, &requests, &confirmed, &errors, &gap, &lost, &doubled])
+    }
+
+    /// A line for each kind of error, the most frequent first.
+    fn errors(&self) -> Vec<String> {
+        let mut errors: Vec<_> = self.errors.iter().collect();
+        errors.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let names = std::iter::once(self.kind).chain(std::iter::repeat(""));
+        names.zip(errors).map(|(name, (error, count))| line(name, &format!("{count:>9} {error}"))).collect()
     }
 }
 
@@ -179,26 +217,6 @@ impl Gaps {
 pub(super) fn plot(fault: Fault, round: &Round) -> String {
     let rows: Vec<_> = round.clients.iter().map(|clients| (clients.kind.name(), &clients.witness)).collect();
     timeline::plot(&round.course, &rows, &fault.of(&round.before.node))
-}
-
-/// The round with the longest gap as a drawing.
-pub(super) fn picture(fault: Fault, round: &Round, clients: u32) -> String {
-    let sum = |count: fn(&Clients) -> u64| round.clients.iter().map(count).sum::<u64>();
-    let confirmed = sum(|clients| clients.witness.confirmed);
-    let errors = sum(|clients| clients.witness.errors.values().sum());
-    Picture {
-        title: format!("tanist drill: {}, node {} takes over", fault.of(&round.before.node), round.after.node),
-        subtitle: format!(
-            "{}; {confirmed} writes confirmed and {errors} errors seen by {clients} + {clients} clients, each one write \
-             at a time",
-            round.account().words()
-        ),
-        fault: fault.of(&round.before.node),
-        course: round.course,
-        panels: round.clients.iter().map(|clients| (clients.kind.name(), &clients.witness)).collect(),
-        strips: strips(fault, round),
-    }
-    .svg()
 }
 
 /// What each of the two nodes does when.
@@ -236,6 +254,7 @@ fn from_ms(ms: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kind::{Kind, TriedKind, UntriedKind};
     use super::super::round::Leader;
     use super::super::timeline::tests::{COURSE, witness};
     use super::*;
@@ -248,18 +267,27 @@ mod tests {
             standby: "b".into(),
             takeover: "took over from a with epoch 4 in 3.6 ms".into(),
             course: COURSE,
-            clients: Kind::BOTH.map(|kind| Clients { kind, witness: witness(), account }),
+            clients: KINDS.iter().map(|&kind| Clients { kind, witness: witness(), account }).collect(),
         }
+    }
+
+    const KINDS: [Kind; 2] = [Kind::Library, Kind::Plain];
+
+    fn report(fault: Fault, rounds: &[Round]) -> Report {
+        let tried = |kind: Kind| TriedKind { kind, name: kind.name(), manner: "knows addresses".into() };
+        let not_tried = vec![UntriedKind { kind: "redis-py", why: "no module: pip install redis".into() }];
+        let participants = Participants { tried: KINDS.map(tried).into(), not_tried };
+        Report::new(fault, "5".repeat(32), participants, rounds)
     }
 
     #[test]
     fn a_clean_drill_says_so() {
-        let report = Report::new(Fault::Kill, "5".repeat(32), &[round(Account::default())]);
+        let report = report(Fault::Kill, &[round(Account::default())]);
         assert_eq!(report.account().words(), "nothing lost, nothing doubled");
         let text = report.text();
         for part in [
-            "client library       1951        1950        1         41 ms      0         0",
-            "errors of plain RESP: 1 connection lost",
+            "library          1951       1950       1        41 ms     0        0",
+            "plain               1 connection lost",
             "primary: node a (epoch 3), after 20 ms node b (epoch 4); the pair was whole after 300 ms",
             "node b: took over from a",
         ] {
@@ -272,16 +300,13 @@ mod tests {
     fn what_is_lost_in_one_of_several_rounds_is_not_overlooked() {
         let lost = Account { lost: 1, doubled: 0 };
         let rounds = [round(Account::default()), round(lost), round(Account::default())];
-        let report = Report::new(Fault::Pause, String::new(), &rounds);
+        let report = report(Fault::Pause, &rounds);
         assert_eq!(report.account(), Account { lost: 2, doubled: 0 }, "one of each kind of client");
         assert!(report.account().words().starts_with("LOST: 2"), "{}", report.account().words());
-        assert!(
-            report.text().contains("longest gap of a round, plain RESP: min 41 ms, median 41 ms"),
-            "{}",
-            report.text()
-        );
+        assert!(report.text().contains("longest gap of a round, plain: min 41 ms, median 41 ms"), "{}", report.text());
         let json = serde_json::to_value(&report).expect("plain data");
         assert_eq!((&json["lost"], &json["rounds"][1]["clients"][1]["lost"]), (&2.into(), &1.into()), "{json}");
+        assert_eq!((&json["tried"][1]["kind"], &json["not_tried"][0]["kind"]), (&"plain".into(), &"redis-py".into()));
         assert_eq!(json["fault"], "pause");
     }
 
@@ -296,7 +321,7 @@ mod tests {
             let strips = strips(fault, &round);
             let last: Vec<Part> = strips.iter().filter_map(|strip| strip.parts.last()).map(|part| part.1).collect();
             assert_eq!(last, [Part::Standby, Part::Primary]);
-            let drawn = picture(fault, &round, 4);
+            let drawn = report(fault, &[]).picture(&round, 4);
             let shown = drawn + &format!("{strips:?}") + &plot(fault, &round);
             assert!(shown.contains(words), "{words} is not in {shown}");
         }

@@ -9,8 +9,9 @@ use tanist_db_core::clock::{Clock, Monotonic};
 use tokio::time::{sleep, timeout};
 
 use super::Fault;
+use super::kind::Kind;
 use super::ledger::Account;
-use super::load::{self, Access, Kind, Load, Weight};
+use super::load::{self, Access, Load, Weight};
 use super::pair::{self, Pair, Successor};
 use super::target::{Paused, Target};
 use super::timeline::Course;
@@ -60,7 +61,7 @@ pub(super) struct Round {
     /// The successor's own words.
     pub(super) takeover: String,
     pub(super) course: Course,
-    pub(super) clients: [Clients; 2],
+    pub(super) clients: Vec<Clients>,
 }
 
 /// What came out of a round for clients of one kind.
@@ -74,7 +75,7 @@ pub(super) struct Clients {
 impl Round {
     /// How the data differ from what clients were told.
     pub(super) fn account(&self) -> Account {
-        sum(&self.clients.each_ref().map(|clients| clients.account))
+        sum(self.clients.iter().map(|clients| clients.account))
     }
 
     /// The longest time in which clients of some kind had no write confirmed.
@@ -83,10 +84,8 @@ impl Round {
     }
 }
 
-fn sum(accounts: &[Account]) -> Account {
-    let mut sum = Account::default();
-    accounts.iter().for_each(|account| sum += *account);
-    sum
+fn sum(accounts: impl IntoIterator<Item = Account>) -> Account {
+    accounts.into_iter().fold(Account::default(), |sum, account| sum + account)
 }
 
 impl Plan {
@@ -110,13 +109,12 @@ impl Plan {
     /// # Errors
     /// Nobody took over, the pair did not become whole, or the drill was interrupted. The drill's keys are removed as far as that
     /// is possible, and a paused process goes on.
-    pub(super) async fn round(&self, number: u32) -> Result<Round, Failure> {
+    pub(super) async fn round(&self, number: u32, kinds: &[Kind]) -> Result<Round, Failure> {
         let pair = self.healthy().await?;
         let target = self.target(&pair)?;
         let prefix = format!("{}:{number}", self.prefix);
-        let resp = vec![pair.primary.resp.clone(), pair.standby.resp.clone()];
-        let access = Access { resp, ..self.access.clone() };
-        let load = Load::start(&access, self.weight, &prefix).await?;
+        let access = self.access.clone().of(&pair, &self.asker).await?;
+        let load = Load::start(&access, kinds, self.weight, &prefix).await?;
         let happened = tokio::select! {
             happened = self.happen(&load, &pair, target) => happened,
             () = self.shutdown.asked() => Err(Failure::Runtime("interrupted: `tanist status` shows how the pair is".into())),
@@ -125,34 +123,33 @@ impl Plan {
         let accounts = load::compare(&access, &seen).await;
         let removed = load::remove(&access, &prefix, &seen).await;
         let (course, successor) = match (happened, &accounts) {
-            (Err(failure), Ok(accounts)) if !sum(accounts).is_clean() => {
-                return Err(Failure::Data(format!("{}; and {failure}", sum(accounts).words())));
+            (Err(failure), Ok(accounts)) if !sum(accounts.iter().copied()).is_clean() => {
+                return Err(Failure::Data(format!("{}; and {failure}", sum(accounts.iter().copied()).words())));
             }
             (happened, _) => happened?,
         };
-        let mut accounts = accounts?.into_iter();
+        let accounts = accounts?;
         removed?;
-        let clients = seen.map(|seen| {
-            let account = accounts.next().unwrap_or_default();
-            Clients { kind: seen.kind, witness: seen.witness, account }
-        });
+        let clients = seen.into_iter().zip(accounts);
+        let clients = clients.map(|(seen, account)| Clients { kind: seen.kind, witness: seen.witness, account });
         Ok(Round {
             before: Leader { node: pair.primary.name, epoch: pair.primary.epoch },
             after: Leader { node: successor.report.name, epoch: successor.report.epoch },
             standby: pair.standby.name,
             takeover: successor.report.last_takeover,
             course,
-            clients,
+            clients: clients.collect(),
         })
     }
 
     /// The fault and what follows it, under the clients' eyes.
     async fn happen(&self, load: &Load, pair: &Pair, target: Option<Target>) -> Result<(Course, Successor), Failure> {
         sleep(self.watch).await;
-        if let Some(kind) = load.silent().next() {
+        if let Some((kind, errors)) = load.silent() {
             let (name, ms) = (kind.name(), self.watch.as_millis());
+            let errors = if errors.is_empty() { "no error".into() } else { errors };
             return Err(Failure::Runtime(format!(
-                "no client ({name}) had a write confirmed within {ms} ms: the drill ends before the fault"
+                "no client ({name}) had a write confirmed within {ms} ms ({errors}): the drill ends before the fault"
             )));
         }
         let (fault, mut successor, paused) = self.strike(pair, target).await?;

@@ -9,10 +9,10 @@ const COLUMN_MS: [u64; 22] =
     [1, 2, 3, 4, 5, 8, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000];
 /// Confirmed writes in an ordinary column: with fewer the picture shows when clients asked, not how the cluster did.
 const WRITES_PER_COLUMN_MIN: f64 = 2.0;
-/// Columns on the terminal.
-const COLUMNS: usize = 64;
-/// What stands left of the columns on the terminal.
-const MARGIN: usize = 15;
+/// Columns on the terminal: with the margin, as wide as the table of the report.
+const COLUMNS: usize = 56;
+/// What stands left of everything about one kind of clients.
+const MARGIN: usize = 12;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// A column that was watched, in which nothing was confirmed.
 const NOTHING: char = '·';
@@ -90,8 +90,9 @@ pub(super) fn plot(course: &Course, rows: &[(&str, &Witness)], fault: &str) -> S
     lines.join("\n") + "\n"
 }
 
-fn line(name: &str, columns: &str) -> String {
-    format!("{name:<MARGIN$}{columns}").trim_end().to_owned()
+/// A line about the clients of a kind.
+pub(super) fn line(name: &str, words: &str) -> String {
+    format!("{name:<MARGIN$}{words}").trim_end().to_owned()
 }
 
 fn bar(tick: Option<Tick>, top: u32) -> char {
@@ -123,7 +124,7 @@ fn tip(window: &Window, course: &Course) -> String {
     }
 }
 
-/// Times below the columns, every sixteenth.
+/// Times below the columns, each quarter.
 fn scale(window: &Window) -> String {
     let mut text = String::new();
     for column in (0..window.columns).step_by(window.columns / 4) {
@@ -163,13 +164,13 @@ pub(super) mod tests {
     fn the_window_shows_the_fault_the_gap_and_the_recovery() {
         let witness = witness();
         let window = Window::new(&COURSE, &[&witness], COLUMNS);
-        assert_eq!(window.column, ms(8));
+        assert_eq!(window.column, ms(10));
         assert!(window.place(COURSE.whole) < COLUMNS as f64);
         let columns = window.cut(&witness);
         assert_eq!(columns.len(), COLUMNS);
         let at_fault: Vec<u32> =
             columns[window.before - 1..window.before + 5].iter().flatten().map(|tick| tick.confirmed).collect();
-        assert_eq!(at_fault, [8, 0, 0, 0, 0, 0]);
+        assert_eq!(at_fault, [10, 0, 0, 0, 0, 10]);
     }
 
     #[test]
@@ -196,14 +197,14 @@ pub(super) mod tests {
     #[test]
     fn the_picture_is_readable_at_a_glance() {
         let witness = witness();
-        let text = plot(&COURSE, &[("client library", &witness)], "kill -9 of node a");
+        let text = plot(&COURSE, &[("library", &witness)], "kill -9 of node a");
         let expected = "
-                               kill -9 of node a
-                               ▼ ^ ^ new primary
-client library ████████████████·····███████████████████████████████████████████
-  errors                           ×
-               |-128 ms        |0 ms           |128 ms         |256 ms
-               confirmed writes, a column is 8 ms
+                          kill -9 of node a
+                          ▼ ^ ^ new primary
+library     ██████████████····██████████████████████████████████████
+  errors                     ×
+            |-140 ms      |0 ms         |140 ms       |280 ms
+            confirmed writes, a column is 10 ms
 ";
         assert_eq!(format!("\n{text}"), expected);
     }

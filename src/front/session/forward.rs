@@ -23,6 +23,7 @@ use tanist_db_core::clock::Monotonic;
 use tanist_db_core::command::slot::slot_of;
 use tanist_db_core::command::{CommandSpec, Flag, Protocol};
 use tanist_db_core::ids::Lsn;
+use tanist_db_core::planted::planted;
 use tanist_replication::serving::Role;
 
 use super::ahead::Planned;
@@ -275,6 +276,7 @@ impl<'a, W: Runtime> Conversation<'a, W> {
     fn keep_up_state(&mut self, spec: &'static CommandSpec, bytes: usize, batch: &mut Batch<'a>) -> Option<Step> {
         let (watch_is_lost, pin_is_lost) =
             (self.forwarding.is_lost(self.forwarding.watched_on), self.forwarding.is_lost(self.forwarding.pinned_on));
+        let watch_is_lost = watch_is_lost && !planted("a watch passes over a change");
         let in_multi = self.session.in_multi();
         match spec.name {
             // One that may have been executed and writes gets another error.

@@ -204,9 +204,11 @@ impl Client {
         let Some(last) = numbers.last().copied() else { return false };
         running.commands.extend(&numbers);
         let session = SessionId { client: self.id, number: self.number };
-        self.sent_at = self.sent_at.max(env.now.after(env.net.delay(&mut self.random)));
+        let thinks = !running.replies.is_empty() && !env.scenario.think.is_zero();
+        let think = if thinks { self.random.millis(0, env.scenario.think.as_millis() as u64) } else { Duration::ZERO };
+        self.sent_at = self.sent_at.max(env.now.after(think + env.net.delay(&mut self.random)));
         env.at(self.sent_at, Event::Session(self.target, session, Request::Commands(numbers, bytes)));
-        env.after(PATIENCE, Event::Client(self.id, ClientEvent::Late { command: last }));
+        env.after(think + PATIENCE, Event::Client(self.id, ClientEvent::Late { command: last }));
         true
     }
 

@@ -1,7 +1,7 @@
 //! The planted bugs (see `tanist_db_core::planted`), each of which the oracles must find.
 
 /// Their names, which say what is wrong.
-pub const BUGS: [&str; 35] = [
+pub const BUGS: [&str; 37] = [
     "reply before durable",
     "sync skipped",
     "directory sync skipped",
@@ -37,6 +37,8 @@ pub const BUGS: [&str; 35] = [
     "a standby reads behind its client's write",
     "what is not applied counts as fresh",
     "a reply does not say what it depends on",
+    "a forwarded read by an old primary",
+    "a watch passes over a change",
 ];
 
 /// The bug of that name.

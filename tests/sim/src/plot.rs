@@ -27,6 +27,7 @@ pub(crate) fn add(scenario: &mut Scenario, random: &mut Random, from_ms: u64, to
         6 | 7 => long_commands(scenario, random, from_ms, to_ms),
         8 => downgrade(scenario, random, at),
         9 => changes(scenario, random, at),
+        10 if scenario.nodes > 2 => old_world(scenario, random, at),
         _ => {}
     }
 }
@@ -98,13 +99,24 @@ fn busy_hold(scenario: &mut Scenario, random: &mut Random, at: Time) {
     }
 }
 
-/// The primary changes all the time, and clients keep their connections: what a connection keeps at one primary must end with it, and
-/// what was sent to one must not be executed when it is a primary once more.
+/// The primary changes all the time, and clients keep their connections and think about what they have read: what a connection keeps at one
+/// primary must end with it, and what was sent to one must not be executed when it is a primary once more.
 fn changes(scenario: &mut Scenario, random: &mut Random, at: Time) {
     scenario.standby = Standby::Forward;
+    scenario.think = Duration::from_millis(60);
     for change in 0..random.between(6, 16) {
         let at = at.after(Duration::from_millis(60 * change + random.below(50)));
         scenario.faults.push((at, Fault::SwitchOver));
+    }
+}
+
+/// The vault is out of reach for the primary and a standby, which reach each other: while the third node takes over, the standby's clients
+/// still ask the old primary.
+fn old_world(scenario: &mut Scenario, random: &mut Random, at: Time) {
+    scenario.standby = Standby::Forward;
+    let lasts = random.millis(600, 1_000);
+    for target in [Target::Primary, Target::Other] {
+        scenario.faults.push((at, Fault::Cut(target, vec![Way::Up, Way::Down], Some(lasts))));
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Scenario {
     pub long_percent: u64,
     /// For how long at most.
     pub long: Duration,
+    /// How long a client thinks about a reply at most, before it goes on with its operation.
+    pub think: Duration,
     /// What standbys do with commands on data.
     pub standby: Standby,
     /// How old the data may be that they read.
@@ -131,6 +133,7 @@ impl Scenario {
                 _ => Standby::Refuse,
             },
             read_age_max: random.millis(100, 400),
+            think: Duration::ZERO,
             only_long_commands: false,
         };
         plot::add(&mut scenario, random, FAULTS_FROM_MS, calm_ms);

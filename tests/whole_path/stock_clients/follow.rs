@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,14 +12,18 @@ use std::time::{Duration, Instant};
 
 use redis::cluster::{ClusterClient, ClusterConnection};
 use rustix::process::Signal;
-use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{node_command, redis_py_command};
 use crate::harness::{Cluster, Node, rounds, signal, wait_until};
 use crate::load::{connect, connect_primary};
 
+/// The programs that `tanist drill` has as well.
+const PYTHON: &str = include_str!("../../../src/cli/drill/stock/client.py");
+const NODE: &str = include_str!("../../../src/cli/drill/stock/client.mjs");
+
 /// What a client was told.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Told {
     pub(super) acknowledged: Vec<u64>,
     refused: Vec<u64>,
@@ -27,7 +31,6 @@ pub(super) struct Told {
     pub(super) errors: BTreeMap<String, u64>,
     longest_gap_ms: f64,
     /// Those of `unknown` that were executed.
-    #[serde(skip)]
     pub(super) executed: usize,
 }
 
@@ -61,30 +64,29 @@ impl Form {
 }
 
 /// A client at work.
-enum Worker {
-    Script(Child),
-    Thread(Arc<AtomicBool>, JoinHandle<Told>),
+struct Worker {
+    key: String,
+    form: Form,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Told>,
 }
 
 impl Worker {
-    fn finish(self) -> Told {
-        match self {
-            Worker::Script(mut child) => {
-                drop(child.stdin.take());
-                let output = child.wait_with_output().expect("the script ends");
-                assert!(output.status.success(), "the script has failed");
-                serde_json::from_slice(&output.stdout).expect("one line of JSON")
-            }
-            Worker::Thread(stop, thread) => {
-                stop.store(true, Ordering::Relaxed);
-                thread.join().expect("the thread ends")
-            }
-        }
+    fn start(key: String, form: Form, mut client: Client) -> Worker {
+        let (stop, its) = (Arc::<AtomicBool>::default(), key.clone());
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || client.push_until(&stopped, &its));
+        Worker { key, form, stop, thread }
+    }
+
+    fn finish(self) -> (String, Form, Told) {
+        self.stop.store(true, Ordering::Relaxed);
+        (self.key, self.form, self.thread.join().expect("the thread ends"))
     }
 }
 
 /// Clients, each with a list of its own.
-pub(super) struct Workers(Vec<(String, Form, Worker)>);
+pub(super) struct Workers(Vec<Worker>);
 
 impl Workers {
     pub(super) fn start(forms: &[Form]) -> Workers {
@@ -92,29 +94,22 @@ impl Workers {
         for &form in forms {
             let ports = form.ports().iter().map(u16::to_string).collect::<Vec<_>>().join(",");
             let name = |client: &str| format!("{client} {} {ports}", form.word());
-            let scripts = [
-                ("redis-py", redis_py_command(), "follow.py"),
-                ("ioredis", node_command(), "follow.mjs"),
-                ("node-redis", node_command(), "follow.mjs"),
-            ];
-            for (client, command, script) in scripts {
+            for (library, command) in
+                [("redis-py", redis_py_command()), ("ioredis", node_command()), ("node-redis", node_command())]
+            {
                 // It subscribes to what Sentinels publish, which no node does yet.
-                let subscribes = client == "node-redis" && matches!(form, Form::Sentinel(_));
-                let Some(mut command) = command.filter(|_| !subscribes) else { continue };
-                let key = name(client);
-                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stock_clients").join(script);
-                command.arg(script).args([&*ports, &*key, client, form.word()]);
-                let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the script starts");
-                workers.push((key, form, Worker::Script(child)));
+                let subscribes = library == "node-redis" && matches!(form, Form::Sentinel(_));
+                let Some(command) = command.filter(|_| !subscribes) else { continue };
+                let script = Client::Script(Script::start(command, library, form));
+                workers.push(Worker::start(name(library), form, script));
             }
-            if matches!(form, Form::Sentinel(_)) {
+            let client = match form {
                 // It wants a Sentinel to be nothing else (ROLE).
-                continue;
-            }
-            let (stop, key) = (Arc::<AtomicBool>::default(), name("redis-rs"));
-            let (stopped, its) = (Arc::clone(&stop), key.clone());
-            let thread = std::thread::spawn(move || redis_rs(form, &its, &stopped));
-            workers.push((key, form, Worker::Thread(stop, thread)));
+                Form::Sentinel(_) => continue,
+                Form::Address(port) => Client::Address(port, None),
+                Form::Cluster(ports, retries) => Client::cluster(ports, retries),
+            };
+            workers.push(Worker::start(name("redis-rs"), form, client));
         }
         Workers(workers)
     }
@@ -123,7 +118,7 @@ impl Workers {
     pub(super) fn wait_for_progress(&self, cluster: &Cluster) {
         let mut connection = connect_primary([cluster.port, cluster.port + 1]);
         let mut length = |key: &str| redis::cmd("LLEN").arg(key).query::<u64>(&mut connection).expect("a number");
-        for (key, _, _) in &self.0 {
+        for Worker { key, .. } in &self.0 {
             let before = length(key);
             wait_until(&format!("{key} goes on"), || (length(key) > before).then_some(()));
         }
@@ -131,7 +126,7 @@ impl Workers {
 
     /// Ends them, and compares what they were told with what is there.
     pub(super) fn finish(self, cluster: &Cluster) -> Vec<(String, Form, Told)> {
-        let mut told: Vec<_> = self.0.into_iter().map(|(key, form, worker)| (key, form, worker.finish())).collect();
+        let mut told: Vec<_> = self.0.into_iter().map(Worker::finish).collect();
         let mut connection = connect_primary([cluster.port, cluster.port + 1]);
         let mut table = String::new();
         for (key, _, told) in &mut told {
@@ -160,72 +155,124 @@ impl Workers {
     }
 }
 
-/// A connection to a node, which is made when it is used first, and anew when it was lost; or those to a cluster.
-enum RedisRs {
+/// A client, which sends nothing again by itself: so each number is sent once.
+enum Client {
+    Script(Script),
+    /// A connection of Rust's `redis` to a node, which is made when it is used first, and anew when it was lost.
     Address(u16, Option<redis::Connection>),
+    /// Those to a cluster.
     Cluster(Box<ClusterConnection>),
 }
 
-impl RedisRs {
-    fn new(form: Form) -> RedisRs {
-        let retries = match form {
-            Form::Address(port) => return RedisRs::Address(port, None),
-            Form::Sentinel(_) => unreachable!("it finds no Sentinel"),
-            Form::Cluster(_, retries) => retries,
-        };
-        let addresses = form.ports().iter().map(|port| format!("redis://127.0.0.1:{port}"));
+impl Client {
+    fn cluster(ports: [u16; 2], retries: u32) -> Client {
+        let addresses = ports.map(|port| format!("redis://127.0.0.1:{port}"));
         let client = ClusterClient::builder(addresses).retries(retries).build().expect("addresses");
-        RedisRs::Cluster(Box::new(client.get_connection().expect("a cluster")))
+        Client::Cluster(Box::new(client.get_connection().expect("a cluster")))
     }
 
-    fn push(&mut self, key: &str, number: u64) -> redis::RedisResult<()> {
-        let mut push = redis::cmd("RPUSH");
-        push.arg(key).arg(number);
+    /// Appends 0, 1, 2, ... to the list `key`, and looks at its end now and then.
+    fn push_until(&mut self, stop: &AtomicBool, key: &str) -> Told {
+        let (mut told, mut last) = (Told::default(), Instant::now());
+        let refused = |told: &mut Told, text: String| {
+            *told.errors.entry(text).or_default() += 1;
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        for number in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
+            match self.execute(&["RPUSH", key, &number.to_string()]) {
+                Ok(_) => {
+                    told.acknowledged.push(number);
+                    told.longest_gap_ms = told.longest_gap_ms.max(last.elapsed().as_secs_f64() * 1e3);
+                    last = Instant::now();
+                }
+                Err(text) => {
+                    let fate = if text.contains("(not executed)") { &mut told.refused } else { &mut told.unknown };
+                    fate.push(number);
+                    refused(&mut told, text);
+                    continue;
+                }
+            }
+            if number % 16 == 0 {
+                match self.execute(&["LINDEX", key, "-1"]) {
+                    Ok(end) => assert_eq!(end, number.to_string(), "{key}"),
+                    Err(text) => refused(&mut told, text),
+                }
+            }
+        }
+        told
+    }
+
+    /// The reply to a command, as text, or that of an error.
+    fn execute(&mut self, words: &[&str]) -> Result<String, String> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
         let (port, connection) = match self {
-            RedisRs::Cluster(connection) => return push.exec(&mut **connection),
-            RedisRs::Address(port, connection) => (*port, connection),
+            Client::Script(script) => return script.execute(words),
+            Client::Cluster(connection) => return command.query(&mut **connection).map_err(|e| e.to_string()),
+            Client::Address(port, connection) => (*port, connection),
         };
         let mut used = match connection.take() {
             Some(used) => used,
-            None => connect(port)?,
+            None => connect(port).map_err(|e| e.to_string())?,
         };
-        let done = push.exec(&mut used);
+        let done = command.query(&mut used);
         let is_lost = |error: &redis::RedisError| {
             error.is_unrecoverable_error() || error.is_io_error() || error.is_connection_dropped()
         };
         if !done.as_ref().is_err_and(is_lost) {
             *connection = Some(used);
         }
-        done
+        done.map_err(|e| e.to_string())
     }
 }
 
-fn redis_rs(form: Form, key: &str, stop: &AtomicBool) -> Told {
-    let (mut told, mut client, mut last) = (Told::default(), RedisRs::new(form), Instant::now());
-    for number in 0.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        match client.push(key, number) {
-            Ok(()) => {
-                told.acknowledged.push(number);
-                told.longest_gap_ms = told.longest_gap_ms.max(last.elapsed().as_secs_f64() * 1e3);
-                last = Instant::now();
+/// A client in an interpreter, which executes what it is told, a line for each command and each reply.
+struct Script {
+    child: Child,
+    requests: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Script {
+    fn start(mut interpreter: Command, library: &str, form: Form) -> Script {
+        let nodes: Vec<_> = form.ports().iter().map(|port| ("127.0.0.1", port)).collect();
+        let mut options = json!({"form": form.word(), "nodes": nodes, "name": "mymaster", "wait_ms": 30_000});
+        match library {
+            "redis-py" => interpreter.args(["-c", PYTHON]),
+            library => {
+                options["library"] = library.trim_start_matches("node-").into();
+                interpreter.args(["--input-type=module", "--eval", NODE, "--"])
             }
-            Err(error) => {
-                let text = error.to_string();
-                let not_executed = text.contains("(not executed)");
-                if not_executed {
-                    told.refused.push(number)
-                } else {
-                    told.unknown.push(number)
-                }
-                *told.errors.entry(text).or_default() += 1;
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
+        };
+        interpreter.arg(options.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = interpreter.spawn().expect("the script starts");
+        let (requests, replies) = (child.stdin.take(), child.stdout.take().expect("a pipe"));
+        let mut script = Script { child, requests, replies: BufReader::new(replies) };
+        assert!(script.line()["version"].is_string(), "{library} is installed");
+        script
     }
-    told
+
+    fn execute(&mut self, words: &[&str]) -> Result<String, String> {
+        let mut requests = self.requests.as_ref().expect("a pipe, until this is dropped");
+        writeln!(requests, "{}", json!(words)).expect("the script listens");
+        let line = self.line();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if line["error"].is_null() { Ok(text(&line["reply"])) } else { Err(text(&line["error"])) }
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.replies.read_line(&mut line).expect("the script's output");
+        serde_json::from_str(&line).expect("a line of JSON")
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // The end of its input is the end of the script.
+        drop(self.requests.take());
+        let _ = self.child.wait();
+    }
 }
 
 /// The standby becomes the primary, and clients work for a moment.

@@ -82,6 +82,11 @@ fn runs(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
 
+/// The folder of all of them, if they are installed.
+pub(crate) fn stock_clients() -> Option<PathBuf> {
+    (redis_py_command().is_some() && node_command().is_some()).then(|| installed(""))
+}
+
 /// Where `install.sh` has put something: `TANIST_STOCK_CLIENTS`, or its usual place.
 fn installed(what: &str) -> PathBuf {
     let folder = from_environment::<PathBuf>("TANIST_STOCK_CLIENTS");
