@@ -8,7 +8,7 @@
 //! string. Writing ([`write`](mod@write)) uses one plain layout a type, which every release of Redis since 5.0 reads.
 //!
 //! ```text
-//!   file      magic and version, entries, end, checksum        file.rs
+//!   file      magic and version, entries, end, checksum        file.rs; written by writer.rs
 //!   payload   type, value, version, checksum                   payload.rs
 //!   value     strings and counts, by type                      value.rs
 //!   string    length and bytes, an integer, or compressed      string.rs, lzf.rs
@@ -32,6 +32,7 @@ mod skip;
 mod string;
 mod value;
 pub mod write;
+pub mod writer;
 mod ziplist;
 mod zipmap;
 

@@ -11,7 +11,7 @@ use crate::value::{Kind, ListView, MapView, Member, SortedView, ValueView};
 const STRING: u8 = 0;
 const LIST: u8 = 1;
 const SET: u8 = 2;
-const HASH: u8 = 4;
+pub(super) const HASH: u8 = 4;
 const SORTED_SET: u8 = 5;
 const HASH_EXPIRING: u8 = 22;
 
@@ -90,12 +90,12 @@ fn put_value(out: &mut Vec<u8>, value: &ValueView<'_>) {
     value.range(0, value.len(), out);
 }
 
-fn put_string(out: &mut Vec<u8>, string: &[u8]) {
+pub(super) fn put_string(out: &mut Vec<u8>, string: &[u8]) {
     put_length(out, string.len() as u64);
     out.extend_from_slice(string);
 }
 
-fn put_length(out: &mut Vec<u8>, len: u64) {
+pub(super) fn put_length(out: &mut Vec<u8>, len: u64) {
     match len {
         0..0x40 => out.push(len as u8),
         0x40..0x4000 => out.extend_from_slice(&[BITS_14 | (len >> 8) as u8, len as u8]),
