@@ -7,7 +7,7 @@ pub const EXIT_OK: u8 = 0;
 /// Something failed while running; the sentence on stderr says what.
 pub const EXIT_RUNTIME: u8 = 1;
 /// Data are not as they should be: a drill found a write that is gone, or one that happened twice; a file to import is damaged, or
-/// something of it was left out (`EX_DATAERR`).
+/// something was left out of an import or export (`EX_DATAERR`).
 pub const EXIT_DATA: u8 = 65;
 /// A database process that was fenced or has diverged: its supervisor starts it again and it rejoins (`EX_TEMPFAIL`).
 pub const EXIT_REJOIN: u8 = 75;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::Password;
 
 /// Longest wait for a connection: a node on this machine needs a millisecond.
-const CONNECT_WAIT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a process that does not run cannot be asked.
 pub(super) const NOBODY: &str = "nobody listens there";
@@ -82,31 +82,39 @@ pub(super) async fn connect(
     password: &Password,
     wait: Duration,
 ) -> Result<MultiplexedConnection, String> {
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_WAIT)).set_response_timeout(Some(wait));
     let at: HostPort = address.parse()?;
     // Nothing is sent but what is asked: a refusal is then the answer to it.
     let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
     let info = ConnectionAddr::Tcp(at.host().to_owned(), at.port()).into_connection_info().map_err(|e| explain(&e))?;
     let client = redis::Client::open(info.set_redis_settings(settings)).map_err(|e| explain(&e))?;
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_WAIT)).set_response_timeout(Some(wait));
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|e| explain(&e))?;
-    authenticate(&mut connection, password).await?;
+    if let Some(command) = authentication(password) {
+        authenticated(command.exec_async(&mut connection).await)?;
+    }
     Ok(connection)
 }
 
-/// Sends the password, if there is one; a node that asks for none does not mind. The client would do so itself, but it keeps for itself
-/// why that failed.
-async fn authenticate(connection: &mut MultiplexedConnection, password: &Password) -> Result<(), String> {
-    if password.0.is_empty() {
-        return Ok(());
-    }
-    match redis::cmd("AUTH").arg(&password.0).exec_async(connection).await {
+/// The command that sends the password, if there is one. The client would do so itself, but it keeps for itself why that failed.
+pub(super) fn authentication(password: &Password) -> Option<redis::Cmd> {
+    (!password.0.is_empty()).then(|| {
+        let mut command = redis::cmd("AUTH");
+        command.arg(&password.0);
+        command
+    })
+}
+
+/// Whether the password is right; a node that asks for none does not mind.
+pub(super) fn authenticated(told: Result<(), RedisError>) -> Result<(), String> {
+    match told {
         Err(error) if error.detail().is_some_and(|detail| detail.contains(ASKS_FOR_NONE)) => Ok(()),
         told => told.map_err(|e| explain(&e)),
     }
 }
 
-fn explain(error: &RedisError) -> String {
+/// Why a question was not answered, for a person.
+pub(super) fn explain(error: &RedisError) -> String {
     let text = error.to_string();
     if text.contains(NO_PLACE) {
         return format!("it has no place left, {NO_PLACE}: end clients, or raise maxclients");

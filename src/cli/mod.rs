@@ -16,10 +16,12 @@ mod ask;
 mod certs;
 mod database;
 mod drill;
+mod export;
 mod import;
 mod node;
 mod status;
 mod switchover;
+mod transfer;
 mod up;
 mod vault;
 
@@ -61,6 +63,8 @@ enum Command {
     Drill(drill::DrillArgs),
     /// Import a dump file of Redis or Valkey (dump.rdb) into a running cluster
     Import(import::ImportArgs),
+    /// Export all keys of a running cluster, as they are at one moment, to a dump file that Redis and Valkey load
+    Export(export::ExportArgs),
     /// Run the vault of a cluster
     Vault(vault::VaultArgs),
     /// Run a node of a cluster: starts its database process and watches it
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Switchover(args) => switchover::run(args),
         Command::Drill(args) => drill::run(args),
         Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
         Command::Vault(args) => vault::run(args),
         Command::Node(args) => node::run(args),
         Command::Certs(args) => certs::run(args),

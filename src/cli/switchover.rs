@@ -2,20 +2,13 @@
 
 use std::time::Duration;
 
-use tanist_db_core::clock::{Clock as _, SystemClock};
-
 use super::args::{NodesArgs, node_name};
 use super::print;
-use super::status::{Asker, ClusterStatus, NodeStatus};
+use super::status::{Asker, ClusterStatus};
 use crate::exit::Failure;
 
 /// Longest wait for the primary's answer. It gives up by itself long before; after this nobody knows how it went.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
-
-/// Pause between two looks at who is primary.
-const SETTLE_PAUSE: Duration = Duration::from_millis(10);
-/// For so long the tool looks who is primary, before and after a change of roles.
-const SETTLE_WAIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SwitchoverArgs {
@@ -29,7 +22,7 @@ pub(super) struct SwitchoverArgs {
 pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
     let asker = Asker::from_args(args.nodes)?;
     super::block_on(async move {
-        let status = with_primary(&asker, |_| true).await;
+        let status = asker.with_primary(|_| true).await;
         let Some(primary) = status.primary() else {
             return Err(Failure::Runtime(format!("{}; a takeover needs no command", status.no_primary())));
         };
@@ -50,7 +43,7 @@ pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
         let mut words = vec!["TANIST", "SWITCHOVER"];
         words.extend(to.as_deref());
         let said = asker.tell(&primary.resp, &words, ANSWER_WAIT).await;
-        let now = with_primary(&asker, |node| said.is_err() || node.name != primary.name).await;
+        let now = asker.with_primary(|node| said.is_err() || node.name != primary.name).await;
         let said = match (said, now.primary()) {
             (Ok(said), _) => said,
             (Err(_), Some(now)) if Some(&now.name) == to.as_ref() => {
@@ -69,17 +62,4 @@ pub(super) fn run(args: SwitchoverArgs) -> Result<(), Failure> {
 fn only_other(status: &ClusterStatus, primary: &str) -> Option<String> {
     let mut others = status.nodes.iter().map(|node| &node.name).filter(|name| *name != primary);
     others.next().filter(|name| others.next().is_none() && !name.is_empty()).cloned()
-}
-
-/// The cluster's status as soon as a node that fits says that it is primary; after [`SETTLE_WAIT`], whatever it is
-/// then. The vault moves the lease first, the successor serves a moment later.
-async fn with_primary(asker: &Asker, fits: impl Fn(&NodeStatus) -> bool) -> ClusterStatus {
-    let mut status = asker.status().await;
-    let clock = SystemClock::new();
-    let begun = clock.monotonic();
-    while !status.is_refused() && !status.primary().is_some_and(&fits) && clock.monotonic().since(begun) < SETTLE_WAIT {
-        tokio::time::sleep(SETTLE_PAUSE).await;
-        status = asker.status().await;
-    }
-    status
 }

@@ -131,7 +131,7 @@ fn balance(reader: &mut Raw, account: usize) -> i64 {
 }
 
 /// Moves money until `over`; returns how often.
-fn move_money(accounts: usize, ports: [u16; 2], over: &AtomicBool) -> u64 {
+pub(crate) fn move_money(accounts: usize, ports: [u16; 2], over: &AtomicBool) -> u64 {
     let mut moved = 0;
     while !over.load(Ordering::Relaxed) {
         let connections = ports.iter().filter_map(|port| connect(*port).ok());

@@ -17,7 +17,7 @@ use crate::redis::{Raw, Redis, words};
 const DATABASES: [u8; 3] = [0, 3, 15];
 
 /// Settings under which a server writes other layouts of the same values.
-const SETTINGS: [&[&str]; 3] = [
+pub(crate) const SETTINGS: [&[&str]; 3] = [
     &["--rdbcompression", "yes"],
     // Everything in tables and lists of many pieces.
     &[
@@ -50,37 +50,37 @@ const SETTINGS: [&[&str]; 3] = [
 ];
 
 /// A server that writes its dump into a folder of its own.
-struct Dumping {
+pub(crate) struct Dumping {
     server: Redis,
     folder: tempfile::TempDir,
 }
 
 impl Dumping {
-    fn start(program: &str, options: &[&str]) -> Option<Dumping> {
+    pub(crate) fn start(program: &str, options: &[&str]) -> Option<Dumping> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().display().to_string();
         let server = Redis::with(program, &[&["--dir", &path], options].concat())?;
         Some(Dumping { server, folder })
     }
 
-    fn raw(&self) -> Raw {
+    pub(crate) fn raw(&self) -> Raw {
         Raw::connect(self.server.port)
     }
 
     /// The file of its content.
-    fn save(&self) -> PathBuf {
+    pub(crate) fn save(&self) -> PathBuf {
         assert_eq!(self.raw().ask(&words("SAVE")), "+OK\r\n");
         self.folder.path().join("dump.rdb")
     }
 }
 
-fn call(raw: &mut Raw, args: Vec<Vec<u8>>) {
+pub(crate) fn call(raw: &mut Raw, args: Vec<Vec<u8>>) {
     let reply = raw.ask(&args);
     assert!(!reply.starts_with('-'), "{reply}");
 }
 
 /// Keys of all types, small and large, with values that servers write in different ways.
-fn fill(raw: &mut Raw, rng: &mut StdRng) {
+pub(crate) fn fill(raw: &mut Raw, rng: &mut StdRng) {
     for database in DATABASES {
         call(raw, words(&format!("SELECT {database}")));
         for (number, value) in strings(rng).into_iter().enumerate() {
@@ -187,7 +187,7 @@ fn stream_content(mut ask: impl FnMut(&str, &[&str]) -> Vec<Vec<u8>>) -> Vec<Vec
 }
 
 /// Every key of a server: its database and name, and its type, expiry and value.
-fn content(raw: &mut Raw) -> BTreeMap<(u8, Vec<u8>), Vec<Vec<u8>>> {
+pub(crate) fn content(raw: &mut Raw) -> BTreeMap<(u8, Vec<u8>), Vec<Vec<u8>>> {
     let mut all = BTreeMap::new();
     for database in 0..16 {
         call(raw, words(&format!("SELECT {database}")));
@@ -250,7 +250,7 @@ fn scores(strings: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     pairs.collect()
 }
 
-fn same_content(theirs: &mut Raw, ours: &mut Raw) -> usize {
+pub(crate) fn same_content(theirs: &mut Raw, ours: &mut Raw) -> usize {
     let (expected, found) = (content(theirs), content(ours));
     for (key, value) in &expected {
         assert!(found.get(key) == Some(value), "{key:?} differs: {:?}", found.get(key).map(|value| &value[..2]));
@@ -259,12 +259,12 @@ fn same_content(theirs: &mut Raw, ours: &mut Raw) -> usize {
     expected.len()
 }
 
-fn import(cluster: &Cluster, file: &Path, more: &[&str]) -> Output {
+pub(crate) fn import(cluster: &Cluster, file: &Path, more: &[&str]) -> Output {
     let file = file.display().to_string();
     cluster.tool(&[&["import", &file], more].concat())
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

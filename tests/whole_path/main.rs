@@ -22,6 +22,7 @@ mod descriptions;
 mod disk;
 mod drill;
 mod examples;
+mod export;
 mod fencing;
 mod first_command;
 mod frozen_reads;

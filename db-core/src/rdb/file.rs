@@ -26,12 +26,12 @@ const FUNCTION_OF_CANDIDATE: u8 = 246;
 const MODULE: u8 = 247;
 const IDLE: u8 = 248;
 const FREQUENCY: u8 = 249;
-const NOTE: u8 = 250;
+pub(super) const NOTE: u8 = 250;
 const SIZES: u8 = 251;
-const EXPIRE_MILLIS: u8 = 252;
+pub(super) const EXPIRE_MILLIS: u8 = 252;
 const EXPIRE_SECONDS: u8 = 253;
-const DATABASE: u8 = 254;
-const END: u8 = 255;
+pub(super) const DATABASE: u8 = 254;
+pub(super) const END: u8 = 255;
 
 /// Adds the bytes that are read through it up to a checksum, but for the last ones, where the checksum itself stands.
 pub struct Summing<R> {

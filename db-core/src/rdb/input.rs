@@ -6,7 +6,7 @@ use super::RdbError;
 use crate::limits::VALUE_BYTES_MAX;
 
 /// Bytes that are read from front to back, with the number of those that are left.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Input<R> {
     from: R,
     position: u64,

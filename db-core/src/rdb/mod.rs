@@ -8,7 +8,7 @@
 //! string. Writing ([`write`](mod@write)) uses one plain layout a type, which old releases of Redis read too.
 //!
 //! ```text
-//!   file      magic and version, entries, end, checksum        file.rs
+//!   file      magic and version, entries, end, checksum        file.rs; written by writer.rs
 //!   payload   type, value, version, checksum                   payload.rs
 //!   value     strings and counts, by type                      value.rs
 //!   stream    listpacks, and groups of consumers                stream.rs
@@ -34,6 +34,7 @@ mod stream;
 mod string;
 mod value;
 pub mod write;
+pub mod writer;
 mod ziplist;
 mod zipmap;
 

@@ -9,16 +9,11 @@
 //! | `reader` | the second pass: keys and their parts |
 //! | `batch` | commands, and which of them are sent together |
 //! | `sender` | what is under way, and what is sent again |
-//! | `tally` | what was imported, and what was left out and why |
-//! | `gauge`, `progress` | how far a pass is, and how that is shown |
 
 mod batch;
-mod gauge;
-mod progress;
 mod reader;
 mod sender;
 mod survey;
-mod tally;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,13 +25,11 @@ use tanist_db_core::rdb::RdbError;
 use tanist_db_core::rdb::file::RdbFile;
 use tokio::sync::mpsc;
 
-use self::gauge::{Gauge, Gauged};
-use self::progress::Progress;
 use self::reader::Halt;
 use self::sender::Sender;
-use self::tally::{Tally, grouped};
 use super::args::{ToolArgs, client_options, shutdown};
 use super::print;
+use super::transfer::{Gauge, Gauged, Progress, Tally, Unit, grouped, watched};
 use crate::cluster_file::{ClusterFile, DataFolder};
 use crate::config::Layer;
 use crate::exit::Failure;
@@ -77,7 +70,7 @@ pub(super) fn run(args: ImportArgs) -> Result<(), Failure> {
             sender.must_be_empty().await?;
         }
         let tally = dump.send(sender, &clock, expected, &shutdown).await?;
-        print(&tally.summary(clock.monotonic().since(begun)));
+        print(&tally.summary("imported", clock.monotonic().since(begun)));
         match tally.loss() {
             None => Ok(()),
             Some(loss) => Err(Failure::Data(format!("the file was imported, but not all of it: {loss}"))),
@@ -115,9 +108,9 @@ impl Dump {
     async fn check(&self, clock: Arc<SystemClock>, shutdown: &Shutdown) -> Result<u64, Failure> {
         let gauge = Arc::new(Gauge::default());
         let (path, of_pass) = (self.path.clone(), Arc::clone(&gauge));
-        let progress = Progress::new("checking", self.bytes, clock);
+        let progress = Progress::new("checking", self.bytes, Unit::Bytes, clock);
         let pass = tokio::task::spawn_blocking(move || survey::survey(&path, open(&path, &of_pass)?));
-        let survey = gauge::watched(&gauge, progress, shutdown, async { joined(pass.await) }).await?;
+        let survey = watched(&gauge, progress, shutdown, async { joined(pass.await) }).await?;
         survey.ok_or_else(|| Failure::Runtime("stopped: nothing was imported".into()))
     }
 
@@ -137,7 +130,7 @@ impl Dump {
             let mut file = open(&path, &of_pass)?;
             Ok(reader::read(&mut file, now, |batch| ready.blocking_send(batch).map_err(|_| Halt::Stopped)))
         });
-        let progress = Progress::new("importing", self.bytes, clock.clone());
+        let progress = Progress::new("importing", self.bytes, Unit::Bytes, clock.clone());
         let sending = async {
             let sent = sender.send_all(batches).await;
             let read = joined(pass.await);
@@ -145,7 +138,7 @@ impl Dump {
             sent?;
             read
         };
-        let tally = gauge::watched(&gauge, progress, shutdown, sending).await?;
+        let tally = watched(&gauge, progress, shutdown, sending).await?;
         let stopped = || Failure::Runtime(format!("stopped: a part was imported; {AGAIN}"));
         let tally = tally.ok_or_else(stopped)?.map_err(|halt| match halt {
             Halt::Rdb(error) => {

@@ -8,7 +8,7 @@ use tanist_db_core::rdb::file::{KeyHead, RdbFile};
 use tanist_db_core::rdb::{ForeignLayout, Layout, RdbError, RdbItem, ValueLayout, read_value};
 
 use super::batch::{Batcher, ImportBatch};
-use super::tally::{LeftOut, Tally};
+use crate::cli::transfer::{LeftOut, Tally};
 
 /// Why the pass has ended before the file.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl<D: FnMut(ImportBatch) -> Result<(), Halt>> Pass<D> {
             self.part(key, item)
         })?;
         if self.batcher.end(head.expire)? {
-            self.tally.imported(layout.kind(), head.database, head.expire.is_some());
+            self.tally.moved(layout.kind(), head.database, head.expire.is_some());
         } else if parts == 0 {
             self.tally.left_out(LeftOut::EmptyCollections, 1, Some(key));
         }
@@ -156,6 +156,6 @@ mod tests {
              left out: pieces of data that a module has kept beside the keys: 1\n\
              left out: libraries of functions: 1\n"
         );
-        assert_eq!(tally.summary(Duration::from_secs(1)), expected);
+        assert_eq!(tally.summary("imported", Duration::from_secs(1)), expected);
     }
 }

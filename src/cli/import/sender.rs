@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::batch::{Continued, ImportBatch};
-use super::tally::grouped;
+use crate::cli::transfer::grouped;
 use crate::exit::Failure;
 
 /// How long a batch is tried while there is no primary: several takeovers.

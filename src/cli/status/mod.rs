@@ -32,6 +32,11 @@ pub(super) use view::{ClusterStatus, NodeStatus};
 /// Longest wait for an answer: whoever needs longer is shown as silent.
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
 
+/// Pause between two looks at who is primary.
+const SETTLE_PAUSE: Duration = Duration::from_millis(10);
+/// For so long the tool looks who is primary, before and after a change of roles.
+const SETTLE_WAIT: Duration = Duration::from_secs(2);
+
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusArgs {
     /// Print JSON, as described in docs/operations.md
@@ -122,6 +127,22 @@ impl Asker {
         }
     }
 
+    /// The cluster's status as soon as a node that fits says that it is primary; after [`SETTLE_WAIT`], whatever it is
+    /// then. The vault moves the lease first, the successor serves a moment later.
+    pub(super) async fn with_primary(&self, fits: impl Fn(&NodeStatus) -> bool) -> ClusterStatus {
+        let mut status = self.status().await;
+        let clock = SystemClock::new();
+        let begun = clock.monotonic();
+        while !status.is_refused()
+            && !status.primary().is_some_and(&fits)
+            && clock.monotonic().since(begun) < SETTLE_WAIT
+        {
+            tokio::time::sleep(SETTLE_PAUSE).await;
+            status = self.status().await;
+        }
+        status
+    }
+
     /// The vault's view of the cluster, or why there is none.
     pub(super) async fn vault(&self) -> Result<StatusView, String> {
         match &self.whom {
@@ -138,6 +159,11 @@ impl Asker {
     /// A connection for several questions, each answered within `wait`.
     pub(super) async fn connect(&self, address: &str, wait: Duration) -> Result<MultiplexedConnection, String> {
         connect(address, &self.password, wait).await
+    }
+
+    /// What the nodes may want to know first.
+    pub(super) fn password(&self) -> &Password {
+        &self.password
     }
 
     async fn node(&self, name: &str, resp: &HostPort, quic: String) -> Asked {

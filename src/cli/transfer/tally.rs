@@ -1,13 +1,13 @@
-//! What was imported, and what was left out and why.
+//! What was moved, and what was left out and why.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tanist_db_core::value::Kind;
 
-/// Why something of the file is not in the cluster.
+/// Why something is not where the rest was moved to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum LeftOut {
+pub(in crate::cli) enum LeftOut {
     ExpiredKeys,
     ExpiredFields,
     EmptyCollections,
@@ -16,6 +16,7 @@ pub(super) enum LeftOut {
     ModuleValues,
     ModuleData,
     Functions,
+    ExpiriesOfFields,
 }
 
 impl LeftOut {
@@ -29,6 +30,7 @@ impl LeftOut {
             LeftOut::ModuleValues => "values that a module has written",
             LeftOut::ModuleData => "pieces of data that a module has kept beside the keys",
             LeftOut::Functions => "libraries of functions",
+            LeftOut::ExpiriesOfFields => "expiries of fields, of hashes that are there without them",
         }
     }
 
@@ -52,9 +54,9 @@ struct Omitted {
     others: bool,
 }
 
-/// What became of the keys of the file.
+/// What became of all keys.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(in crate::cli) struct Tally {
     /// Keys by the name of their type.
     kinds: BTreeMap<&'static str, u64>,
     databases: BTreeMap<u64, u64>,
@@ -64,25 +66,25 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// There is a key in the file.
-    pub(super) fn sees_key(&mut self) {
+    /// There is a key.
+    pub(in crate::cli) fn sees_key(&mut self) {
         self.seen += 1;
     }
 
-    /// Returns the number of keys in the file.
-    pub(super) fn seen(&self) -> u64 {
+    /// Returns the number of keys that there were.
+    pub(in crate::cli) fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// A key was imported.
-    pub(super) fn imported(&mut self, kind: Kind, database: u64, expires: bool) {
+    /// A key was moved.
+    pub(in crate::cli) fn moved(&mut self, kind: Kind, database: u64, expires: bool) {
         *self.kinds.entry(kind.name()).or_default() += 1;
         *self.databases.entry(database).or_default() += 1;
         self.expiring += u64::from(expires);
     }
 
     /// Something was left out: of this key, if of any.
-    pub(super) fn left_out(&mut self, why: LeftOut, count: u64, key: Option<&[u8]>) {
+    pub(in crate::cli) fn left_out(&mut self, why: LeftOut, count: u64, key: Option<&[u8]>) {
         if count == 0 {
             return;
         }
@@ -104,19 +106,19 @@ impl Tally {
     }
 
     /// What somebody may miss, in a few words; `None` if there is nothing.
-    pub(super) fn loss(&self) -> Option<String> {
+    pub(in crate::cli) fn loss(&self) -> Option<String> {
         let lost: Vec<_> = self.left_out.keys().filter(|why| why.is_loss()).map(|why| why.words()).collect();
         (!lost.is_empty()).then(|| lost.join("; "))
     }
 
-    /// The whole account, for a person.
-    pub(super) fn summary(&self, taken: Duration) -> String {
+    /// The whole account, for a person, which begins with what was done to the keys.
+    pub(in crate::cli) fn summary(&self, done: &str, taken: Duration) -> String {
         let total: u64 = self.kinds.values().sum();
         let kinds: Vec<String> =
             self.kinds.iter().map(|(kind, count)| format!("{} {}", grouped(*count), plural(kind, *count))).collect();
         let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
         let seconds = taken.as_secs_f64();
-        let mut text = format!("imported {} keys in {seconds:.1} s{kinds}\n", grouped(total));
+        let mut text = format!("{done} {} keys in {seconds:.1} s{kinds}\n", grouped(total));
         if self.expiring > 0 {
             text += &format!("with an expiry: {}\n", grouped(self.expiring));
         }
@@ -151,7 +153,7 @@ fn plural(kind: &str, count: u64) -> String {
 }
 
 /// A number with a comma before each three digits.
-pub(super) fn grouped(number: u64) -> String {
+pub(in crate::cli) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.char_indices() {
@@ -170,8 +172,8 @@ mod tests {
     #[test]
     fn a_summary_says_what_is_there_and_what_is_not() {
         let mut tally = Tally::default();
-        (0..1234).for_each(|_| tally.imported(Kind::Hash, 0, false));
-        tally.imported(Kind::SortedSet, 3, true);
+        (0..1234).for_each(|_| tally.moved(Kind::Hash, 0, false));
+        tally.moved(Kind::SortedSet, 3, true);
         tally.left_out(LeftOut::ExpiredKeys, 2, None);
         assert_eq!(tally.loss(), None);
         for key in [&b"events"[..], b"new\nline", &[b'x'; 50], b"fourth"] {
@@ -180,7 +182,7 @@ mod tests {
         let long = format!("{}...", "x".repeat(40));
         let values = format!("values that a module has written: 4 (events, new\\nline, {long}, ...)");
         assert_eq!(
-            tally.summary(Duration::from_millis(2_345)),
+            tally.summary("imported", Duration::from_millis(2_345)),
             format!(
                 "imported 1,235 keys in 2.3 s: 1,234 hashes, 1 sorted set\nwith an expiry: 1\nin database 0: 1,234\n\
                  in database 3: 1\nleft out: keys that had expired: 2\nleft out: {values}\n"

@@ -1,4 +1,4 @@
-//! How far a pass over the file is, and the wish that it ends.
+//! How far a pass is, and the wish that it ends.
 
 use std::io::{Error, Read, Result};
 use std::sync::Arc;
@@ -12,39 +12,51 @@ use crate::shutdown::Shutdown;
 /// How often progress is looked at.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Bytes of the file that were read, and whether no more are wanted. Neither orders anything else.
+/// How much is done, in the unit of the pass, and whether no more is wanted. Neither orders anything else.
 #[derive(Debug, Default)]
-pub(super) struct Gauge {
-    read: AtomicU64,
+pub(in crate::cli) struct Gauge {
+    done: AtomicU64,
     stop: AtomicBool,
+}
+
+impl Gauge {
+    /// So much more is done.
+    pub(in crate::cli) fn add(&self, more: u64) {
+        self.done.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Whether the pass shall end.
+    pub(in crate::cli) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// A reader that a [`Gauge`] watches.
 #[derive(Debug)]
-pub(super) struct Gauged<R> {
+pub(in crate::cli) struct Gauged<R> {
     from: R,
     gauge: Arc<Gauge>,
 }
 
 impl<R> Gauged<R> {
-    pub(super) fn new(from: R, gauge: &Arc<Gauge>) -> Self {
+    pub(in crate::cli) fn new(from: R, gauge: &Arc<Gauge>) -> Self {
         Gauged { from, gauge: Arc::clone(gauge) }
     }
 }
 
 impl<R: Read> Read for Gauged<R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if self.gauge.stop.load(Ordering::Relaxed) {
+        if self.gauge.is_stopped() {
             return Err(Error::other("stopped"));
         }
         let read = self.from.read(buffer)?;
-        self.gauge.read.fetch_add(read as u64, Ordering::Relaxed);
+        self.gauge.add(read as u64);
         Ok(read)
     }
 }
 
 /// Shows progress until `pass` has ended; `None` if somebody asks for the process's end before.
-pub(super) async fn watched<T>(
+pub(in crate::cli) async fn watched<T>(
     gauge: &Gauge,
     mut progress: Progress,
     shutdown: &Shutdown,
@@ -60,10 +72,10 @@ pub(super) async fn watched<T>(
                 progress.end();
                 return Ok(None);
             }
-            _ = tick.tick() => progress.show(gauge.read.load(Ordering::Relaxed)),
+            _ = tick.tick() => progress.show(gauge.done.load(Ordering::Relaxed)),
         }
     };
-    progress.show(gauge.read.load(Ordering::Relaxed));
+    progress.show(gauge.done.load(Ordering::Relaxed));
     progress.end();
     ended.map(Some)
 }
