@@ -77,16 +77,6 @@ impl<'a> Reader<'a> {
     /// Nothing is left.
     pub(crate) const EMPTY: Reader<'static> = Reader(&[]);
 
-    /// These bytes are left.
-    pub(crate) const fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader(bytes)
-    }
-
-    /// Whether nothing is left.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn value(&mut self) -> Result<&'a [u8], RecordError> {
         self.bytes(VALUE_BYTES_MAX)
     }

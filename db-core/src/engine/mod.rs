@@ -407,7 +407,7 @@ impl Engine {
             match found {
                 // Each such command has words of its own for a number of keys that is none, so its handler says what is wrong.
                 Err(failure)
-                    if (part.find.counts() || matches!(part.find, Find::Part(_)))
+                    if (part.find.counts() || matches!(part.find, call::Find::Part(_)))
                         && failure != Failure::KEY_TOO_LONG =>
                 {
                     keys.clear();
