@@ -2,10 +2,11 @@
 //! seen.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use redis::Connection;
 use rustix::process::Signal;
 
@@ -29,7 +30,7 @@ impl Counting {
             let mut connection = connect(port).expect("a node accepts connections");
             while !stopped.load(Ordering::Relaxed) {
                 let value = redis::cmd("INCR").arg("counter").query(&mut connection).expect("a write");
-                told.lock().unwrap().push((Instant::now(), value));
+                told.lock().push((Instant::now(), value));
             }
         });
         Counting { acknowledged, stop, thread }
@@ -37,7 +38,7 @@ impl Counting {
 
     /// The newest value that was acknowledged by then.
     fn value_at(&self, then: Instant) -> i64 {
-        let acknowledged = self.acknowledged.lock().unwrap();
+        let acknowledged = self.acknowledged.lock();
         let before = acknowledged.partition_point(|(when, _)| *when <= then);
         before.checked_sub(1).map_or(0, |newest| acknowledged[newest].1)
     }
