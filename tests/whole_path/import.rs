@@ -222,7 +222,7 @@ fn strings_of(reply: &[u8]) -> Vec<Vec<u8>> {
         let (line, behind) = (&rest[1..end], &rest[end + 2..]);
         rest = match rest[0] {
             b'*' => behind,
-            b'$' => {
+            b'$' if line != b"-1" => {
                 let len: usize = String::from_utf8_lossy(line).parse().expect("a length");
                 all.push(behind[..len].to_vec());
                 &behind[len + 2..]

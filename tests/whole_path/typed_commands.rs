@@ -361,66 +361,70 @@ async fn sorted_set_algebra(db: &impl Execute) -> Result<(), Error> {
 type Entries = Vec<(String, Vec<(String, u64)>)>;
 
 async fn streams(db: &impl Execute) -> Result<(), Error> {
-    let chosen = db.xadd("x", &[("a", 1)]).await?;
-    assert_eq!((db.xlen("x").await?, db.xdel("x", &[chosen, text("1-1")]).await?), (1, 1));
-    assert_eq!(db.key_type("x").await?, KeyKind::Stream);
-    db.del("x").await?;
+    let chosen = db.xadd("stream", &[("a", 1)]).await?;
+    assert_eq!((db.xlen("stream").await?, db.xdel("stream", &[chosen, text("1-1")]).await?), (1, 1));
+    assert_eq!(db.key_type("stream").await?, KeyKind::Stream);
+    db.del("stream").await?;
     let options = XaddOptions::default();
     for ms in 1..4 {
-        let id = db.xadd_with("x", &options, format!("{ms}-*"), &[("a", ms)]).await?;
+        let id = db.xadd_with("stream", &options, format!("{ms}-*"), &[("a", ms)]).await?;
         assert_eq!(id, Some(format!("{ms}-0")));
     }
     assert_eq!(db.xadd_with("nothing", &options.only_if_present(), "*", &[("a", 1)]).await?, None);
     let entry = |ms: u64| (format!("{ms}-0"), vec![(text("a"), ms)]);
-    assert_eq!(db.xrange::<Entries>("x", "-", "(3-0", None).await?, [entry(1), entry(2)]);
-    assert_eq!(db.xrevrange::<Entries>("x", "+", "-", Some(2)).await?, [entry(3), entry(2)]);
-    let read = |options| db.xread::<Vec<(String, Entries)>>("x", "1", options);
-    assert_eq!(read(StreamReadOptions::default().count(1)).await?, Some(vec![(text("x"), vec![entry(2)])]));
+    assert_eq!(db.xrange::<Entries>("stream", "-", "(3-0", None).await?, [entry(1), entry(2)]);
+    assert_eq!(db.xrevrange::<Entries>("stream", "+", "-", Some(2)).await?, [entry(3), entry(2)]);
+    let read = |options| db.xread::<Vec<(String, Entries)>>("stream", "1", options);
+    assert_eq!(read(StreamReadOptions::default().count(1)).await?, Some(vec![(text("stream"), vec![entry(2)])]));
     let wait = StreamReadOptions::default().block(Some(Duration::from_millis(20)));
-    assert_eq!(db.xread::<Vec<(String, Entries)>>("x", "$", wait).await?, None);
-    let trimmed = db.xadd_with("x", &XaddOptions::default().trim(StreamTrim::max_len(3)), "4-0", &[("a", 4)]).await?;
-    assert_eq!((trimmed, db.xlen("x").await?), (Some(text("4-0")), 3));
-    assert_eq!(db.xtrim("x", &StreamTrim::min_id("3").about()).await?, 0);
-    assert_eq!(db.xtrim("x", &StreamTrim::min_id("3")).await?, 1);
-    db.xsetid("x", "9-0").await?;
-    let info: HashMap<String, Value> = db.xinfo_stream("x").await?;
+    assert_eq!(db.xread::<Vec<(String, Entries)>>("stream", "$", wait).await?, None);
+    let trimmed =
+        db.xadd_with("stream", &XaddOptions::default().trim(StreamTrim::max_len(3)), "4-0", &[("a", 4)]).await?;
+    assert_eq!((trimmed, db.xlen("stream").await?), (Some(text("4-0")), 3));
+    assert_eq!(db.xtrim("stream", &StreamTrim::min_id("3").about()).await?, 0);
+    assert_eq!(db.xtrim("stream", &StreamTrim::min_id("3")).await?, 1);
+    db.xsetid("stream", "9-0").await?;
+    let info: HashMap<String, Value> = db.xinfo_stream("stream").await?;
     assert_eq!(info["length"], Value::Int(2));
     Ok(())
 }
 
 async fn stream_groups(db: &impl Execute) -> Result<(), Error> {
-    db.xgroup_create("y", "g", "0").await?;
-    assert!(db.xgroup_create("y", "g", "0").await.is_err());
+    db.xgroup_create("shared", "g", "0").await?;
+    assert!(db.xgroup_create("shared", "g", "0").await.is_err());
     for ms in 1..4 {
-        db.xadd_with("y", &XaddOptions::default(), format!("{ms}-0"), &[("a", ms)]).await?;
+        db.xadd_with("shared", &XaddOptions::default(), format!("{ms}-0"), &[("a", ms)]).await?;
     }
     let entry = |ms: u64| (format!("{ms}-0"), vec![(text("a"), ms)]);
     let read = |consumer: &'static str, id: &'static str, options| {
-        db.xreadgroup::<Vec<(String, Entries)>>(("g", consumer), "y", id, options)
+        db.xreadgroup::<Vec<(String, Entries)>>(("g", consumer), "shared", id, options)
     };
     let two = StreamReadOptions::default().count(2);
-    assert_eq!(read("ann", ">", two).await?, Some(vec![(text("y"), vec![entry(1), entry(2)])]));
-    assert_eq!(read("bob", ">", two.no_ack()).await?, Some(vec![(text("y"), vec![entry(3)])]));
+    assert_eq!(read("ann", ">", two).await?, Some(vec![(text("shared"), vec![entry(1), entry(2)])]));
+    assert_eq!(read("bob", ">", two.no_ack()).await?, Some(vec![(text("shared"), vec![entry(3)])]));
     let wait = StreamReadOptions::default().block(Some(Duration::from_millis(20)));
     assert_eq!(read("bob", ">", wait).await?, None);
-    assert_eq!(read("ann", "1", StreamReadOptions::default()).await?, Some(vec![(text("y"), vec![entry(2)])]));
-    let pending: (u64, String, String, Vec<(String, u64)>) = db.xpending("y", "g").await?;
+    assert_eq!(read("ann", "1", StreamReadOptions::default()).await?, Some(vec![(text("shared"), vec![entry(2)])]));
+    let pending: (u64, String, String, Vec<(String, u64)>) = db.xpending("shared", "g").await?;
     assert_eq!(pending, (2, text("1-0"), text("2-0"), vec![(text("ann"), 2)]));
-    let claimed: Entries = db.xclaim("y", ("g", "bob"), Duration::ZERO, "1").await?;
+    let claimed: Entries = db.xclaim("shared", ("g", "bob"), Duration::ZERO, "1").await?;
     assert_eq!(claimed, [entry(1)]);
-    let all = db.xpending_range("y", "g", "-", "+", 10).await?;
+    let all = db.xpending_range("shared", "g", "-", "+", 10).await?;
     let owners: Vec<(&str, &str)> = all.iter().map(|(id, name, ..)| (id.as_str(), name.as_str())).collect();
     assert_eq!(owners, [("1-0", "bob"), ("2-0", "ann")]);
-    let (next, claimed, gone) = db.xautoclaim::<Entries>("y", ("g", "ann"), Duration::ZERO, "-", 1).await?;
+    let (next, claimed, gone) = db.xautoclaim::<Entries>("shared", ("g", "ann"), Duration::ZERO, "-", 1).await?;
     assert_eq!((next, claimed, gone), (text("2-0"), vec![entry(1)], Vec::new()));
-    assert_eq!((db.xack("y", "g", &["1", "9"]).await?, db.xgroup_delconsumer("y", "g", "ann").await?), (1, 1));
-    assert!(db.xgroup_createconsumer("y", "g", "ann").await?);
-    db.xgroup_setid("y", "g", "$").await?;
-    let groups: Vec<HashMap<String, Value>> = db.xinfo_groups("y").await?;
-    let consumers: Vec<HashMap<String, Value>> = db.xinfo_consumers("y", "g").await?;
+    assert_eq!(
+        (db.xack("shared", "g", &["1", "9"]).await?, db.xgroup_delconsumer("shared", "g", "ann").await?),
+        (1, 1)
+    );
+    assert!(db.xgroup_createconsumer("shared", "g", "ann").await?);
+    db.xgroup_setid("shared", "g", "$").await?;
+    let groups: Vec<HashMap<String, Value>> = db.xinfo_groups("shared").await?;
+    let consumers: Vec<HashMap<String, Value>> = db.xinfo_consumers("shared", "g").await?;
     assert_eq!((groups.len(), consumers.len()), (1, 2));
-    assert!(db.xgroup_destroy("y", "g").await?);
-    assert!(!db.xgroup_destroy("y", "g").await?);
+    assert!(db.xgroup_destroy("shared", "g").await?);
+    assert!(!db.xgroup_destroy("shared", "g").await?);
     Ok(())
 }
 

@@ -162,8 +162,11 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
             RdbItem::Stream { last, added, deleted } => {
                 if self.members == 0 {
                     // A stream without an entry is made by one that goes.
-                    commands.push((redis::Cmd::xadd(key.as_slice(), "0-1", &[("f", "v")]), 0));
-                    commands.push((redis::Cmd::xdel(key.as_slice(), &["0-1"]), 0));
+                    for (name, words) in [("XADD", &["0-1", "f", "v"][..]), ("XDEL", &["0-1"])] {
+                        let mut command = named(name, &key);
+                        command.arg(words);
+                        commands.push((command, 0));
+                    }
                 }
                 let mut command = named("XSETID", &key);
                 command.arg(format!("{}-{}", last.ms, last.seq)).arg("ENTRIESADDED").arg(added);
@@ -172,7 +175,9 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
                 self.group = Some((Vec::new(), Vec::new()));
             }
             RdbItem::Group { name, last, read } => {
-                commands.push((redis::Cmd::xgroup_destroy(key.as_slice(), name), name.len()));
+                let mut command = redis::cmd("XGROUP");
+                command.arg("DESTROY").arg(key.as_slice()).arg(name);
+                commands.push((command, name.len()));
                 let mut command = redis::cmd("XGROUP");
                 command.arg("CREATE").arg(key.as_slice()).arg(name).arg(format!("{}-{}", last.ms, last.seq));
                 command.arg("ENTRIESREAD").arg(read.map_or(-1, u64::cast_signed));

@@ -27,7 +27,7 @@ pub struct Delivery<'a> {
     pub time: u64,
     /// They are pending, and its own: each an id ([`StreamId::to_bytes`]), then how often it was delivered ([`Delivery::entry`]).
     pub entries: Strings<'a>,
-    /// They are not pending any more; as of [`StreamChange::Delete`].
+    /// They are not pending any more; as of [`StreamChange::Delete`](super::StreamChange::Delete).
     pub gone: Strings<'a>,
 }
 

@@ -225,3 +225,50 @@ impl fmt::Display for Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether these operations can have happened one after the other.
+    fn possible(steps: &[(Input, Option<Output>)]) -> bool {
+        let state = steps.iter().try_fold(StreamState::default(), |state, (input, output)| {
+            SharedStream::step(&state, input, output.as_ref())
+        });
+        state.is_some()
+    }
+
+    fn add(value: &str, id: &str) -> (Input, Option<Output>) {
+        (Input::Add(value.into()), Some(Output::Added(id.into())))
+    }
+
+    fn told(input: Input, entries: &[(&str, &str)]) -> (Input, Option<Output>) {
+        let entries = entries.iter().map(|(id, value)| ((*id).to_owned(), (*value).to_owned())).collect();
+        (input, Some(Output::Entries(entries)))
+    }
+
+    fn read(entries: &[(&str, &str)]) -> (Input, Option<Output>) {
+        told(Input::Read { wait_ms: None }, entries)
+    }
+
+    fn acknowledge(count: i64) -> (Input, Option<Output>) {
+        (Input::Acknowledge("1-0".into()), Some(Output::Count(count)))
+    }
+
+    #[test]
+    fn an_entry_is_delivered_once_and_pending_until_it_is_acknowledged() {
+        let both = [add("a", "1-0"), add("b", "2-0")];
+        let then = |steps: &[(Input, Option<Output>)]| possible(&[&both[..], steps].concat());
+        let (a, b) = (("1-0", "a"), ("2-0", "b"));
+        assert!(then(&[read(&[a]), told(Input::Pending, &[a]), read(&[b]), read(&[]), told(Input::Look, &[a, b])]));
+        assert!(!then(&[read(&[a]), read(&[a])]), "twice");
+        assert!(!then(&[read(&[b])]), "out of order");
+        assert!(!then(&[read(&[])]), "lost");
+        assert!(then(&[read(&[a]), acknowledge(1), told(Input::Pending, &[]), acknowledge(0)]));
+        assert!(!then(&[acknowledge(1)]), "before it was delivered");
+        assert!(!then(&[read(&[a]), acknowledge(1), told(Input::Pending, &[a])]), "still there");
+        // Nobody knows what became of a read: it has delivered, or not.
+        let lost = (Input::Read { wait_ms: None }, None);
+        assert!(then(&[lost.clone(), read(&[b]), told(Input::Pending, &[a, b])]) && !then(&[lost, read(&[a])]));
+    }
+}
