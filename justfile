@@ -46,8 +46,7 @@ balancers switchovers="20" kills="10":
     TANIST_NO_SKIPS=1 TANIST_ROUNDS={{ switchovers }} cargo test --test whole_path balancer_do_not_notice -- --nocapture
     TANIST_NO_SKIPS=1 TANIST_ROUNDS={{ kills }} cargo test --test whole_path balancer_go_on_after_a_kill -- --nocapture
 
-# What tair-pulse, a client by others, sees of a switchover and of a kill, beside Redis with Sentinel, into docs/pulse.svg: two minutes on a
-# machine that does nothing else. Needs python3 with venv, redis-server and haproxy.
+# What tair-pulse sees of a switchover and of a kill, beside Redis with Sentinel: two minutes. Needs python3 with venv, redis-server, haproxy.
 pulse picture="docs/pulse.svg":
     cargo build --release
     python3 -m venv target/pulse
