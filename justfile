@@ -46,6 +46,13 @@ balancers switchovers="20" kills="10":
     TANIST_NO_SKIPS=1 TANIST_ROUNDS={{ switchovers }} cargo test --test whole_path balancer_do_not_notice -- --nocapture
     TANIST_NO_SKIPS=1 TANIST_ROUNDS={{ kills }} cargo test --test whole_path balancer_go_on_after_a_kill -- --nocapture
 
+# What tair-pulse sees of a switchover and of a kill, beside Redis with Sentinel: two minutes. Needs python3 with venv, redis-server, haproxy.
+pulse picture="docs/pulse.svg":
+    cargo build --release
+    python3 -m venv target/pulse
+    target/pulse/bin/python3 -m pip install --quiet --requirement bench/pulse/requirements.txt
+    PATH="$PATH:/usr/sbin" target/pulse/bin/python3 bench/pulse/pulse.py target/release/tanist {{ picture }}
+
 # Takeovers by fault, as many of each, into docs/takeover-times.md: half an hour for 200 on a machine that does nothing else. As root
 # its hosts have network namespaces; otherwise nothing can be cut off.
 takeovers rounds="200":

@@ -53,22 +53,25 @@ pub(super) struct Picture<'a> {
     pub(super) subtitle: String,
     pub(super) fault: String,
     pub(super) course: Course,
-    /// A title for each.
-    pub(super) panels: Vec<(String, &'a Witness)>,
+    /// Of each kind of clients: its name, how it finds the primary, and what it saw.
+    pub(super) panels: Vec<(&'a str, &'a str, &'a Witness)>,
     pub(super) strips: Vec<Strip>,
 }
 
 impl Picture<'_> {
     pub(super) fn svg(&self) -> String {
-        let witnesses: Vec<&Witness> = self.panels.iter().map(|(_, witness)| *witness).collect();
+        let witnesses: Vec<&Witness> = self.panels.iter().map(|(_, _, witness)| *witness).collect();
         let window = Window::new(&self.course, &witnesses, COLUMNS);
         let height = if self.panels.len() > PANELS_HIGH { PANEL_HEIGHT_LOW } else { PANEL_HEIGHT };
         let mut drawing = Drawing { canvas: Canvas::default(), window, height };
         drawing.canvas.text(MARGIN, 34.0, TextStyle { bold: true, ..sized(17.0, INK) }, &self.title);
         drawing.canvas.text(MARGIN, 56.0, sized(12.5, QUIET), &self.subtitle);
         let mut top = PANEL_TOP;
-        for (number, (name, witness)) in self.panels.iter().enumerate() {
+        let (fault, takeover) = (drawing.at(self.course.fault), drawing.at(self.course.takeover));
+        let beside = if takeover < f64::midpoint(LEFT, END) { takeover } else { fault } + 6.0;
+        for (number, (name, manner, witness)) in self.panels.iter().enumerate() {
             drawing.panel(top, name, witness, WRITES[number % WRITES.len()]);
+            drawing.canvas.text(beside, top - 10.0, sized(12.0, QUIET), manner);
             top += height + PANEL_GAP;
         }
         let strips = top - PANEL_GAP + 16.0;
@@ -223,11 +226,18 @@ mod tests {
             subtitle: "nothing lost".into(),
             fault: "kill -9 of node a".into(),
             course: COURSE,
-            panels: vec![("library".into(), &witness), ("plain".into(), &witness)],
+            panels: vec![("library", "both addresses", &witness), ("plain", "one address", &witness)],
             strips: vec![strip("a", Part::Away), strip("b", Part::Standby)],
         };
         let svg = picture.svg();
-        for part in ["Drill &amp; more", "kill -9 of node a", "new primary after 20 ms", "standby &lt;2&gt;", ALARM] {
+        for part in [
+            "Drill &amp; more",
+            "kill -9 of node a",
+            "new primary after 20 ms",
+            "one address",
+            "standby &lt;2&gt;",
+            ALARM,
+        ] {
             assert!(svg.contains(part), "{part} is not in {svg}");
         }
         assert_eq!(svg.matches("longest gap 41 ms").count(), 2, "{svg}");

@@ -112,9 +112,7 @@ impl Report {
             ),
             fault: self.fault.of(&round.before.node),
             course: round.course,
-            panels: panels
-                .map(|(tried, clients)| (format!("{}: {}", tried.name, tried.manner), &clients.witness))
-                .collect(),
+            panels: panels.map(|(tried, clients)| (tried.name, &*tried.manner, &clients.witness)).collect(),
             strips: strips(self.fault, round),
         }
         .svg()
