@@ -161,8 +161,8 @@ impl<E, D: FnMut(ImportBatch) -> Result<(), E>> Batcher<D> {
             }
             RdbItem::Stream { last, added, deleted } => {
                 if self.members == 0 {
-                    // A stream without an entry is made by one that goes.
-                    for (name, words) in [("XADD", &["0-1", "f", "v"][..]), ("XDEL", &["0-1"])] {
+                    // A stream without an entry is made by one that goes, and does not count as deleted.
+                    for (name, words) in [("XADD", &["0-1", "f", "v"][..]), ("XTRIM", &["MAXLEN", "0"])] {
                         let mut command = named(name, &key);
                         command.arg(words);
                         commands.push((command, 0));

@@ -143,7 +143,7 @@ mod tests {
             Ok(())
         });
         let tally = tally.expect("it is whole");
-        assert_eq!((tally.seen(), commands), (9, 10), "SET, DEL HSETEX HSET, DEL XADD XDEL XSETID, DEL SADD");
+        assert_eq!((tally.seen(), commands), (9, 10), "SET, DEL HSETEX HSET, DEL XADD XTRIM XSETID, DEL SADD");
         let long = format!("{}...", "k".repeat(40));
         let expected = format!(
             "imported 4 keys in 1.0 s: 1 hash, 1 set, 1 stream, 1 string\nwith an expiry: 1\nin database 0: 4\n\
