@@ -1,8 +1,8 @@
 //! `standby = read`: a standby reads what is fresh enough itself, of data that are never older than the bound, or than what its client has
 //! seen.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

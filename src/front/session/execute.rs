@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tanist_db_core::clock::{Monotonic, UnixMillis};
-use tanist_db_core::command::{self, Call, CommandSpec, Flag, Group, Reply};
+use tanist_db_core::command::{self, Call, CommandSpec, Flag, Reply};
 use tanist_db_core::engine::{Executed, Rank, Refused, Replied, Session, front_command};
 use tanist_db_core::ids::{Lsn, ShardId};
 use tanist_db_core::planted::planted;
@@ -239,16 +239,10 @@ impl<'a, W: Runtime> Conversation<'a, W> {
             self.caller.closing = true;
             return Step::Done(bytes);
         }
-        if spec.flags.has(Flag::Protected) && !self.may_debug() {
+        if let Some(why) = self.forbidden(spec) {
             self.session.refuse(&args);
             drop(args);
-            self.say(redirect::DEBUG_NOT_ALLOWED);
-            return Step::Done(bytes);
-        }
-        if spec.group == Group::Cluster && !self.context.settings.is_cluster() {
-            self.session.refuse(&args);
-            drop(args);
-            self.say(redirect::NO_CLUSTER);
+            self.say(why);
             return Step::Done(bytes);
         }
         let common = !self.session.in_multi() && commands::sets_common(spec, &args);

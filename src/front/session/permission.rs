@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tanist_db_core::clock::Monotonic;
-use tanist_db_core::command::{CommandSpec, Reply};
+use tanist_db_core::command::{CommandSpec, Flag, Group, Reply};
 use tanist_db_core::engine::Rank;
 use tanist_db_core::ids::ShardId;
 use tanist_db_core::planted::planted;
@@ -47,7 +47,18 @@ pub(super) enum Permission {
 }
 
 impl<'a, W: Runtime> Conversation<'a, W> {
-    pub(super) fn may_debug(&self) -> bool {
+    /// Why the node's settings do not allow `spec`; nothing if they do.
+    pub(super) fn forbidden(&self, spec: &CommandSpec) -> Option<&'static str> {
+        if spec.flags.has(Flag::Protected) && !self.may_debug() {
+            Some(redirect::DEBUG_NOT_ALLOWED)
+        } else if spec.group == Group::Cluster && !self.context.settings.is_cluster() {
+            Some(redirect::NO_CLUSTER)
+        } else {
+            None
+        }
+    }
+
+    fn may_debug(&self) -> bool {
         match self.context.settings.debug_command() {
             DebugCommand::No => false,
             DebugCommand::Local => self.caller.entry().peer().is_local(),
