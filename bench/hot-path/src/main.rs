@@ -1,7 +1,7 @@
 //! Runs one operation many times over the request parser and the engine: no sockets, threads, clock or dice, so that a run
 //! executes the same instructions each time.
 //!
-//! `cargo run --release -p tanist-hot-path -- get|set|append|incr|expire|del|frozen-set|COLLECTION [times, default 20000]`
+//! `cargo run --release -p tanist-hot-path -- OPERATION|COLLECTION [times, default 20000]`
 //!
 //! `tanist-bench instructions` counts them. For each operation these are: parsing the request, finding its command, executing it,
 //! clearing the reply and, for a write, its share of taking the redo queue.
@@ -12,6 +12,8 @@
 //! - `incr`: an INCR of a counter of seven digits.
 //! - `expire`: an EXPIRE of a key that has an expiry already.
 //! - `del`: a DEL of a key that is there; at most 20,000 of them.
+//! - `getbit`, `setbit`: a bit of such a value, which each SETBIT changes.
+//! - `bitcount`: a BITCOUNT of a value of 1 MiB.
 //! - `frozen-set`: a SET where a frozen version still needs the page, so that it is copied before it is written. Each round
 //!   writes to one key of each page that has records, then lets the version go and freezes again; what the round costs is
 //!   shared by its writes, about eighty.
@@ -34,6 +36,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const KEYS: usize = 10_000;
 const DELETED_MAX: usize = 20_000;
 const VALUE_BYTES: usize = 100;
+/// A bit of such a value that is 0.
+const BIT: &[u8] = b"555";
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 /// Writes between two looks at the redo queue.
 const WRITES_A_TAKE: usize = 64;
@@ -65,13 +69,24 @@ fn main() {
             node.run(&(0..DELETED_MAX).map(set).collect::<Vec<_>>(), DELETED_MAX);
             node.run(&(0..DELETED_MAX).map(delete).collect::<Vec<_>>(), times);
         }
+        "getbit" => node.run(&requests(|key| request(&[b"GETBIT", key, BIT])), times),
+        "setbit" => {
+            let bits = [b"1", b"0"].map(|bit| requests(|key| request(&[b"SETBIT", key, BIT, bit])));
+            node.run(&bits.concat(), times);
+        }
+        "bitcount" => {
+            node.run(&[request(&[b"SET", b"bits", &vec![b'b'; LARGE_REPLY_BYTES]])], 1);
+            node.run(&[request(&[b"BITCOUNT", b"bits"])], times);
+        }
         "frozen-set" => node.run_frozen(&set_requests(b'b'), times),
         _ => match collections::find(&operation) {
             Some(load) => {
                 node.run(&load.fill, load.fill.len());
                 node.run(&load.requests, times);
             }
-            None => panic!("usage: get|set|append|incr|expire|del|frozen-set|COLLECTION [times]"),
+            None => {
+                panic!("usage: get|set|append|incr|expire|del|getbit|setbit|bitcount|frozen-set|COLLECTION [times]")
+            }
         },
     }
 }

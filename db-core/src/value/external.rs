@@ -106,9 +106,7 @@ impl External {
             members.len(pages) <= MEMBERS_AT_ONCE && members.entry_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64
         };
         match self {
-            External::Paged(at) => {
-                paged::pages(pages, at) <= PAGES_AT_ONCE || at.read(pages).pages_there(pages) <= PAGES_AT_ONCE
-            }
+            External::Paged(at) => at.read(pages).has_few(pages, PAGES_AT_ONCE),
             External::Map(_, large) => few(large),
             External::List(list) => list.memory_bytes(pages) <= (PAGES_AT_ONCE * PAGE_BYTES) as u64,
             External::Sorted(sorted) => {
@@ -125,11 +123,11 @@ impl External {
     pub(super) fn drain(self, arena: &mut Arena, max: usize) -> (usize, bool) {
         match self {
             External::Paged(at) => {
-                let before = paged::pages(arena, at);
-                let keep = before.saturating_sub(max);
-                let freed = if keep > PAGES_AT_ONCE { paged::shrink(arena, at, keep) } else { 0 };
-                // What has only gaps left does not wait: nobody would see that it does.
-                if keep > PAGES_AT_ONCE && !at.read(arena).is_gap(arena) {
+                let keep = paged::pages(arena, at).saturating_sub(max);
+                let shrinks = keep > PAGES_AT_ONCE && !self.is_small(arena);
+                let freed = if shrinks { paged::shrink(arena, at, keep) } else { 0 };
+                // What has little but gaps left does not wait: nobody would see that it does.
+                if shrinks && !self.is_small(arena) {
                     return (freed, false);
                 }
                 (freed + paged::free(arena, at), true)

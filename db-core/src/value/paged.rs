@@ -114,7 +114,21 @@ impl<'a> Root<'a> {
 
     /// The number of pages that are there, lists not counted.
     pub(crate) fn pages_there(self, pages: &(impl Pages + ?Sized)) -> usize {
-        (0..self.pages()).filter(|index| self.page(pages, *index) != GAP).count()
+        self.there(pages).count()
+    }
+
+    /// Whether at most `max` pages are there.
+    pub(crate) fn has_few(self, pages: &(impl Pages + ?Sized), max: usize) -> bool {
+        self.there(pages).nth(max).is_none()
+    }
+
+    /// Which pages are there. Passes a list that is not there at once.
+    fn there(self, pages: &(impl Pages + ?Sized)) -> impl Iterator<Item = usize> {
+        let count = self.pages();
+        let is_list = move |list: &usize| !has_lists(count) || self.id(*list) != GAP;
+        let of_list = move |list: usize| list * LIST_IDS..count.min((list + 1) * LIST_IDS);
+        let parts = (0..count.div_ceil(LIST_IDS)).filter(is_list);
+        parts.flat_map(of_list).filter(move |index| self.page(pages, *index) != GAP)
     }
 
     /// The number of pages, gaps included, lists not counted.
@@ -128,11 +142,6 @@ impl<'a> Root<'a> {
 
     fn tail(self) -> Ref {
         Ref(word(self.bytes, TAIL))
-    }
-
-    /// Whether no page is there.
-    pub(crate) fn is_gap(self, pages: &(impl Pages + ?Sized)) -> bool {
-        (0..self.pages()).all(|index| self.page(pages, index) == GAP)
     }
 
     /// The `index`th page number of the root itself.
