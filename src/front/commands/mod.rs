@@ -14,6 +14,7 @@ mod known_nodes;
 mod parameters;
 mod pin;
 mod replication;
+mod save;
 mod sentinel;
 mod table;
 
@@ -40,9 +41,9 @@ pub(super) fn unpins(spec: &CommandSpec) -> bool {
     spec.front().is_some() && spec.name == "tanist|unpin"
 }
 
-/// Whether it concerns what the primary has written for the connection.
+/// Whether it concerns what the primary has written for the connection, or its images.
 pub(super) fn is_of_primary(spec: &CommandSpec) -> bool {
-    spec.front().is_some() && matches!(spec.name, "wait" | "tanist|push")
+    spec.front().is_some() && matches!(spec.name, "wait" | "tanist|push" | "save" | "bgsave" | "lastsave")
 }
 
 /// An argument as text for people, shortened.

@@ -38,6 +38,8 @@ pub enum Flag {
     Protected = 1 << 15,
     /// In Redis of Sentinel alone; listed for the comparison with Redis's table only.
     OnlySentinel = 1 << 16,
+    /// It is refused while data are loaded in the background, which never happens here.
+    NoAsyncLoading = 1 << 17,
 }
 
 impl Flag {
@@ -55,6 +57,7 @@ impl Flag {
         (Flag::Fast, "fast"),
         (Flag::NoAuth, "no_auth"),
         (Flag::TouchesArbitraryKeys, "touches_arbitrary_keys"),
+        (Flag::NoAsyncLoading, "no_async_loading"),
         (Flag::AllowBusy, "allow_busy"),
         (Flag::NoMulti, "no_multi"),
         (Flag::Sentinel, "sentinel"),
