@@ -27,7 +27,7 @@ use tanist_replication::serving::{PrimaryAddress, Serving};
 use tanist_replication::transport::principal::Principal;
 use tanist_replication::transport::tls::Credentials;
 use tanist_replication::wire::message::FollowerView;
-use tanist_replication::{NodeError, NodeHandle, NodeOptions, VaultLink, join_node, start_node};
+use tanist_replication::{ImageFigures, NodeError, NodeHandle, NodeOptions, VaultLink, join_node, start_node};
 
 use crate::admin::NodeReport;
 use crate::cluster_file::{ClusterFile, DataFolder, NodeAddress};
@@ -307,8 +307,17 @@ impl Admin for Wired {
         self.node.get().map(NodeHandle::vault)
     }
 
-    fn image_failed(&self) -> bool {
-        self.node.get().is_some_and(NodeHandle::image_failed)
+    fn images(&self) -> ImageFigures {
+        self.node.get().map(NodeHandle::images).unwrap_or_default()
+    }
+
+    fn save(&self) -> BoxFuture<'static, Result<(), String>> {
+        let node = self.node.get().cloned();
+        async move { node.ok_or(STARTING)?.request_image().await.map(drop) }.boxed()
+    }
+
+    fn begin_save(&self) -> bool {
+        self.node.get().is_some_and(NodeHandle::begin_image)
     }
 
     fn digest(&self) -> BoxFuture<'static, Result<String, String>> {

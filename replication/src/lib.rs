@@ -54,7 +54,7 @@ pub mod vault;
 pub use actors::join::{Joined, join as join_node};
 pub use actors::node::{NodeHandle, start as start_node};
 pub use actors::vault::{VaultError, VaultHandle, VaultOptions, start as start_vault};
-pub use node::{ImageReport, LoadProgress, NodeError, NodeOptions, NodeStatus, VaultLink};
+pub use node::{ImageFigures, ImageReport, LoadProgress, NodeError, NodeOptions, NodeStatus, VaultLink};
 pub use role::{End, SwitchoverReport};
 pub use vault::StorageError;
 

@@ -158,6 +158,9 @@ pub const SWITCHOVER_CHOOSE_WAIT: Duration = Duration::from_secs(2);
 /// Requests that wait for the end of one switchover: people and their tools.
 pub const SWITCHOVER_ASKERS_MAX: usize = 64;
 
+/// Requests that wait for an image: people and their tools.
+pub const IMAGE_ASKERS_MAX: usize = 64;
+
 /// A switchover that cannot drain in this time is given up: clients wait meanwhile.
 pub const SWITCHOVER_HOLD_MAX: Duration = Duration::from_secs(1);
 

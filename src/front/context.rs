@@ -10,7 +10,7 @@ use tanist_db_core::clock::{Clock, UnixMillis};
 use tanist_db_core::engine::Engine;
 use tanist_db_core::ids::Lsn;
 use tanist_replication::serving::{PrimaryAddress, Serving};
-use tanist_replication::{LoadProgress, VaultLink};
+use tanist_replication::{ImageFigures, LoadProgress, VaultLink};
 use tokio::sync::Semaphore;
 
 use super::forward::PrimaryReach;
@@ -47,8 +47,17 @@ pub trait Admin: Send + Sync {
     /// Whether this node hears of the vault; `None` before it takes part.
     fn vault(&self) -> Option<VaultLink>;
 
-    /// Whether the newest attempt to store an image has failed.
-    fn image_failed(&self) -> bool;
+    /// How images stand.
+    fn images(&self) -> ImageFigures;
+
+    /// Makes an image of all that there is now; ends when the vault has published it.
+    ///
+    /// # Errors
+    /// A sentence that says why there is none.
+    fn save(&self) -> BoxFuture<'static, Result<(), String>>;
+
+    /// Begins to make an image. Returns whether that could be asked for.
+    fn begin_save(&self) -> bool;
 }
 
 /// A standby as its primary knows it.

@@ -215,7 +215,7 @@ pub(crate) fn content(raw: &mut Raw) -> BTreeMap<(u8, Vec<u8>), Vec<Vec<u8>>> {
 }
 
 /// The strings of a reply: one, or those of an array.
-fn strings_of(reply: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn strings_of(reply: &[u8]) -> Vec<Vec<u8>> {
     let (mut all, mut rest) = (Vec::new(), reply);
     while !rest.is_empty() {
         let end = rest.windows(2).position(|end| end == b"\r\n").expect("a line");

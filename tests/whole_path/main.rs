@@ -36,6 +36,7 @@ mod logging;
 mod refusals;
 mod relaxed;
 mod restart;
+mod saves;
 mod settings;
 mod standby_reads;
 mod stock_clients;

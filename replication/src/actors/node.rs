@@ -19,10 +19,12 @@ use tanist_db_core::engine::Engine;
 use tokio::sync::watch;
 
 use super::join::Joined;
-use super::role_driver::{RoleDriver, Stop, SwitchOver};
+use super::role_driver::{RoleDriver, Stop, SwitchOver, TakeImage};
 use super::thread::on_thread;
 use crate::lease::LeaseTimes;
-use crate::node::{Driver, ImagePlan, NodeError, NodeOptions, NodeStatus, Shared, VaultLink, status};
+use crate::node::{
+    Driver, ImageFigures, ImagePlan, ImageReport, NodeError, NodeOptions, NodeStatus, Shared, VaultLink, status,
+};
 use crate::role::{End, Identity, Machine, SwitchoverReport};
 use crate::serving::Serving;
 use crate::wire::message::FollowerView;
@@ -104,10 +106,24 @@ impl NodeHandle {
         self.shared.figures.lock().vault
     }
 
-    /// Whether the newest attempt to store an image has failed.
+    /// How images stand.
     #[must_use]
-    pub fn image_failed(&self) -> bool {
-        self.shared.figures.lock().image_failed
+    pub fn images(&self) -> ImageFigures {
+        self.shared.figures.lock().images()
+    }
+
+    /// Makes an image of all that there is now; returns when the vault has published it.
+    ///
+    /// # Errors
+    /// A sentence that says why there is none.
+    pub async fn request_image(&self) -> Result<ImageReport, String> {
+        self.role_driver.send(TakeImage).await.unwrap_or_else(|_| Err("the node is ending".to_owned()))
+    }
+
+    /// Begins to make an image, and waits for nothing. Returns whether it was asked for.
+    #[must_use]
+    pub fn begin_image(&self) -> bool {
+        self.role_driver.try_send(TakeImage).is_ok()
     }
 
     /// How the node stands.

@@ -29,12 +29,14 @@ use super::shipper::{Ship, ShipperActor, StopShipping};
 use super::thread::{Life, on_thread};
 use super::transfer::{Carry, StopCarrying, Transfer};
 use super::upkeep::{AppendRecord, UpkeepActor};
-use crate::limits::{BEAT_EVERY, MAILBOX_MAX, NEWS_QUEUE_MAX};
-use crate::node::{Action, CallOutcome, Driver, DriverEvent, ImageReport, NodeOptions, Shared, SiblingOrder, Timer};
+use crate::limits::{BEAT_EVERY, CALL_WAIT, MAILBOX_MAX, NEWS_QUEUE_MAX};
+use crate::node::{
+    Action, CallOutcome, Driver, DriverEvent, ImageReport, NodeOptions, Note, Performed, Shared, SiblingOrder, Timer,
+};
 use crate::role::{End, Event, SwitchoverReport};
 use crate::transport::link::Dialer;
 use crate::transport::rpc::{ControlClient, RpcError};
-use crate::wire::message::Answer;
+use crate::wire::message::{Answer, Request};
 
 /// Something for the machine.
 #[derive(Debug, Message)]
@@ -61,13 +63,21 @@ pub(crate) struct SwitchOver {
     pub(crate) to: Option<String>,
 }
 
+/// Make an image of all that there is now.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<ImageReport, String>")]
+pub(crate) struct TakeImage;
+
 /// End cleanly.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop;
 
-/// The way back to whoever asks for a switchover, and may have given up waiting.
-type Asker = oneshot::Sender<Result<SwitchoverReport, String>>;
+/// What is said to whoever gets no outcome.
+const ENDS: &str = "the process ends";
+
+/// The way back to whoever asks for a switchover or an image, and may have given up waiting.
+type Asker = oneshot::Sender<Result<Performed, String>>;
 
 /// The actor; its arbiter also drives the connection to the vault and the shipper.
 pub(crate) struct RoleDriver {
@@ -142,7 +152,12 @@ impl RoleDriver {
             Action::Later(at, timer) => self.later(at, timer, ctx),
             // Whoever asked may have given up waiting.
             Action::Reply(asker, outcome) => drop(asker.send(outcome)),
-            Action::Note(note) => note.log(),
+            Action::Note(note) => {
+                note.log();
+                if matches!(note, Note::Connected { .. } | Note::TookOver(_) | Note::ImageStored(_)) {
+                    self.ask_for_images(ctx);
+                }
+            }
             Action::End(end) => self.end(end, ctx),
         }
     }
@@ -176,6 +191,19 @@ impl RoleDriver {
             actix_rt::spawn(super::rehearsal::rehearse(client.clone(), welcome.level));
             role_driver.link = Some((generation, client));
             role_driver.on(DriverEvent::Connected { generation, welcome }, ctx);
+        }));
+    }
+
+    /// Asks the vault for its newest image, which another node may have stored.
+    fn ask_for_images(&self, ctx: &mut Context<Self>) {
+        let Some((_, client)) = self.link.clone() else { return };
+        let asked = async move { client.call(Request::Status, CALL_WAIT).await };
+        ctx.spawn(asked.into_actor(self).map(|answer, role_driver, _| {
+            if let Ok(Answer::Status(view)) = answer
+                && let Some(newest) = view.images.first()
+            {
+                role_driver.shared.figures.lock().image_stored_unix_ms = newest.stored_unix_ms;
+            }
         }));
     }
 
@@ -322,6 +350,10 @@ impl Handler<Carried> for RoleDriver {
     type Result = ();
 
     fn handle(&mut self, Carried(result): Carried, ctx: &mut Context<Self>) {
+        if result.is_ok() {
+            // By this node's clock, until the vault has said it by its own.
+            self.shared.figures.lock().image_stored_unix_ms = self.options.clock.unix().0;
+        }
         self.on(DriverEvent::Carried(result), ctx);
     }
 }
@@ -332,7 +364,29 @@ impl Handler<SwitchOver> for RoleDriver {
     fn handle(&mut self, order: SwitchOver, ctx: &mut Context<Self>) -> Self::Result {
         let (way, told) = oneshot::channel();
         self.on(DriverEvent::SwitchoverAsked { to: order.to, way }, ctx);
-        Box::pin(async { told.await.unwrap_or_else(|_| Err("the process ends".to_owned())) })
+        Box::pin(async {
+            match told.await {
+                Ok(Ok(Performed::Switchover(report))) => Ok(report),
+                Ok(Err(why)) => Err(why),
+                _ => Err(ENDS.to_owned()),
+            }
+        })
+    }
+}
+
+impl Handler<TakeImage> for RoleDriver {
+    type Result = ResponseFuture<Result<ImageReport, String>>;
+
+    fn handle(&mut self, _: TakeImage, ctx: &mut Context<Self>) -> Self::Result {
+        let (way, told) = oneshot::channel();
+        self.on(DriverEvent::ImageAsked { way }, ctx);
+        Box::pin(async {
+            match told.await {
+                Ok(Ok(Performed::Image(report))) => Ok(report),
+                Ok(Err(why)) => Err(why),
+                _ => Err(ENDS.to_owned()),
+            }
+        })
     }
 }
 

@@ -29,9 +29,7 @@ use crate::transport::address::HostPort;
 use crate::transport::tls::Credentials;
 use crate::wire::message::{Hello, Peer};
 
-#[cfg(feature = "test-support")]
-pub use driver::Note;
-pub use driver::{Action, CallOutcome, Driver, DriverEvent, OwnRecord, SiblingOrder, Timer};
+pub use driver::{Action, CallOutcome, Driver, DriverEvent, Note, OwnRecord, Performed, SiblingOrder, Timer};
 pub use following::{Following, Taken};
 pub use image::ImageLoad;
 pub use image_download::{DownloadError, ImageDownload};
@@ -39,7 +37,7 @@ pub use image_upload::{ImageReport, ImageUpload, NotFrozen, Uploaded};
 pub use paced::{Due, Paced};
 pub use plan::ImagePlan;
 pub use progress::LoadProgress;
-pub use shared::{Shared, VaultLink};
+pub use shared::{ImageFigures, Shared, VaultLink};
 pub use shipper::{Shipped, Shipper};
 pub use status::NodeStatus;
 pub use upkeep::Upkeep;

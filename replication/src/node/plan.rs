@@ -18,6 +18,8 @@ pub struct ImagePlan {
     under_way: bool,
     /// The last one was not stored.
     owed: bool,
+    /// Somebody asks for one.
+    wanted: bool,
     /// The log's end right after the newest cut, or at the beginning of the term.
     at: Lsn,
     since: Monotonic,
@@ -29,12 +31,26 @@ impl ImagePlan {
     #[must_use]
     pub fn new(interval: Duration, log_bytes: u64) -> ImagePlan {
         let never = Monotonic(0);
-        ImagePlan { interval, log_bytes, under_way: false, owed: false, at: Lsn::ZERO, since: never, not_before: never }
+        ImagePlan {
+            interval,
+            log_bytes,
+            under_way: false,
+            owed: false,
+            wanted: false,
+            at: Lsn::ZERO,
+            since: never,
+            not_before: never,
+        }
     }
 
     /// This node is primary from now on.
     pub fn became_primary(&mut self, now: Monotonic, last: Lsn) {
-        (self.at, self.since, self.under_way, self.owed) = (last, now, false, false);
+        (self.at, self.since, self.under_way, self.owed, self.wanted) = (last, now, false, false, false);
+    }
+
+    /// One is due as soon as none is under way, whether anything was written or not.
+    pub fn want(&mut self) {
+        self.wanted = true;
     }
 
     /// Whether to freeze now, with `log_bytes` since the last cut and as many `data_bytes`; if so, counts it as done: the cut's
@@ -42,9 +58,11 @@ impl ImagePlan {
     pub fn take_due(&mut self, now: Monotonic, last: Lsn, log_bytes: u64, data_bytes: u64) -> bool {
         let long = log_bytes >= self.log_bytes.max(data_bytes);
         let changed = last > self.at && (long || now.since(self.since) >= self.interval);
-        let take = (changed || self.owed) && !self.under_way && now >= self.not_before;
+        let due = (changed || self.owed) && now >= self.not_before;
+        let take = (due || self.wanted) && !self.under_way;
         if take {
-            (self.at, self.since, self.under_way, self.owed) = (last.next(), now, true, false);
+            (self.at, self.since, self.under_way) = (last.next(), now, true);
+            (self.owed, self.wanted) = (false, false);
         }
         take
     }
@@ -92,5 +110,18 @@ mod tests {
         plan.failed(Monotonic(4 * SECOND));
         assert!(!plan.take_due(Monotonic(4 * SECOND), Lsn(30), 0, 500));
         assert!(plan.take_due(Monotonic(4 * SECOND).after(IMAGE_RETRY), Lsn(30), 0, 500));
+    }
+
+    #[test]
+    fn one_that_is_asked_for_is_due_behind_the_one_under_way() {
+        let mut plan = plan();
+        plan.want();
+        assert!(plan.take_due(Monotonic(2 * SECOND), Lsn(10), 0, 500), "nothing was written");
+        plan.want();
+        assert!(!plan.take_due(Monotonic(3 * SECOND), Lsn(11), 0, 500), "one at a time");
+        plan.failed(Monotonic(4 * SECOND));
+        assert!(plan.take_due(Monotonic(4 * SECOND), Lsn(11), 0, 500), "nobody waits for the pause");
+        plan.stored();
+        assert!(!plan.take_due(Monotonic(5 * SECOND), Lsn(12), 0, 500), "it was asked for once");
     }
 }

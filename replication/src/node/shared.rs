@@ -40,11 +40,30 @@ pub(crate) struct Figures {
     /// The newest attempt to store an image was one of them.
     pub(crate) image_failed: bool,
     pub(crate) last_image: Option<ImageReport>,
+    /// Since when an image is on its way.
+    pub(crate) image_since: Option<Monotonic>,
+    /// When the vault has published its newest image, as far as this node knows, in milliseconds since 1970; 0: there is none.
+    pub(crate) image_stored_unix_ms: u64,
     /// The other nodes, as the vault last showed them; none while there is no word of it.
     pub(crate) others: Vec<FollowerView>,
     pub(crate) vault: VaultLink,
     /// What is wrong with the vault, as it last said.
     pub(crate) vault_health: HealthView,
+}
+
+/// How images stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageFigures {
+    /// Since when one is on its way.
+    pub since: Option<Monotonic>,
+    /// The newest attempt to store one has failed.
+    pub failed: bool,
+    /// When the vault has published its newest one, as far as this node knows, in milliseconds since 1970; 0: there is none.
+    pub stored_unix_ms: u64,
+    /// Those that this process has stored.
+    pub stored: u64,
+    /// The newest of them.
+    pub last: Option<ImageReport>,
 }
 
 /// A node's connection to the vault.
@@ -62,6 +81,17 @@ impl Figures {
         self.vault = VaultLink { up, since: now };
         if !up {
             self.others.clear();
+        }
+    }
+
+    /// How images stand.
+    pub(crate) fn images(&self) -> ImageFigures {
+        ImageFigures {
+            since: self.image_since,
+            failed: self.image_failed,
+            stored_unix_ms: self.image_stored_unix_ms,
+            stored: self.images_stored,
+            last: self.last_image,
         }
     }
 

@@ -161,6 +161,6 @@ pub(super) fn push(caller: &mut Caller, call: &Call<'_>, _: &mut Session, reply:
     Ok(())
 }
 
-fn admin(caller: &Caller) -> Result<&dyn Admin, Failure> {
+pub(super) fn admin(caller: &Caller) -> Result<&dyn Admin, Failure> {
     caller.context.admin().map(|admin| &**admin).ok_or(Failure::fixed("LOADING this node is still starting"))
 }

@@ -118,15 +118,21 @@ fn memory(caller: &Caller, lines: &mut SectionText) {
 }
 
 fn persistence(caller: &Caller, lines: &mut SectionText) {
-    let image_failed = caller.context.admin().is_some_and(|admin| admin.image_failed());
+    let images = caller.context.admin().map(|admin| admin.images()).unwrap_or_default();
     let status = |well: bool| if well { "ok" } else { "err" };
     lines.add("loading", u8::from(caller.context.engine().is_none()));
     lines.add("async_loading", 0);
     if caller.context.engine().is_none() {
         loading(caller, lines);
     }
-    lines.add("rdb_bgsave_in_progress", 0);
-    lines.add("rdb_last_bgsave_status", status(!image_failed));
+    lines.add("rdb_changes_since_last_save", last(caller).0.saturating_sub(images.last.map_or(0, |image| image.cut)));
+    lines.add("rdb_bgsave_in_progress", u8::from(images.since.is_some()));
+    lines.add("rdb_last_save_time", images.stored_unix_ms / 1000);
+    lines.add("rdb_last_bgsave_status", status(!images.failed));
+    let seconds = |time: Option<u64>| time.map_or_else(|| "-1".to_owned(), |seconds| seconds.to_string());
+    lines.add("rdb_last_bgsave_time_sec", seconds(images.last.map(|image| image.took_us / 1_000_000)));
+    lines.add("rdb_current_bgsave_time_sec", seconds(images.since.map(|since| caller.now.since(since).as_secs())));
+    lines.add("rdb_saves", images.stored);
     lines.add("aof_enabled", 1);
     lines.add("aof_rewrite_in_progress", 0);
     lines.add("aof_last_write_status", status(HealthSigns::of(&caller.context).confirms()));

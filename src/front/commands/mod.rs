@@ -15,6 +15,7 @@ mod module;
 mod parameters;
 mod pin;
 mod replication;
+mod save;
 mod sentinel;
 mod table;
 
@@ -41,9 +42,10 @@ pub(super) fn unpins(spec: &CommandSpec) -> bool {
     spec.front().is_some() && spec.name == "tanist|unpin"
 }
 
-/// Whether it concerns what the primary has written for the connection.
+/// Whether it concerns what the primary has written for the connection, or its images.
 pub(super) fn is_of_primary(spec: &CommandSpec) -> bool {
-    spec.front().is_some() && matches!(spec.name, "wait" | "waitaof" | "tanist|push")
+    let names = ["wait", "waitaof", "tanist|push", "save", "bgsave", "lastsave"];
+    spec.front().is_some() && names.contains(&spec.name)
 }
 
 /// An argument as text for people, shortened.

@@ -3,7 +3,7 @@
 use Flag::*;
 use tanist_db_core::command::{Argument, Category, CommandSpec, CommandTable, Flag, Group, front_command};
 
-use super::{admin, client, config, connection, info, module, pin, replication};
+use super::{admin, client, config, connection, info, module, pin, replication, save};
 use crate::front::caller::Caller;
 
 /// All commands.
@@ -303,6 +303,18 @@ const SERVER: &[CommandSpec] = &[
     )
     .categories_own(&[Category::Admin, Category::Dangerous])
     .doc("The role of the node.", "O(1)"),
+    front_command("save", 1, &[Admin, NoScript, NoMulti, NoAsyncLoading], Group::Server, "1.0.0", run!(save::save))
+        .doc(
+            "Makes an image of all that there is now, and waits until the vault has it.",
+            "O(N) where N is the number of pages",
+        ),
+    front_command("bgsave", -1, &[Admin, NoScript, NoAsyncLoading], Group::Server, "1.0.0", run!(save::bgsave))
+        .arguments(&[Argument::word("schedule", "SCHEDULE").optional().since("3.2.2")])
+        .doc("Begins to make an image of all that there is now.", "O(1)"),
+    front_command("lastsave", 1, &[Loading, Stale, Fast], Group::Server, "1.0.0", run!(save::lastsave))
+        .categories_own(&[Category::Admin, Category::Dangerous])
+        .tips(&["nondeterministic_output"])
+        .doc("Returns when the vault has published its newest image, in seconds since 1970.", "O(1)"),
     front_command("failover", -1, &[Admin, NoScript, Stale], Group::Server, "6.2.0", run!(admin::failover))
         .arguments(&[
             Argument::block(

@@ -62,6 +62,11 @@ pub enum DriverEvent<W> {
         /// Where the outcome goes, once, unless the process ends before.
         way: W,
     },
+    /// Somebody asks for an image of all that there is now.
+    ImageAsked {
+        /// As above.
+        way: W,
+    },
 }
 
 /// What came of a call.
@@ -84,6 +89,15 @@ pub enum Timer {
     Report,
     /// The next question how far the log is durable is due.
     Position,
+}
+
+/// What somebody has asked for, and is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Performed {
+    /// A switchover.
+    Switchover(SwitchoverReport),
+    /// An image.
+    Image(ImageReport),
 }
 
 /// Something is to be done.
@@ -112,8 +126,8 @@ pub enum Action<W> {
     Order(SiblingOrder),
     /// Tell the timer at this moment.
     Later(Monotonic, Timer),
-    /// The outcome of a switchover, for whoever asked.
-    Reply(W, Result<SwitchoverReport, String>),
+    /// The outcome of a switchover or an image, for whoever asked.
+    Reply(W, Result<Performed, String>),
     /// Something that people may want to know.
     Note(Note),
     /// End the process. The last action.

@@ -1,10 +1,11 @@
-//! Periodic work: reports to the vault, and images.
+//! Periodic work: reports to the vault, and a look at whether an image is due.
 
 use tanist_db_core::clock::Monotonic;
 
 use super::connection::Called;
-use super::{Action, Driver, Note, SiblingOrder, Timer};
-use crate::node::{Due, ImageReport};
+use super::images::MAY_NOT;
+use super::{Action, Driver, Timer};
+use crate::node::Due;
 use crate::serving::{Permit, Role};
 use crate::wire::message::Request;
 
@@ -52,33 +53,8 @@ impl<W> Driver<W> {
         self.shared.serving.room_freed();
         if self.shared.serving.may_execute(now) == Permit::Yes {
             self.freeze_if_due(data_bytes, now);
-        }
-    }
-
-    fn freeze_if_due(&mut self, data_bytes: u64, now: Monotonic) {
-        let (last, log_bytes) = (self.shared.engine.last(), self.shared.log_bytes_since_cut());
-        if self.connected && self.plan.take_due(now, last, log_bytes, data_bytes) {
-            self.actions.push(Action::Order(SiblingOrder::Carry(self.machine.epoch())));
-        }
-    }
-
-    pub(super) fn carried(&mut self, result: Result<ImageReport, String>, now: Monotonic) {
-        let mut figures = self.shared.figures.lock();
-        figures.image_failed = result.is_err();
-        match result {
-            Ok(report) => {
-                figures.images_stored += 1;
-                figures.last_image = Some(report);
-                self.plan.stored();
-                self.actions.push(Action::Note(Note::ImageStored(report)));
-            }
-            // Not even a newer epoch is news here: the append stream and the lease tell it, and of the right term.
-            Err(why) => {
-                figures.images_failed += 1;
-                self.plan.failed(now);
-                let times = self.images_failed.happened(now, "");
-                self.actions.push(Action::Note(Note::ImageFailed { why, times }));
-            }
+        } else {
+            self.no_image(MAY_NOT);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The role driver: carries out the effects of the role machine, in order. It manages the connection to the vault, calls and
-//! their timeouts, reports, the periodic tick, images, and the requests for a switchover.
+//! their timeouts, reports, the periodic tick, images, and the requests for a switchover or an image.
 //!
 //! A state machine without I/O. The actor of a node (`actors::role_driver`) and the simulator drive it: both feed it events
 //! ([`DriverEvent`]) and perform the actions that it returns ([`Action`]), in that order.
@@ -21,6 +21,7 @@
 mod action;
 mod beat;
 mod connection;
+mod images;
 mod note;
 mod switchover;
 #[cfg(any(test, feature = "test-support"))]
@@ -32,9 +33,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tanist_db_core::clock::Monotonic;
+use tanist_db_core::ids::Lsn;
 use tanist_db_core::level::Level;
 
-pub use action::{Action, CallOutcome, DriverEvent, OwnRecord, SiblingOrder, Timer};
+pub use action::{Action, CallOutcome, DriverEvent, OwnRecord, Performed, SiblingOrder, Timer};
 pub use note::Note;
 
 use super::{ImagePlan, Paced, Shared};
@@ -45,7 +47,7 @@ use crate::serving::Standing;
 use connection::Called;
 use switchover::Askers;
 
-/// The driver of one database process; `W` is the way back to whoever asks for a switchover.
+/// The driver of one database process; `W` is the way back to whoever asks for a switchover or an image.
 #[derive(Debug)]
 pub struct Driver<W> {
     shared: Arc<Shared>,
@@ -63,6 +65,8 @@ pub struct Driver<W> {
     positions: Paced,
     plan: ImagePlan,
     askers: Option<Askers<W>>,
+    /// Who waits for an image, and the newest record that it must have.
+    image_askers: Vec<(Lsn, W)>,
     /// What may happen again and again: told once, then counted.
     connections_lost: Repeats,
     images_failed: Repeats,
@@ -88,6 +92,7 @@ impl<W> Driver<W> {
             positions: Paced::new(POSITION_PAUSE),
             plan,
             askers: None,
+            image_askers: Vec::new(),
             connections_lost: Repeats::default(),
             images_failed: Repeats::default(),
             quiet: false,
@@ -124,6 +129,7 @@ impl<W> Driver<W> {
             DriverEvent::Happened(event) => self.happened(event, now),
             DriverEvent::Carried(result) => self.carried(result, now),
             DriverEvent::SwitchoverAsked { to, way } => self.switchover_asked(to, way, now),
+            DriverEvent::ImageAsked { way } => self.image_asked(way, now),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tanist_db_core::clock::Monotonic;
 
-use super::{Action, Driver, Note};
+use super::{Action, Driver, Note, Performed};
 use crate::limits::SWITCHOVER_ASKERS_MAX;
 use crate::role::{Event, SwitchoverReport};
 
@@ -47,7 +47,7 @@ impl<W> Driver<W> {
                 }
                 _ => Ok(report),
             });
-            self.actions.push(Action::Reply(way, outcome));
+            self.actions.push(Action::Reply(way, outcome.map(Performed::Switchover)));
         }
     }
 }

@@ -6,7 +6,9 @@ use tanist_db_core::level::Level;
 
 use super::*;
 use crate::lease::LeaseTimes;
-use crate::limits::{IMAGE_RETRY, POSITION_PAUSE, REPEAT_LOG_EVERY, REPORT_PAUSE, SWITCHOVER_ASKERS_MAX};
+use crate::limits::{
+    IMAGE_ASKERS_MAX, IMAGE_RETRY, POSITION_PAUSE, REPEAT_LOG_EVERY, REPORT_PAUSE, SWITCHOVER_ASKERS_MAX,
+};
 use crate::node::ImageReport;
 use crate::role::{Identity, SwitchoverReport};
 use crate::serving::{Role, Serving};
@@ -216,6 +218,37 @@ fn an_image_is_ordered_when_due_and_again_a_while_after_it_has_failed() {
     let report = ImageReport { cut: 3, bytes: 10, took_us: 5 };
     assert_eq!(scene.on(DriverEvent::Carried(Ok(report))), ["image stored"]);
     assert_eq!(scene.shared.figures.lock().last_image, Some(report));
+}
+
+#[test]
+fn who_asks_for_an_image_gets_one_of_all_that_there_was() {
+    let mut scene = Scene::primary();
+    let carry = "Carry(Epoch(1))".to_owned();
+    assert_eq!(
+        scene.on(DriverEvent::ImageAsked { way: 1 }),
+        std::slice::from_ref(&carry),
+        "at once, whatever was written"
+    );
+    assert!(scene.shared.figures.lock().images().since.is_some());
+    scene.shared.engine.freeze();
+    let last = scene.shared.engine.last().0;
+    assert!(scene.on(DriverEvent::ImageAsked { way: 2 }).is_empty(), "the one under way may not have all");
+    let report = |cut| ImageReport { cut, bytes: 10, took_us: 5 };
+    let stored = scene.on(DriverEvent::Carried(Ok(report(last - 1))));
+    assert_eq!(stored, ["image stored".to_owned(), "reply 1 true".to_owned(), carry]);
+    assert_eq!(scene.on(DriverEvent::Carried(Ok(report(last)))), ["image stored", "reply 2 true"]);
+    scene.on(DriverEvent::ImageAsked { way: 3 });
+    let failed = scene.on(DriverEvent::Carried(Err("full".to_owned())));
+    assert_eq!(failed, ["reply 3 false", "image failed, told true"]);
+    for way in 0..u32::try_from(IMAGE_ASKERS_MAX).unwrap() {
+        assert!(!scene.on(DriverEvent::ImageAsked { way }).iter().any(|line| line.starts_with("reply")));
+    }
+    assert_eq!(scene.on(DriverEvent::ImageAsked { way: 99 }), ["reply 99 false"]);
+    // The lease runs out.
+    scene.now = scene.now.after(2 * LEASE);
+    let replies = scene.beat().into_iter().filter(|line| line.starts_with("reply") && line.ends_with("false")).count();
+    assert_eq!(replies, IMAGE_ASKERS_MAX);
+    assert_eq!(Scene::standby().on(DriverEvent::ImageAsked { way: 5 }), ["reply 5 false"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Connection commands, in Redis's words.
 
-use tanist_replication::VaultLink;
+use tanist_replication::{ImageFigures, VaultLink};
 
 use super::*;
 
@@ -286,8 +286,16 @@ impl Admin for Played {
         Some(*self.vault.lock().unwrap())
     }
 
-    fn image_failed(&self) -> bool {
-        false
+    fn images(&self) -> ImageFigures {
+        ImageFigures::default()
+    }
+
+    fn save(&self) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(async { Err("there is no vault".to_owned()) })
+    }
+
+    fn begin_save(&self) -> bool {
+        true
     }
 
     fn standbys(&self) -> Vec<StandbyState> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tanist_replication::VaultLink;
+use tanist_replication::{ImageFigures, VaultLink};
 
 use super::*;
 use crate::config::{ClusterMode, Standby};
@@ -43,8 +43,16 @@ impl Admin for Machinery {
         Some(VaultLink { up: self.hears.load(Ordering::Relaxed), since: Monotonic(0) })
     }
 
-    fn image_failed(&self) -> bool {
-        false
+    fn images(&self) -> ImageFigures {
+        ImageFigures::default()
+    }
+
+    fn save(&self) -> BoxFuture<'static, Result<(), String>> {
+        async { Err("there is no vault".to_owned()) }.boxed()
+    }
+
+    fn begin_save(&self) -> bool {
+        true
     }
 }
 

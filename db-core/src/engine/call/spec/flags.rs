@@ -40,6 +40,8 @@ pub enum Flag {
     OnlySentinel = 1 << 16,
     /// Reads the keyspace, and may note in it what it has computed: for what matters to the engine, it writes.
     MayReplicate = 1 << 17,
+    /// It is refused while data are loaded in the background, which never happens here.
+    NoAsyncLoading = 1 << 18,
 }
 
 impl Flag {
@@ -57,6 +59,7 @@ impl Flag {
         (Flag::Fast, "fast"),
         (Flag::NoAuth, "no_auth"),
         (Flag::TouchesArbitraryKeys, "touches_arbitrary_keys"),
+        (Flag::NoAsyncLoading, "no_async_loading"),
         (Flag::AllowBusy, "allow_busy"),
         (Flag::NoMulti, "no_multi"),
         (Flag::Sentinel, "sentinel"),
