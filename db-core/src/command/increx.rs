@@ -13,12 +13,12 @@ use crate::types::string::StringChange;
 /// What the number is added to, and how far it may go.
 #[derive(Clone, Copy, Debug)]
 enum Addition {
-    Int(Increment<i64>),
-    Float(Increment<Extended>),
+    Int(BoundedStep<i64>),
+    Float(BoundedStep<Extended>),
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Increment<N> {
+struct BoundedStep<N> {
     by: N,
     low: N,
     high: N,
@@ -89,7 +89,7 @@ impl<'a> IncrexOptions<'a> {
             }
             let low = bound(self.low, "ERR LBOUND is not a valid float", Extended::MAX.negated())?;
             let high = bound(self.high, "ERR UBOUND is not a valid float", Extended::MAX)?;
-            return if high.is_below(low) { Err(CROSSED) } else { Ok(Addition::Float(Increment { by, low, high })) };
+            return if high.is_below(low) { Err(CROSSED) } else { Ok(Addition::Float(BoundedStep { by, low, high })) };
         }
         let int = |arg: Option<&[u8]>, name, otherwise| {
             arg.map_or(Ok(otherwise), |arg| parse_i64(arg).ok_or(Failure::fixed(name)))
@@ -97,7 +97,7 @@ impl<'a> IncrexOptions<'a> {
         let by = int(self.by_int, "ERR Increment is not an integer or out of range", 1)?;
         let low = int(self.low, "ERR LBOUND is not an integer or out of range", i64::MIN)?;
         let high = int(self.high, "ERR UBOUND is not an integer or out of range", i64::MAX)?;
-        if high < low { Err(CROSSED) } else { Ok(Addition::Int(Increment { by, low, high })) }
+        if high < low { Err(CROSSED) } else { Ok(Addition::Int(BoundedStep { by, low, high })) }
     }
 
     /// The expiry that a key has then that has `old` now.
@@ -150,7 +150,7 @@ struct Sum {
     changes: bool,
 }
 
-impl Increment<i64> {
+impl BoundedStep<i64> {
     fn add(&self, old: &[u8], saturate: bool) -> Result<Sum, Failure> {
         let old = parse_i64(old).ok_or(Failure::NOT_AN_INTEGER)?;
         // Where it would overflow it is beyond every bound on that side.
@@ -165,7 +165,7 @@ impl Increment<i64> {
     }
 }
 
-impl Increment<Extended> {
+impl BoundedStep<Extended> {
     fn add(&self, old: &[u8], saturate: bool) -> Result<Sum, Failure> {
         const OVERFLOWS: Failure = Failure::fixed("ERR applied increment would overflow");
         let old = Extended::parse(old).ok_or(Failure::NOT_A_FLOAT)?;
