@@ -194,7 +194,8 @@ impl Model for SharedStream {
             Input::Add(_) => true,
             Input::Read { .. } => output != Some(&Output::Entries(Vec::new())),
             Input::Acknowledge(_) => output != Some(&Output::Count(0)),
-            Input::Pending | Input::Look => false,
+            // Where the adder was not told the id, this is how it becomes known.
+            Input::Pending | Input::Look => output.is_some_and(|output| *output != Output::Entries(Vec::new())),
         }
     }
 }
