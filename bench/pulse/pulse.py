@@ -273,7 +273,7 @@ def draw(measured, path):
     figure.update_layout(
         title={"text": "<b>A switchover at 5 s and a kill at 20 s, as tair-pulse sees them through HAProxy</b>", "x": 0.01},
         width=1000, height=700, template="plotly_white", margin={"l": 70, "r": 20, "t": 100, "b": 60},
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.13},
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": -0.06, "yanchor": "top"},
     )
     figure.write_image(path)
 
