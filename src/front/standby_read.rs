@@ -23,9 +23,11 @@ pub(super) enum ReadPlace {
     Nowhere(Duration),
 }
 
-/// Whether a standby may execute `spec` at all. What waits, or pins a version, is of the primary.
+/// Whether a standby may execute `spec` at all. What waits, pins a version, or keeps what it has
+/// computed (PFCOUNT) is of the primary.
 pub(super) fn is_standby_read(spec: &CommandSpec) -> bool {
-    spec.touches_data() && spec.flags.has(Flag::Readonly) && !spec.flags.has(Flag::Blocking) && !commands::pins(spec)
+    let only_reads = spec.flags.has(Flag::Readonly) && !spec.writes();
+    spec.touches_data() && only_reads && !spec.flags.has(Flag::Blocking) && !commands::pins(spec)
 }
 
 impl NodeContext {

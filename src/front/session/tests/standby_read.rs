@@ -61,6 +61,7 @@ fn a_standby_reads_what_it_has_and_forwards_the_rest() {
         client
             .ask("KEYS *\r\nMULTI\r\nGET k\r\nEXEC\r\n", "*1\r\n$1\r\nk\r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\n2\r\n")
             .await;
+        client.ask("PFADD h a\r\nPFCOUNT h\r\n", ":1\r\n:1\r\n").await;
         assert_eq!(Stats::read(&b.context.stats.standby_reads), 3);
     });
 }
