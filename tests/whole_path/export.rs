@@ -58,7 +58,7 @@ fn every_key_comes_out_as_it_came_in() {
         let again = loaded("redis-server", &file).expect("redis-server runs");
         let keys = same_content(&mut redis.raw(), &mut Raw::connect(again.port));
         assert!(summary.starts_with(&format!("exported {keys} keys in ")), "{summary}");
-        assert!(summary.contains("18 hashes, 18 lists, 54 sets, 54 strings, 18 sorted sets"), "{summary}");
+        assert!(summary.contains("18 hashes, 18 lists, 54 sets, 21 streams, 54 strings, 18 sorted sets"), "{summary}");
         assert!(summary.contains("with an expiry: 12\n") && !summary.contains("left out"), "{summary}");
         let checked = std::process::Command::new("redis-check-rdb").arg(&file).output().expect("redis-check-rdb runs");
         assert!(checked.status.success(), "{}", text(&checked.stdout));
