@@ -32,7 +32,7 @@ const OPERATIONS: [Operation; 31] = [
     Operation { name: "get", instructions_max: 1_345 },
     Operation { name: "set", instructions_max: 2_110 },
     Operation { name: "append", instructions_max: 3_110 },
-    Operation { name: "incr", instructions_max: 2_405 },
+    Operation { name: "incr", instructions_max: 2_560 },
     Operation { name: "expire", instructions_max: 2_240 },
     Operation { name: "del", instructions_max: 2_520 },
     Operation { name: "frozen-set", instructions_max: 6_935 },
